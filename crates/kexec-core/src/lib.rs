@@ -1,1 +1,12 @@
-//! stub
+//! The story of a kexec. Read [`pipeline`] first: it is the whole walk in one
+//! file, and every other module is one step of it.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod explain;
+pub mod host;
+pub mod request;
+
+pub use error::Error;
+pub use host::Snapshot;
+pub use request::{CmdlineChoice, LoadRequest, SyscallChoice};

@@ -1,0 +1,71 @@
+//! What can go wrong on the way, in three parts: what was tried on what, what
+//! was found, what to do about it.
+
+use std::path::PathBuf;
+
+use kexec_image::ImageError;
+
+use crate::explain::Explanation;
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read {what} {}: {reason}", path.display())]
+    Read {
+        /// What the file is for: `kernel`, `initrd`.
+        what: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// A kernel image was refused.
+    #[error("kernel {}: {source}", path.display())]
+    Image {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: ImageError,
+    },
+    /// The plan cannot be made.
+    #[error(transparent)]
+    Plan(#[from] kexec_plan::PlanError),
+    /// A check refused.
+    #[error("{what}: {why}")]
+    Refused {
+        /// What was checked.
+        what: String,
+        /// What was found.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The kernel refused.
+    #[error("{}", .0.text())]
+    Kernel(Explanation),
+    /// Something else of the system.
+    #[error("{what}: {reason}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+impl Error {
+    /// What to do about it; empty when the text says it all.
+    pub fn hint(&self) -> &str {
+        match self {
+            Error::Read { .. } => "check the path, and that its file system is mounted",
+            Error::Image { source, .. } => source.hint(),
+            Error::Plan(e) => e.hint(),
+            Error::Refused { remedy, .. } | Error::System { remedy, .. } => remedy,
+            Error::Kernel(e) => &e.remedy,
+        }
+    }
+}

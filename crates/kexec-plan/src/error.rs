@@ -1,0 +1,41 @@
+//! Why no plan could be made.
+
+use kexec_image::Arch;
+
+/// Why no plan could be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// `kexec_file_load(2)` of this architecture does not take the format.
+    #[error("kexec_file_load(2) of {arch} kernels does not take {article} {format}; it takes {takes}")]
+    FormatNotForFileSyscall {
+        /// The machine.
+        arch: Arch,
+        /// `a` or `an`.
+        article: &'static str,
+        /// What the image is.
+        format: String,
+        /// What it would take.
+        takes: &'static str,
+    },
+    /// `kexec_load(2)` was asked for.
+    #[error("loading with kexec_load(2) is not there yet in this version")]
+    ClassicNotYet {
+        /// Why that system call would be used.
+        because: String,
+    },
+}
+
+impl PlanError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            PlanError::FormatNotForFileSyscall { .. } => {
+                "give the kernel in the format that the boot loader boots (on x86_64 a bzImage: /boot/vmlinuz-RELEASE)"
+            }
+            PlanError::ClassicNotYet { .. } => {
+                "leave -c out, or say -s: the running kernel then loads and places the image itself"
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The plan of a load with `kexec_file_load(2)`: which bytes are the kernel,
+//! which are the initrd, and the command line. The running kernel places them.
+
+use bytes::Bytes;
+use kexec_image::{Arch, Image, Kernel};
+use serde::Serialize;
+
+use crate::{Cmdline, PlanError};
+
+/// Initrds that are joined start at a multiple of this many bytes, because the
+/// kernel looks for the next archive there (Documentation/driver-api/
+/// early-userspace/buffer-format.rst: cpio members and archives are padded to
+/// four bytes).
+pub const INITRD_ALIGN: usize = 4;
+
+/// A run of bytes that goes to the next kernel, and where it came from.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Piece {
+    /// For people: `/boot/vmlinuz`, `/efi/linux.efi .initrd`.
+    pub origin: String,
+    /// How many bytes.
+    pub len: usize,
+    /// Zero bytes that follow, so that the next piece is aligned.
+    pub padding: usize,
+    /// The bytes.
+    #[serde(skip)]
+    pub bytes: Bytes,
+}
+
+impl std::fmt::Debug for Piece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} bytes + {})", self.origin, self.len, self.padding)
+    }
+}
+
+/// An initrd file as the caller gave it.
+#[derive(Debug, Clone)]
+pub struct InitrdFile {
+    /// Its path, for people.
+    pub path: String,
+    /// All of it.
+    pub bytes: Bytes,
+}
+
+/// What a file plan is made from.
+#[derive(Debug)]
+pub struct FileRequest<'a> {
+    /// The kernel's path, for people.
+    pub path: &'a str,
+    /// The kernel, understood.
+    pub image: &'a Image,
+    /// Initrds of the caller, behind those of a UKI.
+    pub initrds: &'a [InitrdFile],
+    /// The text of `--append`, if it was given.
+    pub append: Option<&'a Cmdline>,
+    /// `--reuse-cmdline`.
+    pub reuse: bool,
+    /// The running kernel's command line, for `--reuse-cmdline`.
+    pub running: &'a Cmdline,
+    /// For the crash slot.
+    pub crash: bool,
+    /// The machine's architecture.
+    pub arch: Arch,
+}
+
+/// What will be handed to `kexec_file_load(2)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FilePlan {
+    /// The formats from the outside in: `UKI > bzImage`.
+    pub format: String,
+    /// The kernel's own release or version text, when its header carries one.
+    pub release: Option<String>,
+    /// The kernel.
+    pub kernel: Piece,
+    /// Whether the kernel is the file itself with nothing taken off.
+    pub bare: bool,
+    /// The initrd, in the order of its parts; empty for none.
+    pub initrd: Vec<Piece>,
+    /// The command line.
+    pub cmdline: Cmdline,
+    /// Where the command line came from, for people.
+    pub cmdline_from: &'static str,
+    /// For the crash slot.
+    pub crash: bool,
+}
+
+impl FilePlan {
+    /// Bytes of the whole initrd, with padding.
+    pub fn initrd_len(&self) -> usize {
+        self.initrd.iter().map(|p| p.len + p.padding).sum()
+    }
+}
+
+/// Which kernel formats the file system call of each architecture takes, and
+/// how they are called: the image loaders under arch/*/kernel/ that the
+/// kernel's own `kexec_file_load` documentation names (man 2 kexec_file_load;
+/// Documentation/arch for the formats).
+fn takes(arch: Arch) -> (&'static str, fn(&Kernel) -> bool) {
+    match arch {
+        Arch::X86_64 => ("a 64-bit bzImage", |k| {
+            matches!(k, Kernel::BzImage(_)) && k.arch() == Some(Arch::X86_64)
+        }),
+        Arch::Arm64 => ("an arm64 Image", |k| matches!(k, Kernel::Arm64(_))),
+        Arch::Riscv64 => ("an ELF vmlinux or a RISC-V Image", |k| {
+            matches!(k, Kernel::Elf(_) | Kernel::Riscv(_))
+        }),
+        Arch::LoongArch64 | Arch::Ppc64 | Arch::S390x => {
+            ("an ELF vmlinux", |k| matches!(k, Kernel::Elf(_)))
+        }
+        Arch::X86 | Arch::Arm => ("nothing", |_| false),
+    }
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// When the system call of this architecture does not take such an image.
+pub fn plan(request: &FileRequest<'_>) -> Result<FilePlan, PlanError> {
+    let image = request.image;
+    let (takes, ok) = takes(request.arch);
+    // An image for another architecture is a finding of the checks, which say
+    // it better; here only the format counts.
+    let foreign = image.arch().is_some_and(|a| !a.boots_on(request.arch));
+    if !foreign && !ok(&image.kernel) {
+        let format = format_name(image);
+        return Err(PlanError::FormatNotForFileSyscall {
+            arch: request.arch,
+            article: if format.starts_with(['a', 'E']) { "an" } else { "a" },
+            format,
+            takes,
+        });
+    }
+
+    let (cmdline, cmdline_from) = command_line(request);
+    Ok(FilePlan {
+        format: image.describe(),
+        release: release(image),
+        kernel: piece(request.path.to_owned(), image.bytes.clone()),
+        bare: image.is_bare(),
+        initrd: initrd(request),
+        cmdline,
+        cmdline_from,
+        crash: request.crash,
+    })
+}
+
+fn format_name(image: &Image) -> String {
+    match (&image.kernel, image.arch()) {
+        (Kernel::BzImage(_), Some(Arch::X86)) => "32-bit bzImage".to_owned(),
+        (Kernel::Elf(_), Some(arch)) => format!("ELF file for {arch}"),
+        (kernel, _) => kernel.format().to_owned(),
+    }
+}
+
+fn release(image: &Image) -> Option<String> {
+    let uname = image.uki.as_ref().and_then(|u| u.uname.clone());
+    uname.or_else(|| match &image.kernel {
+        Kernel::BzImage(b) => b.kernel_version.clone(),
+        _ => None,
+    })
+}
+
+/// The parts of the initrd: microcode and archives of the UKI, then the files
+/// of the caller, each padded so that the next one is found.
+fn initrd(request: &FileRequest<'_>) -> Vec<Piece> {
+    let uki = request.image.uki.iter().flat_map(|u| u.initrd_parts());
+    let inside = uki.map(|(name, bytes)| piece(format!("{} {name}", request.path), bytes));
+    let files = request.initrds.iter();
+    let files = files.map(|f| piece(f.path.clone(), f.bytes.clone()));
+    let mut pieces: Vec<Piece> = inside.chain(files).collect();
+    // The last one is left as it is: the length the kernel sees is the file's.
+    let count = pieces.len();
+    for piece in pieces.iter_mut().take(count.saturating_sub(1)) {
+        piece.padding = piece.len.next_multiple_of(INITRD_ALIGN) - piece.len;
+    }
+    pieces
+}
+
+fn piece(origin: String, bytes: Bytes) -> Piece {
+    Piece {
+        origin,
+        len: bytes.len(),
+        padding: 0,
+        bytes,
+    }
+}
+
+/// The command line and where it came from.
+///
+/// `--reuse-cmdline` takes the old line without what the boot loader put there
+/// for its own image, and without the reservation that only the first kernel
+/// can make when the crash slot is filled; a UKI's own `.cmdline` is the old
+/// line when there is one.
+fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
+    let empty = Cmdline::default();
+    let append = request.append.unwrap_or(&empty);
+    let own = request.image.uki.as_ref().and_then(|u| u.cmdline.as_deref());
+    let own = own.map(Cmdline::exact);
+    if request.reuse {
+        let (old, from) = match own {
+            Some(own) => (own, "the UKI's .cmdline (--reuse-cmdline)"),
+            None => {
+                let drop: &[&str] = if request.crash {
+                    &["BOOT_IMAGE", "crashkernel"]
+                } else {
+                    &["BOOT_IMAGE"]
+                };
+                let old = request.running.without(drop);
+                (old, "the running kernel (--reuse-cmdline)")
+            }
+        };
+        return (old.followed_by(append), from);
+    }
+    match (request.append, own) {
+        (Some(append), _) => (append.clone(), "--append"),
+        (None, Some(own)) => (own, "the UKI's .cmdline"),
+        (None, None) => (empty, "nothing: it is empty"),
+    }
+}
