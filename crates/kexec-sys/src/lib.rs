@@ -1,1 +1,25 @@
-//! stub
+//! The system calls of kexec, and nothing that decides.
+//!
+//! This crate is the only one of the program (beside the purgatory) that holds
+//! `unsafe` code. It asks the kernel, and says what the kernel answered; what
+//! to ask, and what an answer means to a user, is decided elsewhere.
+//!
+//! * [`Kernel`]: the few things the program asks of the running kernel. A plain
+//!   trait, so that everything above it can be tried on a machine that does not
+//!   exist. [`Linux`] is the real one.
+//! * [`SealedFile`]: bytes that nobody can change any more, in a file descriptor
+//!   that the kernel takes. Files are read once, into one of these, and checked
+//!   and loaded from there.
+//! * [`Errno`], [`FileFlags`], [`LoadFlags`]: the kernel's numbers by name.
+
+mod errno;
+mod flags;
+mod kernel;
+mod linux;
+mod sealed;
+
+pub use errno::Errno;
+pub use flags::{FileFlags, LoadFlags, elf_machine};
+pub use kernel::{Kernel, SEGMENT_MAX, Segment, Slot};
+pub use linux::Linux;
+pub use sealed::{SealStep, SealedError, SealedFile};
