@@ -5,6 +5,8 @@
 pub mod error;
 pub mod explain;
 pub mod host;
+pub mod initrd;
+pub mod preflight;
 pub mod request;
 
 pub use error::Error;

@@ -1,0 +1,87 @@
+//! Initial RAM file systems: what a file is.
+
+use std::fmt;
+
+/// What an initrd is, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A cpio archive that is not compressed.
+    Cpio,
+    /// A compressed stream, by its codec.
+    Compressed(&'static str),
+    /// A file system image for a RAM disk.
+    FileSystem(&'static str),
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Cpio => f.write_str("cpio archive"),
+            Kind::Compressed(codec) => write!(f, "{codec} compressed archive"),
+            Kind::FileSystem(name) => write!(f, "{name} file system"),
+        }
+    }
+}
+
+/// What kernels unpack (Documentation/driver-api/early-userspace/
+/// buffer-format.rst for cpio; Documentation/admin-guide/initrd.rst "Compressed
+/// cpio images" and RAM disk images). The compression magics are those that the
+/// kernel's decompressors look for: two bytes, and lz4 only in its legacy frame.
+const MAGICS: &[(usize, &[u8], Kind)] = &[
+    (0, b"070701", Kind::Cpio),
+    (0, b"070702", Kind::Cpio),
+    (0, b"070707", Kind::Cpio),
+    (0, &[0x1f, 0x8b], Kind::Compressed("gzip")),
+    (0, &[0x1f, 0x9e], Kind::Compressed("gzip")),
+    (0, b"BZh", Kind::Compressed("bzip2")),
+    (0, &[0x5d, 0x00], Kind::Compressed("lzma")),
+    (0, &[0xfd, b'7', b'z', b'X', b'Z', 0], Kind::Compressed("xz")),
+    (0, &[0x89, b'L', b'Z', b'O'], Kind::Compressed("lzo")),
+    (0, &[0x02, 0x21, 0x4c, 0x18], Kind::Compressed("lz4")),
+    (0, &[0x28, 0xb5, 0x2f, 0xfd], Kind::Compressed("zstd")),
+    (0, b"hsqs", Kind::FileSystem("squashfs")),
+    (0, &[0x45, 0x3d, 0xcd, 0x28], Kind::FileSystem("cramfs")),
+    (0, b"-rom1fs-", Kind::FileSystem("romfs")),
+    (0x438, &[0x53, 0xef], Kind::FileSystem("ext2")),
+];
+
+/// What these bytes are, if a kernel would unpack or mount them. Zero bytes in
+/// front of an archive are padding, which the kernel skips in steps of four.
+pub fn kind(bytes: &[u8]) -> Option<Kind> {
+    let zeros = bytes.iter().take_while(|b| **b == 0).count();
+    let archive = bytes.get(zeros - zeros % 4..).unwrap_or_default();
+    let found = |bytes: &[u8]| {
+        let mut magics = MAGICS.iter();
+        let row = magics.find(|(at, magic, _)| {
+            let part = bytes.get(*at..at.saturating_add(magic.len()));
+            part == Some(*magic)
+        });
+        row.map(|(_, _, kind)| *kind)
+    };
+    found(bytes).or_else(|| found(archive).filter(|k| !matches!(k, Kind::FileSystem(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_kernels_unpack() {
+        assert_eq!(kind(b"070701000"), Some(Kind::Cpio));
+        assert_eq!(kind(b"\0\0\0\0070701000"), Some(Kind::Cpio));
+        assert_eq!(kind(&[0x28, 0xb5, 0x2f, 0xfd, 0]), Some(Kind::Compressed("zstd")));
+        // The modern lz4 frame is not one the kernel unpacks.
+        assert_eq!(kind(&[0x04, 0x22, 0x4d, 0x18]), None);
+        assert_eq!(kind(b"\x7fELF"), None);
+        assert_eq!(kind(b""), None);
+        assert_eq!(kind(&[0; 64]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
+            let _ = kind(&bytes);
+        }
+    }
+}

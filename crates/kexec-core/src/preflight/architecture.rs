@@ -1,0 +1,37 @@
+//! Does this machine run such a kernel?
+
+use super::{Check, Context, Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "architecture",
+    about: "the kernel was built for this machine's architecture",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let what = format!("kernel {}", context.plan.kernel.origin);
+    let outcome = match (context.image.arch(), context.host.arch) {
+        (Some(image), Some(host)) if image.boots_on(host) => {
+            Outcome::pass(what, format!("built for {image}, the machine is {host}"))
+        }
+        (Some(image), Some(host)) => Outcome::new(
+            Severity::Refusal,
+            what,
+            format!("built for {image}, but this machine is {host}"),
+            "give the kernel package of this machine's architecture",
+        ),
+        (None, _) => Outcome::new(
+            Severity::Unknown,
+            what,
+            "its header names an architecture that is not known here",
+            "make sure that the kernel is for this machine",
+        ),
+        (_, None) => Outcome::new(
+            Severity::Unknown,
+            what,
+            format!("this machine calls itself {:?}", context.host.machine),
+            "make sure that the kernel is for this machine",
+        ),
+    };
+    vec![outcome]
+}

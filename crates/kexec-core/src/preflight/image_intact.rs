@@ -1,0 +1,47 @@
+//! Is the kernel the one that was built?
+
+use kexec_image::Proof;
+
+use super::{Check, Context, Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "image-intact",
+    about: "the kernel's bytes are all there and are the ones that were built",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let what = format!("kernel {}", context.plan.kernel.origin);
+    let proofs = match context.proofs {
+        Ok(proofs) => proofs,
+        Err(e) => return vec![Outcome::new(Severity::Refusal, what, e.to_string(), e.hint())],
+    };
+    proofs.iter().map(|p| outcome(&what, p)).collect()
+}
+
+fn outcome(what: &str, proof: &Proof) -> Outcome {
+    match proof {
+        Proof::Authenticode { of, signer } => Outcome::pass(
+            what,
+            format!("the signature's digest matches the {of}, signed by {signer}"),
+        ),
+        Proof::Payload {
+            codec,
+            len,
+            checksummed: true,
+        } => Outcome::pass(
+            what,
+            format!("its {codec} payload unpacks to {len} bytes with the right checksum"),
+        ),
+        Proof::Payload { codec, len, .. } => Outcome::pass(
+            what,
+            format!("its {codec} payload unpacks to {len} bytes, as its header says"),
+        ),
+        Proof::Bounds => Outcome::new(
+            Severity::Note,
+            what,
+            "whole as far as its headers tell; the format carries no checksum of its content",
+            "",
+        ),
+    }
+}

@@ -1,0 +1,42 @@
+//! Are the initrds something that a kernel unpacks?
+
+use super::{Check, Context, Outcome, Severity};
+use crate::initrd;
+
+pub(super) const CHECK: Check = Check {
+    name: "initrd-known",
+    about: "each initrd is an archive or a file system that kernels know",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let pieces = context.plan.initrd.iter();
+    let outcomes = pieces.map(|piece| {
+        let what = format!("initrd {}", piece.origin);
+        if piece.bytes.is_empty() {
+            return Outcome::new(
+                Severity::Refusal,
+                what,
+                "the file is empty",
+                "make it again, for example with update-initramfs, dracut or mkinitcpio",
+            );
+        }
+        match initrd::kind(&piece.bytes) {
+            Some(kind) => Outcome::pass(what, format!("{} bytes of {kind}", piece.len)),
+            None => {
+                let start: Vec<String> =
+                    piece.bytes.iter().take(6).map(|b| format!("{b:02x}")).collect();
+                Outcome::new(
+                    Severity::Warning,
+                    what,
+                    format!(
+                        "begins with {}, which is no archive or file system that kernels unpack as an initrd",
+                        start.join(" ")
+                    ),
+                    "check that this is the initrd and not another file",
+                )
+            }
+        }
+    });
+    outcomes.collect()
+}

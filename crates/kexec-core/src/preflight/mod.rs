@@ -1,0 +1,151 @@
+//! Everything that is looked at before anything is done: one file per check,
+//! one list. A check that could not look says so and is not a pass.
+
+mod architecture;
+mod cmdline_length;
+mod image_intact;
+mod initrd_known;
+
+use kexec_image::{Image, ImageError, Proof};
+use kexec_plan::{Decision, FilePlan};
+use serde::Serialize;
+
+use crate::Snapshot;
+
+/// What a check looks at: the machine, the image and what is planned.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The machine.
+    pub host: &'a Snapshot,
+    /// The kernel, understood.
+    pub image: &'a Image,
+    /// What will be handed to the kernel.
+    pub plan: &'a FilePlan,
+    /// By which system call, and why.
+    pub decision: &'a Decision,
+    /// What the image proved about its own bytes.
+    pub proofs: &'a Result<Vec<Proof>, ImageError>,
+}
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Looked at, and in order.
+    Pass,
+    /// Worth knowing.
+    Note,
+    /// The check could not look; this is not a pass.
+    Unknown,
+    /// It may not do what was wanted.
+    Warning,
+    /// It would not work, or must not be done: nothing is loaded.
+    Refusal,
+}
+
+impl Severity {
+    /// The word in front of a finding.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Pass => "ok",
+            Severity::Note => "note",
+            Severity::Unknown => "could not check",
+            Severity::Warning => "warning",
+            Severity::Refusal => "refused",
+        }
+    }
+}
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The name of the check.
+    pub check: &'static str,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What was looked at.
+    pub what: String,
+    /// What was found.
+    pub why: String,
+    /// What to do; empty when there is nothing to do.
+    pub remedy: String,
+}
+
+/// What a check returns for each thing it looked at; [`run`] adds its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What was looked at.
+    pub what: String,
+    /// What was found.
+    pub why: String,
+    /// What to do; empty when there is nothing to do.
+    pub remedy: String,
+}
+
+impl Outcome {
+    /// Looked at `what`: in order, because of `why`.
+    pub fn pass(what: impl Into<String>, why: impl Into<String>) -> Outcome {
+        Outcome::new(Severity::Pass, what, why, "")
+    }
+
+    /// Any other outcome.
+    pub fn new(
+        severity: Severity,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Outcome {
+        Outcome {
+            severity,
+            what: what.into(),
+            why: why.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// One check.
+pub struct Check {
+    /// Its name, as in `kexec check --json`.
+    pub name: &'static str,
+    /// One line for people: what it makes sure of.
+    pub about: &'static str,
+    /// Looks, and says what it found; nothing when it does not concern this load.
+    pub run: fn(&Context<'_>) -> Vec<Outcome>,
+}
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Every check, in the order in which people read them: first the files, then
+/// the machine.
+pub const CHECKS: &[Check] = &[
+    image_intact::CHECK,
+    architecture::CHECK,
+    cmdline_length::CHECK,
+    initrd_known::CHECK,
+];
+
+/// Runs every check.
+pub fn run(context: &Context<'_>) -> Vec<Finding> {
+    let findings = CHECKS.iter().flat_map(|check| {
+        (check.run)(context).into_iter().map(|o| Finding {
+            check: check.name,
+            severity: o.severity,
+            what: o.what,
+            why: o.why,
+            remedy: o.remedy,
+        })
+    });
+    findings.collect()
+}
+
+/// The first finding that refuses.
+pub fn refusal(findings: &[Finding]) -> Option<&Finding> {
+    findings.iter().find(|f| f.severity == Severity::Refusal)
+}
