@@ -14,12 +14,15 @@
 #![forbid(unsafe_code)]
 
 mod arch;
-mod authenticode;
+pub mod authenticode;
 pub mod decompress;
 mod error;
 pub mod formats;
 mod pe;
 mod read;
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::expect_used)]
+pub mod testing;
 mod verify;
 
 use bytes::Bytes;
@@ -178,7 +181,9 @@ pub fn recognise(file: Bytes, options: &Options) -> Result<Image, ImageError> {
             }
             Opened::Wrapped(wrapped) => {
                 if layers.len() == MAX_LAYERS {
-                    return Err(ImageError::TooDeep { format: format.name });
+                    return Err(ImageError::TooDeep {
+                        format: format.name,
+                    });
                 }
                 layers.push(Layer {
                     format: format.name,
