@@ -4,9 +4,12 @@
 
 pub mod error;
 pub mod explain;
+pub mod handover;
 pub mod host;
 pub mod initrd;
+pub mod pipeline;
 pub mod preflight;
+pub mod record;
 pub mod request;
 
 pub use error::Error;

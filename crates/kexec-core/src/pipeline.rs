@@ -1,0 +1,350 @@
+//! The whole walk, in order: read the files once, understand them, plan, check,
+//! load, record. Each step takes plain values and returns one; only [`read`]
+//! opens files and only [`load`] changes anything.
+//!
+//! ```text
+//! LoadRequest ──read──▶ Inputs ──prepare──▶ Prepared { plan, findings } ──load──▶ loaded, recorded
+//! ```
+
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use kexec_image::{Image, ImageError, Proof};
+use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, Method, MethodFacts};
+use kexec_plan::{PlanError, file, method};
+use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
+
+use crate::explain::{self, Call, ImageFacts};
+use crate::host::Lockdown;
+use crate::preflight::{self, Context, Finding};
+use crate::request::{LoadRequest, SyscallChoice};
+use crate::{Error, Snapshot};
+
+/// No kernel file is larger than this many bytes.
+const MAX_KERNEL: u64 = 1 << 30;
+/// No initrd is larger than this many bytes; what the machine can hold is the
+/// kernel's own, smaller limit.
+const MAX_INITRD: u64 = 1 << 36;
+
+/// One file, read once into memory that nobody can change any more.
+#[derive(Debug)]
+pub struct Input {
+    /// Where it was.
+    pub path: PathBuf,
+    /// The descriptor it was read through.
+    pub file: File,
+    /// What was read.
+    pub sealed: SealedFile,
+}
+
+/// The files of a request.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The kernel.
+    pub kernel: Input,
+    /// The initrds, in the order of the request.
+    pub initrds: Vec<Input>,
+}
+
+/// Everything that is known before the leap.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The kernel, understood.
+    pub image: Image,
+    /// What it proved about its own bytes.
+    pub proofs: Result<Vec<Proof>, ImageError>,
+    /// Which system call, and why.
+    pub decision: Decision,
+    /// What will be handed to it.
+    pub plan: FilePlan,
+    /// What the checks found.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads the files of a request, each of them once.
+///
+/// # Errors
+/// [`Error::Read`], with the file.
+pub fn read(request: &LoadRequest) -> Result<Inputs, Error> {
+    Ok(Inputs {
+        kernel: read_file("kernel", &request.kernel, MAX_KERNEL)?,
+        initrds: request
+            .initrds
+            .iter()
+            .map(|path| read_file("initrd", path, MAX_INITRD))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn read_file(what: &'static str, path: &Path, limit: u64) -> Result<Input, Error> {
+    let failed = |reason: String| Error::Read {
+        what,
+        path: path.to_owned(),
+        reason,
+    };
+    let file = File::open(path).map_err(|e| failed(Errno::from_io(&e).to_string()))?;
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err(failed("it is a directory".to_owned()));
+    }
+    let sealed = SealedFile::from_file(&file, what, limit).map_err(|e| failed(e.to_string()))?;
+    Ok(Input {
+        path: path.to_owned(),
+        file,
+        sealed,
+    })
+}
+
+/// Understands the files, plans the load and runs every check. Touches nothing.
+///
+/// # Errors
+/// When the kernel is no image that is known here or is broken, or when no plan
+/// can be made from it. What a check refuses is not an error but a finding.
+pub fn prepare(
+    request: &LoadRequest,
+    inputs: &Inputs,
+    host: &Snapshot,
+) -> Result<Prepared, Error> {
+    let options = kexec_image::Options {
+        profile: request.profile,
+        ..kexec_image::Options::default()
+    };
+    let image =
+        kexec_image::recognise(inputs.kernel.sealed.bytes(), &options).map_err(|source| {
+            Error::Image {
+                path: request.kernel.clone(),
+                source,
+            }
+        })?;
+    let decision = method::decide(&method_facts(request.syscall, host));
+    if decision.method == Method::ClassicLoad {
+        let because = decision.reason;
+        return Err(PlanError::ClassicNotYet { because }.into());
+    }
+    let plan = plan(request, inputs, &image, host)?;
+    let proofs = kexec_image::verify(&image);
+    let findings = preflight::run(&Context {
+        host,
+        image: &image,
+        plan: &plan,
+        decision: &decision,
+        proofs: &proofs,
+    });
+    Ok(Prepared {
+        image,
+        proofs,
+        decision,
+        plan,
+        findings,
+    })
+}
+
+/// The facts of the machine that decide the system call.
+pub fn method_facts(choice: SyscallChoice, host: &Snapshot) -> MethodFacts {
+    let yes = |fact: &crate::host::Fact<bool>| fact.known() == Some(&true);
+    let config = host.config.known();
+    let set = |name: &str| config.and_then(|c| c.get(name)).is_some_and(|v| v == "y");
+    MethodFacts {
+        choice,
+        secure_boot: yes(&host.security.secure_boot),
+        locked_down: !matches!(
+            host.security.lockdown.known(),
+            None | Some(Lockdown::None)
+        ),
+        signature_enforced: set("CONFIG_KEXEC_SIG_FORCE"),
+        ima_appraises: yes(&host.security.ima_appraises_kexec),
+        selinux_enforcing: yes(&host.security.selinux_enforcing),
+        handover_state: yes(&host.kexec.kho) || yes(&host.kexec.liveupdate_sessions),
+    }
+}
+
+fn plan(
+    request: &LoadRequest,
+    inputs: &Inputs,
+    image: &Image,
+    host: &Snapshot,
+) -> Result<FilePlan, Error> {
+    let arch = host.arch.ok_or_else(|| Error::System {
+        what: "cannot plan for this machine".to_owned(),
+        reason: format!("its architecture {:?} is not known here", host.machine),
+        remedy: "run on a machine whose architecture `kexec --help` names".to_owned(),
+    })?;
+    let running = match (request.cmdline.reuse, host.cmdline.known()) {
+        (_, Some(cmdline)) => cmdline.clone(),
+        (false, None) => Cmdline::default(),
+        (true, None) => {
+            return Err(Error::Read {
+                what: "the running kernel's command line",
+                path: PathBuf::from("/proc/cmdline"),
+                reason: "it is needed for --reuse-cmdline".to_owned(),
+            });
+        }
+    };
+    let initrds: Vec<InitrdFile> = inputs
+        .initrds
+        .iter()
+        .map(|input| InitrdFile {
+            path: input.path.display().to_string(),
+            bytes: input.sealed.bytes(),
+        })
+        .collect();
+    Ok(file::plan(&FileRequest {
+        path: &request.kernel.display().to_string(),
+        image,
+        initrds: &initrds,
+        append: request.cmdline.append.as_ref(),
+        reuse: request.cmdline.reuse,
+        running: &running,
+        crash: request.slot == Slot::Crash,
+        arch,
+    })?)
+}
+
+/// Loads what was prepared.
+///
+/// # Errors
+/// When a check refused, or the kernel did; then what was loaded before is
+/// still loaded, unless the error says otherwise (crash slot).
+pub fn load(
+    kernel: &dyn Kernel,
+    request: &LoadRequest,
+    inputs: &Inputs,
+    prepared: &Prepared,
+    host: &Snapshot,
+) -> Result<(), Error> {
+    if let Some(finding) = preflight::refusal(&prepared.findings) {
+        return Err(Error::Refused {
+            what: finding.what.clone(),
+            why: finding.why.clone(),
+            remedy: finding.remedy.clone(),
+        });
+    }
+    let staged = Staged::new(inputs, prepared, host)?;
+    let mut flags = FileFlags::EMPTY;
+    if request.slot == Slot::Crash {
+        flags |= FileFlags::ON_CRASH;
+    }
+    if request.debug {
+        flags |= FileFlags::DEBUG;
+    }
+    let initrd = staged.initrd(inputs);
+    let mut result = kernel.file_load(staged.kernel(inputs), initrd, &staged.cmdline, flags);
+    if request.debug && result == Err(Errno::EINVAL) {
+        // Kernels before 6.8 refuse the debug flag; that a load is to be
+        // watched must not be what makes it fail.
+        flags = flags.without(FileFlags::DEBUG);
+        result = kernel.file_load(staged.kernel(inputs), initrd, &staged.cmdline, flags);
+    }
+    result.map_err(|errno| {
+        let tried = format!("loading kernel {}", request.kernel.display());
+        let facts = image_facts(prepared);
+        Error::Kernel(explain::explain(
+            Call::FileLoad(request.slot),
+            errno,
+            tried,
+            host,
+            Some(&facts),
+        ))
+    })
+}
+
+fn image_facts(prepared: &Prepared) -> ImageFacts {
+    let signer = prepared.proofs.as_ref().ok().and_then(|proofs| {
+        proofs.iter().find_map(|proof| match proof {
+            Proof::Authenticode { signer, .. } => Some(signer.clone()),
+            _ => None,
+        })
+    });
+    ImageFacts {
+        format: prepared.plan.format.clone(),
+        arch: prepared.image.arch(),
+        bare: prepared.plan.bare,
+        signer,
+        kernel_len: prepared.plan.kernel.len,
+        initrd_len: prepared.plan.initrd_len(),
+        cmdline_len: prepared.plan.cmdline.len_with_nul(),
+    }
+}
+
+/// The descriptors and the text that the system call takes.
+struct Staged {
+    /// A copy of the unwrapped kernel; `None` when the file itself is handed on.
+    unwrapped: Option<SealedFile>,
+    /// Whether the kernel wants to see the file itself.
+    original: bool,
+    /// The joined initrd; `None` when there is none or it is one file as it is.
+    joined: Option<SealedFile>,
+    /// Which input file is the whole initrd.
+    single: Option<usize>,
+    cmdline: CString,
+}
+
+impl Staged {
+    fn new(inputs: &Inputs, prepared: &Prepared, host: &Snapshot) -> Result<Staged, Error> {
+        let memory = |what: &str, e: kexec_sys::SealedError| Error::System {
+            what: format!("cannot keep {what} in memory"),
+            reason: e.to_string(),
+            remedy: "free some memory and try again".to_owned(),
+        };
+        let plan = &prepared.plan;
+        let unwrapped = if plan.bare {
+            None
+        } else {
+            let copy = SealedFile::from_bytes(&plan.kernel.bytes, "kernel");
+            Some(copy.map_err(|e| memory("the unwrapped kernel", e))?)
+        };
+        let single = match plan.initrd.as_slice() {
+            [one] => inputs
+                .initrds
+                .iter()
+                .position(|i| same_bytes(&i.sealed.bytes(), &one.bytes)),
+            _ => None,
+        };
+        let joined = if plan.initrd.is_empty() || single.is_some() {
+            None
+        } else {
+            let zeros = [0u8; file::INITRD_ALIGN];
+            let parts = plan.initrd.iter().flat_map(|p| {
+                let padding = zeros.get(..p.padding).unwrap_or_default();
+                [p.bytes.as_ref(), padding]
+            });
+            let copy = SealedFile::from_parts(parts, "initrd");
+            Some(copy.map_err(|e| memory("the joined initrd", e))?)
+        };
+        let cmdline = CString::new(plan.cmdline.as_bytes()).map_err(|e| Error::System {
+            what: "cannot hand over the command line".to_owned(),
+            reason: format!("it has a NUL at byte {}", e.nul_position()),
+            remedy: "take the NUL out".to_owned(),
+        })?;
+        Ok(Staged {
+            unwrapped,
+            // A signature in an extended attribute is on the file, not on a copy
+            // of its bytes; the kernel then reads (and verifies) the file itself.
+            original: host.security.ima_appraises_kexec.known() == Some(&true),
+            joined,
+            single,
+            cmdline,
+        })
+    }
+
+    fn kernel<'a>(&'a self, inputs: &'a Inputs) -> BorrowedFd<'a> {
+        match &self.unwrapped {
+            Some(copy) => copy.as_fd(),
+            None if self.original => inputs.kernel.file.as_fd(),
+            None => inputs.kernel.sealed.as_fd(),
+        }
+    }
+
+    fn initrd<'a>(&'a self, inputs: &'a Inputs) -> Option<BorrowedFd<'a>> {
+        let single = self.single.and_then(|i| inputs.initrds.get(i));
+        let single = single.map(|i| i.sealed.as_fd());
+        self.joined.as_ref().map(AsFd::as_fd).or(single)
+    }
+}
+
+/// Whether two handles are the same run of memory.
+fn same_bytes(a: &Bytes, b: &Bytes) -> bool {
+    a.as_ptr() == b.as_ptr() && a.len() == b.len()
+}
