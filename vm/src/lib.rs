@@ -1,1 +1,41 @@
-//! stub
+//! The test lab: real kernels under QEMU, driven from Rust tests.
+//!
+//! A [`Lab`] fetches what it needs as Debian packages into a cache of its own
+//! (nothing is installed, no privilege is needed): QEMU, firmware, kernels,
+//! busybox and the real kexec-tools. A [`Guest`] is one virtual machine: a
+//! kernel, an initramfs written by [`Initramfs`], a shell script, and
+//! perhaps a second kernel to jump into. Running it gives an [`Outcome`]:
+//! what each kernel of that machine reported, typed.
+//!
+//! ```no_run
+//! use vm::{Firmware, Guest, Lab, Next};
+//! # fn main() -> anyhow::Result<()> {
+//! let lab = Lab::open()?;
+//! let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
+//!     .firmware(Firmware::Ovmf)
+//!     .program("bin/kexec", std::fs::read("kexec")?)
+//!     .next(Next::new(&lab.kernel("6.1")?))
+//!     .script("run load kexec -s -l $NEXT --initrd $NEXT_INITRD --append \"$CONSOLE\"\njump kexec -e\n")
+//!     .run()?;
+//! println!("{}", outcome.stage("second")?.report.release);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! QEMU interprets every guest (`-accel tcg`); `/dev/kvm` is never used, so
+//! the lab behaves alike on a laptop, in a container and on a CI machine.
+
+pub mod apt;
+mod cpio;
+mod guest;
+mod initramfs;
+mod lab;
+mod product;
+mod qemu;
+
+pub use cpio::{CpioError, Entry, newc};
+pub use guest::{End, Guest, MemoryRange, Next, Outcome, Report, Run, Stage};
+pub use initramfs::Initramfs;
+pub use lab::{KERNELS, Kernel, Lab};
+pub use product::kexec_binary;
+pub use qemu::{Firmware, Qemu};

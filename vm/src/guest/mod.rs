@@ -1,0 +1,212 @@
+//! One virtual machine: what it is made of, its run, and what it reported.
+
+mod outcome;
+mod protocol;
+mod run;
+
+pub use outcome::{End, MemoryRange, Outcome, Report, Run, Stage};
+
+use crate::initramfs::Initramfs;
+use crate::lab::{Kernel, Lab};
+use crate::qemu::Firmware;
+use anyhow::Result;
+use std::time::Duration;
+
+/// The first program of every guest; the vocabulary of scripts.
+pub(crate) const INIT: &str = include_str!("init.sh");
+
+/// Words that every kernel of the lab is started with: messages on the first
+/// serial port, and a panic resets the machine, which ends the run.
+const CONSOLE: &str = "console=ttyS0 panic=-1";
+
+/// The kernel to jump into, and what happens there.
+#[derive(Debug, Clone)]
+pub struct Next {
+    kernel: Kernel,
+    stage: String,
+    script: String,
+    extra: Initramfs,
+}
+
+impl Next {
+    /// A second stage that reports and powers the machine off.
+    #[must_use]
+    pub fn new(kernel: &Kernel) -> Self {
+        Self {
+            kernel: kernel.clone(),
+            stage: "second".to_owned(),
+            script: String::new(),
+            extra: Initramfs::new(),
+        }
+    }
+
+    /// What the second kernel runs after its report (see [`Guest::script`]).
+    #[must_use]
+    pub fn script(mut self, script: &str) -> Self {
+        script.clone_into(&mut self.script);
+        self
+    }
+
+    /// Adds files to the second initramfs.
+    #[must_use]
+    pub fn add(mut self, files: &Initramfs) -> Self {
+        self.extra.merge(files);
+        self
+    }
+}
+
+/// A virtual machine to be run once.
+#[derive(Debug)]
+pub struct Guest<'lab> {
+    lab: &'lab Lab,
+    kernel: Kernel,
+    firmware: Firmware,
+    memory_mb: u32,
+    cpus: u32,
+    append: String,
+    script: String,
+    extra: Initramfs,
+    next: Option<Next>,
+    timeout: Duration,
+    qemu_arguments: Vec<String>,
+}
+
+impl<'lab> Guest<'lab> {
+    /// A machine with SeaBIOS, one processor and 1024 MiB that boots this
+    /// kernel, reports, and powers off.
+    #[must_use]
+    pub fn new(lab: &'lab Lab, kernel: &Kernel) -> Self {
+        Self {
+            lab,
+            kernel: kernel.clone(),
+            firmware: Firmware::SeaBios,
+            memory_mb: 1024,
+            cpus: 1,
+            append: String::new(),
+            script: String::new(),
+            extra: Initramfs::new(),
+            next: None,
+            timeout: Duration::from_secs(180),
+            qemu_arguments: Vec::new(),
+        }
+    }
+
+    /// Chooses the firmware.
+    #[must_use]
+    pub fn firmware(mut self, firmware: Firmware) -> Self {
+        self.firmware = firmware;
+        self
+    }
+
+    /// Memory in MiB.
+    #[must_use]
+    pub fn memory_mb(mut self, memory_mb: u32) -> Self {
+        self.memory_mb = memory_mb;
+        self
+    }
+
+    /// Number of processors.
+    #[must_use]
+    pub fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// More words for the first kernel's command line.
+    #[must_use]
+    pub fn append(mut self, words: &str) -> Self {
+        words.clone_into(&mut self.append);
+        self
+    }
+
+    /// Adds a file of mode 0644 to the first initramfs.
+    #[must_use]
+    pub fn file(mut self, name: &str, data: impl Into<Vec<u8>>) -> Self {
+        self.extra.file(name, data);
+        self
+    }
+
+    /// Adds a program to the first initramfs.
+    #[must_use]
+    pub fn program(mut self, name: &str, data: impl Into<Vec<u8>>) -> Self {
+        self.extra.program(name, data);
+        self
+    }
+
+    /// Adds files to the first initramfs.
+    #[must_use]
+    pub fn add(mut self, files: &Initramfs) -> Self {
+        self.extra.merge(files);
+        self
+    }
+
+    /// What the first kernel runs after its report: a busybox shell script.
+    ///
+    /// Beyond the shell: `run LABEL COMMAND...` (exit code and both outputs
+    /// end up in [`Stage::runs`]), `jump COMMAND...` (the same for a command
+    /// that is meant to leave this kernel), `put NAME` and `put_file NAME
+    /// PATH` (bytes for [`Stage::files`]), and the variables `$NEXT` and
+    /// `$NEXT_INITRD` (files of the [`Next`] kernel) and `$CONSOLE` (words
+    /// that a next command line needs so that the run can be followed).
+    #[must_use]
+    pub fn script(mut self, script: &str) -> Self {
+        script.clone_into(&mut self.script);
+        self
+    }
+
+    /// The kernel to jump into; its files are at `$NEXT` and `$NEXT_INITRD`.
+    #[must_use]
+    pub fn next(mut self, next: Next) -> Self {
+        self.next = Some(next);
+        self
+    }
+
+    /// How long the machine may run, not counting the wait for other guests.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// More arguments for QEMU.
+    #[must_use]
+    pub fn qemu_arguments(mut self, arguments: &[&str]) -> Self {
+        self.qemu_arguments
+            .extend(arguments.iter().map(|one| (*one).to_owned()));
+        self
+    }
+
+    /// Runs the machine to its end.
+    ///
+    /// # Errors
+    /// If the machine cannot be started, does not end in time, or ends in any
+    /// other way than by powering itself off after its last stage: a panic or
+    /// a cold reboot is an error, with the end of the console.
+    pub fn run(self) -> Result<Outcome> {
+        run::run(&self)?.check()
+    }
+
+    /// Runs the machine and reports however it ends, for scenarios that are
+    /// meant to go wrong.
+    ///
+    /// # Errors
+    /// If the machine cannot be started or its reports cannot be read.
+    pub fn observe(self) -> Result<Outcome> {
+        run::run(&self)
+    }
+
+    /// The first kernel's initramfs.
+    fn root(&self) -> Result<Vec<u8>> {
+        let mut root = self.lab.initramfs("first")?;
+        if let Some(next) = &self.next {
+            let mut second = self.lab.initramfs(&next.stage)?;
+            second.file("lab/script", next.script.as_str());
+            second.merge(&next.extra);
+            root.file("next/vmlinuz", crate::lab::read(&next.kernel.path)?);
+            root.file("next/initrd", second.build()?);
+        }
+        root.file("lab/script", self.script.as_str());
+        root.merge(&self.extra);
+        Ok(root.build()?)
+    }
+}

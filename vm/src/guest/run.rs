@@ -1,0 +1,152 @@
+//! Running QEMU once, with a deadline.
+
+use super::outcome::{End, Outcome};
+use super::{CONSOLE, Guest, protocol};
+use crate::qemu::lock_machine;
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// The processor. `max` is everything that the interpreter knows; `svm=off`
+/// keeps kvm_amd from loading.
+const CPU: &str = "max,la57=off,svm=off";
+
+/// A guest that is killed when it goes out of scope.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
+    let scratch = tempfile::tempdir().context("making a folder for the guest's files")?;
+    let initrd = scratch.path().join("initrd");
+    let console = scratch.path().join("console");
+    let messages = scratch.path().join("qemu");
+    std::fs::write(&initrd, guest.root()?).context("writing the guest's initramfs")?;
+
+    let mut command = guest.lab.qemu().command();
+    command
+        .args(["-accel", "tcg", "-machine", "q35", "-cpu", CPU])
+        .args(["-no-reboot", "-display", "none", "-vga", "none"])
+        .args(["-nic", "none", "-no-user-config"])
+        .args(["-m", &guest.memory_mb.to_string()])
+        .args(["-smp", &guest.cpus.to_string()])
+        .args(["-monitor", "none"])
+        .args(["-serial", &format!("file:{}", console.display())])
+        // signal=off: QEMU leaves the terminal of the test alone.
+        .args(["-chardev", "stdio,id=report,signal=off"])
+        .args(["-serial", "chardev:report"])
+        .args(guest.lab.qemu().firmware(guest.firmware, scratch.path())?)
+        .arg("-kernel")
+        .arg(&guest.kernel.path)
+        .arg("-initrd")
+        .arg(&initrd)
+        .arg("-append")
+        .arg(format!("{CONSOLE} {}", guest.append).trim_end())
+        .args(&guest.qemu_arguments);
+
+    let _one_at_a_time = lock_machine()?;
+    let started = Instant::now();
+    let (lines, timed_out, failure) = attend(&mut command, &messages, started, guest.timeout)?;
+    let duration = started.elapsed();
+    let console = std::fs::read(&console)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    if let Some(failure) = failure {
+        bail!(
+            "QEMU ended with {failure}: {}",
+            std::fs::read_to_string(&messages)
+                .unwrap_or_default()
+                .trim()
+        );
+    }
+    let stages = protocol::parse(&lines);
+    let end = if timed_out {
+        End::TimedOut
+    } else if lines.last().is_some_and(|(_, line)| line.trim() == "@done") {
+        End::PoweredOff
+    } else {
+        End::Reset
+    };
+    let outcome = Outcome {
+        stages: Vec::new(),
+        console,
+        duration,
+        end,
+    };
+    match stages {
+        Ok(stages) => Ok(Outcome { stages, ..outcome }),
+        Err(error) => Err(error.context(format!(
+            "following the guest ({end:?}); the console ends with:\n{}",
+            outcome.tail()
+        ))),
+    }
+}
+
+type Lines = Vec<(Duration, String)>;
+
+/// Starts QEMU and collects what it says until it ends or the time is up.
+/// Third: the status of a QEMU that failed.
+fn attend(
+    command: &mut Command,
+    messages: &std::path::Path,
+    started: Instant,
+    timeout: Duration,
+) -> Result<(Lines, bool, Option<String>)> {
+    let log = std::fs::File::create(messages).context("making a file for QEMU's messages")?;
+    let mut running = Running(
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {command:?}"))?,
+    );
+    let output = running
+        .0
+        .stdout
+        .take()
+        .context("QEMU's standard output is not a pipe")?;
+    let receiver = read_lines(output, started);
+    let mut lines = Vec::new();
+    loop {
+        let left = timeout.saturating_sub(started.elapsed());
+        match receiver.recv_timeout(left) {
+            Ok(line) => lines.push(line),
+            Err(RecvTimeoutError::Timeout) => return Ok((lines, true, None)),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let status = running.0.wait().context("waiting for QEMU")?;
+    Ok((
+        lines,
+        false,
+        (!status.success()).then(|| status.to_string()),
+    ))
+}
+
+/// Lines of the report with the time of their arrival, until the pipe ends.
+fn read_lines(output: ChildStdout, started: Instant) -> Receiver<(Duration, String)> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(output);
+        let mut line = Vec::new();
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| count > 0)
+        {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if sender.send((started.elapsed(), text)).is_err() {
+                return;
+            }
+            line.clear();
+        }
+    });
+    receiver
+}

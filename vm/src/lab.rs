@@ -1,0 +1,306 @@
+//! What a test needs, fetched and ready: kernels, QEMU, busybox, the real
+//! kexec-tools.
+
+use crate::apt::{Apt, Keep, Suite, Tree};
+use crate::initramfs::Initramfs;
+use crate::qemu::Qemu;
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The kernels of the lab, by label: the suites that are looked at, in order,
+/// and what the release must start with.
+///
+/// Debian's cloud kernels: built for virtual machines, small, signed.
+pub const KERNELS: &[KernelSource] = &[
+    KernelSource {
+        label: "6.1",
+        suites: &[Suite::Bookworm],
+        release: "6.1.",
+    },
+    KernelSource {
+        label: "6.12",
+        suites: &[Suite::Trixie],
+        release: "6.12.",
+    },
+    KernelSource {
+        label: "7.x",
+        suites: &[Suite::TrixieBackports, Suite::Sid],
+        release: "7.",
+    },
+];
+
+/// Where a kernel of the lab comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelSource {
+    /// Name in tests and fixtures.
+    pub label: &'static str,
+    /// Suites, in the order in which they are tried.
+    pub suites: &'static [Suite],
+    /// What `uname -r` must start with.
+    pub release: &'static str,
+}
+
+/// A Debian kernel, unpacked.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    /// Its label in [`KERNELS`].
+    pub label: &'static str,
+    /// What `uname -r` says when it runs.
+    pub release: String,
+    /// The bzImage.
+    pub path: PathBuf,
+    /// Folder with its modules (`kernel/...`, `.ko` or `.ko.xz`).
+    pub modules: PathBuf,
+}
+
+/// The lab: a cache folder and what it holds.
+///
+/// Its place is the environment's `KEXEC_LAB`, or `target/lab` of the
+/// workspace. Only the first use takes long; a filled cache opens in well
+/// under a second.
+#[derive(Debug)]
+pub struct Lab {
+    folder: PathBuf,
+    apt: Apt,
+    qemu: Qemu,
+    busybox: PathBuf,
+    /// Symbolic links to busybox, by applet.
+    applets: Vec<String>,
+    /// Shared with other processes that prepare the same folder.
+    lock: File,
+}
+
+impl Lab {
+    /// Opens the lab, fetching QEMU, firmware and busybox if need be.
+    ///
+    /// # Errors
+    /// If this is no Debian or Ubuntu machine or something cannot be fetched.
+    pub fn open() -> Result<Self> {
+        Self::open_at(&default_folder())
+    }
+
+    /// The same in another folder.
+    ///
+    /// # Errors
+    /// As [`Lab::open`].
+    pub fn open_at(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("making the lab's folder {}", folder.display()))?;
+        let lock_path = folder.join("lock");
+        let lock =
+            File::create(&lock_path).with_context(|| format!("opening {}", lock_path.display()))?;
+        lock.lock()
+            .with_context(|| format!("locking {}", lock_path.display()))?;
+        let apt = Apt::open(folder)?;
+        let qemu = Qemu::find(&apt)?;
+        let busybox = apt
+            .tree(Suite::Bookworm, "busybox-static", Keep::Named(&["busybox"]))?
+            .path
+            .join("bin/busybox");
+        let listing = Command::new(&busybox)
+            .arg("--list")
+            .output()
+            .with_context(|| format!("running {} --list", busybox.display()))?;
+        let applets = String::from_utf8_lossy(&listing.stdout)
+            .lines()
+            .filter(|name| *name != "busybox")
+            .map(str::to_owned)
+            .collect();
+        lock.unlock().context("unlocking the lab's folder")?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            apt,
+            qemu,
+            busybox,
+            applets,
+            lock,
+        })
+    }
+
+    /// The cache folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The QEMU of the lab.
+    #[must_use]
+    pub fn qemu(&self) -> &Qemu {
+        &self.qemu
+    }
+
+    /// Any Debian package, for what a test needs beyond the lab's own.
+    ///
+    /// # Errors
+    /// As [`Apt::tree`].
+    pub fn package(&self, suite: Suite, package: &str, keep: Keep) -> Result<Tree> {
+        self.lock.lock().context("locking the lab's folder")?;
+        let tree = self.apt.tree(suite, package, keep);
+        self.lock.unlock().context("unlocking the lab's folder")?;
+        tree
+    }
+
+    /// The kernel with this label of [`KERNELS`].
+    ///
+    /// # Errors
+    /// If there is no such label, no suite has such a kernel, or it cannot be
+    /// fetched.
+    pub fn kernel(&self, label: &str) -> Result<Kernel> {
+        let Some(source) = KERNELS.iter().find(|source| source.label == label) else {
+            let labels: Vec<_> = KERNELS.iter().map(|source| source.label).collect();
+            bail!(
+                "asked the lab for the kernel {label:?}: it has {}",
+                labels.join(", ")
+            );
+        };
+        let mut found = Vec::new();
+        for suite in source.suites {
+            let tree = self.package(
+                *suite,
+                "linux-image-cloud-amd64",
+                // Up to 6.12 all is in linux-image; from 7.x on it is split.
+                Keep::Named(&[
+                    "linux-image-",
+                    "linux-binary-",
+                    "linux-modules-",
+                    "linux-base-",
+                ]),
+            )?;
+            let (release, path, modules) = find_kernel(&tree.path)
+                .with_context(|| format!("looking for the kernel of {suite}"))?;
+            if release.starts_with(source.release) {
+                return Ok(Kernel {
+                    label: source.label,
+                    release,
+                    path,
+                    modules,
+                });
+            }
+            found.push(format!("{suite} has {release}"));
+        }
+        bail!(
+            "looked for a kernel {}* for the label {label}: {}",
+            source.release,
+            found.join(", ")
+        )
+    }
+
+    /// An initramfs with busybox (every applet as a link), the lab's `/init`
+    /// and the name of the stage that it is for.
+    ///
+    /// # Errors
+    /// If busybox cannot be read.
+    pub fn initramfs(&self, stage: &str) -> Result<Initramfs> {
+        let mut root = Initramfs::new();
+        for folder in ["proc", "sys", "dev", "tmp", "run", "mnt", "root"] {
+            root.directory(folder);
+        }
+        // Opened by the kernel before devtmpfs is mounted.
+        root.char_device("dev/console", 5, 1);
+        root.program("bin/busybox", read(&self.busybox)?);
+        for applet in &self.applets {
+            root.symlink(&format!("bin/{applet}"), "busybox");
+        }
+        root.program("init", crate::guest::INIT);
+        root.file("lab/stage", format!("{stage}\n"));
+        Ok(root)
+    }
+
+    /// The real kexec-tools of Debian sid as `/ref/kexec`, with the libraries
+    /// that it is linked with, for comparisons.
+    ///
+    /// # Errors
+    /// If the package cannot be fetched or does not look as expected.
+    pub fn kexec_tools(&self) -> Result<Initramfs> {
+        let tree = self.package(Suite::Sid, "kexec-tools", Keep::Closure)?;
+        let libraries = tree.path.join("usr/lib/x86_64-linux-gnu");
+        let loader = libraries.join("ld-linux-x86-64.so.2");
+        let program = tree.path.join("usr/sbin/kexec");
+        // The tree's own loader says what the program needs.
+        let output = Command::new(&loader)
+            .arg("--library-path")
+            .args([&libraries])
+            .arg("--list")
+            .arg(&program)
+            .output()
+            .with_context(|| format!("running {}", loader.display()))?;
+        if !output.status.success() {
+            bail!(
+                "asked {} for the libraries of {}: {}",
+                loader.display(),
+                program.display(),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        let mut root = Initramfs::new();
+        root.program("ref/kexec", read(&program)?);
+        root.program("lib64/ld-linux-x86-64.so.2", read(&loader)?);
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            // "\tlibz.so.1 => /path/libz.so.1 (0x...)"; the vdso has no path.
+            let path = line
+                .split_once("=> ")
+                .and_then(|(_, rest)| rest.split(" (").next());
+            if let Some(path) = path.map(Path::new)
+                && let Some(name) = path.file_name().and_then(|name| name.to_str())
+                && path.starts_with(&libraries)
+            {
+                root.program(&format!("lib/x86_64-linux-gnu/{name}"), read(path)?);
+            }
+        }
+        Ok(root)
+    }
+
+    /// The version of [`Lab::kexec_tools`].
+    ///
+    /// # Errors
+    /// As [`Lab::kexec_tools`].
+    pub fn kexec_tools_version(&self) -> Result<String> {
+        let tree = self.package(Suite::Sid, "kexec-tools", Keep::Closure)?;
+        tree.version("kexec-tools")
+            .map(str::to_owned)
+            .context("the package kexec-tools is not in its own closure")
+    }
+}
+
+/// `KEXEC_LAB`, or `target/lab` of the workspace.
+fn default_folder() -> PathBuf {
+    std::env::var_os("KEXEC_LAB")
+        .filter(|folder| !folder.is_empty())
+        .map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lab"),
+            PathBuf::from,
+        )
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// The one kernel in an unpacked tree: release, file, modules. The file is
+/// `boot/vmlinuz-RELEASE` or `usr/lib/modules/RELEASE/vmlinuz`.
+fn find_kernel(tree: &Path) -> Result<(String, PathBuf, PathBuf)> {
+    for modules in ["lib/modules", "usr/lib/modules"] {
+        let Ok(entries) = std::fs::read_dir(tree.join(modules)) else {
+            continue;
+        };
+        for entry in entries {
+            let folder = entry?.path();
+            let Some(release) = folder.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let candidates = [
+                tree.join(format!("boot/vmlinuz-{release}")),
+                folder.join("vmlinuz"),
+            ];
+            if let Some(path) = candidates.iter().find(|path| path.exists()) {
+                return Ok((release.to_owned(), path.clone(), folder.clone()));
+            }
+        }
+    }
+    bail!(
+        "looked for boot/vmlinuz-* and usr/lib/modules/*/vmlinuz below {}: neither is there",
+        tree.display()
+    )
+}

@@ -1,0 +1,195 @@
+//! Finding QEMU, and what one run of it looks like.
+
+use crate::apt::{Apt, Keep, Suite};
+use crate::lab::read;
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The first QEMU whose interpreter is sound for these guests: older ones
+/// miscompile cmpxchg16b, and kernels crash now and then.
+const MINIMUM: u32 = 10;
+/// Name of the program.
+const PROGRAM: &str = "qemu-system-x86_64";
+
+/// The firmware of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firmware {
+    /// A PC BIOS.
+    SeaBios,
+    /// UEFI, without Secure Boot.
+    Ovmf,
+}
+
+impl Firmware {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::SeaBios, Self::Ovmf];
+
+    /// Lower-case name, as in the names of fixtures.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SeaBios => "seabios",
+            Self::Ovmf => "ovmf",
+        }
+    }
+}
+
+impl std::fmt::Display for Firmware {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A QEMU that can run, and the UEFI firmware beside it.
+#[derive(Debug, Clone)]
+pub struct Qemu {
+    command: Vec<OsString>,
+    /// What `--version` says, first line.
+    pub version: String,
+    ovmf_code: PathBuf,
+    ovmf_vars: PathBuf,
+}
+
+impl Qemu {
+    /// The QEMU of the system if it is new enough, or else trixie's, with its
+    /// own libraries and its own dynamic loader, so that it does not matter
+    /// how old the host's C library is.
+    pub(crate) fn find(apt: &Apt) -> Result<Self> {
+        let firmware = apt
+            .tree(Suite::Trixie, "ovmf", Keep::Named(&["ovmf"]))?
+            .path;
+        let (ovmf_code, ovmf_vars) = (
+            firmware.join("usr/share/OVMF/OVMF_CODE_4M.fd"),
+            firmware.join("usr/share/OVMF/OVMF_VARS_4M.fd"),
+        );
+        let system = vec![OsString::from(PROGRAM)];
+        if let Some(version) = version_of(&system)
+            && major(&version) >= Some(MINIMUM)
+        {
+            return Ok(Self {
+                command: system,
+                version,
+                ovmf_code,
+                ovmf_vars,
+            });
+        }
+        let tree = apt
+            .tree(Suite::Trixie, "qemu-system-x86", Keep::Closure)?
+            .path;
+        let libraries = tree.join("usr/lib/x86_64-linux-gnu");
+        let command: Vec<OsString> = vec![
+            libraries.join("ld-linux-x86-64.so.2").into(),
+            "--library-path".into(),
+            libraries.into(),
+            tree.join("usr/bin").join(PROGRAM).into(),
+            "-L".into(),
+            tree.join("usr/share/qemu").into(),
+            "-L".into(),
+            tree.join("usr/share/seabios").into(),
+        ];
+        let Some(version) = version_of(&command) else {
+            bail!("ran {command:?} --version: it does not run or names no version");
+        };
+        if major(&version) < Some(MINIMUM) {
+            bail!("looked for QEMU {MINIMUM} or newer in trixie: found {version}");
+        }
+        Ok(Self {
+            command,
+            version,
+            ovmf_code,
+            ovmf_vars,
+        })
+    }
+
+    /// A command that runs QEMU and dies with the thread that starts it, so
+    /// that a killed test leaves no guest behind.
+    pub(crate) fn command(&self) -> Command {
+        let mut words = Vec::new();
+        if Command::new("setpriv").arg("--version").output().is_ok() {
+            words.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from));
+        }
+        words.extend(self.command.iter().cloned());
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_else(|| PROGRAM.into()));
+        command.args(words);
+        command
+    }
+
+    /// The arguments that give a guest its firmware. `scratch` takes the copy
+    /// of the UEFI variables.
+    pub(crate) fn firmware(&self, firmware: Firmware, scratch: &Path) -> Result<Vec<String>> {
+        match firmware {
+            Firmware::SeaBios => Ok(Vec::new()),
+            Firmware::Ovmf => {
+                let vars = scratch.join("OVMF_VARS.fd");
+                std::fs::write(&vars, read(&self.ovmf_vars)?)
+                    .with_context(|| format!("writing {}", vars.display()))?;
+                let drive = |rest: &str, path: &Path| {
+                    format!("if=pflash,format=raw,{rest}file={}", path.display())
+                };
+                Ok(vec![
+                    "-drive".to_owned(),
+                    drive("readonly=on,", &self.ovmf_code),
+                    "-drive".to_owned(),
+                    drive("", &vars),
+                ])
+            }
+        }
+    }
+}
+
+fn version_of(command: &[OsString]) -> Option<String> {
+    let (program, arguments) = command.split_first()?;
+    let output = Command::new(program)
+        .args(arguments)
+        .arg("--version")
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().next()?;
+    line.contains("version").then(|| line.to_owned())
+}
+
+/// The major version in "QEMU emulator version 10.0.2 (Debian ...)".
+fn major(version: &str) -> Option<u32> {
+    let (_, rest) = version.split_once("version ")?;
+    rest.split('.').next()?.parse().ok()
+}
+
+/// Holds back other guests on this machine until it is dropped: interpreted
+/// guests that share processors run into each other's timeouts.
+pub(crate) fn lock_machine() -> Result<File> {
+    let path = std::env::temp_dir().join("qemu.lock");
+    // Opening for reading first: a file of another user in a sticky folder
+    // can be locked, but not opened with O_CREAT.
+    let file = File::open(&path)
+        .or_else(|_| {
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+        })
+        .with_context(|| format!("opening {}", path.display()))?;
+    file.lock()
+        .with_context(|| format!("waiting for {}", path.display()))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(
+            major("QEMU emulator version 7.2.17 (Debian 1:7.2+dfsg-7)"),
+            Some(7)
+        );
+        assert_eq!(major("QEMU emulator version 10.0.2"), Some(10));
+        assert_eq!(major("something else"), None);
+    }
+}
