@@ -41,3 +41,8 @@ pub fn slice(bytes: &[u8], at: u64, len: u64) -> Option<&[u8]> {
 pub fn len(bytes: &[u8]) -> u64 {
     bytes.len().try_into().unwrap_or(u64::MAX)
 }
+
+/// A number of bytes in memory as the number type of file offsets.
+pub fn len_u64(len: usize) -> u64 {
+    len.try_into().unwrap_or(u64::MAX)
+}

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::{Image, ImageError};
+use crate::formats::bzimage::PayloadCodec;
+use crate::{Image, ImageError, Kernel, Options, authenticode, read};
 
 /// One thing that was proven about the bytes of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,11 +29,54 @@ pub enum Proof {
     Bounds,
 }
 
-/// Checks everything that the file says about its own content.
+/// Checks everything that the file says about its own content: the digests of
+/// its signatures, and the payload of a bzImage that no signature covers.
+///
+/// What was proven is returned, strongest first; [`Proof::Bounds`] alone when
+/// there was nothing to compare with. Whether a signer is trusted is not asked:
+/// the kernel has the keys.
 ///
 /// # Errors
 /// When a digest or a checksum does not match, or a payload does not
 /// decompress to what the header promises.
-pub fn verify(_image: &Image) -> Result<Vec<Proof>, ImageError> {
-    Ok(Vec::new())
+pub fn verify(image: &Image) -> Result<Vec<Proof>, ImageError> {
+    let mut proofs = Vec::new();
+    for layer in &image.layers {
+        check_signatures(layer.format, &layer.bytes, &mut proofs)?;
+    }
+    let format = image.kernel.format();
+    check_signatures(format, &image.bytes, &mut proofs)?;
+
+    // A digest that matches covers every byte of its file, the payload among
+    // them, so decompressing would prove nothing more. It would cost seconds
+    // for a payload of xz.
+    if proofs.is_empty()
+        && let Kernel::BzImage(kernel) = &image.kernel
+        && let Some(payload) = &kernel.payload
+        && let Some(decoded) = kernel.unpack(&image.bytes, Options::default().max_output)?
+        && let PayloadCodec::Known(codec) = payload.codec
+    {
+        proofs.push(Proof::Payload {
+            codec: codec.to_owned(),
+            len: read::len(&decoded.bytes),
+            checksummed: decoded.checksummed,
+        });
+    }
+    if proofs.is_empty() {
+        proofs.push(Proof::Bounds);
+    }
+    Ok(proofs)
+}
+
+/// Adds a proof for every signature of `bytes` whose digest could be compared.
+fn check_signatures(of: &str, bytes: &[u8], proofs: &mut Vec<Proof>) -> Result<(), ImageError> {
+    for signature in authenticode::check(bytes)? {
+        if signature.unchecked.is_none() {
+            proofs.push(Proof::Authenticode {
+                of: of.to_owned(),
+                signer: signature.signer,
+            });
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,28 @@
 //! One file per codec, and the list of them.
+//!
+//! Whoever compressed the bytes may be hostile, so three rules hold for every
+//! codec here: the output never grows beyond the caller's cap, the decoder's
+//! own window is limited by [`MAX_WINDOW`] before it is allocated, and the
+//! output grows with what was really decoded, never by a number out of a
+//! header. A stream that ends early is an error. Bytes behind the end of a
+//! stream are left alone and counted ([`Decoded::consumed`]): the kernel's
+//! build appends the uncompressed size there.
+
+mod bzip2;
+mod gzip;
+mod lz4;
+mod lzma;
+mod xz;
+mod zstd;
+
+use std::io::{ErrorKind, Read};
 
 use crate::ImageError;
+
+/// The largest window (dictionary) a decoder may allocate, in bytes. The
+/// kernel's build asks for 128 MiB at most: `dict=128MiB` of
+/// `scripts/xz_wrap.sh`, and `zstd -22 --ultra`, whose window is 2^27.
+pub const MAX_WINDOW: u64 = 128 << 20;
 
 /// One codec: how to tell it and how to undo it.
 pub struct Codec {
@@ -8,8 +30,9 @@ pub struct Codec {
     pub name: &'static str,
     /// Whether these bytes begin like a stream of this codec.
     pub probe: fn(&[u8]) -> bool,
-    /// Decompresses `bytes` to at most `cap` bytes.
-    pub decompress: fn(&[u8], cap: u64) -> Result<Decoded, ImageError>,
+    /// Decompresses the stream that `bytes` begin with to at most `cap` bytes.
+    /// Streams of the same codec that follow directly belong to it.
+    pub decompress: fn(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError>,
 }
 
 impl std::fmt::Debug for Codec {
@@ -23,14 +46,78 @@ impl std::fmt::Debug for Codec {
 pub struct Decoded {
     /// The content.
     pub bytes: Vec<u8>,
-    /// Whether the codec checked a checksum of the content.
+    /// How many bytes of the input belong to the stream.
+    pub consumed: usize,
+    /// Whether the stream carries a checksum of its content (which then was
+    /// right, or there would have been an error).
     pub checksummed: bool,
 }
 
-/// Every codec, in the order in which they are tried.
-pub const CODECS: &[Codec] = &[];
+/// gzip (RFC 1952).
+pub const GZIP: Codec = gzip::CODEC;
+/// The .xz container, with the BCJ filters that the kernel's build uses.
+pub const XZ: Codec = xz::CODEC;
+/// Zstandard (RFC 8878).
+pub const ZSTD: Codec = zstd::CODEC;
+/// LZ4, the legacy frame of the kernel's build and the modern frame.
+pub const LZ4: Codec = lz4::CODEC;
+/// bzip2.
+pub const BZIP2: Codec = bzip2::CODEC;
+/// LZMA-alone, the `.lzma` format of LZMA Utils.
+pub const LZMA: Codec = lzma::CODEC;
+
+/// Every codec, in the order in which they are tried. LZMA-alone has no magic
+/// number, only a header that has to look plausible, so it comes last.
+pub const CODECS: &[Codec] = &[GZIP, XZ, ZSTD, LZ4, BZIP2, LZMA];
 
 /// The codec whose stream these bytes begin with.
 pub fn detect(bytes: &[u8]) -> Option<&'static Codec> {
     CODECS.iter().find(|c| (c.probe)(bytes))
 }
+
+/// Reads `reader` to its end into `out`, which may hold `cap` bytes at most.
+fn drain(
+    codec: &'static str,
+    reader: &mut impl Read,
+    out: &mut Vec<u8>,
+    cap: u64,
+) -> Result<(), ImageError> {
+    let room = cap.saturating_sub(crate::read::len(out));
+    // One byte more than there is room for, to tell "full" from "too large".
+    let result = reader.take(room.saturating_add(1)).read_to_end(out);
+    if crate::read::len(out) > cap {
+        return Err(ImageError::TooLarge { codec, cap });
+    }
+    match result {
+        Ok(_) => Ok(()),
+        Err(e) => Err(broken(codec, out, &e)),
+    }
+}
+
+/// What a decoder that gave up says, in our words where they are better.
+fn broken(codec: &'static str, out: &[u8], error: &std::io::Error) -> ImageError {
+    let reason = match error.kind() {
+        ErrorKind::UnexpectedEof => "the data ends before the stream does".to_owned(),
+        ErrorKind::OutOfMemory => window_too_large(None),
+        _ => error.to_string(),
+    };
+    damaged(codec, out, reason)
+}
+
+/// A [`ImageError::Codec`] after `out` had been produced.
+fn damaged(codec: &'static str, out: &[u8], reason: impl Into<String>) -> ImageError {
+    ImageError::Codec {
+        codec,
+        produced: crate::read::len(out),
+        reason: reason.into(),
+    }
+}
+
+/// The reason for refusing a window (`None`: the decoder did not say how large).
+fn window_too_large(window: Option<u64>) -> String {
+    let asks = window.map_or("more".to_owned(), |w| format!("{w} bytes"));
+    format!("the stream asks for a window of {asks}, the limit is {MAX_WINDOW} bytes")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! LZ4: the legacy frame, which the kernel's build writes (`lz4 -l`), and the
+//! modern frame (`lz4_Frame_format.md` of the LZ4 project, both).
+//!
+//! The legacy frame has neither an end mark nor a checksum: one that was cut
+//! exactly between two blocks cannot be told from a whole one. What surrounds
+//! it (the size behind a bzImage's payload) has to tell.
+
+use lz4_flex::block::decompress_into;
+use lz4_flex::frame::FrameDecoder;
+
+use super::{Codec, Decoded, damaged, drain};
+use crate::{ImageError, read};
+
+pub(super) const CODEC: Codec = Codec {
+    name: "lz4",
+    probe,
+    decompress,
+};
+
+/// "Legacy frame": its magic number.
+const LEGACY: u32 = 0x184c_2102;
+/// "General structure": the magic number of the modern frame.
+const MODERN: u32 = 0x184d_2204;
+/// "Legacy frame": the uncompressed size of every block but the last.
+const LEGACY_BLOCK: usize = 8 << 20;
+/// The most that a legacy block can compress to (`LZ4_COMPRESSBOUND`). A
+/// larger number is not a block size: the frame has ended.
+const LEGACY_BOUND: usize = LEGACY_BLOCK + LEGACY_BLOCK / 255 + 16;
+
+fn probe(bytes: &[u8]) -> bool {
+    matches!(read::u32(bytes, 0), Some(LEGACY | MODERN))
+}
+
+fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    let mut checksummed = true;
+    loop {
+        match read::u32(rest, 0) {
+            Some(LEGACY) => {
+                rest = legacy(rest, &mut out, cap)?;
+                checksummed = false;
+            }
+            Some(MODERN) => {
+                let frame = modern(rest).ok_or_else(|| short(&out))?;
+                let mut decoder = FrameDecoder::new(frame.bytes);
+                drain(CODEC.name, &mut decoder, &mut out, cap)?;
+                rest = rest.get(frame.bytes.len()..).unwrap_or_default();
+                checksummed &= frame.checksummed;
+            }
+            _ => break,
+        }
+    }
+    Ok(Decoded {
+        bytes: out,
+        consumed: bytes.len() - rest.len(),
+        checksummed,
+    })
+}
+
+fn short(out: &[u8]) -> ImageError {
+    damaged(CODEC.name, out, "the data ends before the stream does")
+}
+
+/// Decodes one legacy frame; what follows it is returned.
+fn legacy<'a>(frame: &'a [u8], out: &mut Vec<u8>, cap: u64) -> Result<&'a [u8], ImageError> {
+    let mut rest = frame.get(4..).unwrap_or_default();
+    let mut buffer = Vec::new();
+    let mut any = false;
+    while let Some(size) = read::u32(rest, 0) {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        // Zero is no block size either: padding behind the frame.
+        if size == 0 || size > LEGACY_BOUND {
+            break;
+        }
+        let block = rest.get(4..).and_then(|r| r.get(..size));
+        let block = block.ok_or_else(|| short(out))?;
+        // A byte of input makes 255 bytes of output at the very most.
+        buffer.resize(LEGACY_BLOCK.min(size.saturating_mul(256)), 0);
+        let n = decompress_into(block, &mut buffer)
+            .map_err(|e| damaged(CODEC.name, out, e.to_string()))?;
+        let decoded = buffer.get(..n).unwrap_or_default();
+        if read::len(out).saturating_add(read::len(decoded)) > cap {
+            return Err(ImageError::TooLarge {
+                codec: CODEC.name,
+                cap,
+            });
+        }
+        out.extend_from_slice(decoded);
+        rest = rest.get(4 + size..).unwrap_or_default();
+        any = true;
+    }
+    // A bare magic number is a frame that was cut, and so is half a number.
+    if any && (rest.is_empty() || rest.len() >= 4) {
+        Ok(rest)
+    } else {
+        Err(short(out))
+    }
+}
+
+struct Modern<'a> {
+    bytes: &'a [u8],
+    checksummed: bool,
+}
+
+/// Walks over one modern frame without decoding it: the decoder takes a frame
+/// that stops between two blocks for a whole one, and we do not.
+fn modern(frame: &[u8]) -> Option<Modern<'_>> {
+    let flags = read::u8(frame, 4)?;
+    // "Frame descriptor": FLG, BD, content size, dictionary id, HC.
+    let flag = |bit: u8, bytes: usize| if flags & (1 << bit) == 0 { 0 } else { bytes };
+    let mut at = 4 + 2 + flag(3, 8) + flag(0, 4) + 1;
+    loop {
+        // "Data blocks": the highest bit marks a block that is stored.
+        let size = read::u32(frame, at)?;
+        at += 4;
+        if size == 0 {
+            break;
+        }
+        let size = usize::try_from(size & 0x7fff_ffff).ok()?;
+        at = at.checked_add(size)?.checked_add(flag(4, 4))?;
+    }
+    at += flag(2, 4);
+    Some(Modern {
+        bytes: frame.get(..at)?,
+        checksummed: flag(2, 1) != 0,
+    })
+}

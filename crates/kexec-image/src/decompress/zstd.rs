@@ -1,0 +1,82 @@
+//! Zstandard: RFC 8878.
+
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::FrameDecoderError;
+
+use super::{Codec, Decoded, MAX_WINDOW, damaged, drain, window_too_large};
+use crate::{ImageError, read};
+
+pub(super) const CODEC: Codec = Codec {
+    name: "zstd",
+    probe,
+    decompress,
+};
+
+/// `Magic_Number` (3.1.1).
+fn probe(bytes: &[u8]) -> bool {
+    read::u32(bytes, 0) == Some(0xfd2f_b528)
+}
+
+/// What follows a skippable frame (3.1.2), if `bytes` begin with one.
+fn skip(bytes: &[u8]) -> Option<&[u8]> {
+    let magic = read::u32(bytes, 0)?;
+    let len = usize::try_from(read::u32(bytes, 4)?).ok()?;
+    (magic & 0xffff_fff0 == 0x184d_2a50)
+        .then(|| bytes.get(8..)?.get(len..))
+        .flatten()
+}
+
+fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    let mut checksummed = true;
+    loop {
+        let frame = read::len(&out);
+        let mut decoder = StreamingDecoder::new_with_max_window_size(&mut rest, MAX_WINDOW)
+            .map_err(|e| refused(&out, &e))?;
+        drain(CODEC.name, &mut decoder, &mut out, cap)?;
+        let decoder = decoder.into_frame_decoder();
+        // The decoder computes the checksum and leaves the comparison to us.
+        match decoder.get_checksum_from_data() {
+            Some(expected) if decoder.get_calculated_checksum() != Some(expected) => {
+                return Err(ImageError::Mismatch {
+                    what: "the checksum of the zstd frame".into(),
+                    expected: format!("{expected:#010x}"),
+                    found: decoder
+                        .get_calculated_checksum()
+                        .map_or("none".into(), |c| format!("{c:#010x}")),
+                });
+            }
+            Some(_) => {}
+            None => checksummed = false,
+        }
+        // 0 also stands for a size that the header does not give.
+        let promised = decoder.content_size();
+        if promised != 0 && promised != read::len(&out) - frame {
+            let reason = format!("the frame header promises {promised} bytes");
+            return Err(damaged(CODEC.name, &out, reason));
+        }
+        let mut next = rest;
+        while let Some(after) = skip(next) {
+            next = after;
+        }
+        if !probe(next) {
+            break;
+        }
+        rest = next;
+    }
+    Ok(Decoded {
+        bytes: out,
+        consumed: bytes.len() - rest.len(),
+        checksummed,
+    })
+}
+
+/// Why a frame could not be started.
+fn refused(out: &[u8], error: &FrameDecoderError) -> ImageError {
+    let reason = match error {
+        FrameDecoderError::WindowSizeTooBig { requested, .. } => window_too_large(Some(*requested)),
+        other => other.to_string(),
+    };
+    damaged(CODEC.name, out, reason)
+}
