@@ -124,7 +124,7 @@ impl FileFlags {
     /// Take no memory from the CMA for the image (since Linux 6.17).
     pub const NO_CMA: Self = Self(0x10);
     /// Carry the running machine's device tree over to the next kernel (since
-    /// Linux 6.17; meant for x86).
+    /// Linux 6.18; x86, other architectures do it anyway).
     pub const FORCE_DTB: Self = Self(0x20);
 }
 
@@ -159,7 +159,7 @@ impl LoadFlags {
     /// `CONFIG_KEXEC_JUMP`).
     pub const PRESERVE_CONTEXT: Self = Self(0x2);
     /// The kernel may rewrite the ELF core header when memory or CPUs come and
-    /// go (since Linux 6.5).
+    /// go (since Linux 6.6).
     pub const UPDATE_ELFCOREHDR: Self = Self(0x4);
     /// The loader left the places that CPU and memory hotplug rewrite out of its
     /// digest (since Linux 6.10).

@@ -7,11 +7,14 @@
 //! * [`Kernel`]: the few things the program asks of the running kernel. A plain
 //!   trait, so that everything above it can be tried on a machine that does not
 //!   exist. [`Linux`] is the real one.
+//! * [`double`]: the other one: a kernel of the same manners, with a machine
+//!   that a test describes, which records what was asked.
 //! * [`SealedFile`]: bytes that nobody can change any more, in a file descriptor
 //!   that the kernel takes. Files are read once, into one of these, and checked
 //!   and loaded from there.
 //! * [`Errno`], [`FileFlags`], [`LoadFlags`]: the kernel's numbers by name.
 
+pub mod double;
 mod errno;
 mod flags;
 mod kernel;

@@ -1,0 +1,479 @@
+//! A kernel that does not exist: it plays a [`Machine`] that a test describes,
+//! enforces what the kernel enforces, in the kernel's order, and records what it
+//! was asked.
+//!
+//! What it keeps is what the kernel would keep: a failed load of the normal slot
+//! leaves the image that was there, a load of the crash slot drops it as soon as
+//! the call is allowed at all.
+//!
+//! ```
+//! use kexec_sys::double::{Double, Machine};
+//! use kexec_sys::{Errno, Kernel, LoadFlags, Segment, Slot};
+//!
+//! let kernel = Double::new(Machine::default());
+//! let segment = Segment { bytes: b"code", mem: 0x10_0000, memsz: 0x1000 };
+//! assert_eq!(kernel.load(0x10_0000, &[segment], LoadFlags::EMPTY), Ok(()));
+//! assert!(kernel.loaded(Slot::Normal).is_some());
+//!
+//! kernel.change(|machine| machine.load_disabled = true);
+//! assert_eq!(kernel.unload(Slot::Normal), Err(Errno::EPERM));
+//! ```
+
+mod machine;
+mod record;
+mod rules;
+
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use machine::{Arch, Ima, Interface, Judge, Lockdown, Machine, Signatures, Signer, Verdict};
+pub use record::{Call, LoadedImage, LoadedSegment};
+pub use rules::Place;
+
+use crate::{Errno, FileFlags, Kernel, LoadFlags, Segment, Slot};
+
+/// What [`Double::reboot_kexec`] returns when the jump succeeds, which a real
+/// kernel never does: one more than the largest errno that a system call can
+/// return (`MAX_ERRNO`, 4095). [`Double::jumped`] then holds the image.
+pub const JUMPED: Errno = Errno::from_raw(4096);
+
+/// The largest file that the kernel reads for the file syscall, in bytes; more
+/// is EFBIG.
+const FILE_MAX: u64 = 0x7fff_ffff;
+
+/// A recording double of the kernel. Interior mutability, because [`Kernel`] is
+/// asked through `&self`; it can be shared between threads.
+#[derive(Debug)]
+pub struct Double {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    machine: Machine,
+    calls: Vec<Call>,
+    normal: Option<Arc<LoadedImage>>,
+    crash: Option<Arc<LoadedImage>>,
+    jumped: Option<Arc<LoadedImage>>,
+    /// The root directory that mirrors this state, if any.
+    root: Option<PathBuf>,
+}
+
+impl Default for Double {
+    fn default() -> Self {
+        Self::new(Machine::default())
+    }
+}
+
+impl Double {
+    /// A kernel on this machine, with nothing loaded.
+    #[must_use]
+    pub fn new(machine: Machine) -> Self {
+        Self {
+            state: Mutex::new(State {
+                machine,
+                calls: Vec::new(),
+                normal: None,
+                crash: None,
+                jumped: None,
+                root: None,
+            }),
+        }
+    }
+
+    /// The same kernel, which from now on keeps the files below `root` as the
+    /// real one does, so that code that reads them below a root directory finds
+    /// what this kernel did:
+    ///
+    /// * `sys/kernel/kexec_loaded`, `sys/kernel/kexec_crash_loaded`
+    /// * `proc/sys/kernel/kexec_load_disabled`, and (since 6.3)
+    ///   `kexec_load_limit_reboot`, `kexec_load_limit_panic`
+    /// * `sys/kernel/security/lockdown`
+    ///
+    /// # Errors
+    /// If the files cannot be written. (Later on, that is a panic.)
+    pub fn with_sysfs(self, root: &Path) -> io::Result<Self> {
+        {
+            let mut state = self.lock();
+            state.root = Some(root.to_owned());
+            state.mirror()?;
+        }
+        Ok(self)
+    }
+
+    /// Changes the machine, as an administrator or time would.
+    pub fn change(&self, change: impl FnOnce(&mut Machine)) {
+        let mut state = self.lock();
+        change(&mut state.machine);
+        state.settle();
+    }
+
+    /// The machine as it is now (limits count down, interfaces change).
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        self.lock().machine.clone()
+    }
+
+    /// Everything that was asked so far, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.lock().calls.clone()
+    }
+
+    /// What is in the slot.
+    #[must_use]
+    pub fn loaded(&self, slot: Slot) -> Option<Arc<LoadedImage>> {
+        let state = self.lock();
+        match slot {
+            Slot::Normal => state.normal.clone(),
+            Slot::Crash => state.crash.clone(),
+        }
+    }
+
+    /// What is in the normal slot.
+    #[must_use]
+    pub fn normal(&self) -> Option<Arc<LoadedImage>> {
+        self.loaded(Slot::Normal)
+    }
+
+    /// What is in the crash slot.
+    #[must_use]
+    pub fn crash(&self) -> Option<Arc<LoadedImage>> {
+        self.loaded(Slot::Crash)
+    }
+
+    /// The image that was jumped into, if that happened.
+    #[must_use]
+    pub fn jumped(&self) -> Option<Arc<LoadedImage>> {
+        self.lock().jumped.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A test that failed elsewhere does not make this state wrong.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn slot(&mut self, slot: Slot) -> &mut Option<Arc<LoadedImage>> {
+        match slot {
+            Slot::Normal => &mut self.normal,
+            Slot::Crash => &mut self.crash,
+        }
+    }
+
+    /// Records a call and brings the files up to date.
+    fn record(&mut self, call: Call) {
+        self.calls.push(call);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.mirror()
+            .expect("the files below the test's root directory can be written");
+    }
+
+    /// Writes the files that show this state.
+    fn mirror(&mut self) -> io::Result<()> {
+        let Some(root) = &self.root else {
+            return Ok(());
+        };
+        let write = |path: &str, text: String| {
+            let path = root.join(path);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(path, text)
+        };
+        let bit = |set: bool| format!("{}\n", u8::from(set));
+        let left = |limit: Option<u32>| limit.map_or("-1\n".to_owned(), |n| format!("{n}\n"));
+        let machine = &self.machine;
+        if machine.has_load || machine.has_file_load {
+            write("sys/kernel/kexec_loaded", bit(self.normal.is_some()))?;
+            write("sys/kernel/kexec_crash_loaded", bit(self.crash.is_some()))?;
+            let sysctl = "proc/sys/kernel/kexec_load_";
+            write(&format!("{sysctl}disabled"), bit(machine.load_disabled))?;
+            if machine.release >= (6, 3) {
+                write(&format!("{sysctl}limit_reboot"), left(machine.limit_reboot))?;
+                write(&format!("{sysctl}limit_panic"), left(machine.limit_panic))?;
+            }
+        }
+        let lockdown = match machine.lockdown {
+            Lockdown::None => "[none] integrity confidentiality\n",
+            Lockdown::Integrity => "none [integrity] confidentiality\n",
+            Lockdown::Confidentiality => "none integrity [confidentiality]\n",
+        };
+        write("sys/kernel/security/lockdown", lockdown.to_owned())
+    }
+
+    fn try_file_load(
+        &mut self,
+        kernel: BorrowedFd<'_>,
+        initrd: Option<BorrowedFd<'_>>,
+        cmdline: &CStr,
+        flags: FileFlags,
+    ) -> Result<(), Errno> {
+        rules::file_call(&mut self.machine, flags)?;
+        let slot = rules::slot_of_file(flags);
+        if flags.contains(FileFlags::UNLOAD) {
+            *self.slot(slot) = None;
+            return Ok(());
+        }
+        if slot == Slot::Crash {
+            // Old and new live in the same memory: the old one goes first.
+            self.crash = None;
+        }
+        let machine = &self.machine;
+        let kernel_bytes = read(kernel)?;
+        let in_memory = is_memory_file(kernel);
+        let probed = rules::image(machine, &kernel_bytes, in_memory)?;
+        let initrd_bytes = match initrd {
+            Some(fd) if !flags.contains(FileFlags::NO_INITRAMFS) => Some(read(fd)?),
+            _ => None,
+        };
+        rules::cmdline(machine, &probed, cmdline.to_bytes_with_nul().len())?;
+        let initrd_size = initrd_bytes.as_ref().map(|bytes| size(bytes));
+        let places = rules::place_files(machine, slot, &probed, initrd_size)?;
+        rules::segments(machine, slot, &places)?;
+        rules::prepare(machine, slot)?;
+        *self.slot(slot) = Some(Arc::new(LoadedImage::Files {
+            kernel: kernel_bytes,
+            kernel_in_memory: in_memory,
+            initrd: initrd_bytes,
+            cmdline: cmdline.to_owned(),
+            flags,
+        }));
+        Ok(())
+    }
+
+    fn try_load(
+        &mut self,
+        entry: u64,
+        segments: &[Segment<'_>],
+        flags: LoadFlags,
+    ) -> Result<(), Errno> {
+        rules::load_call(&mut self.machine, segments.len(), flags)?;
+        let slot = rules::slot_of_load(flags);
+        if segments.is_empty() {
+            *self.slot(slot) = None;
+            return Ok(());
+        }
+        if slot == Slot::Crash {
+            self.crash = None;
+        }
+        let places: Vec<Place> = segments.iter().map(place).collect();
+        rules::entry(&self.machine, slot, entry)?;
+        rules::segments(&self.machine, slot, &places)?;
+        rules::prepare(&self.machine, slot)?;
+        *self.slot(slot) = Some(Arc::new(LoadedImage::Segments {
+            entry,
+            segments: segments
+                .iter()
+                .map(|segment| LoadedSegment {
+                    bytes: segment.bytes.to_vec(),
+                    mem: segment.mem,
+                    memsz: segment.memsz,
+                })
+                .collect(),
+            flags,
+        }));
+        Ok(())
+    }
+
+    fn try_reboot(&mut self) -> Result<(), Errno> {
+        if !self.machine.cap_sys_boot {
+            return Err(Errno::EPERM);
+        }
+        if self.machine.busy {
+            return Err(Errno::EBUSY);
+        }
+        let image = self.normal.clone().ok_or(Errno::EINVAL)?;
+        if let Some(errno) = self.machine.reboot_fails {
+            return Err(errno);
+        }
+        self.jumped = Some(image);
+        Ok(())
+    }
+
+    fn try_set_interface(&mut self, name: &str, up: bool) -> Result<bool, Errno> {
+        let admin = self.machine.cap_net_admin;
+        let found = self.machine.interfaces.iter_mut();
+        let interface = found
+            .into_iter()
+            .find(|interface| interface.name == name)
+            .ok_or(Errno::ENODEV)?;
+        let was_up = interface.up;
+        if was_up != up {
+            if !admin {
+                return Err(Errno::EPERM);
+            }
+            if let Some(errno) = interface.refuses {
+                return Err(errno);
+            }
+            interface.up = up;
+        }
+        Ok(was_up)
+    }
+}
+
+impl Kernel for Double {
+    fn file_load(
+        &self,
+        kernel: BorrowedFd<'_>,
+        initrd: Option<BorrowedFd<'_>>,
+        cmdline: &CStr,
+        flags: FileFlags,
+    ) -> Result<(), Errno> {
+        let flags = match initrd {
+            Some(_) => flags,
+            None => flags | FileFlags::NO_INITRAMFS,
+        };
+        let mut state = self.lock();
+        let result = state.try_file_load(kernel, initrd, cmdline, flags);
+        state.record(Call::FileLoad {
+            kernel_in_memory: is_memory_file(kernel),
+            initrd: initrd.is_some(),
+            cmdline: cmdline.to_owned(),
+            flags,
+            result,
+        });
+        result
+    }
+
+    fn file_unload(&self, slot: Slot) -> Result<(), Errno> {
+        let flags = match slot {
+            Slot::Normal => FileFlags::UNLOAD,
+            Slot::Crash => FileFlags::UNLOAD | FileFlags::ON_CRASH,
+        };
+        let mut state = self.lock();
+        let result = rules::file_call(&mut state.machine, flags);
+        if result.is_ok() {
+            *state.slot(slot) = None;
+        }
+        state.record(Call::FileUnload { slot, result });
+        result
+    }
+
+    fn load(&self, entry: u64, segments: &[Segment<'_>], flags: LoadFlags) -> Result<(), Errno> {
+        let mut state = self.lock();
+        let result = if segments.is_empty() {
+            Err(Errno::EINVAL)
+        } else {
+            state.try_load(entry, segments, flags)
+        };
+        state.record(Call::Load {
+            entry,
+            places: segments.iter().map(place).collect(),
+            flags,
+            result,
+        });
+        result
+    }
+
+    fn unload(&self, slot: Slot) -> Result<(), Errno> {
+        let flags = match slot {
+            Slot::Normal => LoadFlags::EMPTY,
+            Slot::Crash => LoadFlags::ON_CRASH,
+        };
+        let mut state = self.lock();
+        let result = state.try_load(0, &[], flags);
+        state.record(Call::Unload { slot, result });
+        result
+    }
+
+    fn sync(&self) {
+        self.lock().record(Call::Sync);
+    }
+
+    fn reboot_kexec(&self) -> Errno {
+        let mut state = self.lock();
+        let result = state.try_reboot();
+        state.record(Call::Reboot { result });
+        result.err().unwrap_or(JUMPED)
+    }
+
+    fn interfaces(&self) -> Result<Vec<String>, Errno> {
+        let mut state = self.lock();
+        state.record(Call::Interfaces);
+        let interfaces = state.machine.interfaces.iter();
+        Ok(interfaces.map(|one| one.name.clone()).collect())
+    }
+
+    fn set_interface(&self, name: &str, up: bool) -> Result<bool, Errno> {
+        let mut state = self.lock();
+        let result = state.try_set_interface(name, up);
+        state.record(Call::SetInterface {
+            name: name.to_owned(),
+            up,
+            result,
+        });
+        result
+    }
+}
+
+fn size(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+fn place(segment: &Segment<'_>) -> Place {
+    Place {
+        mem: segment.mem,
+        memsz: segment.memsz,
+        bufsz: size(segment.bytes),
+    }
+}
+
+/// Whether the descriptor is a memory file (memfd_create(2)).
+fn is_memory_file(fd: BorrowedFd<'_>) -> bool {
+    fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).is_ok_and(|target| {
+        target
+            .as_os_str()
+            .as_encoded_bytes()
+            .starts_with(b"/memfd:")
+    })
+}
+
+/// Reads a file as the kernel does: from its first byte, whatever its position;
+/// only a regular file that is not empty and that nobody writes to.
+fn read(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
+    use rustix::fs::{FileType, OFlags};
+    let mode = rustix::fs::fcntl_getfl(fd)?;
+    if mode.contains(OFlags::PATH) || mode & OFlags::RWMODE == OFlags::WRONLY {
+        return Err(Errno::EBADF);
+    }
+    let stat = rustix::fs::fstat(fd)?;
+    let length = u64::try_from(stat.st_size).unwrap_or(0);
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Errno::EINVAL);
+    }
+    if mode & OFlags::RWMODE != OFlags::RDONLY && !is_memory_file(fd) {
+        // Open for writing. (A memory file is not counted as such unless it is
+        // opened a second time.)
+        return Err(Errno::ETXTBSY);
+    }
+    if length == 0 {
+        return Err(Errno::EINVAL);
+    }
+    if length > FILE_MAX {
+        return Err(Errno::EFBIG);
+    }
+    let mut content = vec![0; usize::try_from(length).map_err(|_| Errno::EFBIG)?];
+    let mut filled = 0;
+    while let Some(rest) = content.get_mut(filled..)
+        && !rest.is_empty()
+    {
+        let at = u64::try_from(filled).unwrap_or(u64::MAX);
+        match rustix::io::pread(fd, rest, at) {
+            // Cut short meanwhile.
+            Ok(0) => return Err(Errno::EIO),
+            Ok(read) => filled += read,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(content)
+}
