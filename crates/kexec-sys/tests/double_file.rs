@@ -211,44 +211,25 @@ fn files_that_the_kernel_does_not_read() {
 #[test]
 fn images_that_the_x86_loader_does_not_take() {
     type Row = (&'static str, fn(&mut Vec<u8>), Option<Errno>);
+    #[rustfmt::skip]
     let rows: &[Row] = &[
         ("good", |_| (), None),
-        (
-            "setup_sects 0 means 4",
-            |i| {
-                i[0x1f1] = 0;
-            },
-            None,
-        ),
+        ("setup_sects 0 means 4", |i| { i[0x1f1] = 0; }, None),
         ("no HdrS", |i| i[0x202] = b'h', Some(Errno::ENOEXEC)),
         ("no boot flag", |i| i[0x1fe] = 0, Some(Errno::ENOEXEC)),
         ("protocol 2.11", |i| i[0x206] = 0x0b, Some(Errno::ENOEXEC)),
         ("protocol 2.12", |i| i[0x206] = 0x0c, None),
         ("a zImage", |i| i[0x211] = 0, Some(Errno::ENOEXEC)),
         ("a 32-bit kernel", |i| i[0x236] = 0x7e, Some(Errno::ENOEXEC)),
-        (
-            "only below 4 GiB",
-            |i| i[0x236] = 0x7d,
-            Some(Errno::ENOEXEC),
-        ),
+        ("only below 4 GiB", |i| i[0x236] = 0x7d, Some(Errno::ENOEXEC)),
         ("without five levels", |i| i[0x236] = 0x03, None),
         ("text", |i| i.fill(b'x'), Some(Errno::ENOEXEC)),
         ("1023 bytes", |i| i.truncate(1023), Some(Errno::ENOEXEC)),
-        (
-            "cut in the setup",
-            |i| {
-                i[0x1f1] = 20;
-            },
-            Some(Errno::ENOEXEC),
-        ),
+        ("cut in the setup", |i| { i[0x1f1] = 20; }, Some(Errno::ENOEXEC)),
         // The kernel's loader does not notice that the payload is cut short.
         ("cut in the payload", |i| i.truncate(1025), None),
         ("two bytes", |i| i.truncate(2), Some(Errno::ENOEXEC)),
-        (
-            "a payload larger than init_size",
-            |i| i[0x260..0x264].fill(0),
-            Some(Errno::EINVAL),
-        ),
+        ("a payload larger than init_size", |i| i[0x260..0x264].fill(0), Some(Errno::EINVAL)),
     ];
     for (what, change, expected) in rows {
         let mut image = bzimage(8 << 20);
@@ -285,6 +266,13 @@ fn arm64_says_einval_where_x86_says_enoexec() {
         attempt(|_| (), &image, None, "", FileFlags::EMPTY),
         Some(Errno::ENOEXEC)
     );
+    for huge in [u64::MAX, u64::MAX - 4095, 1 << 63] {
+        let huge = arm64_image(huge);
+        assert_eq!(
+            attempt(arm, &huge, None, "", FileFlags::EMPTY),
+            Some(Errno::EADDRNOTAVAIL)
+        );
+    }
     // Its loader has no limit for the command line.
     let long = "x".repeat(5000);
     assert_eq!(attempt(arm, &image, None, &long, FileFlags::EMPTY), None);
@@ -315,148 +303,34 @@ fn who_may_load_and_in_which_order_it_is_asked() {
     type Row = (&'static str, fn(&mut Machine), FileFlags, Option<Errno>);
     let none = FileFlags::EMPTY;
     let bad = FileFlags::from_bits(0x40);
+    #[rustfmt::skip]
     let rows: &[Row] = &[
         ("root", |_| (), none, None),
-        (
-            "not built in",
-            |m| m.has_file_load = false,
-            none,
-            Some(Errno::ENOSYS),
-        ),
-        (
-            "the other call is not built in",
-            |m| m.has_load = false,
-            none,
-            None,
-        ),
-        (
-            "no CAP_SYS_BOOT",
-            |m| m.cap_sys_boot = false,
-            none,
-            Some(Errno::EPERM),
-        ),
-        (
-            "kexec_load_disabled",
-            |m| m.load_disabled = true,
-            none,
-            Some(Errno::EPERM),
-        ),
-        (
-            "limit used up",
-            |m| m.limit_reboot = Some(0),
-            none,
-            Some(Errno::EPERM),
-        ),
-        (
-            "limit not used up",
-            |m| m.limit_reboot = Some(1),
-            none,
-            None,
-        ),
+        ("not built in", |m| m.has_file_load = false, none, Some(Errno::ENOSYS)),
+        ("the other call is not built in", |m| m.has_load = false, none, None),
+        ("no CAP_SYS_BOOT", |m| m.cap_sys_boot = false, none, Some(Errno::EPERM)),
+        ("kexec_load_disabled", |m| m.load_disabled = true, none, Some(Errno::EPERM)),
+        ("limit used up", |m| m.limit_reboot = Some(0), none, Some(Errno::EPERM)),
+        ("limit not used up", |m| m.limit_reboot = Some(1), none, None),
         ("an unknown flag", |_| (), bad, Some(Errno::EINVAL)),
-        (
-            "rights come before flags",
-            |m| m.cap_sys_boot = false,
-            bad,
-            Some(Errno::EPERM),
-        ),
-        (
-            "debug in 6.8",
-            |m| m.release = (6, 8),
-            FileFlags::DEBUG,
-            None,
-        ),
-        (
-            "debug in 6.7",
-            |m| m.release = (6, 7),
-            FileFlags::DEBUG,
-            Some(Errno::EINVAL),
-        ),
-        (
-            "no CMA in 6.17",
-            |m| m.release = (6, 17),
-            FileFlags::NO_CMA,
-            None,
-        ),
-        (
-            "no CMA in 6.16",
-            |m| m.release = (6, 16),
-            FileFlags::NO_CMA,
-            Some(Errno::EINVAL),
-        ),
-        (
-            "device tree in 6.18",
-            |m| m.release = (6, 18),
-            FileFlags::FORCE_DTB,
-            None,
-        ),
-        (
-            "device tree in 6.17",
-            |m| m.release = (6, 17),
-            FileFlags::FORCE_DTB,
-            Some(Errno::EINVAL),
-        ),
+        ("rights come before flags", |m| m.cap_sys_boot = false, bad, Some(Errno::EPERM)),
+        ("debug in 6.8", |m| m.release = (6, 8), FileFlags::DEBUG, None),
+        ("debug in 6.7", |m| m.release = (6, 7), FileFlags::DEBUG, Some(Errno::EINVAL)),
+        ("no CMA in 6.17", |m| m.release = (6, 17), FileFlags::NO_CMA, None),
+        ("no CMA in 6.16", |m| m.release = (6, 16), FileFlags::NO_CMA, Some(Errno::EINVAL)),
+        ("device tree in 6.18", |m| m.release = (6, 18), FileFlags::FORCE_DTB, None),
+        ("device tree in 6.17", |m| m.release = (6, 17), FileFlags::FORCE_DTB, Some(Errno::EINVAL)),
         ("busy", |m| m.busy = true, none, Some(Errno::EBUSY)),
-        (
-            "stuck CPUs",
-            |m| m.cpus_stuck = true,
-            none,
-            Some(Errno::EBUSY),
-        ),
-        (
-            "SELinux",
-            |m| m.file_denied = Some(Errno::EACCES),
-            none,
-            Some(Errno::EACCES),
-        ),
-        (
-            "SELinux about the other call",
-            |m| m.load_denied = Some(Errno::EACCES),
-            none,
-            None,
-        ),
-        (
-            "memory short",
-            |m| m.free_pages = 100,
-            none,
-            Some(Errno::ENOMEM),
-        ),
-        (
-            "little RAM",
-            |m| m.ram_pages = 4000,
-            none,
-            Some(Errno::EINVAL),
-        ),
-        (
-            "no hole",
-            |m| m.ram = vec![MIB..8 * MIB],
-            none,
-            Some(Errno::EADDRNOTAVAIL),
-        ),
-        (
-            "only low memory",
-            |m| m.ram = vec![0..MIB],
-            none,
-            Some(Errno::EADDRNOTAVAIL),
-        ),
-        (
-            "a hole that just fits",
-            |m| m.ram = vec![MIB..9 * MIB],
-            none,
-            None,
-        ),
-        (
-            "KHO scratch too small",
-            |m| m.kho_scratch = Some(8 * MIB - 1),
-            none,
-            Some(Errno::EADDRNOTAVAIL),
-        ),
-        (
-            "KHO scratch large enough",
-            |m| m.kho_scratch = Some(8 * MIB),
-            none,
-            None,
-        ),
+        ("stuck CPUs", |m| m.cpus_stuck = true, none, Some(Errno::EBUSY)),
+        ("SELinux", |m| m.file_denied = Some(Errno::EACCES), none, Some(Errno::EACCES)),
+        ("SELinux about the other call", |m| m.load_denied = Some(Errno::EACCES), none, None),
+        ("memory short", |m| m.free_pages = 100, none, Some(Errno::ENOMEM)),
+        ("little RAM", |m| m.ram_pages = 4000, none, Some(Errno::EINVAL)),
+        ("no hole", |m| m.ram = vec![MIB..8 * MIB], none, Some(Errno::EADDRNOTAVAIL)),
+        ("only low memory", |m| m.ram = vec![0..MIB], none, Some(Errno::EADDRNOTAVAIL)),
+        ("a hole that just fits", |m| m.ram = vec![MIB..9 * MIB], none, None),
+        ("KHO scratch too small", |m| m.kho_scratch = Some(8 * MIB - 1), none, Some(Errno::EADDRNOTAVAIL)),
+        ("KHO scratch large enough", |m| m.kho_scratch = Some(8 * MIB), none, None),
     ];
     for (what, change, flags, expected) in rows {
         let found = attempt(change, &bzimage(8 << 20), None, "quiet", *flags);
@@ -584,30 +458,13 @@ fn ima_wants_the_file_itself() {
 #[test]
 fn a_crash_load_drops_the_old_image_before_it_reads_the_new_one() {
     type Row = (&'static str, fn(&mut Machine), &'static [u8], Errno, bool);
+    #[rustfmt::skip]
     let rows: &[Row] = &[
         ("not a kernel", |_| (), b"text", Errno::ENOEXEC, false),
         ("empty", |_| (), b"", Errno::EINVAL, false),
-        (
-            "no region",
-            |m| m.crash_region = None,
-            b"",
-            Errno::EINVAL,
-            false,
-        ),
-        (
-            "no right",
-            |m| m.cap_sys_boot = false,
-            b"text",
-            Errno::EPERM,
-            true,
-        ),
-        (
-            "limit",
-            |m| m.limit_panic = Some(0),
-            b"text",
-            Errno::EPERM,
-            true,
-        ),
+        ("no region", |m| m.crash_region = None, b"", Errno::EINVAL, false),
+        ("no right", |m| m.cap_sys_boot = false, b"text", Errno::EPERM, true),
+        ("limit", |m| m.limit_panic = Some(0), b"text", Errno::EPERM, true),
         ("busy", |m| m.busy = true, b"text", Errno::EBUSY, true),
     ];
     for (what, change, image, errno, kept) in rows {

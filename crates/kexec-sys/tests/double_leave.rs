@@ -61,27 +61,13 @@ fn no_errno_of_a_kernel_is_the_mark_of_a_jump() {
 #[test]
 fn why_a_jump_does_not_happen() {
     type Row = (&'static str, fn(&mut Machine), bool, Errno);
+    #[rustfmt::skip]
     let rows: &[Row] = &[
         ("nothing loaded", |_| (), false, Errno::EINVAL),
-        (
-            "no CAP_SYS_BOOT",
-            |m| m.cap_sys_boot = false,
-            true,
-            Errno::EPERM,
-        ),
-        (
-            "no CAP_SYS_BOOT comes first",
-            |m| m.cap_sys_boot = false,
-            false,
-            Errno::EPERM,
-        ),
+        ("no CAP_SYS_BOOT", |m| m.cap_sys_boot = false, true, Errno::EPERM),
+        ("no CAP_SYS_BOOT comes first", |m| m.cap_sys_boot = false, false, Errno::EPERM),
         ("busy", |m| m.busy = true, true, Errno::EBUSY),
-        (
-            "the kernel cannot leave",
-            |m| m.reboot_fails = Some(Errno::EIO),
-            true,
-            Errno::EIO,
-        ),
+        ("the kernel cannot leave", |m| m.reboot_fails = Some(Errno::EIO), true, Errno::EIO),
     ];
     for (what, change, loaded, errno) in rows {
         let kernel = Double::default();

@@ -257,7 +257,9 @@ pub(super) fn place_files(
     ];
     let mut places = Vec::new();
     for (memory, bufsz, low) in wanted.into_iter().flatten() {
-        let memsz = memory.next_multiple_of(PAGE);
+        let memsz = memory
+            .checked_next_multiple_of(PAGE)
+            .ok_or(Errno::EADDRNOTAVAIL)?;
         let hole = free
             .iter_mut()
             .rev()
