@@ -15,14 +15,24 @@ impl Cmdline {
     /// From bytes as /proc/cmdline holds them: cut at the first newline or NUL.
     pub fn new(bytes: &[u8]) -> Cmdline {
         let end = bytes.iter().position(|b| matches!(b, b'\n' | 0));
-        Cmdline(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default().to_vec())
+        Cmdline(
+            bytes
+                .get(..end.unwrap_or(bytes.len()))
+                .unwrap_or_default()
+                .to_vec(),
+        )
     }
 
     /// From the bytes of an argument, exactly; only a NUL ends it, because the
     /// kernel would stop there.
     pub fn exact(bytes: &[u8]) -> Cmdline {
         let end = bytes.iter().position(|b| *b == 0);
-        Cmdline(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default().to_vec())
+        Cmdline(
+            bytes
+                .get(..end.unwrap_or(bytes.len()))
+                .unwrap_or_default()
+                .to_vec(),
+        )
     }
 
     /// The bytes.
@@ -44,9 +54,7 @@ impl Cmdline {
     /// kernel-parameters.rst: double quotes protect spaces in values): white space
     /// separates, except between double quotes, which may stand anywhere.
     pub fn words(&self) -> impl Iterator<Item = &[u8]> {
-        self.ranges()
-            .into_iter()
-            .filter_map(|r| self.0.get(r))
+        self.ranges().into_iter().filter_map(|r| self.0.get(r))
     }
 
     fn ranges(&self) -> Vec<Range<usize>> {
@@ -166,7 +174,9 @@ impl Serialize for Cmdline {
 
 impl<'de> Deserialize<'de> for Cmdline {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cmdline, D::Error> {
-        Ok(Cmdline::exact(String::deserialize(deserializer)?.as_bytes()))
+        Ok(Cmdline::exact(
+            String::deserialize(deserializer)?.as_bytes(),
+        ))
     }
 }
 
@@ -182,11 +192,20 @@ mod tests {
     #[test]
     fn removes_whole_words_only() {
         let boot = ["BOOT_IMAGE"];
-        assert_eq!(without("BOOT_IMAGE=/vmlinuz root=/dev/vda quiet", &boot), "root=/dev/vda quiet");
-        assert_eq!(without("root=/dev/vda BOOT_IMAGE=/vmlinuz", &boot), "root=/dev/vda");
+        assert_eq!(
+            without("BOOT_IMAGE=/vmlinuz root=/dev/vda quiet", &boot),
+            "root=/dev/vda quiet"
+        );
+        assert_eq!(
+            without("root=/dev/vda BOOT_IMAGE=/vmlinuz", &boot),
+            "root=/dev/vda"
+        );
         assert_eq!(without("a BOOT_IMAGE=x b BOOT_IMAGE=y c", &boot), "a b c");
         // kexec-tools matches by prefix and gives up in the middle of a word.
-        assert_eq!(without("xBOOT_IMAGE=1 BOOT_IMAGE=2 c", &boot), "xBOOT_IMAGE=1 c");
+        assert_eq!(
+            without("xBOOT_IMAGE=1 BOOT_IMAGE=2 c", &boot),
+            "xBOOT_IMAGE=1 c"
+        );
         assert_eq!(without("BOOT_IMAGER=1 c", &boot), "BOOT_IMAGER=1 c");
         assert_eq!(without("BOOT_IMAGE", &boot), "");
     }
@@ -196,12 +215,18 @@ mod tests {
         let boot = ["BOOT_IMAGE"];
         assert_eq!(without("BOOT_IMAGE=\"/my kernel\" quiet", &boot), "quiet");
         assert_eq!(without("\"BOOT_IMAGE=/my kernel\" quiet", &boot), "quiet");
-        assert_eq!(without("x=\"a BOOT_IMAGE=b\" quiet", &boot), "x=\"a BOOT_IMAGE=b\" quiet");
+        assert_eq!(
+            without("x=\"a BOOT_IMAGE=b\" quiet", &boot),
+            "x=\"a BOOT_IMAGE=b\" quiet"
+        );
     }
 
     #[test]
     fn words_of_init_stay() {
-        assert_eq!(without("a -- BOOT_IMAGE=b", &["BOOT_IMAGE"]), "a -- BOOT_IMAGE=b");
+        assert_eq!(
+            without("a -- BOOT_IMAGE=b", &["BOOT_IMAGE"]),
+            "a -- BOOT_IMAGE=b"
+        );
         assert!(Cmdline::from("a -- b").ends_in_init_arguments());
         assert!(!Cmdline::from("a --x b").ends_in_init_arguments());
     }

@@ -7,7 +7,9 @@ use kexec_image::Arch;
 #[non_exhaustive]
 pub enum PlanError {
     /// `kexec_file_load(2)` of this architecture does not take the format.
-    #[error("kexec_file_load(2) of {arch} kernels does not take {article} {format}; it takes {takes}")]
+    #[error(
+        "kexec_file_load(2) of {arch} kernels does not take {article} {format}; it takes {takes}"
+    )]
     FormatNotForFileSyscall {
         /// The machine.
         arch: Arch,

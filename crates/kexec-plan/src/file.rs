@@ -125,7 +125,11 @@ pub fn plan(request: &FileRequest<'_>) -> Result<FilePlan, PlanError> {
         let format = format_name(image);
         return Err(PlanError::FormatNotForFileSyscall {
             arch: request.arch,
-            article: if format.starts_with(['a', 'E']) { "an" } else { "a" },
+            article: if format.starts_with(['a', 'E']) {
+                "an"
+            } else {
+                "a"
+            },
             format,
             takes,
         });
@@ -194,7 +198,11 @@ fn piece(origin: String, bytes: Bytes) -> Piece {
 fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
     let empty = Cmdline::default();
     let append = request.append.unwrap_or(&empty);
-    let own = request.image.uki.as_ref().and_then(|u| u.cmdline.as_deref());
+    let own = request
+        .image
+        .uki
+        .as_ref()
+        .and_then(|u| u.cmdline.as_deref());
     let own = own.map(Cmdline::exact);
     if request.reuse {
         let (old, from) = match own {
@@ -217,3 +225,6 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
         (None, None) => (empty, "nothing: it is empty"),
     }
 }
+
+#[cfg(test)]
+mod tests;

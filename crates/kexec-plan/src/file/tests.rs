@@ -1,0 +1,223 @@
+//! What a file plan is made of, over images that are described, not built: how
+//! bytes become an [`Image`] is tested where that is done.
+
+use kexec_image::{Arm64Image, Layer, Uki};
+
+use super::*;
+
+/// An image as recognition would describe it, without a header worth naming.
+fn image(uki: Option<Uki>) -> Image {
+    let layers = match uki {
+        Some(_) => vec![Layer {
+            format: "UKI",
+            bytes: Bytes::from_static(b"uki"),
+        }],
+        None => Vec::new(),
+    };
+    Image {
+        layers,
+        bytes: Bytes::from_static(b"kernel"),
+        kernel: Kernel::Arm64(arm64()),
+        uki,
+    }
+}
+
+fn arm64() -> Arm64Image {
+    // Documentation/arch/arm64/booting.rst: a header of 64 bytes with the magic
+    // at 56 and, for a kernel without an EFI stub, nothing else to check.
+    let mut header = vec![0u8; 4096];
+    header[16..24].copy_from_slice(&4096u64.to_le_bytes());
+    header[56..60].copy_from_slice(b"ARM\x64");
+    let options = kexec_image::Options::default();
+    match kexec_image::recognise(header.into(), &options)
+        .unwrap()
+        .kernel
+    {
+        Kernel::Arm64(a) => a,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn uki(cmdline: Option<&str>, initrds: &[&'static [u8]], ucode: Option<&'static [u8]>) -> Uki {
+    Uki {
+        cmdline: cmdline.map(|c| c.as_bytes().to_vec()),
+        initrds: initrds.iter().map(|i| Bytes::from_static(i)).collect(),
+        ucode: ucode.map(Bytes::from_static),
+        uname: Some("6.12.1".into()),
+        os_release: None,
+        device_tree: false,
+        profiles: Vec::new(),
+        profile: 0,
+        sections: Vec::new(),
+    }
+}
+
+/// A request for an arm64 machine whose kernel was started with
+/// `BOOT_IMAGE=/vmlinuz root=/dev/vda crashkernel=256M`.
+struct Ask {
+    image: Image,
+    initrds: Vec<InitrdFile>,
+    append: Option<Cmdline>,
+    reuse: bool,
+    crash: bool,
+    arch: Arch,
+}
+
+impl Ask {
+    fn new(image: Image) -> Ask {
+        Ask {
+            image,
+            initrds: Vec::new(),
+            append: None,
+            reuse: false,
+            crash: false,
+            arch: Arch::Arm64,
+        }
+    }
+
+    fn plan(&self) -> Result<FilePlan, PlanError> {
+        plan(&FileRequest {
+            path: "/boot/k",
+            image: &self.image,
+            initrds: &self.initrds,
+            append: self.append.as_ref(),
+            reuse: self.reuse,
+            running: &Cmdline::from("BOOT_IMAGE=/vmlinuz root=/dev/vda crashkernel=256M"),
+            crash: self.crash,
+            arch: self.arch,
+        })
+    }
+}
+
+fn file(path: &str, bytes: &'static [u8]) -> InitrdFile {
+    InitrdFile {
+        path: path.into(),
+        bytes: Bytes::from_static(bytes),
+    }
+}
+
+/// (UKI's own line, --append, --reuse-cmdline, crash slot) to the line that is
+/// handed over.
+#[test]
+fn command_line_of_every_combination() {
+    let table: &[(Option<&str>, Option<&str>, bool, bool, &str)] = &[
+        (None, None, false, false, ""),
+        (None, Some("a b"), false, false, "a b"),
+        (None, None, true, false, "root=/dev/vda crashkernel=256M"),
+        (
+            None,
+            Some("a"),
+            true,
+            false,
+            "root=/dev/vda crashkernel=256M a",
+        ),
+        (None, Some("a"), true, true, "root=/dev/vda a"),
+        (Some("own"), None, false, false, "own"),
+        (Some("own"), Some("a"), false, false, "a"),
+        (Some("own"), Some(""), false, false, ""),
+        (Some("own"), Some("a"), true, false, "own a"),
+        (Some("own"), None, true, false, "own"),
+    ];
+    for (own, append, reuse, crash, expected) in table {
+        let mut ask = Ask::new(image(own.map(|o| uki(Some(o), &[], None))));
+        ask.append = append.map(Cmdline::from);
+        ask.reuse = *reuse;
+        ask.crash = *crash;
+        let plan = ask.plan().unwrap();
+        assert_eq!(
+            plan.cmdline.to_string(),
+            *expected,
+            "{own:?} {append:?} {reuse} {crash}"
+        );
+    }
+}
+
+#[test]
+fn a_uki_without_a_line_reuses_the_running_one() {
+    let mut ask = Ask::new(image(Some(uki(None, &[], None))));
+    ask.reuse = true;
+    let plan = ask.plan().unwrap();
+    assert_eq!(plan.cmdline.to_string(), "root=/dev/vda crashkernel=256M");
+}
+
+#[test]
+fn initrds_are_joined_in_order_and_aligned() {
+    let mut ask = Ask::new(image(Some(uki(
+        None,
+        &[b"first", b"second!!"],
+        Some(b"micro"),
+    ))));
+    ask.initrds = vec![file("/a", b"abc"), file("/b", b"b")];
+    let plan = ask.plan().unwrap();
+    let parts: Vec<(&str, usize, usize)> = plan
+        .initrd
+        .iter()
+        .map(|p| (p.origin.as_str(), p.len, p.padding))
+        .collect();
+    assert_eq!(
+        parts,
+        [
+            ("/boot/k .ucode", 5, 3),
+            ("/boot/k .initrd", 5, 3),
+            ("/boot/k .initrd", 8, 0),
+            ("/a", 3, 1),
+            ("/b", 1, 0),
+        ]
+    );
+    assert_eq!(plan.initrd_len(), 8 + 8 + 8 + 4 + 1);
+    assert_eq!(plan.release.as_deref(), Some("6.12.1"));
+    assert!(!plan.bare);
+}
+
+#[test]
+fn one_initrd_is_handed_on_as_it_is() {
+    let mut ask = Ask::new(image(None));
+    ask.initrds = vec![file("/a", b"abc")];
+    let plan = ask.plan().unwrap();
+    assert_eq!(plan.initrd.len(), 1);
+    assert_eq!(plan.initrd[0].padding, 0);
+    assert!(plan.bare);
+}
+
+#[test]
+fn what_the_file_call_does_not_take() {
+    // A program that is no kernel image of x86 at all.
+    let mut elf = vec![0u8; 64];
+    elf[..16].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    elf[16..20].copy_from_slice(&[2, 0, 62, 0]); // ET_EXEC, x86_64
+    elf[20] = 1;
+    elf[32] = 64; // e_phoff
+    elf[52] = 64; // e_ehsize
+    elf[54] = 56; // e_phentsize
+    elf[56] = 1; // e_phnum
+    let mut header = vec![0u8; 56];
+    header[0] = 1; // PT_LOAD
+    header[40] = 1; // p_memsz
+    elf.extend(header);
+    let options = kexec_image::Options::default();
+    let image = kexec_image::recognise(elf.into(), &options).unwrap();
+    let mut ask = Ask::new(image);
+    ask.arch = Arch::X86_64;
+    let error = ask.plan().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "kexec_file_load(2) of x86_64 kernels does not take an ELF file for x86_64; \
+         it takes a 64-bit bzImage"
+    );
+}
+
+#[test]
+fn the_plan_prints() {
+    let mut ask = Ask::new(image(Some(uki(Some("own"), &[b"i"], None))));
+    ask.initrds = vec![file("/a", b"abc")];
+    let text = format!("{:#?}", ask.plan().unwrap());
+    for part in [
+        "format: \"UKI > arm64 Image\"",
+        "kernel: /boot/k (6 bytes + 0)",
+        "/boot/k .initrd (1 bytes + 3)",
+        "/a (3 bytes + 0)",
+        "cmdline: \"own\"",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
