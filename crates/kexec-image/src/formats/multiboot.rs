@@ -121,9 +121,7 @@ fn has_header(bytes: &[u8]) -> bool {
 
 fn open(bytes: &[u8]) -> Result<Opened, ImageError> {
     match Multiboot::find(bytes)? {
-        Some(header) if header.addresses.is_some() => {
-            Ok(Opened::Kernel(Kernel::Multiboot(header)))
-        }
+        Some(header) if header.addresses.is_some() => Ok(Opened::Kernel(Kernel::Multiboot(header))),
         Some(header) => Err(malformed(
             "the header's addresses",
             header.header_offset,
@@ -219,7 +217,11 @@ impl Fields {
         let file_len = match self.load_end {
             0 => rest,
             end => u64::from(end).checked_sub(load).ok_or_else(|| {
-                wrong("load_end_addr", end, format!("{load:#x} (load_addr) or more"))
+                wrong(
+                    "load_end_addr",
+                    end,
+                    format!("{load:#x} (load_addr) or more"),
+                )
             })?,
         };
         if file_len > rest {
@@ -284,15 +286,26 @@ mod tests {
 
     #[test]
     fn addresses_of_a_plain_file() {
-        let file = header(0x10003, &[0x10_0008, 0x10_0000, 0x10_0030, 0x10_1000, 0x10_0020]);
+        let file = header(
+            0x10003,
+            &[0x10_0008, 0x10_0000, 0x10_0030, 0x10_1000, 0x10_0020],
+        );
         let found = Multiboot::find(&file).unwrap().unwrap();
         assert_eq!((found.version, found.header_offset), (Version::One, 8));
         assert_eq!(found.entry, Some(0x10_0020));
         assert!(found.page_align && !found.needs_video);
-        let expected = Addresses { file_offset: 0, file_len: 0x30, load: 0x10_0000, memory_len: 0x1000 };
+        let expected = Addresses {
+            file_offset: 0,
+            file_len: 0x30,
+            load: 0x10_0000,
+            memory_len: 0x1000,
+        };
         assert_eq!(found.addresses, Some(expected));
         let image = crate::recognise(Bytes::from(file), &crate::Options::default()).unwrap();
-        assert_eq!((image.describe(), image.arch()), ("multiboot".into(), Some(crate::Arch::X86)));
+        assert_eq!(
+            (image.describe(), image.arch()),
+            ("multiboot".into(), Some(crate::Arch::X86))
+        );
     }
 
     #[test]
@@ -308,11 +321,21 @@ mod tests {
             (0x10000, [1, 2, 0, 0, 0], "load_addr"),
             (0x10000, [0x100, 0x10, 0, 0, 0], "load_addr"),
             (0x10000, [0x10_0008, 0x10_0000, 1, 0, 0], "load_end_addr"),
-            (0x10000, [0x10_0008, 0x10_0000, 0x20_0000, 0, 0], "load_end_addr"),
-            (0x10000, [0x10_0008, 0x10_0000, 0, 0x10_0001, 0], "bss_end_addr"),
+            (
+                0x10000,
+                [0x10_0008, 0x10_0000, 0x20_0000, 0, 0],
+                "load_end_addr",
+            ),
+            (
+                0x10000,
+                [0x10_0008, 0x10_0000, 0, 0x10_0001, 0],
+                "bss_end_addr",
+            ),
             (0x8, [0; 5], "flags"),
         ] {
-            let error = Multiboot::find(&header(flags, &rest)).unwrap_err().to_string();
+            let error = Multiboot::find(&header(flags, &rest))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(part), "{error}");
         }
         let file = header(3, &[]);

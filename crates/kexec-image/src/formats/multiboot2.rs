@@ -57,7 +57,9 @@ pub(super) fn find(bytes: &[u8]) -> Result<Option<Multiboot>, ImageError> {
         return Ok(None);
     };
     let len = read::u32(bytes, at + 8).unwrap_or(0);
-    let end = usize::try_from(len).ok().and_then(|len| at.checked_add(len));
+    let end = usize::try_from(len)
+        .ok()
+        .and_then(|len| at.checked_add(len));
     let Some(end) = end.filter(|end| *end <= bytes.len().min(SEARCH)) else {
         let expected = format!("the end of the header within {SEARCH} bytes and the file");
         return Err(malformed("header_length", at + 8, len, &expected));
@@ -88,7 +90,12 @@ fn apply(tag: &Tag<'_>, bytes: &[u8], header: &mut Multiboot) -> Result<(), Imag
     let required = tag.flags & OPTIONAL == 0;
     match tag.kind {
         tag::INFORMATION_REQUEST if required => {
-            let kinds = tag.data.as_chunks::<4>().0.iter().map(|w| u32::from_le_bytes(*w));
+            let kinds = tag
+                .data
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|w| u32::from_le_bytes(*w));
             for kind in kinds {
                 if kind > LAST_INFORMATION {
                     let expected = format!("0 to {LAST_INFORMATION}");
@@ -104,7 +111,12 @@ fn apply(tag: &Tag<'_>, bytes: &[u8], header: &mut Multiboot) -> Result<(), Imag
                     let offset = u32::try_from(header.header_offset).unwrap_or(u32::MAX);
                     header_addr.checked_sub(offset).ok_or_else(|| {
                         let found = format!("{header_addr:#x}");
-                        malformed("header_addr", tag.at, found, &format!("{offset:#x} or more"))
+                        malformed(
+                            "header_addr",
+                            tag.at,
+                            found,
+                            &format!("{offset:#x} or more"),
+                        )
                     })?
                 }
                 load => load,
@@ -173,8 +185,19 @@ impl Tag<'_> {
         let len = usize::try_from(size).unwrap_or(usize::MAX);
         let data = head.get(at.saturating_add(8)..at.saturating_add(len));
         match data {
-            Some(data) if len >= 8 => Ok(Tag { at, kind, flags, size: len, data }),
-            _ => Err(malformed("size of a tag", at, size, "8 or more, within the header")),
+            Some(data) if len >= 8 => Ok(Tag {
+                at,
+                kind,
+                flags,
+                size: len,
+                data,
+            }),
+            _ => Err(malformed(
+                "size of a tag",
+                at,
+                size,
+                "8 or more, within the header",
+            )),
         }
     }
 
@@ -248,10 +271,15 @@ mod tests {
             let mut file = file(&[bad]);
             file.truncate(file.len() - 64);
             file.resize(file.len() + 8, 0);
-            let error = Multiboot::find(&file).map(|_| ()).map_err(|e| e.to_string());
+            let error = Multiboot::find(&file)
+                .map(|_| ())
+                .map_err(|e| e.to_string());
             // Without an end tag the last case runs out of tags.
             let error = error.unwrap_err();
-            assert!(error.contains(part) || error.contains("tags of the header"), "{error}");
+            assert!(
+                error.contains(part) || error.contains("tags of the header"),
+                "{error}"
+            );
         }
     }
 
