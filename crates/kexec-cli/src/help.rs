@@ -51,7 +51,7 @@ fn of_everything(arch: Arch) -> String {
         "\nWithout a verb everything is as in kexec-tools: options in any order, long ones also\n\
          abbreviated. A kernel file called like a verb is spelled with its folder: ./load.\n",
     );
-    groups(&mut out, &flags_for(arch));
+    groups(&mut out, &flags_for(arch), right);
     out.push_str(
         "\nExit codes: verbs: 0 done, 1 refused and nothing changed, 2 usage. Without a verb: 0 done,\n\
          1 usage, 255 failed; -S: 1 loaded, 0 not loaded, 255 unknown.\n",
@@ -61,12 +61,15 @@ fn of_everything(arch: Arch) -> String {
 
 fn of_verb(verb: Verb) -> String {
     let mut out = format!("{}.\n\nUsage: {}\n", verb.about(), verb.synopsis());
-    groups(&mut out, &flags_of(verb));
+    groups(&mut out, &flags_of(verb), |flag| match flag.doc_long {
+        "" => right(flag),
+        more => format!("{}. {more}", right(flag)),
+    });
     out.push_str("\nExit codes: 0 done, 1 refused and nothing changed, 2 usage.\n");
     out
 }
 
-fn groups(out: &mut String, flags: &[&'static Flag]) {
+fn groups(out: &mut String, flags: &[&'static Flag], text: fn(&Flag) -> String) {
     for group in Group::ALL {
         let mut members = flags.iter().filter(|f| f.group == *group).peekable();
         if members.peek().is_none() {
@@ -75,7 +78,7 @@ fn groups(out: &mut String, flags: &[&'static Flag]) {
         // Writing to a String cannot fail.
         let _ = write!(out, "\n{}:\n", group.title());
         for flag in members {
-            row(out, &left(flag), &right(flag));
+            row(out, &left(flag), text(flag).trim_end());
         }
     }
 }

@@ -101,7 +101,6 @@ pub struct NotYet {
 
 /// The new spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the options of the same name")]
 pub enum VerbRequest {
     Load {
         request: LoadRequest,

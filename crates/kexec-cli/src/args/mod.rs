@@ -17,7 +17,6 @@ use kexec_image::Arch;
 
 /// The options' names inside the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is documented by its row in the tables")]
 pub enum Id {
     Help,
     Usage,
@@ -360,7 +359,7 @@ pub struct Flag {
     pub load_only: bool,
     /// One line for `--help`.
     pub doc_short: &'static str,
-    /// The whole story, for manual pages; begins where the short one ends.
+    /// More sentences, for the help of a verb and for manual pages.
     pub doc_long: &'static str,
 }
 

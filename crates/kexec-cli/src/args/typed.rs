@@ -27,7 +27,6 @@ pub enum Token {
 
 /// Why a word is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum TypedError {
     #[error("there is no option {name}{}", did_you_mean(similar))]
     Unknown { name: String, similar: Vec<String> },
