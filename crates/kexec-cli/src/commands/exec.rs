@@ -13,7 +13,8 @@ pub fn exec(world: &World<'_>, how: Jump) -> Error {
         return Error::NotReady {
             what: "jumping".to_owned(),
             why: "nothing is loaded (/sys/kernel/kexec_loaded is 0)".to_owned(),
-            remedy: "load a kernel first: kexec -l KERNEL --initrd=INITRD --reuse-cmdline".to_owned(),
+            remedy: "load a kernel first: kexec -l KERNEL --initrd=INITRD --reuse-cmdline"
+                .to_owned(),
         };
     }
     let errno = handover::jump(world.kernel, how, &mut |text| {

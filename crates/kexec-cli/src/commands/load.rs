@@ -18,11 +18,7 @@ use crate::render::{json, text};
 /// # Errors
 /// When a file, the image, a check or the kernel said no. What was loaded
 /// before is still loaded, or the error says that it is not.
-pub fn load(
-    world: &World<'_>,
-    request: &LoadRequest,
-    flags: FileFlags,
-) -> Result<Prepared, Error> {
+pub fn load(world: &World<'_>, request: &LoadRequest, flags: FileFlags) -> Result<Prepared, Error> {
     let host = Snapshot::read(world.root);
     if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
         return Err(no_crash_region());
@@ -32,7 +28,11 @@ pub fn load(
     if request.debug {
         eprint!("{}", text::plan(&prepared));
     }
-    for finding in prepared.findings.iter().filter(|f| worth_saying(f, request.debug)) {
+    for finding in prepared
+        .findings
+        .iter()
+        .filter(|f| worth_saying(f, request.debug))
+    {
         eprint!("{}", text::warning(finding));
     }
     let loaded = pipeline::load(world.kernel, request, flags, &inputs, &prepared, &host);
@@ -61,8 +61,9 @@ fn worth_saying(finding: &Finding, debug: bool) -> bool {
 pub fn no_crash_region() -> Error {
     Error::NotReady {
         what: "loading a crash kernel".to_owned(),
-        why: "the running kernel has reserved no memory for one (/sys/kernel/kexec_crash_size is 0)"
-            .to_owned(),
+        why:
+            "the running kernel has reserved no memory for one (/sys/kernel/kexec_crash_size is 0)"
+                .to_owned(),
         remedy: "boot once with a reservation on the kernel command line, such as crashkernel=256M"
             .to_owned(),
     }
@@ -70,7 +71,12 @@ pub fn no_crash_region() -> Error {
 
 /// The crash slot is the exception to "what was loaded stays": the kernel frees
 /// the old image before it looks at the new one.
-fn after_failure(world: &World<'_>, request: &LoadRequest, before: &Snapshot, error: Error) -> Error {
+fn after_failure(
+    world: &World<'_>,
+    request: &LoadRequest,
+    before: &Snapshot,
+    error: Error,
+) -> Error {
     if request.slot != Slot::Crash || !is(&before.kexec.crash_loaded) {
         return error;
     }
@@ -104,7 +110,9 @@ pub fn verb(world: &World<'_>, request: &LoadRequest, json: bool, dry_run: bool)
                 if dry_run {
                     print(&text::findings(&prepared.findings));
                 } else {
-                    print("Loaded. `kexec -e` jumps at once; `systemctl kexec` stops the services first.\n");
+                    print(
+                        "Loaded. `kexec -e` jumps at once; `systemctl kexec` stops the services first.\n",
+                    );
                 }
             }
             let refused = dry_run && kexec_core::preflight::refusal(&prepared.findings).is_some();

@@ -26,7 +26,9 @@ pub struct World<'a> {
 
 impl std::fmt::Debug for World<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
     }
 }
 
@@ -36,8 +38,6 @@ pub mod exit {
     pub const DONE: u8 = 0;
     /// Refused; nothing was changed.
     pub const REFUSED: u8 = 1;
-    /// The command line makes no sense.
-    pub const USAGE: u8 = 2;
 }
 
 /// The machine: the running one, or the one that a snapshot file describes.

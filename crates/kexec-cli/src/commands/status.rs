@@ -17,7 +17,10 @@ pub fn old(world: &World<'_>, slot: Slot) -> u8 {
         Slot::Normal => "sys/kernel/kexec_loaded",
         Slot::Crash => "sys/kernel/kexec_crash_loaded",
     };
-    match std::fs::read_to_string(world.root.join(file)).as_deref().map(str::trim) {
+    match std::fs::read_to_string(world.root.join(file))
+        .as_deref()
+        .map(str::trim)
+    {
         Ok("0") => 0,
         Ok(_) => 1,
         Err(_) => 255,
@@ -44,7 +47,8 @@ pub fn verb(
             let error = Error::System {
                 what: format!("cannot write the snapshot {}", path.display()),
                 reason: e.to_string(),
-                remedy: "name a file that is not there yet, in a folder you can write to".to_owned(),
+                remedy: "name a file that is not there yet, in a folder you can write to"
+                    .to_owned(),
             };
             load::refuse(&error, json);
             return exit::REFUSED;
@@ -52,7 +56,11 @@ pub fn verb(
         return exit::DONE;
     }
     // Records belong to the running machine, not to a replayed one.
-    let records = |slot| host.is_none().then(|| record::read(world.root, slot)).flatten();
+    let records = |slot| {
+        host.is_none()
+            .then(|| record::read(world.root, slot))
+            .flatten()
+    };
     let (normal, crash) = (records(Slot::Normal), records(Slot::Crash));
     if json {
         print_json(&json::status(&machine, normal.as_ref(), crash.as_ref()));

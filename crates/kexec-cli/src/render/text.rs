@@ -55,7 +55,10 @@ pub fn warning(finding: &Finding) -> String {
 pub fn plan(prepared: &Prepared) -> String {
     let plan = &prepared.plan;
     let mut out = String::new();
-    let release = plan.release.as_deref().unwrap_or("release not in its header");
+    let release = plan
+        .release
+        .as_deref()
+        .unwrap_or("release not in its header");
     row(&mut out, "kernel", &plan.kernel.origin);
     row(
         &mut out,
@@ -75,13 +78,25 @@ pub fn plan(prepared: &Prepared) -> String {
             }
             if pieces.len() > 1 {
                 let total = size(plan.initrd_len());
-                row(&mut out, "", &format!("joined: {} parts, {total}", pieces.len()));
+                row(
+                    &mut out,
+                    "",
+                    &format!("joined: {} parts, {total}", pieces.len()),
+                );
             }
         }
     }
     row(&mut out, "cmdline", &plan.cmdline.to_string());
-    let from = format!("({} bytes, from {})", plan.cmdline.as_bytes().len(), plan.cmdline_from);
-    let label = if plan.cmdline.is_empty() { "cmdline" } else { "" };
+    let from = format!(
+        "({} bytes, from {})",
+        plan.cmdline.as_bytes().len(),
+        plan.cmdline_from
+    );
+    let label = if plan.cmdline.is_empty() {
+        "cmdline"
+    } else {
+        ""
+    };
     row(&mut out, label, &from);
     let slot = if plan.crash {
         "crash: a panic jumps into it"
@@ -111,7 +126,9 @@ pub fn findings(findings: &[Finding]) -> String {
     let count = |s: Severity| findings.iter().filter(|f| f.severity == s).count();
     let verdict = match (count(Severity::Refusal), count(Severity::Unknown)) {
         (0, 0) => "It would be loaded.".to_owned(),
-        (0, unknown) => format!("It would be loaded, as far as could be checked ({unknown} could not)."),
+        (0, unknown) => {
+            format!("It would be loaded, as far as could be checked ({unknown} could not).")
+        }
         (1, _) => "It would not be loaded.".to_owned(),
         (refusals, _) => format!("It would not be loaded: {refusals} reasons."),
     };
@@ -127,20 +144,36 @@ pub fn status(host: &Snapshot, normal: Option<&Record>, crash: Option<&Record>) 
     let nothing = "nothing loaded";
     slot(&mut out, "normal", kexec.loaded.known(), normal, nothing);
     let nothing = match kexec.crash_size.known() {
-        Some(0) => "nothing loaded; no memory is reserved for a crash kernel (crashkernel=)".to_owned(),
+        Some(0) => {
+            "nothing loaded; no memory is reserved for a crash kernel (crashkernel=)".to_owned()
+        }
         Some(bytes) => {
             let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);
             format!("nothing loaded; {} are reserved", size(bytes))
         }
         None => nothing.to_owned(),
     };
-    slot(&mut out, "crash", kexec.crash_loaded.known(), crash, &nothing);
+    slot(
+        &mut out,
+        "crash",
+        kexec.crash_loaded.known(),
+        crash,
+        &nothing,
+    );
     out
 }
 
-fn slot(out: &mut String, label: &str, loaded: Option<&bool>, record: Option<&Record>, nothing: &str) {
+fn slot(
+    out: &mut String,
+    label: &str,
+    loaded: Option<&bool>,
+    record: Option<&Record>,
+    nothing: &str,
+) {
     let text = match (loaded, record) {
-        (None, _) => "the running kernel does not say (is /sys mounted? has it CONFIG_KEXEC?)".to_owned(),
+        (None, _) => {
+            "the running kernel does not say (is /sys mounted? has it CONFIG_KEXEC?)".to_owned()
+        }
         (Some(false), _) => nothing.to_owned(),
         (Some(true), None) => "loaded, by another program: what it is is not known".to_owned(),
         (Some(true), Some(r)) => {
