@@ -2,6 +2,7 @@
 //! the facts of the snapshot, so that EPERM is told apart into its causes.
 
 mod rows;
+pub(crate) mod say;
 
 use kexec_image::Arch;
 use kexec_sys::{Errno, Slot};
@@ -102,10 +103,7 @@ pub fn explain(
         .find(|row| row.errno == errno && (row.when)(&context));
     let (cause, remedy) = match row {
         Some(row) => ((row.cause)(&context), (row.remedy)(&context)),
-        None => (
-            format!("the kernel gave a reason that it gives for no known cause: {errno}"),
-            "look for its own words in dmesg".to_owned(),
-        ),
+        None => rows::unknown(&context, errno),
     };
     Explanation {
         tried,
