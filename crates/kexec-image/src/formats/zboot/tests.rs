@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::PeBuilder;
+use crate::testing::zboot;
 
 const STREAMS: [(&str, &[u8]); 7] = [
     ("gzip", include_bytes!("../../../tests/fixtures/payload.gz")),
@@ -33,30 +33,6 @@ fn payload() -> Vec<u8> {
     lines.concat().into_bytes()
 }
 
-/// Where the payload is in the files that are built here.
-const AT: usize = 0x200;
-
-/// A zboot file whose payload field covers `covered` more bytes than the
-/// stream has.
-fn zboot(name: &str, stream: &[u8], covered: usize) -> Vec<u8> {
-    let mut data = stream.to_vec();
-    // The uncompressed size, as the kernel's build appends it.
-    data.extend(u32::try_from(payload().len()).unwrap().to_le_bytes());
-    let mut file = PeBuilder {
-        machine: 0xaa64,
-        ..PeBuilder::new()
-            .section(".data", data)
-            .section(".text", vec![0x1f; 64])
-    }
-    .build();
-    file[4..8].copy_from_slice(b"zimg");
-    file[8..12].copy_from_slice(&u32::try_from(AT).unwrap().to_le_bytes());
-    let size = u32::try_from(stream.len() + covered).unwrap();
-    file[12..16].copy_from_slice(&size.to_le_bytes());
-    file[0x18..0x18 + name.len()].copy_from_slice(name.as_bytes());
-    file
-}
-
 fn opened(file: Vec<u8>) -> Result<Bytes, ImageError> {
     opened_with(file, &Options::default())
 }
@@ -80,8 +56,8 @@ fn unpacks_every_compression() {
 #[test]
 fn an_appended_size_inside_of_the_payload_is_left_alone() {
     for (name, stream) in STREAMS {
-        // 4300 is also a possible length of a block in an lz4 legacy frame;
-        // real kernels are beyond that.
+        // The small number here is also a possible length of a block in an
+        // lz4 legacy frame; the size of a real kernel is not.
         if name == "lz4" {
             continue;
         }
