@@ -1,4 +1,6 @@
 //! Snapshots of the machines in tests/machines.
+// The helpers here are no tests of their own, which the lints would leave alone.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 

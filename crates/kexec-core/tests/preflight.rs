@@ -1,4 +1,6 @@
 //! The checks of the machine, over the machines in tests/machines.
+// The helpers here are no tests of their own, which the lints would leave alone.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::path::Path;
 
@@ -48,7 +50,7 @@ fn load_with(host: Snapshot, init_size: u32, initrd: usize, crash: bool) -> Load
         ..BzImageBuilder::new()
     };
     let image = recognise(Bytes::from(built.build()), &Options::default()).unwrap();
-    let initrds = vec![InitrdFile {
+    let initrds = [InitrdFile {
         path: "/boot/initrd.img".to_owned(),
         bytes: Bytes::from(vec![0; initrd]),
     }];

@@ -2,6 +2,8 @@
 //! because it enforces the rule (or, where no rule of ours is behind an errno,
 //! because a security module of the test says so), the snapshot holds what can be
 //! seen of the same machine, and the explanation has to find the cause.
+// The helpers here are no tests of their own, which the lints would leave alone.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod image;
 mod permission;

@@ -51,7 +51,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             E::EADDRNOTAVAIL,
             FILE,
-            |m| m.ram = vec![0x10_0000..0x10_2000],
+            |m| m.ram = vec![0..0x1000, 0x10_0000..0x10_2000],
             |_| {},
             "no free range of memory",
             "smaller initrd",
