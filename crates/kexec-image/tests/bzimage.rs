@@ -1,4 +1,5 @@
 //! bzImages, built small, then cut and changed.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use bytes::Bytes;
 use kexec_image::formats::bzimage::{PayloadCodec, xloadflags};

@@ -1,4 +1,5 @@
 //! Files that are no kernels, among them those that crash or fool kexec-tools.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use bytes::Bytes;
 use kexec_image::testing::codec::COMPRESSORS;

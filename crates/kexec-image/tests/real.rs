@@ -1,6 +1,7 @@
 //! Kernels that a distribution built, if there are any: `KEXEC_TEST_KERNELS`
 //! is a list of files with `:` between them. `cargo xtask test` sets it to the
 //! kernels of the lab.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::time::Instant;
 
