@@ -30,6 +30,7 @@ mod cpio;
 mod guest;
 mod initramfs;
 mod lab;
+pub mod machines;
 mod product;
 mod qemu;
 
@@ -37,5 +38,5 @@ pub use cpio::{CpioError, Entry, newc};
 pub use guest::{End, Guest, MemoryRange, Next, Outcome, Report, Run, Stage};
 pub use initramfs::Initramfs;
 pub use lab::{KERNELS, Kernel, Lab};
-pub use product::kexec_binary;
+pub use product::{Product, kexec_binary};
 pub use qemu::{Firmware, Qemu};

@@ -1,7 +1,47 @@
 //! Finding the `kexec` program that the scenarios test.
 
+use crate::initramfs::Initramfs;
+use crate::lab::{Lab, read};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
+
+/// In `KEXEC_BIN`: the real kexec-tools. A scenario that holds for it proves
+/// the scenario; one that does not shows a difference.
+const REFERENCE: &str = "kexec-tools";
+
+/// The program under test, as files for a guest: it is `kexec` in the path.
+#[derive(Debug, Clone)]
+pub struct Product {
+    /// What to add to the guest.
+    pub files: Initramfs,
+    /// Whether it is the real kexec-tools and not ours.
+    pub is_reference: bool,
+}
+
+impl Lab {
+    /// The program that the environment's `KEXEC_BIN` names, or the release
+    /// build of this workspace. `KEXEC_BIN=kexec-tools` is the real
+    /// kexec-tools.
+    ///
+    /// # Errors
+    /// If there is no such file.
+    pub fn product(&self) -> Result<Product> {
+        if std::env::var_os("KEXEC_BIN").is_some_and(|value| value == REFERENCE) {
+            let mut files = self.kexec_tools()?;
+            files.symlink("bin/kexec", "/ref/kexec");
+            return Ok(Product {
+                files,
+                is_reference: true,
+            });
+        }
+        let mut files = Initramfs::new();
+        files.program("bin/kexec", read(&kexec_binary()?)?);
+        Ok(Product {
+            files,
+            is_reference: false,
+        })
+    }
+}
 
 /// The environment's `KEXEC_BIN`, or the release build of this workspace.
 ///

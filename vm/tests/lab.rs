@@ -59,7 +59,7 @@ fn the_real_kexec_tools_jumps() -> Result<()> {
     let first = lab.kernel("6.1")?;
     let second = lab.kernel("6.12")?;
     let outcome = Guest::new(&lab, &first)
-        .add(&lab.kexec_tools()?)
+        .with(&lab.kexec_tools()?)
         .next(Next::new(&second).script("run here echo second\n"))
         .script(
             "run version /ref/kexec -v\n\

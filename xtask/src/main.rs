@@ -1,2 +1,78 @@
-//! stub
-fn main() {}
+//! `cargo xtask COMMAND`: what the project does with itself.
+
+mod demo;
+mod fuzz;
+mod host;
+mod record_machines;
+mod steps;
+mod test;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask demo                     boot a Debian kernel in a virtual machine, load another
+                                     one with our kexec, jump
+cargo xtask test                     everything: style, lints, unit and command-line tests,
+                                     the release build, virtual machines, fuzzing
+cargo xtask test --no-vm --no-fuzz   the same without those steps
+cargo xtask fuzz [--seconds N] [TARGET]
+                                     each fuzz target, or this one, for N seconds (60)
+cargo xtask record-machines          record the memory maps and boot parameters of the lab's
+                                     kernels below vm/fixtures/machines
+
+The lab's kernels, QEMU and firmware are Debian packages, kept below target/lab
+(or $KEXEC_LAB); nothing of them is installed on this machine.";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            // {:#} and not {:?}: the chain without a backtrace.
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    use lexopt::prelude::{Long, Short, Value};
+    let mut parser = lexopt::Parser::from_env();
+    let mut words = Vec::new();
+    let mut seconds = 60_u64;
+    let mut options = test::Options {
+        vm: true,
+        fuzz: true,
+        fuzz_seconds: 60,
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("help") | Short('h') => {
+                println!("{USAGE}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            Long("no-vm") => options.vm = false,
+            Long("no-fuzz") => options.fuzz = false,
+            Long("seconds") => {
+                use lexopt::ValueExt;
+                seconds = parser.value()?.parse()?;
+            }
+            Value(word) => words.push(word.to_string_lossy().into_owned()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    options.fuzz_seconds = seconds;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["demo"] => demo::run(),
+        ["test"] => test::run(&options),
+        ["fuzz"] => fuzz::run(seconds, None),
+        ["fuzz", target] => fuzz::run(seconds, Some(target)),
+        ["record-machines"] => record_machines::run(),
+        [] => {
+            eprintln!("{USAGE}");
+            Ok(ExitCode::from(2))
+        }
+        _ => bail!("asked for {words:?}, which is no command\n{USAGE}"),
+    }
+}

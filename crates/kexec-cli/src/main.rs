@@ -1,2 +1,156 @@
-//! stub
-fn main() {}
+//! `kexec`: from the running kernel into another one without the firmware.
+//!
+//! The words of the command line are understood ([`request`]), one command is
+//! carried out ([`commands`]), and its exit code is returned.
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod help;
+mod render;
+mod request;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use kexec_core::Error;
+use kexec_core::handover::Jump;
+use kexec_image::Arch;
+use kexec_sys::Linux;
+
+use commands::{World, check, exec, load, plan, status, unload};
+use render::text;
+use request::{Load, Meant, Request, Then, UsageError, VerbRequest};
+
+/// What kexec-tools exits with when a load, an unload or a jump failed.
+const FAILED: u8 = 255;
+/// What kexec-tools exits with when it gives up before it asked the kernel.
+const DIED: u8 = 1;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let arch = running_arch();
+    ExitCode::from(match request::meant(arch, &words) {
+        Ok(meant) => {
+            for note in &meant.notes {
+                eprintln!("kexec: note: {note}");
+            }
+            let kernel = Linux;
+            let world = World {
+                kernel: &kernel,
+                root: Path::new("/"),
+            };
+            run(&world, arch, &meant)
+        }
+        Err(error) => usage(arch, &error),
+    })
+}
+
+/// The architecture whose options are known: the one this program was built
+/// for. That is data and not `cfg`, and needs no /proc when `-e` runs last.
+fn running_arch() -> Arch {
+    Arch::from_uname(std::env::consts::ARCH).unwrap_or(Arch::X86_64)
+}
+
+fn usage(arch: Arch, error: &UsageError) -> u8 {
+    if !error.message.is_empty() {
+        eprintln!("kexec: {}", error.message);
+    }
+    match error.verb {
+        Some(verb) => eprint!("{}", help::usage(verb)),
+        None => commands::print(&help::help(arch, None)),
+    }
+    error.exit_code
+}
+
+fn run(world: &World<'_>, arch: Arch, meant: &Meant) -> u8 {
+    match &meant.request {
+        Request::Help(verb) => {
+            commands::print(&help::help(arch, *verb));
+            0
+        }
+        Request::Version => {
+            commands::print(&help::version());
+            0
+        }
+        Request::Status { slot } => status::old(world, *slot),
+        Request::Load(load) => old_load(world, load),
+        Request::Unload { slot, syscall } => match unload::unload(world, *slot, *syscall) {
+            Ok(()) => 0,
+            Err(error) => failed(&error),
+        },
+        Request::Exec(how) => jump(world, *how),
+        Request::PrintCrashSize => status::print_crash_size(world),
+        Request::NotYet(not_yet) => {
+            eprintln!("kexec: {}\n       {}", not_yet.what, not_yet.remedy);
+            not_yet.exit_code
+        }
+        Request::Verb(verb) => run_verb(world, verb),
+    }
+}
+
+fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
+    match verb {
+        VerbRequest::Load {
+            request,
+            dry_run,
+            json,
+        } => load::verb(world, request, *json, *dry_run),
+        VerbRequest::Unload {
+            slot,
+            syscall,
+            json,
+        } => unload::verb(world, *slot, *syscall, *json),
+        VerbRequest::Status {
+            json,
+            snapshot,
+            unredacted,
+            host,
+        } => status::verb(
+            world,
+            *json,
+            snapshot.as_deref(),
+            host.as_deref(),
+            !unredacted,
+        ),
+        VerbRequest::Plan {
+            request,
+            host,
+            json,
+        } => plan::verb(world, request, host.as_deref(), *json),
+        VerbRequest::Check {
+            request,
+            host,
+            json,
+        } => check::verb(world, request, host.as_deref(), *json),
+    }
+}
+
+/// A load in the old spelling, and what follows it.
+fn old_load(world: &World<'_>, load: &Load) -> u8 {
+    if let Err(error) = load::load(world, &load.request, load.file_flags) {
+        return failed(&error);
+    }
+    if load.sync_after {
+        world.kernel.sync();
+    }
+    match load.then {
+        Then::Nothing => 0,
+        Then::Shutdown => failed(&exec::shutdown(world)),
+        Then::Jump(how) => jump(world, how),
+    }
+}
+
+fn jump(world: &World<'_>, how: Jump) -> u8 {
+    failed(&exec::exec(world, how))
+}
+
+/// Says what went wrong; the exit code is the one that kexec-tools has there.
+fn failed(error: &Error) -> u8 {
+    eprint!("{}", text::error(error));
+    match error {
+        Error::NotReady { .. } => DIED,
+        _ => FAILED,
+    }
+}

@@ -42,6 +42,17 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// Something has to be done first: nothing is loaded, or no memory is
+    /// reserved for a crash kernel.
+    #[error("{what}: {why}")]
+    NotReady {
+        /// What was asked for.
+        what: String,
+        /// What is missing.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The kernel refused.
     #[error("{}", .0.text())]
     Kernel(Explanation),
@@ -64,7 +75,9 @@ impl Error {
             Error::Read { .. } => "check the path, and that its file system is mounted",
             Error::Image { source, .. } => source.hint(),
             Error::Plan(e) => e.hint(),
-            Error::Refused { remedy, .. } | Error::System { remedy, .. } => remedy,
+            Error::Refused { remedy, .. }
+            | Error::NotReady { remedy, .. }
+            | Error::System { remedy, .. } => remedy,
             Error::Kernel(e) => &e.remedy,
         }
     }

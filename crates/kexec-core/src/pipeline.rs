@@ -202,7 +202,8 @@ fn plan(
     })?)
 }
 
-/// Loads what was prepared.
+/// Loads what was prepared; `extra` are flags of the system call that do not
+/// follow from the request.
 ///
 /// # Errors
 /// When a check refused, or the kernel did; then what was loaded before is
@@ -210,6 +211,7 @@ fn plan(
 pub fn load(
     kernel: &dyn Kernel,
     request: &LoadRequest,
+    extra: FileFlags,
     inputs: &Inputs,
     prepared: &Prepared,
     host: &Snapshot,
@@ -222,7 +224,7 @@ pub fn load(
         });
     }
     let staged = Staged::new(inputs, prepared, host)?;
-    let mut flags = FileFlags::EMPTY;
+    let mut flags = extra;
     if request.slot == Slot::Crash {
         flags |= FileFlags::ON_CRASH;
     }

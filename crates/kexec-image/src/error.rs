@@ -72,7 +72,10 @@ pub enum ImageError {
         found: String,
     },
     /// Wrappers within wrappers.
-    #[error("more than {} wrappers around the kernel; the innermost seen is {format}", crate::MAX_LAYERS)]
+    #[error(
+        "more than {} wrappers around the kernel; the innermost seen is {format}",
+        crate::MAX_LAYERS
+    )]
     TooDeep {
         /// The format of the wrapper that was one too many.
         format: &'static str,
@@ -84,6 +87,14 @@ pub enum ImageError {
         what: String,
         /// What is there instead.
         has: String,
+    },
+    /// A well-formed file that uses something nobody taught this program.
+    #[error("{what} cannot be read here; {known} can")]
+    Unsupported {
+        /// What it uses.
+        what: String,
+        /// What would have been understood.
+        known: String,
     },
 }
 
@@ -127,6 +138,9 @@ impl ImageError {
             ImageError::TooDeep { .. } => "unpack the file first",
             ImageError::Missing { .. } => {
                 "look at the UKI's sections with `objdump -h FILE`; choose a profile with --profile"
+            }
+            ImageError::Unsupported { .. } => {
+                "unpack the kernel first, or install one that was built with another compression"
             }
         }
     }

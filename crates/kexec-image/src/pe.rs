@@ -194,11 +194,6 @@ impl Pe {
         })
     }
 
-    /// The first section with this name.
-    pub fn section(&self, name: &str) -> Option<&PeSection> {
-        self.sections.iter().find(|s| s.name == name)
-    }
-
     /// The content of a section in the file, as a range that is known to be
     /// inside of it: the smaller of `VirtualSize` and `SizeOfRawData`.
     ///

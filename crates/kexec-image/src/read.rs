@@ -26,11 +26,6 @@ pub fn u64(bytes: &[u8], at: usize) -> Option<u64> {
     array(bytes, at).map(u64::from_le_bytes)
 }
 
-/// The big-endian 32-bit number at `at`.
-pub fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    array(bytes, at).map(u32::from_be_bytes)
-}
-
 /// The bytes `at..at + len`, for numbers that came out of a header.
 pub fn slice(bytes: &[u8], at: u64, len: u64) -> Option<&[u8]> {
     let end = at.checked_add(len)?;

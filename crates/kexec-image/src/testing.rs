@@ -1,5 +1,8 @@
-//! Small PE files, built for tests and fuzz targets: here and in crates that
-//! depend on this one (feature `testing`).
+//! Small PE files, bzImages and compressed streams, built for tests and fuzz
+//! targets: here and in crates that depend on this one (feature `testing`).
+
+pub mod bzimage;
+pub mod codec;
 
 /// Where the PE header of a built file is.
 const E_LFANEW: u32 = 0x80;
@@ -149,4 +152,58 @@ impl PeBuilder {
         }
         file
     }
+}
+
+/// An EFI zboot file around a compressed kernel. Its payload covers `covered`
+/// bytes behind the stream, where the uncompressed size would be.
+///
+/// # Panics
+/// When the stream does not fit into a PE file.
+#[must_use]
+pub fn zboot(compression: &str, stream: &[u8], covered: usize) -> Vec<u8> {
+    /// Where the first section of a file with two of them is.
+    const PAYLOAD: u32 = 0x200;
+    let mut data = stream.to_vec();
+    // The length of what the fixtures in `tests/fixtures/payload.*` unpack to.
+    data.extend(4490_u32.to_le_bytes());
+    let mut file = PeBuilder {
+        machine: 0xaa64,
+        ..PeBuilder::new()
+            .section(".data", data)
+            .section(".text", vec![0x1f; 64])
+    }
+    .build();
+    let size = u32::try_from(stream.len() + covered).expect("a PE file is below 4 GiB");
+    let mut put = |at: usize, bytes: &[u8]| {
+        file.splice(at..at + bytes.len(), bytes.iter().copied());
+    };
+    put(4, b"zimg");
+    put(8, &PAYLOAD.to_le_bytes());
+    put(12, &size.to_le_bytes());
+    put(0x18, compression.as_bytes());
+    file
+}
+
+/// A file out of a fuzzer's bytes: the bytes themselves if they begin like a
+/// PE file, else `base` with changes, four bytes each: where, and what.
+/// A fuzzer that has to find valid headers alone finds little else.
+#[must_use]
+pub fn patched(base: impl FnOnce() -> Vec<u8>, data: &[u8]) -> Vec<u8> {
+    if data.starts_with(b"MZ") {
+        return data.to_vec();
+    }
+    let mut file = base();
+    let len = file.len().max(1);
+    for [low, high, value, how] in data.as_chunks::<4>().0 {
+        let at = usize::from(u16::from_le_bytes([*low, *high])) % len;
+        match how {
+            0 => file.truncate(at),
+            _ => {
+                if let Some(byte) = file.get_mut(at) {
+                    *byte = *value;
+                }
+            }
+        }
+    }
+    file
 }

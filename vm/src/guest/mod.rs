@@ -49,7 +49,7 @@ impl Next {
 
     /// Adds files to the second initramfs.
     #[must_use]
-    pub fn add(mut self, files: &Initramfs) -> Self {
+    pub fn with(mut self, files: &Initramfs) -> Self {
         self.extra.merge(files);
         self
     }
@@ -135,7 +135,7 @@ impl<'lab> Guest<'lab> {
 
     /// Adds files to the first initramfs.
     #[must_use]
-    pub fn add(mut self, files: &Initramfs) -> Self {
+    pub fn with(mut self, files: &Initramfs) -> Self {
         self.extra.merge(files);
         self
     }

@@ -9,9 +9,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// The processor. `max` is everything that the interpreter knows; `svm=off`
-/// keeps kvm_amd from loading.
-const CPU: &str = "max,la57=off,svm=off";
+/// The processor. `max` is everything that the interpreter knows, 5-level
+/// page tables included; `svm=off` keeps kvm_amd from loading.
+const CPU: &str = "max,svm=off";
 
 /// A guest that is killed when it goes out of scope.
 struct Running(Child);

@@ -1,6 +1,120 @@
 //! What an errno of the kernel means on this machine: one table, decided with
 //! the facts of the snapshot, so that EPERM is told apart into its causes.
 
+mod rows;
+pub(crate) mod say;
+
+use kexec_image::Arch;
+use kexec_sys::{Errno, Slot};
+
+use crate::Snapshot;
+
+pub use rows::ROWS;
+
+/// What was asked of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `kexec_file_load(2)`.
+    FileLoad(Slot),
+    /// `kexec_load(2)` with segments.
+    ClassicLoad(Slot),
+    /// Unloading, by either system call.
+    Unload(Slot),
+    /// `reboot(2)` with `LINUX_REBOOT_CMD_KEXEC`.
+    Reboot,
+}
+
+impl Call {
+    /// The slot that was meant; a jump goes to the normal one.
+    pub fn slot(self) -> Slot {
+        match self {
+            Call::FileLoad(slot) | Call::ClassicLoad(slot) | Call::Unload(slot) => slot,
+            Call::Reboot => Slot::Normal,
+        }
+    }
+
+    /// Whether a kernel was to be loaded.
+    pub fn is_load(self) -> bool {
+        matches!(self, Call::FileLoad(_) | Call::ClassicLoad(_))
+    }
+}
+
+/// What the explanation needs to know of the image that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// The formats from the outside in: `UKI > bzImage`.
+    pub format: String,
+    /// The architecture it was built for.
+    pub arch: Option<Arch>,
+    /// The kernel is the file itself, with nothing taken off.
+    pub bare: bool,
+    /// Who signed the kernel that is handed over, where a signature was found
+    /// whose digest is the kernel's.
+    pub signer: Option<String>,
+    /// Bytes of the kernel.
+    pub kernel_len: usize,
+    /// Bytes of the joined initrds.
+    pub initrd_len: usize,
+    /// Bytes of the command line with its NUL.
+    pub cmdline_len: usize,
+}
+
+/// What a row of the table looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// What was asked.
+    pub call: Call,
+    /// The machine.
+    pub host: &'a Snapshot,
+    /// The image; `None` where none was loaded.
+    pub image: Option<&'a ImageFacts>,
+}
+
+/// One cause of one errno.
+pub struct Row {
+    /// What the kernel answered.
+    pub errno: Errno,
+    /// Whether this is the cause; looks at the call first.
+    pub when: fn(&Context<'_>) -> bool,
+    /// The cause, with the machine's numbers.
+    pub cause: fn(&Context<'_>) -> String,
+    /// What to do.
+    pub remedy: fn(&Context<'_>) -> String,
+}
+
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a cause of {:?}", self.errno)
+    }
+}
+
+/// Says what `errno` means on this machine. `tried` says what was tried on
+/// what: `loading kernel /boot/vmlinuz-6.12`.
+pub fn explain(
+    call: Call,
+    errno: Errno,
+    tried: String,
+    host: &Snapshot,
+    image: Option<&ImageFacts>,
+) -> Explanation {
+    let context = Context { call, host, image };
+    let row = ROWS
+        .iter()
+        .find(|row| row.errno == errno && (row.when)(&context));
+    let (cause, remedy) = match row {
+        Some(row) => ((row.cause)(&context), (row.remedy)(&context)),
+        None => rows::unknown(&context, errno),
+    };
+    Explanation {
+        tried,
+        errno: errno
+            .name()
+            .map_or_else(|| format!("{errno:?}"), str::to_owned),
+        cause,
+        remedy,
+    }
+}
+
 /// A refusal of the kernel, explained.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Explanation {

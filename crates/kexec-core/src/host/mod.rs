@@ -2,9 +2,26 @@
 //! that a test can replace, written to a file for bug reports, and read back
 //! elsewhere so that a bug report becomes a test.
 
+mod config;
+mod firmware;
+mod json;
+mod kexec;
+mod memory;
+mod redact;
+mod root;
+mod security;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use kexec_image::Arch;
 use kexec_plan::Cmdline;
 use serde::{Deserialize, Serialize};
+
+pub use config::OPTIONS;
+pub use json::{FORMAT, SnapshotError};
+
+use root::Root;
 
 /// A fact that may not have been readable. The difference between "no" and
 /// "could not look" decides whether a check passed.
@@ -26,6 +43,53 @@ impl<T> Fact<T> {
             Fact::Known(v) => Some(v),
             _ => None,
         }
+    }
+
+    /// The same fact about a borrowed value.
+    pub fn as_ref(&self) -> Fact<&T> {
+        match self {
+            Fact::Known(value) => Fact::Known(value),
+            Fact::Absent => Fact::Absent,
+            Fact::Unreadable(reason) => Fact::Unreadable(reason.clone()),
+        }
+    }
+
+    /// Something made out of the value.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Fact<U> {
+        self.and_then(|value| Fact::Known(make(value)))
+    }
+
+    /// A fact that follows from the value.
+    pub fn and_then<U>(self, make: impl FnOnce(T) -> Fact<U>) -> Fact<U> {
+        match self {
+            Fact::Known(value) => make(value),
+            Fact::Absent => Fact::Absent,
+            Fact::Unreadable(reason) => Fact::Unreadable(reason),
+        }
+    }
+
+    /// Another place to look where this one is not there.
+    #[must_use]
+    pub fn or(self, other: impl FnOnce() -> Fact<T>) -> Fact<T> {
+        match self {
+            Fact::Absent => other(),
+            fact => fact,
+        }
+    }
+
+    /// Why it is not known; `None` when it is, or when there is no such thing.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Fact::Unreadable(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl Fact<bool> {
+    /// Known and true. Neither "not there" nor "could not look" is a yes.
+    pub fn is_true(&self) -> bool {
+        matches!(self, Fact::Known(true))
     }
 }
 
@@ -56,7 +120,9 @@ pub struct Snapshot {
     pub firmware: Firmware,
     /// The running kernel's build options that matter here, such as
     /// `CONFIG_KEXEC_FILE`, with their values.
-    pub config: Fact<std::collections::BTreeMap<String, String>>,
+    ///
+    /// Which options: [`OPTIONS`]. One that is not set is not in the map.
+    pub config: Fact<BTreeMap<String, String>>,
 }
 
 /// /sys/kernel/kexec_* and /proc/sys/kernel/kexec_*.
@@ -76,6 +142,9 @@ pub struct KexecState {
     pub load_limit_panic: Fact<i64>,
     /// Kexec handover (KHO) is active in the running kernel.
     pub kho: Fact<bool>,
+    /// The memory that KHO leaves to the next kernel and its initrd; known only
+    /// where debugfs shows it.
+    pub kho_scratch: Fact<Vec<MemoryRange>>,
     /// Live-update sessions exist, so that `kexec_load` would lose state.
     pub liveupdate_sessions: Fact<bool>,
 }
@@ -106,8 +175,15 @@ pub struct Security {
     pub ima_appraises_kexec: Fact<bool>,
     /// SELinux is enforcing.
     pub selinux_enforcing: Fact<bool>,
-    /// The process is in a container or user namespace that is not the first.
+    /// The process is in a user namespace that is not the first, where no
+    /// capability counts for kexec.
     pub user_namespace: Fact<bool>,
+    /// The process is in a PID namespace that is not the first, where reboot(2)
+    /// knows no kexec.
+    pub pid_namespace: Fact<bool>,
+    /// A seccomp filter sits on the process (containers, units with
+    /// SystemCallFilter=) and may refuse the system calls.
+    pub seccomp: Fact<bool>,
 }
 
 /// One range of physical memory, `end` exclusive.
@@ -142,11 +218,161 @@ pub struct Memory {
 pub struct Firmware {
     /// The machine was booted by EFI.
     pub efi: bool,
+    /// /sys/firmware/efi/fw_platform_size: 64, or 32 for 32-bit firmware under a
+    /// 64-bit kernel.
+    pub efi_bits: Fact<u32>,
     /// /sys/kernel/boot_params/data in hexadecimal (x86).
     pub boot_params: Fact<String>,
     /// 5-level paging is on in the running kernel (x86).
     pub la57: Fact<bool>,
-    /// Hypervisor or confidential-computing kind as far as files tell it
-    /// (/sys/hypervisor/type, `hypervisor` CPU flag): `xen`, `kvm`, ...
+    /// Confidential-computing or hypervisor kind as far as files tell it: `tdx`,
+    /// `sev-snp`, `xen-dom0`, `xen-pv`, `xen-hvm`, `kvm`, `hyperv`; `unnamed`
+    /// when only the CPU flag says that there is one.
     pub hypervisor: Fact<String>,
+}
+
+impl MemoryRange {
+    /// How many bytes.
+    pub fn len(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// Whether there is no byte in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Snapshot {
+    /// Reads the machine below `root`, which is `/` for the running one. Never
+    /// fails: what could not be read says why.
+    pub fn read(root: &Path) -> Snapshot {
+        let root = &Root::new(root);
+        let uname = uname(root);
+        let cmdline = root
+            .bytes("/proc/cmdline")
+            .map(|bytes| Cmdline::new(&bytes));
+        let config = config::read(root, &uname.release);
+        let firmware = firmware::read(root);
+        Snapshot {
+            format: FORMAT,
+            arch: Arch::from_uname(&uname.machine),
+            kexec: kexec::read(root, &uname.release, &cmdline, &config),
+            security: security::read(root, &cmdline, &config, &firmware),
+            memory: memory::read(root),
+            firmware,
+            machine: uname.machine,
+            release: uname.release,
+            version: uname.version,
+            cmdline,
+            redacted: false,
+            config,
+        }
+    }
+
+    /// Whether the running kernel was built with an option, as `y` or `m`;
+    /// `None` when its configuration is not there.
+    pub fn built_with(&self, option: &str) -> Option<bool> {
+        let config = self.config.known()?;
+        Some(matches!(
+            config.get(option).map(String::as_str),
+            Some("y" | "m")
+        ))
+    }
+
+    /// Whether the running kernel takes signed images only: built so
+    /// (CONFIG_KEXEC_SIG_FORCE), or made so by IMA's architecture policy while
+    /// Secure Boot is on (CONFIG_IMA_ARCH_POLICY). Lockdown is another fact.
+    pub fn signature_enforced(&self) -> Fact<bool> {
+        let Fact::Known(_) = &self.config else {
+            return self.config.as_ref().map(|_| false);
+        };
+        let on = |option: &str| self.built_with(option) == Some(true);
+        if on("CONFIG_KEXEC_SIG_FORCE") {
+            return Fact::Known(true);
+        }
+        if !(on("CONFIG_KEXEC_SIG") && on("CONFIG_IMA_ARCH_POLICY")) {
+            return Fact::Known(false);
+        }
+        match &self.security.secure_boot {
+            Fact::Absent => Fact::Known(false),
+            fact => fact.clone(),
+        }
+    }
+
+    /// Whether lockdown is on, in whichever mode.
+    pub fn locked_down(&self) -> bool {
+        matches!(
+            self.security.lockdown,
+            Fact::Known(Lockdown::Integrity | Lockdown::Confidentiality)
+        )
+    }
+
+    /// The `major.minor` of the running kernel is at least this; `None` for a
+    /// release that does not begin with numbers.
+    pub fn release_at_least(&self, major: u32, minor: u32) -> Option<bool> {
+        version_at_least(&self.release, major, minor)
+    }
+
+    /// The memory reserved for a crash kernel, largest first.
+    pub fn crash_regions(&self) -> Fact<Vec<MemoryRange>> {
+        self.memory.iomem.as_ref().map(|ranges| {
+            let crash = ranges.iter().filter(|r| r.kind == "Crash kernel");
+            let mut regions: Vec<MemoryRange> = crash.cloned().collect();
+            regions.sort_by_key(|r| std::cmp::Reverse(r.len()));
+            regions
+        })
+    }
+}
+
+impl Lockdown {
+    /// The word in /sys/kernel/security/lockdown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lockdown::None => "none",
+            Lockdown::Integrity => "integrity",
+            Lockdown::Confidentiality => "confidentiality",
+        }
+    }
+}
+
+fn version_at_least(release: &str, major: u32, minor: u32) -> Option<bool> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    let found: u32 = parts.next()?.parse().ok()?;
+    let found_minor: u32 = parts.next()?.parse().ok()?;
+    Some((found, found_minor) >= (major, minor))
+}
+
+struct Uname {
+    machine: String,
+    release: String,
+    version: String,
+}
+
+/// uname(2), or what a root directory that is not the machine's says in
+/// /proc/sys/kernel (`arch` since Linux 6.1).
+fn uname(root: &Root) -> Uname {
+    let system = rustix::system::uname();
+    let ours = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    let (machine, release, version) = (
+        ours(system.machine()),
+        ours(system.release()),
+        ours(system.version()),
+    );
+    if root.is_machine() {
+        return Uname {
+            machine,
+            release,
+            version,
+        };
+    }
+    let file = |name: &str| match root.text(&format!("/proc/sys/kernel/{name}")) {
+        Fact::Known(text) => Some(text),
+        _ => None,
+    };
+    Uname {
+        machine: file("arch").unwrap_or(machine),
+        release: file("osrelease").unwrap_or_default(),
+        version: file("version").unwrap_or_default(),
+    }
 }

@@ -3,8 +3,15 @@
 
 mod architecture;
 mod cmdline_length;
+mod crash_region;
 mod image_intact;
 mod initrd_known;
+mod load_disabled;
+mod load_limit;
+mod lockdown_signature;
+mod memory;
+mod permission;
+mod syscall_built;
 
 use kexec_image::{Image, ImageError, Proof};
 use kexec_plan::{Decision, FilePlan};
@@ -129,6 +136,13 @@ pub const CHECKS: &[Check] = &[
     architecture::CHECK,
     cmdline_length::CHECK,
     initrd_known::CHECK,
+    permission::CHECK,
+    syscall_built::CHECK,
+    load_disabled::CHECK,
+    load_limit::CHECK,
+    lockdown_signature::CHECK,
+    memory::CHECK,
+    crash_region::CHECK,
 ];
 
 /// Runs every check.

@@ -48,6 +48,9 @@ fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
                 rest = rest.get(frame.bytes.len()..).unwrap_or_default();
                 checksummed &= frame.checksummed;
             }
+            _ if rest.len() == bytes.len() => {
+                return Err(damaged(CODEC.name, &out, "there is no frame"));
+            }
             _ => break,
         }
     }

@@ -29,8 +29,7 @@ fn reads_the_headers_of_a_small_file() {
     assert_eq!(pe.certificates, None);
     let names: Vec<_> = pe.sections.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, [".text", ".longnam"]);
-    let text = pe.section(".text").unwrap();
-    let range = pe.section_data(text).unwrap();
+    let range = pe.section_data(&pe.sections[0]).unwrap();
     assert_eq!(file[range], [0x11; 300]);
     pe.check_bounds().unwrap();
 }

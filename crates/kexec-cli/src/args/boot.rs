@@ -1,0 +1,93 @@
+//! What the next kernel gets.
+
+use kexec_image::Arch;
+
+use super::{Arches, Effect, Flag, Group, Id, KERNEL_VERBS, LOADS, Origin, Value, X86};
+
+const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
+    Flag {
+        load_only: true,
+        ..Flag::new(id, long, Group::Boot, effect)
+    }
+}
+
+const LOAD: Effect = Effect::modes(LOADS);
+/// Architectures whose loaders take `--dtb`; x86's does for 32-bit bzImages.
+const DTB: Arches = Arches::Only(&[
+    Arch::X86,
+    Arch::X86_64,
+    Arch::Arm,
+    Arch::Arm64,
+    Arch::Riscv64,
+    Arch::Ppc64,
+]);
+
+pub(super) const FLAGS: &[Flag] = &[
+    Flag {
+        aliases: &["command-line"],
+        value: Value::Required("TEXT"),
+        verbs: KERNEL_VERBS,
+        doc_short: "The next kernel's command line",
+        doc_long: "Two names of one option: the last one counts. With --reuse-cmdline it follows \
+                   the old command line; without, it is the whole command line, also in place of \
+                   the one inside a UKI.",
+        ..flag(Id::Append, "append", LOAD)
+    },
+    Flag {
+        verbs: KERNEL_VERBS,
+        doc_short: "Start with the running kernel's command line (of a UKI: with its own)",
+        doc_long: "BOOT_IMAGE=, and for a crash kernel crashkernel=, are taken out of it.",
+        ..flag(Id::ReuseCmdline, "reuse-cmdline", LOAD)
+    },
+    Flag {
+        aliases: &["ramdisk"],
+        value: Value::Required("FILE"),
+        verbs: KERNEL_VERBS,
+        doc_short: "The initial ramdisk; several are joined in the order given",
+        doc_long: "They follow those inside a UKI.",
+        ..flag(Id::Initrd, "initrd", LOAD)
+    },
+    Flag {
+        origin: Origin::Later,
+        value: Value::Required("N"),
+        verbs: KERNEL_VERBS,
+        doc_short: "Which profile of a UKI to boot (default: the base profile)",
+        ..flag(Id::Profile, "profile", LOAD)
+    },
+    Flag {
+        load_only: false,
+        doc_short: "Not supported: use the initrd that the running kernel was booted with",
+        ..flag(Id::ReuseInitrd, "reuseinitrd", LOAD)
+    },
+    Flag {
+        arches: DTB,
+        value: Value::Required("FILE"),
+        doc_short: "The device tree",
+        ..flag(
+            Id::Dtb,
+            "dtb",
+            Effect::CLASSIC.instead("kexec_file_load(2) hands on the running kernel's device tree"),
+        )
+    },
+    Flag {
+        arches: X86,
+        value: Value::Required("\"FILE ARGS\""),
+        doc_short: "A multiboot module",
+        ..flag(Id::Module, "module", Effect::CLASSIC)
+    },
+    Flag {
+        arches: X86,
+        doc_short: "Start an ELF kernel the Linux way",
+        ..flag(Id::ArgsLinux, "args-linux", Effect::CLASSIC)
+    },
+    Flag {
+        arches: X86,
+        doc_short: "Start an ELF kernel with ELF boot notes",
+        ..flag(Id::ArgsElf, "args-elf", Effect::CLASSIC)
+    },
+    Flag {
+        arches: X86,
+        doc_short: "Start an ELF kernel with nothing",
+        ..flag(Id::ArgsNone, "args-none", Effect::CLASSIC)
+    },
+];

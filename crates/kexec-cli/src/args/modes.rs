@@ -1,0 +1,154 @@
+//! What is to be done, and how.
+
+use super::{ALL_VERBS, ALWAYS, Effect, Flag, Group, Id, KERNEL_VERBS, LOADS, Mode, Value};
+
+const fn mode(id: Id, long: &'static str, effect: Effect) -> Flag {
+    Flag::new(id, long, Group::Modes, effect)
+}
+
+const fn common(id: Id, long: &'static str, effect: Effect) -> Flag {
+    Flag::new(id, long, Group::Common, effect)
+}
+
+/// Modes that end in a jump of our own.
+const JUMPS: &[Mode] = &[Mode::LoadAndJump, Mode::Exec];
+/// Modes that write cached data out.
+const SYNCS: &[Mode] = &[
+    Mode::Load,
+    Mode::LoadAndJump,
+    Mode::LoadAndShutdown,
+    Mode::Exec,
+];
+
+pub(super) const FLAGS: &[Flag] = &[
+    Flag {
+        short: Some(b'l'),
+        doc_short: "Load a kernel; nothing is jumped into",
+        doc_long: "Afterwards `systemctl kexec` or `kexec -e` jumps. Together with -f: load and \
+                   jump. Beside -S it asks about this slot.",
+        ..mode(Id::Load, "load", Effect::modes(ALWAYS))
+    },
+    Flag {
+        short: Some(b'p'),
+        doc_short: "Load a kernel that a panic jumps into",
+        doc_long: "Needs memory that was reserved with crashkernel=. Beside -u and -S it chooses \
+                   the crash slot, wherever it stands.",
+        ..mode(Id::LoadPanic, "load-panic", Effect::modes(ALWAYS))
+    },
+    Flag {
+        short: Some(b'u'),
+        doc_short: "Unload the loaded kernel; with -p the crash kernel",
+        doc_long: "An empty slot is not an error.",
+        ..mode(Id::Unload, "unload", Effect::modes(ALWAYS))
+    },
+    Flag {
+        short: Some(b'e'),
+        doc_short: "Jump into the loaded kernel at once: services are not stopped",
+        doc_long: "Writes cached data out (-y: not), takes the network interfaces down (-x: not) \
+                   and calls reboot(2). When the jump fails the interfaces are brought up again.",
+        ..mode(Id::Exec, "exec", Effect::modes(ALWAYS))
+    },
+    Flag {
+        short: Some(b'f'),
+        doc_short: "Load and jump at once, without shutdown(8)",
+        doc_long: "The same as -l followed by -e. Beside -e and without a kernel it changes nothing.",
+        ..mode(Id::Force, "force", Effect::modes(ALWAYS))
+    },
+    Flag {
+        short: Some(b'S'),
+        doc_short: "Exit with 1 if a crash kernel (with -l: a kernel) is loaded, else 0",
+        doc_long: "255 when the running kernel does not say. Nothing is printed or changed, \
+                   whatever else is asked for.",
+        ..mode(Id::Status, "status", Effect::modes(ALWAYS))
+    },
+    Flag {
+        doc_short: "Print the size of the memory reserved for a crash kernel, in bytes",
+        doc_long: "0 when there is none.",
+        ..mode(Id::PrintCrashSize, "print-ckr-size", Effect::modes(ALWAYS))
+    },
+    Flag {
+        doc_short: "Not supported: keep the running kernel in memory to come back to it",
+        ..mode(
+            Id::LoadPreserveContext,
+            "load-preserve-context",
+            Effect::modes(ALWAYS),
+        )
+    },
+    Flag {
+        doc_short: "Not supported: load a helper that jumps back",
+        ..mode(
+            Id::LoadJumpBackHelper,
+            "load-jump-back-helper",
+            Effect::modes(ALWAYS),
+        )
+    },
+    Flag {
+        doc_short: "Not supported: Xen live update",
+        ..mode(
+            Id::LoadLiveUpdate,
+            "load-live-update",
+            Effect::modes(ALWAYS),
+        )
+    },
+    Flag {
+        doc_short: "Not supported: Xen live update",
+        ..mode(
+            Id::ExecLiveUpdate,
+            "exec-live-update",
+            Effect::modes(ALWAYS),
+        )
+    },
+    Flag {
+        short: Some(b'x'),
+        doc_short: "Leave the network interfaces up",
+        doc_long: "Only a jump of our own (-e, -f) takes them down.",
+        ..common(
+            Id::NoIfdown,
+            "no-ifdown",
+            Effect::modes(JUMPS).instead("only -e and -f take interfaces down"),
+        )
+    },
+    Flag {
+        short: Some(b'y'),
+        doc_short: "Do not write cached data out",
+        ..common(Id::NoSync, "no-sync", Effect::modes(SYNCS))
+    },
+    Flag {
+        short: Some(b'i'),
+        doc_short: "Do not check the loaded bytes again after the jump",
+        ..common(Id::NoChecks, "no-checks", Effect::CLASSIC)
+    },
+    Flag {
+        short: Some(b't'),
+        value: Value::Required("NAME"),
+        doc_short: "Take the kernel for this type instead of looking at it",
+        ..common(
+            Id::Type,
+            "type",
+            Effect::CLASSIC.instead("the running kernel recognises the image itself"),
+        )
+    },
+    Flag {
+        short: Some(b'd'),
+        verbs: KERNEL_VERBS,
+        doc_short: "Say more on stderr; the running kernel logs what it does",
+        doc_long: "Sets KEXEC_FILE_DEBUG for kexec_file_load(2), and nothing else.",
+        ..common(Id::Debug, "debug", Effect::modes(ALWAYS))
+    },
+    Flag {
+        short: Some(b'h'),
+        verbs: ALL_VERBS,
+        doc_short: "Print this help",
+        ..common(Id::Help, "help", Effect::modes(ALWAYS))
+    },
+    Flag {
+        short: Some(b'?'),
+        doc_short: "Print this help and exit with 1",
+        ..common(Id::Usage, "", Effect::modes(LOADS))
+    },
+    Flag {
+        short: Some(b'v'),
+        doc_short: "Print the version",
+        ..common(Id::Version, "version", Effect::modes(ALWAYS))
+    },
+];

@@ -1,0 +1,45 @@
+//! What only the verbs know.
+
+use super::{ALL_VERBS, ALWAYS, Effect, Flag, Group, Id, Origin, Value, Verb};
+
+const fn flag(id: Id, long: &'static str, verbs: &'static [Verb]) -> Flag {
+    Flag {
+        origin: Origin::Later,
+        old: false,
+        verbs,
+        ..Flag::new(id, long, Group::Verbs, Effect::modes(ALWAYS))
+    }
+}
+
+pub(super) const FLAGS: &[Flag] = &[
+    Flag {
+        doc_short: "Answer as JSON",
+        ..flag(Id::Json, "json", ALL_VERBS)
+    },
+    Flag {
+        doc_short: "Do everything but load",
+        ..flag(Id::DryRun, "dry-run", &[Verb::Load])
+    },
+    Flag {
+        doc_short: "The crash slot instead of the normal one",
+        ..flag(
+            Id::Crash,
+            "crash",
+            &[Verb::Load, Verb::Unload, Verb::Plan, Verb::Check],
+        )
+    },
+    Flag {
+        value: Value::Required("FILE"),
+        doc_short: "Answer for the machine that this snapshot describes",
+        ..flag(Id::Host, "host", &[Verb::Status, Verb::Plan, Verb::Check])
+    },
+    Flag {
+        value: Value::Required("FILE"),
+        doc_short: "Write this machine as a snapshot for a bug report (- for stdout)",
+        ..flag(Id::Snapshot, "snapshot", &[Verb::Status])
+    },
+    Flag {
+        doc_short: "Leave secrets and kernel addresses in the snapshot",
+        ..flag(Id::Unredacted, "unredacted", &[Verb::Status])
+    },
+];

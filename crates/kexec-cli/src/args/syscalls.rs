@@ -1,0 +1,79 @@
+//! Which system call loads, and what only one of them knows.
+
+use super::{Call, Effect, Flag, Group, Id, LOADS, Mode, Origin, Value, Verb};
+
+const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
+    Flag::new(id, long, Group::Syscalls, effect)
+}
+
+/// Unloading goes through either system call, too.
+const CHOOSES: &[Mode] = &[
+    Mode::Load,
+    Mode::LoadCrash,
+    Mode::LoadAndJump,
+    Mode::LoadAndShutdown,
+    Mode::Unload,
+];
+const VERBS: &[Verb] = &[Verb::Load, Verb::Unload, Verb::Plan, Verb::Check];
+const FILE: Effect = Effect {
+    modes: LOADS,
+    call: Call::File,
+    instead: None,
+};
+
+pub(super) const FLAGS: &[Flag] = &[
+    Flag {
+        short: Some(b's'),
+        verbs: VERBS,
+        doc_short: "Use kexec_file_load(2) and nothing else",
+        doc_long: "The running kernel reads the files, verifies signatures and places everything. \
+                   Of -s, -c and -a the last one counts.",
+        ..flag(
+            Id::FileSyscall,
+            "kexec-file-syscall",
+            Effect::modes(CHOOSES),
+        )
+    },
+    Flag {
+        short: Some(b'c'),
+        verbs: VERBS,
+        doc_short: "Use kexec_load(2) and nothing else; for loading not there yet",
+        ..flag(Id::ClassicSyscall, "kexec-syscall", Effect::modes(CHOOSES))
+    },
+    Flag {
+        short: Some(b'a'),
+        verbs: VERBS,
+        doc_short: "Use kexec_file_load(2) first (the default)",
+        ..flag(
+            Id::AutoSyscall,
+            "kexec-syscall-auto",
+            Effect::modes(CHOOSES),
+        )
+    },
+    Flag {
+        value: Value::Required("ADDR"),
+        doc_short: "Place nothing below this address",
+        ..flag(Id::MemMin, "mem-min", Effect::CLASSIC)
+    },
+    Flag {
+        value: Value::Required("ADDR"),
+        doc_short: "Place nothing above this address",
+        ..flag(Id::MemMax, "mem-max", Effect::CLASSIC)
+    },
+    Flag {
+        value: Value::Required("ADDR"),
+        doc_short: "Start the next kernel at this address",
+        ..flag(Id::Entry, "entry", Effect::CLASSIC)
+    },
+    Flag {
+        origin: Origin::Later,
+        doc_short: "Take no memory from the CMA (Linux 6.17)",
+        ..flag(Id::NoCma, "no-cma", FILE)
+    },
+    Flag {
+        origin: Origin::Later,
+        arches: super::X86,
+        doc_short: "Hand the running machine's device tree on (Linux 6.17)",
+        ..flag(Id::ForceDtb, "force-dtb", FILE)
+    },
+];

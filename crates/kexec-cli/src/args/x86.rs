@@ -1,0 +1,57 @@
+//! What only kexec_load(2) on x86 knows: how the next kernel is entered, and
+//! what the code between the two kernels does.
+
+use super::{Effect, Flag, Group, Id, LOADS, Value, X86};
+
+const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
+    Flag {
+        arches: X86,
+        ..Flag::new(id, long, Group::X86, effect)
+    }
+}
+
+pub(super) const FLAGS: &[Flag] = &[
+    // These two ask for another entry, so ignoring them would boot differently.
+    Flag {
+        load_only: true,
+        doc_short: "Not there yet: enter the kernel in real mode",
+        ..flag(Id::RealMode, "real-mode", Effect::modes(LOADS))
+    },
+    Flag {
+        load_only: true,
+        doc_short: "Not there yet: enter the kernel at its 32-bit entry",
+        ..flag(Id::Entry32Bit, "entry-32bit", Effect::modes(LOADS))
+    },
+    Flag {
+        load_only: true,
+        doc_short: "Do not hand the EFI firmware on",
+        ..flag(Id::NoEfi, "noefi", Effect::CLASSIC)
+    },
+    Flag {
+        load_only: true,
+        doc_short: "Take the running kernel's video type on trust",
+        ..flag(Id::ReuseVideoType, "reuse-video-type", Effect::CLASSIC)
+    },
+    Flag {
+        doc_short: "Reset a VGA card between the kernels",
+        ..flag(Id::ResetVga, "reset-vga", Effect::CLASSIC)
+    },
+    Flag {
+        doc_short: "Report on a VGA card between the kernels",
+        ..flag(Id::ConsoleVga, "console-vga", Effect::CLASSIC)
+    },
+    Flag {
+        doc_short: "Report on a serial port between the kernels",
+        ..flag(Id::ConsoleSerial, "console-serial", Effect::CLASSIC)
+    },
+    Flag {
+        value: Value::Required("PORT"),
+        doc_short: "That serial port: ttyS0, ttyS1 or 0xADDR",
+        ..flag(Id::Serial, "serial", Effect::CLASSIC)
+    },
+    Flag {
+        value: Value::Required("BAUD"),
+        doc_short: "Its speed: a divisor of 115200 from 9600 on; 0 leaves it as it is",
+        ..flag(Id::SerialBaud, "serial-baud", Effect::CLASSIC)
+    },
+];

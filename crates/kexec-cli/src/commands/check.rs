@@ -1,0 +1,31 @@
+//! Every check, without loading.
+
+use std::path::Path;
+
+use kexec_core::LoadRequest;
+use kexec_core::preflight::refusal;
+
+use super::{World, exit, load, machine, prepare, print, print_json};
+use crate::render::{json, text};
+
+/// `kexec check KERNEL`: exit 0 when it would be loaded, 1 when not.
+pub fn verb(world: &World<'_>, request: &LoadRequest, host: Option<&Path>, json: bool) -> u8 {
+    match machine(world, host).and_then(|machine| prepare(request, &machine)) {
+        Ok(prepared) => {
+            if json {
+                print_json(&json::findings(&prepared.findings));
+            } else {
+                print(&text::findings(&prepared.findings));
+            }
+            if refusal(&prepared.findings).is_some() {
+                exit::REFUSED
+            } else {
+                exit::DONE
+            }
+        }
+        Err(error) => {
+            load::refuse(&error, json);
+            exit::REFUSED
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! One file per thing the command does. Each takes what is meant and the world
+//! it acts on, and returns an exit code.
+
+pub mod check;
+pub mod exec;
+pub mod load;
+pub mod plan;
+pub mod status;
+pub mod unload;
+
+use std::path::Path;
+
+use kexec_core::host::Fact;
+use kexec_core::pipeline::{self, Prepared};
+use kexec_core::{Error, LoadRequest, Snapshot};
+use kexec_sys::Kernel;
+
+/// The world: the running kernel and the root directory. Tests bring their own.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// The running kernel.
+    pub kernel: &'a dyn Kernel,
+    /// Where /proc, /sys and /run are.
+    pub root: &'a Path,
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Exit codes of the new verbs.
+pub mod exit {
+    /// Done.
+    pub const DONE: u8 = 0;
+    /// Refused; nothing was changed.
+    pub const REFUSED: u8 = 1;
+}
+
+/// The machine: the running one, or the one that a snapshot file describes.
+///
+/// # Errors
+/// When the snapshot cannot be read or understood.
+pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, Error> {
+    let Some(path) = snapshot else {
+        return Ok(Snapshot::read(world.root));
+    };
+    let failed = |reason: String| Error::Read {
+        what: "machine snapshot",
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    Snapshot::from_json(&text).map_err(|e| failed(e.to_string()))
+}
+
+/// Reads, understands, plans and checks; loads nothing.
+///
+/// # Errors
+/// When there is no plan to show.
+pub fn prepare(request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
+    let inputs = pipeline::read(request)?;
+    pipeline::prepare(request, &inputs, host)
+}
+
+/// Whether a fact is a known yes.
+pub fn is(fact: &Fact<bool>) -> bool {
+    fact.known() == Some(&true)
+}
+
+/// Writes to stdout; a closed pipe ends the program quietly, as it does others.
+pub fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    // Nobody is left to be told.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes a JSON value and a newline to stdout.
+pub fn print_json(value: &serde_json::Value) {
+    print(&format!("{value:#}\n"));
+}

@@ -1,0 +1,98 @@
+//! What is loaded; and the machine as a file for bug reports.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use kexec_core::host::Fact;
+use kexec_core::{Error, record};
+use kexec_sys::Slot;
+
+use super::{World, exit, load, machine, print, print_json};
+use crate::render::{json, text};
+
+/// Exit code of `kexec -S`: 1 loaded, 0 not, 255 when the kernel does not say.
+pub fn old(world: &World<'_>, slot: Slot) -> u8 {
+    let file = match slot {
+        Slot::Normal => "sys/kernel/kexec_loaded",
+        Slot::Crash => "sys/kernel/kexec_crash_loaded",
+    };
+    match std::fs::read_to_string(world.root.join(file))
+        .as_deref()
+        .map(str::trim)
+    {
+        Ok("0") => 0,
+        Ok(_) => 1,
+        Err(_) => 255,
+    }
+}
+
+/// `kexec status`.
+pub fn verb(
+    world: &World<'_>,
+    json: bool,
+    snapshot: Option<&Path>,
+    host: Option<&Path>,
+    redact: bool,
+) -> u8 {
+    let machine = match machine(world, host) {
+        Ok(machine) => machine,
+        Err(error) => {
+            load::refuse(&error, json);
+            return exit::REFUSED;
+        }
+    };
+    if let Some(path) = snapshot {
+        if let Err(e) = write_private(path, &machine.to_json(redact)) {
+            let error = Error::System {
+                what: format!("cannot write the snapshot {}", path.display()),
+                reason: e.to_string(),
+                remedy: "name a file that is not there yet, in a folder you can write to"
+                    .to_owned(),
+            };
+            load::refuse(&error, json);
+            return exit::REFUSED;
+        }
+        return exit::DONE;
+    }
+    // Records belong to the running machine, not to a replayed one.
+    let records = |slot| {
+        host.is_none()
+            .then(|| record::read(world.root, slot))
+            .flatten()
+    };
+    let (normal, crash) = (records(Slot::Normal), records(Slot::Crash));
+    if json {
+        print_json(&json::status(&machine, normal.as_ref(), crash.as_ref()));
+    } else {
+        print(&text::status(&machine, normal.as_ref(), crash.as_ref()));
+    }
+    exit::DONE
+}
+
+/// Snapshots can hold secrets even when redacted by rule: owner only, and never
+/// over a file (or through a link) that is there already.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    if path == Path::new("-") {
+        print(text);
+        return Ok(());
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")
+}
+
+/// `--print-ckr-size`: the size of the crash region in bytes, 0 when there is none.
+pub fn print_crash_size(world: &World<'_>) -> u8 {
+    let size = std::fs::read_to_string(world.root.join("sys/kernel/kexec_crash_size"));
+    let size = match size.as_deref().map(|s| s.trim().parse::<u64>()) {
+        Ok(Ok(size)) => Fact::Known(size),
+        _ => Fact::Absent,
+    };
+    print(&format!("{}\n", size.known().copied().unwrap_or(0)));
+    0
+}

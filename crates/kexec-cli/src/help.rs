@@ -1,0 +1,190 @@
+//! `--help` and `--version`, rendered from the option tables.
+
+use std::fmt::Write;
+
+use kexec_image::Arch;
+
+use crate::args::{Call, Flag, Group, Value, Verb, flags_for, flags_of};
+
+/// The widest line.
+const WIDTH: usize = 100;
+/// Where descriptions begin.
+const COLUMN: usize = 32;
+
+/// One line: the program, its own version, and whose command line it takes. The
+/// second word is the version, as in kexec-tools' own answer.
+pub fn version() -> String {
+    format!(
+        "kexec-rs {} (with the command line of kexec-tools 2.0.32)\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// What `--help` prints: of a verb, or of everything on a machine of `arch`.
+pub fn help(arch: Arch, verb: Option<Verb>) -> String {
+    match verb {
+        Some(verb) => of_verb(verb),
+        None => of_everything(arch),
+    }
+}
+
+/// What a usage error of a verb shows.
+pub fn usage(verb: Verb) -> String {
+    format!(
+        "Usage: {}\nTry `kexec {} --help`.\n",
+        verb.synopsis(),
+        verb.name()
+    )
+}
+
+fn of_everything(arch: Arch) -> String {
+    let mut out = version();
+    out.push_str(
+        "Take this machine from the running kernel into another one.\n\n\
+         Usage: kexec VERB [OPTION]...\n       kexec [OPTION]... [KERNEL]\n\n\
+         Verbs, as the first word (kexec VERB --help says more):\n",
+    );
+    for verb in Verb::ALL {
+        row(&mut out, verb.name(), verb.about());
+    }
+    out.push_str(
+        "\nWithout a verb everything is as in kexec-tools: options in any order, long ones also\n\
+         abbreviated. A kernel file called like a verb is spelled with its folder: ./load.\n",
+    );
+    groups(&mut out, &flags_for(arch), right);
+    out.push_str(
+        "\nExit codes: verbs: 0 done, 1 refused and nothing changed, 2 usage. Without a verb: 0 done,\n\
+         1 usage, 255 failed; -S: 1 loaded, 0 not loaded, 255 unknown.\n",
+    );
+    out
+}
+
+fn of_verb(verb: Verb) -> String {
+    let mut out = format!("{}.\n\nUsage: {}\n", verb.about(), verb.synopsis());
+    groups(&mut out, &flags_of(verb), |flag| match flag.doc_long {
+        "" => right(flag),
+        more => format!("{}. {more}", right(flag)),
+    });
+    out.push_str("\nExit codes: 0 done, 1 refused and nothing changed, 2 usage.\n");
+    out
+}
+
+fn groups(out: &mut String, flags: &[&'static Flag], text: fn(&Flag) -> String) {
+    for group in Group::ALL {
+        let mut members = flags.iter().filter(|f| f.group == *group).peekable();
+        if members.peek().is_none() {
+            continue;
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\n{}:\n", group.title());
+        for flag in members {
+            row(out, &left(flag), text(flag).trim_end());
+        }
+    }
+}
+
+/// `-l, --load`, `    --append=TEXT, --command-line=TEXT`.
+fn left(flag: &Flag) -> String {
+    let short = match (flag.short, flag.long) {
+        (Some(letter), "") => return format!("-{}", char::from(letter)),
+        (Some(letter), _) => format!("-{}, ", char::from(letter)),
+        (None, _) => "    ".to_owned(),
+    };
+    let value = match flag.value {
+        Value::None => String::new(),
+        Value::Required(name) => format!("={name}"),
+    };
+    let longs: Vec<String> = flag.longs().map(|l| format!("--{l}{value}")).collect();
+    short + &longs.join(", ")
+}
+
+/// The description; groups whose title does not say it name the system call.
+fn right(flag: &Flag) -> String {
+    let said = matches!(flag.group, Group::X86 | Group::OtherArch);
+    match flag.effect.call {
+        Call::Classic if !said => format!("{} [kexec_load]", flag.doc_short),
+        Call::File => format!("{} [kexec_file_load]", flag.doc_short),
+        _ => flag.doc_short.to_owned(),
+    }
+}
+
+/// Two columns; a long left one gets a line of its own.
+fn row(out: &mut String, left: &str, right: &str) {
+    let indent = " ".repeat(COLUMN);
+    let mut line = format!("  {left}");
+    if line.len() + 2 > COLUMN {
+        out.push_str(&line);
+        out.push('\n');
+        line.clear();
+    }
+    let mut used = COLUMN;
+    let _ = write!(line, "{:<1$}", "", COLUMN.saturating_sub(line.len()));
+    let mut start = true;
+    for word in right.split(' ') {
+        if !start && used + 1 + word.len() > WIDTH {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            line.clone_from(&indent);
+            used = COLUMN;
+            start = true;
+        }
+        if !start {
+            line.push(' ');
+            used += 1;
+        }
+        line.push_str(word);
+        used += word.len();
+        start = false;
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn everything() -> impl Iterator<Item = String> {
+        let verbs = Verb::ALL.iter().map(|v| help(Arch::X86_64, Some(*v)));
+        verbs.chain(Arch::ALL.iter().map(|a| help(*a, None)))
+    }
+
+    #[test]
+    fn no_line_is_too_long_or_ends_in_space() {
+        for line in everything().flat_map(|t| t.lines().map(str::to_owned).collect::<Vec<_>>()) {
+            assert!(line.len() <= WIDTH, "{line}");
+            assert_eq!(line.trim_end(), line);
+        }
+    }
+
+    #[test]
+    fn every_option_is_listed() {
+        let text = help(Arch::X86_64, None);
+        for flag in flags_for(Arch::X86_64) {
+            assert!(text.contains(&left(flag)), "{}", flag.name());
+        }
+        assert!(!help(Arch::Arm64, None).contains("--noefi"));
+        assert!(help(Arch::Arm64, None).contains("--serial=TTY"));
+    }
+
+    /// Callers look at the exit code alone or at the first line; the second word
+    /// is where kexec-tools has its version.
+    #[test]
+    fn the_version_is_one_line_and_its_second_word() {
+        assert_eq!(version().lines().count(), 1);
+        assert_eq!(
+            version().split_whitespace().nth(1),
+            Some(env!("CARGO_PKG_VERSION"))
+        );
+    }
+
+    #[test]
+    fn help_of_a_verb() {
+        insta::assert_snapshot!(help(Arch::X86_64, Some(Verb::Load)));
+    }
+
+    #[test]
+    fn help_of_everything() {
+        insta::assert_snapshot!(help(Arch::X86_64, None));
+    }
+}

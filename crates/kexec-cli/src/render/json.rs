@@ -1,0 +1,47 @@
+//! The same values for programs. Keys are only ever added.
+
+use kexec_core::pipeline::Prepared;
+use kexec_core::preflight::{Finding, refusal};
+use kexec_core::record::Record;
+use kexec_core::{Error, Snapshot};
+use serde_json::{Value, json};
+
+/// `kexec plan --json`.
+pub fn plan(prepared: &Prepared) -> Value {
+    json!({
+        "plan": prepared.plan,
+        "method": prepared.decision,
+        "proofs": prepared.proofs.as_ref().ok(),
+    })
+}
+
+/// `kexec check --json`.
+pub fn findings(findings: &[Finding]) -> Value {
+    json!({
+        "would_load": refusal(findings).is_none(),
+        "findings": findings,
+    })
+}
+
+/// An error, for every verb with `--json`.
+pub fn error(error: &Error) -> Value {
+    json!({
+        "error": error.to_string(),
+        "remedy": error.hint(),
+    })
+}
+
+/// `kexec status --json`.
+pub fn status(host: &Snapshot, normal: Option<&Record>, crash: Option<&Record>) -> Value {
+    let loaded = host.kexec.loaded.known();
+    let crash_loaded = host.kexec.crash_loaded.known();
+    json!({
+        "running": host.release,
+        "normal": { "loaded": loaded, "image": normal.filter(|_| loaded == Some(&true)) },
+        "crash": {
+            "loaded": crash_loaded,
+            "reserved": host.kexec.crash_size.known(),
+            "image": crash.filter(|_| crash_loaded == Some(&true)),
+        },
+    })
+}

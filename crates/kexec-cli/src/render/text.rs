@@ -1,0 +1,205 @@
+//! Plans, findings and states as text for people, at most 100 columns wide
+//! where the content allows.
+
+use std::fmt::Write as _;
+
+use kexec_core::pipeline::Prepared;
+use kexec_core::preflight::{Finding, Severity};
+use kexec_core::record::Record;
+use kexec_core::{Error, Snapshot};
+
+/// Column in which values stand.
+const INDENT: usize = 11;
+
+/// A number of bytes for people: `12.3 MB` (powers of ten, as packages and disks count).
+pub fn size(bytes: usize) -> String {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    for (unit, name) in [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")] {
+        if bytes >= unit {
+            let tenths = bytes / (unit / 10);
+            return format!("{}.{} {name}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} bytes")
+}
+
+/// One line with its label; the following lines of `text` are indented.
+fn row(out: &mut String, label: &str, text: &str) {
+    let mut label = label;
+    for line in text.lines() {
+        let _ = writeln!(out, "{label:INDENT$}{line}");
+        label = "";
+    }
+}
+
+/// An error in its three parts, as it goes to stderr.
+pub fn error(error: &Error) -> String {
+    let mut text = format!("kexec: {error}\n");
+    if !error.hint().is_empty() {
+        let _ = writeln!(text, "       {}", error.hint());
+    }
+    text
+}
+
+/// A finding as it goes to stderr before a load.
+pub fn warning(finding: &Finding) -> String {
+    let word = finding.severity.word();
+    let mut text = format!("kexec: {word}: {}: {}\n", finding.what, finding.why);
+    if !finding.remedy.is_empty() {
+        let _ = writeln!(text, "       {}", finding.remedy);
+    }
+    text
+}
+
+/// What would be loaded, how, and from which parts.
+pub fn plan(prepared: &Prepared) -> String {
+    let plan = &prepared.plan;
+    let mut out = String::new();
+    let release = plan
+        .release
+        .as_deref()
+        .unwrap_or("release not in its header");
+    row(&mut out, "kernel", &plan.kernel.origin);
+    row(
+        &mut out,
+        "",
+        &format!("{}, {}, {release}", plan.format, size(plan.kernel.len)),
+    );
+    match plan.initrd.as_slice() {
+        [] => row(&mut out, "initrd", "none"),
+        pieces => {
+            for (at, piece) in pieces.iter().enumerate() {
+                let label = if at == 0 { "initrd" } else { "" };
+                row(
+                    &mut out,
+                    label,
+                    &format!("{} ({})", piece.origin, size(piece.len)),
+                );
+            }
+            if pieces.len() > 1 {
+                let total = size(plan.initrd_len());
+                row(
+                    &mut out,
+                    "",
+                    &format!("joined: {} parts, {total}", pieces.len()),
+                );
+            }
+        }
+    }
+    row(&mut out, "cmdline", &plan.cmdline.to_string());
+    let from = format!(
+        "({} bytes, from {})",
+        plan.cmdline.as_bytes().len(),
+        plan.cmdline_from
+    );
+    let label = if plan.cmdline.is_empty() {
+        "cmdline"
+    } else {
+        ""
+    };
+    row(&mut out, label, &from);
+    let slot = if plan.crash {
+        "crash: a panic jumps into it"
+    } else {
+        "normal: a reboot jumps into it"
+    };
+    row(&mut out, "slot", slot);
+    let decision = &prepared.decision;
+    row(
+        &mut out,
+        "method",
+        &format!("{}: {}", decision.method.name(), decision.reason),
+    );
+    out
+}
+
+/// Every finding, and what it comes to.
+pub fn findings(findings: &[Finding]) -> String {
+    let mut out = String::new();
+    for finding in findings {
+        let word = finding.severity.word();
+        let _ = writeln!(out, "{word:16}{}: {}", finding.what, finding.why);
+        if !finding.remedy.is_empty() {
+            let _ = writeln!(out, "{:16}  {}", "", finding.remedy);
+        }
+    }
+    let count = |s: Severity| findings.iter().filter(|f| f.severity == s).count();
+    let verdict = match (count(Severity::Refusal), count(Severity::Unknown)) {
+        (0, 0) => "It would be loaded.".to_owned(),
+        (0, unknown) => {
+            format!("It would be loaded, as far as could be checked ({unknown} could not).")
+        }
+        (1, _) => "It would not be loaded.".to_owned(),
+        (refusals, _) => format!("It would not be loaded: {refusals} reasons."),
+    };
+    let _ = writeln!(out, "{verdict}");
+    out
+}
+
+/// What is loaded in both slots.
+pub fn status(host: &Snapshot, normal: Option<&Record>, crash: Option<&Record>) -> String {
+    let mut out = String::new();
+    row(&mut out, "running", &host.release);
+    let kexec = &host.kexec;
+    let nothing = "nothing loaded";
+    slot(&mut out, "normal", kexec.loaded.known(), normal, nothing);
+    let nothing = match kexec.crash_size.known() {
+        Some(0) => {
+            "nothing loaded; no memory is reserved for a crash kernel (crashkernel=)".to_owned()
+        }
+        Some(bytes) => {
+            let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);
+            format!("nothing loaded; {} are reserved", size(bytes))
+        }
+        None => nothing.to_owned(),
+    };
+    slot(
+        &mut out,
+        "crash",
+        kexec.crash_loaded.known(),
+        crash,
+        &nothing,
+    );
+    out
+}
+
+fn slot(
+    out: &mut String,
+    label: &str,
+    loaded: Option<&bool>,
+    record: Option<&Record>,
+    nothing: &str,
+) {
+    let text = match (loaded, record) {
+        (None, _) => {
+            "the running kernel does not say (is /sys mounted? has it CONFIG_KEXEC?)".to_owned()
+        }
+        (Some(false), _) => nothing.to_owned(),
+        (Some(true), None) => "loaded, by another program: what it is is not known".to_owned(),
+        (Some(true), Some(r)) => {
+            let release = r.release.as_deref().unwrap_or("release not in its header");
+            let mut text = format!("{} ({}, {release})", r.kernel, r.image);
+            for part in &r.initrd {
+                let _ = write!(text, "\ninitrd {part}");
+            }
+            let _ = write!(text, "\ncommand line: {}", r.cmdline);
+            let _ = write!(text, "\nloaded with {}: {}", r.method, r.reason);
+            text
+        }
+    };
+    row(out, label, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_for_people() {
+        assert_eq!(size(0), "0 bytes");
+        assert_eq!(size(999), "999 bytes");
+        assert_eq!(size(1000), "1.0 kB");
+        assert_eq!(size(12_345_678), "12.3 MB");
+        assert_eq!(size(2_000_000_000), "2.0 GB");
+    }
+}

@@ -1,0 +1,175 @@
+//! What is meant: a pure function from the words of a command line to one
+//! [`Request`]. The order of options does not matter; only among options that
+//! set the same value the last one counts, and initrds keep their order.
+
+mod numbers;
+mod old;
+mod verbs;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use kexec_core::LoadRequest;
+use kexec_core::handover::Jump;
+use kexec_image::Arch;
+use kexec_plan::SyscallChoice;
+use kexec_sys::{FileFlags, Slot};
+
+use crate::args::typed::{Spelling, Token, Tokens};
+use crate::args::{Flag, Origin, Verb, all};
+
+/// A command line, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meant {
+    /// What is to be done.
+    pub request: Request,
+    /// For stderr: what was accepted and has no effect, and why.
+    pub notes: Vec<String>,
+    /// `-d`: say more on stderr.
+    pub debug: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Print help: of a verb, or of everything.
+    Help(Option<Verb>),
+    /// Print the version.
+    Version,
+    /// Exit with 1, 0 or 255 (`-S`).
+    Status {
+        /// Which slot is asked about.
+        slot: Slot,
+    },
+    /// Load, and perhaps go on.
+    Load(Load),
+    /// Empty a slot.
+    Unload {
+        /// Which.
+        slot: Slot,
+        /// With which system call.
+        syscall: SyscallChoice,
+    },
+    /// Jump into what is loaded.
+    Exec(Jump),
+    /// Print the size of the memory reserved for a crash kernel.
+    PrintCrashSize,
+    /// An option whose work this program does not do.
+    NotYet(NotYet),
+    /// The new spelling.
+    Verb(VerbRequest),
+}
+
+/// A load in the old spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// What is loaded.
+    pub request: LoadRequest,
+    /// Flags of kexec_file_load(2) beyond those that follow from the request.
+    pub file_flags: FileFlags,
+    /// What follows.
+    pub then: Then,
+    /// Write cached data out after the load, as kexec-tools does.
+    pub sync_after: bool,
+}
+
+/// What follows a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing.
+    Nothing,
+    /// `shutdown -r now`.
+    Shutdown,
+    /// The jump.
+    Jump(Jump),
+}
+
+/// Something that was asked for and is refused before anything is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotYet {
+    /// What was asked for and why it is not done.
+    pub what: String,
+    /// What to do instead.
+    pub remedy: String,
+    /// The exit code: the one that kexec-tools has when it cannot do it either.
+    pub exit_code: u8,
+}
+
+/// The new spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VerbRequest {
+    Load {
+        request: LoadRequest,
+        dry_run: bool,
+        json: bool,
+    },
+    Unload {
+        slot: Slot,
+        syscall: SyscallChoice,
+        json: bool,
+    },
+    Status {
+        json: bool,
+        snapshot: Option<PathBuf>,
+        unredacted: bool,
+        host: Option<PathBuf>,
+    },
+    Plan {
+        request: LoadRequest,
+        host: Option<PathBuf>,
+        json: bool,
+    },
+    Check {
+        request: LoadRequest,
+        host: Option<PathBuf>,
+        json: bool,
+    },
+}
+
+/// A command line that makes no sense. Nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageError {
+    /// What is wrong, for stderr; empty for `-?`, which only asks for help.
+    pub message: String,
+    /// The verb, whose own usage helps more; `None` in the old spelling, whose
+    /// usage goes to stdout.
+    pub verb: Option<Verb>,
+    /// The exit code: 2 for verbs; 1 in the old spelling, 255 where kexec-tools
+    /// has that.
+    pub exit_code: u8,
+}
+
+/// Exit code of a usage error in the old spelling.
+const USAGE_OLD: u8 = 1;
+/// What kexec-tools exits with when there is no kernel, a load cannot be done,
+/// or a serial port makes no sense.
+const FAILED_OLD: u8 = 255;
+/// Exit code of a usage error behind a verb.
+const USAGE_VERB: u8 = 2;
+
+/// Understands the words behind the program's name on a machine of `arch`.
+///
+/// # Errors
+/// When they make no sense; nothing may be done then.
+pub fn meant(arch: Arch, words: &[OsString]) -> Result<Meant, UsageError> {
+    if let Some((first, rest)) = words.split_first()
+        && let Some(verb) = Verb::from_bytes(first.as_bytes())
+        && !has_mode(arch, rest)
+    {
+        return verbs::meant(verb, rest);
+    }
+    old::meant(arch, words)
+}
+
+/// Whether an option says what to do the old way: then `load` is a kernel file.
+fn has_mode(arch: Arch, words: &[OsString]) -> bool {
+    let both: Vec<&'static Flag> = all()
+        .filter(|f| (f.old && f.arches.contain(arch)) || f.origin == Origin::Later)
+        .collect();
+    Tokens::new(&both, Spelling::Abbreviated, words)
+        .any(|token| matches!(token, Ok(Token::Option(flag, _)) if flag.is_mode()))
+}

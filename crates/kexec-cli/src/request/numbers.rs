@@ -1,0 +1,94 @@
+//! Values that kexec-tools looks at even where they have no effect, so that a
+//! mistyped one is found.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// An address as C's `strtoul` reads it with base 0: decimal, `0x` or octal.
+/// Nothing at all is 0, and what is too large is the largest.
+pub(super) fn address(text: &OsStr) -> Option<u64> {
+    let text = text.to_str()?.trim_ascii_start();
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let hex = digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"));
+    let (digits, base) = match hex {
+        Some(hex) => (hex, 16),
+        None if digits.starts_with('0') => (digits, 8),
+        None => (digits, 10),
+    };
+    if digits.is_empty() {
+        // `strtoul` stops before the x of a lone "0x".
+        return (base != 16 && text.is_empty()).then_some(0);
+    }
+    if !digits.chars().all(|c| c.is_digit(base)) {
+        return None;
+    }
+    let value = u64::from_str_radix(digits, base).unwrap_or(u64::MAX);
+    Some(if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    })
+}
+
+/// An x86 serial port: `ttyS0`, `ttyS1`, or an I/O address with `0x`.
+pub(super) fn serial_port(text: &OsStr) -> bool {
+    match text.as_bytes() {
+        b"ttyS0" | b"ttyS1" => true,
+        bytes => {
+            let hex = bytes.strip_prefix(b"0x").unwrap_or_default();
+            // The width of the x86 I/O space: 16 bits.
+            (1..=4).contains(&hex.len()) && hex.iter().all(u8::is_ascii_hexdigit)
+        }
+    }
+}
+
+/// The speed of an x86 serial port. The chip divides 115200 (National
+/// Semiconductor PC16550D, "Programmable Baud Generator"); below 9600 nothing
+/// is accepted but 0, which leaves the speed as it is.
+pub(super) fn serial_baud(text: &OsStr) -> bool {
+    let Some(baud) = text.to_str().and_then(|t| t.parse::<u32>().ok()) else {
+        return false;
+    };
+    baud == 0 || ((9600..=115_200).contains(&baud) && 115_200 % baud == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_strtoul_reads_them() {
+        let read = |t: &str| address(OsStr::new(t));
+        assert_eq!(read("0x100000"), Some(0x10_0000));
+        assert_eq!(read("010"), Some(8));
+        assert_eq!(read("10"), Some(10));
+        assert_eq!(read(" +0"), Some(0));
+        assert_eq!(read(""), Some(0));
+        assert_eq!(read("-1"), Some(u64::MAX));
+        assert_eq!(read("99999999999999999999999"), Some(u64::MAX));
+        for bad in ["zz", "0x10g", "08", "0x", "1 ", "-", "--1"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn serial_ports_and_speeds() {
+        for good in ["ttyS0", "ttyS1", "0x3f8"] {
+            assert!(serial_port(OsStr::new(good)));
+        }
+        for bad in ["", "ttyS2", "3f8", "1000", "0x", "0xzz", "0x10000"] {
+            assert!(!serial_port(OsStr::new(bad)), "{bad}");
+        }
+        for good in ["0", "9600", "19200", "38400", "57600", "115200"] {
+            assert!(serial_baud(OsStr::new(good)));
+        }
+        for bad in ["", "7", "4800", "10000", "230400", "-9600", "x"] {
+            assert!(!serial_baud(OsStr::new(bad)), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! The table of command lines, and properties of all of them.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::os::unix::ffi::OsStringExt;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::args::typed::{Typed, printable};
+use crate::args::{Id, Value, flags_for};
+use kexec_plan::Cmdline;
+
+/// Command lines and what they mean; see the file's own head.
+const TABLE: &str = include_str!("../../tests/command-lines.txt");
+
+/// Splits as a shell does, as far as the table needs it: blanks separate,
+/// quotes keep them.
+fn split(line: &str) -> Vec<OsString> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(q), c) if q == c => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words.into_iter().map(OsString::from).collect()
+}
+
+fn slot(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Normal => "normal",
+        Slot::Crash => "crash",
+    }
+}
+
+fn call(syscall: SyscallChoice) -> &'static str {
+    match syscall {
+        SyscallChoice::File => " file",
+        SyscallChoice::Classic => " classic",
+        SyscallChoice::Auto => "",
+    }
+}
+
+fn jump(jump: Jump) -> &'static str {
+    match (jump.sync, jump.interfaces_down) {
+        (true, true) => "jump(sync ifdown)",
+        (true, false) => "jump(sync)",
+        (false, true) => "jump(ifdown)",
+        (false, false) => "jump()",
+    }
+}
+
+fn loaded(out: &mut String, r: &LoadRequest) {
+    write!(
+        out,
+        " {} {}{}",
+        slot(r.slot),
+        printable(r.kernel.as_os_str()),
+        call(r.syscall)
+    )
+    .unwrap();
+    for initrd in &r.initrds {
+        write!(out, " initrd:{}", printable(initrd.as_os_str())).unwrap();
+    }
+    if r.cmdline.reuse {
+        out.push_str(" reuse");
+    }
+    if let Some(append) = &r.cmdline.append {
+        write!(out, " append:{append:?}").unwrap();
+    }
+    if let Some(profile) = r.profile {
+        write!(out, " profile:{profile}").unwrap();
+    }
+}
+
+fn short(arch: Arch, words: &[OsString]) -> String {
+    let meant = match meant(arch, words) {
+        Ok(meant) => meant,
+        Err(e) => {
+            let verb = e
+                .verb
+                .map(|v| format!(" of {}", v.name()))
+                .unwrap_or_default();
+            return format!("usage {}{verb}: {}", e.exit_code, e.message)
+                .trim_end()
+                .to_owned();
+        }
+    };
+    let mut out = String::new();
+    let host = |host: &Option<PathBuf>| {
+        host.as_ref()
+            .map(|h| format!(" host:{}", h.display()))
+            .unwrap_or_default()
+    };
+    match &meant.request {
+        Request::Help(None) => out.push_str("help"),
+        Request::Help(Some(verb)) => write!(out, "help {}", verb.name()).unwrap(),
+        Request::Version => out.push_str("version"),
+        Request::Status { slot: s } => write!(out, "status {}", slot(*s)).unwrap(),
+        Request::Load(load) => {
+            out.push_str("load");
+            loaded(&mut out, &load.request);
+            assert_eq!(load.request.debug, meant.debug);
+            if !load.file_flags.is_empty() {
+                write!(out, " {:?}", load.file_flags).unwrap();
+            }
+            if load.sync_after {
+                out.push_str(" sync");
+            }
+            match load.then {
+                Then::Nothing => {}
+                Then::Shutdown => out.push_str(" shutdown"),
+                Then::Jump(how) => write!(out, " {}", jump(how)).unwrap(),
+            }
+        }
+        Request::Unload { slot: s, syscall } => {
+            write!(out, "unload {}{}", slot(*s), call(*syscall)).unwrap();
+        }
+        Request::Exec(how) => out.push_str(jump(*how)),
+        Request::PrintCrashSize => out.push_str("crash-size"),
+        Request::NotYet(n) => {
+            assert!(!n.remedy.is_empty());
+            write!(out, "not-yet {}: {}", n.exit_code, n.what).unwrap();
+        }
+        Request::Verb(verb) => {
+            let json = match verb {
+                VerbRequest::Load {
+                    request,
+                    dry_run,
+                    json,
+                } => {
+                    out.push_str("verb load");
+                    loaded(&mut out, request);
+                    if *dry_run {
+                        out.push_str(" dry-run");
+                    }
+                    json
+                }
+                VerbRequest::Unload {
+                    slot: s,
+                    syscall,
+                    json,
+                } => {
+                    write!(out, "verb unload {}{}", slot(*s), call(*syscall)).unwrap();
+                    json
+                }
+                VerbRequest::Status {
+                    json,
+                    snapshot,
+                    unredacted,
+                    host: h,
+                } => {
+                    write!(out, "verb status{}", host(h)).unwrap();
+                    if let Some(file) = snapshot {
+                        write!(out, " snapshot:{}", file.display()).unwrap();
+                    }
+                    if *unredacted {
+                        out.push_str(" unredacted");
+                    }
+                    json
+                }
+                VerbRequest::Plan {
+                    request,
+                    host: h,
+                    json,
+                } => {
+                    out.push_str("verb plan");
+                    loaded(&mut out, request);
+                    out.push_str(&host(h));
+                    json
+                }
+                VerbRequest::Check {
+                    request,
+                    host: h,
+                    json,
+                } => {
+                    out.push_str("verb check");
+                    loaded(&mut out, request);
+                    out.push_str(&host(h));
+                    json
+                }
+            };
+            if *json {
+                out.push_str(" json");
+            }
+        }
+    }
+    if meant.debug {
+        out.push_str(" debug");
+    }
+    for note in &meant.notes {
+        // The first word says which option or file it is about.
+        write!(out, " ~{}", note.split(' ').next().unwrap_or_default()).unwrap();
+    }
+    out
+}
+
+fn arch_and_words(line: &str) -> (Arch, Vec<OsString>) {
+    let (arch, line) = match line.strip_prefix("[arm64] ") {
+        Some(rest) => (Arch::Arm64, rest),
+        None => (Arch::X86_64, line),
+    };
+    let line = line
+        .strip_prefix("kexec")
+        .unwrap_or_else(|| panic!("no kexec: {line}"));
+    (arch, split(line.trim_start()))
+}
+
+/// With `UPDATE_COMMAND_LINES=1` the answers in the file are written anew, to be
+/// read before they are committed.
+#[test]
+fn the_table_of_command_lines() {
+    let mut wrong = Vec::new();
+    let (mut count, mut written, mut typed) = (0, String::new(), None::<&str>);
+    for line in TABLE.lines() {
+        if let Some(expected) = line.strip_prefix("    ") {
+            let line = typed.take().expect("an answer without a command line");
+            let (arch, words) = arch_and_words(line);
+            let actual = short(arch, &words);
+            if actual != expected {
+                wrong.push(format!(
+                    "{line}\n  expected {expected}\n  actual   {actual}"
+                ));
+            }
+            writeln!(written, "    {actual}").unwrap();
+            count += 1;
+            continue;
+        }
+        assert!(typed.is_none(), "no answer for {typed:?}");
+        writeln!(written, "{line}").unwrap();
+        if !line.is_empty() && !line.starts_with('#') {
+            typed = Some(line);
+        }
+    }
+    if std::env::var_os("UPDATE_COMMAND_LINES").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/command-lines.txt");
+        std::fs::write(path, written).unwrap();
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count >= 120, "only {count} command lines");
+}
+
+#[test]
+fn every_note_says_why() {
+    let words = split("-l K extra -x -i --hotplug --noefi --dtb=x");
+    let notes = meant(Arch::X86_64, &words).unwrap().notes;
+    assert_eq!(
+        notes,
+        [
+            "--no-ifdown has no effect: only -e and -f take interfaces down",
+            "--no-checks has no effect: it is for kexec_load(2), and kexec_file_load(2) is used",
+            "--dtb has no effect: kexec_file_load(2) hands on the running kernel's device tree",
+            "--hotplug has no effect: with kexec_file_load(2) the kernel does that by itself",
+            "--noefi has no effect: it is for kexec_load(2), and kexec_file_load(2) is used",
+            "extra is ignored",
+        ]
+    );
+}
+
+#[test]
+fn command_lines_need_not_be_text() {
+    let words = [
+        OsString::from("-l"),
+        OsString::from_vec(b"/boot/\xff".to_vec()),
+        OsString::from_vec(b"--append=\xfe".to_vec()),
+    ];
+    let Request::Load(load) = meant(Arch::X86_64, &words).unwrap().request else {
+        panic!("not a load");
+    };
+    assert_eq!(
+        load.request.kernel.into_os_string().into_vec(),
+        b"/boot/\xff"
+    );
+    assert_eq!(load.request.cmdline.append, Some(Cmdline::exact(b"\xfe")));
+}
+
+/// The words of a command line in groups that may change places: an option
+/// with its value. Groups with the same key keep their order among themselves.
+fn groups(words: &[OsString]) -> Option<Vec<(String, Vec<OsString>)>> {
+    let table = flags_for(Arch::X86_64);
+    let mut groups = Vec::new();
+    let mut rest = words;
+    while let Some((first, behind)) = rest.split_first() {
+        let one = Typed::read(&table, Spelling::Abbreviated, std::slice::from_ref(first));
+        let (taken, left) = match one {
+            Ok(_) if first == "--" => return None,
+            Ok(_) => (vec![first.clone()], behind),
+            // It needs a value, and that is the next word.
+            Err(_) => {
+                let (value, left) = behind.split_first()?;
+                (vec![first.clone(), value.clone()], left)
+            }
+        };
+        let typed = Typed::read(&table, Spelling::Abbreviated, &taken).ok()?;
+        let key = match typed.options.first() {
+            None => "operand".to_owned(),
+            Some((flag, _)) => match flag.id {
+                Id::FileSyscall | Id::ClassicSyscall | Id::AutoSyscall => "call".to_owned(),
+                id => format!("{id:?}"),
+            },
+        };
+        if typed.options.len() + typed.operands.len() != 1 {
+            return None;
+        }
+        groups.push((key, taken));
+        rest = left;
+    }
+    Some(groups)
+}
+
+/// `groups` in another order, in which those with the same key keep theirs.
+fn permuted(groups: &[(String, Vec<OsString>)], order: &[usize]) -> Vec<OsString> {
+    let mut left: Vec<&(String, Vec<OsString>)> = groups.iter().collect();
+    let mut words = Vec::new();
+    for pick in order {
+        if left.is_empty() {
+            break;
+        }
+        let key = left[pick % left.len()].0.clone();
+        let at = left.iter().position(|g| g.0 == key).unwrap();
+        words.extend(left.remove(at).1.iter().cloned());
+    }
+    words.extend(left.into_iter().flat_map(|g| g.1.clone()));
+    words
+}
+
+/// What must not depend on the order: everything but which of several mistakes
+/// is named first.
+fn essence(words: &[OsString]) -> Result<Meant, u8> {
+    meant(Arch::X86_64, words).map_err(|e| e.exit_code)
+}
+
+/// One word, or an option and its value.
+fn group() -> impl Strategy<Value = Vec<OsString>> {
+    let flags: Vec<_> = flags_for(Arch::X86_64)
+        .into_iter()
+        .filter(|f| !f.long.is_empty())
+        .collect();
+    let option = proptest::sample::select(flags).prop_flat_map(|flag| {
+        let value = prop_oneof![
+            Just("ttyS0"),
+            Just("0x100000"),
+            Just("115200"),
+            Just("1"),
+            Just("a b"),
+            Just("")
+        ];
+        (value, any::<bool>(), any::<bool>()).prop_map(move |(value, short, attached)| {
+            let takes = matches!(flag.value, Value::Required(_));
+            match (flag.short, short) {
+                (Some(s), true) => {
+                    let mut words = vec![OsString::from(format!("-{}", char::from(s)))];
+                    words.extend(takes.then(|| value.into()));
+                    words
+                }
+                _ if takes && attached => vec![format!("--{}={value}", flag.long).into()],
+                _ => {
+                    let mut words = vec![OsString::from(format!("--{}", flag.long))];
+                    words.extend(takes.then(|| value.into()));
+                    words
+                }
+            }
+        })
+    });
+    // Modes are few among the options, and what they do together matters most.
+    let mode = proptest::sample::select(vec![
+        "-l", "-p", "-e", "-f", "-u", "-S", "-s", "-c", "-a", "-x", "-y",
+    ])
+    .prop_map(|m| vec![OsString::from(m)]);
+    let kernel = Just(vec![OsString::from("K")]);
+    prop_oneof![3 => option, 4 => mode, 1 => kernel]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn the_order_of_options_does_not_matter(
+        line in proptest::collection::vec(group(), 0..7),
+        order in proptest::collection::vec(any::<usize>(), 8),
+    ) {
+        let words: Vec<OsString> = line.concat();
+        let groups = groups(&words).expect("generated lines can be taken apart");
+        let other = permuted(&groups, &order);
+        prop_assert_eq!(essence(&words), essence(&other));
+    }
+
+    #[test]
+    fn any_words_are_understood_or_refused(
+        words in proptest::collection::vec(
+            prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..12),
+                Just(b"-l".to_vec()), Just(b"load".to_vec()), Just(b"status".to_vec()),
+                Just(b"--".to_vec()), Just(b"--append".to_vec()), Just(b"-t".to_vec()),
+                "--?[a-z-]{0,8}=?".prop_map(String::into_bytes),
+            ],
+            0..8,
+        ),
+    ) {
+        let words: Vec<OsString> = words.into_iter().map(OsString::from_vec).collect();
+        for arch in [Arch::X86_64, Arch::Arm64] {
+            match meant(arch, &words) {
+                Ok(meant) => for note in meant.notes {
+                    prop_assert!(!note.chars().any(char::is_control));
+                },
+                Err(e) => {
+                    prop_assert!(!e.message.chars().any(char::is_control));
+                    prop_assert!([1, 2, 255].contains(&e.exit_code));
+                }
+            }
+        }
+    }
+}
+
+/// The same for every line of the table, in every rotation and reversed.
+#[test]
+fn the_tables_lines_mean_the_same_in_other_orders() {
+    let mut tried = 0;
+    for line in TABLE.lines().filter(|l| l.starts_with("kexec")) {
+        let words = arch_and_words(line).1;
+        // `-d load K` in another order may begin with a verb.
+        let verb = words
+            .iter()
+            .any(|w| Verb::from_bytes(w.as_encoded_bytes()).is_some());
+        let Some(groups) = groups(&words).filter(|_| !verb) else {
+            continue;
+        };
+        for turn in 0..groups.len() {
+            let other = permuted(&groups, &vec![turn; groups.len()]);
+            assert_eq!(essence(&words), essence(&other), "{line} and {other:?}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 200, "only {tried}");
+}

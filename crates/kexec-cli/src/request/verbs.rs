@@ -1,0 +1,105 @@
+//! The new spelling: one word that says what to do, and options in full.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use kexec_plan::SyscallChoice;
+use kexec_sys::Slot;
+
+use super::old::{load_request, not_yet, profile, syscall};
+use super::{Meant, NotYet, Request, USAGE_VERB, UsageError, VerbRequest};
+use crate::args::typed::{Spelling, Typed, printable};
+use crate::args::{Id, Verb, flags_of};
+
+/// Exit code of a verb that refuses and changed nothing.
+const REFUSED: u8 = 1;
+
+pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError> {
+    let usage = |message: String| UsageError {
+        message,
+        verb: Some(verb),
+        exit_code: USAGE_VERB,
+    };
+    let typed =
+        Typed::read(&flags_of(verb), Spelling::Exact, words).map_err(|e| usage(e.to_string()))?;
+    let done = |request| {
+        Ok(Meant {
+            request,
+            notes: Vec::new(),
+            debug: typed.has(Id::Debug),
+        })
+    };
+    if typed.has(Id::Help) {
+        return done(Request::Help(Some(verb)));
+    }
+    if let Some(value) = typed.values(Id::Profile).find(|v| profile(v).is_none()) {
+        return Err(usage(format!(
+            "--profile={}: not a number",
+            printable(value)
+        )));
+    }
+    let wanted = usize::from(verb.takes_kernel());
+    if let Some(extra) = typed.operands.get(wanted) {
+        return Err(usage(format!(
+            "do not know what to do with {}",
+            printable(extra)
+        )));
+    }
+    let slot = if typed.has(Id::Crash) {
+        Slot::Crash
+    } else {
+        Slot::Normal
+    };
+    let json = typed.has(Id::Json);
+    let path = |id| typed.last(id).map(PathBuf::from);
+    let request = || match typed.operands.first() {
+        Some(kernel) => Ok(load_request(&typed, kernel, slot)),
+        None => Err(usage("no kernel was named".to_owned())),
+    };
+    let what = match verb {
+        Verb::Unload => VerbRequest::Unload {
+            slot,
+            syscall: syscall(&typed),
+            json,
+        },
+        Verb::Status => {
+            let (snapshot, unredacted) = (path(Id::Snapshot), typed.has(Id::Unredacted));
+            if unredacted && snapshot.is_none() {
+                return Err(usage(
+                    "--unredacted is about a snapshot: name its file with --snapshot".to_owned(),
+                ));
+            }
+            VerbRequest::Status {
+                json,
+                snapshot,
+                unredacted,
+                host: path(Id::Host),
+            }
+        }
+        Verb::Load => VerbRequest::Load {
+            request: request()?,
+            dry_run: typed.has(Id::DryRun),
+            json,
+        },
+        Verb::Plan => VerbRequest::Plan {
+            request: request()?,
+            host: path(Id::Host),
+            json,
+        },
+        Verb::Check => VerbRequest::Check {
+            request: request()?,
+            host: path(Id::Host),
+            json,
+        },
+    };
+    if verb.takes_kernel() && syscall(&typed) == SyscallChoice::Classic {
+        let refused = not_yet(&typed).map(|n| NotYet {
+            exit_code: REFUSED,
+            ..n
+        });
+        if let Some(refused) = refused {
+            return done(Request::NotYet(refused));
+        }
+    }
+    done(Request::Verb(what))
+}

@@ -1,0 +1,253 @@
+//! Reading below a root directory: bounded, never following a link out of it,
+//! and always saying why something could not be read.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use kexec_sys::Errno;
+use rustix::fs::{Dir, Mode, OFlags, ResolveFlags};
+
+use super::Fact;
+
+/// No file that is read for a snapshot is larger than this many bytes; the
+/// largest in practice are a kernel configuration (300 KB) and /proc/iomem of
+/// machines with thousands of devices (1 MB).
+pub(super) const MAX_FILE: u64 = 4 << 20;
+
+/// No directory that is read for a snapshot has more entries than this; the
+/// largest in practice is /proc with its processes.
+pub(super) const MAX_ENTRIES: usize = 1 << 17;
+
+/// The directory that stands for `/`. Paths are given as they are on the
+/// machine, with their leading slash, and appear so in reasons.
+#[derive(Debug)]
+pub(super) struct Root {
+    dir: Result<OwnedFd, String>,
+    machine: bool,
+}
+
+impl Root {
+    /// Opens the directory; when that fails, every read says so.
+    pub(super) fn new(path: &Path) -> Root {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(path, flags, Mode::empty());
+        Root {
+            dir: dir.map_err(|e| format!("{}: {}", path.display(), Errno::from(e))),
+            machine: path == Path::new("/"),
+        }
+    }
+
+    /// Whether this is the running machine itself.
+    pub(super) fn is_machine(&self) -> bool {
+        self.machine
+    }
+
+    /// Opens `path`. The outer error is one that no path below this root
+    /// escapes; the inner one is about this path.
+    fn open(&self, path: &str, flags: OFlags) -> Result<Result<OwnedFd, Errno>, String> {
+        let dir = self.dir.as_ref().map_err(Clone::clone)?;
+        let below = match path.trim_start_matches('/') {
+            "" => ".",
+            below => below,
+        };
+        let mut flags = flags | OFlags::CLOEXEC;
+        if !flags.contains(OFlags::PATH) {
+            // A FIFO in a hostile tree must not make us wait.
+            flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
+        }
+        let opened = if self.machine {
+            rustix::fs::openat(dir, below, flags, Mode::empty())
+        } else {
+            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            rustix::fs::openat2(dir, below, flags, Mode::empty(), resolve)
+        };
+        Ok(opened.map_err(Errno::from))
+    }
+
+    fn fact<T>(
+        &self,
+        path: &str,
+        flags: OFlags,
+        read: impl FnOnce(OwnedFd) -> Result<T, String>,
+    ) -> Fact<T> {
+        match self.open(path, flags) {
+            Err(reason) => Fact::Unreadable(reason),
+            Ok(Err(Errno::ENOENT | Errno::ENOTDIR)) => Fact::Absent,
+            Ok(Err(errno)) => Fact::Unreadable(format!("{path}: {errno}")),
+            Ok(Ok(fd)) => match read(fd) {
+                Ok(value) => Fact::Known(value),
+                Err(reason) => Fact::Unreadable(format!("{path}: {reason}")),
+            },
+        }
+    }
+
+    /// Whether something is at `path`, readable or not.
+    pub(super) fn exists(&self, path: &str) -> bool {
+        matches!(self.open(path, OFlags::PATH), Ok(Ok(_)))
+    }
+
+    /// The first `limit` bytes of a file.
+    pub(super) fn head(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
+        self.fact(path, OFlags::RDONLY, |fd| read(fd, limit))
+    }
+
+    /// All of a file, unless it is larger than [`MAX_FILE`].
+    pub(super) fn bytes(&self, path: &str) -> Fact<Vec<u8>> {
+        self.fact(path, OFlags::RDONLY, |fd| {
+            let bytes = read(fd, MAX_FILE + 1)?;
+            match u64::try_from(bytes.len()) {
+                Ok(len) if len <= MAX_FILE => Ok(bytes),
+                _ => Err(format!("larger than {MAX_FILE} bytes")),
+            }
+        })
+    }
+
+    /// All of a text file, without white space around it.
+    pub(super) fn text(&self, path: &str) -> Fact<String> {
+        self.bytes(path)
+            .map(|b| String::from_utf8_lossy(&b).trim().to_owned())
+    }
+
+    /// A value out of a text file; `expected` says what it should look like.
+    pub(super) fn parse<T>(
+        &self,
+        path: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Fact<T> {
+        self.text(path).and_then(|text| match parse(&text) {
+            Some(value) => Fact::Known(value),
+            None => Fact::Unreadable(format!(
+                "{path}: holds {:?}, expected {expected}",
+                text.chars().take(80).collect::<String>()
+            )),
+        })
+    }
+
+    /// A file with `0` or something else.
+    pub(super) fn flag(&self, path: &str) -> Fact<bool> {
+        self.parse(path, "0 or 1", |text| {
+            text.parse::<i64>().ok().map(|number| number != 0)
+        })
+    }
+
+    /// Where a symbolic link points, as it is written.
+    pub(super) fn link(&self, path: &str) -> Fact<String> {
+        // readlink(2) of the link itself: opened without following it.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        self.fact(path, flags, |fd| {
+            let target = rustix::fs::readlinkat(&fd, "", Vec::new());
+            let target = target.map_err(|e| Errno::from(e).to_string())?;
+            Ok(String::from_utf8_lossy(target.as_bytes()).into_owned())
+        })
+    }
+
+    /// The names in a directory, without `.` and `..`.
+    pub(super) fn entries(&self, path: &str) -> Fact<Vec<String>> {
+        self.fact(path, OFlags::RDONLY | OFlags::DIRECTORY, |fd| {
+            let dir = Dir::read_from(&fd).map_err(|e| Errno::from(e).to_string())?;
+            let mut names = Vec::new();
+            for entry in dir {
+                let entry = entry.map_err(|e| Errno::from(e).to_string())?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if name == "." || name == ".." {
+                    continue;
+                }
+                if names.len() == MAX_ENTRIES {
+                    return Err(format!("more than {MAX_ENTRIES} entries"));
+                }
+                names.push(name);
+            }
+            names.sort_unstable();
+            Ok(names)
+        })
+    }
+}
+
+fn read(fd: OwnedFd, limit: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let mut file = File::from(fd).take(limit);
+    match file.read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(e) => Err(Errno::from_io(&e).to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn tree() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("one"), " 1\n").unwrap();
+        std::fs::create_dir(dir.path().join("d")).unwrap();
+        dir
+    }
+
+    #[test]
+    fn tells_absent_from_unreadable() {
+        let dir = tree();
+        let root = Root::new(dir.path());
+        assert_eq!(root.flag("/one"), Fact::Known(true));
+        assert_eq!(root.text("/two"), Fact::Absent);
+        assert_eq!(root.text("/one/two"), Fact::Absent);
+        assert_eq!(
+            root.text("/d"),
+            Fact::Unreadable("/d: EISDIR (Is a directory)".to_owned())
+        );
+        std::fs::write(dir.path().join("odd"), "maybe").unwrap();
+        assert_eq!(
+            root.flag("/odd"),
+            Fact::Unreadable("/odd: holds \"maybe\", expected 0 or 1".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_root_that_is_not_there_makes_everything_unreadable() {
+        let root = Root::new(Path::new("/nonexistent/root"));
+        let Fact::Unreadable(reason) = root.text("/proc/cmdline") else {
+            panic!("not unreadable");
+        };
+        assert!(reason.contains("/nonexistent/root"), "{reason}");
+    }
+
+    #[test]
+    fn links_stay_below_the_root_and_fifos_do_not_block() {
+        let dir = tree();
+        symlink("/one", dir.path().join("absolute")).unwrap();
+        symlink("../../../../one", dir.path().join("d/up")).unwrap();
+        symlink("/etc/passwd", dir.path().join("out")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            dir.path().join("fifo"),
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        let root = Root::new(dir.path());
+        assert_eq!(root.text("/absolute"), Fact::Known("1".to_owned()));
+        assert_eq!(root.text("/d/up"), Fact::Known("1".to_owned()));
+        assert_eq!(root.text("/out"), Fact::Absent);
+        assert_eq!(root.link("/out"), Fact::Known("/etc/passwd".to_owned()));
+        assert_eq!(root.link("/gone"), Fact::Absent);
+        assert!(root.exists("/absolute") && !root.exists("/out") && root.exists("/d"));
+        assert_eq!(root.text("/fifo"), Fact::Known(String::new()));
+    }
+
+    #[test]
+    fn large_files_are_refused() {
+        let dir = tree();
+        let file = File::create(dir.path().join("big")).unwrap();
+        file.set_len(MAX_FILE + 1).unwrap();
+        let root = Root::new(dir.path());
+        assert_eq!(
+            root.text("/big"),
+            Fact::Unreadable("/big: larger than 4194304 bytes".to_owned())
+        );
+        assert_eq!(root.head("/big", 16), Fact::Known(vec![0; 16]));
+    }
+}

@@ -1,0 +1,55 @@
+//! Is memory reserved for a crash kernel, and does it fit?
+
+use super::memory::demand;
+use super::{Check, Context, Outcome, Severity};
+use crate::explain::say::{self, Bytes};
+
+pub(super) const CHECK: Check = Check {
+    name: "crash-region",
+    about: "memory is reserved for a crash kernel (crashkernel=), and kernel and initrd fit",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    if !context.plan.crash {
+        return Vec::new();
+    }
+    let what = "memory reserved for a crash kernel";
+    let host = context.host;
+    let Some(size) = say::crash_size(host) else {
+        let reasons = [host.kexec.crash_size.reason(), host.memory.iomem.reason()];
+        let reasons: Vec<&str> = reasons.into_iter().flatten().collect();
+        let why = if reasons.is_empty() {
+            "/sys/kernel/kexec_crash_size is not there".to_owned()
+        } else {
+            reasons.join("; ")
+        };
+        return vec![Outcome::new(
+            Severity::Unknown,
+            what,
+            why,
+            "mount /sys and run it as root",
+        )];
+    };
+    if size == 0 {
+        return vec![Outcome::new(
+            Severity::Refusal,
+            what,
+            "there is none",
+            "boot once with a reservation on the kernel command line, such as crashkernel=256M",
+        )];
+    }
+    let demand = demand(context.image, context.plan);
+    let why = format!("{}; the image takes {demand}", Bytes(size));
+    let outcome = if demand.total() > size {
+        Outcome::new(
+            Severity::Refusal,
+            what,
+            why,
+            "boot once with a larger crashkernel=, or make a smaller initrd for the crash kernel",
+        )
+    } else {
+        Outcome::pass(what, why)
+    };
+    vec![outcome]
+}

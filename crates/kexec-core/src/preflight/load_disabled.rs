@@ -1,0 +1,32 @@
+//! Has loading been switched off?
+
+use super::{Check, Context, Outcome, Severity};
+use crate::host::Fact;
+
+pub(super) const CHECK: Check = Check {
+    name: "load-disabled",
+    about: "loading has not been switched off by sysctl kernel.kexec_load_disabled",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let what = "sysctl kernel.kexec_load_disabled";
+    // Documentation/admin-guide/sysctl/kernel.rst: once 1, it stays 1.
+    let outcome = match &context.host.kexec.load_disabled {
+        Fact::Known(false) => Outcome::pass(what, "it is 0"),
+        Fact::Known(true) => Outcome::new(
+            Severity::Refusal,
+            what,
+            "it is 1: loading is switched off for as long as this kernel runs",
+            "reboot through the firmware; find who sets it: grep -r kexec_load_disabled /etc/sysctl* /usr/lib/sysctl.d",
+        ),
+        Fact::Absent => Outcome::new(
+            Severity::Unknown,
+            what,
+            "it is not there: the running kernel was built without kexec, or /proc is not mounted",
+            "mount /proc; boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
+        ),
+        Fact::Unreadable(reason) => Outcome::new(Severity::Unknown, what, reason, "run it as root"),
+    };
+    vec![outcome]
+}

@@ -1,0 +1,221 @@
+//! Does the running kernel want a signature, and is there one?
+
+use kexec_image::{Kernel, Proof, authenticode};
+use kexec_plan::Method;
+
+use super::{Check, Context, Outcome, Severity};
+use crate::explain::say;
+use crate::host::{Fact, Snapshot};
+
+pub(super) const CHECK: Check = Check {
+    name: "signature",
+    about: "where the running kernel takes signed kernels only, this one is signed",
+    run,
+};
+
+/// What can be said of the signature of the kernel that is handed over. One
+/// around it (of a UKI) does not count.
+enum Signed {
+    /// Signed, by.
+    By(String),
+    /// No signature.
+    No,
+    /// Not to be told, and why.
+    Unclear(String),
+}
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let mut outcomes = match context.decision.method {
+        Method::FileLoad => vec![file(context)],
+        Method::ClassicLoad => vec![classic(context.host)],
+    };
+    outcomes.extend(ima(context));
+    outcomes
+}
+
+/// kexec_load(2) shows the kernel no file: where it wants to verify, it refuses
+/// (kernel_lockdown(7); with Secure Boot IMA was seen to say EACCES).
+fn classic(host: &Snapshot) -> Outcome {
+    let what = "kexec_load(2)";
+    let remedy = "use kexec_file_load(2): -s instead of -c";
+    if host.locked_down() {
+        let mode = say::lockdown_mode(host);
+        let why = format!("the running kernel is locked down ({mode}) and does not allow it");
+        return Outcome::new(Severity::Refusal, what, why, remedy);
+    }
+    if host.security.secure_boot.is_true() {
+        let why = "Secure Boot is on: kernels with IMA refuse it then (EACCES)";
+        return Outcome::new(Severity::Warning, what, why, remedy);
+    }
+    let lockdown = host.security.lockdown.reason();
+    match (lockdown, host.security.secure_boot.reason()) {
+        (Some(reason), _) => Outcome::new(
+            Severity::Unknown,
+            what,
+            format!("whether the running kernel is locked down: {reason}"),
+            "mount securityfs: mount -t securityfs securityfs /sys/kernel/security",
+        ),
+        (None, Some(reason)) => Outcome::new(
+            Severity::Unknown,
+            what,
+            format!("whether Secure Boot is on: {reason}"),
+            "mount efivarfs: mount -t efivarfs efivarfs /sys/firmware/efi/efivars",
+        ),
+        (None, None) => Outcome::pass(what, "the running kernel is not locked down and allows it"),
+    }
+}
+
+fn file(context: &Context<'_>) -> Outcome {
+    let host = context.host;
+    let what = format!("signature of kernel {}", context.plan.kernel.origin);
+    let enforced = host.signature_enforced();
+    let demands = host.locked_down() || enforced.is_true();
+    if demands {
+        return demanded(context, what);
+    }
+    let unseen: Vec<&str> = [host.security.lockdown.reason(), enforced.reason()]
+        .into_iter()
+        .flatten()
+        .collect();
+    // Without a configuration, enforcement at build time cannot be excluded.
+    let config =
+        matches!(enforced, Fact::Absent).then_some("the kernel's configuration is not there");
+    let unseen: Vec<&str> = unseen.into_iter().chain(config).collect();
+    if unseen.is_empty() {
+        return Outcome::pass(what, "the running kernel does not ask for one");
+    }
+    let has = match signed(context) {
+        Signed::By(signer) => format!("there is one by {signer}"),
+        Signed::No => "there is none".to_owned(),
+        Signed::Unclear(why) => format!("whether there is one could not be told: {why}"),
+    };
+    Outcome::new(
+        Severity::Unknown,
+        what,
+        format!(
+            "{has}; whether the running kernel asks for one could not be seen: {}",
+            unseen.join("; ")
+        ),
+        "",
+    )
+}
+
+/// The running kernel verifies: what does it find?
+fn demanded(context: &Context<'_>, what: String) -> Outcome {
+    let host = context.host;
+    let because = say::why_enforced(host);
+    match signed(context) {
+        Signed::By(signer) if host.security.secure_boot.is_true() => Outcome::new(
+            Severity::Note,
+            what,
+            format!(
+                "there is one by {signer}; the running kernel verifies it{because}, and whether it has that key only the load shows"
+            ),
+            "",
+        ),
+        // Seen with Debian's kernels: with lockdown= alone even their own key is
+        // missing, because it comes from shim.
+        Signed::By(signer) => Outcome::new(
+            Severity::Warning,
+            what,
+            format!(
+                "there is one by {signer}, but without Secure Boot the keys of the firmware and of shim are not there to verify it{because}"
+            ),
+            "boot with Secure Boot on, or without lockdown=",
+        ),
+        // Kernels without CONFIG_KEXEC_SIG verify nothing, whatever lockdown says.
+        Signed::No if host.built_with("CONFIG_KEXEC_SIG") == Some(false) => Outcome::new(
+            Severity::Note,
+            what,
+            format!(
+                "there is none; the running kernel was built without CONFIG_KEXEC_SIG and does not look{because}"
+            ),
+            "",
+        ),
+        Signed::No => Outcome::new(
+            if host.security.ima_appraises_kexec.is_true()
+                || host.built_with("CONFIG_KEXEC_SIG").is_none()
+            {
+                Severity::Warning
+            } else {
+                Severity::Refusal
+            },
+            what,
+            format!(
+                "there is none{}, and the running kernel takes signed kernels only{because}",
+                if context.plan.bare {
+                    ""
+                } else {
+                    " (one around it does not count: the kernel inside is what is verified)"
+                }
+            ),
+            "give a signed kernel, such as the distribution's own, or sign it with a key that the machine trusts (sbsign, mokutil --import)",
+        ),
+        Signed::Unclear(why) => Outcome::new(
+            Severity::Unknown,
+            what,
+            format!("{why}; the running kernel takes signed kernels only{because}"),
+            "",
+        ),
+    }
+}
+
+fn signed(context: &Context<'_>) -> Signed {
+    let format = context.image.kernel.format();
+    let proofs = match context.proofs {
+        Ok(proofs) => proofs,
+        Err(e) => return Signed::Unclear(e.to_string()),
+    };
+    let proof = proofs.iter().find_map(|proof| match proof {
+        Proof::Authenticode { of, signer } if of == format => Some(signer),
+        _ => None,
+    });
+    if let Some(signer) = proof {
+        return Signed::By(signer.clone());
+    }
+    if matches!(context.image.kernel, Kernel::Elf(_)) {
+        return Signed::Unclear(
+            "an ELF kernel is signed by bytes behind it, which are not looked at".to_owned(),
+        );
+    }
+    // A signature may be there whose digest we cannot compute.
+    match authenticode::check(&context.image.bytes) {
+        Ok(signatures) => match signatures.into_iter().next() {
+            Some(signature) => Signed::By(signature.signer),
+            None => Signed::No,
+        },
+        Err(e) => Signed::Unclear(e.to_string()),
+    }
+}
+
+/// IMA wants its signature on the file itself, as an extended attribute.
+fn ima(context: &Context<'_>) -> Option<Outcome> {
+    let what = format!("IMA on kernel {}", context.plan.kernel.origin);
+    match &context.host.security.ima_appraises_kexec {
+        Fact::Known(true) if context.decision.method == Method::ClassicLoad => Some(Outcome::new(
+            Severity::Refusal,
+            what,
+            "the policy appraises kernels, and kexec_load(2) shows it no file",
+            "use kexec_file_load(2): -s instead of -c",
+        )),
+        Fact::Known(true) if !context.plan.bare => Some(Outcome::new(
+            Severity::Warning,
+            what,
+            "the policy wants a signature on the kernel file (security.ima); this kernel came out of a wrapper, and memory carries none",
+            "give the kernel as a plain file that the running kernel takes as it is, signed with evmctl ima_sign",
+        )),
+        Fact::Known(true) => Some(Outcome::new(
+            Severity::Note,
+            what,
+            "the policy wants a good signature on the file (security.ima); whether it has one the load shows",
+            "",
+        )),
+        Fact::Known(false) | Fact::Absent => None,
+        Fact::Unreadable(reason) => Some(Outcome::new(
+            Severity::Unknown,
+            what,
+            format!("whether its policy appraises kernels: {reason}"),
+            "",
+        )),
+    }
+}

@@ -1,0 +1,63 @@
+//! May this process load a kernel at all?
+
+use super::{Check, Context, Outcome, Severity};
+use crate::host::Fact;
+
+pub(super) const CHECK: Check = Check {
+    name: "permission",
+    about: "this process has CAP_SYS_BOOT where it counts, and no filter in the way",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let security = &context.host.security;
+    let what = "permission of this process";
+    let mut outcomes = Vec::new();
+    // capabilities(7), user_namespaces(7): kexec asks in the first user namespace.
+    match (&security.user_namespace, &security.cap_sys_boot) {
+        (Fact::Known(true), _) => outcomes.push(Outcome::new(
+            Severity::Refusal,
+            what,
+            "it is in a user namespace of its own (a container), where no capability counts for kexec",
+            "run it on the host, outside the container",
+        )),
+        (_, Fact::Known(false)) => outcomes.push(Outcome::new(
+            Severity::Refusal,
+            what,
+            "it does not have the capability CAP_SYS_BOOT",
+            "run it as root (sudo); in a service or container, grant CAP_SYS_BOOT",
+        )),
+        (Fact::Known(false), Fact::Known(true)) => {
+            outcomes.push(Outcome::pass(what, "it has CAP_SYS_BOOT"));
+        }
+        (namespace, capability) => outcomes.push(Outcome::new(
+            Severity::Unknown,
+            what,
+            unseen(&[
+                ("the user namespace", namespace),
+                ("the capabilities", capability),
+            ]),
+            "make sure that /proc is mounted, and run it as root",
+        )),
+    }
+    if security.seccomp.is_true() {
+        outcomes.push(Outcome::new(
+            Severity::Warning,
+            what,
+            "a seccomp filter is on it (a container, or SystemCallFilter= of a service) and may refuse the system call",
+            "run it outside the container, or allow @reboot in the filter",
+        ));
+    }
+    outcomes
+}
+
+/// Which facts could not be seen, and why.
+pub(super) fn unseen<T>(facts: &[(&str, &Fact<T>)]) -> String {
+    let reasons = facts.iter().filter_map(|(name, fact)| match fact {
+        Fact::Known(_) => None,
+        Fact::Absent => Some(format!("{name}: not there")),
+        Fact::Unreadable(reason) => Some(format!("{name}: {reason}")),
+    });
+    let reasons: Vec<String> = reasons.collect();
+    format!("could not be seen: {}", reasons.join("; "))
+}

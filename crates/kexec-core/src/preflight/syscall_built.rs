@@ -1,0 +1,57 @@
+//! Has the running kernel the system call?
+
+use kexec_plan::Method;
+
+use super::{Check, Context, Outcome, Severity};
+use crate::host::Fact;
+
+pub(super) const CHECK: Check = Check {
+    name: "syscall-built",
+    about: "the running kernel was built with the system call that the plan uses",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let host = context.host;
+    let what = format!("running kernel {}", host.release);
+    let (option, other, spelling) = match context.decision.method {
+        Method::FileLoad => ("CONFIG_KEXEC_FILE", "CONFIG_KEXEC", "-c"),
+        Method::ClassicLoad => ("CONFIG_KEXEC", "CONFIG_KEXEC_FILE", "-s"),
+    };
+    let outcome = match (host.built_with(option), &host.kexec.loaded) {
+        (Some(true), _) => Outcome::pass(what, format!("it has {option}")),
+        (Some(false), _) => Outcome::new(
+            Severity::Refusal,
+            what,
+            format!(
+                "it was built without {option}, so it has no {}(2)",
+                context.decision.method.name()
+            ),
+            if host.built_with(other) == Some(true) {
+                format!("use the other system call, which it has: {spelling}")
+            } else {
+                "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE".to_owned()
+            },
+        ),
+        // The sysfs file is there with either of the calls, so that without it
+        // there is neither.
+        (None, Fact::Absent) => Outcome::new(
+            Severity::Unknown,
+            what,
+            "/sys/kernel/kexec_loaded is not there: it was built without kexec, or /sys is not mounted",
+            "mount /sys; boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
+        ),
+        (None, _) => Outcome::new(
+            Severity::Unknown,
+            what,
+            format!(
+                "its configuration is not there to tell whether it has {option} ({})",
+                host.config.reason().unwrap_or(
+                    "no /proc/config.gz, no /boot/config-RELEASE, none with the modules"
+                )
+            ),
+            "",
+        ),
+    };
+    vec![outcome]
+}

@@ -1,0 +1,150 @@
+//! EBUSY, EADDRNOTAVAIL, ENOMEM, EINVAL: is there a time and a place for it?
+
+use crate::*;
+
+#[allow(clippy::too_many_lines)]
+pub(super) fn cases() -> Vec<Case> {
+    use Errno as E;
+    vec![
+        case(
+            E::EBUSY,
+            CLASSIC,
+            |m| m.cpus_stuck = true,
+            |h| h.arch = Some(Arch::Arm64),
+            "CPUs cannot be taken out",
+            "CPUs are stuck in the kernel",
+        ),
+        case(E::EBUSY, FILE, |m| m.busy = true, |_| {}, "another kexec operation", "try again"),
+        case(E::EBUSY, Call::Reboot, |m| m.busy = true, |_| {}, "another kexec operation", "try again"),
+        case(
+            E::EADDRNOTAVAIL,
+            FILE,
+            |m| m.kho_scratch = Some(0x1000),
+            |h| {
+                h.kexec.kho = Fact::Known(true);
+                h.kexec.kho_scratch = Fact::Known(vec![kexec_core::host::MemoryRange {
+                    start: 0,
+                    end: 0x1000,
+                    kind: "KHO scratch".to_owned(),
+                    depth: 0,
+                }]);
+            },
+            "scratch memory (4.0 KiB); they need 8.0 KiB",
+            "kho_scratch=",
+        ),
+        case(
+            E::EADDRNOTAVAIL,
+            CRASH,
+            |_| {},
+            |h| h.kexec.crash_size = Fact::Known(0),
+            "reserved no memory",
+            "crashkernel=",
+        ),
+        case(
+            E::EADDRNOTAVAIL,
+            CRASH,
+            |m| m.crash_region = Some(0x2000_0000..0x2000_2000),
+            |h| h.kexec.crash_size = Fact::Known(0x2000),
+            "do not fit into the reserved memory of 8.0 KiB; the files alone need 8.0 KiB",
+            "larger crashkernel=",
+        ),
+        case(
+            E::EADDRNOTAVAIL,
+            FILE,
+            |m| m.ram = vec![0..0x1000, 0x10_0000..0x10_2000],
+            |_| {},
+            "no free range of memory",
+            "smaller initrd",
+        ),
+        case(
+            E::EADDRNOTAVAIL,
+            Call::ClassicLoad(Slot::Normal),
+            |m| m.load_denied = Some(Errno::EADDRNOTAVAIL),
+            |_| {},
+            "page boundary",
+            "report",
+        ),
+        case(
+            E::ENOMEM,
+            FILE,
+            |m| m.free_pages = 1,
+            |_| {},
+            "the files are 8.0 KiB, 793.3 MiB were available",
+            "smaller initrd",
+        ),
+        case(
+            E::EINVAL,
+            Call::Reboot,
+            |_| {},
+            |h| h.security.pid_namespace = Fact::Known(true),
+            "PID namespace",
+            "on the host",
+        ),
+        case(E::EINVAL, Call::Reboot, |_| {}, |_| {}, "no kernel is loaded", "kexec -l"),
+        case(
+            E::EINVAL,
+            Call::Reboot,
+            |m| {
+                m.has_load = false;
+                m.has_file_load = false;
+            },
+            |h| h.kexec.loaded = Fact::Absent,
+            "was built without kexec",
+            "CONFIG_KEXEC",
+        ),
+        case(
+            E::EINVAL,
+            Call::Reboot,
+            |_| {},
+            |h| h.kexec.loaded = Fact::Unreadable("no /sys".to_owned()),
+            "nothing to jump into",
+            "dmesg",
+        ),
+        case(
+            E::EINVAL,
+            FILE,
+            |_| {},
+            |_| {},
+            "command line of 2018 bytes is too long: with what the kernel keeps free on it, 2017 are left",
+            "1 bytes shorter",
+        )
+        .with(|i| i.cmdline = 2017),
+        case(
+            E::EINVAL,
+            FILE,
+            |m| m.ram_pages = 0x1000,
+            |h| h.memory.total = Fact::Known(16 << 20),
+            "(9.0 MiB) are more than half of the machine's memory (16.0 MiB)",
+            "smaller initrd",
+        )
+        .with(|i| i.initrd = 9 << 20),
+        case(
+            E::EINVAL,
+            FILE,
+            |m| m.arch = double::Arch::Aarch64,
+            |h| h.arch = Some(Arch::Arm64),
+            "arm64 kernels say so with EINVAL",
+            "arm64 Image",
+        ),
+        // In memory a kernel is larger than its file.
+        case(
+            E::EINVAL,
+            FILE,
+            |m| m.ram_pages = 0x100,
+            |h| {
+                h.memory.total = Fact::Known(1 << 20);
+                h.release = "6.1.0-50-amd64".to_owned();
+            },
+            "may take half of the RAM (512.0 KiB); the files are 8.0 KiB; this kernel does not know the debug flag",
+            "dmesg",
+        ),
+        case(
+            E::EINVAL,
+            CLASSIC,
+            |m| m.ram_pages = 1,
+            |_| {},
+            "more than half of the RAM",
+            "report",
+        ),
+    ]
+}

@@ -1,0 +1,35 @@
+//! ELF files: whatever is accepted can be loaded without another check.
+#![no_main]
+
+use kexec_image::ElfKernel;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    // The first byte chooses class and order of bytes, so that no input is
+    // spent on getting the magic right.
+    let Some((which, rest)) = data.split_first() else {
+        return;
+    };
+    let ident = [
+        0x7f,
+        b'E',
+        b'L',
+        b'F',
+        1 + (which & 1),
+        1 + (which >> 1 & 1),
+        1,
+    ];
+    let file = [&ident[..], rest].concat();
+    if let Ok(elf) = ElfKernel::parse(&file) {
+        for segment in &elf.segments {
+            assert_eq!(elf.data(&file, segment).len() as u64, segment.filesz);
+            assert!(segment.memsz >= segment.filesz);
+            assert!(
+                segment
+                    .paddr
+                    .checked_add(segment.memsz.saturating_sub(1))
+                    .is_some()
+            );
+        }
+    }
+});

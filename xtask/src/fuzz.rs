@@ -1,0 +1,127 @@
+//! `cargo xtask fuzz`: every target of `fuzz/`, two at a time.
+
+use crate::host::{call, cargo, has, root};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
+
+/// How many targets run at once.
+const AT_ONCE: usize = 2;
+/// MiB that a target may use: a parser that asks for more has no cap.
+const MEMORY_MB: u32 = 2048;
+/// Seconds for one input: more is a hang.
+const TIMEOUT: u32 = 10;
+
+/// Fuzzes all targets or this one.
+pub fn run(seconds: u64, target: Option<&str>) -> Result<ExitCode> {
+    println!("{}", all(seconds, target)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The same for the list of steps.
+pub fn all(seconds: u64, only: Option<&str>) -> Result<String> {
+    let mut targets = targets(&root().join("fuzz/fuzz_targets"))?;
+    if let Some(only) = only {
+        if !targets.iter().any(|target| target == only) {
+            bail!(
+                "asked to fuzz {only}: the targets are {}",
+                targets.join(", ")
+            );
+        }
+        targets.retain(|target| target == only);
+    }
+    if targets.is_empty() {
+        bail!("looked for fuzz/fuzz_targets/*.rs: there are none");
+    }
+    if !has("cargo-fuzz") {
+        println!("installing cargo-fuzz for this user: cargo install cargo-fuzz --locked");
+        // Not from the workspace: its configuration asks for static programs.
+        let home = std::env::temp_dir();
+        call(cargo(&["install", "cargo-fuzz", "--locked"]).current_dir(home))?;
+    }
+    call(&mut cargo_fuzz(&["build"], None))?;
+
+    let failed = Mutex::new(Vec::new());
+    let queue = Mutex::new(targets.iter());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().map_or(None, |mut queue| queue.next());
+                    let Some(target) = next else { break };
+                    if let Err(error) = one(target, seconds)
+                        && let Ok(mut failed) = failed.lock()
+                    {
+                        failed.push(format!("{target}: {error:#}"));
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_default();
+    if !failed.is_empty() {
+        bail!("{}", failed.join("\n"));
+    }
+    Ok(format!("{} targets, {seconds} s each", targets.len()))
+}
+
+/// One target; its output is shown only if it finds something.
+fn one(target: &str, seconds: u64) -> Result<()> {
+    let output = cargo_fuzz(&["run"], Some(target))
+        .arg("--")
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-rss_limit_mb={MEMORY_MB}"))
+        .arg(format!("-timeout={TIMEOUT}"))
+        .stdin(Stdio::null())
+        .output()
+        .context("starting cargo fuzz")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        eprintln!("{text}");
+        bail!(
+            "found an input that breaks it ({}); it is below fuzz/artifacts/{target}",
+            output.status
+        );
+    }
+    // "#12345 DONE cov: ... exec/s: ..."
+    let done = text
+        .lines()
+        .rfind(|line| line.contains("DONE"))
+        .unwrap_or("done");
+    println!("{target}: {}", done.trim());
+    Ok(())
+}
+
+/// `cargo fuzz VERB --sanitizer none [TARGET]`: without a sanitizer it works
+/// with the stable toolchain; the parsers have no unsafe code that one would
+/// watch. cargo-fuzz sets RUSTFLAGS itself, which replaces the workspace's
+/// flags for static programs.
+fn cargo_fuzz(verb: &[&str], target: Option<&str>) -> Command {
+    let mut command = cargo(&["fuzz"]);
+    command
+        .args(verb)
+        .args(["--sanitizer", "none"])
+        .args(target)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command
+}
+
+/// Names of the targets in the folder.
+fn targets(folder: &Path) -> Result<Vec<String>> {
+    let mut names: Vec<String> = match std::fs::read_dir(folder) {
+        Ok(entries) => entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<Vec<PathBuf>>>()?
+            .iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+            .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+            .collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            return Err(error).with_context(|| format!("reading {}", folder.display()));
+        }
+    };
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,174 @@
+//! `cargo xtask test`: everything.
+
+use crate::host::{call, cargo, require_lab_tools};
+use crate::steps::Steps;
+use crate::{demo, fuzz};
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
+
+/// The product must stay below this.
+const LARGEST: u64 = 6_000_000;
+
+/// Which steps are wanted.
+#[derive(Debug)]
+pub struct Options {
+    /// Virtual machines.
+    pub vm: bool,
+    /// Fuzzing.
+    pub fuzz: bool,
+    /// Seconds for each fuzz target.
+    pub fuzz_seconds: u64,
+}
+
+/// Takes every step and shows the table.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let mut steps = Steps::default();
+    steps.take("formatting", || {
+        call(&mut cargo(&["fmt", "--all", "--check"]))?;
+        Ok(String::new())
+    });
+    steps.take("lints", || {
+        call(&mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
+        Ok(String::new())
+    });
+    steps.take("unit and command line", || {
+        // The lab's own scenarios are a step of their own.
+        call(&mut cargo(&["test", "--workspace", "--exclude", "vm"]))?;
+        call(&mut cargo(&["test", "--package", "vm", "--lib"]))?;
+        call(&mut cargo(&["test", "--package", "vm", "--doc"]))?;
+        Ok(String::new())
+    });
+    let built = steps.take("release build", || {
+        let binary = demo::build()?;
+        check_binary(&binary)
+    });
+    if !options.vm {
+        steps.skip("virtual machines", "--no-vm");
+    } else if !built {
+        steps.skip("virtual machines", "there is no release build");
+    } else {
+        steps.take("virtual machines", virtual_machines);
+    }
+    if options.fuzz {
+        steps.take("fuzzing", || fuzz::all(options.fuzz_seconds, None));
+    } else {
+        steps.skip("fuzzing", "--no-fuzz");
+    }
+    Ok(steps.finish())
+}
+
+/// One static file of a bearable size.
+fn check_binary(binary: &Path) -> Result<String> {
+    let metadata = std::fs::symlink_metadata(binary)
+        .with_context(|| format!("looking at {}", binary.display()))?;
+    let size = metadata.len();
+    if !metadata.is_file() {
+        bail!("{} is not a regular file", binary.display());
+    }
+    if size >= LARGEST {
+        bail!(
+            "{} has {size} bytes, and must have less than {LARGEST}",
+            binary.display()
+        );
+    }
+    let bytes = std::fs::read(binary)?;
+    if let Some(interpreter) = dynamic_part(&bytes).context("reading the ELF program headers")? {
+        bail!(
+            "{} is not static: it has a {interpreter} segment",
+            binary.display()
+        );
+    }
+    Ok(format!("{size} bytes, static"))
+}
+
+/// The name of a program header that a static program does not have.
+///
+/// ELF-64 gABI: e_phoff at 32, e_phentsize at 54, e_phnum at 56; p_type is
+/// the first word of a program header, PT_INTERP is 3.
+fn dynamic_part(elf: &[u8]) -> Option<Option<&'static str>> {
+    let u16_at = |at: usize| Some(u16::from_le_bytes(*elf.get(at..)?.first_chunk()?));
+    if !elf.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let table = usize::try_from(u64::from_le_bytes(*elf.get(32..)?.first_chunk()?)).ok()?;
+    let size = usize::from(u16_at(54)?);
+    for number in 0..usize::from(u16_at(56)?) {
+        let header = table.checked_add(number.checked_mul(size)?)?;
+        let kind = u32::from_le_bytes(*elf.get(header..)?.first_chunk()?);
+        if kind == 3 {
+            return Some(Some("PT_INTERP"));
+        }
+    }
+    Some(None)
+}
+
+/// The scenarios of the lab, one guest at a time.
+fn virtual_machines() -> Result<String> {
+    require_lab_tools()?;
+    let mut child = cargo(&["test", "--package", "vm", "--test", "*", "--no-fail-fast"])
+        .args(["--", "--test-threads=1"])
+        // An error shows the guest's console; a backtrace would hide it.
+        .env("RUST_BACKTRACE", "0")
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting cargo test")?;
+    let output = child
+        .stdout
+        .take()
+        .context("cargo's standard output is not a pipe")?;
+    let mut text = String::new();
+    for line in BufReader::new(output).lines() {
+        let line = line.context("reading what cargo test says")?;
+        println!("{line}");
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let status = child.wait().context("waiting for cargo test")?;
+    if !status.success() {
+        bail!("the scenarios ended with {status}");
+    }
+    Ok(format!("{} scenarios", passed(&text)))
+}
+
+/// Sums the "N passed" of the test harness.
+fn passed(text: &str) -> u32 {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("test result: ok. "))
+        .filter_map(|rest| rest.split(' ').next()?.parse::<u32>().ok())
+        .fold(0, u32::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_scenarios() {
+        let text = "test result: ok. 5 passed; 0 failed\nx\ntest result: ok. 12 passed; 0 failed\n";
+        assert_eq!(passed(text), 17);
+    }
+
+    #[test]
+    fn a_static_program_has_no_interpreter() {
+        let mut elf = vec![0_u8; 64 + 2 * 56];
+        elf[..4].copy_from_slice(b"\x7fELF");
+        elf[32] = 64;
+        elf[54] = 56;
+        elf[56] = 2;
+        elf[64] = 1;
+        assert_eq!(dynamic_part(&elf), Some(None));
+        elf[64 + 56] = 3;
+        assert_eq!(dynamic_part(&elf), Some(Some("PT_INTERP")));
+        assert_eq!(dynamic_part(&elf[..100]), None);
+        assert_eq!(dynamic_part(b"MZ"), None);
+    }
+}
