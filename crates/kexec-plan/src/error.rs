@@ -26,6 +26,9 @@ pub enum PlanError {
         /// Why that system call would be used.
         because: String,
     },
+    /// There is no plan of a load with `kexec_load(2)`.
+    #[error(transparent)]
+    Classic(#[from] crate::ClassicError),
 }
 
 impl PlanError {
@@ -38,6 +41,7 @@ impl PlanError {
             PlanError::ClassicNotYet { .. } => {
                 "leave -c out, or say -s: the running kernel then loads and places the image itself"
             }
+            PlanError::Classic(error) => error.hint(),
         }
     }
 }

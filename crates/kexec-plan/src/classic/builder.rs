@@ -11,7 +11,7 @@ use crate::Piece;
 use crate::le::len_u64;
 use crate::memory::limits::Limits;
 use crate::memory::range::{align_down, align_up};
-use crate::memory::{Destinations, MapEntry, Placer, Range, RangeSet, Search, Wanted};
+use crate::memory::{Destinations, MapEntry, Placer, Range, RangeSet, Resource, Search, Wanted};
 
 /// A segment to be.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ pub struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// Finds out what is free. `arch_window` is what the architecture allows
-    /// at all, `page` the size of its pages.
+    /// at all, `page` the size of its pages, `linux` whether `mem=` on the
+    /// command line means something, `keep` what must not be touched either.
     ///
     /// # Errors
     /// When nothing is.
@@ -51,9 +52,11 @@ impl<'a> Builder<'a> {
         arch_window: Range,
         page: u64,
         linux: bool,
+        keep: Vec<Resource>,
     ) -> Result<Builder<'a>, ClassicError> {
         let options = request.options;
-        let destinations = request.memory.destinations(arch_window.start, page)?;
+        let mut destinations = request.memory.destinations(arch_window.start, page)?;
+        destinations.keep(keep, page);
         let last = options.mem_max.unwrap_or(u64::MAX);
         let window = Range::new(
             arch_window.start.max(options.mem_min.unwrap_or(0)),

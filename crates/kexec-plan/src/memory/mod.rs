@@ -50,6 +50,16 @@ pub struct Destinations {
     pub kept: Vec<Resource>,
 }
 
+impl Destinations {
+    /// Takes out what else must not be touched.
+    pub fn keep(&mut self, more: Vec<Resource>, page: u64) {
+        let owned: RangeSet = more.iter().map(|r| r.range).collect();
+        self.free = self.free.without(&owned).aligned_inward(page);
+        self.kept.extend(more);
+        self.kept.sort_by_key(|r| r.range);
+    }
+}
+
 /// What a destination may overwrite although it has an owner: the running
 /// kernel itself, which is gone by then (Documentation/filesystems/proc.rst
 /// shows these names in its example of iomem).

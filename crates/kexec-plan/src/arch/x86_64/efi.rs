@@ -8,12 +8,15 @@ use super::layout::{at, efi_info, setup};
 use super::setup_data::Item;
 use crate::classic::{EfiDescriptor, EfiFacts};
 use crate::le::{array, halves, put, u32_at};
+use crate::memory::{Range, Resource};
 
 /// The length of one descriptor as it is written here (`EFI_MEMORY_DESCRIPTOR`,
 /// UEFI specification 2.10, 7.2.3).
 const DESCRIPTOR_LEN: u32 = 40;
 /// `EFI_MEMORY_DESCRIPTOR_VERSION`, the only one there is.
 const DESCRIPTOR_VERSION: u32 = 1;
+/// The unit of `NumberOfPages`.
+const EFI_PAGE: u64 = 4096;
 /// Reserved words at the end of the `SETUP_EFI` data.
 const SETUP_RESERVED: usize = 8;
 
@@ -31,6 +34,23 @@ pub(super) struct Efi {
 pub(super) fn is_efi(running: Option<&[u8]>, facts: Option<&EfiFacts>) -> bool {
     let signature = running.and_then(|r| u32_at(r, at::EFI_INFO + efi_info::SIGNATURE));
     facts.is_some() || signature.is_some_and(|s| s != 0)
+}
+
+/// What the firmware's runtime services use. Most of it is reserved in every
+/// memory map; memory of the boot services that the running kernel keeps
+/// for them (the memory attributes table, ESRT) is System RAM in both
+/// /proc/iomem and the firmware's map.
+pub(super) fn runtime_memory(facts: Option<&EfiFacts>) -> Vec<Resource> {
+    let map = facts.map_or(&[][..], |f| &f.runtime_map);
+    map.iter()
+        .filter_map(|d| {
+            Some(Resource {
+                range: Range::sized(d.physical, d.pages.checked_mul(EFI_PAGE)?)?,
+                name: format!("EFI runtime memory, type {}", d.kind),
+                depth: 0,
+            })
+        })
+        .collect()
 }
 
 /// What the next kernel is told, or why nothing.

@@ -95,13 +95,18 @@ pub(super) fn bzimage(
         ExitMode::Protected32 => LOW_MEMORY_END.min(initrd_max),
         ExitMode::Long64 => start.small_end,
     };
-    let mut builder = Builder::new(request, Range::new(FLOOR, CEILING), PAGE, true)?;
+    let mut builder = builder(request)?;
     let load = place_bzimage(&mut builder, request, image, kernel_end)?;
     let rip = match start.mode {
         ExitMode::Long64 => load.saturating_add(ENTRY_64),
         ExitMode::Protected32 => load,
     };
     finish(builder, request, &start, load, rip)
+}
+
+fn builder<'a>(request: &'a ClassicRequest<'a>) -> Result<Builder<'a>, ClassicError> {
+    let keep = efi::runtime_memory(request.firmware.efi.as_ref());
+    Builder::new(request, Range::new(FLOOR, CEILING), PAGE, true, keep)
 }
 
 /// The whole of `init_size` always: the decompressor moves itself to the end of
@@ -177,7 +182,7 @@ pub(super) fn vmlinux(
             reason: "nothing to load".into(),
         });
     };
-    let mut builder = Builder::new(request, Range::new(FLOOR, CEILING), PAGE, true)?;
+    let mut builder = builder(request)?;
     let (mode, small_end, initrd_end) = if wide {
         (ExitMode::Long64, CEILING, CEILING)
     } else {
@@ -290,7 +295,7 @@ fn finish(
     builder.set_content(SegmentKind::Parameters, content, blob.parts);
     // A purgatory that leaves 64-bit mode runs in 32 bits at its end.
     builder.place_purgatory(match start.mode {
-        ExitMode::Long64 => CEILING,
+        ExitMode::Long64 => start.small_end,
         ExitMode::Protected32 => FOUR_GIB,
     })?;
     let exit = Exit {
@@ -341,7 +346,7 @@ fn choose_efi(
 /// the running kernel set aside for good stays reserved, as `kexec_file_load`
 /// has it: the next kernel cannot find out on its own. What was taken away by
 /// the running kernel's own command line comes back.
-fn next_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) -> MemoryMap {
+pub(super) fn next_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) -> MemoryMap {
     let memory = request.memory;
     let map = memory.firmware_map();
     if memory.firmware.is_empty() {
@@ -351,19 +356,26 @@ fn next_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) -> MemoryMa
     if !efi::is_efi(firmware.boot_params.as_deref(), firmware.efi.as_ref()) {
         return map;
     }
-    let kept: RangeSet = memory.kernel_reserved(FLOOR);
+    // Memory of the runtime services holds whatever the command line said.
+    let mut kept: RangeSet = efi::runtime_memory(firmware.efi.as_ref())
+        .iter()
+        .map(|r| r.range)
+        .collect();
+    let reserved = memory.kernel_reserved(FLOOR);
+    if Limits::of(&firmware.running_cmdline).is_none() {
+        reserved.iter().for_each(|r| kept.insert(r));
+    } else if !reserved.is_empty() {
+        builder.note(format!(
+            "{} bytes that the running kernel reserved are not kept so: it may be mem= or memmap= of its command line",
+            reserved.total()
+        ));
+    }
+    let kept = kept.intersect(&map.of_kind(MemoryKind::Ram));
     if kept.is_empty() {
         return map;
     }
-    if !Limits::of(&firmware.running_cmdline).is_none() {
-        builder.note(format!(
-            "{} bytes that the running kernel reserved are not kept so: it may be mem= or memmap= of its command line",
-            kept.total()
-        ));
-        return map;
-    }
     builder.note(format!(
-        "{} bytes that the running kernel reserved for EFI tables stay reserved",
+        "{} bytes of RAM stay reserved: the running kernel keeps them for EFI",
         kept.total()
     ));
     map.with(&kept, MemoryKind::Reserved)

@@ -199,6 +199,3 @@ fn part(name: &str, start: u64, end: u64) -> Part {
         range: Range::new(start, end),
     }
 }
-
-#[cfg(test)]
-mod tests;

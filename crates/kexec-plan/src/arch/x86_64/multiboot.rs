@@ -5,9 +5,9 @@ use kexec_image::formats::multiboot::{Relocatable, Version};
 use kexec_image::{Arch, ElfKernel, Multiboot};
 
 use super::layout::{CEILING, FLOOR, FOUR_GIB, MULTIBOOT_EAX, MULTIBOOT2_EAX, PAGE};
-use super::linux::pieces;
+use super::linux::{next_map, pieces};
 use super::mbi::{Built, Info};
-use super::video;
+use super::{efi, video};
 use crate::classic::elf::{Run, content_len, physical_entry, runs};
 use crate::classic::{
     Builder, ClassicError, ClassicRequest, Draft, Exit, ExitMode, LoadPlan, SEGMENT_MAX,
@@ -34,14 +34,14 @@ pub(super) fn plan(
             "the kernel demands to be told the video mode, which is not known here".into(),
         ));
     }
-    let mut builder = Builder::new(request, Range::new(FLOOR, FOUR_GIB), PAGE, false)?;
+    let mut builder = builder(request, FOUR_GIB)?;
     if two {
         builder.note(video.note);
     }
     let (entry, load_base) = place_kernel(&mut builder, request, header, elf)?;
     let modules = place_modules(&mut builder, request)?;
     let cmdline = told(request);
-    let map = request.memory.firmware_map();
+    let map = next_map(&mut builder, request);
     let info = Info {
         cmdline: &cmdline,
         map: map.entries(),
@@ -84,6 +84,11 @@ pub(super) fn plan(
     )
 }
 
+fn builder<'a>(request: &'a ClassicRequest<'a>, end: u64) -> Result<Builder<'a>, ClassicError> {
+    let keep = efi::runtime_memory(request.firmware.efi.as_ref());
+    Builder::new(request, Range::new(FLOOR, end), PAGE, false, keep)
+}
+
 /// An ELF file that is told nothing.
 pub(super) fn plain(
     request: &ClassicRequest<'_>,
@@ -95,7 +100,7 @@ pub(super) fn plain(
     } else {
         (ExitMode::Protected32, FOUR_GIB)
     };
-    let mut builder = Builder::new(request, Range::new(FLOOR, end), PAGE, false)?;
+    let mut builder = builder(request, end)?;
     if !request.cmdline.is_empty() || !request.initrd.is_empty() {
         builder.note(
             "the file is neither Linux nor multiboot: it is told of no command line and no initrd",
@@ -111,7 +116,7 @@ pub(super) fn plain(
         rbx: 0,
         rsi: 0,
     };
-    let map = request.memory.firmware_map();
+    let map = next_map(&mut builder, request);
     let method = format!("ELF, {}-bit entry", if wide { 64 } else { 32 });
     builder.finish(request.arch, method, map.entries().to_vec(), exit, None)
 }

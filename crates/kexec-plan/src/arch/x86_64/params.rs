@@ -282,6 +282,3 @@ fn part(name: &str, base: u64, start: usize, end: usize) -> Part {
         range: Range::new(at(start), at(end)),
     }
 }
-
-#[cfg(test)]
-mod tests;
