@@ -14,7 +14,8 @@ use std::{env, fs};
 
 use object::elf::{R_X86_64_RELATIVE, SHF_ALLOC, SHT_NOBITS};
 use object::{
-    Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, SectionFlags,
+    Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget,
+    SectionFlags,
 };
 
 /// The most memory that the program may take, zeroed data and stack included.
@@ -35,8 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let os = variable("CARGO_CFG_TARGET_OS")?;
     let generated = if arch == "x86_64" && os == "linux" {
         let elf = compile(&out)?;
-        let flat = flatten(&fs::read(&elf)?)
-            .map_err(|error| format!("the purgatory that was built ({}) cannot be used: {error}", elf.display()))?;
+        let flat = flatten(&fs::read(&elf)?).map_err(|error| {
+            format!(
+                "the purgatory that was built ({}) cannot be used: {error}",
+                elf.display()
+            )
+        })?;
         fs::write(out.join("blob.bin"), &flat.bytes)?;
         flat.source()?
     } else {
@@ -60,16 +65,49 @@ fn compile(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let elf = out.join("purgatory.elf");
     let mut rustc = Command::new(variable("RUSTC")?);
     rustc
-        .args(["--edition", "2024", "--crate-type", "bin", "--crate-name", "purgatory"])
+        .args([
+            "--edition",
+            "2024",
+            "--crate-type",
+            "bin",
+            "--crate-name",
+            "purgatory",
+        ])
         .args(["--target", &variable("TARGET")?])
-        .args(["-C", "opt-level=s", "-C", "codegen-units=1", "-C", "debuginfo=0"])
+        .args([
+            "-C",
+            "opt-level=s",
+            "-C",
+            "codegen-units=1",
+            "-C",
+            "debuginfo=0",
+        ])
         .args(["-C", "panic=abort", "-C", "force-unwind-tables=no"])
         // A non-maskable interrupt may come at any time, on this stack.
         .args(["-C", "no-redzone=yes"])
         .args(["-C", "no-vectorize-loops", "-C", "no-vectorize-slp"])
-        .args(["-C", "relocation-model=pie", "-C", "target-feature=+crt-static", "-C", "relro-level=off"])
-        .args(["-C", "link-arg=-static-pie", "-C", "link-arg=-nostartfiles", "-C", "link-arg=-nostdlib"])
-        .args(["-C", "link-arg=-Wl,--no-dynamic-linker", "-C", "link-arg=-Wl,--build-id=none"])
+        .args([
+            "-C",
+            "relocation-model=pie",
+            "-C",
+            "target-feature=+crt-static",
+            "-C",
+            "relro-level=off",
+        ])
+        .args([
+            "-C",
+            "link-arg=-static-pie",
+            "-C",
+            "link-arg=-nostartfiles",
+            "-C",
+            "link-arg=-nostdlib",
+        ])
+        .args([
+            "-C",
+            "link-arg=-Wl,--no-dynamic-linker",
+            "-C",
+            "link-arg=-Wl,--build-id=none",
+        ])
         .arg("-C")
         .arg(format!("link-arg=-Wl,-T,{}", script.display()))
         .arg(format!("--remap-path-prefix={here}=kexec-purgatory"))
@@ -84,10 +122,16 @@ fn compile(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     if let Ok(linker) = env::var("RUSTC_LINKER") {
         rustc.arg("-C").arg(format!("linker={linker}"));
     }
-    let output = rustc.output().map_err(|error| format!("{rustc:?} could not be started: {error}"))?;
+    let output = rustc
+        .output()
+        .map_err(|error| format!("{rustc:?} could not be started: {error}"))?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("the purgatory did not compile ({}):\n{rustc:?}\n{message}", output.status).into());
+        return Err(format!(
+            "the purgatory did not compile ({}):\n{rustc:?}\n{message}",
+            output.status
+        )
+        .into());
     }
     Ok(elf)
 }
@@ -120,7 +164,10 @@ fn flatten(elf: &[u8]) -> Result<Flat, Box<dyn Error>> {
         }
     }
 
-    let section = |name: &str| file.section_by_name(name).ok_or_else(|| format!("no section {name}"));
+    let section = |name: &str| {
+        file.section_by_name(name)
+            .ok_or_else(|| format!("no section {name}"))
+    };
     let bss = section(".bss")?;
     let (start_of_zeros, size) = (bss.address(), bss.address() + bss.size());
     if size > SIZE_MAX {
@@ -128,8 +175,13 @@ fn flatten(elf: &[u8]) -> Result<Flat, Box<dyn Error>> {
     }
     let mut bytes = vec![0; usize::try_from(start_of_zeros)?];
     for section in file.sections() {
-        let SectionFlags::Elf { sh_flags, sh_type, .. } = section.flags() else { continue };
-        if sh_flags.0 & u64::from(SHF_ALLOC.0) == 0 || sh_type == SHT_NOBITS {
+        let SectionFlags::Elf {
+            sh_flags, sh_type, ..
+        } = section.flags()
+        else {
+            continue;
+        };
+        if sh_flags.0 & SHF_ALLOC.0 == 0 || sh_type == SHT_NOBITS {
             continue;
         }
         let name = section.name()?;
@@ -139,28 +191,48 @@ fn flatten(elf: &[u8]) -> Result<Flat, Box<dyn Error>> {
         }
         let place = bytes
             .get_mut(usize::try_from(start)?..usize::try_from(end)?)
-            .ok_or_else(|| format!("section {name} at {start:#x}..{end:#x} lies behind the end {start_of_zeros:#x}"))?;
+            .ok_or_else(|| {
+                format!(
+                    "section {name} at {start:#x}..{end:#x} lies behind the end {start_of_zeros:#x}"
+                )
+            })?;
         place.copy_from_slice(section.data()?);
     }
 
     let mut relocations = Vec::new();
     for (place, relocation) in file.dynamic_relocations().into_iter().flatten() {
-        let relative = RelocationFlags::Elf { r_type: R_X86_64_RELATIVE };
+        let relative = RelocationFlags::Elf {
+            r_type: R_X86_64_RELATIVE,
+        };
         if relocation.flags() != relative || relocation.target() != RelocationTarget::Absolute {
-            return Err(format!("the relocation at {place:#x} is not a relative one: {relocation:?}").into());
+            return Err(format!(
+                "the relocation at {place:#x} is not a relative one: {relocation:?}"
+            )
+            .into());
         }
         let addend = u64::try_from(relocation.addend())?;
         if place + 8 > start_of_zeros || addend > size {
-            return Err(format!("the relocation at {place:#x} (to {addend:#x}) leaves the program").into());
+            return Err(format!(
+                "the relocation at {place:#x} (to {addend:#x}) leaves the program"
+            )
+            .into());
         }
         relocations.push((place, addend));
     }
 
-    let span = |name: &str| section(name).map(|section| (section.address(), section.address() + section.size()));
+    let span = |name: &str| {
+        section(name).map(|section| (section.address(), section.address() + section.size()))
+    };
     let (text, text32) = (span(".text")?, span(".text32")?);
     let entry = symbol("purgatory_entry")?;
-    let head = bytes.get(usize::try_from(entry)?..).and_then(|head| head.get(..0x100)).unwrap_or_default();
-    if !head.windows(ENABLES_SSE.len()).any(|window| window == ENABLES_SSE) {
+    let head = bytes
+        .get(usize::try_from(entry)?..)
+        .and_then(|head| head.get(..0x100))
+        .unwrap_or_default();
+    if !head
+        .windows(ENABLES_SSE.len())
+        .any(|window| window == ENABLES_SSE)
+    {
         return Err("the entry does not enable SSE, which the rest of the program uses".into());
     }
     let params = symbol("purgatory_params")?;
@@ -168,24 +240,48 @@ fn flatten(elf: &[u8]) -> Result<Flat, Box<dyn Error>> {
     if file.entry() != entry || entry != 0 {
         return Err(format!("the entry is at {entry:#x}, not at its first byte").into());
     }
-    Ok(Flat { bytes, size, entry, params, stack_top, relocations, text, text32 })
+    Ok(Flat {
+        bytes,
+        size,
+        entry,
+        params,
+        stack_top,
+        relocations,
+        text,
+        text32,
+    })
 }
 
 /// What the linker adds for a dynamic linker, behind the end of the program.
-const DYNAMIC_LINKING: &[&str] =
-    &[".dynamic", ".dynsym", ".dynstr", ".hash", ".gnu.hash", ".rela.dyn", ".rela.plt", ".relr.dyn"];
+const DYNAMIC_LINKING: &[&str] = &[
+    ".dynamic",
+    ".dynsym",
+    ".dynstr",
+    ".hash",
+    ".gnu.hash",
+    ".rela.dyn",
+    ".rela.plt",
+    ".relr.dyn",
+];
 
 impl Flat {
     fn source(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::from("pub(crate) const BUILT: Result<Blob, &str> = Ok(Blob {\n");
-        writeln!(text, "    bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/blob.bin\")),")?;
+        writeln!(
+            text,
+            "    bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/blob.bin\")),"
+        )?;
         writeln!(text, "    size: {:#x},", self.size)?;
         writeln!(text, "    entry: {:#x},", self.entry)?;
         writeln!(text, "    params: {:#x},", self.params)?;
         writeln!(text, "    stack_top: {:#x},", self.stack_top)?;
         writeln!(text, "    relocations: &{:?},", self.relocations)?;
         writeln!(text, "    text: {:#x}..{:#x},", self.text.0, self.text.1)?;
-        writeln!(text, "    text32: {:#x}..{:#x},", self.text32.0, self.text32.1)?;
+        writeln!(
+            text,
+            "    text32: {:#x}..{:#x},",
+            self.text32.0, self.text32.1
+        )?;
         writeln!(text, "}});")?;
         Ok(text)
     }

@@ -17,19 +17,27 @@ const ROUNDS: usize = 5;
 fn main() {
     let mut state = 1_u64;
     let words = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         state.to_le_bytes()
     });
     let data: Vec<u8> = words.take(BYTES / 8).flatten().collect();
 
-    let read = best(&data, ROUNDS, |data| sum(data));
+    let read = best(&data, ROUNDS, sum);
     let crc = best(&data, ROUNDS, |data| u64::from(Crc32c::of(data)));
     let part = data.get(..BYTES / 8).unwrap_or(&data);
     let sha = best(part, 2, |data| u64::from(kexec_purgatory::sha256(data)[0]));
 
     println!("plain read    {read:6.2} GB/s");
-    println!("CRC-32C       {crc:6.2} GB/s, {:.2} of the read", crc / read);
-    println!("plain SHA-256 {sha:6.2} GB/s, the CRC is {:.1} times as fast", crc / sha);
+    println!(
+        "CRC-32C       {crc:6.2} GB/s, {:.2} of the read",
+        crc / read
+    );
+    println!(
+        "plain SHA-256 {sha:6.2} GB/s, the CRC is {:.1} times as fast",
+        crc / sha
+    );
 }
 
 /// A sum of all words, in eight parts so that nothing waits for an addition.

@@ -115,7 +115,6 @@ pub struct RawParams {
 const _: () = assert!(size_of::<RawRegion>() == 72);
 const _: () = assert!(size_of::<RawConsole>() == 8);
 const _: () = assert!(size_of::<RawEntry>() == 144);
-const _: () = assert!(
-    size_of::<RawParams>() == 56 + 144 + 8 + MAX_CONSOLES * 8 + MAX_REGIONS * 72 + 8
-);
+const _: () =
+    assert!(size_of::<RawParams>() == 56 + 144 + 8 + MAX_CONSOLES * 8 + MAX_REGIONS * 72 + 8);
 const _: () = assert!(core::mem::offset_of!(RawParams, self_crc) + 4 == size_of::<RawParams>());

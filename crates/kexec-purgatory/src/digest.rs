@@ -104,8 +104,14 @@ mod tests {
         for (data, expected) in [
             (&[0; 32], 0x8a91_36aa),
             (&[0xff; 32], 0x62a8_ab43),
-            (&std::array::from_fn(|i| u8::try_from(i).unwrap()), 0x46dd_794e),
-            (&std::array::from_fn(|i| u8::try_from(31 - i).unwrap()), 0x113f_db5c),
+            (
+                &std::array::from_fn(|i| u8::try_from(i).unwrap()),
+                0x46dd_794e,
+            ),
+            (
+                &std::array::from_fn(|i| u8::try_from(31 - i).unwrap()),
+                0x113f_db5c,
+            ),
         ] {
             assert_eq!(Crc32c::of(data), expected);
             assert_eq!(by_table(data), expected);
@@ -133,7 +139,11 @@ mod tests {
                     let data = &data[start..start + len];
                     let expected = REFERENCE.checksum(data);
                     assert_eq!(Crc32c::of(data), expected, "{len} bytes from {start}");
-                    assert_eq!(by_table(data), expected, "{len} bytes from {start} by table");
+                    assert_eq!(
+                        by_table(data),
+                        expected,
+                        "{len} bytes from {start} by table"
+                    );
                 }
             }
         }
@@ -155,7 +165,11 @@ mod tests {
         let data = noise(1024);
         for len in 0..=data.len() {
             let data = &data[..len];
-            assert_eq!(crate::sha256(data), <[u8; 32]>::from(Sha256::digest(data)), "{len} bytes");
+            assert_eq!(
+                crate::sha256(data),
+                <[u8; 32]>::from(Sha256::digest(data)),
+                "{len} bytes"
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 /// Why there is no image of the purgatory for these parameters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum PurgatoryError {
     /// None was built.
     #[error("there is no purgatory in this program: {0}")]
     NotBuilt(&'static str),
@@ -59,10 +59,14 @@ pub enum Error {
         value: u64,
     },
     /// The stack of the 64-bit caller is of no use in 32-bit mode.
-    #[error("a 32-bit entry cannot have the caller's stack: give it an address below 4 GiB, or the purgatory's own")]
+    #[error(
+        "a 32-bit entry cannot have the caller's stack: give it an address below 4 GiB, or the purgatory's own"
+    )]
     CallerStack32,
     /// A speed of zero.
-    #[error("the serial console at port {io_base:#x} has the divisor 0: 1 (115200 baud) to 65535 is needed")]
+    #[error(
+        "the serial console at port {io_base:#x} has the divisor 0: 1 (115200 baud) to 65535 is needed"
+    )]
     Divisor {
         /// Its port.
         io_base: u16,

@@ -4,8 +4,8 @@ use core::mem::offset_of;
 
 use crate::abi::{self, RawConsole, RawEntry, RawParams, RawRegion};
 use crate::{
-    ALIGN, BLOB, Blob, Check, Console, Crc32c, EntryState, Error, MAX_CONSOLES, MAX_REGIONS, Mode, Params,
-    SIZE, Stack, UNAVAILABLE,
+    ALIGN, BLOB, Blob, Check, Console, Crc32c, EntryState, MAX_CONSOLES, MAX_REGIONS, Mode, Params,
+    PurgatoryError, SIZE, Stack, UNAVAILABLE,
 };
 
 /// 64 TiB, the most that the four-level page tables of an x86_64 kernel map
@@ -34,11 +34,13 @@ pub const fn requires_below_4g(params: &Params) -> bool {
 /// # Errors
 /// No program was built for this architecture; `base` is not page aligned, not
 /// below 64 TiB, or not below 4 GiB with a 32-bit entry; parameters that do not
-/// fit or that could not work: see [`Error`].
-pub fn image(base: u64, params: &Params) -> Result<Vec<u8>, Error> {
-    let blob = BLOB.as_ref().ok_or(Error::NotBuilt(UNAVAILABLE))?;
+/// fit or that could not work: see [`PurgatoryError`].
+pub fn image(base: u64, params: &Params) -> Result<Vec<u8>, PurgatoryError> {
+    let blob = BLOB.as_ref().ok_or(PurgatoryError::NotBuilt(UNAVAILABLE))?;
     check(base, params)?;
-    let mut image = Image { bytes: blob.bytes.to_vec() };
+    let mut image = Image {
+        bytes: blob.bytes.to_vec(),
+    };
     for (place, addend) in blob.relocations {
         image.put(*place, &(base + addend).to_le_bytes());
     }
@@ -49,12 +51,22 @@ pub fn image(base: u64, params: &Params) -> Result<Vec<u8>, Error> {
     Ok(image.bytes)
 }
 
-fn check(base: u64, params: &Params) -> Result<(), Error> {
-    let limit = if requires_below_4g(params) { LIMIT_32 } else { LIMIT_64 } - SIZE;
+fn check(base: u64, params: &Params) -> Result<(), PurgatoryError> {
+    let limit = if requires_below_4g(params) {
+        LIMIT_32
+    } else {
+        LIMIT_64
+    } - SIZE;
     if base == 0 || !base.is_multiple_of(ALIGN) || base > limit {
-        return Err(Error::Place { base, limit });
+        return Err(PurgatoryError::Place { base, limit });
     }
-    let too_many = |what, found, max| if found > max { Err(Error::TooMany { what, found, max }) } else { Ok(()) };
+    let too_many = |what, found, max| {
+        if found > max {
+            Err(PurgatoryError::TooMany { what, found, max })
+        } else {
+            Ok(())
+        }
+    };
     too_many("regions", params.regions.len(), MAX_REGIONS)?;
     too_many("consoles", params.consoles.len(), MAX_CONSOLES)?;
 
@@ -63,43 +75,87 @@ fn check(base: u64, params: &Params) -> Result<(), Error> {
         memory(base, label.trim_end_matches('\0'), region.start, region.len)?;
     }
     if let Some(jump_back) = params.jump_back {
-        memory(base, "the command line to extend", jump_back.cmdline, jump_back.capacity)?;
+        memory(
+            base,
+            "the command line to extend",
+            jump_back.cmdline,
+            jump_back.capacity,
+        )?;
     }
     if let Some(backup) = params.backup {
-        memory(base, "the destination of the copy", backup.destination, backup.len)?;
+        memory(
+            base,
+            "the destination of the copy",
+            backup.destination,
+            backup.len,
+        )?;
         // Address 0 is a good source.
-        memory(base, "the source of the copy", backup.source.max(1), backup.len)?;
+        memory(
+            base,
+            "the source of the copy",
+            backup.source.max(1),
+            backup.len,
+        )?;
     }
     for console in &params.consoles {
-        if let Console::SerialPort { io_base, divisor: Some(0) } = *console {
-            return Err(Error::Divisor { io_base });
+        if let Console::SerialPort {
+            io_base,
+            divisor: Some(0),
+        } = *console
+        {
+            return Err(PurgatoryError::Divisor { io_base });
         }
     }
-    let too_long = |what, found, max| if found > max { Err(Error::Time { what, found, max }) } else { Ok(()) };
-    too_long("the time-stamp counter's frequency in kHz", params.tsc_khz, TSC_KHZ_MAX)?;
-    too_long("the wait before a reset in seconds", params.wait_seconds.into(), WAIT_SECONDS_MAX.into())?;
+    let too_long = |what, found, max| {
+        if found > max {
+            Err(PurgatoryError::Time { what, found, max })
+        } else {
+            Ok(())
+        }
+    };
+    too_long(
+        "the time-stamp counter's frequency in kHz",
+        params.tsc_khz,
+        TSC_KHZ_MAX,
+    )?;
+    too_long(
+        "the wait before a reset in seconds",
+        params.wait_seconds.into(),
+        WAIT_SECONDS_MAX.into(),
+    )?;
     if requires_below_4g(params) {
         registers_fit_32(&params.entry)?;
     }
     Ok(())
 }
 
-fn memory(base: u64, what: &str, start: u64, len: u64) -> Result<(), Error> {
-    let end = start.checked_add(len).filter(|end| start != 0 && len != 0 && *end <= 1 << 52);
+fn memory(base: u64, what: &str, start: u64, len: u64) -> Result<(), PurgatoryError> {
+    let end = start
+        .checked_add(len)
+        .filter(|end| start != 0 && len != 0 && *end <= 1 << 52);
     let Some(end) = end else {
-        return Err(Error::Memory { what: what.into(), start, len });
+        return Err(PurgatoryError::Memory {
+            what: what.into(),
+            start,
+            len,
+        });
     };
     if start < base + SIZE && base < end {
-        return Err(Error::Overlap { what: what.into(), start, len, base });
+        return Err(PurgatoryError::Overlap {
+            what: what.into(),
+            start,
+            len,
+            base,
+        });
     }
     Ok(())
 }
 
-fn registers_fit_32(entry: &EntryState) -> Result<(), Error> {
+fn registers_fit_32(entry: &EntryState) -> Result<(), PurgatoryError> {
     let esp = match entry.stack {
         Stack::At(address) => address,
         Stack::Purgatory => 0,
-        Stack::Caller => return Err(Error::CallerStack32),
+        Stack::Caller => return Err(PurgatoryError::CallerStack32),
     };
     for (register, value) in [
         ("eip", entry.rip),
@@ -113,7 +169,7 @@ fn registers_fit_32(entry: &EntryState) -> Result<(), Error> {
         ("esp", esp),
     ] {
         if value >= LIMIT_32 {
-            return Err(Error::Not32Bit { register, value });
+            return Err(PurgatoryError::Not32Bit { register, value });
         }
     }
     let wide = [
@@ -127,7 +183,7 @@ fn registers_fit_32(entry: &EntryState) -> Result<(), Error> {
         ("r15", entry.r15),
     ];
     match wide.into_iter().find(|(_, value)| *value != 0) {
-        Some((register, value)) => Err(Error::Not32Bit { register, value }),
+        Some((register, value)) => Err(PurgatoryError::Not32Bit { register, value }),
         None => Ok(()),
     }
 }
@@ -144,14 +200,19 @@ struct Image {
 impl Image {
     /// Writes at an offset that build.rs has checked to lie inside.
     fn put(&mut self, offset: u64, value: &[u8]) {
-        let place = usize::try_from(offset).ok().and_then(|offset| self.bytes.get_mut(offset..));
+        let place = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.bytes.get_mut(offset..));
         for (to, from) in place.into_iter().flatten().zip(value) {
             *to = *from;
         }
     }
 
     fn up_to(&self, end: u64) -> &[u8] {
-        usize::try_from(end).ok().and_then(|end| self.bytes.get(..end)).unwrap_or(&self.bytes)
+        usize::try_from(end)
+            .ok()
+            .and_then(|end| self.bytes.get(..end))
+            .unwrap_or(&self.bytes)
     }
 
     fn params(&mut self, base: u64, blob: &Blob, params: &Params) {
@@ -164,12 +225,28 @@ impl Image {
         ] {
             flags |= if set { flag } else { 0 };
         }
-        let jump_back = params.jump_back.map_or((0, 0), |slot| (slot.cmdline, slot.capacity));
-        let backup = params.backup.map_or((0, 0, 0), |copy| (copy.source, copy.destination, copy.len));
-        self.put(block + at(offset_of!(RawParams, flags)), &u32::to_le_bytes(flags));
-        self.put(block + at(offset_of!(RawParams, wait_seconds)), &params.wait_seconds.to_le_bytes());
-        self.put(block + at(offset_of!(RawParams, console_count)), &count(params.consoles.len()));
-        self.put(block + at(offset_of!(RawParams, region_count)), &count(params.regions.len()));
+        let jump_back = params
+            .jump_back
+            .map_or((0, 0), |slot| (slot.cmdline, slot.capacity));
+        let backup = params
+            .backup
+            .map_or((0, 0, 0), |copy| (copy.source, copy.destination, copy.len));
+        self.put(
+            block + at(offset_of!(RawParams, flags)),
+            &u32::to_le_bytes(flags),
+        );
+        self.put(
+            block + at(offset_of!(RawParams, wait_seconds)),
+            &params.wait_seconds.to_le_bytes(),
+        );
+        self.put(
+            block + at(offset_of!(RawParams, console_count)),
+            &count(params.consoles.len()),
+        );
+        self.put(
+            block + at(offset_of!(RawParams, region_count)),
+            &count(params.regions.len()),
+        );
         for (offset, value) in [
             (offset_of!(RawParams, tsc_khz), params.tsc_khz),
             (offset_of!(RawParams, jump_back_cmdline), jump_back.0),
@@ -180,10 +257,17 @@ impl Image {
         ] {
             self.put(block + at(offset), &value.to_le_bytes());
         }
-        self.entry(block + at(offset_of!(RawParams, entry)), base + blob.stack_top, &params.entry);
+        self.entry(
+            block + at(offset_of!(RawParams, entry)),
+            base + blob.stack_top,
+            &params.entry,
+        );
         for (index, console) in params.consoles.iter().enumerate() {
             let stride = index * size_of::<RawConsole>();
-            self.console(block + at(offset_of!(RawParams, consoles) + stride), *console);
+            self.console(
+                block + at(offset_of!(RawParams, consoles) + stride),
+                *console,
+            );
         }
         for (index, region) in params.regions.iter().enumerate() {
             let stride = index * size_of::<RawRegion>();
@@ -193,10 +277,22 @@ impl Image {
                 Check::Crc32c(crc) => (abi::CHECK_CRC32C, &crc.to_le_bytes()[..]),
                 Check::Sha256(digest) => (abi::CHECK_SHA256, &digest[..]),
             };
-            self.put(place + at(offset_of!(RawRegion, start)), &region.start.to_le_bytes());
-            self.put(place + at(offset_of!(RawRegion, len)), &region.len.to_le_bytes());
-            self.put(place + at(offset_of!(RawRegion, check)), &u32::to_le_bytes(kind));
-            self.put(place + at(offset_of!(RawRegion, label)), region.label.bytes());
+            self.put(
+                place + at(offset_of!(RawRegion, start)),
+                &region.start.to_le_bytes(),
+            );
+            self.put(
+                place + at(offset_of!(RawRegion, len)),
+                &region.len.to_le_bytes(),
+            );
+            self.put(
+                place + at(offset_of!(RawRegion, check)),
+                &u32::to_le_bytes(kind),
+            );
+            self.put(
+                place + at(offset_of!(RawRegion, label)),
+                region.label.bytes(),
+            );
             self.put(place + at(offset_of!(RawRegion, expected)), expected);
         }
     }
@@ -212,7 +308,10 @@ impl Image {
             Mode::Protected32 => abi::MODE_PROTECTED32,
         };
         self.put(place + at(offset_of!(RawEntry, mode)), &mode.to_le_bytes());
-        self.put(place + at(offset_of!(RawEntry, stack)), &stack.to_le_bytes());
+        self.put(
+            place + at(offset_of!(RawEntry, stack)),
+            &stack.to_le_bytes(),
+        );
         for (offset, value) in [
             (offset_of!(RawEntry, rip), entry.rip),
             (offset_of!(RawEntry, rax), entry.rax),
@@ -238,12 +337,23 @@ impl Image {
 
     fn console(&mut self, place: u64, console: Console) {
         let (kind, io_base, divisor) = match console {
-            Console::SerialPort { io_base, divisor } => (abi::CONSOLE_SERIAL, io_base, divisor.unwrap_or(0)),
+            Console::SerialPort { io_base, divisor } => {
+                (abi::CONSOLE_SERIAL, io_base, divisor.unwrap_or(0))
+            }
             Console::Vga => (abi::CONSOLE_VGA, 0, 0),
         };
-        self.put(place + at(offset_of!(RawConsole, kind)), &kind.to_le_bytes());
-        self.put(place + at(offset_of!(RawConsole, io_base)), &io_base.to_le_bytes());
-        self.put(place + at(offset_of!(RawConsole, divisor)), &divisor.to_le_bytes());
+        self.put(
+            place + at(offset_of!(RawConsole, kind)),
+            &kind.to_le_bytes(),
+        );
+        self.put(
+            place + at(offset_of!(RawConsole, io_base)),
+            &io_base.to_le_bytes(),
+        );
+        self.put(
+            place + at(offset_of!(RawConsole, divisor)),
+            &divisor.to_le_bytes(),
+        );
     }
 }
 

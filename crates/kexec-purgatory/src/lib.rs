@@ -22,7 +22,7 @@
 //! let segment = kexec_purgatory::image(base, &params)?;
 //! let start_address = kexec_purgatory::entry(base); // for kexec_load
 //! # }
-//! # Ok::<(), kexec_purgatory::Error>(())
+//! # Ok::<(), kexec_purgatory::PurgatoryError>(())
 //! ```
 //!
 //! * [`Params`]: all that it is told. [`image`] turns it into bytes.
@@ -47,11 +47,11 @@ mod sha256;
 
 pub use blob::{ALIGN, BLOB, Blob, SIZE, UNAVAILABLE};
 pub use digest::Crc32c;
-pub use error::Error;
+pub use error::PurgatoryError;
 pub use image::{entry, image, requires_below_4g};
 pub use params::{
-    Backup, Check, Console, EntryState, JumpBack, Label, MAX_CONSOLES, MAX_REGIONS, Mode, Params, Region,
-    Stack,
+    Backup, Check, Console, EntryState, JumpBack, Label, MAX_CONSOLES, MAX_REGIONS, Mode, Params,
+    Region, Stack,
 };
 
 /// The SHA-256 of `data`, by the code that the purgatory uses: plain, some

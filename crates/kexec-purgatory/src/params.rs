@@ -83,7 +83,10 @@ impl Label {
     pub fn new(text: &str) -> Self {
         let mut label = [0; abi::LABEL_LEN];
         for (to, from) in label.iter_mut().zip(text.chars()) {
-            *to = u8::try_from(from).ok().filter(|byte| (b' '..=b'~').contains(byte)).unwrap_or(b'?');
+            *to = u8::try_from(from)
+                .ok()
+                .filter(|byte| (b' '..=b'~').contains(byte))
+                .unwrap_or(b'?');
         }
         Self(label)
     }

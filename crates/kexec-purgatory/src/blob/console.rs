@@ -28,7 +28,11 @@ pub struct Console {
 impl Console {
     pub fn new(params: &'static RawParams) -> Self {
         let count = (params.console_count as usize).min(MAX_CONSOLES);
-        Self { consoles: params.consoles.get(..count).unwrap_or(&[]), ready: false, dead: 0 }
+        Self {
+            consoles: params.consoles.get(..count).unwrap_or(&[]),
+            ready: false,
+            dead: 0,
+        }
     }
 
     pub fn text(&mut self, text: &str) {
@@ -67,7 +71,11 @@ impl Console {
 
     fn digit(&mut self, digit: u8) {
         let digit = digit & 15;
-        self.byte(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
+        self.byte(if digit < 10 {
+            b'0' + digit
+        } else {
+            b'a' + digit - 10
+        });
     }
 
     fn byte(&mut self, byte: u8) {
@@ -104,7 +112,10 @@ impl Console {
             if console.kind == CONSOLE_SERIAL && console.divisor != 0 {
                 let [low, high] = console.divisor.to_le_bytes();
                 arch::outb(base.wrapping_add(INTERRUPT_ENABLE), 0);
-                arch::outb(base.wrapping_add(LINE_CONTROL), EIGHT_NONE_ONE | DIVISOR_LATCH);
+                arch::outb(
+                    base.wrapping_add(LINE_CONTROL),
+                    EIGHT_NONE_ONE | DIVISOR_LATCH,
+                );
                 arch::outb(base.wrapping_add(TRANSMIT), low);
                 arch::outb(base.wrapping_add(INTERRUPT_ENABLE), high);
                 arch::outb(base.wrapping_add(LINE_CONTROL), EIGHT_NONE_ONE);

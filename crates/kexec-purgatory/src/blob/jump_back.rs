@@ -23,7 +23,11 @@ pub fn append(params: &RawParams, console: &mut Console) {
         Some(free) => {
             let digits = (0..digits).rev().map(|digit| {
                 let value = (address >> (4 * digit)) as u8 & 15;
-                if value < 10 { b'0' + value } else { b'a' + value - 10 }
+                if value < 10 {
+                    b'0' + value
+                } else {
+                    b'a' + value - 10
+                }
             });
             let text = KEY.iter().copied().chain(digits).chain([0]);
             for (to, from) in free.iter_mut().zip(text) {

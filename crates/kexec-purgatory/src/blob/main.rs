@@ -51,7 +51,11 @@ extern "C" fn purgatory_main() {
         reset::announced(params, &mut console);
     }
     if params.backup_len != 0 {
-        arch::copy(params.backup_destination, params.backup_source, params.backup_len);
+        arch::copy(
+            params.backup_destination,
+            params.backup_source,
+            params.backup_len,
+        );
     }
     if params.jump_back_cmdline != 0 {
         jump_back::append(params, &mut console);

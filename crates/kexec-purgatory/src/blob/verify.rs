@@ -27,7 +27,12 @@ fn this_program(params: &'static RawParams, console: &mut Console) -> bool {
         return true;
     }
     tell(console, b"purgatory", start, end.wrapping_sub(start));
-    tell_digests(console, "crc32c", &params.self_crc.to_be_bytes(), &found.to_be_bytes());
+    tell_digests(
+        console,
+        "crc32c",
+        &params.self_crc.to_be_bytes(),
+        &found.to_be_bytes(),
+    );
     false
 }
 
@@ -39,7 +44,12 @@ fn one(region: &RawRegion, console: &mut Console) -> bool {
             let found = crc32c_of(region.start, region.len);
             if found != expected {
                 tell(console, &region.label, region.start, region.len);
-                tell_digests(console, "crc32c", &expected.to_be_bytes(), &found.to_be_bytes());
+                tell_digests(
+                    console,
+                    "crc32c",
+                    &expected.to_be_bytes(),
+                    &found.to_be_bytes(),
+                );
             }
             found == expected
         }

@@ -17,7 +17,7 @@ use std::{env, fs};
 use kexec_purgatory::{Params, entry, image};
 
 /// Where the stack pointer stands when the purgatory is entered.
-pub const CALLER_STACK: u64 = 0x1_0ff0;
+pub const CALLER_STACK: u64 = 0x11_8ff0;
 /// The word there.
 pub const RETURN_ADDRESS: u64 = 0x00ff_1234_5678_9abc;
 /// CR0 then: PG, NE, ET, PE.
@@ -53,6 +53,8 @@ pub struct Run {
     /// What came out of ttyS0.
     pub serial: String,
     pub took: Duration,
+    /// What QEMU said; for the message of a failed test.
+    #[expect(dead_code, reason = "printed by Debug")]
     qemu: String,
     report: Vec<u8>,
     record: usize,
@@ -68,7 +70,10 @@ impl Run {
     /// eax, ebx, ecx, edx, esi, edi, ebp, esp, cr0, cr4, cs, ds, ss, EFER.
     pub fn registers32(&self) -> Vec<u64> {
         let (words, _) = self.report[..RECORD_32].as_chunks::<4>();
-        words.iter().map(|word| u32::from_le_bytes(*word).into()).collect()
+        words
+            .iter()
+            .map(|word| u32::from_le_bytes(*word).into())
+            .collect()
     }
 
     /// The memory asked for.
@@ -97,9 +102,20 @@ impl Machine {
             eprintln!("skipped: {}", kexec_purgatory::UNAVAILABLE);
             return None;
         }
-        if let Err(error) = Command::new(&qemu).arg("--version").stdout(Stdio::null()).status() {
-            assert!(env::var_os("KEXEC_QEMU").is_none(), "$KEXEC_QEMU, {}, does not start: {error}", qemu.display());
-            eprintln!("skipped: {} does not start: {error}; install it or set KEXEC_QEMU", qemu.display());
+        if let Err(error) = Command::new(&qemu)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+        {
+            assert!(
+                env::var_os("KEXEC_QEMU").is_none(),
+                "$KEXEC_QEMU, {}, does not start: {error}",
+                qemu.display()
+            );
+            eprintln!(
+                "skipped: {} does not start: {error}; install it or set KEXEC_QEMU",
+                qemu.display()
+            );
             return None;
         }
         let mut machine = Self {
@@ -128,7 +144,11 @@ impl Machine {
 
     /// Changes a bit of what was put there.
     pub fn flip(&mut self, at: u64) {
-        let (start, piece) = self.pieces.range_mut(..=at).next_back().expect("something is there");
+        let (start, piece) = self
+            .pieces
+            .range_mut(..=at)
+            .next_back()
+            .expect("something is there");
         piece[usize::try_from(at - start).unwrap()] ^= 4;
     }
 
@@ -162,14 +182,36 @@ impl Machine {
         fs::write(path("start"), start_code(self.start)).unwrap();
 
         let mut qemu = Command::new(&self.qemu);
-        qemu.args(["-machine", &self.machine, "-accel", "tcg", "-cpu", &self.cpu, "-m", &self.memory])
-            .args(["-nodefaults", "-display", "none", "-no-reboot", "-vga", "std"])
-            .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", "start"])
-            .args(["-serial", "file:serial", "-debugcon", "file:report"]);
+        qemu.args([
+            "-machine",
+            &self.machine,
+            "-accel",
+            "tcg",
+            "-cpu",
+            &self.cpu,
+            "-m",
+            &self.memory,
+        ])
+        .args([
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-vga",
+            "std",
+        ])
+        .args([
+            "-device",
+            "isa-debug-exit,iobase=0xf4,iosize=4",
+            "-kernel",
+            "start",
+        ])
+        .args(["-serial", "file:serial", "-debugcon", "file:report"]);
         let mut put = |at: u64, bytes: &[u8]| {
             let name = format!("{at:x}");
             fs::write(path(&name), bytes).unwrap();
-            qemu.arg("-device").arg(format!("loader,file={name},addr={at:#x},force-raw=on"));
+            qemu.arg("-device")
+                .arg(format!("loader,file={name},addr={at:#x},force-raw=on"));
         };
         for (at, bytes) in &self.pieces {
             put(*at, bytes);
@@ -188,11 +230,16 @@ impl Machine {
                 Some(0) => End::Reset,
                 Some(_) => End::Qemu,
             },
-            serial: String::from_utf8_lossy(&fs::read(path("serial")).unwrap_or_default()).into_owned(),
+            serial: String::from_utf8_lossy(&fs::read(path("serial")).unwrap_or_default())
+                .into_owned(),
             took,
             qemu: output,
             report: fs::read(path("report")).unwrap_or_default(),
-            record: if matches!(self.target, Some((_, false))) { RECORD_32 } else { RECORD_64 },
+            record: if matches!(self.target, Some((_, false))) {
+                RECORD_32
+            } else {
+                RECORD_64
+            },
         }
     }
 }
@@ -200,7 +247,12 @@ impl Machine {
 /// The status QEMU ends with, if it ends in time, and what it says.
 fn ends(qemu: &mut Command, errors: &Path) -> (Option<i32>, String) {
     let stderr = fs::File::create(errors).unwrap();
-    let mut child = qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+    let mut child = qemu
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
     let started = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -239,31 +291,59 @@ fn start_code(purgatory: u64) -> Vec<u8> {
     let (magic, flags) = (0x1bad_b002_u32, 0x1_0000_u32);
     let checksum = 0_u32.wrapping_sub(magic + flags);
     let end = START + 0x3000;
-    put(START, &[&magic.to_le_bytes(), &flags.to_le_bytes(), &checksum.to_le_bytes()]);
-    put(START + 12, &[&short(START), &short(START), &short(end), &short(end), &short(CODE_32)]);
+    put(
+        START,
+        &[
+            &magic.to_le_bytes(),
+            &flags.to_le_bytes(),
+            &checksum.to_le_bytes(),
+        ],
+    );
+    put(
+        START + 12,
+        &[
+            &short(START),
+            &short(START),
+            &short(end),
+            &short(end),
+            &short(CODE_32),
+        ],
+    );
 
     put(
         CODE_32,
         &[
-            &[0xfa],                                     // cli
-            &[0xb8, 0x20, 0, 0, 0, 0x0f, 0x22, 0xe0],    // cr4 = PAE
-            &[0xb8], &short(PAGE_TABLES), &[0x0f, 0x22, 0xd8], // cr3
-            &[0xb9], &short(0xc000_0080),                // ecx = EFER
+            &[0xfa],                                  // cli
+            &[0xb8, 0x20, 0, 0, 0, 0x0f, 0x22, 0xe0], // cr4 = PAE
+            &[0xb8],
+            &short(PAGE_TABLES),
+            &[0x0f, 0x22, 0xd8], // cr3
+            &[0xb9],
+            &short(0xc000_0080),                         // ecx = EFER
             &[0xb8, 0, 1, 0, 0, 0x31, 0xd2, 0x0f, 0x30], // wrmsr LME
-            &[0xb8], &short(CR0), &[0x0f, 0x22, 0xc0],   // cr0
-            &[0x0f, 0x01, 0x15], &short(GDTR),           // lgdt
-            &[0xea], &short(CODE_64), &[8, 0],           // ljmp 8:CODE_64
+            &[0xb8],
+            &short(CR0),
+            &[0x0f, 0x22, 0xc0], // cr0
+            &[0x0f, 0x01, 0x15],
+            &short(GDTR), // lgdt
+            &[0xea],
+            &short(CODE_64),
+            &[8, 0], // ljmp 8:CODE_64
         ],
     );
     put(
         CODE_64,
         &[
             &[0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0], // ds = es = ss = 0
-            &[0x0f, 0x01, 0x1c, 0x25], &short(NO_TABLE),       // lidt
-            &[0x0f, 0x01, 0x14, 0x25], &short(NO_TABLE),       // lgdt
-            &[0x48, 0xbc], &CALLER_STACK.to_le_bytes(),        // rsp
-            &[0x48, 0xb8], &purgatory.to_le_bytes(),           // rax
-            &[0xff, 0xe0],                                     // jmp rax
+            &[0x0f, 0x01, 0x1c, 0x25],
+            &short(NO_TABLE), // lidt
+            &[0x0f, 0x01, 0x14, 0x25],
+            &short(NO_TABLE), // lgdt
+            &[0x48, 0xbc],
+            &CALLER_STACK.to_le_bytes(), // rsp
+            &[0x48, 0xb8],
+            &purgatory.to_le_bytes(), // rax
+            &[0xff, 0xe0],            // jmp rax
         ],
     );
     put(GDT + 8, &[&0x00af_9b00_0000_ffff_u64.to_le_bytes()]);
@@ -272,7 +352,10 @@ fn start_code(purgatory: u64) -> Vec<u8> {
     // Eight pages of 1 GiB.
     put(PAGE_TABLES, &[&(PAGE_TABLES + 0x1000 + 3).to_le_bytes()]);
     for gib in 0..8 {
-        put(PAGE_TABLES + 0x1000 + 8 * gib, &[&((gib << 30) + 0x83).to_le_bytes()]);
+        put(
+            PAGE_TABLES + 0x1000 + 8 * gib,
+            &[&((gib << 30) + 0x83).to_le_bytes()],
+        );
     }
     image
 }
@@ -285,7 +368,12 @@ fn report_code(long: bool, dumps: &[(u64, usize)]) -> Vec<u8> {
     let mut store = |code: &mut Vec<u8>, register: u8| {
         // mov [at], register
         if long {
-            code.extend([0x48 | (register >> 3 << 2), 0x89, 0x04 | ((register & 7) << 3), 0x25]);
+            code.extend([
+                0x48 | (register >> 3 << 2),
+                0x89,
+                0x04 | ((register & 7) << 3),
+                0x25,
+            ]);
         } else {
             code.extend([0x89, 0x05 | (register << 3)]);
         }
@@ -296,7 +384,13 @@ fn report_code(long: bool, dumps: &[(u64, usize)]) -> Vec<u8> {
     for register in if long { general } else { &general[..8] } {
         store(&mut code, *register);
     }
-    for into_eax in [&[0x0f, 0x20, 0xc0][..], &[0x0f, 0x20, 0xe0], &[0x8c, 0xc8], &[0x8c, 0xd8], &[0x8c, 0xd0]] {
+    for into_eax in [
+        &[0x0f, 0x20, 0xc0][..],
+        &[0x0f, 0x20, 0xe0],
+        &[0x8c, 0xc8],
+        &[0x8c, 0xd8],
+        &[0x8c, 0xd0],
+    ] {
         code.extend(into_eax);
         store(&mut code, 0);
     }

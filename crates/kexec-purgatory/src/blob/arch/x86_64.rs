@@ -87,10 +87,8 @@ pub fn set_fault_handlers() {
     for vector in 0..32 {
         let target = stubs + vector as u64 * 8;
         // An interrupt gate, present, selector 0x10 (Intel SDM volume 3, 7.14.1).
-        let low = (target & 0xffff)
-            | (0x10 << 16)
-            | (0x8e00 << 32)
-            | ((target & 0xffff_0000) << 32);
+        let low =
+            (target & 0xffff) | (0x10 << 16) | (0x8e00 << 32) | ((target & 0xffff_0000) << 32);
         // SAFETY: 32 gates of two words each; nobody else holds the table.
         unsafe {
             table.add(2 * vector).write_volatile(low);
