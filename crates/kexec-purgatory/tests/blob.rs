@@ -223,14 +223,7 @@ fn the_parameters_change_nothing_but_their_block() {
 #[test]
 fn a_place_where_it_cannot_run_is_refused() {
     let Some(_) = blob() else { return };
-    for base in [
-        0,
-        1,
-        BASE + 0x800,
-        1 << 46,
-        (1 << 46) - 0x1000,
-        !0xfff,
-    ] {
+    for base in [0, 1, BASE + 0x800, 1 << 46, (1 << 46) - 0x1000, !0xfff] {
         assert!(
             matches!(image(base, &params()), Err(PurgatoryError::Place { .. })),
             "{base:#x}"

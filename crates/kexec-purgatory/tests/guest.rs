@@ -238,7 +238,7 @@ fn damage_is_named_and_the_machine_is_reset() {
             "kexec: again at 0x4000000, 0x10000 bytes, is not what was loaded",
             &format!("kexec:   sha256 expected {}", hex(expected_sha)),
             &format!("kexec:   sha256 found    {}", hex(sha256(&damaged))),
-            "kexec: not jumping; the machine is reset in 0x5 seconds",
+            "kexec: not jumping; the machine is reset in 5 seconds",
         ]
     );
 }

@@ -61,6 +61,15 @@ impl Console {
         }
     }
 
+    /// A number below 1000, as people write it.
+    pub fn decimal(&mut self, value: u32) {
+        for unit in [100, 10, 1] {
+            if value >= unit || unit == 1 {
+                self.digit((value / unit % 10) as u8);
+            }
+        }
+    }
+
     /// Bytes, two digits each.
     pub fn hex_bytes(&mut self, bytes: &[u8]) {
         for byte in bytes {

@@ -9,8 +9,8 @@ const POLLS: u32 = 0x1_0000;
 
 /// Says so, waits so that it can be read, resets.
 pub fn announced(params: &RawParams, console: &mut Console) -> ! {
-    console.text("kexec: not jumping; the machine is reset in 0x");
-    console.hex(u64::from(params.wait_seconds));
+    console.text("kexec: not jumping; the machine is reset in ");
+    console.decimal(params.wait_seconds);
     console.text(" seconds\n");
     wait(params, params.wait_seconds.saturating_mul(1000));
     now(params)
