@@ -63,11 +63,13 @@ impl Console {
 
     /// A number below 1000, as people write it.
     pub fn decimal(&mut self, value: u32) {
-        for unit in [100, 10, 1] {
-            if value >= unit || unit == 1 {
-                self.digit((value / unit % 10) as u8);
-            }
+        if value >= 100 {
+            self.digit((value / 100 % 10) as u8);
         }
+        if value >= 10 {
+            self.digit((value / 10 % 10) as u8);
+        }
+        self.digit((value % 10) as u8);
     }
 
     /// Bytes, two digits each.

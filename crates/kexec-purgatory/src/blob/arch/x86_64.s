@@ -136,6 +136,12 @@ purgatory_triple_fault:
     lidt    [rip + no_idt]
     ud2
 
+    # The compiled `core` names it in its unwind tables, which are dropped.
+    .globl  rust_eh_personality
+    .hidden rust_eh_personality
+rust_eh_personality:
+    ud2
+
     # What the compiler may call.
     .globl  memcpy
     .hidden memcpy
