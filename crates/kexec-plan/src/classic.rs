@@ -17,7 +17,7 @@ use bytes::Bytes;
 use kexec_image::{Arch, Image};
 use serde::Serialize;
 
-pub use builder::{Builder, Draft};
+pub(crate) use builder::{Builder, Draft};
 pub use error::ClassicError;
 pub use facts::{
     BOOT_PARAMS_LEN, Display, EfiDescriptor, EfiFacts, FirmwareFacts, ImaList, SetupItem,
@@ -112,7 +112,8 @@ pub struct Part {
 /// One segment of `kexec_load(2)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Segment {
-    /// What it is, for people.
+    /// What it is, for people: short, because the purgatory names it in its
+    /// message (it keeps 16 bytes).
     pub name: String,
     /// What it is.
     pub kind: SegmentKind,

@@ -266,6 +266,57 @@ fn preserved_context_keeps_all_memory_within_the_bounds() {
 }
 
 #[test]
+fn memory_that_only_efi_knows_of() {
+    let mut ask = Ask::new(Bz::default().build(), map("6g"));
+    ask.memory
+        .firmware
+        .retain(|(range, _)| range.start < FOUR_GIB);
+    assert_eq!(ask.plan().unwrap().memory_map.len(), 5);
+    ask.firmware.running_cmdline = Cmdline::from("add_efi_memmap");
+    let plan = ask.plan().unwrap();
+    let last = plan.memory_map.last().unwrap();
+    assert_eq!(last.range, Range::new(FOUR_GIB, 7 << 30));
+}
+
+#[test]
+fn what_the_running_command_line_took_away_comes_back() {
+    // The kernel shows memmap= of its own command line as reserved memory too.
+    let mut ask = Ask::new(Bz::default().build(), map("efi-esrt"));
+    ask.firmware = common::ovmf().0;
+    let reserved = |ask: &Ask| {
+        let plan = ask.plan().unwrap();
+        assert!(
+            plan.segments
+                .iter()
+                .all(|s| !s.memory.overlaps(Range::new(0x6b40_0000, 0x6b41_0000)))
+        );
+        plan.memory_map.iter().any(|e| e.range.start == 0x6b40_0000)
+    };
+    assert!(reserved(&ask));
+    ask.firmware.running_cmdline = Cmdline::from("memmap=64K$0x6b400000");
+    assert!(!reserved(&ask));
+}
+
+#[test]
+fn names_fit_into_the_purgatorys_message() {
+    for file in [
+        Bz::default().build(),
+        common::vmlinux(),
+        common::multiboot1(),
+        common::multiboot2(None),
+    ] {
+        let mut ask = Ask::new(file, map("6g"));
+        ask.options.integrity = Integrity::Sha256;
+        let plan = ask.plan().unwrap();
+        assert!(
+            plan.purgatory.checks.iter().all(|c| c.name.len() <= 16),
+            "{:?}",
+            plan.purgatory.checks
+        );
+    }
+}
+
+#[test]
 fn entry_is_overridden_and_said() {
     let mut ask = Ask::new(Bz::default().build(), map("6g"));
     ask.options.entry = Some(0x1234_5678);

@@ -172,6 +172,26 @@ fn what_cannot_be_is_said() {
     };
     let error = ask(with_video, 0).plan().unwrap_err();
     assert!(error.to_string().contains("video mode"), "{error}");
+    // A header whose addresses name nothing.
+    let words = [
+        0x1bad_b002_u32,
+        0x1_0000,
+        0,
+        0x10_0000,
+        0x10_0000,
+        0x10_0000,
+        0,
+        0x10_0000,
+    ];
+    let mut file: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+    file[8..12].copy_from_slice(
+        &0_u32
+            .wrapping_sub(words[0])
+            .wrapping_sub(words[1])
+            .to_le_bytes(),
+    );
+    let error = ask(file, 0).plan().unwrap_err();
+    assert!(error.to_string().contains("nothing to load"), "{error}");
     // At an address that is not memory.
     let load = common::Load(0x8_0000, 0x8_0000, vec![1; 16], 16);
     let low = common::elf(false, 0x8_0000, &[load], false, &[]);

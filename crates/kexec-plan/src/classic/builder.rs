@@ -85,11 +85,6 @@ impl<'a> Builder<'a> {
         Ok(builder)
     }
 
-    /// Where segments may go at all.
-    pub fn window(&self) -> Range {
-        self.window
-    }
-
     /// Something that people should know.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
@@ -133,6 +128,12 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// When that is not free.
     pub fn put(&mut self, mut draft: Draft, at: u64) -> Result<(), ClassicError> {
+        if draft.size == 0 {
+            return Err(ClassicError::Layout {
+                format: "segment",
+                reason: format!("{} at {at:#x} has no bytes", draft.name),
+            });
+        }
         let start = align_down(at, self.page);
         let lead = at.saturating_sub(start);
         let end = at

@@ -122,12 +122,17 @@ impl MemoryFacts {
     /// The map of the firmware; without one, what /proc/iomem tells.
     pub fn firmware_map(&self) -> MemoryMap {
         if self.firmware.is_empty() {
-            let top = self.iomem.iter().filter(|r| r.depth == 0);
-            MemoryMap::from_names(top.map(|r| (r.range, r.name.as_str())), true)
-        } else {
-            let entries = self.firmware.iter().map(|(r, name)| (*r, name.as_str()));
-            MemoryMap::from_names(entries, false)
+            return self.iomem_map();
         }
+        let entries = self.firmware.iter().map(|(r, name)| (*r, name.as_str()));
+        MemoryMap::from_names(entries, false)
+    }
+
+    /// The map as the running kernel uses it: the top of /proc/iomem, as far as
+    /// it is memory.
+    pub fn iomem_map(&self) -> MemoryMap {
+        let top = self.iomem.iter().filter(|r| r.depth == 0);
+        MemoryMap::from_names(top.map(|r| (r.range, r.name.as_str())), true)
     }
 
     /// Memory that the firmware calls RAM and the running kernel keeps for

@@ -401,7 +401,7 @@ pub fn assert_sound(plan: &LoadPlan, memory: &MemoryFacts) {
         }
         for (range, kind) in &memory.firmware {
             assert!(
-                kind == "System RAM" || !range.overlaps(s.memory),
+                kind.trim().eq_ignore_ascii_case("System RAM") || !range.overlaps(s.memory),
                 "{} on {kind}",
                 s.name
             );

@@ -348,10 +348,22 @@ fn choose_efi(
 /// the running kernel's own command line comes back.
 pub(super) fn next_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) -> MemoryMap {
     let memory = request.memory;
-    let map = memory.firmware_map();
-    if memory.firmware.is_empty() {
-        builder.note("the memory map is made from /proc/iomem: there is no /sys/firmware/memmap");
+    let mut words = request.firmware.running_cmdline.words();
+    // Then RAM that only EFI knows of is not in the firmware's map (kernel
+    // parameter add_efi_memmap).
+    let efi_only = words.any(|w| w == b"add_efi_memmap");
+    if efi_only || memory.firmware.is_empty() {
+        builder.note(if efi_only {
+            "the memory map is made from /proc/iomem: the running kernel has add_efi_memmap"
+        } else {
+            "the memory map is made from /proc/iomem: there is no /sys/firmware/memmap"
+        });
     }
+    let map = if efi_only {
+        memory.iomem_map()
+    } else {
+        memory.firmware_map()
+    };
     let firmware = request.firmware;
     if !efi::is_efi(firmware.boot_params.as_deref(), firmware.efi.as_ref()) {
         return map;

@@ -53,7 +53,7 @@ pub(super) fn plan(
     let make = |base: u64| -> Built { if two { info.two(base) } else { info.one(base) } };
     let size = len(&make(0).bytes);
     let draft = Draft {
-        name: "multiboot information".into(),
+        name: "multiboot info".into(),
         kind: SegmentKind::Parameters,
         size,
         content: Vec::new(),
@@ -189,10 +189,13 @@ fn from_addresses(request: &ClassicRequest<'_>, header: &Multiboot) -> Result<Ru
         let start = usize::try_from(a.file_offset).ok()?;
         let end = start.checked_add(usize::try_from(a.file_len).ok()?)?;
         let range = Range::sized(a.load, a.memory_len.max(a.file_len))?;
-        (end <= file.len()).then(|| (range, file.slice(start..end)))
+        let some = !range.is_empty() && end <= file.len();
+        some.then(|| (range, file.slice(start..end)))
     });
     let Some((range, bytes)) = addresses else {
-        return Err(wrong("its addresses are not within the file".into()));
+        return Err(wrong(
+            "its addresses are not within the file, or name nothing to load".into(),
+        ));
     };
     Ok(Run {
         range,
@@ -206,7 +209,7 @@ fn put_runs(builder: &mut Builder<'_>, runs: Vec<Run>) -> Result<(), ClassicErro
         let at = run.range.start;
         let mut draft = draft(run);
         draft.name = if many {
-            format!("kernel at {at:#x}")
+            format!("kernel {at:#x}")
         } else {
             "kernel".into()
         };
