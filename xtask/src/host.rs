@@ -1,12 +1,13 @@
 //! What this machine has, and running programs on it.
 
 use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Root of the workspace.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+pub fn root() -> &'static Path {
+    let this_package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this_package.parent().unwrap_or(this_package)
 }
 
 /// A cargo command in the workspace.
