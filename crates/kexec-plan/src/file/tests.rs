@@ -100,7 +100,14 @@ fn file(path: &str, bytes: &'static [u8]) -> InitrdFile {
 /// handed over.
 #[test]
 fn command_line_of_every_combination() {
-    let table: &[(Option<&str>, Option<&str>, bool, bool, &str)] = &[
+    type Row = (
+        Option<&'static str>,
+        Option<&'static str>,
+        bool,
+        bool,
+        &'static str,
+    );
+    let table: &[Row] = &[
         (None, None, false, false, ""),
         (None, Some("a b"), false, false, "a b"),
         (None, None, true, false, "root=/dev/vda crashkernel=256M"),
