@@ -23,7 +23,17 @@ pub fn call(command: &mut Command) -> Result<()> {
         .status()
         .with_context(|| format!("starting {command:?}"))?;
     if !status.success() {
-        bail!("{command:?} ended with {status}");
+        let words: Vec<_> = command
+            .get_args()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        let program = Path::new(command.get_program());
+        let program = program.file_name().unwrap_or(program.as_os_str());
+        bail!(
+            "{} {} ended with {status}",
+            program.display(),
+            words.join(" ")
+        );
     }
     Ok(())
 }
