@@ -193,9 +193,9 @@ fn files_that_are_no_kernels() -> Result<()> {
     refused(one, "short", 255, &["cut short"])?;
     refused(one, "offset", 255, &["/offset"])?;
     refused(one, "changed", 255, &["does not match", "install it again"])?;
-    refused(one, "missing", 255, &["ENOENT", "/missing"])?;
+    refused(one, "missing", 1, &["ENOENT", "/missing"])?;
     refused(one, "initrd", 255, &["/empty", "empty"])?;
-    refused(one, "directory", 255, &["directory"])?;
+    refused(one, "directory", 1, &["directory"])?;
     // What was loaded before still is.
     refused(one, "loaded", 1, &[])
 }

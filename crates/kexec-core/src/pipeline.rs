@@ -63,30 +63,54 @@ pub struct Prepared {
     pub findings: Vec<Finding>,
 }
 
-/// Reads the files of a request, each of them once.
+/// Reads the files of a request, each of them once. `available` is how many
+/// bytes of memory this machine can give, if that is known.
 ///
 /// # Errors
-/// [`Error::Read`], with the file.
-pub fn read(request: &LoadRequest) -> Result<Inputs, Error> {
+/// [`Error::Read`], with the file; [`Error::Refused`] when it is larger than the
+/// memory that is there, because reading it would end in the out-of-memory
+/// killer.
+pub fn read(request: &LoadRequest, available: Option<u64>) -> Result<Inputs, Error> {
+    let mut left = available.unwrap_or(u64::MAX);
+    let mut read = |what, path: &Path, limit| {
+        let input = read_file(what, path, limit, left)?;
+        left = left.saturating_sub(length(&input));
+        Ok::<_, Error>(input)
+    };
     Ok(Inputs {
-        kernel: read_file("kernel", &request.kernel, MAX_KERNEL)?,
+        kernel: read("kernel", &request.kernel, MAX_KERNEL)?,
         initrds: request
             .initrds
             .iter()
-            .map(|path| read_file("initrd", path, MAX_INITRD))
+            .map(|path| read("initrd", path, MAX_INITRD))
             .collect::<Result<_, _>>()?,
     })
 }
 
-fn read_file(what: &'static str, path: &Path, limit: u64) -> Result<Input, Error> {
+fn length(input: &Input) -> u64 {
+    u64::try_from(input.sealed.len()).unwrap_or(u64::MAX)
+}
+
+fn read_file(what: &'static str, path: &Path, limit: u64, available: u64) -> Result<Input, Error> {
     let failed = |reason: String| Error::Read {
         what,
         path: path.to_owned(),
         reason,
     };
     let file = File::open(path).map_err(|e| failed(Errno::from_io(&e).to_string()))?;
-    if file.metadata().is_ok_and(|m| m.is_dir()) {
+    let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
+    if metadata.is_dir() {
         return Err(failed("it is a directory".to_owned()));
+    }
+    if metadata.is_file() && metadata.len() > available {
+        return Err(Error::Refused {
+            what: format!("reading {what} {}", path.display()),
+            why: format!(
+                "it has {} bytes, and this machine has {available} bytes of memory available",
+                metadata.len()
+            ),
+            remedy: "free memory, or make the file smaller".to_owned(),
+        });
     }
     let sealed = SealedFile::from_file(&file, what, limit).map_err(|e| failed(e.to_string()))?;
     Ok(Input {

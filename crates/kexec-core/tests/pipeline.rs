@@ -70,7 +70,7 @@ fn host(name: &str) -> Snapshot {
 }
 
 fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<(), Error> {
-    let inputs = pipeline::read(request)?;
+    let inputs = pipeline::read(request, None)?;
     let prepared = pipeline::prepare(request, &inputs, host)?;
     pipeline::load(kernel, request, FileFlags::EMPTY, &inputs, &prepared, host)
 }
@@ -188,7 +188,7 @@ fn an_initrd_of_unknown_kind_is_a_warning_and_an_empty_one_a_refusal() {
     let host = host("debian-cloud");
     let severity = |initrd: &str| {
         let request = boot.request("vmlinuz", &[initrd]);
-        let inputs = pipeline::read(&request).unwrap();
+        let inputs = pipeline::read(&request, None).unwrap();
         let prepared = pipeline::prepare(&request, &inputs, &host).unwrap();
         let findings = prepared.findings.iter();
         findings
@@ -352,13 +352,27 @@ fn a_missing_file_is_named() {
         (boot.request("missing", &[]), "kernel"),
         (boot.request("vmlinuz", &["missing"]), "initrd"),
     ] {
-        let text = pipeline::read(&request).unwrap_err().to_string();
+        let text = pipeline::read(&request, None).unwrap_err().to_string();
         assert!(text.starts_with(&format!("cannot read {what}")), "{text}");
         assert!(
             text.contains("missing") && text.contains("ENOENT"),
             "{text}"
         );
     }
+}
+
+/// Found on a machine of 512 MiB, where the out-of-memory killer answered.
+#[test]
+fn files_larger_than_the_memory_are_not_read() {
+    let boot = Boot::new();
+    let request = boot.request("vmlinuz", &["initrd", "more"]);
+    let size = |name| std::fs::metadata(boot.path(name)).unwrap().len();
+    let all = size("vmlinuz") + size("initrd") + size("more");
+    assert!(pipeline::read(&request, Some(all)).is_ok());
+    let error = pipeline::read(&request, Some(all - 1)).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }));
+    let text = error.to_string();
+    assert!(text.contains("more") && text.contains("14 bytes"), "{text}");
 }
 
 #[test]
