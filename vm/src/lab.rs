@@ -268,10 +268,13 @@ impl Lab {
 fn default_folder() -> PathBuf {
     std::env::var_os("KEXEC_LAB")
         .filter(|folder| !folder.is_empty())
-        .map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lab"),
-            PathBuf::from,
-        )
+        .map_or_else(|| workspace().join("target/lab"), PathBuf::from)
+}
+
+/// Root of the workspace.
+pub(crate) fn workspace() -> &'static Path {
+    let this_package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this_package.parent().unwrap_or(this_package)
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {

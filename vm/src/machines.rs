@@ -13,6 +13,9 @@
 //! | `efi-runtime-map` | `/sys/firmware/efi/runtime-map`: type, physical and virtual address, pages, attribute; only with UEFI |
 //! | `efi` | the other files of `/sys/firmware/efi`, as `name: value` lines; only with UEFI |
 //! | `dmesg-memory` | what the kernel said about its memory map |
+//!
+//! A kernel that UEFI started through its EFI stub has no `HdrS` in its
+//! `boot_params`: the stub fills in what the kernel reads, and no more.
 
 use crate::{Firmware, Guest, KERNELS, Kernel, Lab, Stage};
 use anyhow::{Context, Result};
@@ -47,7 +50,7 @@ pub fn name(kernel: &str, firmware: Firmware) -> String {
 /// The folder of the recorded machines in this repository.
 #[must_use]
 pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/machines")
+    crate::lab::workspace().join("vm/fixtures/machines")
 }
 
 /// Boots each kernel of the lab under each firmware and records it below
@@ -134,9 +137,12 @@ mod tests {
                 assert!(text("release").starts_with(source.release));
                 let boot_params = read("boot_params");
                 assert_eq!(boot_params.len(), 4096);
-                // setup_header.boot_flag and .header, Documentation/arch/x86/boot.rst
-                assert_eq!(boot_params[0x1fe..0x200], [0x55, 0xaa]);
-                assert_eq!(&boot_params[0x202..0x206], b"HdrS");
+                // Offsets: the kernel's Documentation/arch/x86/zero-page.rst.
+                match firmware {
+                    Firmware::SeaBios => assert_eq!(&boot_params[0x202..0x206], b"HdrS"),
+                    // efi_info.efi_loader_signature
+                    Firmware::Ovmf => assert_eq!(&boot_params[0x1c0..0x1c4], b"EL64"),
+                }
                 assert!(text("memmap").contains("System RAM"));
                 assert!(text("iomem").contains("Kernel code"));
                 assert!(

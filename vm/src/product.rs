@@ -1,9 +1,9 @@
 //! Finding the `kexec` program that the scenarios test.
 
 use crate::initramfs::Initramfs;
-use crate::lab::{Lab, read};
+use crate::lab::{Lab, read, workspace};
 use anyhow::{Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// In `KEXEC_BIN`: the real kexec-tools. A scenario that holds for it proves
 /// the scenario; one that does not shows a difference.
@@ -58,11 +58,11 @@ pub fn kexec_binary() -> Result<PathBuf> {
         }
         return Ok(path);
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        PathBuf::from,
-    );
-    let path = target.join("x86_64-unknown-linux-gnu/release/kexec");
+    // Tests run in the folder of their package, cargo in that of the workspace.
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let path = workspace()
+        .join(target)
+        .join("x86_64-unknown-linux-gnu/release/kexec");
     if !path.is_file() {
         bail!(
             "looked for the program to test at {}: there is no such file; \

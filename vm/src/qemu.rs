@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// The first QEMU whose interpreter is sound for these guests: older ones
 /// miscompile cmpxchg16b, and kernels crash now and then.
@@ -161,8 +162,15 @@ fn major(version: &str) -> Option<u32> {
 
 /// Holds back other guests on this machine until it is dropped: interpreted
 /// guests that share processors run into each other's timeouts.
-pub(crate) fn lock_machine() -> Result<File> {
+///
+/// Nothing is held where a caller such as `flock /tmp/qemu.lock cargo test`
+/// holds the lock for this process already.
+pub(crate) fn lock_machine() -> Result<Option<File>> {
+    static HELD_BY_CALLER: OnceLock<bool> = OnceLock::new();
     let path = std::env::temp_dir().join("qemu.lock");
+    if *HELD_BY_CALLER.get_or_init(|| is_open_here(&path)) {
+        return Ok(None);
+    }
     // Opening for reading first: a file of another user in a sticky folder
     // can be locked, but not opened with O_CREAT.
     let file = File::open(&path)
@@ -174,9 +182,25 @@ pub(crate) fn lock_machine() -> Result<File> {
                 .open(&path)
         })
         .with_context(|| format!("opening {}", path.display()))?;
-    file.lock()
-        .with_context(|| format!("waiting for {}", path.display()))?;
-    Ok(file)
+    if file.try_lock().is_err() {
+        eprintln!(
+            "lab: waiting for another guest on this machine ({})",
+            path.display()
+        );
+        file.lock()
+            .with_context(|| format!("waiting for {}", path.display()))?;
+    }
+    Ok(Some(file))
+}
+
+/// Whether this process has the file open. Asked before the lab opens it: the
+/// file can only have been left open by whoever started this process.
+fn is_open_here(path: &Path) -> bool {
+    std::fs::read_dir("/proc/self/fd").is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == path))
+    })
 }
 
 #[cfg(test)]

@@ -47,8 +47,8 @@ pub fn run() -> Result<ExitCode> {
     println!("  kept in {}", lab.folder().display());
 
     println!(
-        "\nStarting a machine with UEFI, 2 processors and 1 GiB; every instruction of it is \
-         interpreted, so seconds here are not seconds of real hardware ..."
+        "\nStarting a machine with UEFI, 2 processors and 1 GiB; all its instructions are \
+         interpreted, so it is many times slower than real hardware ..."
     );
     let outcome = Guest::new(&lab, &first)
         .firmware(Firmware::Ovmf)

@@ -1,12 +1,13 @@
 //! What this machine has, and running programs on it.
 
 use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Root of the workspace.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+pub fn root() -> &'static Path {
+    let this_package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this_package.parent().unwrap_or(this_package)
 }
 
 /// A cargo command in the workspace.
@@ -22,7 +23,17 @@ pub fn call(command: &mut Command) -> Result<()> {
         .status()
         .with_context(|| format!("starting {command:?}"))?;
     if !status.success() {
-        bail!("{command:?} ended with {status}");
+        let words: Vec<_> = command
+            .get_args()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        let program = Path::new(command.get_program());
+        let program = program.file_name().unwrap_or(program.as_os_str());
+        bail!(
+            "{} {} ended with {status}",
+            program.display(),
+            words.join(" ")
+        );
     }
     Ok(())
 }

@@ -150,7 +150,7 @@ fn jump(world: &World<'_>, how: Jump) -> u8 {
 fn failed(error: &Error) -> u8 {
     eprint!("{}", text::error(error));
     match error {
-        Error::NotReady { .. } => DIED,
+        Error::NotReady { .. } | Error::Read { what: "kernel", .. } => DIED,
         _ => FAILED,
     }
 }

@@ -18,7 +18,6 @@ use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
-use crate::host::Lockdown;
 use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice};
 use crate::{Error, Snapshot};
@@ -64,30 +63,54 @@ pub struct Prepared {
     pub findings: Vec<Finding>,
 }
 
-/// Reads the files of a request, each of them once.
+/// Reads the files of a request, each of them once. `available` is how many
+/// bytes of memory this machine can give, if that is known.
 ///
 /// # Errors
-/// [`Error::Read`], with the file.
-pub fn read(request: &LoadRequest) -> Result<Inputs, Error> {
+/// [`Error::Read`], with the file; [`Error::Refused`] when it is larger than the
+/// memory that is there, because reading it would end in the out-of-memory
+/// killer.
+pub fn read(request: &LoadRequest, available: Option<u64>) -> Result<Inputs, Error> {
+    let mut left = available.unwrap_or(u64::MAX);
+    let mut read = |what, path: &Path, limit| {
+        let input = read_file(what, path, limit, left)?;
+        left = left.saturating_sub(length(&input));
+        Ok::<_, Error>(input)
+    };
     Ok(Inputs {
-        kernel: read_file("kernel", &request.kernel, MAX_KERNEL)?,
+        kernel: read("kernel", &request.kernel, MAX_KERNEL)?,
         initrds: request
             .initrds
             .iter()
-            .map(|path| read_file("initrd", path, MAX_INITRD))
+            .map(|path| read("initrd", path, MAX_INITRD))
             .collect::<Result<_, _>>()?,
     })
 }
 
-fn read_file(what: &'static str, path: &Path, limit: u64) -> Result<Input, Error> {
+fn length(input: &Input) -> u64 {
+    u64::try_from(input.sealed.len()).unwrap_or(u64::MAX)
+}
+
+fn read_file(what: &'static str, path: &Path, limit: u64, available: u64) -> Result<Input, Error> {
     let failed = |reason: String| Error::Read {
         what,
         path: path.to_owned(),
         reason,
     };
     let file = File::open(path).map_err(|e| failed(Errno::from_io(&e).to_string()))?;
-    if file.metadata().is_ok_and(|m| m.is_dir()) {
+    let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
+    if metadata.is_dir() {
         return Err(failed("it is a directory".to_owned()));
+    }
+    if metadata.is_file() && metadata.len() > available {
+        return Err(Error::Refused {
+            what: format!("reading {what} {}", path.display()),
+            why: format!(
+                "it has {} bytes, and this machine has {available} bytes of memory available",
+                metadata.len()
+            ),
+            remedy: "free memory, or make the file smaller".to_owned(),
+        });
     }
     let sealed = SealedFile::from_file(&file, what, limit).map_err(|e| failed(e.to_string()))?;
     Ok(Input {
@@ -102,11 +125,7 @@ fn read_file(what: &'static str, path: &Path, limit: u64) -> Result<Input, Error
 /// # Errors
 /// When the kernel is no image that is known here or is broken, or when no plan
 /// can be made from it. What a check refuses is not an error but a finding.
-pub fn prepare(
-    request: &LoadRequest,
-    inputs: &Inputs,
-    host: &Snapshot,
-) -> Result<Prepared, Error> {
+pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Result<Prepared, Error> {
     let options = kexec_image::Options {
         profile: request.profile,
         ..kexec_image::Options::default()
@@ -143,20 +162,14 @@ pub fn prepare(
 
 /// The facts of the machine that decide the system call.
 pub fn method_facts(choice: SyscallChoice, host: &Snapshot) -> MethodFacts {
-    let yes = |fact: &crate::host::Fact<bool>| fact.known() == Some(&true);
-    let config = host.config.known();
-    let set = |name: &str| config.and_then(|c| c.get(name)).is_some_and(|v| v == "y");
     MethodFacts {
         choice,
-        secure_boot: yes(&host.security.secure_boot),
-        locked_down: !matches!(
-            host.security.lockdown.known(),
-            None | Some(Lockdown::None)
-        ),
-        signature_enforced: set("CONFIG_KEXEC_SIG_FORCE"),
-        ima_appraises: yes(&host.security.ima_appraises_kexec),
-        selinux_enforcing: yes(&host.security.selinux_enforcing),
-        handover_state: yes(&host.kexec.kho) || yes(&host.kexec.liveupdate_sessions),
+        secure_boot: host.security.secure_boot.is_true(),
+        locked_down: host.locked_down(),
+        signature_enforced: host.signature_enforced().is_true(),
+        ima_appraises: host.security.ima_appraises_kexec.is_true(),
+        selinux_enforcing: host.security.selinux_enforcing.is_true(),
+        handover_state: host.kexec.kho.is_true() || host.kexec.liveupdate_sessions.is_true(),
     }
 }
 
@@ -228,17 +241,13 @@ pub fn load(
     if request.slot == Slot::Crash {
         flags |= FileFlags::ON_CRASH;
     }
-    if request.debug {
+    // Kernels before 6.8 refuse the debug flag; that a load is to be watched
+    // must not be what makes it fail.
+    if request.debug && host.release_at_least(6, 8) == Some(true) {
         flags |= FileFlags::DEBUG;
     }
     let initrd = staged.initrd(inputs);
-    let mut result = kernel.file_load(staged.kernel(inputs), initrd, &staged.cmdline, flags);
-    if request.debug && result == Err(Errno::EINVAL) {
-        // Kernels before 6.8 refuse the debug flag; that a load is to be
-        // watched must not be what makes it fail.
-        flags = flags.without(FileFlags::DEBUG);
-        result = kernel.file_load(staged.kernel(inputs), initrd, &staged.cmdline, flags);
-    }
+    let result = kernel.file_load(staged.kernel(inputs), initrd, &staged.cmdline, flags);
     result.map_err(|errno| {
         let tried = format!("loading kernel {}", request.kernel.display());
         let facts = image_facts(prepared);
@@ -255,7 +264,10 @@ pub fn load(
 fn image_facts(prepared: &Prepared) -> ImageFacts {
     let signer = prepared.proofs.as_ref().ok().and_then(|proofs| {
         proofs.iter().find_map(|proof| match proof {
-            Proof::Authenticode { signer, .. } => Some(signer.clone()),
+            // A signed UKI around an unsigned kernel is unsigned to the kernel.
+            Proof::Authenticode { of, signer } if of == prepared.image.kernel.format() => {
+                Some(signer.clone())
+            }
             _ => None,
         })
     });

@@ -10,7 +10,7 @@ use crate::render::{json, text};
 
 /// `kexec check KERNEL`: exit 0 when it would be loaded, 1 when not.
 pub fn verb(world: &World<'_>, request: &LoadRequest, host: Option<&Path>, json: bool) -> u8 {
-    match machine(world, host).and_then(|machine| prepare(request, &machine)) {
+    match machine(world, host).and_then(|machine| prepare(world, request, &machine)) {
         Ok(prepared) => {
             if json {
                 print_json(&json::findings(&prepared.findings));

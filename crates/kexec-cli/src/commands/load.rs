@@ -23,7 +23,7 @@ pub fn load(world: &World<'_>, request: &LoadRequest, flags: FileFlags) -> Resul
     if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
         return Err(no_crash_region());
     }
-    let inputs = pipeline::read(request)?;
+    let inputs = pipeline::read(request, host.memory.available.known().copied())?;
     let prepared = pipeline::prepare(request, &inputs, &host)?;
     if request.debug {
         eprint!("{}", text::plan(&prepared));
@@ -97,7 +97,7 @@ fn after_failure(
 /// `kexec load KERNEL`.
 pub fn verb(world: &World<'_>, request: &LoadRequest, json: bool, dry_run: bool) -> u8 {
     let result = if dry_run {
-        prepare(request, &Snapshot::read(world.root))
+        prepare(world, request, &Snapshot::read(world.root))
     } else {
         load(world, request, FileFlags::EMPTY)
     };

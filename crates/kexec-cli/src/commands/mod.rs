@@ -61,8 +61,16 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
 ///
 /// # Errors
 /// When there is no plan to show.
-pub fn prepare(request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
-    let inputs = pipeline::read(request)?;
+///
+/// The files are read into the memory of the machine this runs on, whichever
+/// machine is planned for.
+pub fn prepare(
+    world: &World<'_>,
+    request: &LoadRequest,
+    host: &Snapshot,
+) -> Result<Prepared, Error> {
+    let here = Snapshot::read(world.root);
+    let inputs = pipeline::read(request, here.memory.available.known().copied())?;
     pipeline::prepare(request, &inputs, host)
 }
 

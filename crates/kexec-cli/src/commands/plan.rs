@@ -9,7 +9,7 @@ use crate::render::{json, text};
 
 /// `kexec plan KERNEL`.
 pub fn verb(world: &World<'_>, request: &LoadRequest, host: Option<&Path>, json: bool) -> u8 {
-    match machine(world, host).and_then(|machine| prepare(request, &machine)) {
+    match machine(world, host).and_then(|machine| prepare(world, request, &machine)) {
         Ok(prepared) => {
             if json {
                 print_json(&json::plan(&prepared));

@@ -179,13 +179,8 @@ fn mode(typed: &Typed) -> Result<Mode, UsageError> {
     let (load, crash) = (has(Id::Load), has(Id::LoadPanic));
     let (unload, exec, force) = (has(Id::Unload), has(Id::Exec), has(Id::Force));
     match (load, crash, unload, exec, force) {
-        (false, _, true, false, false) if !(crash && kernel) => Ok(Mode::Unload),
-        // -l only names the slot here, as -p does.
-        (true, false, true, false, false) if !kernel => Ok(Mode::Unload),
-        (_, _, true, false, false) => Err(usage(
-            "-u empties a slot, and with -l or -p and a kernel it is not clear whether that is to \
-             be loaded: a load replaces what was loaded before, so leave -u or the kernel out",
-        )),
+        // -l and -p only name the slot here; kexec-tools does not load either.
+        (_, _, true, false, false) => Ok(Mode::Unload),
         (_, _, true, _, _) => Err(usage(
             "-u together with -e or -f: there is nothing to jump into after unloading",
         )),
@@ -348,6 +343,7 @@ fn notes(mode: Mode, typed: &Typed, request: &Request) -> Vec<String> {
     if typed.has(Id::ReuseInitrd) {
         notes.push("--reuseinitrd has no effect on this architecture".to_owned());
     }
+    // Only a load looks at the kernel.
     let used = usize::from(loads);
     for operand in typed.operands.iter().skip(used) {
         notes.push(format!("{} is ignored", printable(operand)));

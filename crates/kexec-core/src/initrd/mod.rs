@@ -35,7 +35,11 @@ const MAGICS: &[(usize, &[u8], Kind)] = &[
     (0, &[0x1f, 0x9e], Kind::Compressed("gzip")),
     (0, b"BZh", Kind::Compressed("bzip2")),
     (0, &[0x5d, 0x00], Kind::Compressed("lzma")),
-    (0, &[0xfd, b'7', b'z', b'X', b'Z', 0], Kind::Compressed("xz")),
+    (
+        0,
+        &[0xfd, b'7', b'z', b'X', b'Z', 0],
+        Kind::Compressed("xz"),
+    ),
     (0, &[0x89, b'L', b'Z', b'O'], Kind::Compressed("lzo")),
     (0, &[0x02, 0x21, 0x4c, 0x18], Kind::Compressed("lz4")),
     (0, &[0x28, 0xb5, 0x2f, 0xfd], Kind::Compressed("zstd")),
@@ -69,8 +73,11 @@ mod tests {
     #[test]
     fn what_kernels_unpack() {
         assert_eq!(kind(b"070701000"), Some(Kind::Cpio));
-        assert_eq!(kind(b"\0\0\0\0070701000"), Some(Kind::Cpio));
-        assert_eq!(kind(&[0x28, 0xb5, 0x2f, 0xfd, 0]), Some(Kind::Compressed("zstd")));
+        assert_eq!(kind(b"\x00\x00\x00\x00070701000"), Some(Kind::Cpio));
+        assert_eq!(
+            kind(&[0x28, 0xb5, 0x2f, 0xfd, 0]),
+            Some(Kind::Compressed("zstd"))
+        );
         // The modern lz4 frame is not one the kernel unpacks.
         assert_eq!(kind(&[0x04, 0x22, 0x4d, 0x18]), None);
         assert_eq!(kind(b"\x7fELF"), None);

@@ -14,7 +14,14 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     let what = format!("kernel {}", context.plan.kernel.origin);
     let proofs = match context.proofs {
         Ok(proofs) => proofs,
-        Err(e) => return vec![Outcome::new(Severity::Refusal, what, e.to_string(), e.hint())],
+        Err(e) => {
+            return vec![Outcome::new(
+                Severity::Refusal,
+                what,
+                e.to_string(),
+                e.hint(),
+            )];
+        }
     };
     proofs.iter().map(|p| outcome(&what, p)).collect()
 }

@@ -21,6 +21,10 @@ const NAME: &str = "UKI";
 /// command line at most, and an os-release file has a few hundred.
 const MAX_TEXT: usize = 1 << 20;
 
+/// Less than this pads a section in the file: the largest `FileAlignment` that
+/// the PE Format allows ("Optional Header Windows-Specific Fields").
+const MAX_PADDING: usize = 64 << 10;
+
 /// See [`Format`].
 pub const FORMAT: Format = Format {
     name: NAME,
@@ -162,9 +166,29 @@ fn open(bytes: &Bytes, options: &Options) -> Result<Opened, ImageError> {
         sections: parts.sections.into_iter().map(|(s, ..)| s).collect(),
     };
     Ok(Opened::Wrapped(Wrapped {
-        inner: linux,
+        inner: unpadded(linux),
         uki: Some(uki),
     }))
+}
+
+/// The kernel without the zeros that pad its section, when it is signed.
+///
+/// Newer ukify writes a `VirtualSize` that is larger than the kernel, so that
+/// its length is only known up to the alignment of sections in the file. A
+/// signature covers what follows the certificates too (Windows Authenticode
+/// Portable Executable Signature Format, "Calculating the PE Image Hash"), so
+/// with the padding the running kernel would take it for altered.
+fn unpadded(linux: Bytes) -> Bytes {
+    let certificates = Pe::parse(&linux, NAME).and_then(|pe| pe.certificate_table());
+    let Ok(Some(table)) = certificates else {
+        return linux;
+    };
+    match linux.get(table.end..) {
+        Some(rest) if rest.len() < MAX_PADDING && rest.iter().all(|b| *b == 0) => {
+            linux.slice(..table.end)
+        }
+        _ => linux,
+    }
 }
 
 /// The sections with their contents, sorted into profiles.

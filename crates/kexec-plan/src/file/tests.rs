@@ -101,7 +101,14 @@ fn file(path: &str, bytes: &'static [u8]) -> InitrdFile {
 #[test]
 #[allow(clippy::type_complexity)]
 fn command_line_of_every_combination() {
-    let table: &[(Option<&str>, Option<&str>, bool, bool, &str)] = &[
+    type Row = (
+        Option<&'static str>,
+        Option<&'static str>,
+        bool,
+        bool,
+        &'static str,
+    );
+    let table: &[Row] = &[
         (None, None, false, false, ""),
         (None, Some("a b"), false, false, "a b"),
         (None, None, true, false, "root=/dev/vda crashkernel=256M"),

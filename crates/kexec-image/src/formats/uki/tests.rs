@@ -134,6 +134,23 @@ fn a_virtual_size_beyond_the_data_reads_the_data() {
     }
 }
 
+/// A signed kernel in a section whose header does not say its length: with
+/// the padding its digest would not match, and neither would the kernel's.
+#[test]
+fn a_signed_kernel_comes_out_without_padding() {
+    let signed: &[u8] = include_bytes!("../../../tests/fixtures/signed-sbsign.efi");
+    let mut padded = signed.to_vec();
+    padded.resize(signed.len().next_multiple_of(512) + 512, 0);
+    let uki = PeBuilder::new()
+        .section(".linux", padded.clone())
+        .with(|s| s.virtual_size = Some(48 << 20));
+    assert_eq!(opened(&uki).unwrap().0, signed);
+    // Bytes that are no padding are somebody's change.
+    *padded.last_mut().unwrap() = 1;
+    let uki = PeBuilder::new().section(".linux", padded.clone());
+    assert_eq!(opened(&uki).unwrap().0, padded);
+}
+
 #[test]
 fn sections_behind_the_end_of_the_file_are_truncation() {
     for (offset, size) in [

@@ -1,0 +1,389 @@
+//! The whole walk from files to a loaded kernel, and the jump, through the
+//! double of the kernel.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+
+use kexec_core::handover::{self, Jump};
+use kexec_core::preflight::Severity;
+use kexec_core::{CmdlineChoice, Error, LoadRequest, Snapshot, SyscallChoice, pipeline};
+use kexec_image::testing::PeBuilder;
+use kexec_image::testing::bzimage::BzImageBuilder;
+use kexec_image::testing::codec::COMPRESSORS;
+use kexec_sys::double::{Call, Double, Interface, Machine};
+use kexec_sys::{Errno, FileFlags, Kernel, Slot};
+
+/// A folder with a kernel and two initrds.
+struct Boot {
+    folder: tempfile::TempDir,
+}
+
+impl Boot {
+    fn new() -> Boot {
+        let boot = Boot {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        boot.file("vmlinuz", &bzimage());
+        boot.file("initrd", b"070701 first");
+        boot.file("more", b"070701 second!");
+        boot
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn request(&self, kernel: &str, initrds: &[&str]) -> LoadRequest {
+        LoadRequest {
+            kernel: self.path(kernel),
+            initrds: initrds.iter().map(|i| self.path(i)).collect(),
+            cmdline: CmdlineChoice {
+                append: Some("root=/dev/vda".into()),
+                reuse: false,
+            },
+            slot: Slot::Normal,
+            syscall: SyscallChoice::Auto,
+            profile: None,
+            debug: false,
+        }
+    }
+}
+
+/// A small kernel with a payload of gzip.
+fn bzimage() -> Vec<u8> {
+    let row = COMPRESSORS.iter().find(|c| c.name == "gzip").unwrap();
+    let inner: Vec<u8> = (0..5000u32)
+        .map(|i| u8::try_from(i * i % 251).unwrap())
+        .collect();
+    BzImageBuilder::new()
+        .payload((row.compress)(&inner), inner.len(), "gzip")
+        .build()
+}
+
+fn host(name: &str) -> Snapshot {
+    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
+    Snapshot::read(&machines.join(name))
+}
+
+fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<(), Error> {
+    let inputs = pipeline::read(request, None)?;
+    let prepared = pipeline::prepare(request, &inputs, host)?;
+    pipeline::load(kernel, request, FileFlags::EMPTY, &inputs, &prepared, host)
+}
+
+fn double() -> Double {
+    Double::new(Machine::default())
+}
+
+#[test]
+fn what_is_checked_is_what_the_kernel_gets() {
+    let (boot, kernel) = (Boot::new(), double());
+    load(
+        &kernel,
+        &boot.request("vmlinuz", &["initrd"]),
+        &host("debian-cloud"),
+    )
+    .unwrap();
+    let image = kernel.normal().unwrap();
+    assert_eq!(image.kernel(), Some(&bzimage()[..]));
+    assert_eq!(image.initrd(), Some(&b"070701 first"[..]));
+    assert_eq!(image.cmdline().unwrap().to_bytes(), b"root=/dev/vda");
+    let Call::FileLoad {
+        kernel_in_memory, ..
+    } = &kernel.calls()[0]
+    else {
+        panic!("{:?}", kernel.calls());
+    };
+    assert!(kernel_in_memory, "the file could be swapped in between");
+}
+
+#[test]
+fn initrds_are_joined_on_four_bytes() {
+    let (boot, kernel) = (Boot::new(), double());
+    boot.file("odd", b"070701 odd");
+    let request = boot.request("vmlinuz", &["odd", "more"]);
+    load(&kernel, &request, &host("debian-cloud")).unwrap();
+    let image = kernel.normal().unwrap();
+    assert_eq!(image.initrd(), Some(&b"070701 odd\0\0070701 second!"[..]));
+}
+
+#[test]
+fn a_uki_is_taken_apart() {
+    let (boot, kernel) = (Boot::new(), double());
+    let uki = PeBuilder::new()
+        .section(".cmdline", "from the uki")
+        .section(".linux", bzimage())
+        .section(".initrd", "070701 in the uki!!!")
+        .build();
+    boot.file("linux.efi", &uki);
+    let mut request = boot.request("linux.efi", &["initrd"]);
+    request.cmdline.append = None;
+    load(&kernel, &request, &host("debian-cloud")).unwrap();
+    let image = kernel.normal().unwrap();
+    assert_eq!(image.kernel(), Some(&bzimage()[..]));
+    assert_eq!(
+        image.initrd(),
+        Some(&b"070701 in the uki!!!070701 first"[..])
+    );
+    assert_eq!(image.cmdline().unwrap().to_bytes(), b"from the uki");
+}
+
+#[test]
+fn a_refused_load_keeps_what_was_loaded() {
+    let (boot, kernel, host) = (Boot::new(), double(), host("debian-cloud"));
+    load(&kernel, &boot.request("vmlinuz", &["initrd"]), &host).unwrap();
+    let before = kernel.calls().len();
+
+    // One byte of the payload changed; no signature would tell.
+    let mut changed = bzimage();
+    let payload = changed.windows(3).rposition(|w| w == [0x1f, 0x8b, 8]);
+    changed[payload.unwrap() + 15] ^= 1;
+    boot.file("changed", &changed);
+    let error = load(&kernel, &boot.request("changed", &[]), &host).unwrap_err();
+    assert!(
+        matches!(error, Error::Refused { .. } | Error::Image { .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("changed"), "{error}");
+
+    boot.file("short", &bzimage()[..2600]);
+    let error = load(&kernel, &boot.request("short", &[]), &host).unwrap_err();
+    assert!(error.to_string().contains("cut short"), "{error}");
+
+    let mut long = boot.request("vmlinuz", &[]);
+    long.cmdline.append = Some("x".repeat(3000).as_str().into());
+    let error = load(&kernel, &long, &host).unwrap_err();
+    assert!(error.to_string().contains("3000 bytes"), "{error}");
+
+    assert_eq!(
+        kernel.calls().len(),
+        before,
+        "the kernel was asked all the same"
+    );
+    assert_eq!(kernel.normal().unwrap().kernel(), Some(&bzimage()[..]));
+}
+
+#[test]
+fn another_machines_kernel_is_refused() {
+    let (boot, kernel) = (Boot::new(), double());
+    let error = load(
+        &kernel,
+        &boot.request("vmlinuz", &[]),
+        &host("debian-arm64"),
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("built for x86_64"), "{error}");
+    assert!(kernel.calls().is_empty());
+}
+
+#[test]
+fn an_initrd_of_unknown_kind_is_a_warning_and_an_empty_one_a_refusal() {
+    let boot = Boot::new();
+    boot.file("text", b"not an initrd");
+    boot.file("empty", b"");
+    let host = host("debian-cloud");
+    let severity = |initrd: &str| {
+        let request = boot.request("vmlinuz", &[initrd]);
+        let inputs = pipeline::read(&request, None).unwrap();
+        let prepared = pipeline::prepare(&request, &inputs, &host).unwrap();
+        let findings = prepared.findings.iter();
+        findings
+            .filter(|f| f.check == "initrd-known")
+            .map(|f| f.severity)
+            .max()
+    };
+    assert_eq!(severity("initrd"), Some(Severity::Pass));
+    assert_eq!(severity("text"), Some(Severity::Warning));
+    assert_eq!(severity("empty"), Some(Severity::Refusal));
+}
+
+/// Kernels before 6.8 answer EINVAL to the flag, and every call counts against
+/// the load limits: it is left out there.
+#[test]
+fn debug_never_makes_a_load_fail() {
+    for (machine, release, expected) in [
+        ("debian-cloud", (6, 12), true),
+        ("secure-boot", (6, 1), false),
+    ] {
+        let mut host = host(machine);
+        host.release = format!("{}.{}.0", release.0, release.1);
+        host.security.secure_boot = kexec_core::host::Fact::Known(false);
+        host.config = kexec_core::host::Fact::Absent;
+        let boot = Boot::new();
+        let kernel = double();
+        kernel.change(|m| m.release = release);
+        let mut request = boot.request("vmlinuz", &[]);
+        request.debug = true;
+        load(&kernel, &request, &host).unwrap();
+        let calls = kernel.calls();
+        let Call::FileLoad { flags, .. } = &calls[0] else {
+            panic!("{calls:?}");
+        };
+        assert_eq!(flags.contains(FileFlags::DEBUG), expected, "{release:?}");
+        assert_eq!(calls.len(), 1);
+    }
+}
+
+/// The signature that IMA appraises is on the file, not on a copy of its bytes.
+#[test]
+fn ima_gets_the_file_itself() {
+    let boot = Boot::new();
+    let mut host = host("debian-cloud");
+    host.security.ima_appraises_kexec = kexec_core::host::Fact::Known(true);
+    let kernel = double();
+    load(&kernel, &boot.request("vmlinuz", &[]), &host).unwrap();
+    let Call::FileLoad {
+        kernel_in_memory, ..
+    } = kernel.calls()[0]
+    else {
+        panic!("{:?}", kernel.calls());
+    };
+    assert!(!kernel_in_memory);
+}
+
+const BOTH: Jump = Jump {
+    sync: true,
+    interfaces_down: true,
+};
+
+/// `lo` stays, one interface was down already, one refuses.
+fn with_interfaces() -> Double {
+    let mut down = Interface::up("eth1");
+    down.up = false;
+    let mut stubborn = Interface::up("odd0");
+    stubborn.refuses = Some(Errno::EPERM);
+    Double::new(Machine {
+        interfaces: vec![
+            Interface::up("lo"),
+            stubborn,
+            Interface::up("eth0"),
+            down,
+            Interface::up("eth2"),
+        ],
+        ..Machine::default()
+    })
+}
+
+/// Which interfaces are up.
+fn up(kernel: &Double) -> Vec<String> {
+    let machine = kernel.machine();
+    let up = machine.interfaces.iter().filter(|i| i.up);
+    up.map(|i| i.name.clone()).collect()
+}
+
+#[test]
+fn a_jump_syncs_first_and_takes_interfaces_down() {
+    let (boot, kernel) = (Boot::new(), with_interfaces());
+    load(
+        &kernel,
+        &boot.request("vmlinuz", &[]),
+        &host("debian-cloud"),
+    )
+    .unwrap();
+    let mut said = Vec::new();
+    // The double "jumps", so the interfaces come up again behind it; what counts
+    // is the order in which the kernel was asked.
+    handover::jump(&kernel, BOTH, &mut |text| said.push(text));
+    let calls = kernel.calls();
+    let at = |wanted: &dyn Fn(&Call) -> bool| calls.iter().position(wanted).unwrap();
+    let sync = at(&|c| matches!(c, Call::Sync));
+    let reboot = at(&|c| matches!(c, Call::Reboot { .. }));
+    let down = |name: &str| {
+        at(&|c| matches!(c, Call::SetInterface { name: n, up: false, .. } if n == name))
+    };
+    assert!(sync < down("eth0"));
+    // The one that refuses comes first and stops nothing.
+    assert!(down("odd0") < down("eth0"));
+    assert!(down("eth2") < reboot);
+    assert!(
+        !calls
+            .iter()
+            .any(|c| matches!(c, Call::SetInterface { name, .. } if name == "lo"))
+    );
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("odd0") && said[0].contains("EPERM"));
+    assert!(kernel.jumped().is_some());
+}
+
+/// kexec-tools leaves the machine without its network.
+#[test]
+fn a_failed_jump_brings_interfaces_up_again() {
+    let (boot, kernel) = (Boot::new(), with_interfaces());
+    load(
+        &kernel,
+        &boot.request("vmlinuz", &[]),
+        &host("debian-cloud"),
+    )
+    .unwrap();
+    kernel.change(|m| m.reboot_fails = Some(Errno::EBUSY));
+    let before = up(&kernel);
+    let errno = handover::jump(&kernel, BOTH, &mut |_| {});
+    assert_eq!(errno, Errno::EBUSY);
+    assert_eq!(up(&kernel), before);
+    let calls = kernel.calls();
+    let raised = |name: &str| {
+        calls
+            .iter()
+            .any(|c| matches!(c, Call::SetInterface { name: n, up: true, .. } if n == name))
+    };
+    assert!(raised("eth0") && raised("eth2"));
+    assert!(!raised("eth1"), "it was down before");
+}
+
+#[test]
+fn without_sync_and_without_interfaces() {
+    let kernel = with_interfaces();
+    let how = Jump {
+        sync: false,
+        interfaces_down: false,
+    };
+    handover::jump(&kernel, how, &mut |_| {});
+    assert!(matches!(kernel.calls()[..], [Call::Reboot { .. }]));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let boot = Boot::new();
+    for (request, what) in [
+        (boot.request("missing", &[]), "kernel"),
+        (boot.request("vmlinuz", &["missing"]), "initrd"),
+    ] {
+        let text = pipeline::read(&request, None).unwrap_err().to_string();
+        assert!(text.starts_with(&format!("cannot read {what}")), "{text}");
+        assert!(
+            text.contains("missing") && text.contains("ENOENT"),
+            "{text}"
+        );
+    }
+}
+
+/// Found on a machine of 512 MiB, where the out-of-memory killer answered.
+#[test]
+fn files_larger_than_the_memory_are_not_read() {
+    let boot = Boot::new();
+    let request = boot.request("vmlinuz", &["initrd", "more"]);
+    let size = |name| std::fs::metadata(boot.path(name)).unwrap().len();
+    let all = size("vmlinuz") + size("initrd") + size("more");
+    assert!(pipeline::read(&request, Some(all)).is_ok());
+    let error = pipeline::read(&request, Some(all - 1)).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }));
+    let text = error.to_string();
+    assert!(text.contains("more") && text.contains("14 bytes"), "{text}");
+}
+
+#[test]
+fn unloading_is_asked_of_the_right_slot() {
+    let kernel = double();
+    kernel.file_unload(Slot::Crash).unwrap();
+    assert!(matches!(
+        kernel.calls()[..],
+        [Call::FileUnload {
+            slot: Slot::Crash,
+            result: Ok(())
+        }]
+    ));
+}
