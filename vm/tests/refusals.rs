@@ -128,7 +128,8 @@ fn without_cap_sys_boot() -> Result<()> {
 fn lockdown_takes_signed_kernels_only() -> Result<()> {
     let outcome = on_6_12(
         "lockdown=integrity",
-        "gzip -c $NEXT > /packed\n\
+        "mount -t securityfs securityfs /sys/kernel/security\n\
+         gzip -c $NEXT > /packed\n\
          run load kexec -l $NEXT --append \"$CONSOLE\"\n\
          run packed kexec -l /packed --append \"$CONSOLE\"\n\
          run plan kexec plan $NEXT\n\
