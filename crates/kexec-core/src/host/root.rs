@@ -95,11 +95,16 @@ impl Root {
 
     /// All of a file, unless it is larger than [`MAX_FILE`].
     pub(super) fn bytes(&self, path: &str) -> Fact<Vec<u8>> {
+        self.bytes_up_to(path, MAX_FILE)
+    }
+
+    /// All of a file, unless it is larger than `limit` bytes.
+    pub(super) fn bytes_up_to(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
         self.fact(path, OFlags::RDONLY, |fd| {
-            let bytes = read(fd, MAX_FILE + 1)?;
+            let bytes = read(fd, limit.saturating_add(1))?;
             match u64::try_from(bytes.len()) {
-                Ok(len) if len <= MAX_FILE => Ok(bytes),
-                _ => Err(format!("larger than {MAX_FILE} bytes")),
+                Ok(len) if len <= limit => Ok(bytes),
+                _ => Err(format!("larger than {limit} bytes")),
             }
         })
     }
