@@ -9,7 +9,9 @@
     reason = "a test"
 )]
 
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
+mod disassembly;
+
+use disassembly::{Bits, Instruction, Simd, disassemble};
 use kexec_purgatory::{
     ALIGN, BLOB, Backup, Blob, Check, Console, EntryState, JumpBack, Label, MAX_CONSOLES,
     MAX_REGIONS, Mode, Params, PurgatoryError, Region, SIZE, Stack, UNAVAILABLE, entry, image,
@@ -48,36 +50,12 @@ fn u64_at(bytes: &[u8], offset: u64) -> u64 {
     u64::from_le_bytes(bytes[offset..offset + 8].try_into().unwrap())
 }
 
-fn decode(blob: &Blob, range: &std::ops::Range<u64>, bitness: u32) -> Vec<Instruction> {
-    let (start, end) = (
-        usize::try_from(range.start).unwrap(),
-        usize::try_from(range.end).unwrap(),
-    );
-    Decoder::with_ip(
-        bitness,
-        &blob.bytes[start..end],
-        range.start,
-        DecoderOptions::NONE,
-    )
-    .into_iter()
-    .collect()
-}
-
-fn registers(instruction: &Instruction) -> impl Iterator<Item = Register> + '_ {
-    (0..instruction.op_count())
-        .filter(|index| instruction.op_kind(*index) == OpKind::Register)
-        .map(|index| instruction.op_register(index))
-}
-
-/// Which of the register files beside the general one it belongs to.
-fn kind(register: Register) -> Option<&'static str> {
-    let name = format!("{register:?}");
-    ["XMM", "YMM", "ZMM", "MM", "ST", "K"]
-        .into_iter()
-        .find(|kind| {
-            name.strip_prefix(kind)
-                .is_some_and(|number| number.parse::<u8>().is_ok())
-        })
+/// The 64-bit and the 32-bit code.
+fn code(blob: &Blob) -> [Vec<Instruction>; 2] {
+    [
+        disassemble(blob.bytes, &blob.text, Bits::B64),
+        disassemble(blob.bytes, &blob.text32, Bits::B32),
+    ]
 }
 
 #[test]
@@ -99,15 +77,8 @@ fn it_is_small_and_starts_with_its_entry() {
 #[test]
 fn all_of_it_decodes() {
     let Some(blob) = blob() else { return };
-    for (range, bitness) in [(&blob.text, 64), (&blob.text32, 32)] {
-        for instruction in decode(blob, range, bitness) {
-            assert_ne!(
-                instruction.code(),
-                Code::INVALID,
-                "at {:#x}",
-                instruction.ip()
-            );
-        }
+    for instruction in code(blob).iter().flatten() {
+        assert!(!instruction.is_invalid(), "{instruction:x?}");
     }
 }
 
@@ -116,33 +87,30 @@ fn all_of_it_decodes() {
 #[test]
 fn no_simd_instruction_before_the_entry_allows_it() {
     let Some(blob) = blob() else { return };
-    let code = decode(blob, &blob.text, 64);
-    let is_simd =
-        |instruction: &Instruction| registers(instruction).any(|register| kind(register).is_some());
+    let [code, code32] = code(blob);
 
     let first_call = code
         .iter()
-        .position(|instruction| instruction.mnemonic() == Mnemonic::Call)
+        .position(|instruction| instruction.name.starts_with("call"))
         .unwrap();
     let entry = &code[..first_call];
-    assert!(!entry.iter().any(is_simd));
+    for instruction in entry.iter().chain(&code32) {
+        assert_eq!(instruction.simd(), None, "{instruction:x?}");
+    }
     let allowed = entry.windows(2).any(|pair| {
-        pair[0].mnemonic() == Mnemonic::Or
-            && pair[0].op0_register() == Register::RAX
-            && pair[0].immediate(1) == 0x600
-            && pair[1].mnemonic() == Mnemonic::Mov
-            && pair[1].op0_register() == Register::CR4
-            && pair[1].op1_register() == Register::RAX
+        pair[0].name == "or"
+            && pair[0].operands == ["$0x600", "%rax"]
+            && pair[1].name == "mov"
+            && pair[1].operands == ["%rax", "%cr4"]
     });
     assert!(allowed, "the entry does not set CR4.OSFXSR");
 
-    for instruction in code.iter().chain(&decode(blob, &blob.text32, 32)) {
-        for register in registers(instruction) {
-            let wide = kind(register).is_some_and(|kind| kind != "XMM");
-            assert!(!wide, "{:?} at {:#x}", instruction.code(), instruction.ip());
-        }
+    for instruction in &code {
+        assert!(
+            matches!(instruction.simd(), None | Some(Simd::Sse)),
+            "{instruction:x?}"
+        );
     }
-    assert!(!decode(blob, &blob.text32, 32).iter().any(is_simd));
 }
 
 /// The loop over three streams: three `crc32` of eight bytes in a row into three
@@ -150,12 +118,12 @@ fn no_simd_instruction_before_the_entry_allows_it() {
 #[test]
 fn the_checksum_runs_in_three_streams_on_general_registers() {
     let Some(blob) = blob() else { return };
-    let code = decode(blob, &blob.text, 64);
+    let [code, _] = code(blob);
     let interleaved = code.windows(16).any(|window| {
         let streams: Vec<_> = window
             .iter()
-            .filter(|i| i.code() == Code::Crc32_r64_rm64)
-            .map(Instruction::op0_register)
+            .filter(|instruction| instruction.name == "crc32q")
+            .map(|instruction| &instruction.operands[1])
             .collect();
         matches!(streams[..], [a, b, c] if a != b && b != c && a != c)
     });
@@ -163,16 +131,11 @@ fn the_checksum_runs_in_three_streams_on_general_registers() {
     let near: Vec<_> = code
         .iter()
         .enumerate()
-        .filter(|(_, instruction)| instruction.mnemonic() == Mnemonic::Crc32)
+        .filter(|(_, instruction)| instruction.name.starts_with("crc32"))
         .map(|(index, _)| index)
         .collect();
     for instruction in &code[near[0]..=near[near.len() - 1]] {
-        assert!(
-            !registers(instruction).any(|register| kind(register).is_some()),
-            "{:?} at {:#x}",
-            instruction.code(),
-            instruction.ip()
-        );
+        assert_eq!(instruction.simd(), None, "{instruction:x?}");
     }
 }
 
