@@ -9,6 +9,7 @@ pub mod handover;
 pub mod host;
 pub mod initrd;
 pub mod pipeline;
+mod place;
 pub mod preflight;
 pub mod record;
 pub mod request;

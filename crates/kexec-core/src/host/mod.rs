@@ -12,6 +12,7 @@ mod kexec;
 mod memory;
 mod redact;
 mod root;
+mod rsdp;
 mod security;
 mod serial;
 mod setup_data;
@@ -29,6 +30,7 @@ pub use display::DisplayState;
 pub use efi::{EfiRange, EfiRuntime};
 pub use ima::measurements;
 pub use json::{FORMAT, SnapshotError};
+pub use rsdp::rsdp;
 pub use serial::SerialPort;
 pub use setup_data::SetupData;
 

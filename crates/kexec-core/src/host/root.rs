@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use kexec_sys::Errno;
@@ -91,6 +92,16 @@ impl Root {
     /// The first `limit` bytes of a file.
     pub(super) fn head(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
         self.fact(path, OFlags::RDONLY, |fd| read(fd, limit))
+    }
+
+    /// Up to `len` bytes from `offset` on.
+    pub(super) fn bytes_at(&self, path: &str, offset: u64, len: usize) -> Fact<Vec<u8>> {
+        self.fact(path, OFlags::RDONLY, |fd| {
+            let mut bytes = vec![0; len];
+            let got = File::from(fd).read_at(&mut bytes, offset);
+            bytes.truncate(got.map_err(|e| Errno::from_io(&e).to_string())?);
+            Ok(bytes)
+        })
     }
 
     /// All of a file, unless it is larger than [`MAX_FILE`].
