@@ -137,6 +137,17 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
                 source,
             }
         })?;
+    if let (Some(profile), None) = (request.profile, &image.uki) {
+        return Err(Error::Refused {
+            what: format!("--profile {profile}"),
+            why: format!(
+                "kernel {} is {}, and only a UKI has profiles",
+                request.kernel.display(),
+                image.describe()
+            ),
+            remedy: "leave --profile out".to_owned(),
+        });
+    }
     let decision = method::decide(&method_facts(request.syscall, host));
     if decision.method == Method::ClassicLoad {
         let because = decision.reason;
