@@ -108,7 +108,10 @@ fn initrds_are_joined_on_four_bytes() {
     let request = boot.request("vmlinuz", &["odd", "more"]);
     load(&kernel, &request, &host("debian-cloud")).unwrap();
     let image = kernel.normal().unwrap();
-    assert_eq!(image.initrd(), Some(&b"070701 odd\x00\x00070701 second!"[..]));
+    assert_eq!(
+        image.initrd(),
+        Some(&b"070701 odd\x00\x00070701 second!"[..])
+    );
 }
 
 #[test]

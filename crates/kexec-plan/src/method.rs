@@ -116,7 +116,7 @@ const TABLE: &[Row] = &[
     Row {
         applies: |_| true,
         method: Method::FileLoad,
-        reason: "it is tried first: the running kernel reads, verifies and places the image",
+        reason: "the running kernel reads, verifies and places the image",
     },
 ];
 
