@@ -1,8 +1,9 @@
 //! `cargo xtask demo`: one Debian kernel takes the machine into another.
 
 use crate::host::{call, cargo, require_lab_tools};
+use crate::timeline::{self, Bar};
 use anyhow::{Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vm::{Firmware, Guest, Lab, Next, Run};
 
@@ -28,8 +29,8 @@ pub fn build() -> Result<PathBuf> {
     vm::kexec_binary()
 }
 
-/// Runs the demonstration.
-pub fn run() -> Result<ExitCode> {
+/// Runs the demonstration, and draws it.
+pub fn run(picture: Option<&Path>) -> Result<ExitCode> {
     println!("Building kexec ...");
     let binary = build()?;
     println!(
@@ -95,6 +96,31 @@ pub fn run() -> Result<ExitCode> {
         "the machine switched itself off",
     );
 
+    if let (Some(path), Some(jumped)) = (picture, one.jumped) {
+        let bar = |label: &str, end, fill| Bar {
+            label: label.to_owned(),
+            end,
+            fill,
+        };
+        let bars = [
+            bar(
+                "UEFI firmware and the first kernel, up to its init",
+                one.started,
+                "#8a8f98",
+            ),
+            bar("running: kexec load, checks included", jumped, "#3a7d44"),
+            bar(
+                "kexec -e: the jump and the second kernel, up to its init",
+                two.started,
+                "#2f6fb7",
+            ),
+        ];
+        std::fs::write(
+            path,
+            timeline::svg("cargo xtask demo: an emulated machine, seconds", &bars),
+        )?;
+        println!("drawn in {}", path.display());
+    }
     if two.report.release != second.release {
         bail!(
             "expected {} after the jump, found {}",

@@ -6,13 +6,15 @@ mod host;
 mod record_machines;
 mod steps;
 mod test;
+mod timeline;
 
 use anyhow::{Result, bail};
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-cargo xtask demo                     boot a Debian kernel in a virtual machine, load another
-                                     one with our kexec, jump
+cargo xtask demo [PICTURE.svg]       boot a Debian kernel in a virtual machine, load another
+                                     one with our kexec, jump; and draw the timeline
 cargo xtask test                     everything: style, lints, unit and command-line tests,
                                      the release build, virtual machines, fuzzing
 cargo xtask test --no-vm --no-fuzz   the same without those steps
@@ -64,7 +66,8 @@ fn run() -> Result<ExitCode> {
     options.fuzz_seconds = seconds;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["demo"] => demo::run(),
+        ["demo"] => demo::run(None),
+        ["demo", picture] => demo::run(Some(Path::new(picture))),
         ["test"] => test::run(&options),
         ["fuzz"] => fuzz::run(seconds, None),
         ["fuzz", target] => fuzz::run(seconds, Some(target)),

@@ -149,6 +149,17 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
                 source,
             }
         })?;
+    if let (Some(profile), None) = (request.profile, &image.uki) {
+        return Err(Error::Refused {
+            what: format!("--profile {profile}"),
+            why: format!(
+                "kernel {} is {}, and only a UKI has profiles",
+                request.kernel.display(),
+                image.describe()
+            ),
+            remedy: "leave --profile out".to_owned(),
+        });
+    }
     let arch = known_arch(host)?;
     let plan = parts(request, inputs, &image, arch, host)?;
     let decision = method::decide(&method_facts(request, &image, &plan, arch, host));

@@ -110,7 +110,10 @@ fn initrds_are_joined_on_four_bytes() {
     let request = boot.request("vmlinuz", &["odd", "more"]);
     load(&kernel, &request, &host("debian-cloud")).unwrap();
     let image = kernel.normal().unwrap();
-    assert_eq!(image.initrd(), Some(&b"070701 odd\0\0070701 second!"[..]));
+    assert_eq!(
+        image.initrd(),
+        Some(&b"070701 odd\x00\x00070701 second!"[..])
+    );
 }
 
 #[test]
@@ -375,6 +378,18 @@ fn files_larger_than_the_memory_are_not_read() {
     assert!(matches!(error, Error::Refused { .. }));
     let text = error.to_string();
     assert!(text.contains("more") && text.contains("14 bytes"), "{text}");
+}
+
+#[test]
+fn a_profile_of_something_that_is_no_uki_is_refused() {
+    let boot = Boot::new();
+    let mut request = boot.request("vmlinuz", &[]);
+    request.profile = Some(1);
+    let text = load(&double(), &request, &host("debian-cloud")).unwrap_err();
+    assert!(
+        text.to_string().contains("only a UKI has profiles"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -52,17 +52,18 @@ impl Arch {
         }
     }
 
-    /// From the machine field of `uname(2)`.
+    /// From the machine field of `uname(2)`, or from the name that Rust gives an
+    /// architecture (`std::env::consts::ARCH`).
     pub fn from_uname(machine: &str) -> Option<Arch> {
         Some(match machine {
-            "i386" | "i486" | "i586" | "i686" => Arch::X86,
+            "i386" | "i486" | "i586" | "i686" | "x86" => Arch::X86,
             "x86_64" => Arch::X86_64,
             "aarch64" | "arm64" => Arch::Arm64,
             "riscv64" => Arch::Riscv64,
             "loongarch64" => Arch::LoongArch64,
-            "ppc64" | "ppc64le" => Arch::Ppc64,
+            "ppc64" | "ppc64le" | "powerpc64" => Arch::Ppc64,
             "s390x" => Arch::S390x,
-            m if m.starts_with("armv") => Arch::Arm,
+            m if m == "arm" || m.starts_with("armv") => Arch::Arm,
             _ => return None,
         })
     }

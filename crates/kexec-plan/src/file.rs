@@ -173,7 +173,7 @@ fn format_name(image: &Image) -> String {
 fn release(image: &Image) -> Option<String> {
     let uname = image.uki.as_ref().and_then(|u| u.uname.clone());
     uname.or_else(|| match &image.kernel {
-        Kernel::BzImage(b) => b.kernel_version.clone(),
+        Kernel::BzImage(b) => b.release().map(str::to_owned),
         _ => None,
     })
 }
