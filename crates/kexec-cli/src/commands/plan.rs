@@ -5,7 +5,7 @@ use std::path::Path;
 use kexec_core::{Error, LoadRequest};
 
 use super::{World, exit, load, machine, prepare, print, print_json};
-use crate::render::{json, text};
+use crate::render::{classic, json, svg, text};
 
 /// `kexec plan KERNEL`.
 pub fn verb(
@@ -26,9 +26,9 @@ pub fn verb(
         if json {
             print_json(&json::plan(&prepared));
         } else {
-            print(&text::plan(&prepared));
-            if let Some(placed) = &prepared.placed {
-                print(&format!("{placed:#?}\n"));
+            match &prepared.placed {
+                Some(placed) => print(&classic::plan(placed)),
+                None => print(&text::plan(&prepared)),
             }
         }
         Ok(())
@@ -51,7 +51,7 @@ fn draw(prepared: &kexec_core::pipeline::Prepared, path: &Path) -> Result<(), Er
             remedy: "say -c to see where kexec_load(2) would put it".to_owned(),
         });
     };
-    let picture = format!("{placed:#?}");
+    let picture = svg::plan(placed);
     if path == Path::new("-") {
         print(&picture);
         return Ok(());

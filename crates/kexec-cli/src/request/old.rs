@@ -106,6 +106,12 @@ fn values(arch: Arch, typed: &Typed) -> Result<(), UsageError> {
             printable(value)
         )));
     }
+    let elf = [Id::ArgsLinux, Id::ArgsElf, Id::ArgsNone];
+    if elf.iter().filter(|id| typed.has(**id)).count() > 1 {
+        return Err(usage(
+            "--args-linux, --args-elf and --args-none contradict each other: use one of them",
+        ));
+    }
     if let Some(value) = typed.values(Id::Integrity).find(|v| integrity(v).is_none()) {
         return Err(usage(&format!(
             "--integrity={}: not crc32c, sha256 or none",
@@ -119,7 +125,10 @@ fn values(arch: Arch, typed: &Typed) -> Result<(), UsageError> {
                 ..usage(&message)
             })
         };
-        if let Some(value) = typed.values(Id::Serial).find(|v| numbers::serial_port(v).is_none()) {
+        if let Some(value) = typed
+            .values(Id::Serial)
+            .find(|v| numbers::serial_port(v).is_none())
+        {
             return odd(format!(
                 "--serial={}: not a serial port (ttyS0, ttyS1 or 0xADDR)",
                 printable(value)
@@ -299,8 +308,7 @@ fn classic(typed: &Typed) -> ClassicAsk {
         (Id::ArgsElf, ElfArgs::ElfNotes),
         (Id::ArgsNone, ElfArgs::None),
     ];
-    let last_elf = typed.last_of(&elf.map(|(id, _)| id));
-    let elf_args = elf.iter().find(|(id, _)| Some(*id) == last_elf);
+    let elf_args = elf.iter().find(|(id, _)| typed.has(*id));
     ClassicAsk {
         mem_min: number(Id::MemMin),
         mem_max: number(Id::MemMax),

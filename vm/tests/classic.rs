@@ -1,0 +1,146 @@
+//! Loads with `kexec_load(2)`: our own places, boot_params and purgatory, booted.
+
+use anyhow::{Context, Result, ensure};
+use kexec_image::testing::PeBuilder;
+use kexec_image::testing::codec::COMPRESSORS;
+use kexec_image::{Kernel, Options, recognise};
+use vm::{Firmware, Guest, Lab, Next, Outcome};
+
+const CONSOLE: &str = "console=ttyS0 panic=-1";
+
+/// The machine of the second kernel must be the machine of the first one.
+fn same_machine(outcome: &Outcome) -> Result<()> {
+    let (one, two) = (
+        &outcome.stage("first")?.report,
+        &outcome.stage("second")?.report,
+    );
+    assert_eq!(one.cpus, two.cpus, "processors");
+    assert_eq!(one.memmap, two.memmap, "firmware memory map");
+    assert_eq!(one.acpi, two.acpi, "ACPI tables");
+    assert_eq!(one.efi_runtime_map, two.efi_runtime_map, "EFI runtime map");
+    Ok(())
+}
+
+/// `kexec -c -l` and `kexec -e` from one kernel into another.
+fn cycle(first: &str, second: &str, firmware: Firmware, cpus: u32, append: &str) -> Result<()> {
+    let lab = Lab::open()?;
+    let (first, second) = (lab.kernel(first)?, lab.kernel(second)?);
+    let line = format!("{CONSOLE} {append}");
+    let outcome = Guest::new(&lab, &first)
+        .firmware(firmware)
+        .cpus(cpus)
+        .with(&lab.product()?.files)
+        .next(Next::new(&second))
+        .script(&format!(
+            "run load kexec -c -l $NEXT --initrd $NEXT_INITRD --append '{line}'\n\
+             run status kexec status\n\
+             jump kexec -e\n"
+        ))
+        .run()?;
+    let one = outcome.stage("first")?;
+    let load = one.run("load")?;
+    assert_eq!((load.code, load.err().as_str()), (0, ""));
+    ensure!(
+        one.run("status")?
+            .out()
+            .contains("kexec_load: -c asks for it")
+    );
+    let two = &outcome.stage("second")?.report;
+    assert_eq!(two.release, second.release);
+    assert_eq!(two.command_line(), line);
+    same_machine(&outcome)
+}
+
+macro_rules! cycles {
+    ($($name:ident: $first:literal => $second:literal, $firmware:ident, $cpus:literal, $append:literal;)*) => {
+        $(
+            #[test]
+            fn $name() -> Result<()> {
+                cycle($first, $second, Firmware::$firmware, $cpus, $append)
+            }
+        )*
+    };
+}
+
+cycles! {
+    from_6_12_to_itself_seabios: "6.12" => "6.12", SeaBios, 1, "nokaslr";
+    from_6_1_to_6_12_ovmf: "6.1" => "6.12", Ovmf, 2, "kaslr";
+    from_6_12_to_7_ovmf: "6.12" => "7.x", Ovmf, 4, "kaslr";
+    from_7_to_6_1_seabios: "7.x" => "6.1", SeaBios, 2, "kaslr";
+    from_7_to_itself_ovmf: "7.x" => "7.x", Ovmf, 1, "nokaslr";
+}
+
+/// Boots what `make` makes of a kernel, with these options of `kexec`.
+fn boots(label: &str, options: &str, make: fn(&[u8]) -> Result<Vec<u8>>) -> Result<Outcome> {
+    let lab = Lab::open()?;
+    let second = lab.kernel(label)?;
+    let file = make(&std::fs::read(&second.path)?)?;
+    let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
+        .memory_mb(1536)
+        .with(&lab.product()?.files)
+        .file("image", file)
+        .next(Next::new(&second))
+        .script(&format!(
+            "run load kexec -l /image --initrd $NEXT_INITRD --append '{CONSOLE}' {options}\n\
+             run status kexec status\n\
+             jump kexec -e\n"
+        ))
+        .run()?;
+    let one = outcome.stage("first")?;
+    assert_eq!(one.run("load")?.err(), "");
+    ensure!(one.run("status")?.out().contains("kexec_load:"));
+    let two = &outcome.stage("second")?.report;
+    assert_eq!(two.release, second.release);
+    assert_eq!(two.command_line(), CONSOLE);
+    same_machine(&outcome)?;
+    Ok(outcome)
+}
+
+/// The kernel inside of a bzImage, as its build made it: an ELF file.
+fn vmlinux(bzimage: &[u8]) -> Result<Vec<u8>> {
+    let image = recognise(bzimage.to_vec().into(), &Options::default())?;
+    let Kernel::BzImage(kernel) = &image.kernel else {
+        anyhow::bail!("not a bzImage");
+    };
+    let inner = kernel.unpack(&image.bytes, 1 << 30)?;
+    Ok(inner.context("no payload")?.bytes)
+}
+
+/// By default the call that takes the format is chosen; kexec-tools needs
+/// `-c --args-linux`.
+#[test]
+fn vmlinux_needs_no_options() -> Result<()> {
+    boots("6.12", "", vmlinux).map(drop)
+}
+
+#[test]
+fn vmlinux_of_7_in_gzip() -> Result<()> {
+    boots("7.x", "-c --args-linux", |kernel| {
+        let gzip = COMPRESSORS.iter().find(|c| c.name == "gzip");
+        Ok((gzip.context("no gzip")?.compress)(&vmlinux(kernel)?))
+    })
+    .map(drop)
+}
+
+#[test]
+fn bzimage_at_its_32_bit_entry() -> Result<()> {
+    boots("6.1", "--entry-32bit", |kernel| Ok(kernel.to_vec())).map(drop)
+}
+
+/// kexec-tools fails with a UKI and -c.
+#[test]
+fn uki() -> Result<()> {
+    boots("6.1", "-c", |kernel| {
+        Ok(PeBuilder::new()
+            .section(".cmdline", "not this one")
+            .section(".linux", kernel)
+            .build())
+    })
+    .map(drop)
+}
+
+#[test]
+fn sha256_and_no_check() -> Result<()> {
+    boots("6.1", "-c --integrity sha256", |kernel| Ok(kernel.to_vec()))?;
+    boots("6.1", "-c -i", |kernel| Ok(kernel.to_vec())).map(drop)
+}
