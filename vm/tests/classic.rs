@@ -92,6 +92,8 @@ fn boots(label: &str, options: &str, make: fn(&[u8]) -> Result<Vec<u8>>) -> Resu
     let file = make(&std::fs::read(&second.path)?)?;
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .memory_mb(1536)
+        // A vmlinux cannot say whether it starts with five-level paging.
+        .append("no5lvl")
         .with(&lab.product()?.files)
         .file("image", file)
         .next(Next::new(&second))
@@ -119,6 +121,25 @@ fn vmlinux(bzimage: &[u8]) -> Result<Vec<u8>> {
     };
     let inner = kernel.unpack(&image.bytes, 1 << 30)?;
     Ok(inner.context("no payload")?.bytes)
+}
+
+/// The processor of the lab has five-level paging, and so has the first kernel; a
+/// vmlinux that is entered with it and was built without it triple-faults.
+#[test]
+fn vmlinux_under_five_level_paging_is_refused() -> Result<()> {
+    let lab = Lab::open()?;
+    let second = lab.kernel("6.12")?;
+    let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
+        .memory_mb(1536)
+        .with(&lab.product()?.files)
+        .file("image", vmlinux(&std::fs::read(&second.path)?)?)
+        .script("run load kexec -l /image\nrun loaded kexec -S -l\n")
+        .run()?;
+    let one = outcome.stage("first")?;
+    assert_eq!(one.run("load")?.code, 255);
+    ensure!(one.run("load")?.err().contains("five-level paging"));
+    assert_eq!(one.run("loaded")?.code, 0);
+    Ok(())
 }
 
 /// By default the call that takes the format is chosen; kexec-tools needs
