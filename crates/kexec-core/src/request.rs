@@ -83,6 +83,6 @@ impl ClassicAsk {
     /// Whether something is asked for without which the next kernel would be
     /// another one: it must not be left out silently.
     pub fn demands_classic(&self) -> bool {
-        self.entry_32bit || self.real_mode || self.preserve_context || !self.modules.is_empty()
+        self.entry_32bit || self.real_mode || self.preserve_context
     }
 }

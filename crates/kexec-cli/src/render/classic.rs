@@ -49,7 +49,9 @@ fn field(out: &mut String, label: &str, text: &str) {
     }
     let mut label = label;
     for line in wrapped(&text, WIDTH - INDENT) {
-        let _ = writeln!(out, "{label:INDENT$}{line}");
+        // Blanks at the beginning of a path may have a line to themselves.
+        let line = format!("{label:INDENT$}{line}");
+        let _ = writeln!(out, "{}", line.trim_end());
         label = "";
     }
 }

@@ -373,7 +373,7 @@ fn notes(mode: Mode, typed: &Typed, request: &Request) -> Vec<String> {
                 Call::File if syscall(typed) != SyscallChoice::Classic => return None,
                 Call::File => "it is for kexec_file_load(2)",
             };
-            if typed.has(Id::Entry32Bit) || typed.has(Id::RealMode) || typed.has(Id::Module) {
+            if typed.has(Id::Entry32Bit) || typed.has(Id::RealMode) {
                 // These choose kexec_load(2) by themselves.
                 return None;
             }
