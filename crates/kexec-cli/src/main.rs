@@ -117,8 +117,9 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
         VerbRequest::Plan {
             request,
             host,
+            svg,
             json,
-        } => plan::verb(world, request, host.as_deref(), *json),
+        } => plan::verb(world, request, host.as_deref(), svg.as_deref(), *json),
         VerbRequest::Check {
             request,
             host,

@@ -121,6 +121,7 @@ pub enum VerbRequest {
     Plan {
         request: LoadRequest,
         host: Option<PathBuf>,
+        svg: Option<PathBuf>,
         json: bool,
     },
     Check {

@@ -2,12 +2,14 @@
 //! file, and every other module is one step of it.
 #![forbid(unsafe_code)]
 
+pub mod classic;
 pub mod error;
 pub mod explain;
 pub mod handover;
 pub mod host;
 pub mod initrd;
 pub mod pipeline;
+mod place;
 pub mod preflight;
 pub mod record;
 pub mod request;

@@ -12,15 +12,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use kexec_image::{Image, ImageError, Proof};
-use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, Method, MethodFacts};
+use kexec_image::{Arch, Image, ImageError, Proof};
+use kexec_plan::MethodFacts;
+use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, LoadPlan, Method};
 use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
 use crate::preflight::{self, Context, Finding};
-use crate::request::{LoadRequest, SyscallChoice};
-use crate::{Error, Snapshot};
+use crate::request::LoadRequest;
+use crate::{Error, Snapshot, place};
 
 /// No kernel file is larger than this many bytes.
 const MAX_KERNEL: u64 = 1 << 30;
@@ -46,6 +47,8 @@ pub struct Inputs {
     pub kernel: Input,
     /// The initrds, in the order of the request.
     pub initrds: Vec<Input>,
+    /// The modules of a multiboot kernel, in the order of the request.
+    pub modules: Vec<Input>,
 }
 
 /// Everything that is known before the leap.
@@ -59,6 +62,9 @@ pub struct Prepared {
     pub decision: Decision,
     /// What will be handed to it.
     pub plan: FilePlan,
+    /// Where `kexec_load(2)` puts every byte; `None` with the other call, which
+    /// leaves that to the running kernel.
+    pub placed: Option<LoadPlan>,
     /// What the checks found.
     pub findings: Vec<Finding>,
 }
@@ -83,6 +89,12 @@ pub fn read(request: &LoadRequest, available: Option<u64>) -> Result<Inputs, Err
             .initrds
             .iter()
             .map(|path| read("initrd", path, MAX_INITRD))
+            .collect::<Result<_, _>>()?,
+        modules: request
+            .classic
+            .modules
+            .iter()
+            .map(|text| read("module", &place::module_path(text), MAX_INITRD))
             .collect::<Result<_, _>>()?,
     })
 }
@@ -148,17 +160,43 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
             remedy: "leave --profile out".to_owned(),
         });
     }
-    let decision = method::decide(&method_facts(request.syscall, host));
-    if decision.method == Method::ClassicLoad {
-        let because = decision.reason;
-        return Err(PlanError::ClassicNotYet { because }.into());
-    }
-    let plan = plan(request, inputs, &image, host)?;
+    let arch = known_arch(host)?;
+    let plan = parts(request, inputs, &image, arch, host)?;
+    let decision = method::decide(&method_facts(request, &image, &plan, arch, host));
     let proofs = kexec_image::verify(&image);
+    checked(request, inputs, host, image, proofs, plan, decision)
+}
+
+/// The plan of the call that was decided on, and what the checks find of it.
+fn checked(
+    request: &LoadRequest,
+    inputs: &Inputs,
+    host: &Snapshot,
+    image: Image,
+    proofs: Result<Vec<Proof>, ImageError>,
+    plan: FilePlan,
+    decision: Decision,
+) -> Result<Prepared, Error> {
+    let arch = known_arch(host)?;
+    let placed = match decision.method {
+        Method::FileLoad => {
+            file::accepts(arch, &image)?;
+            None
+        }
+        Method::ClassicLoad if plan.crash => {
+            let because = decision.reason;
+            return Err(PlanError::CrashNotYet { because }.into());
+        }
+        // A broken image is refused by the checks; there is nothing to place.
+        Method::ClassicLoad if proofs.is_err() => None,
+        Method::ClassicLoad => Some(place::place(request, inputs, &image, &plan, arch, host)?),
+    };
     let findings = preflight::run(&Context {
         host,
         image: &image,
         plan: &plan,
+        placed: placed.as_ref(),
+        classic: &request.classic,
         decision: &decision,
         proofs: &proofs,
     });
@@ -167,34 +205,52 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
         proofs,
         decision,
         plan,
+        placed,
         findings,
     })
 }
 
-/// The facts of the machine that decide the system call.
-pub fn method_facts(choice: SyscallChoice, host: &Snapshot) -> MethodFacts {
+fn known_arch(host: &Snapshot) -> Result<Arch, Error> {
+    host.arch.ok_or_else(|| Error::System {
+        what: "cannot plan for this machine".to_owned(),
+        reason: format!("its architecture {:?} is not known here", host.machine),
+        remedy: "run on a machine whose architecture `kexec --help` names".to_owned(),
+    })
+}
+
+/// The facts that decide the system call.
+pub fn method_facts(
+    request: &LoadRequest,
+    image: &Image,
+    plan: &FilePlan,
+    arch: Arch,
+    host: &Snapshot,
+) -> MethodFacts {
+    let longest = preflight::longest_cmdline(image, arch, Method::FileLoad);
     MethodFacts {
-        choice,
+        choice: request.syscall,
         secure_boot: host.security.secure_boot.is_true(),
         locked_down: host.locked_down(),
         signature_enforced: host.signature_enforced().is_true(),
         ima_appraises: host.security.ima_appraises_kexec.is_true(),
         selinux_enforcing: host.security.selinux_enforcing.is_true(),
         handover_state: host.kexec.kho.is_true() || host.kexec.liveupdate_sessions.is_true(),
+        // A kernel for another machine is refused by a check, which says it
+        // better than a plan that cannot be made.
+        not_for_file_load: file::accepts(arch, image).is_err(),
+        long_cmdline: plan.cmdline.as_bytes().len() > longest.0,
+        classic_option: request.classic.demands_classic(),
     }
 }
 
-fn plan(
+/// What is handed over, whichever call does it.
+fn parts(
     request: &LoadRequest,
     inputs: &Inputs,
     image: &Image,
+    arch: Arch,
     host: &Snapshot,
 ) -> Result<FilePlan, Error> {
-    let arch = host.arch.ok_or_else(|| Error::System {
-        what: "cannot plan for this machine".to_owned(),
-        reason: format!("its architecture {:?} is not known here", host.machine),
-        remedy: "run on a machine whose architecture `kexec --help` names".to_owned(),
-    })?;
     let running = match (request.cmdline.reuse, host.cmdline.known()) {
         (_, Some(cmdline)) => cmdline.clone(),
         (false, None) => Cmdline::default(),
@@ -214,7 +270,7 @@ fn plan(
             bytes: input.sealed.bytes(),
         })
         .collect();
-    Ok(file::plan(&FileRequest {
+    Ok(file::parts(&FileRequest {
         path: &request.kernel.display().to_string(),
         image,
         initrds: &initrds,
@@ -223,11 +279,12 @@ fn plan(
         running: &running,
         crash: request.slot == Slot::Crash,
         arch,
-    })?)
+    }))
 }
 
-/// Loads what was prepared; `extra` are flags of the system call that do not
-/// follow from the request.
+/// Loads what was prepared, and returns what was loaded in the end: with `-a`
+/// that may be another plan than the one that was tried first. `extra` are flags
+/// of `kexec_file_load(2)` that do not follow from the request.
 ///
 /// # Errors
 /// When a check refused, or the kernel did; then what was loaded before is
@@ -237,15 +294,83 @@ pub fn load(
     request: &LoadRequest,
     extra: FileFlags,
     inputs: &Inputs,
-    prepared: &Prepared,
+    prepared: Prepared,
     host: &Snapshot,
-) -> Result<(), Error> {
-    if let Some(finding) = preflight::refusal(&prepared.findings) {
-        return Err(Error::Refused {
+) -> Result<Prepared, Error> {
+    refuse(&prepared)?;
+    let Err(errno) = load_once(kernel, request, extra, inputs, &prepared, host)? else {
+        return Ok(prepared);
+    };
+    let first = explained(request, &prepared, errno, host);
+    let Some(decision) = second_choice(request, &prepared, errno, host) else {
+        return Err(first);
+    };
+    let Prepared {
+        image,
+        proofs,
+        plan,
+        ..
+    } = prepared;
+    let second = checked(request, inputs, host, image, proofs, plan, decision);
+    let second = second.and_then(|second| {
+        refuse(&second)?;
+        match load_once(kernel, request, extra, inputs, &second, host)? {
+            Ok(()) => Ok(second),
+            Err(errno) => Err(explained(request, &second, errno, host)),
+        }
+    });
+    second.map_err(|second| Error::System {
+        what: first.to_string(),
+        reason: format!("then kexec_load(2) was tried: {second}"),
+        remedy: second.hint().to_owned(),
+    })
+}
+
+/// The first check that refused, as an error.
+fn refuse(prepared: &Prepared) -> Result<(), Error> {
+    preflight::refusal(&prepared.findings).map_or(Ok(()), |finding| {
+        Err(Error::Refused {
             what: finding.what.clone(),
             why: finding.why.clone(),
             remedy: finding.remedy.clone(),
-        });
+        })
+    })
+}
+
+/// The errnos on which kexec-tools goes on to the other call: the kernel has no
+/// such call, or its loader does not take the image.
+const FALL_BACK: &[Errno] = &[
+    Errno::ENOSYS,
+    Errno::EINVAL,
+    Errno::ENOEXEC,
+    Errno::EOPNOTSUPP,
+];
+
+fn second_choice(
+    request: &LoadRequest,
+    prepared: &Prepared,
+    errno: Errno,
+    host: &Snapshot,
+) -> Option<Decision> {
+    if !FALL_BACK.contains(&errno) || request.slot == Slot::Crash {
+        return None;
+    }
+    let Prepared { image, plan, .. } = prepared;
+    let facts = method_facts(request, image, plan, host.arch?, host);
+    method::second_choice(&facts, errno.name().unwrap_or("an error"))
+}
+
+/// Asks the kernel once; the inner result is its answer.
+fn load_once(
+    kernel: &dyn Kernel,
+    request: &LoadRequest,
+    extra: FileFlags,
+    inputs: &Inputs,
+    prepared: &Prepared,
+    host: &Snapshot,
+) -> Result<Result<(), Errno>, Error> {
+    if let Some(placed) = &prepared.placed {
+        return Ok(place::load(kernel, placed));
     }
     let staged = Staged::new(inputs, prepared, host)?;
     let mut flags = extra;
@@ -258,18 +383,17 @@ pub fn load(
         flags |= FileFlags::DEBUG;
     }
     let initrd = staged.initrd(inputs);
-    let result = kernel.file_load(staged.kernel(inputs), initrd, &staged.cmdline, flags);
-    result.map_err(|errno| {
-        let tried = format!("loading kernel {}", request.kernel.display());
-        let facts = image_facts(prepared);
-        Error::Kernel(explain::explain(
-            Call::FileLoad(request.slot),
-            errno,
-            tried,
-            host,
-            Some(&facts),
-        ))
-    })
+    Ok(kernel.file_load(staged.kernel(inputs), initrd, &staged.cmdline, flags))
+}
+
+fn explained(request: &LoadRequest, prepared: &Prepared, errno: Errno, host: &Snapshot) -> Error {
+    let call = match prepared.decision.method {
+        Method::FileLoad => Call::FileLoad(request.slot),
+        Method::ClassicLoad => Call::ClassicLoad(request.slot),
+    };
+    let tried = format!("loading kernel {}", request.kernel.display());
+    let facts = image_facts(prepared);
+    Error::Kernel(explain::explain(call, errno, tried, host, Some(&facts)))
 }
 
 fn image_facts(prepared: &Prepared) -> ImageFacts {

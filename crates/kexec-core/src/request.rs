@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use kexec_plan::Cmdline;
 pub use kexec_plan::SyscallChoice;
+use kexec_plan::classic::{ElfArgs, Integrity};
 use kexec_sys::Slot;
 
 /// Where the next kernel's command line comes from.
@@ -33,4 +34,55 @@ pub struct LoadRequest {
     pub profile: Option<usize>,
     /// Let the kernel print what it does (`KEXEC_FILE_DEBUG`).
     pub debug: bool,
+    /// What only `kexec_load(2)` knows.
+    pub classic: ClassicAsk,
+}
+
+/// What the caller asks of a load with `kexec_load(2)`. The other system call
+/// leaves all of this to the running kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClassicAsk {
+    /// `--mem-min`: no segment below this address.
+    pub mem_min: Option<u64>,
+    /// `--mem-max`: no segment above this address.
+    pub mem_max: Option<u64>,
+    /// `--entry`: jump there instead of to the kernel's own entry point.
+    pub entry: Option<u64>,
+    /// `--noefi`.
+    pub no_efi: bool,
+    /// `--reuse-video-type`.
+    pub reuse_video_type: bool,
+    /// `--entry-32bit`.
+    pub entry_32bit: bool,
+    /// `--real-mode`.
+    pub real_mode: bool,
+    /// `--args-linux`, `--args-elf`, `--args-none`.
+    pub elf_args: ElfArgs,
+    /// `--module="FILE ARGUMENTS"`, in order.
+    pub modules: Vec<Cmdline>,
+    /// `--integrity`, `-i`.
+    pub integrity: Integrity,
+    /// `--load-preserve-context`.
+    pub preserve_context: bool,
+    /// `--discard-liveupdate`: load although state that a live update would
+    /// carry over is lost.
+    pub discard_liveupdate: bool,
+    /// `--reset-vga`.
+    pub reset_vga: bool,
+    /// `--console-vga`: the purgatory reports on a VGA text screen.
+    pub console_vga: bool,
+    /// `--console-serial`: the purgatory reports on a serial port.
+    pub console_serial: bool,
+    /// `--serial`: the first I/O port of that serial port.
+    pub serial: Option<u16>,
+    /// `--serial-baud`: its speed; 0 leaves it as it is.
+    pub serial_baud: Option<u32>,
+}
+
+impl ClassicAsk {
+    /// Whether something is asked for without which the next kernel would be
+    /// another one: it must not be left out silently.
+    pub fn demands_classic(&self) -> bool {
+        self.entry_32bit || self.real_mode || self.preserve_context
+    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kexec_core::handover::{self, Jump};
 use kexec_core::preflight::Severity;
+use kexec_core::request::ClassicAsk;
 use kexec_core::{CmdlineChoice, Error, LoadRequest, Snapshot, SyscallChoice, pipeline};
 use kexec_image::testing::PeBuilder;
 use kexec_image::testing::bzimage::BzImageBuilder;
@@ -49,6 +50,7 @@ impl Boot {
             syscall: SyscallChoice::Auto,
             profile: None,
             debug: false,
+            classic: ClassicAsk::default(),
         }
     }
 }
@@ -72,7 +74,7 @@ fn host(name: &str) -> Snapshot {
 fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<(), Error> {
     let inputs = pipeline::read(request, None)?;
     let prepared = pipeline::prepare(request, &inputs, host)?;
-    pipeline::load(kernel, request, FileFlags::EMPTY, &inputs, &prepared, host)
+    pipeline::load(kernel, request, FileFlags::EMPTY, &inputs, prepared, host).map(drop)
 }
 
 fn double() -> Double {

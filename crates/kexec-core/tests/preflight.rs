@@ -108,6 +108,8 @@ impl Load {
             host: &self.host,
             image: &self.image,
             plan: &self.plan,
+            placed: None,
+            classic: &kexec_core::request::ClassicAsk::default(),
             decision: &decision,
             proofs: &self.proofs,
         });

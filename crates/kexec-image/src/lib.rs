@@ -33,6 +33,7 @@ pub use error::ImageError;
 pub use formats::arm64::Arm64Image;
 pub use formats::bzimage::BzImage;
 pub use formats::elf::ElfKernel;
+pub use formats::multiboot::Multiboot;
 pub use formats::riscv::RiscvImage;
 pub use formats::uki::{Profile, Section, Uki};
 pub use formats::{FORMATS, Format, Opened, Wrapped};
@@ -94,6 +95,8 @@ pub enum Kernel {
     Arm64(Arm64Image),
     /// The RISC-V `Image`.
     Riscv(RiscvImage),
+    /// A multiboot kernel that is not an ELF file.
+    Multiboot(Multiboot),
 }
 
 impl Kernel {
@@ -104,6 +107,7 @@ impl Kernel {
             Kernel::Elf(_) => "ELF",
             Kernel::Arm64(_) => "arm64 Image",
             Kernel::Riscv(_) => "RISC-V Image",
+            Kernel::Multiboot(_) => "multiboot",
         }
     }
 
@@ -114,6 +118,7 @@ impl Kernel {
             Kernel::Elf(e) => e.arch,
             Kernel::Arm64(_) => Some(Arch::Arm64),
             Kernel::Riscv(_) => Some(Arch::Riscv64),
+            Kernel::Multiboot(_) => Some(Arch::X86),
         }
     }
 }

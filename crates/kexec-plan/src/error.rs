@@ -20,12 +20,15 @@ pub enum PlanError {
         /// What it would take.
         takes: &'static str,
     },
-    /// `kexec_load(2)` was asked for.
-    #[error("loading with kexec_load(2) is not there yet in this version")]
-    ClassicNotYet {
+    /// A crash kernel was to be loaded with `kexec_load(2)`.
+    #[error("loading a crash kernel with kexec_load(2) is not there yet ({because})")]
+    CrashNotYet {
         /// Why that system call would be used.
         because: String,
     },
+    /// There is no plan of a load with `kexec_load(2)`.
+    #[error(transparent)]
+    Classic(#[from] crate::ClassicError),
 }
 
 impl PlanError {
@@ -35,9 +38,10 @@ impl PlanError {
             PlanError::FormatNotForFileSyscall { .. } => {
                 "give the kernel in the format that the boot loader boots (on x86_64 a bzImage: /boot/vmlinuz-RELEASE)"
             }
-            PlanError::ClassicNotYet { .. } => {
-                "leave -c out, or say -s: the running kernel then loads and places the image itself"
+            PlanError::CrashNotYet { .. } => {
+                "leave -c out and give the kernel that the boot loader boots: kexec_file_load(2) loads it"
             }
+            PlanError::Classic(error) => error.hint(),
         }
     }
 }

@@ -116,27 +116,41 @@ fn takes(arch: Arch) -> (&'static str, fn(&Kernel) -> bool) {
 /// # Errors
 /// When the system call of this architecture does not take such an image.
 pub fn plan(request: &FileRequest<'_>) -> Result<FilePlan, PlanError> {
-    let image = request.image;
-    let (takes, ok) = takes(request.arch);
+    accepts(request.arch, request.image)?;
+    Ok(parts(request))
+}
+
+/// Whether `kexec_file_load(2)` of this architecture takes such an image.
+///
+/// # Errors
+/// When it does not, with what it takes.
+pub fn accepts(arch: Arch, image: &Image) -> Result<(), PlanError> {
+    let (takes, ok) = takes(arch);
     // An image for another architecture is a finding of the checks, which say
     // it better; here only the format counts.
-    let foreign = image.arch().is_some_and(|a| !a.boots_on(request.arch));
-    if !foreign && !ok(&image.kernel) {
-        let format = format_name(image);
-        return Err(PlanError::FormatNotForFileSyscall {
-            arch: request.arch,
-            article: if format.starts_with(['a', 'E']) {
-                "an"
-            } else {
-                "a"
-            },
-            format,
-            takes,
-        });
+    let foreign = image.arch().is_some_and(|a| !a.boots_on(arch));
+    if foreign || ok(&image.kernel) {
+        return Ok(());
     }
+    let format = format_name(image);
+    Err(PlanError::FormatNotForFileSyscall {
+        arch,
+        article: if format.starts_with(['a', 'E']) {
+            "an"
+        } else {
+            "a"
+        },
+        format,
+        takes,
+    })
+}
 
+/// What is handed over, whichever system call does it: the kernel, the parts of
+/// the initrd, the command line.
+pub fn parts(request: &FileRequest<'_>) -> FilePlan {
+    let image = request.image;
     let (cmdline, cmdline_from) = command_line(request);
-    Ok(FilePlan {
+    FilePlan {
         format: image.describe(),
         release: release(image),
         kernel: piece(request.path.to_owned(), image.bytes.clone()),
@@ -145,7 +159,7 @@ pub fn plan(request: &FileRequest<'_>) -> Result<FilePlan, PlanError> {
         cmdline,
         cmdline_from,
         crash: request.crash,
-    })
+    }
 }
 
 fn format_name(image: &Image) -> String {

@@ -4,11 +4,17 @@
 //! architecture.
 #![forbid(unsafe_code)]
 
+mod arch;
+
+pub mod classic;
 pub mod cmdline;
 mod error;
 pub mod file;
+mod le;
+pub mod memory;
 pub mod method;
 
+pub use classic::{ClassicError, ClassicRequest, LoadPlan};
 pub use cmdline::Cmdline;
 pub use error::PlanError;
 pub use file::{FilePlan, FileRequest, InitrdFile, Piece};

@@ -53,6 +53,12 @@ pub struct MethodFacts {
     pub selinux_enforcing: bool,
     /// Live-update sessions or KHO state would be lost.
     pub handover_state: bool,
+    /// `kexec_file_load(2)` of this architecture does not take the image.
+    pub not_for_file_load: bool,
+    /// The command line is longer than `kexec_file_load(2)` takes.
+    pub long_cmdline: bool,
+    /// An option asks for what only `kexec_load(2)` can do.
+    pub classic_option: bool,
 }
 
 /// What was decided, and why.
@@ -69,6 +75,8 @@ struct Row {
     applies: fn(&MethodFacts) -> bool,
     method: Method,
     reason: &'static str,
+    /// When the call is refused, the other one is no way out.
+    binding: bool,
 }
 
 /// Fact, method, reason: the first row that applies decides.
@@ -77,54 +85,84 @@ const TABLE: &[Row] = &[
         applies: |f| f.choice == SyscallChoice::File,
         method: Method::FileLoad,
         reason: "-s asks for it",
+        binding: true,
     },
     Row {
         applies: |f| f.choice == SyscallChoice::Classic,
         method: Method::ClassicLoad,
         reason: "-c asks for it",
+        binding: true,
     },
     Row {
         applies: |f| f.locked_down,
         method: Method::FileLoad,
         reason: "the running kernel is locked down and must verify the image itself",
+        binding: true,
     },
     Row {
         applies: |f| f.secure_boot,
         method: Method::FileLoad,
         reason: "Secure Boot is on: the running kernel should verify the image",
+        binding: true,
     },
     Row {
         applies: |f| f.signature_enforced,
         method: Method::FileLoad,
         reason: "the running kernel takes signed images only",
+        binding: true,
     },
     Row {
         applies: |f| f.ima_appraises,
         method: Method::FileLoad,
         reason: "an IMA rule appraises the kernel file",
+        binding: true,
     },
     Row {
         applies: |f| f.handover_state,
         method: Method::FileLoad,
         reason: "only this call carries live-update state into the next kernel",
+        binding: true,
     },
     Row {
         applies: |f| f.selinux_enforcing,
         method: Method::FileLoad,
         reason: "SELinux is enforcing and judges the kernel file",
+        binding: false,
+    },
+    Row {
+        applies: |f| f.not_for_file_load,
+        method: Method::ClassicLoad,
+        reason: "kexec_file_load does not take this format",
+        binding: true,
+    },
+    Row {
+        applies: |f| f.long_cmdline,
+        method: Method::ClassicLoad,
+        reason: "kexec_file_load does not take a command line of this length",
+        binding: true,
+    },
+    Row {
+        applies: |f| f.classic_option,
+        method: Method::ClassicLoad,
+        reason: "an option asks for what only this call can do",
+        binding: true,
     },
     Row {
         applies: |_| true,
         method: Method::FileLoad,
         reason: "the running kernel reads, verifies and places the image",
+        binding: false,
     },
 ];
 
+/// The first row that applies. The last one always does.
+fn row(facts: &MethodFacts) -> Option<&'static Row> {
+    TABLE.iter().find(|row| (row.applies)(facts))
+}
+
 /// Which system call, and why.
 pub fn decide(facts: &MethodFacts) -> Decision {
-    let row = TABLE.iter().find(|row| (row.applies)(facts));
-    // The last row always applies; the fallback only keeps this total.
-    row.map_or(
+    row(facts).map_or(
         Decision {
             method: Method::FileLoad,
             reason: String::new(),
@@ -134,6 +172,19 @@ pub fn decide(facts: &MethodFacts) -> Decision {
             reason: row.reason.to_owned(),
         },
     )
+}
+
+/// What is done when `kexec_file_load(2)` has answered `refused`: nothing, or
+/// the other call. A machine that has to verify the image gets no second way.
+pub fn second_choice(facts: &MethodFacts, refused: &str) -> Option<Decision> {
+    let row = row(facts).filter(|row| row.method == Method::FileLoad && !row.binding)?;
+    Some(Decision {
+        method: Method::ClassicLoad,
+        reason: format!(
+            "kexec_file_load was tried first ({}) and answered {refused}",
+            row.reason
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -166,11 +217,37 @@ mod tests {
             with(|f| f.ima_appraises = true),
             with(|f| f.handover_state = true),
             with(|f| f.selinux_enforcing = true),
+            with(|f| f.not_for_file_load = true),
+            with(|f| f.long_cmdline = true),
+            with(|f| f.classic_option = true),
             with(|_| {}),
         ];
         assert_eq!(reasons.len(), TABLE.len());
         for (reason, row) in reasons.iter().zip(TABLE) {
             assert_eq!(reason, row.reason);
         }
+    }
+
+    #[test]
+    fn only_a_free_choice_has_a_second_one() {
+        let free = MethodFacts::default();
+        let second = second_choice(&free, "ENOSYS").unwrap();
+        assert_eq!(second.method, Method::ClassicLoad);
+        assert!(second.reason.contains("ENOSYS"));
+        let asked = MethodFacts {
+            choice: SyscallChoice::File,
+            ..free
+        };
+        let locked = MethodFacts {
+            locked_down: true,
+            ..free
+        };
+        let selinux = MethodFacts {
+            selinux_enforcing: true,
+            ..free
+        };
+        assert_eq!(second_choice(&asked, "ENOSYS"), None);
+        assert_eq!(second_choice(&locked, "ENOSYS"), None);
+        assert!(second_choice(&selinux, "ENOSYS").is_some());
     }
 }

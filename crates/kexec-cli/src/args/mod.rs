@@ -75,6 +75,9 @@ pub enum Id {
     Host,
     Snapshot,
     Unredacted,
+    Integrity,
+    DiscardLiveupdate,
+    Svg,
 }
 
 /// Whether an option takes a value, and what `--help` calls it.

@@ -35,6 +35,11 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         value: Value::Required("FILE"),
+        doc_short: "Draw where kexec_load(2) puts everything, as SVG (- for stdout)",
+        ..flag(Id::Svg, "svg", &[Verb::Plan])
+    },
+    Flag {
+        value: Value::Required("FILE"),
         doc_short: "Write this machine as a snapshot for a bug report (- for stdout)",
         ..flag(Id::Snapshot, "snapshot", &[Verb::Status])
     },

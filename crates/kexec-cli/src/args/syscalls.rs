@@ -15,6 +15,7 @@ const CHOOSES: &[Mode] = &[
     Mode::Unload,
 ];
 const VERBS: &[Verb] = &[Verb::Load, Verb::Unload, Verb::Plan, Verb::Check];
+const LOADING: &[Verb] = &[Verb::Load, Verb::Plan, Verb::Check];
 const FILE: Effect = Effect {
     modes: LOADS,
     call: Call::File,
@@ -37,7 +38,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         short: Some(b'c'),
         verbs: VERBS,
-        doc_short: "Use kexec_load(2) and nothing else; for loading not there yet",
+        doc_short: "Use kexec_load(2) and nothing else",
         ..flag(Id::ClassicSyscall, "kexec-syscall", Effect::modes(CHOOSES))
     },
     Flag {
@@ -64,6 +65,22 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Value::Required("ADDR"),
         doc_short: "Start the next kernel at this address",
         ..flag(Id::Entry, "entry", Effect::CLASSIC)
+    },
+    Flag {
+        origin: Origin::Later,
+        verbs: LOADING,
+        value: Value::Required("HOW"),
+        doc_short: "Check the loaded bytes after the jump: crc32c, sha256 or none",
+        doc_long: "With kexec_load(2), a program of ours runs between the two kernels and compares \
+                   what is in memory with what was loaded. crc32c (the default) does that at the \
+                   speed of memory; -i is the same as none.",
+        ..flag(Id::Integrity, "integrity", Effect::CLASSIC)
+    },
+    Flag {
+        origin: Origin::Later,
+        verbs: LOADING,
+        doc_short: "Use kexec_load(2) although live-update state is lost",
+        ..flag(Id::DiscardLiveupdate, "discard-liveupdate", Effect::CLASSIC)
     },
     Flag {
         origin: Origin::Later,

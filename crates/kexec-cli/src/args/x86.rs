@@ -11,15 +11,15 @@ const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
 }
 
 pub(super) const FLAGS: &[Flag] = &[
-    // These two ask for another entry, so ignoring them would boot differently.
+    // These two ask for another entry, so they choose kexec_load(2) by themselves.
     Flag {
         load_only: true,
-        doc_short: "Not there yet: enter the kernel in real mode",
+        doc_short: "Refused: no kernel of today is entered in real mode",
         ..flag(Id::RealMode, "real-mode", Effect::modes(LOADS))
     },
     Flag {
         load_only: true,
-        doc_short: "Not there yet: enter the kernel at its 32-bit entry",
+        doc_short: "Enter the kernel at its 32-bit entry",
         ..flag(Id::Entry32Bit, "entry-32bit", Effect::modes(LOADS))
     },
     Flag {

@@ -35,10 +35,8 @@ pub fn load(world: &World<'_>, request: &LoadRequest, flags: FileFlags) -> Resul
     {
         eprint!("{}", text::warning(finding));
     }
-    let loaded = pipeline::load(world.kernel, request, flags, &inputs, &prepared, &host);
-    if let Err(error) = loaded {
-        return Err(after_failure(world, request, &host, error));
-    }
+    let loaded = pipeline::load(world.kernel, request, flags, &inputs, prepared, &host);
+    let prepared = loaded.map_err(|error| after_failure(world, request, &host, error))?;
     let record = Record::of(&prepared.plan, &prepared.decision, SystemTime::now());
     if let Err(e) = record::write(world.root, request.slot, &record)
         && request.debug

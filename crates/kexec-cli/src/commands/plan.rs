@@ -2,25 +2,63 @@
 
 use std::path::Path;
 
-use kexec_core::LoadRequest;
+use kexec_core::{Error, LoadRequest};
 
 use super::{World, exit, load, machine, prepare, print, print_json};
-use crate::render::{json, text};
+use crate::render::{classic, json, svg, text};
 
 /// `kexec plan KERNEL`.
-pub fn verb(world: &World<'_>, request: &LoadRequest, host: Option<&Path>, json: bool) -> u8 {
-    match machine(world, host).and_then(|machine| prepare(world, request, &machine)) {
-        Ok(prepared) => {
-            if json {
-                print_json(&json::plan(&prepared));
-            } else {
-                print(&text::plan(&prepared));
+pub fn verb(
+    world: &World<'_>,
+    request: &LoadRequest,
+    host: Option<&Path>,
+    picture: Option<&Path>,
+    json: bool,
+) -> u8 {
+    let prepared = machine(world, host).and_then(|machine| prepare(world, request, &machine));
+    let shown = prepared.and_then(|prepared| {
+        if let Some(path) = picture {
+            draw(&prepared, path)?;
+            if path == Path::new("-") {
+                return Ok(());
             }
-            exit::DONE
         }
+        if json {
+            print_json(&json::plan(&prepared));
+        } else {
+            match &prepared.placed {
+                Some(placed) => print(&classic::plan(placed)),
+                None => print(&text::plan(&prepared)),
+            }
+        }
+        Ok(())
+    });
+    match shown {
+        Ok(()) => exit::DONE,
         Err(error) => {
             load::refuse(&error, json);
             exit::REFUSED
         }
     }
+}
+
+/// Draws a plan that has a place for everything.
+fn draw(prepared: &kexec_core::pipeline::Prepared, path: &Path) -> Result<(), Error> {
+    let Some(placed) = &prepared.placed else {
+        return Err(Error::Refused {
+            what: "drawing the plan".to_owned(),
+            why: "the running kernel places everything itself with kexec_file_load(2)".to_owned(),
+            remedy: "say -c to see where kexec_load(2) would put it".to_owned(),
+        });
+    };
+    let picture = svg::plan(placed);
+    if path == Path::new("-") {
+        print(&picture);
+        return Ok(());
+    }
+    std::fs::write(path, picture).map_err(|e| Error::System {
+        what: format!("cannot write the picture {}", path.display()),
+        reason: e.to_string(),
+        remedy: "name a file in a folder that you can write to".to_owned(),
+    })
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 pub fn plan(prepared: &Prepared) -> Value {
     json!({
         "plan": prepared.plan,
+        "placed": prepared.placed,
         "method": prepared.decision,
         "proofs": prepared.proofs.as_ref().ok(),
     })

@@ -1,4 +1,11 @@
-//! Values made visible: text for people, JSON for programs.
+//! Values made visible: text for people, JSON for programs, a picture.
 
+mod bands;
+pub mod classic;
+mod facts;
 pub mod json;
+#[cfg(test)]
+mod plans;
+pub mod svg;
 pub mod text;
+mod words;

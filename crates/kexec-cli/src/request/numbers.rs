@@ -35,14 +35,17 @@ pub(super) fn address(text: &OsStr) -> Option<u64> {
     })
 }
 
-/// An x86 serial port: `ttyS0`, `ttyS1`, or an I/O address with `0x`.
-pub(super) fn serial_port(text: &OsStr) -> bool {
+/// The first I/O port of an x86 serial port: `ttyS0`, `ttyS1`, or an I/O address
+/// with `0x`.
+pub(super) fn serial_port(text: &OsStr) -> Option<u16> {
     match text.as_bytes() {
-        b"ttyS0" | b"ttyS1" => true,
-        bytes => {
-            let hex = bytes.strip_prefix(b"0x").unwrap_or_default();
-            // The width of the x86 I/O space: 16 bits.
-            (1..=4).contains(&hex.len()) && hex.iter().all(u8::is_ascii_hexdigit)
+        b"ttyS0" => Some(0x3f8),
+        b"ttyS1" => Some(0x2f8),
+        _ => {
+            // The width of the x86 I/O space is 16 bits; no sign, no more digits.
+            let hex = text.to_str()?.strip_prefix("0x")?;
+            let digits = (1..=4).contains(&hex.len()) && hex.bytes().all(|b| b.is_ascii_hexdigit());
+            digits.then(|| u16::from_str_radix(hex, 16).ok())?
         }
     }
 }
@@ -50,11 +53,10 @@ pub(super) fn serial_port(text: &OsStr) -> bool {
 /// The speed of an x86 serial port. The chip divides 115200 (National
 /// Semiconductor PC16550D, "Programmable Baud Generator"); below 9600 nothing
 /// is accepted but 0, which leaves the speed as it is.
-pub(super) fn serial_baud(text: &OsStr) -> bool {
-    let Some(baud) = text.to_str().and_then(|t| t.parse::<u32>().ok()) else {
-        return false;
-    };
-    baud == 0 || ((9600..=115_200).contains(&baud) && 115_200 % baud == 0)
+pub(super) fn serial_baud(text: &OsStr) -> Option<u32> {
+    let baud = text.to_str()?.parse::<u32>().ok()?;
+    let possible = baud == 0 || ((9600..=115_200).contains(&baud) && 115_200 % baud == 0);
+    possible.then_some(baud)
 }
 
 #[cfg(test)]
@@ -79,16 +81,16 @@ mod tests {
     #[test]
     fn serial_ports_and_speeds() {
         for good in ["ttyS0", "ttyS1", "0x3f8"] {
-            assert!(serial_port(OsStr::new(good)));
+            assert!(serial_port(OsStr::new(good)).is_some());
         }
         for bad in ["", "ttyS2", "3f8", "1000", "0x", "0xzz", "0x10000"] {
-            assert!(!serial_port(OsStr::new(bad)), "{bad}");
+            assert!(serial_port(OsStr::new(bad)).is_none(), "{bad}");
         }
         for good in ["0", "9600", "19200", "38400", "57600", "115200"] {
-            assert!(serial_baud(OsStr::new(good)));
+            assert!(serial_baud(OsStr::new(good)).is_some());
         }
         for bad in ["", "7", "4800", "10000", "230400", "-9600", "x"] {
-            assert!(!serial_baud(OsStr::new(bad)), "{bad}");
+            assert!(serial_baud(OsStr::new(bad)).is_none(), "{bad}");
         }
     }
 }

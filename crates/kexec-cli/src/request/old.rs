@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use kexec_core::handover::Jump;
+use kexec_core::request::ClassicAsk;
 use kexec_core::{CmdlineChoice, LoadRequest};
 use kexec_image::Arch;
+use kexec_plan::classic::{ElfArgs, Integrity};
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
 
@@ -104,6 +106,18 @@ fn values(arch: Arch, typed: &Typed) -> Result<(), UsageError> {
             printable(value)
         )));
     }
+    let elf = [Id::ArgsLinux, Id::ArgsElf, Id::ArgsNone];
+    if elf.iter().filter(|id| typed.has(**id)).count() > 1 {
+        return Err(usage(
+            "--args-linux, --args-elf and --args-none contradict each other: use one of them",
+        ));
+    }
+    if let Some(value) = typed.values(Id::Integrity).find(|v| integrity(v).is_none()) {
+        return Err(usage(&format!(
+            "--integrity={}: not crc32c, sha256 or none",
+            printable(value)
+        )));
+    }
     if matches!(arch, Arch::X86 | Arch::X86_64) {
         let odd = |message: String| {
             Err(UsageError {
@@ -111,7 +125,10 @@ fn values(arch: Arch, typed: &Typed) -> Result<(), UsageError> {
                 ..usage(&message)
             })
         };
-        if let Some(value) = typed.values(Id::Serial).find(|v| !numbers::serial_port(v)) {
+        if let Some(value) = typed
+            .values(Id::Serial)
+            .find(|v| numbers::serial_port(v).is_none())
+        {
             return odd(format!(
                 "--serial={}: not a serial port (ttyS0, ttyS1 or 0xADDR)",
                 printable(value)
@@ -119,7 +136,7 @@ fn values(arch: Arch, typed: &Typed) -> Result<(), UsageError> {
         }
         if let Some(value) = typed
             .values(Id::SerialBaud)
-            .find(|v| !numbers::serial_baud(v))
+            .find(|v| numbers::serial_baud(v).is_none())
         {
             return odd(format!(
                 "--serial-baud={}: not a speed (a divisor of 115200 from 9600 on, or 0)",
@@ -150,12 +167,20 @@ fn never(arch: Arch, typed: &Typed) -> Option<NotYet> {
             "on a Xen host use xl's or kexec-tools' own live update",
         );
     }
-    if typed.has(Id::LoadPreserveContext) || typed.has(Id::LoadJumpBackHelper) {
+    if typed.has(Id::LoadJumpBackHelper) {
         return refused(
-            "coming back to the running kernel (kexec jump) was asked for, and this program does \
-             not do it",
-            "load without --load-preserve-context and --load-jump-back-helper to leave this \
-             kernel for good",
+            "coming back to the running kernel (kexec jump) was asked for, and this program only \
+             loads for it, with --load-preserve-context",
+            "load without --load-jump-back-helper",
+        );
+    }
+    if typed.has(Id::LoadPreserveContext)
+        && (typed.last(Id::MemMax).is_none() || syscall(typed) != SyscallChoice::Classic)
+    {
+        return refused(
+            "--load-preserve-context keeps the memory below --mem-max, and only kexec_load(2) does \
+             that",
+            "say -c and --mem-max=ADDR, too",
         );
     }
     // arm64's kexec-tools accepts it and does nothing with it.
@@ -233,9 +258,6 @@ fn request(mode: Mode, typed: &Typed) -> Result<Request, UsageError> {
             ..usage("no kernel was named")
         });
     };
-    if let Some(refused) = not_yet(typed) {
-        return Ok(Request::NotYet(refused));
-    }
     let mut file_flags = FileFlags::EMPTY;
     if typed.has(Id::NoCma) {
         file_flags |= FileFlags::NO_CMA;
@@ -265,6 +287,7 @@ pub(super) fn load_request(typed: &Typed, kernel: &OsString, slot: Slot) -> Load
         syscall: syscall(typed),
         profile: typed.last(Id::Profile).and_then(profile),
         debug: typed.has(Id::Debug),
+        classic: classic(typed),
     }
 }
 
@@ -277,29 +300,51 @@ pub(super) fn syscall(typed: &Typed) -> SyscallChoice {
     }
 }
 
-/// What only kexec_load(2) could do, and cannot be left out silently.
-pub(super) fn not_yet(typed: &Typed) -> Option<NotYet> {
-    let refused = |what: &str, remedy: &str| {
-        Some(NotYet {
-            what: what.to_owned(),
-            remedy: remedy.to_owned(),
-            exit_code: FAILED_OLD,
-        })
-    };
-    if syscall(typed) == SyscallChoice::Classic {
-        return refused(
-            "-c asks for kexec_load(2), and this version does not load with it yet",
-            "leave -c out: kexec_file_load(2) is used then",
-        );
+/// What only kexec_load(2) knows.
+fn classic(typed: &Typed) -> ClassicAsk {
+    let number = |id| typed.last(id).and_then(numbers::address);
+    let elf = [
+        (Id::ArgsLinux, ElfArgs::Linux),
+        (Id::ArgsElf, ElfArgs::ElfNotes),
+        (Id::ArgsNone, ElfArgs::None),
+    ];
+    let elf_args = elf.iter().find(|(id, _)| typed.has(*id));
+    ClassicAsk {
+        mem_min: number(Id::MemMin),
+        mem_max: number(Id::MemMax),
+        entry: number(Id::Entry),
+        no_efi: typed.has(Id::NoEfi),
+        reuse_video_type: typed.has(Id::ReuseVideoType),
+        entry_32bit: typed.has(Id::Entry32Bit),
+        real_mode: typed.has(Id::RealMode),
+        elf_args: elf_args.map(|(_, args)| *args).unwrap_or_default(),
+        modules: typed
+            .values(Id::Module)
+            .map(|text| Cmdline::exact(text.as_bytes()))
+            .collect(),
+        integrity: match typed.last(Id::Integrity) {
+            _ if typed.has(Id::NoChecks) => Integrity::None,
+            Some(name) => integrity(name).unwrap_or_default(),
+            None => Integrity::default(),
+        },
+        preserve_context: typed.has(Id::LoadPreserveContext),
+        discard_liveupdate: typed.has(Id::DiscardLiveupdate),
+        reset_vga: typed.has(Id::ResetVga),
+        console_vga: typed.has(Id::ConsoleVga),
+        console_serial: typed.has(Id::ConsoleSerial),
+        serial: typed.last(Id::Serial).and_then(numbers::serial_port),
+        serial_baud: typed.last(Id::SerialBaud).and_then(numbers::serial_baud),
     }
-    if typed.has(Id::RealMode) || typed.has(Id::Entry32Bit) {
-        return refused(
-            "--real-mode and --entry-32bit enter the kernel in a way that kexec_file_load(2) does \
-             not know, and this version does not load with kexec_load(2) yet",
-            "leave them out: the kernel is entered in 64-bit mode then",
-        );
+}
+
+/// How the purgatory checks what was loaded.
+pub(super) fn integrity(name: &std::ffi::OsStr) -> Option<Integrity> {
+    match name.as_bytes() {
+        b"crc32c" => Some(Integrity::Crc32c),
+        b"sha256" => Some(Integrity::Sha256),
+        b"none" => Some(Integrity::None),
+        _ => None,
     }
-    None
 }
 
 /// What was accepted and changes nothing, in the tables' order.
@@ -319,14 +364,26 @@ fn notes(mode: Mode, typed: &Typed, request: &Request) -> Vec<String> {
                 };
                 return Some(format!("{name} has no effect{why}"));
             }
-            if !loads || f.effect.call != Call::Classic {
+            let other = match f.effect.call {
+                _ if !loads => return None,
+                Call::Either => return None,
+                // With -a either may be used in the end.
+                Call::Classic if syscall(typed) == SyscallChoice::Classic => return None,
+                Call::Classic => "it is for kexec_load(2)",
+                Call::File if syscall(typed) != SyscallChoice::Classic => return None,
+                Call::File => "it is for kexec_file_load(2)",
+            };
+            if typed.has(Id::Entry32Bit) || typed.has(Id::RealMode) {
+                // These choose kexec_load(2) by themselves.
                 return None;
             }
+            let only = match syscall(typed) {
+                SyscallChoice::Auto => ", which is only used when the other one cannot load",
+                _ => ", and the other one is used",
+            };
             Some(match f.effect.instead {
                 Some(why) => format!("{name} has no effect: {why}"),
-                None => format!(
-                    "{name} has no effect: it is for kexec_load(2), and kexec_file_load(2) is used"
-                ),
+                None => format!("{name} has no effect: {other}{only}"),
             })
         })
         .collect();

@@ -78,6 +78,16 @@ fn loaded(out: &mut String, r: &LoadRequest) {
     if let Some(profile) = r.profile {
         write!(out, " profile:{profile}").unwrap();
     }
+    // Of what only kexec_load(2) knows, what was asked for.
+    let usual = format!("{:#?}", kexec_core::request::ClassicAsk::default());
+    let asked = format!("{:#?}", r.classic);
+    let usual: Vec<&str> = usual.lines().collect();
+    for line in asked.lines().filter(|l| !usual.contains(l)) {
+        let line = line.trim().trim_end_matches(',');
+        if !matches!(line, ")" | "]") {
+            write!(out, " {}", line.replace(": ", ":")).unwrap();
+        }
+    }
 }
 
 fn short(arch: Arch, words: &[OsString]) -> String {
@@ -169,11 +179,15 @@ fn short(arch: Arch, words: &[OsString]) -> String {
                 VerbRequest::Plan {
                     request,
                     host: h,
+                    svg,
                     json,
                 } => {
                     out.push_str("verb plan");
                     loaded(&mut out, request);
                     out.push_str(&host(h));
+                    if let Some(file) = svg {
+                        write!(out, " svg:{}", file.display()).unwrap();
+                    }
                     json
                 }
                 VerbRequest::Check {
@@ -255,10 +269,10 @@ fn every_note_says_why() {
         notes,
         [
             "--no-ifdown has no effect: only -e and -f take interfaces down",
-            "--no-checks has no effect: it is for kexec_load(2), and kexec_file_load(2) is used",
+            "--no-checks has no effect: it is for kexec_load(2), which is only used when the other one cannot load",
             "--dtb has no effect: kexec_file_load(2) hands on the running kernel's device tree",
             "--hotplug has no effect: with kexec_file_load(2) the kernel does that by itself",
-            "--noefi has no effect: it is for kexec_load(2), and kexec_file_load(2) is used",
+            "--noefi has no effect: it is for kexec_load(2), which is only used when the other one cannot load",
             "extra is ignored",
         ]
     );

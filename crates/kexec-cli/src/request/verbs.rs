@@ -3,16 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use kexec_plan::SyscallChoice;
 use kexec_sys::Slot;
 
-use super::old::{load_request, not_yet, profile, syscall};
-use super::{Meant, NotYet, Request, USAGE_VERB, UsageError, VerbRequest};
+use super::old::{integrity, load_request, profile, syscall};
+use super::{Meant, Request, USAGE_VERB, UsageError, VerbRequest};
 use crate::args::typed::{Spelling, Typed, printable};
 use crate::args::{Id, Verb, flags_of};
-
-/// Exit code of a verb that refuses and changed nothing.
-const REFUSED: u8 = 1;
 
 pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError> {
     let usage = |message: String| UsageError {
@@ -35,6 +31,12 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
     if let Some(value) = typed.values(Id::Profile).find(|v| profile(v).is_none()) {
         return Err(usage(format!(
             "--profile={}: not a number",
+            printable(value)
+        )));
+    }
+    if let Some(value) = typed.values(Id::Integrity).find(|v| integrity(v).is_none()) {
+        return Err(usage(format!(
+            "--integrity={}: not crc32c, sha256 or none",
             printable(value)
         )));
     }
@@ -84,6 +86,7 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
         Verb::Plan => VerbRequest::Plan {
             request: request()?,
             host: path(Id::Host),
+            svg: path(Id::Svg),
             json,
         },
         Verb::Check => VerbRequest::Check {
@@ -92,14 +95,5 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             json,
         },
     };
-    if verb.takes_kernel() && syscall(&typed) == SyscallChoice::Classic {
-        let refused = not_yet(&typed).map(|n| NotYet {
-            exit_code: REFUSED,
-            ..n
-        });
-        if let Some(refused) = refused {
-            return done(Request::NotYet(refused));
-        }
-    }
     done(Request::Verb(what))
 }

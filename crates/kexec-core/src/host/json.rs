@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::memory::MAX_RANGES;
-use super::{Fact, MemoryRange, Snapshot};
+use super::{Fact, MemoryRange, Snapshot, serial, setup_data};
 
 /// The version of the layout that this program writes and reads.
 pub const FORMAT: u32 = 1;
@@ -82,6 +82,7 @@ impl Snapshot {
         ] {
             check(name, map)?;
         }
+        lists(&snapshot)?;
         if let Fact::Known(params) = &snapshot.firmware.boot_params
             && (params.len() != 8192 || !params.bytes().all(|b| b.is_ascii_hexdigit()))
         {
@@ -91,6 +92,42 @@ impl Snapshot {
         }
         Ok(snapshot)
     }
+}
+
+/// The bounds that reading a machine keeps to.
+fn lists(snapshot: &Snapshot) -> Result<(), SnapshotError> {
+    fn len<T>(fact: &Fact<Vec<T>>) -> usize {
+        fact.known().map_or(0, Vec::len)
+    }
+    let firmware = &snapshot.firmware;
+    for (name, found, max) in [
+        (
+            "EFI runtime ranges",
+            len(&firmware.efi_runtime.runtime_map),
+            MAX_RANGES,
+        ),
+        (
+            "setup_data items",
+            len(&firmware.setup_data),
+            setup_data::MAX_ITEMS,
+        ),
+        ("serial ports", len(&snapshot.serial), serial::MAX_PORTS),
+    ] {
+        if found > max {
+            return Err(impossible(format!(
+                "{found} {name}; none has more than {max}"
+            )));
+        }
+    }
+    let items = firmware.setup_data.known().into_iter().flatten();
+    for data in items.filter_map(|item| item.data.known()) {
+        if data.len() % 2 != 0 || !data.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(impossible(
+                "setup_data that is not pairs of hexadecimal digits".to_owned(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn impossible(what: String) -> SnapshotError {

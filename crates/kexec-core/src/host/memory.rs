@@ -80,7 +80,8 @@ fn iomem_line(line: &str) -> Option<MemoryRange> {
     range_of(hex(start)?, hex(last)?, kind.trim(), indent / 2)
 }
 
-fn hex(digits: &str) -> Option<u64> {
+/// Hexadecimal digits without anything around them.
+pub(super) fn hex(digits: &str) -> Option<u64> {
     // from_str_radix would take a sign.
     let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
     plain.then(|| u64::from_str_radix(digits, 16).ok())?

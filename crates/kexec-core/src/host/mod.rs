@@ -3,15 +3,22 @@
 //! elsewhere so that a bug report becomes a test.
 
 mod config;
+mod display;
+mod efi;
 mod firmware;
+mod ima;
 mod json;
 mod kexec;
 mod memory;
 mod redact;
 mod root;
+mod rsdp;
 mod security;
+mod serial;
+mod setup_data;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use kexec_image::Arch;
@@ -19,7 +26,13 @@ use kexec_plan::Cmdline;
 use serde::{Deserialize, Serialize};
 
 pub use config::OPTIONS;
+pub use display::DisplayState;
+pub use efi::{EfiRange, EfiRuntime};
+pub use ima::measurements;
 pub use json::{FORMAT, SnapshotError};
+pub use rsdp::rsdp;
+pub use serial::SerialPort;
+pub use setup_data::SetupData;
 
 use root::Root;
 
@@ -77,6 +90,12 @@ impl<T> Fact<T> {
         }
     }
 
+    /// What is read from a snapshot that an older version of this program
+    /// wrote, which did not look.
+    pub fn not_recorded() -> Fact<T> {
+        Fact::Unreadable("the snapshot is of an older version, which did not look".to_owned())
+    }
+
     /// Why it is not known; `None` when it is, or when there is no such thing.
     pub fn reason(&self) -> Option<&str> {
         match self {
@@ -118,6 +137,12 @@ pub struct Snapshot {
     pub memory: Memory,
     /// Firmware.
     pub firmware: Firmware,
+    /// Who drives the screen.
+    #[serde(default)]
+    pub display: DisplayState,
+    /// The serial ports of the kernel's 8250 driver.
+    #[serde(default = "Fact::not_recorded")]
+    pub serial: Fact<Vec<SerialPort>>,
     /// The running kernel's build options that matter here, such as
     /// `CONFIG_KEXEC_FILE`, with their values.
     ///
@@ -229,6 +254,16 @@ pub struct Firmware {
     /// `sev-snp`, `xen-dom0`, `xen-pv`, `xen-hvm`, `kvm`, `hyperv`; `unnamed`
     /// when only the CPU flag says that there is one.
     pub hypervisor: Fact<String>,
+    /// The tables and the runtime map of EFI.
+    #[serde(default)]
+    pub efi_runtime: EfiRuntime,
+    /// /sys/kernel/boot_params/setup_data (x86).
+    #[serde(default = "Fact::not_recorded")]
+    pub setup_data: Fact<Vec<SetupData>>,
+    /// How fast the time-stamp counter runs (x86), kHz: good enough to wait
+    /// for a few seconds.
+    #[serde(default = "Fact::not_recorded")]
+    pub tsc_khz: Fact<u64>,
 }
 
 impl MemoryRange {
@@ -261,6 +296,8 @@ impl Snapshot {
             security: security::read(root, &cmdline, &config, &firmware),
             memory: memory::read(root),
             firmware,
+            display: display::read(root),
+            serial: serial::read(root),
             machine: uname.machine,
             release: uname.release,
             version: uname.version,
@@ -341,6 +378,43 @@ fn version_at_least(release: &str, major: u32, minor: u32) -> Option<bool> {
     let found: u32 = parts.next()?.parse().ok()?;
     let found_minor: u32 = parts.next()?.parse().ok()?;
     Some((found, found_minor) >= (major, minor))
+}
+
+/// The numbers that name the entries of `folder`, ascending; other entries are
+/// left out.
+fn numbered(root: &Root, folder: &str, max: usize) -> Fact<Vec<u32>> {
+    numbered_names(root, folder, "", max)
+}
+
+/// The numbers behind `prefix` in the names of `folder`, ascending: 0 and 1 for
+/// `fb0`, `fb1` and `fbcon`.
+fn numbered_names(root: &Root, folder: &str, prefix: &str, max: usize) -> Fact<Vec<u32>> {
+    root.entries(folder).and_then(|names| {
+        let number = |name: &String| {
+            let digits = name.strip_prefix(prefix)?;
+            let plain = digits.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| digits.parse::<u32>().ok())?
+        };
+        let mut numbers: Vec<u32> = names.iter().filter_map(number).collect();
+        if numbers.len() > max {
+            return Fact::Unreadable(format!(
+                "{folder}: {} entries, expected at most {max}",
+                numbers.len()
+            ));
+        }
+        numbers.sort_unstable();
+        Fact::Known(numbers)
+    })
+}
+
+/// Two digits for each byte.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 struct Uname {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use kexec_plan::Cmdline;
 
-use super::{Fact, Snapshot};
+use super::{Fact, SetupData, Snapshot};
 
 /// Kernel parameters whose values are kept. Everything else may hold a secret
 /// (keys, tokens, host names, addresses) or name a machine (UUIDs, serials): its
@@ -177,6 +177,9 @@ impl Snapshot {
         }
         if let Fact::Known(params) = &mut redacted.firmware.boot_params {
             *params = boot_params(params);
+        }
+        if let Fact::Known(items) = &mut redacted.firmware.setup_data {
+            items.iter_mut().for_each(SetupData::redact);
         }
         redacted
     }

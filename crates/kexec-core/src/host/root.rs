@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use kexec_sys::Errno;
@@ -93,13 +94,28 @@ impl Root {
         self.fact(path, OFlags::RDONLY, |fd| read(fd, limit))
     }
 
+    /// Up to `len` bytes from `offset` on.
+    pub(super) fn bytes_at(&self, path: &str, offset: u64, len: usize) -> Fact<Vec<u8>> {
+        self.fact(path, OFlags::RDONLY, |fd| {
+            let mut bytes = vec![0; len];
+            let got = File::from(fd).read_at(&mut bytes, offset);
+            bytes.truncate(got.map_err(|e| Errno::from_io(&e).to_string())?);
+            Ok(bytes)
+        })
+    }
+
     /// All of a file, unless it is larger than [`MAX_FILE`].
     pub(super) fn bytes(&self, path: &str) -> Fact<Vec<u8>> {
+        self.bytes_up_to(path, MAX_FILE)
+    }
+
+    /// All of a file, unless it is larger than `limit` bytes.
+    pub(super) fn bytes_up_to(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
         self.fact(path, OFlags::RDONLY, |fd| {
-            let bytes = read(fd, MAX_FILE + 1)?;
+            let bytes = read(fd, limit.saturating_add(1))?;
             match u64::try_from(bytes.len()) {
-                Ok(len) if len <= MAX_FILE => Ok(bytes),
-                _ => Err(format!("larger than {MAX_FILE} bytes")),
+                Ok(len) if len <= limit => Ok(bytes),
+                _ => Err(format!("larger than {limit} bytes")),
             }
         })
     }

@@ -1,6 +1,6 @@
 //! Does the next kernel take the whole command line?
 
-use kexec_image::{Arch, Kernel};
+use kexec_image::{Arch, Image, Kernel};
 use kexec_plan::Method;
 
 use crate::explain::say::ELFCOREHDR_ROOM;
@@ -13,34 +13,39 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
-    let cmdline = &context.plan.cmdline;
-    let what = format!("command line from {}", context.plan.cmdline_from);
-    // Documentation/arch/x86/boot.rst, cmdline_size: "the maximum size of the
-    // command line without the terminating zero".
-    let (max, says) = match &context.image.kernel {
+/// The longest command line in bytes, without the terminating NUL, and who says
+/// so.
+pub(crate) fn longest(image: &Image, arch: Arch, method: Method) -> (usize, &'static str) {
+    let (max, says) = match &image.kernel {
+        // Documentation/arch/x86/boot.rst, cmdline_size: "the maximum size of
+        // the command line without the terminating zero".
         Kernel::BzImage(b) if b.cmdline_size > 0 => (
             usize::try_from(b.cmdline_size).unwrap_or(usize::MAX),
             "cmdline_size of the kernel's header",
         ),
-        _ => match context.image.arch().or(context.host.arch) {
-            Some(arch) => (
-                arch.command_line_size().saturating_sub(1),
-                "COMMAND_LINE_SIZE of its architecture",
-            ),
-            None => return Vec::new(),
-        },
+        _ => (
+            arch.command_line_size().saturating_sub(1),
+            "COMMAND_LINE_SIZE of its architecture",
+        ),
     };
-    // x86's kexec_file_load(2) keeps room for an elfcorehdr= in every load, and
-    // counts the terminating zero (measured on 6.1, 6.12 and 7.3:
-    // vm/tests/refusals.rs).
-    let (max, says) = match (context.host.arch, context.decision.method) {
-        (Some(Arch::X86_64), Method::FileLoad) => (
+    match (arch, method) {
+        // x86's kexec_file_load(2) keeps room for an elfcorehdr= in every load,
+        // and counts the terminating zero (measured: vm/tests/refusals.rs).
+        (Arch::X86_64, Method::FileLoad) => (
             max.saturating_sub(ELFCOREHDR_ROOM + 1),
             "kexec_file_load(2) of the running kernel",
         ),
         _ => (max, says),
+    }
+}
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let cmdline = &context.plan.cmdline;
+    let what = format!("command line from {}", context.plan.cmdline_from);
+    let Some(arch) = context.image.arch().or(context.host.arch) else {
+        return Vec::new();
     };
+    let (max, says) = longest(context.image, arch, context.decision.method);
     let len = cmdline.as_bytes().len();
     let mut outcomes = Vec::new();
     if len > max {

@@ -59,6 +59,7 @@ pub(super) fn demand(image: &Image, plan: &FilePlan) -> Demand {
             let loads = e.segments.iter();
             loads.fold(0, |sum: u64, s| sum.saturating_add(s.memsz))
         }
+        Kernel::Multiboot(m) => m.addresses.map_or(0, |a| a.memory_len),
     };
     let pages = |bytes: u64| bytes.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
     Demand {

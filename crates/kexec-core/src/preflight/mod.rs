@@ -6,6 +6,7 @@ mod cmdline_length;
 mod crash_region;
 mod image_intact;
 mod initrd_known;
+mod live_update;
 mod load_disabled;
 mod load_limit;
 mod lockdown_signature;
@@ -14,10 +15,13 @@ mod permission;
 mod syscall_built;
 
 use kexec_image::{Image, ImageError, Proof};
-use kexec_plan::{Decision, FilePlan};
+use kexec_plan::{Decision, FilePlan, LoadPlan};
 use serde::Serialize;
 
 use crate::Snapshot;
+use crate::request::ClassicAsk;
+
+pub(crate) use cmdline_length::longest as longest_cmdline;
 
 /// What a check looks at: the machine, the image and what is planned.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +32,10 @@ pub struct Context<'a> {
     pub image: &'a Image,
     /// What will be handed to the kernel.
     pub plan: &'a FilePlan,
+    /// Where `kexec_load(2)` will put it; `None` with the other call.
+    pub placed: Option<&'a LoadPlan>,
+    /// What the caller asks of `kexec_load(2)`.
+    pub classic: &'a ClassicAsk,
     /// By which system call, and why.
     pub decision: &'a Decision,
     /// What the image proved about its own bytes.
@@ -143,6 +151,7 @@ pub const CHECKS: &[Check] = &[
     lockdown_signature::CHECK,
     memory::CHECK,
     crash_region::CHECK,
+    live_update::CHECK,
 ];
 
 /// Runs every check.

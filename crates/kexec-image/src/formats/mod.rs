@@ -4,6 +4,8 @@ pub mod arm64;
 pub mod bzimage;
 pub mod compressed;
 pub mod elf;
+pub mod multiboot;
+mod multiboot2;
 pub mod riscv;
 pub mod uki;
 pub mod zboot;
@@ -65,4 +67,5 @@ pub const FORMATS: &[Format] = &[
     compressed::LZ4,
     compressed::BZIP2,
     compressed::LZMA,
+    multiboot::FORMAT,
 ];

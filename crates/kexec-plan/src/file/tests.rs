@@ -99,6 +99,7 @@ fn file(path: &str, bytes: &'static [u8]) -> InitrdFile {
 /// (UKI's own line, --append, --reuse-cmdline, crash slot) to the line that is
 /// handed over.
 #[test]
+#[allow(clippy::type_complexity)]
 fn command_line_of_every_combination() {
     type Row = (
         Option<&'static str>,

@@ -1,0 +1,202 @@
+//! Words and numbers of a plan as people read them, in text and in pictures:
+//! nothing that came from outside reaches a terminal or a document unchecked.
+
+/// A number of bytes of memory: `60.2 MiB` (powers of two, as memory maps
+/// count), without a fraction when it is a whole number.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [(u32, &str); 5] = [
+        (50, "PiB"),
+        (40, "TiB"),
+        (30, "GiB"),
+        (20, "MiB"),
+        (10, "KiB"),
+    ];
+    for (shift, name) in UNITS {
+        let unit = 1_u64 << shift;
+        if bytes >= unit {
+            let (whole, rest) = (bytes / unit, bytes % unit);
+            return match rest {
+                0 => format!("{whole} {name}"),
+                // Never rounded up: what does not fit must not look as if it did.
+                _ => format!("{whole}.{} {name}", rest * 10 / unit),
+            };
+        }
+    }
+    counted(bytes, "byte")
+}
+
+/// A number and its word: `1 range`, `2 ranges`.
+pub fn counted(count: impl TryInto<u64>, word: &str) -> String {
+    match count.try_into() {
+        Ok(1) => format!("1 {word}"),
+        Ok(count) => format!("{count} {word}s"),
+        Err(_) => format!("many {word}s"),
+    }
+}
+
+/// What part `part` is of `whole`: `< 1 %`, `42 %`.
+pub fn percent(part: u64, whole: u64) -> String {
+    match scaled(part, whole, 100) {
+        0 if part > 0 => "< 1 %".to_owned(),
+        percent => format!("{percent} %"),
+    }
+}
+
+/// `part` of `whole` on a scale up to `length`, rounded down and never more
+/// than `length`.
+pub fn scaled(part: u64, whole: u64, length: u64) -> u64 {
+    let product = u128::from(part.min(whole)) * u128::from(length);
+    let scaled = product.checked_div(u128::from(whole)).unwrap_or(0);
+    u64::try_from(scaled).unwrap_or(length)
+}
+
+/// The same text with everything written out that a terminal would act on or
+/// that hides or turns around what stands next to it. No XML document may
+/// contain the rest of what is replaced here either (XML 1.0, production 2).
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            '\u{ad}'
+            | '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{fffe}'
+            | '\u{ffff}' => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The columns that a character takes: two for what may be wide. Too much for
+/// some, never too little.
+fn columns_of(c: char) -> usize {
+    1 + usize::from(c >= '\u{1100}')
+}
+
+/// The columns that a text takes.
+pub fn columns(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+/// The text in lines of at most `width` columns, parted behind spaces where
+/// there are any; a word that is longer than a line is parted anywhere. At
+/// least one line.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for word in text.split_inclusive(' ') {
+        let bare = columns(word.trim_end());
+        if used > 0 && used + bare > width {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        for c in word.chars() {
+            let wide = columns_of(c);
+            // A space may hang over the edge: it is trimmed.
+            if used > 0 && used + wide > width && c != ' ' {
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            line.push(c);
+            used += wide;
+        }
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
+    lines
+}
+
+/// The text when it fits, otherwise its two ends: `/very/long…/vmlinuz`.
+pub fn shortened(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(columns_of('…'));
+    let take = |chars: &mut dyn Iterator<Item = char>, room: usize| {
+        let mut used = 0;
+        let mut taken = Vec::new();
+        for c in chars {
+            used += columns_of(c);
+            if used > room {
+                break;
+            }
+            taken.push(c);
+        }
+        taken
+    };
+    let head = take(&mut text.chars(), room.div_ceil(2));
+    let tail = take(&mut text.chars().rev(), room / 2);
+    let tail = tail.into_iter().rev();
+    head.into_iter()
+        .chain(std::iter::once('…'))
+        .chain(tail)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sizes_of_memory() {
+        assert_eq!(bytes(0), "0 bytes");
+        assert_eq!(bytes(1), "1 byte");
+        assert_eq!(bytes(1023), "1023 bytes");
+        assert_eq!(bytes(0x5000), "20 KiB");
+        assert_eq!(bytes(0x3c3_8000), "60.2 MiB");
+        assert_eq!(bytes((2 << 20) - 1), "1.9 MiB");
+        assert_eq!(bytes(5 << 40), "5 TiB");
+        assert_eq!(bytes(u64::MAX), "16383.9 PiB");
+    }
+
+    #[test]
+    fn shares() {
+        assert_eq!(percent(0, 7), "0 %");
+        assert_eq!(percent(1, 1000), "< 1 %");
+        assert_eq!(percent(1, 2), "50 %");
+        assert_eq!(percent(9, 2), "100 %");
+        assert_eq!(percent(1, 0), "< 1 %");
+        assert_eq!(scaled(u64::MAX / 2, u64::MAX, 1000), 499);
+    }
+
+    #[test]
+    fn lines() {
+        assert_eq!(wrapped("", 9), [""]);
+        assert_eq!(wrapped("one two", 9), ["one two"]);
+        assert_eq!(wrapped("one two", 3), ["one", "two"]);
+        assert_eq!(wrapped("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrapped("漢字", 2), ["漢", "字"]);
+        assert_eq!(shortened("/boot/vmlinuz", 13), "/boot/vmlinuz");
+        assert_eq!(shortened("/boot/long/path/vmlinuz", 13), "/boot/…linuz");
+    }
+
+    #[test]
+    fn nothing_acts_on_a_terminal() {
+        assert_eq!(visible("a\x1b[2J\r\nb\u{9b}"), "a\\x1b[2J\\x0d\\x0ab\\x9b");
+        assert_eq!(visible("x\u{202e}y\u{ffff}"), "x\\u{202e}y\\u{ffff}");
+        assert_eq!(visible("größe 漢字"), "größe 漢字");
+    }
+
+    proptest! {
+        #[test]
+        fn lines_fit_and_lose_nothing(text in "\\PC{0,200}", width in 2..40_usize) {
+            let lines = wrapped(&text, width);
+            prop_assert!(lines.iter().all(|l| columns(l) <= width));
+            let bare = |t: &str| t.split_whitespace().collect::<String>();
+            prop_assert_eq!(bare(&lines.concat()), bare(&text));
+            prop_assert!(columns(&shortened(&text, width)) <= width.max(2));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A load with `kexec_load(2)`: the plan with every byte in its place, and the
+//! call itself.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use kexec_image::{Arch, Image};
+use kexec_plan::classic::{ClassicOptions, ClassicRequest, Module, RngSeed};
+use kexec_plan::{Cmdline, FilePlan, LoadPlan, PlanError};
+use kexec_purgatory::Console;
+use kexec_sys::{Errno, Kernel, LoadFlags, Segment, elf_machine};
+
+use crate::classic::{self, PurgatoryFailure, PurgatoryOptions};
+use crate::pipeline::Inputs;
+use crate::request::{ClassicAsk, LoadRequest};
+use crate::{Error, Snapshot};
+
+/// The file of a `--module`: its first word.
+pub(crate) fn module_path(text: &Cmdline) -> PathBuf {
+    let word = text.words().next().unwrap_or_default();
+    PathBuf::from(OsStr::from_bytes(word))
+}
+
+/// Finds a place for everything and finishes the purgatory.
+///
+/// # Errors
+/// When there is no plan, with numbers where it is a matter of room; or when no
+/// purgatory was built for this machine.
+pub(crate) fn place(
+    request: &LoadRequest,
+    inputs: &Inputs,
+    image: &Image,
+    plan: &FilePlan,
+    arch: Arch,
+    host: &Snapshot,
+) -> Result<LoadPlan, Error> {
+    let ask = &request.classic;
+    let modules = inputs.modules.iter().zip(&ask.modules);
+    let options = ClassicOptions {
+        mem_min: ask.mem_min,
+        mem_max: ask.mem_max,
+        entry: ask.entry,
+        no_efi: ask.no_efi,
+        reuse_video_type: ask.reuse_video_type,
+        entry_32bit: ask.entry_32bit,
+        real_mode: ask.real_mode,
+        elf_args: ask.elf_args,
+        modules: modules
+            .map(|(input, string)| Module {
+                path: input.path.display().to_string(),
+                string: string.clone(),
+                bytes: input.sealed.bytes(),
+            })
+            .collect(),
+        integrity: ask.integrity,
+        preserve_context: ask.preserve_context,
+        ..ClassicOptions::default()
+    };
+    let shape = classic::purgatory_shape().map_err(|e| no_purgatory(&e.into()))?;
+    let mut placed = kexec_plan::classic::plan(&ClassicRequest {
+        path: &plan.kernel.origin,
+        image,
+        initrd: &plan.initrd,
+        cmdline: &plan.cmdline,
+        arch,
+        memory: &classic::memory_facts(host),
+        firmware: &classic::firmware_facts(host),
+        options: &options,
+        rng_seed: rng_seed(),
+        purgatory: shape,
+    })
+    .map_err(PlanError::Classic)?;
+    let purgatory = PurgatoryOptions {
+        reset_vga: ask.reset_vga,
+        // Asked to report somewhere, it says that it is there.
+        hello: ask.console_vga || ask.console_serial,
+    };
+    let consoles = consoles(ask, plan, host);
+    classic::purgatory(&mut placed, &consoles, classic::tsc_khz(host), &purgatory)
+        .map_err(|e| no_purgatory(&e))?;
+    Ok(placed)
+}
+
+fn no_purgatory(failure: &PurgatoryFailure) -> Error {
+    Error::System {
+        what: "cannot make the program that runs between the two kernels".to_owned(),
+        reason: failure.to_string(),
+        remedy: failure.hint().to_owned(),
+    }
+}
+
+/// Where the purgatory reports: where the caller says, else on the consoles of
+/// the next kernel.
+fn consoles(ask: &ClassicAsk, plan: &FilePlan, host: &Snapshot) -> Vec<Console> {
+    /// The first serial port of a PC, kexec-tools' default.
+    const TTY_S0: u16 = 0x3f8;
+    if !ask.console_vga && !ask.console_serial {
+        return classic::consoles(&plan.cmdline, host);
+    }
+    let mut consoles = Vec::new();
+    if ask.console_serial {
+        let baud = ask.serial_baud.filter(|b| *b != 0);
+        let port = ask.serial.unwrap_or(TTY_S0);
+        consoles.push(classic::serial_port(port, None, baud));
+    }
+    if ask.console_vga {
+        consoles.push(Console::Vga);
+    }
+    consoles
+}
+
+/// Random bytes for the next kernel, as its firmware would give them; none when
+/// the running kernel has not gathered enough yet.
+fn rng_seed() -> Option<RngSeed> {
+    let mut seed = [0; 32];
+    let got = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK).ok()?;
+    (got == seed.len()).then_some(RngSeed(seed))
+}
+
+/// Asks the kernel to load a plan.
+pub(crate) fn load(kernel: &dyn Kernel, plan: &LoadPlan) -> Result<(), Errno> {
+    let contents: Vec<bytes::Bytes> = plan
+        .segments
+        .iter()
+        .map(kexec_plan::classic::Segment::bytes)
+        .collect();
+    let segments: Vec<Segment<'_>> = plan
+        .segments
+        .iter()
+        .zip(&contents)
+        .map(|(segment, bytes)| Segment {
+            bytes,
+            mem: segment.memory.start,
+            memsz: segment.memory.len(),
+        })
+        .collect();
+    let mut flags = LoadFlags::arch(match plan.arch {
+        Arch::X86 => elf_machine::I386,
+        Arch::X86_64 => elf_machine::X86_64,
+        Arch::Arm => elf_machine::ARM,
+        Arch::Arm64 => elf_machine::AARCH64,
+        Arch::Riscv64 => elf_machine::RISCV,
+        Arch::LoongArch64 => elf_machine::LOONGARCH,
+        Arch::Ppc64 => elf_machine::PPC64,
+        Arch::S390x => elf_machine::S390,
+    });
+    if plan.preserve_context {
+        flags |= LoadFlags::PRESERVE_CONTEXT;
+    }
+    kernel.load(plan.entry, &segments, flags)
+}

@@ -1,0 +1,49 @@
+//! Would state of a live update be lost?
+
+use kexec_plan::Method;
+
+use super::{Check, Context, Outcome, Severity};
+use crate::host::Fact;
+
+pub(super) const CHECK: Check = Check {
+    name: "live-update",
+    about: "kexec_load(2) does not throw away what a live update carries over",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    if context.decision.method != Method::ClassicLoad {
+        return Vec::new();
+    }
+    let kexec = &context.host.kexec;
+    let what = "live-update state of the running kernel";
+    // Only the running kernel's own loader hands the tree of preserved memory on
+    // (Documentation/core-api/kho/index.rst: "kexec -s").
+    let active = match (&kexec.kho, &kexec.liveupdate_sessions) {
+        (Fact::Known(true), _) => "kexec handover (KHO) is on",
+        (_, Fact::Known(true)) => "live-update sessions exist",
+        (Fact::Unreadable(why), _) | (_, Fact::Unreadable(why)) => {
+            return vec![Outcome::new(
+                Severity::Unknown,
+                what,
+                format!("whether there is any could not be seen: {why}"),
+                "",
+            )];
+        }
+        _ => return vec![Outcome::pass(what, "there is none")],
+    };
+    if context.classic.discard_liveupdate {
+        return vec![Outcome::new(
+            Severity::Warning,
+            what,
+            format!("{active}; it will be lost, as --discard-liveupdate says"),
+            "",
+        )];
+    }
+    vec![Outcome::new(
+        Severity::Refusal,
+        what,
+        format!("{active}, and kexec_load(2) would lose what it preserves"),
+        "load with -s, or say --discard-liveupdate",
+    )]
+}

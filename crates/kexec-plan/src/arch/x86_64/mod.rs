@@ -1,0 +1,23 @@
+//! x86_64: Linux by its 64-bit and 32-bit entry points, vmlinux, multiboot 1
+//! and 2, plain ELF.
+//!
+//! | file | what |
+//! |---|---|
+//! | `layout.rs` | documented numbers and offsets only |
+//! | `plan.rs` | which way a kernel is started, and where its parts go |
+//! | `linux.rs` | bzImage and vmlinux |
+//! | `params.rs` | `boot_params` with everything it points to |
+//! | `setup_data.rs` `efi.rs` `video.rs` | parts of that |
+//! | `multiboot.rs` | multiboot kernels; their information: `mbi.rs` |
+
+mod efi;
+pub mod layout;
+mod linux;
+mod mbi;
+mod multiboot;
+mod params;
+mod plan;
+mod setup_data;
+mod video;
+
+pub(crate) use plan::plan;

@@ -1,0 +1,83 @@
+//! What the caller can ask of a classic load.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::Cmdline;
+use crate::memory::Search;
+
+/// How the purgatory checks what was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Integrity {
+    /// CRC-32C.
+    #[default]
+    Crc32c,
+    /// SHA-256.
+    Sha256,
+    /// Not at all (`-i`).
+    None,
+}
+
+/// What an ELF file that is neither Linux nor multiboot is given
+/// (`--args-linux`, `--args-elf`, `--args-none`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ElfArgs {
+    /// What the file is decides: `boot_params` for Linux, nothing for others.
+    #[default]
+    Auto,
+    /// `boot_params`, whatever the file is.
+    Linux,
+    /// ELF boot notes.
+    ElfNotes,
+    /// Nothing.
+    None,
+}
+
+/// A multiboot module (`--module`).
+#[derive(Debug, Clone)]
+pub struct Module {
+    /// Its path.
+    pub path: String,
+    /// What the kernel is told of it: path and arguments.
+    pub string: Cmdline,
+    /// All of it.
+    pub bytes: Bytes,
+}
+
+/// What the caller can ask of a classic load.
+#[derive(Debug, Clone, Default)]
+pub struct ClassicOptions {
+    /// `--mem-min`: no segment below this address.
+    pub mem_min: Option<u64>,
+    /// `--mem-max`: no segment above this address, the last one that is
+    /// allowed.
+    pub mem_max: Option<u64>,
+    /// `--entry`: jump there instead of to the kernel's own entry point.
+    pub entry: Option<u64>,
+    /// `--noefi`: the next kernel does not get the EFI runtime services.
+    pub no_efi: bool,
+    /// `--reuse-video-type`: hand the screen on as the first kernel found it,
+    /// whoever drives it now.
+    pub reuse_video_type: bool,
+    /// `--entry-32bit`: start a bzImage at its 32-bit entry point.
+    pub entry_32bit: bool,
+    /// `--real-mode`.
+    pub real_mode: bool,
+    /// `--args-linux`, `--args-elf`, `--args-none`.
+    pub elf_args: ElfArgs,
+    /// `--module`, in order.
+    pub modules: Vec<Module>,
+    /// `--integrity`, `-i`.
+    pub integrity: Integrity,
+    /// `--load-preserve-context`.
+    pub preserve_context: bool,
+    /// A vmlinux does not say whether it can be entered with five-level
+    /// paging; the caller knows that it can.
+    pub accept_five_level: bool,
+    /// `--dtb`: a device tree for the next kernel (`SETUP_DTB`).
+    pub dtb: Option<Bytes>,
+    /// Which end of memory is tried first.
+    pub search: Search,
+}
