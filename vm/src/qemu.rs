@@ -105,6 +105,27 @@ impl Qemu {
         })
     }
 
+    /// Writes a program that runs this QEMU, for tests that only take a program's
+    /// name.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn wrapper(&self, path: &Path) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let quoted = |word: &OsString| {
+            let word = word.to_string_lossy().replace('\'', "'\\''");
+            format!("'{word}'")
+        };
+        let words: Vec<String> = self.command.iter().map(quoted).collect();
+        let script = format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "));
+        std::fs::write(path, script)
+            .and_then(|()| {
+                let executable = std::fs::Permissions::from_mode(0o755);
+                std::fs::set_permissions(path, executable)
+            })
+            .with_context(|| format!("writing {}", path.display()))
+    }
+
     /// A command that runs QEMU and dies with the thread that starts it, so
     /// that a killed test leaves no guest behind.
     pub(crate) fn command(&self) -> Command {

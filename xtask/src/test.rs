@@ -52,12 +52,18 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         check_binary(&binary)
     });
     if !options.vm {
+        steps.skip("real files", "--no-vm");
         steps.skip("virtual machines", "--no-vm");
     } else if !built {
         steps.skip("virtual machines", "there is no release build");
     } else {
+        steps.take("real files", real_files);
         steps.take("virtual machines", virtual_machines);
     }
+    steps.skip(
+        "UKIs that ukify made",
+        "ukify is not in the lab; KEXEC_UKI_FILES names some for the test real_files_open",
+    );
     if options.fuzz {
         steps.take("fuzzing", || fuzz::all(options.fuzz_seconds, None));
     } else {
@@ -109,6 +115,32 @@ fn dynamic_part(elf: &[u8]) -> Option<Option<&'static str>> {
         }
     }
     Some(None)
+}
+
+/// The tests that need kernels of a distribution, or a QEMU but no kernel.
+fn real_files() -> Result<String> {
+    require_lab_tools()?;
+    let lab = vm::Lab::open()?;
+    let mut paths = Vec::new();
+    for label in vm::KERNELS.iter().map(|kernel| kernel.label) {
+        paths.push(lab.kernel(label)?.path);
+    }
+    let kernels = std::env::join_paths(&paths).context("a path of the lab has a colon")?;
+    let qemu = lab.folder().join("qemu");
+    lab.qemu().wrapper(&qemu)?;
+    call(
+        cargo(&["test", "--package", "kexec-image", "--test", "real"])
+            .env("KEXEC_TEST_KERNELS", &kernels),
+    )?;
+    call(
+        cargo(&["test", "--package", "kexec-image", "--lib", "authenticode"])
+            .env("KEXEC_SIGNED_FILES", &kernels),
+    )?;
+    call(
+        cargo(&["test", "--package", "kexec-purgatory", "--test", "guest"])
+            .env("KEXEC_QEMU", &qemu),
+    )?;
+    Ok(format!("{} kernels", paths.len()))
 }
 
 /// The scenarios of the lab, one guest at a time.
