@@ -47,7 +47,7 @@ fn longest_command_line_is_what_the_running_kernel_takes() -> Result<()> {
                  for n in 2015 2016 2017 2018 2045 2046 2047 2048; do\n\
                  run theirs-$n /ref/kexec -s -l $NEXT --append \"$(line $n)\"\n\
                  run ours-$n kexec -s -l $NEXT --append \"$(line $n)\"\n\
-                 run check-$n kexec check $NEXT --append \"$(line $n)\"\n\
+                 run check-$n kexec check -s $NEXT --append \"$(line $n)\"\n\
                  done\n",
             )
             .run()?;
@@ -109,11 +109,12 @@ fn no_loads_are_left() -> Result<()> {
 fn without_cap_sys_boot() -> Result<()> {
     let outcome = on_6_12(
         "",
-        "echo 'nobody:x:65534:65534::/:/bin/sh' > /etc/passwd\n\
-         run load su nobody -c \"kexec -l $NEXT\"\n\
-         run check su nobody -c \"kexec check $NEXT\"\n\
-         run status su nobody -c 'kexec -S -l'\n\
-         run exec su nobody -c 'kexec -e'\n",
+        "mkdir -p /etc\n\
+         echo 'nobody:x:65534:65534::/:/bin/sh' > /etc/passwd\n\
+         run load start-stop-daemon -S -c 65534:65534 -x /bin/kexec -- -l $NEXT\n\
+         run check start-stop-daemon -S -c 65534:65534 -x /bin/kexec -- check $NEXT\n\
+         run status start-stop-daemon -S -c 65534:65534 -x /bin/kexec -- -S -l\n\
+         run exec start-stop-daemon -S -c 65534:65534 -x /bin/kexec -- -e\n",
     )?;
     let one = outcome.stage("first")?;
     refused(one, "load", 255, &["CAP_SYS_BOOT"])?;
