@@ -35,7 +35,9 @@ mod product;
 mod qemu;
 
 pub use cpio::{CpioError, Entry, newc};
-pub use guest::{End, Guest, MemoryRange, Next, Outcome, Report, Run, Stage};
+pub use guest::{
+    BootParams, End, Guest, MemoryRange, Next, Outcome, Report, Run, SetupData, Stage,
+};
 pub use initramfs::Initramfs;
 pub use lab::{KERNELS, Kernel, Lab};
 pub use product::{Product, kexec_binary};

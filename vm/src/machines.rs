@@ -26,13 +26,6 @@ const MEMORY_MB: u32 = 4096;
 
 /// Puts out everything that the report does not have.
 const SCRIPT: &str = r#"
-put_file boot_params /sys/kernel/boot_params/data
-number=0
-while [ -d /sys/kernel/boot_params/setup_data/$number ]; do
-	put_file setup_data-$number.type /sys/kernel/boot_params/setup_data/$number/type
-	put_file setup_data-$number.data /sys/kernel/boot_params/setup_data/$number/data
-	number=$((number + 1))
-done
 if [ -d /sys/firmware/efi ]; then
 	for file in config_table fw_platform_size fw_vendor runtime systab; do
 		[ -r /sys/firmware/efi/$file ] && sed "s/^/$file: /" /sys/firmware/efi/$file
@@ -110,9 +103,14 @@ fn write(stage: &Stage, folder: &Path) -> Result<()> {
     if !report.efi_runtime_map.is_empty() {
         put("efi-runtime-map", &line(&report.efi_runtime_map.join("\n")))?;
     }
-    for needed in ["boot_params", "dmesg-memory"] {
-        stage.file(needed)?;
+    let boot_params = report.boot_params()?;
+    put("boot_params", &boot_params.data)?;
+    for (number, item) in boot_params.setup_data.iter().enumerate() {
+        let name = |what: &str| format!("setup_data-{number}.{what}");
+        put(&name("type"), &line(&format!("{:#x}", item.kind)))?;
+        put(&name("data"), &item.data)?;
     }
+    stage.file("dmesg-memory")?;
     for (name, data) in &stage.files {
         put(name, data)?;
     }

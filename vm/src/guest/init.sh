@@ -23,6 +23,7 @@ stty -F $OUT raw -echo
 read -r STAGE < /lab/stage
 NEXT=/next/vmlinuz
 NEXT_INITRD=/next/initrd
+BOOT_PARAMS=/sys/kernel/boot_params
 CONSOLE="console=ttyS0 panic=-1"
 
 # say LINE...: lines of the protocol.
@@ -67,6 +68,15 @@ table() {
 	done
 }
 
+# setup_data: one line for each item of the list: its type, its data in
+# hexadecimal.
+setup_data() {
+	for item in $(cd $BOOT_PARAMS/setup_data && ls | sort -n); do
+		read -r type < "$BOOT_PARAMS/setup_data/$item/type"
+		echo "$type $(hexdump -v -e '1/1 "%02x"' "$BOOT_PARAMS/setup_data/$item/data")"
+	done
+}
+
 # What every stage reports about its machine.
 report() {
 	{
@@ -78,6 +88,11 @@ report() {
 		bytes cpus < /sys/devices/system/cpu/online
 		table /sys/firmware/memmap start end type | bytes memmap
 		bytes iomem < /proc/iomem
+		if [ -d $BOOT_PARAMS ]; then
+			bytes boot-params < $BOOT_PARAMS/data
+			bytes boot-params-version < $BOOT_PARAMS/version
+			if [ -d $BOOT_PARAMS/setup_data ]; then setup_data; fi | bytes setup-data
+		fi
 		if [ -d /sys/firmware/acpi/tables ]; then
 			(cd /sys/firmware/acpi/tables && find . -type f -exec sha256sum {} + ) |
 				sort -k 2 | bytes acpi

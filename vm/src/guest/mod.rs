@@ -1,9 +1,11 @@
 //! One virtual machine: what it is made of, its run, and what it reported.
 
+mod boot_params;
 mod outcome;
 mod protocol;
 mod run;
 
+pub use boot_params::{BootParams, SetupData};
 pub use outcome::{End, MemoryRange, Outcome, Report, Run, Stage};
 
 use crate::initramfs::Initramfs;

@@ -1,5 +1,6 @@
 //! What came out of a run.
 
+use super::boot_params::BootParams;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -88,6 +89,8 @@ pub struct Report {
     pub memmap: Vec<MemoryRange>,
     /// `/proc/iomem`.
     pub iomem: String,
+    /// `/sys/kernel/boot_params`; none where the architecture has no such thing.
+    pub boot_params: Option<BootParams>,
     /// SHA-256 of each table below `/sys/firmware/acpi/tables`, by path.
     pub acpi: BTreeMap<String, String>,
     /// `/sys/firmware/efi/runtime-map`, one line per entry: type, physical
@@ -102,6 +105,15 @@ impl Report {
     #[must_use]
     pub fn command_line(&self) -> String {
         String::from_utf8_lossy(&self.cmdline).into_owned()
+    }
+
+    /// What the kernel was started with.
+    ///
+    /// # Errors
+    /// If it did not report that.
+    pub fn boot_params(&self) -> Result<&BootParams> {
+        let params = self.boot_params.as_ref();
+        params.with_context(|| format!("kernel {} shows no boot_params", self.release))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading what `init.sh` writes to the second serial port.
 
+use super::boot_params;
 use super::outcome::{MemoryRange, Report, Run, Stage};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -137,6 +138,14 @@ impl Open {
                 .map(memory_range)
                 .collect::<Result<_>>()?,
             iomem: self.text("iomem")?,
+            boot_params: match self.files.remove("boot-params") {
+                Some(data) => {
+                    let version = self.text("boot-params-version")?;
+                    let items = self.text("setup-data")?;
+                    Some(boot_params::parse(data, &version, &items)?)
+                }
+                None => None,
+            },
             acpi: if self.files.contains_key("acpi") {
                 self.text("acpi")?
                     .lines()
@@ -263,6 +272,7 @@ mod tests {
         assert_eq!(stage.report.release, "6.1.0");
         assert_eq!(stage.report.cmdline, b"a b");
         assert_eq!(stage.report.cpus, 2);
+        assert_eq!(stage.report.boot_params, None);
         assert_eq!(
             stage.report.memmap,
             [MemoryRange {
