@@ -8,6 +8,7 @@ pub mod explain;
 pub mod handover;
 pub mod host;
 pub mod initrd;
+pub mod inputs;
 pub mod pipeline;
 mod place;
 pub mod preflight;

@@ -1,15 +1,14 @@
 //! The whole walk, in order: read the files once, understand them, plan, check,
 //! load, record. Each step takes plain values and returns one; only [`read`]
-//! opens files and only [`load`] changes anything.
+//! opens files (`inputs.rs`) and only [`load`] changes anything.
 //!
 //! ```text
 //! LoadRequest ──read──▶ Inputs ──prepare──▶ Prepared { plan, findings } ──load──▶ loaded, recorded
 //! ```
 
 use std::ffi::CString;
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use kexec_image::{Arch, Image, ImageError, Proof};
@@ -19,37 +18,10 @@ use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
+pub use crate::inputs::{Carried, Input, Inputs, read};
 use crate::preflight::{self, Context, Finding};
 use crate::request::LoadRequest;
 use crate::{Error, Snapshot, place};
-
-/// No kernel file is larger than this many bytes.
-const MAX_KERNEL: u64 = 1 << 30;
-/// No initrd is larger than this many bytes; what the machine can hold is the
-/// kernel's own, smaller limit.
-const MAX_INITRD: u64 = 1 << 36;
-
-/// One file, read once into memory that nobody can change any more.
-#[derive(Debug)]
-pub struct Input {
-    /// Where it was.
-    pub path: PathBuf,
-    /// The descriptor it was read through.
-    pub file: File,
-    /// What was read.
-    pub sealed: SealedFile,
-}
-
-/// The files of a request.
-#[derive(Debug)]
-pub struct Inputs {
-    /// The kernel.
-    pub kernel: Input,
-    /// The initrds, in the order of the request.
-    pub initrds: Vec<Input>,
-    /// The modules of a multiboot kernel, in the order of the request.
-    pub modules: Vec<Input>,
-}
 
 /// Everything that is known before the leap.
 #[derive(Debug)]
@@ -67,69 +39,6 @@ pub struct Prepared {
     pub placed: Option<LoadPlan>,
     /// What the checks found.
     pub findings: Vec<Finding>,
-}
-
-/// Reads the files of a request, each of them once. `available` is how many
-/// bytes of memory this machine can give, if that is known.
-///
-/// # Errors
-/// [`Error::Read`], with the file; [`Error::Refused`] when it is larger than the
-/// memory that is there, because reading it would end in the out-of-memory
-/// killer.
-pub fn read(request: &LoadRequest, available: Option<u64>) -> Result<Inputs, Error> {
-    let mut left = available.unwrap_or(u64::MAX);
-    let mut read = |what, path: &Path, limit| {
-        let input = read_file(what, path, limit, left)?;
-        left = left.saturating_sub(length(&input));
-        Ok::<_, Error>(input)
-    };
-    Ok(Inputs {
-        kernel: read("kernel", &request.kernel, MAX_KERNEL)?,
-        initrds: request
-            .initrds
-            .iter()
-            .map(|path| read("initrd", path, MAX_INITRD))
-            .collect::<Result<_, _>>()?,
-        modules: request
-            .classic
-            .modules
-            .iter()
-            .map(|text| read("module", &place::module_path(text), MAX_INITRD))
-            .collect::<Result<_, _>>()?,
-    })
-}
-
-fn length(input: &Input) -> u64 {
-    u64::try_from(input.sealed.len()).unwrap_or(u64::MAX)
-}
-
-fn read_file(what: &'static str, path: &Path, limit: u64, available: u64) -> Result<Input, Error> {
-    let failed = |reason: String| Error::Read {
-        what,
-        path: path.to_owned(),
-        reason,
-    };
-    let file = File::open(path).map_err(|e| failed(Errno::from_io(&e).to_string()))?;
-    let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
-    if metadata.is_dir() {
-        return Err(failed("it is a directory".to_owned()));
-    }
-    if metadata.is_file() && metadata.len() > available {
-        return Err(Error::Refused {
-            what: format!("reading {what} {}", path.display()),
-            why: format!(
-                "it has {} bytes, and this machine has {available} bytes of memory available",
-                metadata.len()
-            ),
-            remedy: "free memory, or make the file smaller".to_owned(),
-        });
-    }
-    let sealed = SealedFile::from_file(&file, what, limit).map_err(|e| failed(e.to_string()))?;
-    Ok(Input {
-        path: path.to_owned(),
-        file,
-        sealed,
-    })
 }
 
 /// Understands the files, plans the load and runs every check. Touches nothing.

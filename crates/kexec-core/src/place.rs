@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use kexec_image::{Arch, Image};
-use kexec_plan::classic::{ClassicOptions, ClassicRequest, Module, RngSeed};
+use kexec_plan::classic::{ClassicRequest, FirmwareFacts, Module, RngSeed};
 use kexec_plan::{Cmdline, FilePlan, LoadPlan, PlanError};
 use kexec_purgatory::Console;
 use kexec_sys::{Errno, Kernel, LoadFlags, Segment, elf_machine};
@@ -36,41 +36,40 @@ pub(crate) fn place(
     host: &Snapshot,
 ) -> Result<LoadPlan, Error> {
     let ask = &request.classic;
-    let modules = inputs.modules.iter().zip(&ask.modules);
-    let options = ClassicOptions {
-        mem_min: ask.mem_min,
-        mem_max: ask.mem_max,
-        entry: ask.entry,
-        no_efi: ask.no_efi,
-        reuse_video_type: ask.reuse_video_type,
-        entry_32bit: ask.entry_32bit,
-        real_mode: ask.real_mode,
-        elf_args: ask.elf_args,
-        modules: modules
-            .map(|(input, string)| Module {
-                path: input.path.display().to_string(),
-                string: string.clone(),
-                bytes: input.sealed.bytes(),
-            })
-            .collect(),
-        integrity: ask.integrity,
-        preserve_context: ask.preserve_context,
-        ..ClassicOptions::default()
+    let modules: Vec<Module> = inputs
+        .modules
+        .iter()
+        .zip(&ask.modules)
+        .map(|(input, string)| Module {
+            path: input.path.display().to_string(),
+            string: string.clone(),
+            bytes: input.sealed.bytes(),
+        })
+        .collect();
+    let dtb = inputs.dtb.as_ref().map(|input| input.sealed.bytes());
+    let carried = &inputs.carried;
+    let firmware = FirmwareFacts {
+        ima: carried.ima.clone(),
+        rsdp_copy: carried.rsdp.clone(),
+        ..classic::firmware_facts(host)
     };
     let shape = classic::purgatory_shape().map_err(|e| no_purgatory(&e.into()))?;
     let mut placed = kexec_plan::classic::plan(&ClassicRequest {
         path: &plan.kernel.origin,
         image,
         initrd: &plan.initrd,
+        modules: &modules,
+        dtb: dtb.as_ref(),
         cmdline: &plan.cmdline,
         arch,
         memory: &classic::memory_facts(host),
-        firmware: &classic::firmware_facts(host),
-        options: &options,
+        firmware: &firmware,
+        options: &ask.options,
         rng_seed: rng_seed(),
         purgatory: shape,
     })
     .map_err(PlanError::Classic)?;
+    placed.notes.extend(carried.notes.iter().cloned());
     let purgatory = PurgatoryOptions {
         reset_vga: ask.reset_vga,
         // Asked to report somewhere, it says that it is there.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use kexec_plan::Cmdline;
 pub use kexec_plan::SyscallChoice;
-use kexec_plan::classic::{ElfArgs, Integrity};
+use kexec_plan::classic::ClassicOptions;
 use kexec_sys::Slot;
 
 /// Where the next kernel's command line comes from.
@@ -42,28 +42,12 @@ pub struct LoadRequest {
 /// leaves all of this to the running kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClassicAsk {
-    /// `--mem-min`: no segment below this address.
-    pub mem_min: Option<u64>,
-    /// `--mem-max`: no segment above this address.
-    pub mem_max: Option<u64>,
-    /// `--entry`: jump there instead of to the kernel's own entry point.
-    pub entry: Option<u64>,
-    /// `--noefi`.
-    pub no_efi: bool,
-    /// `--reuse-video-type`.
-    pub reuse_video_type: bool,
-    /// `--entry-32bit`.
-    pub entry_32bit: bool,
-    /// `--real-mode`.
-    pub real_mode: bool,
-    /// `--args-linux`, `--args-elf`, `--args-none`.
-    pub elf_args: ElfArgs,
+    /// What the planner looks at.
+    pub options: ClassicOptions,
     /// `--module="FILE ARGUMENTS"`, in order.
     pub modules: Vec<Cmdline>,
-    /// `--integrity`, `-i`.
-    pub integrity: Integrity,
-    /// `--load-preserve-context`.
-    pub preserve_context: bool,
+    /// `--dtb`.
+    pub dtb: Option<PathBuf>,
     /// `--discard-liveupdate`: load although state that a live update would
     /// carry over is lost.
     pub discard_liveupdate: bool,
@@ -83,6 +67,7 @@ impl ClassicAsk {
     /// Whether something is asked for without which the next kernel would be
     /// another one: it must not be left out silently.
     pub fn demands_classic(&self) -> bool {
-        self.entry_32bit || self.real_mode || self.preserve_context
+        let options = &self.options;
+        options.entry_32bit || options.real_mode || options.preserve_context
     }
 }

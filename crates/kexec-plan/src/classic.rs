@@ -40,6 +40,10 @@ pub struct ClassicRequest<'a> {
     pub image: &'a Image,
     /// The initrd, in the order of its parts.
     pub initrd: &'a [Piece],
+    /// Multiboot modules (`--module`), in order.
+    pub modules: &'a [Module],
+    /// A device tree for the next kernel (`--dtb`).
+    pub dtb: Option<&'a Bytes>,
     /// The next kernel's command line.
     pub cmdline: &'a Cmdline,
     /// The machine's architecture.

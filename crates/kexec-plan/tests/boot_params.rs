@@ -316,13 +316,16 @@ fn measurements_of_ima_and_other_items() {
     };
     // The e820 extension and the seed of the first boot are not handed on.
     ask.firmware.setup_data = vec![item(7, 1), item(3, 2), item(1, 3), item(9, 4), item(4, 5)];
-    ask.options.dtb = Some(vec![0xd0; 16].into());
+    // A tree of 16 bytes, and something behind it in the file.
+    let tree = [0xd00d_feed_u32, 16, 0, 0].map(u32::to_be_bytes).concat();
+    ask.dtb = Some([tree.as_slice(), b"behind"].concat().into());
     let plan = ask.plan().unwrap();
     let p = Dump::of(&plan);
     let kinds: Vec<u32> = p.items().iter().map(|(k, _)| *k).collect();
     assert_eq!(kinds, [8, 2, 7, 3, 9]);
     assert_eq!(p.item(7), Some(vec![1; 4]));
     assert_eq!(p.item(9), Some(vec![7; 32]));
+    assert_eq!(p.item(2), Some(tree));
     let ima: &Segment = plan.segment(SegmentKind::Measurements).unwrap();
     assert_eq!(words(&p.item(8).unwrap()), [ima.memory.start, 5024]);
     let buffer = ima.bytes();

@@ -40,7 +40,7 @@ fn a_vmlinux_on_every_map() {
 fn xen_and_its_modules() {
     for name in ["qemu-6.1-seabios", "tiny-256m", "holes"] {
         let mut ask = Ask::new(common::multiboot1(), map(name));
-        ask.options.modules = vec![kexec_plan::classic::Module {
+        ask.modules = vec![kexec_plan::classic::Module {
             path: "/boot/vmlinuz".into(),
             string: "/boot/vmlinuz console=hvc0".into(),
             bytes: vec![1; 5000].into(),

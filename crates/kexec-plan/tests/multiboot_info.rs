@@ -37,7 +37,7 @@ fn ask(file: Vec<u8>, modules: usize) -> Ask {
     let mut ask = Ask::new(file, map("6g"));
     ask.initrd.clear();
     ask.cmdline = "dom0_mem=512M".into();
-    ask.options.modules = (0..modules).map(module).collect();
+    ask.modules = (0..modules).map(module).collect();
     ask
 }
 

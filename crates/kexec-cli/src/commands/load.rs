@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use kexec_core::host::Fact;
-use kexec_core::pipeline::{self, Prepared};
+use kexec_core::pipeline::{self, Carried, Prepared};
 use kexec_core::preflight::{Finding, Severity};
 use kexec_core::record::{self, Record};
 use kexec_core::{Error, LoadRequest, Snapshot};
@@ -24,6 +24,7 @@ pub fn load(world: &World<'_>, request: &LoadRequest, flags: FileFlags) -> Resul
         return Err(no_crash_region());
     }
     let inputs = pipeline::read(request, host.memory.available.known().copied())?;
+    let inputs = inputs.carrying(Carried::read(world.root, request, &host));
     let prepared = pipeline::prepare(request, &inputs, &host)?;
     if request.debug {
         eprint!("{}", text::plan(&prepared));
@@ -95,7 +96,7 @@ fn after_failure(
 /// `kexec load KERNEL`.
 pub fn verb(world: &World<'_>, request: &LoadRequest, json: bool, dry_run: bool) -> u8 {
     let result = if dry_run {
-        prepare(world, request, &Snapshot::read(world.root))
+        prepare(world, request, None)
     } else {
         load(world, request, FileFlags::EMPTY)
     };

@@ -11,7 +11,7 @@ pub mod unload;
 use std::path::Path;
 
 use kexec_core::host::Fact;
-use kexec_core::pipeline::{self, Prepared};
+use kexec_core::pipeline::{self, Carried, Prepared};
 use kexec_core::{Error, LoadRequest, Snapshot};
 use kexec_sys::Kernel;
 
@@ -57,7 +57,8 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
     Snapshot::from_json(&text).map_err(|e| failed(e.to_string()))
 }
 
-/// Reads, understands, plans and checks; loads nothing.
+/// Reads, understands, plans and checks; loads nothing. For the running machine,
+/// or for the one that the file `snapshot` describes.
 ///
 /// # Errors
 /// When there is no plan to show.
@@ -67,11 +68,17 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
 pub fn prepare(
     world: &World<'_>,
     request: &LoadRequest,
-    host: &Snapshot,
+    snapshot: Option<&Path>,
 ) -> Result<Prepared, Error> {
     let here = Snapshot::read(world.root);
     let inputs = pipeline::read(request, here.memory.available.known().copied())?;
-    pipeline::prepare(request, &inputs, host)
+    match snapshot {
+        Some(_) => pipeline::prepare(request, &inputs, &machine(world, snapshot)?),
+        None => {
+            let inputs = inputs.carrying(Carried::read(world.root, request, &here));
+            pipeline::prepare(request, &inputs, &here)
+        }
+    }
 }
 
 /// Whether a fact is a known yes.

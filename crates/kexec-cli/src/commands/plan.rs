@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kexec_core::{Error, LoadRequest};
 
-use super::{World, exit, load, machine, prepare, print, print_json};
+use super::{World, exit, load, prepare, print, print_json};
 use crate::render::{classic, json, svg, text};
 
 /// `kexec plan KERNEL`.
@@ -15,7 +15,7 @@ pub fn verb(
     picture: Option<&Path>,
     json: bool,
 ) -> u8 {
-    let prepared = machine(world, host).and_then(|machine| prepare(world, request, &machine));
+    let prepared = prepare(world, request, host);
     let shown = prepared.and_then(|prepared| {
         if let Some(path) = picture {
             draw(&prepared, path)?;

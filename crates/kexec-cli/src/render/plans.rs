@@ -34,6 +34,7 @@ pub struct Ask {
     pub initrd: Vec<Piece>,
     pub memory: MemoryFacts,
     pub options: ClassicOptions,
+    pub modules: Vec<Module>,
 }
 
 impl Ask {
@@ -47,6 +48,7 @@ impl Ask {
             initrd: vec![piece("/boot/initrd.img", 40 << 20)],
             memory: MemoryFacts::parse(&text).unwrap(),
             options: ClassicOptions::default(),
+            modules: Vec::new(),
         }
     }
 
@@ -55,14 +57,11 @@ impl Ask {
         Ask {
             file: multiboot(),
             initrd: vec![piece("/boot/initrd.img", 4 << 20)],
-            options: ClassicOptions {
-                modules: vec![Module {
-                    path: "/boot/vmlinuz".into(),
-                    string: "/boot/vmlinuz console=hvc0".into(),
-                    bytes: vec![1; 5000].into(),
-                }],
-                ..ClassicOptions::default()
-            },
+            modules: vec![Module {
+                path: "/boot/vmlinuz".into(),
+                string: "/boot/vmlinuz console=hvc0".into(),
+                bytes: vec![1; 5000].into(),
+            }],
             ..Ask::new(map)
         }
     }
@@ -74,6 +73,8 @@ impl Ask {
             path: &self.path,
             image: &image,
             initrd: &self.initrd,
+            modules: &self.modules,
+            dtb: None,
             cmdline: &self.cmdline,
             arch: Arch::X86_64,
             memory: &self.memory,

@@ -8,7 +8,7 @@ use kexec_core::handover::Jump;
 use kexec_core::request::ClassicAsk;
 use kexec_core::{CmdlineChoice, LoadRequest};
 use kexec_image::Arch;
-use kexec_plan::classic::{ElfArgs, Integrity};
+use kexec_plan::classic::{ClassicOptions, ElfArgs, Integrity};
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
 
@@ -309,7 +309,8 @@ fn classic(typed: &Typed) -> ClassicAsk {
         (Id::ArgsNone, ElfArgs::None),
     ];
     let elf_args = elf.iter().find(|(id, _)| typed.has(*id));
-    ClassicAsk {
+    let options = ClassicOptions {
+        kernel_type: typed.last(Id::Type).map(printable),
         mem_min: number(Id::MemMin),
         mem_max: number(Id::MemMax),
         entry: number(Id::Entry),
@@ -318,16 +319,21 @@ fn classic(typed: &Typed) -> ClassicAsk {
         entry_32bit: typed.has(Id::Entry32Bit),
         real_mode: typed.has(Id::RealMode),
         elf_args: elf_args.map(|(_, args)| *args).unwrap_or_default(),
-        modules: typed
-            .values(Id::Module)
-            .map(|text| Cmdline::exact(text.as_bytes()))
-            .collect(),
         integrity: match typed.last(Id::Integrity) {
             _ if typed.has(Id::NoChecks) => Integrity::None,
             Some(name) => integrity(name).unwrap_or_default(),
             None => Integrity::default(),
         },
         preserve_context: typed.has(Id::LoadPreserveContext),
+        ..ClassicOptions::default()
+    };
+    ClassicAsk {
+        options,
+        modules: typed
+            .values(Id::Module)
+            .map(|text| Cmdline::exact(text.as_bytes()))
+            .collect(),
+        dtb: typed.last(Id::Dtb).map(Into::into),
         discard_liveupdate: typed.has(Id::DiscardLiveupdate),
         reset_vga: typed.has(Id::ResetVga),
         console_vga: typed.has(Id::ConsoleVga),

@@ -32,8 +32,8 @@ pub fn memory_facts(host: &Snapshot) -> MemoryFacts {
 }
 
 /// What the planner has to know of the firmware. The measurements of IMA and a
-/// copy of the RSDP are not part of a snapshot; they are added where they are
-/// wanted.
+/// copy of the RSDP are not part of a snapshot: they are
+/// [carried](crate::inputs::Carried).
 pub fn firmware_facts(host: &Snapshot) -> FirmwareFacts {
     let firmware = &host.firmware;
     let boot_params = firmware.boot_params.known().and_then(|text| unhex(text));

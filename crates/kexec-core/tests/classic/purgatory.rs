@@ -43,6 +43,8 @@ fn plan_on(host: &Snapshot, integrity: Integrity) -> LoadPlan {
         path: "/boot/vmlinuz",
         image: &image,
         initrd: &[piece(10_001, 3), piece(5000, 0)],
+        modules: &[],
+        dtb: None,
         cmdline: &Cmdline::from("console=ttyS0,115200 quiet"),
         arch: Arch::X86_64,
         memory: &memory_facts(host),

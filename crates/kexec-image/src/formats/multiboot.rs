@@ -113,6 +113,17 @@ impl Multiboot {
             None => find_one(bytes),
         }
     }
+
+    /// The header of one version: Xen, for instance, has both.
+    ///
+    /// # Errors
+    /// As [`Multiboot::find`].
+    pub fn find_version(bytes: &[u8], version: Version) -> Result<Option<Multiboot>, ImageError> {
+        match version {
+            Version::One => find_one(bytes),
+            Version::Two => multiboot2::find(bytes),
+        }
+    }
 }
 
 fn has_header(bytes: &[u8]) -> bool {

@@ -46,9 +46,12 @@ pub struct Module {
     pub bytes: Bytes,
 }
 
-/// What the caller can ask of a classic load.
-#[derive(Debug, Clone, Default)]
+/// What the caller can ask of a classic load. Files that belong to it are in
+/// [`super::ClassicRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClassicOptions {
+    /// `--type`: what the kernel must be, by kexec-tools' name for it.
+    pub kernel_type: Option<String>,
     /// `--mem-min`: no segment below this address.
     pub mem_min: Option<u64>,
     /// `--mem-max`: no segment above this address, the last one that is
@@ -67,8 +70,6 @@ pub struct ClassicOptions {
     pub real_mode: bool,
     /// `--args-linux`, `--args-elf`, `--args-none`.
     pub elf_args: ElfArgs,
-    /// `--module`, in order.
-    pub modules: Vec<Module>,
     /// `--integrity`, `-i`.
     pub integrity: Integrity,
     /// `--load-preserve-context`.
@@ -76,8 +77,6 @@ pub struct ClassicOptions {
     /// A vmlinux does not say whether it can be entered with five-level
     /// paging; the caller knows that it can.
     pub accept_five_level: bool,
-    /// `--dtb`: a device tree for the next kernel (`SETUP_DTB`).
-    pub dtb: Option<Bytes>,
     /// Which end of memory is tried first.
     pub search: Search,
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use kexec_image::{Arch, Image};
 use kexec_plan::classic::{
     self, ClassicError, ClassicOptions, ClassicRequest, Display, EfiDescriptor, EfiFacts,
-    FirmwareFacts, LoadPlan, PurgatoryShape, RngSeed, SegmentKind,
+    FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed, SegmentKind,
 };
 use kexec_plan::memory::{MemoryFacts, Range};
 use kexec_plan::{Cmdline, Piece};
@@ -54,6 +54,8 @@ pub struct Ask {
     pub memory: MemoryFacts,
     pub firmware: FirmwareFacts,
     pub options: ClassicOptions,
+    pub modules: Vec<Module>,
+    pub dtb: Option<Bytes>,
 }
 
 impl Ask {
@@ -68,6 +70,8 @@ impl Ask {
                 ..FirmwareFacts::default()
             },
             options: ClassicOptions::default(),
+            modules: Vec::new(),
+            dtb: None,
         }
     }
 
@@ -76,6 +80,8 @@ impl Ask {
             path: "/boot/vmlinuz",
             image: &self.image,
             initrd: &self.initrd,
+            modules: &self.modules,
+            dtb: self.dtb.as_ref(),
             cmdline: &self.cmdline,
             arch: Arch::X86_64,
             memory: &self.memory,

@@ -13,6 +13,7 @@ use super::layout::{
     BZIMAGE_LOAD, CEILING, ENTRY_64, FLOOR, FOUR_GIB, LARGE_PAGE, LOW_MEMORY_END, PAGE,
 };
 use super::params::{Header, Input, JUMP_BACK_ROOM, Places};
+use super::plan::device_tree;
 use super::{setup_data, video};
 use crate::Piece;
 use crate::classic::elf::{content_len, physical_entry, runs};
@@ -272,7 +273,7 @@ fn finish(
         video: &video,
         efi: efi.as_ref(),
         map: map.entries(),
-        dtb: request.options.dtb.as_deref(),
+        dtb: device_tree(request)?,
         seed: request.rng_seed,
         places: Places {
             kernel,

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `layout.rs` | documented numbers and offsets only |
 //! | `plan.rs` | which way a kernel is started, and where its parts go |
+//! | `types.rs` | what `--type` demands |
 //! | `linux.rs` | bzImage and vmlinux |
 //! | `params.rs` | `boot_params` with everything it points to |
 //! | `setup_data.rs` `efi.rs` `video.rs` | parts of that |
@@ -18,6 +19,7 @@ mod multiboot;
 mod params;
 mod plan;
 mod setup_data;
+mod types;
 mod video;
 
 pub(crate) use plan::plan;

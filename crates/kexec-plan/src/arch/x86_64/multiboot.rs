@@ -37,6 +37,9 @@ pub(super) fn plan(
     let mut builder = builder(request, FOUR_GIB)?;
     if two {
         builder.note(video.note);
+        if request.firmware.rsdp_copy.is_none() {
+            builder.note("the kernel gets no copy of ACPI's root pointer (RSDP): there is none here");
+        }
     }
     let (entry, load_base) = place_kernel(&mut builder, request, header, elf)?;
     let modules = place_modules(&mut builder, request)?;
@@ -239,7 +242,6 @@ fn place_modules(
     /// Segments that are left for the kernel, the information, the purgatory.
     const OTHERS: usize = 6;
     let mut modules: Vec<(Vec<Piece>, Cmdline)> = request
-        .options
         .modules
         .iter()
         .map(|m| (pieces(&m.path, m.bytes.clone()), m.string.clone()))

@@ -2,6 +2,7 @@
 
 use kexec_image::{BzImage, ElfKernel, Image, Kernel, Multiboot};
 
+use super::types::{self, Type};
 use super::{linux, multiboot};
 use crate::classic::{ClassicError, ClassicRequest, ElfArgs, LoadPlan};
 
@@ -9,10 +10,16 @@ use crate::classic::{ClassicError, ClassicRequest, ElfArgs, LoadPlan};
 pub(crate) fn plan(request: &ClassicRequest<'_>) -> Result<LoadPlan, ClassicError> {
     refuse(request)?;
     let image = request.image;
+    let demanded = types::demanded(request.options.kernel_type.as_deref(), image)?;
+    if let Some(Type::Multiboot(version)) = demanded
+        && let Some(header) = types::header(image, version)
+    {
+        return multiboot(request, &header);
+    }
     match &image.kernel {
         Kernel::BzImage(bzimage) => bz(request, bzimage),
-        Kernel::Elf(elf) => from_elf(request, elf),
-        Kernel::Multiboot(header) => multiboot::plan(request, header, None),
+        Kernel::Elf(elf) => from_elf(request, elf, demanded),
+        Kernel::Multiboot(header) => multiboot(request, header),
         Kernel::Arm64(_) | Kernel::Riscv(_) => Err(format(request, image)),
     }
 }
@@ -22,21 +29,39 @@ fn bz(request: &ClassicRequest<'_>, bzimage: &BzImage) -> Result<LoadPlan, Class
     linux::bzimage(request, bzimage)
 }
 
-fn from_elf(request: &ClassicRequest<'_>, elf: &ElfKernel) -> Result<LoadPlan, ClassicError> {
+fn multiboot(request: &ClassicRequest<'_>, header: &Multiboot) -> Result<LoadPlan, ClassicError> {
+    no_device_tree(request)?;
+    let elf = match &request.image.kernel {
+        Kernel::Elf(elf) => Some(elf),
+        _ => None,
+    };
+    multiboot::plan(request, header, elf)
+}
+
+fn from_elf(
+    request: &ClassicRequest<'_>,
+    elf: &ElfKernel,
+    demanded: Option<Type>,
+) -> Result<LoadPlan, ClassicError> {
     let image = request.image;
     if elf.arch.is_none() {
         return Err(format(request, image));
     }
-    let header = Multiboot::find(&image.bytes).map_err(|e| ClassicError::Layout {
-        format: "multiboot",
-        reason: e.to_string(),
-    })?;
+    let header = match demanded {
+        // It is to be taken as an ELF file.
+        Some(_) => None,
+        None => Multiboot::find(&image.bytes).map_err(|e| ClassicError::Layout {
+            format: "multiboot",
+            reason: e.to_string(),
+        })?,
+    };
     match (request.options.elf_args, header) {
         (ElfArgs::Linux, _) => linux::vmlinux(request, elf),
         (ElfArgs::Auto, _) if elf.is_linux => linux::vmlinux(request, elf),
-        (ElfArgs::Auto, Some(header)) => multiboot::plan(request, &header, Some(elf)),
+        (ElfArgs::Auto, Some(header)) => multiboot(request, &header),
         (ElfArgs::Auto | ElfArgs::None, _) => {
             no_modules(request)?;
+            no_device_tree(request)?;
             multiboot::plain(request, elf)
         }
         (ElfArgs::ElfNotes, _) => Err(ClassicError::Option {
@@ -44,6 +69,44 @@ fn from_elf(request: &ClassicRequest<'_>, elf: &ElfKernel) -> Result<LoadPlan, C
             reason: "ELF boot notes are not made by this version".into(),
             hint: "leave it out: Linux and multiboot kernels are recognised, and say --args-none for an ELF file that needs nothing",
         }),
+    }
+}
+
+/// The device tree for a Linux kernel, without what is behind it in its file.
+/// Kernels without CONFIG_OF do not look at it.
+///
+/// # Errors
+/// When it is none (Devicetree Specification 0.4, 5.2 "Header").
+pub(super) fn device_tree<'a>(
+    request: &ClassicRequest<'a>,
+) -> Result<Option<&'a [u8]>, ClassicError> {
+    const MAGIC: u32 = 0xd00d_feed;
+    let Some(bytes) = request.dtb else {
+        return Ok(None);
+    };
+    let word = |at: usize| {
+        let word = bytes.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_be_bytes(*word))
+    };
+    let refused = |reason: String| ClassicError::Option {
+        option: "--dtb",
+        reason,
+        hint: "give a compiled device tree (.dtb), not its source",
+    };
+    if word(0) != Some(MAGIC) {
+        let found: String = bytes.iter().take(4).map(|b| format!("{b:02x}")).collect();
+        return Err(refused(format!(
+            "the file begins with {found:?}, expected the magic number {MAGIC:x} of a device tree"
+        )));
+    }
+    let total = word(4).unwrap_or(0);
+    let len = usize::try_from(total).ok().filter(|len| *len >= 8);
+    match len.and_then(|len| bytes.get(..len)) {
+        Some(tree) => Ok(Some(tree)),
+        None => Err(refused(format!(
+            "its header says {total} bytes, the file has {}",
+            bytes.len()
+        ))),
     }
 }
 
@@ -60,13 +123,24 @@ fn refuse(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
 }
 
 fn no_modules(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
-    if request.options.modules.is_empty() {
+    if request.modules.is_empty() {
         return Ok(());
     }
     Err(ClassicError::Option {
         option: "--module",
         reason: "the kernel is no multiboot kernel and cannot be told of modules".into(),
         hint: "give the files with --initrd",
+    })
+}
+
+fn no_device_tree(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
+    if request.dtb.is_none() {
+        return Ok(());
+    }
+    Err(ClassicError::Option {
+        option: "--dtb",
+        reason: "the kernel is not Linux and cannot be told of a device tree".into(),
+        hint: "leave it out",
     })
 }
 

@@ -1,0 +1,178 @@
+//! The reading step: every file of a request, each of them once, and what is
+//! carried on from the running kernel. Nothing after this opens a file.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use kexec_plan::SyscallChoice;
+use kexec_plan::classic::ImaList;
+use kexec_sys::{Errno, SealedFile, Slot};
+
+use crate::host::{self, Fact};
+use crate::request::LoadRequest;
+use crate::{Error, Snapshot, classic, place};
+
+/// No kernel file is larger than this many bytes.
+const MAX_KERNEL: u64 = 1 << 30;
+/// No initrd is larger than this many bytes; what the machine can hold is the
+/// kernel's own, smaller limit.
+const MAX_INITRD: u64 = 1 << 36;
+/// No device tree is larger than this many bytes; those of real machines have
+/// less than one MiB.
+const MAX_DTB: u64 = 1 << 24;
+
+/// One file, read once into memory that nobody can change any more.
+#[derive(Debug)]
+pub struct Input {
+    /// Where it was.
+    pub path: PathBuf,
+    /// The descriptor it was read through.
+    pub file: File,
+    /// What was read.
+    pub sealed: SealedFile,
+}
+
+/// The files of a request, and what is carried on.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The kernel.
+    pub kernel: Input,
+    /// The initrds, in the order of the request.
+    pub initrds: Vec<Input>,
+    /// The modules of a multiboot kernel, in the order of the request.
+    pub modules: Vec<Input>,
+    /// The device tree.
+    pub dtb: Option<Input>,
+    /// What the running kernel hands on.
+    pub carried: Carried,
+}
+
+impl Inputs {
+    /// The same files, with what the running kernel hands on.
+    #[must_use]
+    pub fn carrying(self, carried: Carried) -> Inputs {
+        Inputs { carried, ..self }
+    }
+}
+
+/// Reads the files of a request, each of them once. `available` is how many
+/// bytes of memory this machine can give, if that is known.
+///
+/// # Errors
+/// [`Error::Read`], with the file; [`Error::Refused`] when it is larger than the
+/// memory that is there, because reading it would end in the out-of-memory
+/// killer.
+pub fn read(request: &LoadRequest, available: Option<u64>) -> Result<Inputs, Error> {
+    let mut left = available.unwrap_or(u64::MAX);
+    let mut read = |what, path: &Path, limit| {
+        let input = read_file(what, path, limit, left)?;
+        left = left.saturating_sub(length(&input));
+        Ok::<_, Error>(input)
+    };
+    let classic = &request.classic;
+    Ok(Inputs {
+        kernel: read("kernel", &request.kernel, MAX_KERNEL)?,
+        initrds: request
+            .initrds
+            .iter()
+            .map(|path| read("initrd", path, MAX_INITRD))
+            .collect::<Result<_, _>>()?,
+        modules: classic
+            .modules
+            .iter()
+            .map(|text| read("module", &place::module_path(text), MAX_INITRD))
+            .collect::<Result<_, _>>()?,
+        dtb: classic
+            .dtb
+            .iter()
+            .map(|path| read("device tree", path, MAX_DTB))
+            .next()
+            .transpose()?,
+        carried: Carried::default(),
+    })
+}
+
+fn length(input: &Input) -> u64 {
+    u64::try_from(input.sealed.len()).unwrap_or(u64::MAX)
+}
+
+fn read_file(what: &'static str, path: &Path, limit: u64, available: u64) -> Result<Input, Error> {
+    let failed = |reason: String| Error::Read {
+        what,
+        path: path.to_owned(),
+        reason,
+    };
+    let file = File::open(path).map_err(|e| failed(Errno::from_io(&e).to_string()))?;
+    let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
+    if metadata.is_dir() {
+        return Err(failed("it is a directory".to_owned()));
+    }
+    if metadata.is_file() && metadata.len() > available {
+        return Err(Error::Refused {
+            what: format!("reading {what} {}", path.display()),
+            why: format!(
+                "it has {} bytes, and this machine has {available} bytes of memory available",
+                metadata.len()
+            ),
+            remedy: "free memory, or make the file smaller".to_owned(),
+        });
+    }
+    let sealed = SealedFile::from_file(&file, what, limit).map_err(|e| failed(e.to_string()))?;
+    Ok(Input {
+        path: path.to_owned(),
+        file,
+        sealed,
+    })
+}
+
+/// What a kernel that is loaded with `kexec_load(2)` is handed on from the
+/// running one, and what is no part of a [`Snapshot`]: with the other call the
+/// running kernel does this itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// The measurements that IMA made so far.
+    pub ima: Option<ImaList>,
+    /// A copy of ACPI's root pointer, for multiboot 2 kernels.
+    pub rsdp: Option<Bytes>,
+    /// What could not be read, and why, for people.
+    pub notes: Vec<String>,
+}
+
+impl Carried {
+    /// Reads it from the machine below `root`, of which `host` is the snapshot.
+    /// Nothing is read where it could not be used: with `-s`, for the crash
+    /// slot, or on a locked-down kernel, which takes no `kexec_load(2)` and logs
+    /// every look at /dev/mem.
+    pub fn read(root: &Path, request: &LoadRequest, host: &Snapshot) -> Carried {
+        let mut carried = Carried::default();
+        let never = request.syscall == SyscallChoice::File || request.slot == Slot::Crash;
+        if never || host.locked_down() {
+            return carried;
+        }
+        // A kernel without it hands no measurements on either, and the next one
+        // would take a list that its own file loader never made.
+        if host.built_with("CONFIG_IMA_KEXEC") != Some(false) {
+            let list = host::measurements(root);
+            carried.ima = carried.known("the measurements of IMA", list);
+        }
+        if let Some(address) = classic::firmware_facts(host).acpi_rsdp {
+            let copy = host::rsdp(root, address).map(Bytes::from);
+            carried.rsdp = carried.known("a copy of ACPI's root pointer", copy);
+        }
+        carried
+    }
+
+    /// The value; a reason why there is none becomes a note.
+    fn known<T>(&mut self, what: &str, fact: Fact<T>) -> Option<T> {
+        match fact {
+            Fact::Known(value) => Some(value),
+            Fact::Absent => None,
+            Fact::Unreadable(why) => {
+                self.notes
+                    .push(format!("{what} cannot be handed on: {why}"));
+                None
+            }
+        }
+    }
+}
