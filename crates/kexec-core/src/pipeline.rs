@@ -186,6 +186,7 @@ fn parts(
         append: request.cmdline.append.as_ref(),
         reuse: request.cmdline.reuse,
         running: &running,
+        mark: request.mark.as_ref(),
         crash: request.slot == Slot::Crash,
         arch,
     }))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use kexec_plan::Cmdline;
+pub use kexec_plan::Mark;
 pub use kexec_plan::SyscallChoice;
 use kexec_plan::classic::ClassicOptions;
 use kexec_sys::Slot;
@@ -26,6 +27,9 @@ pub struct LoadRequest {
     pub initrds: Vec<PathBuf>,
     /// The command line.
     pub cmdline: CmdlineChoice,
+    /// What is put on the command line, so that the next boot is recognised;
+    /// never in the old spelling.
+    pub mark: Option<Mark>,
     /// The normal slot, or the one that a panic jumps to.
     pub slot: Slot,
     /// Which system call.

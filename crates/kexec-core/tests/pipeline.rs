@@ -46,6 +46,7 @@ impl Boot {
                 append: Some("root=/dev/vda".into()),
                 reuse: false,
             },
+            mark: None,
             slot: Slot::Normal,
             syscall: SyscallChoice::Auto,
             profile: None,

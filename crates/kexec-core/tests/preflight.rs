@@ -61,6 +61,7 @@ fn load_with(host: Snapshot, init_size: u32, initrd: usize, crash: bool) -> Load
         append: None,
         reuse: false,
         running: &Cmdline::default(),
+        mark: None,
         crash,
         arch: Arch::X86_64,
     })

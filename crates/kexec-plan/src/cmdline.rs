@@ -85,6 +85,15 @@ impl Cmdline {
     /// `crashkernel=256M`, not `crashkernel_other=1`). Words behind ` -- ` are
     /// init's and stay. What remains keeps its own spacing.
     pub fn without(&self, names: &[&str]) -> Cmdline {
+        self.without_words(|word| {
+            let name = word.split(|b| *b == b'=').next().unwrap_or_default();
+            names.iter().any(|n| n.as_bytes() == name)
+        })
+    }
+
+    /// The same without the words that `unwanted` says yes to. It is given a
+    /// word without a quote in front of it. Words behind ` -- ` stay.
+    pub fn without_words(&self, unwanted: impl Fn(&[u8]) -> bool) -> Cmdline {
         let mut kept: Vec<u8> = Vec::with_capacity(self.0.len());
         let mut copied = 0;
         for word in self.ranges() {
@@ -93,9 +102,7 @@ impl Cmdline {
                 break;
             }
             // The whole word may be in quotes: "BOOT_IMAGE=/my kernel".
-            let bare = text.strip_prefix(b"\"").unwrap_or(text);
-            let name = bare.split(|b| *b == b'=').next().unwrap_or_default();
-            if !names.iter().any(|n| n.as_bytes() == name) {
+            if !unwanted(text.strip_prefix(b"\"").unwrap_or(text)) {
                 continue;
             }
             kept.extend_from_slice(self.0.get(copied..word.start).unwrap_or_default());
@@ -119,6 +126,19 @@ impl Cmdline {
         }
         bytes.extend_from_slice(&more.0);
         Cmdline(bytes)
+    }
+
+    /// The same with `parameter` as the kernel's last one: in front of a ` -- `,
+    /// because what follows that is init's.
+    pub fn with_parameter(&self, parameter: &Cmdline) -> Cmdline {
+        let mut ranges = self.ranges().into_iter();
+        let Some(end) = ranges.find(|r| self.0.get(r.clone()) == Some(b"--")) else {
+            return self.followed_by(parameter);
+        };
+        let (kernel, init) = self.0.split_at(end.start);
+        Cmdline(kernel.trim_ascii_end().to_vec())
+            .followed_by(parameter)
+            .followed_by(&Cmdline(init.to_vec()))
     }
 
     /// Whether a ` -- ` ends the kernel's part, so that everything appended
@@ -229,6 +249,19 @@ mod tests {
         );
         assert!(Cmdline::from("a -- b").ends_in_init_arguments());
         assert!(!Cmdline::from("a --x b").ends_in_init_arguments());
+    }
+
+    #[test]
+    fn parameters_go_before_the_words_of_init() {
+        let with = |line: &str| {
+            let line = Cmdline::from(line).with_parameter(&"x=1".into());
+            line.to_string()
+        };
+        assert_eq!(with("a b"), "a b x=1");
+        assert_eq!(with(""), "x=1");
+        assert_eq!(with("a -- b -- c"), "a x=1 -- b -- c");
+        assert_eq!(with("-- b"), "x=1 -- b");
+        assert_eq!(with("a=\"-- \" b"), "a=\"-- \" b x=1");
     }
 
     #[test]

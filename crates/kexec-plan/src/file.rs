@@ -5,7 +5,8 @@ use bytes::Bytes;
 use kexec_image::{Arch, Image, Kernel};
 use serde::Serialize;
 
-use crate::{Cmdline, PlanError};
+use crate::token::without_token;
+use crate::{Cmdline, Mark, PlanError};
 
 /// Initrds that are joined start at a multiple of this many bytes, because the
 /// kernel looks for the next archive there (Documentation/driver-api/
@@ -57,6 +58,8 @@ pub struct FileRequest<'a> {
     pub reuse: bool,
     /// The running kernel's command line, for `--reuse-cmdline`.
     pub running: &'a Cmdline,
+    /// What is put on the command line, so that the next boot is recognised.
+    pub mark: Option<&'a Mark>,
     /// For the crash slot.
     pub crash: bool,
     /// The machine's architecture.
@@ -150,6 +153,10 @@ pub fn accepts(arch: Arch, image: &Image) -> Result<(), PlanError> {
 pub fn parts(request: &FileRequest<'_>) -> FilePlan {
     let image = request.image;
     let (cmdline, cmdline_from) = command_line(request);
+    let cmdline = match request.mark {
+        Some(mark) => mark.put_on(&cmdline),
+        None => cmdline,
+    };
     FilePlan {
         format: image.describe(),
         release: release(image),
@@ -227,7 +234,7 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
                 } else {
                     &["BOOT_IMAGE"]
                 };
-                let old = request.running.without(drop);
+                let old = without_token(&request.running.without(drop));
                 (old, "the running kernel (--reuse-cmdline)")
             }
         };

@@ -13,9 +13,11 @@ pub mod file;
 mod le;
 pub mod memory;
 pub mod method;
+pub mod token;
 
 pub use classic::{ClassicError, ClassicRequest, LoadPlan};
 pub use cmdline::Cmdline;
 pub use error::PlanError;
 pub use file::{FilePlan, FileRequest, InitrdFile, Piece};
 pub use method::{Decision, Method, MethodFacts, SyscallChoice};
+pub use token::{Mark, Token};

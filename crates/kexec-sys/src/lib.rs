@@ -12,8 +12,10 @@
 //! * [`SealedFile`]: bytes that nobody can change any more, in a file descriptor
 //!   that the kernel takes. Files are read once, into one of these, and checked
 //!   and loaded from there.
+//! * [`cycles`]: the processor's cycle counter, which a kexec does not reset.
 //! * [`Errno`], [`FileFlags`], [`LoadFlags`]: the kernel's numbers by name.
 
+mod cycles;
 pub mod double;
 mod errno;
 mod flags;
@@ -21,6 +23,7 @@ mod kernel;
 mod linux;
 mod sealed;
 
+pub use cycles::cycles;
 pub use errno::Errno;
 pub use flags::{FileFlags, LoadFlags, elf_machine};
 pub use kernel::{Kernel, SEGMENT_MAX, Segment, Slot};

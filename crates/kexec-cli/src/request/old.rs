@@ -283,6 +283,7 @@ pub(super) fn load_request(typed: &Typed, kernel: &OsString, slot: Slot) -> Load
             append: append.map(|text| Cmdline::exact(text.as_bytes())),
             reuse: typed.has(Id::ReuseCmdline),
         },
+        mark: None,
         slot,
         syscall: syscall(typed),
         profile: typed.last(Id::Profile).and_then(profile),

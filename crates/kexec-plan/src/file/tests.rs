@@ -4,6 +4,7 @@
 use kexec_image::{Arm64Image, Layer, Uki};
 
 use super::*;
+use crate::Token;
 
 /// An image as recognition would describe it, without a header worth naming.
 fn image(uki: Option<Uki>) -> Image {
@@ -59,6 +60,7 @@ struct Ask {
     initrds: Vec<InitrdFile>,
     append: Option<Cmdline>,
     reuse: bool,
+    mark: Option<Mark>,
     crash: bool,
     arch: Arch,
 }
@@ -70,6 +72,7 @@ impl Ask {
             initrds: Vec::new(),
             append: None,
             reuse: false,
+            mark: None,
             crash: false,
             arch: Arch::Arm64,
         }
@@ -82,7 +85,10 @@ impl Ask {
             initrds: &self.initrds,
             append: self.append.as_ref(),
             reuse: self.reuse,
-            running: &Cmdline::from("BOOT_IMAGE=/vmlinuz root=/dev/vda crashkernel=256M"),
+            running: &Cmdline::from(
+                "BOOT_IMAGE=/vmlinuz root=/dev/vda crashkernel=256M kexec.id=0123456789abcdef",
+            ),
+            mark: self.mark.as_ref(),
             crash: self.crash,
             arch: self.arch,
         })
@@ -94,6 +100,22 @@ fn file(path: &str, bytes: &'static [u8]) -> InitrdFile {
         path: path.into(),
         bytes: Bytes::from_static(bytes),
     }
+}
+
+#[test]
+fn the_mark_stands_behind_everything_of_the_kernel() {
+    let mut ask = Ask::new(image(None));
+    ask.reuse = true;
+    ask.append = Some("quiet -- single".into());
+    ask.mark = Some(Mark {
+        token: Token::from_bytes([0xab; 8]),
+        mask_bless_boot: false,
+    });
+    let plan = ask.plan().unwrap();
+    assert_eq!(
+        plan.cmdline.to_string(),
+        "root=/dev/vda crashkernel=256M quiet kexec.id=abababababababab -- single"
+    );
 }
 
 /// (UKI's own line, --append, --reuse-cmdline, crash slot) to the line that is

@@ -1,0 +1,173 @@
+//! An entry that a boot loader was told to boot once. A boot loader forgets it
+//! when it has booted it; after a kexec that is for us to do, once the new boot
+//! is there, else the next start through the firmware boots it again.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use rustix::fs::IFlags;
+use serde::{Deserialize, Serialize};
+
+/// Where the wish is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OneShot {
+    /// `LoaderEntryOneShot` of the Boot Loader Interface: a file below
+    /// /sys/firmware/efi/efivars.
+    EfiVariable {
+        /// The file.
+        path: String,
+        /// Its content, attributes and all: it is removed only while it is this.
+        content: Vec<u8>,
+    },
+    /// A variable of GRUB's environment block.
+    Grubenv {
+        /// The block's file.
+        path: String,
+        /// The variable: `next_entry`.
+        variable: String,
+        /// Its value; it is removed only while it is this.
+        value: String,
+    },
+}
+
+/// Size of GRUB's environment block (GRUB manual, "The GRUB environment block").
+const GRUBENV_LEN: usize = 1024;
+
+impl OneShot {
+    /// Forgets it. Returns whether it was still there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed or rewritten.
+    pub fn clear(&self, root: &Path) -> io::Result<bool> {
+        let below = |path: &str| root.join(path.trim_start_matches('/'));
+        match self {
+            OneShot::EfiVariable { path, content } => clear_variable(&below(path), content),
+            OneShot::Grubenv {
+                path,
+                variable,
+                value,
+            } => clear_grubenv(&below(path), variable, value),
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn clear_variable(path: &Path, content: &[u8]) -> io::Result<bool> {
+    if read(path)?.as_deref() != Some(content) {
+        return Ok(false);
+    }
+    // The kernel marks variables immutable, so that nobody removes them by
+    // accident (Documentation/filesystems/efivarfs.rst).
+    let file = fs::File::open(path)?;
+    if let Ok(flags) = rustix::fs::ioctl_getflags(&file)
+        && flags.contains(IFlags::IMMUTABLE)
+    {
+        rustix::fs::ioctl_setflags(&file, flags.difference(IFlags::IMMUTABLE))?;
+    }
+    fs::remove_file(path)?;
+    Ok(true)
+}
+
+fn clear_grubenv(path: &Path, variable: &str, value: &str) -> io::Result<bool> {
+    let Some(block) = read(path)? else {
+        return Ok(false);
+    };
+    let Some(new) = without(&block, variable, value) else {
+        return Ok(false);
+    };
+    // In place: GRUB finds the block by the sectors of this very file.
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all(&new)?;
+    file.sync_all()?;
+    Ok(true)
+}
+
+/// The block without this variable, filled up with `#` to its size; `None` when
+/// the variable has another value or this is no such block.
+fn without(block: &[u8], variable: &str, value: &str) -> Option<Vec<u8>> {
+    if block.len() != GRUBENV_LEN || !block.starts_with(b"# GRUB Environment Block\n") {
+        return None;
+    }
+    let line = format!("\n{variable}={value}\n");
+    let at = block
+        .windows(line.len())
+        .position(|w| w == line.as_bytes())?;
+    let mut new = block.get(..at)?.to_vec();
+    new.extend_from_slice(block.get(at.checked_add(line.len())?.checked_sub(1)?..)?);
+    new.resize(GRUBENV_LEN, b'#');
+    Some(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(lines: &str) -> Vec<u8> {
+        let mut block = format!("# GRUB Environment Block\n{lines}").into_bytes();
+        block.resize(GRUBENV_LEN, b'#');
+        block
+    }
+
+    fn grubenv(value: &str) -> OneShot {
+        OneShot::Grubenv {
+            path: "/boot/grub/grubenv".into(),
+            variable: "next_entry".into(),
+            value: value.into(),
+        }
+    }
+
+    #[test]
+    fn leaves_the_rest_of_the_block() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("boot/grub");
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("grubenv");
+        fs::write(
+            &file,
+            block("saved_entry=a\nnext_entry=1>2\nx=next_entry\n"),
+        )
+        .unwrap();
+        assert!(!grubenv("2").clear(root.path()).unwrap());
+        assert!(grubenv("1>2").clear(root.path()).unwrap());
+        assert_eq!(
+            fs::read(&file).unwrap(),
+            block("saved_entry=a\nx=next_entry\n")
+        );
+        assert!(!grubenv("1>2").clear(root.path()).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_block_is_left_alone() {
+        assert_eq!(without(b"", "a", "b"), None);
+        assert_eq!(without(&[b'#'; GRUBENV_LEN], "a", "b"), None);
+        let mut long = block("a=b\n");
+        long.push(b'#');
+        assert_eq!(without(&long, "a", "b"), None);
+    }
+
+    #[test]
+    fn a_variable_that_changed_stays() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("v")).unwrap();
+        let file = root.path().join("v/LoaderEntryOneShot");
+        fs::write(&file, b"\x07\0\0\0a\0\0\0").unwrap();
+        let one = |content: &[u8]| OneShot::EfiVariable {
+            path: "/v/LoaderEntryOneShot".into(),
+            content: content.to_vec(),
+        };
+        assert!(!one(b"other").clear(root.path()).unwrap());
+        assert!(file.exists());
+        assert!(one(b"\x07\0\0\0a\0\0\0").clear(root.path()).unwrap());
+        assert!(!file.exists());
+        assert!(!one(b"x").clear(root.path()).unwrap());
+    }
+}

@@ -1,0 +1,258 @@
+//! What became of an attempt: a pure judgement from the attempt and the facts
+//! of the boot that came after it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Attempt, BootFacts};
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum Outcome {
+    /// The machine is still in the boot in which it was asked for.
+    Pending,
+    /// The next kernel has the token.
+    Kexec(Arrival),
+    /// The next kernel has it not: the machine went through the firmware, or
+    /// into another image.
+    Cold {
+        /// The release that booted instead.
+        to: String,
+        /// When that kernel started, milliseconds since 1970.
+        at: u64,
+        /// What it may have been, the likeliest first.
+        candidates: Vec<String>,
+    },
+    /// Nobody looked at the boot right after it.
+    Unknown {
+        /// Why that cannot be said.
+        why: String,
+    },
+}
+
+/// How a kexec went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// The release that runs now.
+    pub to: String,
+    /// When its clock started, milliseconds since 1970.
+    pub at: u64,
+    /// From the request to the start of the new kernel's clock, milliseconds:
+    /// the shutdown and the jump.
+    pub shutdown: Option<u64>,
+    /// Whether that was counted by the processor, and not by clocks that may
+    /// have been set in between.
+    pub counted: bool,
+    /// From the start of the new kernel's clock to its first program,
+    /// milliseconds.
+    pub kernel: Option<u64>,
+}
+
+impl Outcome {
+    /// Whether nothing will change it any more.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Outcome::Pending)
+    }
+}
+
+/// A boot that starts this much later is not taken for the one that was asked
+/// for: an hour, which even servers with much memory need no firmware for.
+const NEXT_BOOT: u64 = 3_600_000;
+
+/// Clocks of two boots may disagree by this much: five minutes.
+const CLOCK_ERROR: u64 = 300_000;
+
+/// What became of `attempt`, seen from the running boot.
+pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
+    if attempt.boot_id == boot.boot_id {
+        return Outcome::Pending;
+    }
+    if boot.token.as_ref() == Some(&attempt.token) {
+        return Outcome::Kexec(arrival(attempt, boot));
+    }
+    let (asked, started) = (attempt.asked.realtime, boot.started());
+    let later = started.saturating_sub(asked);
+    if later > NEXT_BOOT || asked.saturating_sub(started) > CLOCK_ERROR {
+        return Outcome::Unknown {
+            why: format!(
+                "this boot started {} after the request, and nobody looked at the one right after it",
+                duration(later)
+            ),
+        };
+    }
+    Outcome::Cold {
+        to: boot.release.clone(),
+        at: started,
+        candidates: candidates(attempt, boot),
+    }
+}
+
+fn arrival(attempt: &Attempt, boot: &BootFacts) -> Arrival {
+    let counted = boot.cycles_to_start(&attempt.asked);
+    let by_clock = boot.started().checked_sub(attempt.asked.realtime);
+    Arrival {
+        to: boot.release.clone(),
+        at: boot.started(),
+        shutdown: counted.or(by_clock),
+        counted: counted.is_some(),
+        kernel: boot.userspace,
+    }
+}
+
+fn candidates(attempt: &Attempt, boot: &BootFacts) -> Vec<String> {
+    if let Some(why) = &attempt.cold {
+        return vec![format!("--or-cold had chosen it beforehand: {why}")];
+    }
+    if boot.counter_began_anew(&attempt.asked) == Some(false) {
+        return vec![
+            "another image was loaded in its place: the processor was not reset, so that this is \
+             a kexec, but not the one that was asked for"
+                .to_owned(),
+        ];
+    }
+    let mut candidates = attempt.doubts.clone();
+    candidates.extend([
+        "the image was unloaded before the end of the shutdown (kexec -u, kexec unload)".into(),
+        "something asked for a plain reboot meanwhile, or init fell back to one".into(),
+        "the jump or the next kernel's start failed, and a watchdog, `panic=` or a person reset \
+         the machine: look at a serial console, /sys/fs/pstore and the firmware's log"
+            .into(),
+    ]);
+    candidates
+}
+
+/// A length of time for people: `3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 days`.
+pub fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attempt::tests::attempt;
+    use super::super::boot::Moment;
+    use super::*;
+    use kexec_plan::Token;
+
+    const ASKED: u64 = 1_700_000_000_000;
+
+    fn boot(seconds_later: u64) -> BootFacts {
+        BootFacts {
+            boot_id: "second".into(),
+            release: "7.3.0".into(),
+            token: None,
+            now: Moment {
+                realtime: ASKED + seconds_later * 1000 + 2000,
+                uptime: 2000,
+                cycles: None,
+            },
+            cycles_per_ms: None,
+            userspace: Some(410),
+        }
+    }
+
+    #[test]
+    fn the_same_boot_has_still_to_wait() {
+        let mut facts = boot(1);
+        facts.boot_id = "first".into();
+        assert_eq!(judge(&attempt(ASKED), &facts), Outcome::Pending);
+    }
+
+    #[test]
+    fn the_token_confirms_it_however_late_it_is() {
+        let mut facts = boot(40_000);
+        facts.token = Some(Token::from_bytes([1; 8]));
+        let Outcome::Kexec(arrival) = judge(&attempt(ASKED), &facts) else {
+            panic!("not confirmed");
+        };
+        assert_eq!(arrival.shutdown, Some(40_000_000));
+        assert_eq!((arrival.counted, arrival.kernel), (false, Some(410)));
+    }
+
+    #[test]
+    fn the_counter_is_believed_before_the_clock() {
+        let mut asked = attempt(ASKED);
+        asked.asked.cycles = Some(1_000_000);
+        let mut facts = boot(7);
+        facts.token = Some(Token::from_bytes([1; 8]));
+        facts.now.cycles = Some(1_000_000 + 6_500 * 1000);
+        facts.cycles_per_ms = Some(1000);
+        let Outcome::Kexec(arrival) = judge(&asked, &facts) else {
+            panic!("not confirmed");
+        };
+        assert_eq!((arrival.shutdown, arrival.counted), (Some(4_500), true));
+    }
+
+    #[test]
+    fn without_the_token_it_was_a_cold_boot() {
+        let mut asked = attempt(ASKED);
+        asked.doubts = vec!["the shutdown image has no kexec".into()];
+        let Outcome::Cold { candidates, to, .. } = judge(&asked, &boot(90)) else {
+            panic!("not cold");
+        };
+        assert_eq!(to, "7.3.0");
+        assert_eq!(
+            candidates.first().unwrap(),
+            "the shutdown image has no kexec"
+        );
+        assert!(candidates.len() > 1);
+    }
+
+    #[test]
+    fn another_token_is_another_kexec() {
+        let mut asked = attempt(ASKED);
+        asked.asked.cycles = Some(5);
+        let mut facts = boot(9);
+        facts.token = Some(Token::from_bytes([2; 8]));
+        facts.now.cycles = Some(50);
+        let Outcome::Cold { candidates, .. } = judge(&asked, &facts) else {
+            panic!("not another one");
+        };
+        assert!(candidates[0].starts_with("another image"));
+        assert_eq!(candidates.len(), 1);
+    }
+
+    #[test]
+    fn hours_later_nothing_is_claimed() {
+        for facts in [boot(3 * 3600), {
+            let mut early = boot(0);
+            early.now.realtime = ASKED - 3_600_000;
+            early
+        }] {
+            let outcome = judge(&attempt(ASKED), &facts);
+            assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_cold_boot_that_was_chosen_is_no_riddle() {
+        let mut asked = attempt(ASKED);
+        asked.cold = Some("no kernel image".into());
+        let Outcome::Cold { candidates, .. } = judge(&asked, &boot(90)) else {
+            panic!("not cold");
+        };
+        assert_eq!(
+            candidates,
+            ["--or-cold had chosen it beforehand: no kernel image"]
+        );
+    }
+
+    #[test]
+    fn lengths_of_time() {
+        for (ms, text) in [
+            (7, "7 ms"),
+            (3_249, "3.2 s"),
+            (250_000, "4 min 10 s"),
+            (7_500_000, "2 h 5 min"),
+            (3 * 86_400_000, "3 days"),
+        ] {
+            assert_eq!(duration(ms), text);
+        }
+    }
+}

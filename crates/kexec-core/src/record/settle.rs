@@ -1,0 +1,160 @@
+//! At the next boot: what became of the last attempt is written down, and what
+//! was waiting for that is done.
+
+use std::path::Path;
+
+use super::BootFacts;
+use super::attempt::{self, Attempt};
+use super::outcome::{Outcome, judge};
+
+/// What was found and done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Every attempt that is remembered, the newest first, with its outcome as
+    /// far as it is known now.
+    pub attempts: Vec<Attempt>,
+    /// What was done, or could not be, for people.
+    pub notes: Vec<String>,
+}
+
+/// Judges the newest attempt, and those before it that nobody looked at. When
+/// `write` is set, outcomes are written down and a one-shot entry of the boot
+/// loader that was booted is forgotten.
+///
+/// # Errors
+/// When the attempts cannot be read.
+pub fn settle(root: &Path, boot: &BootFacts, write: bool) -> std::io::Result<Settled> {
+    let mut attempts = attempt::read_all(root)?;
+    let mut notes = Vec::new();
+    for (at, one) in attempts.iter_mut().enumerate() {
+        if one.outcome.as_ref().is_some_and(Outcome::is_final) {
+            continue;
+        }
+        let outcome = if at == 0 {
+            judge(one, boot)
+        } else {
+            superseded(one, boot)
+        };
+        if outcome.is_final() && write {
+            one.outcome = Some(outcome.clone());
+            if let Err(e) = attempt::write(root, one) {
+                notes.push(format!(
+                    "cannot write down what became of the last kexec: {e}"
+                ));
+            } else if matches!(outcome, Outcome::Kexec(_)) {
+                notes.extend(forget_one_shot(root, one));
+            }
+        }
+        one.outcome = Some(outcome);
+    }
+    Ok(Settled { attempts, notes })
+}
+
+/// Another attempt came after it: the running boot says nothing about this one,
+/// unless it has its token.
+fn superseded(attempt: &Attempt, boot: &BootFacts) -> Outcome {
+    let outcome = judge(attempt, boot);
+    if matches!(outcome, Outcome::Kexec(_)) {
+        return outcome;
+    }
+    Outcome::Unknown {
+        why: "another request followed before anybody looked".to_owned(),
+    }
+}
+
+fn forget_one_shot(root: &Path, attempt: &Attempt) -> Option<String> {
+    let one_shot = attempt.one_shot.as_ref()?;
+    match one_shot.clear(root) {
+        Ok(true) => {
+            Some("the boot loader's one-shot entry was booted, and is forgotten now".into())
+        }
+        Ok(false) => None,
+        Err(e) => Some(format!(
+            "the boot loader's one-shot entry was booted and cannot be forgotten ({e}): the next \
+             start through the firmware will boot it once more; clear it with `bootctl set-oneshot \"\"` \
+             or `grub-editenv - unset next_entry`"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attempt::tests::attempt;
+    use super::super::boot::Moment;
+    use super::super::oneshot::OneShot;
+    use super::*;
+    use kexec_plan::Token;
+
+    const ASKED: u64 = 1_700_000_000_000;
+
+    fn boot(token: Option<Token>) -> BootFacts {
+        BootFacts {
+            boot_id: "second".into(),
+            release: "7.3.0".into(),
+            token,
+            now: Moment {
+                realtime: ASKED + 9_000,
+                uptime: 2_000,
+                cycles: None,
+            },
+            cycles_per_ms: None,
+            userspace: None,
+        }
+    }
+
+    #[test]
+    fn a_confirmed_one_shot_is_forgotten_and_an_unconfirmed_one_is_not() {
+        for confirmed in [false, true] {
+            let root = tempfile::tempdir().unwrap();
+            let variable = root.path().join("LoaderEntryOneShot");
+            std::fs::write(&variable, b"x").unwrap();
+            let mut asked = attempt(ASKED);
+            asked.one_shot = Some(OneShot::EfiVariable {
+                path: "/LoaderEntryOneShot".into(),
+                content: b"x".to_vec(),
+            });
+            attempt::write(root.path(), &asked).unwrap();
+            let facts = boot(confirmed.then(|| asked.token.clone()));
+            let looked = settle(root.path(), &facts, false).unwrap();
+            assert!(variable.exists() && looked.notes.is_empty());
+            let settled = settle(root.path(), &facts, true).unwrap();
+            assert_eq!(variable.exists(), !confirmed);
+            assert_eq!(settled.notes.len(), usize::from(confirmed));
+            assert_eq!(settled.attempts, looked.attempts);
+        }
+    }
+
+    #[test]
+    fn written_down_once() {
+        let root = tempfile::tempdir().unwrap();
+        attempt::write(root.path(), &attempt(ASKED)).unwrap();
+        let cold = settle(root.path(), &boot(None), true).unwrap();
+        let mut much_later = boot(None);
+        much_later.boot_id = "third".into();
+        much_later.now.realtime += 1_000_000_000;
+        let again = settle(root.path(), &much_later, true).unwrap();
+        assert_eq!(cold, again);
+        assert!(matches!(
+            again.attempts[0].outcome,
+            Some(Outcome::Cold { .. })
+        ));
+    }
+
+    #[test]
+    fn of_two_requests_only_the_last_is_judged_by_this_boot() {
+        let root = tempfile::tempdir().unwrap();
+        let mut first = attempt(ASKED - 100);
+        first.token = Token::from_bytes([9; 8]);
+        attempt::write(root.path(), &first).unwrap();
+        attempt::write(root.path(), &attempt(ASKED)).unwrap();
+        let settled = settle(root.path(), &boot(Some(Token::from_bytes([1; 8]))), true).unwrap();
+        assert!(matches!(
+            settled.attempts[0].outcome,
+            Some(Outcome::Kexec(_))
+        ));
+        assert!(matches!(
+            settled.attempts[1].outcome,
+            Some(Outcome::Unknown { .. })
+        ));
+    }
+}
