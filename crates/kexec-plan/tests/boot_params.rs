@@ -275,12 +275,14 @@ fn what_the_bios_told_is_handed_on() {
 #[test]
 fn the_screen_only_while_the_firmwares_framebuffer_is_in_use() {
     let mut ask = Ask::new(Bz::default().build(), map("6g"));
+    let mut edid = [0x55; 0x80];
+    edid[..8].copy_from_slice(&[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]);
     let screen: &[(usize, &[u8])] = &[
         (0x0f, &[0x70]),
         (0x12, &1024_u16.to_le_bytes()),
         (0x14, &768_u16.to_le_bytes()),
         (0x18, &0xc000_0000_u32.to_le_bytes()),
-        (0x140, &[0x55; 0x80]),
+        (0x140, &edid),
     ];
     ask.firmware.boot_params = Some(running(screen));
     ask.firmware.display = Display::Firmware("efifb".into());
@@ -289,7 +291,7 @@ fn the_screen_only_while_the_firmwares_framebuffer_is_in_use() {
         (p.u8(0x0f), p.u16(0x12), p.u32(0x18)),
         (0x70, 1024, 0xc000_0000)
     );
-    assert_eq!(p.0[0x140..0x1c0], [0x55; 0x80]);
+    assert_eq!(p.0[0x140..0x1c0], edid);
     ask.firmware.display = Display::Native("bochs-drm".into());
     let plan = ask.plan().unwrap();
     let p = Dump::of(&plan);

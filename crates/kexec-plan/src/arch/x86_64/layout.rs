@@ -78,6 +78,8 @@ pub mod at {
 
 /// The length of `edid_info` ("zero-page").
 pub const EDID_LEN: usize = 0x80;
+/// What an EDID begins with (VESA E-EDID standard, release A2, 3.3).
+pub const EDID_HEADER: &[u8; 8] = &[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0];
 /// The length of `edd_mbr_sig_buffer` ("zero-page").
 pub const EDD_MBR_SIG_LEN: usize = 0x40;
 /// Entries in it (`EDD_MBR_SIG_MAX`, linux/edd.h).
@@ -93,6 +95,8 @@ pub const E820_MAX: usize = 128;
 pub mod screen {
     pub const LEN: usize = 0x40;
     pub const EXT_MEM_K: usize = 0x02;
+    pub const COLUMNS: usize = 0x07;
+    pub const LINES: usize = 0x0e;
     pub const IS_VGA: usize = 0x0f;
     pub const LFB_WIDTH: usize = 0x12;
     pub const LFB_HEIGHT: usize = 0x14;

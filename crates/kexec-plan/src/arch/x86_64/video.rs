@@ -5,7 +5,7 @@
 //! kernel can too, from its first line on; once a driver of the card itself
 //! has taken over, the old address may be anything.
 
-use super::layout::{EDID_LEN, at, screen};
+use super::layout::{EDID_HEADER, EDID_LEN, at, screen};
 use crate::classic::Display;
 use crate::le::{array, put, u8_at, u16_at, u32_at};
 
@@ -40,9 +40,9 @@ pub(super) fn video(running: Option<&[u8]>, display: &Display, reuse: bool) -> V
         return none("no screen: the running kernel's boot_params are not known");
     };
     let info: [u8; screen::LEN] = array(running, at::SCREEN_INFO).unwrap_or([0; screen::LEN]);
-    let kind = u8_at(&info, screen::IS_VGA).unwrap_or(0);
     let note = match (display, framebuffer(&info)) {
         _ if reuse => {
+            let kind = u8_at(&info, screen::IS_VGA).unwrap_or(0);
             format!("screen: type {kind:#x} as the first kernel found it (--reuse-video-type)")
         }
         (Display::Firmware(driver), Some(fb)) => format!(
@@ -54,10 +54,15 @@ pub(super) fn video(running: Option<&[u8]>, display: &Display, reuse: bool) -> V
                 "no screen: {driver} drives one that boot_params do not describe"
             ));
         }
-        (Display::Text, None) if (1..=screen::LAST_TEXT).contains(&kind) => {
-            "screen: VGA text".to_owned()
+        // Nobody has reprogrammed the card: it is as the firmware left it.
+        (Display::Text, Some(fb)) => format!(
+            "screen: the firmware's framebuffer {}x{} at {:#x}, which nobody drives now",
+            fb.width, fb.height, fb.base
+        ),
+        (Display::Text, None) if is_text(&info) => {
+            "screen: text, as the first kernel found it".to_owned()
         }
-        (Display::Text, _) => return none("no screen: none is in use"),
+        (Display::Text, None) => return none("no screen: the first kernel was given none"),
         (Display::Native(driver), _) => {
             return none(&format!(
                 "no screen until the next kernel's own driver: {driver} drives the card, and the firmware's framebuffer may be gone"
@@ -71,9 +76,25 @@ pub(super) fn video(running: Option<&[u8]>, display: &Display, reuse: bool) -> V
     put(&mut info, screen::CL_MAGIC, &[0; 4]);
     Video {
         screen_info: info,
-        edid: array(running, at::EDID_INFO).unwrap_or([0; EDID_LEN]),
+        edid: edid(running),
         note,
     }
+}
+
+/// What the monitor said of itself. Where it said nothing the field holds the
+/// filling of the first kernel's setup code.
+fn edid(running: &[u8]) -> [u8; EDID_LEN] {
+    let edid: Option<[u8; EDID_LEN]> = array(running, at::EDID_INFO);
+    let real = edid.filter(|edid| edid.starts_with(EDID_HEADER));
+    real.unwrap_or([0; EDID_LEN])
+}
+
+/// Whether `screen_info` describes a text screen. Its type is 0 too where the
+/// BIOS told the first kernel of a screen of unknown kind.
+fn is_text(info: &[u8]) -> bool {
+    let size = [screen::COLUMNS, screen::LINES].map(|at| u8_at(info, at));
+    let kind = u8_at(info, screen::IS_VGA);
+    kind.is_some_and(|k| k <= screen::LAST_TEXT) && size.iter().all(|n| *n > Some(0))
 }
 
 /// The linear framebuffer that `screen_info` describes.
@@ -122,10 +143,16 @@ pub(super) mod tests {
         info
     }
 
+    fn edid_of_a_monitor() -> [u8; EDID_LEN] {
+        let mut edid = [5; EDID_LEN];
+        put(&mut edid, 0, EDID_HEADER);
+        edid
+    }
+
     fn running(info: &[u8]) -> Vec<u8> {
         let mut params = vec![0; 4096];
         put(&mut params, 0, info);
-        put(&mut params, at::EDID_INFO, &[5; EDID_LEN]);
+        put(&mut params, at::EDID_INFO, &edid_of_a_monitor());
         params
     }
 
@@ -137,17 +164,22 @@ pub(super) mod tests {
         assert_eq!(shown.screen_info[screen::IS_VGA], screen::TYPE_EFI);
         assert_eq!(u16_at(&shown.screen_info, screen::CL_MAGIC), Some(0));
         assert_eq!(u16_at(&shown.screen_info, screen::EXT_MEM_K), Some(0));
-        assert_eq!(shown.edid, [5; EDID_LEN]);
+        assert_eq!(shown.edid, edid_of_a_monitor());
+        let mut filled = params.clone();
+        put(&mut filled, at::EDID_INFO, &[0x13; EDID_LEN]);
+        let shown_without = video(Some(&filled), &firmware, false);
+        assert_eq!(shown_without.edid, [0; EDID_LEN]);
         assert!(
             shown.note.contains("1024x768 at 0x880000000"),
             "{}",
             shown.note
         );
-        for display in [
-            Display::Native("i915".into()),
-            Display::Unknown,
-            Display::Text,
-        ] {
+        // As with kexec_file_load: without a driver of its own the card is as
+        // the firmware left it.
+        let unused = video(Some(&params), &Display::Text, false);
+        assert_eq!(unused.screen_info, shown.screen_info);
+        assert!(unused.note.contains("nobody drives"), "{}", unused.note);
+        for display in [Display::Native("i915".into()), Display::Unknown] {
             let shown = video(Some(&params), &display, false);
             assert_eq!(shown.screen_info, [0; screen::LEN], "{display:?}");
             let reused = video(Some(&params), &display, true);
@@ -159,9 +191,20 @@ pub(super) mod tests {
     #[test]
     fn text_and_what_describes_nothing() {
         let mut info = [0; screen::LEN];
-        info[screen::IS_VGA] = 1;
-        let shown = video(Some(&running(&info)), &Display::Text, false);
-        assert_eq!(shown.screen_info[screen::IS_VGA], 1);
+        for kind in [0, 1, screen::LAST_TEXT] {
+            info[screen::IS_VGA] = kind;
+            info[screen::COLUMNS] = 80;
+            info[screen::LINES] = 25;
+            let shown = video(Some(&running(&info)), &Display::Text, false);
+            assert_eq!(shown.screen_info, info, "{kind:#x}");
+            assert!(shown.note.starts_with("screen: text"), "{}", shown.note);
+            let native = Display::Native("i915".into());
+            let shown = video(Some(&running(&info)), &native, false);
+            assert_eq!(shown.screen_info, [0; screen::LEN], "{kind:#x}");
+            info[screen::LINES] = 0;
+            let shown = video(Some(&running(&info)), &Display::Text, false);
+            assert_eq!(shown.screen_info, [0; screen::LEN], "{kind:#x}");
+        }
         let firmware = Display::Firmware("vesafb".into());
         let shown = video(Some(&running(&info)), &firmware, false);
         assert_eq!(shown.screen_info, [0; screen::LEN]);
