@@ -14,6 +14,7 @@ mod place;
 pub mod preflight;
 pub mod record;
 pub mod request;
+pub mod sources;
 
 pub use error::Error;
 pub use host::Snapshot;

@@ -11,7 +11,7 @@ mod json;
 mod kexec;
 mod memory;
 mod redact;
-mod root;
+pub(crate) mod root;
 mod rsdp;
 mod security;
 mod serial;

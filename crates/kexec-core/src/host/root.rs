@@ -15,34 +15,46 @@ use super::Fact;
 /// No file that is read for a snapshot is larger than this many bytes; the
 /// largest in practice are a kernel configuration (300 KB) and /proc/iomem of
 /// machines with thousands of devices (1 MB).
-pub(super) const MAX_FILE: u64 = 4 << 20;
+pub(crate) const MAX_FILE: u64 = 4 << 20;
 
 /// No directory that is read for a snapshot has more entries than this; the
 /// largest in practice is /proc with its processes.
-pub(super) const MAX_ENTRIES: usize = 1 << 17;
+pub(crate) const MAX_ENTRIES: usize = 1 << 17;
 
 /// The directory that stands for `/`. Paths are given as they are on the
 /// machine, with their leading slash, and appear so in reasons.
 #[derive(Debug)]
-pub(super) struct Root {
+pub(crate) struct Root {
     dir: Result<OwnedFd, String>,
-    machine: bool,
+    /// How paths are followed; `None` is the machine's own way.
+    resolve: Option<ResolveFlags>,
 }
 
 impl Root {
     /// Opens the directory; when that fails, every read says so.
-    pub(super) fn new(path: &Path) -> Root {
+    pub(crate) fn new(path: &Path) -> Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(path, flags, Mode::empty());
         Root {
             dir: dir.map_err(|e| format!("{}: {}", path.display(), Errno::from(e))),
-            machine: path == Path::new("/"),
+            resolve: (path != Path::new("/"))
+                .then_some(ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS),
+        }
+    }
+
+    /// One file system, from its top: links are followed as a boot loader
+    /// follows them, and what is mounted somewhere on it does not belong to it.
+    pub(crate) fn file_system(dir: OwnedFd) -> Root {
+        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        Root {
+            dir: Ok(dir),
+            resolve: Some(inside | ResolveFlags::NO_XDEV),
         }
     }
 
     /// Whether this is the running machine itself.
-    pub(super) fn is_machine(&self) -> bool {
-        self.machine
+    pub(crate) fn is_machine(&self) -> bool {
+        self.resolve.is_none()
     }
 
     /// Opens `path`. The outer error is one that no path below this root
@@ -58,11 +70,9 @@ impl Root {
             // A FIFO in a hostile tree must not make us wait.
             flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
         }
-        let opened = if self.machine {
-            rustix::fs::openat(dir, below, flags, Mode::empty())
-        } else {
-            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-            rustix::fs::openat2(dir, below, flags, Mode::empty(), resolve)
+        let opened = match self.resolve {
+            None => rustix::fs::openat(dir, below, flags, Mode::empty()),
+            Some(resolve) => rustix::fs::openat2(dir, below, flags, Mode::empty(), resolve),
         };
         Ok(opened.map_err(Errno::from))
     }
@@ -84,18 +94,28 @@ impl Root {
         }
     }
 
+    /// A file or folder, opened for reading.
+    pub(crate) fn opened(&self, path: &str) -> Fact<OwnedFd> {
+        self.fact(path, OFlags::RDONLY, Ok)
+    }
+
     /// Whether something is at `path`, readable or not.
-    pub(super) fn exists(&self, path: &str) -> bool {
+    pub(crate) fn exists(&self, path: &str) -> bool {
         matches!(self.open(path, OFlags::PATH), Ok(Ok(_)))
     }
 
+    /// The same with the reason why it is not known.
+    pub(crate) fn found(&self, path: &str) -> Fact<()> {
+        self.fact(path, OFlags::PATH, |_| Ok(()))
+    }
+
     /// The first `limit` bytes of a file.
-    pub(super) fn head(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
+    pub(crate) fn head(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
         self.fact(path, OFlags::RDONLY, |fd| read(fd, limit))
     }
 
     /// Up to `len` bytes from `offset` on.
-    pub(super) fn bytes_at(&self, path: &str, offset: u64, len: usize) -> Fact<Vec<u8>> {
+    pub(crate) fn bytes_at(&self, path: &str, offset: u64, len: usize) -> Fact<Vec<u8>> {
         self.fact(path, OFlags::RDONLY, |fd| {
             let mut bytes = vec![0; len];
             let got = File::from(fd).read_at(&mut bytes, offset);
@@ -105,12 +125,12 @@ impl Root {
     }
 
     /// All of a file, unless it is larger than [`MAX_FILE`].
-    pub(super) fn bytes(&self, path: &str) -> Fact<Vec<u8>> {
+    pub(crate) fn bytes(&self, path: &str) -> Fact<Vec<u8>> {
         self.bytes_up_to(path, MAX_FILE)
     }
 
     /// All of a file, unless it is larger than `limit` bytes.
-    pub(super) fn bytes_up_to(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
+    pub(crate) fn bytes_up_to(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
         self.fact(path, OFlags::RDONLY, |fd| {
             let bytes = read(fd, limit.saturating_add(1))?;
             match u64::try_from(bytes.len()) {
@@ -121,13 +141,13 @@ impl Root {
     }
 
     /// All of a text file, without white space around it.
-    pub(super) fn text(&self, path: &str) -> Fact<String> {
+    pub(crate) fn text(&self, path: &str) -> Fact<String> {
         self.bytes(path)
             .map(|b| String::from_utf8_lossy(&b).trim().to_owned())
     }
 
     /// A value out of a text file; `expected` says what it should look like.
-    pub(super) fn parse<T>(
+    pub(crate) fn parse<T>(
         &self,
         path: &str,
         expected: &str,
@@ -143,14 +163,14 @@ impl Root {
     }
 
     /// A file with `0` or something else.
-    pub(super) fn flag(&self, path: &str) -> Fact<bool> {
+    pub(crate) fn flag(&self, path: &str) -> Fact<bool> {
         self.parse(path, "0 or 1", |text| {
             text.parse::<i64>().ok().map(|number| number != 0)
         })
     }
 
     /// Where a symbolic link points, as it is written.
-    pub(super) fn link(&self, path: &str) -> Fact<String> {
+    pub(crate) fn link(&self, path: &str) -> Fact<String> {
         // readlink(2) of the link itself: opened without following it.
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
         self.fact(path, flags, |fd| {
@@ -161,7 +181,7 @@ impl Root {
     }
 
     /// The names in a directory, without `.` and `..`.
-    pub(super) fn entries(&self, path: &str) -> Fact<Vec<String>> {
+    pub(crate) fn entries(&self, path: &str) -> Fact<Vec<String>> {
         self.fact(path, OFlags::RDONLY | OFlags::DIRECTORY, |fd| {
             let dir = Dir::read_from(&fd).map_err(|e| Errno::from(e).to_string())?;
             let mut names = Vec::new();

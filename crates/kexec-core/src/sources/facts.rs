@@ -1,0 +1,48 @@
+//! What the machine says about how it was booted: read once, before any source
+//! is asked, and the same value for all of them.
+
+mod efi;
+
+use kexec_image::Arch;
+use kexec_plan::Cmdline;
+use serde::Serialize;
+
+use super::volumes::Volumes;
+use crate::Snapshot;
+use crate::host::Fact;
+
+pub use efi::{BootOption, Efi, LoaderVars};
+
+/// Facts that decide which boot loader answers, and what it would choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// The architecture of the running kernel; `None` for one we cannot name.
+    pub arch: Option<Arch>,
+    /// The running kernel's release, `uname -r`.
+    pub release: String,
+    /// /proc/cmdline.
+    pub cmdline: Fact<Cmdline>,
+    /// /etc/machine-id (machine-id(5)).
+    pub machine_id: Fact<String>,
+    /// EFI variables; `Absent` on a machine that was not booted by EFI.
+    pub efi: Fact<Efi>,
+}
+
+impl Facts {
+    /// Reads them from the machine whose file systems are given.
+    pub fn read(host: &Snapshot, volumes: &Volumes) -> Facts {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
+        Facts {
+            arch: host.arch,
+            release: host.release.clone(),
+            cmdline: host.cmdline.clone(),
+            machine_id: volumes.machine_bytes("/etc/machine-id").map(text),
+            efi: efi::read(host.firmware.efi, volumes),
+        }
+    }
+
+    /// A variable of the boot loader interface, where it could be read.
+    pub fn loader(&self) -> Option<&LoaderVars> {
+        self.efi.known().map(|efi| &efi.loader)
+    }
+}

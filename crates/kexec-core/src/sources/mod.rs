@@ -1,0 +1,106 @@
+//! Where a boot choice comes from: every boot loader's files as one kind of
+//! value, and the decision whose word counts on this machine.
+//!
+//! ```text
+//! / ──Volumes──▶ file systems ─┐
+//! / ──Facts────▶ how it booted ┴─SOURCES──▶ Found { entries, default } ──decide──▶ Survey
+//! ```
+//!
+//! Nothing here loads or changes anything. A file system that is not mounted is
+//! looked at through a mount of our own that nobody else sees.
+
+pub mod entry;
+pub mod facts;
+mod kernels;
+mod modules;
+mod plain;
+mod running;
+mod survey;
+pub mod volumes;
+
+use serde::Serialize;
+
+use entry::{BootEntry, Broken};
+use facts::Facts;
+use volumes::Volumes;
+
+pub use survey::{Answer, Listed, Survey, survey};
+
+/// What a source is asked about: plain values, and files below a root.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine<'a> {
+    /// The file systems and the files on them.
+    pub volumes: &'a Volumes,
+    /// How the machine was booted.
+    pub facts: &'a Facts,
+}
+
+/// A kind of boot loader, or of files that stand in for one.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// Its name, in `kexec list` and in [`BootEntry::source`].
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// Its entries on this machine; `None` when there is nothing of its kind.
+    /// An entry that is broken is among them; only what has no entries at all
+    /// and nothing to say about it is `None`.
+    pub find: fn(&Machine<'_>) -> Option<Found>,
+    /// What the machine says about whether this is what boots it.
+    pub evidence: fn(&Facts) -> Evidence,
+}
+
+/// Whether a source is what boots this machine, as far as the firmware, the
+/// boot loader and the running kernel left a word about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// It is, and what says so.
+    For(String),
+    /// It is not, and what says so.
+    Against(String),
+    /// Nothing says.
+    Silent,
+}
+
+/// What a source found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// The entries, in the order of its menu.
+    pub entries: Vec<BootEntry>,
+    /// Which of them it would boot.
+    pub choice: Choice,
+    /// What was left out or assumed, for people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Which entry a boot loader would take by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// This one.
+    Entry {
+        /// Its place in [`Found::entries`].
+        index: usize,
+        /// Why.
+        why: String,
+    },
+    /// None of them.
+    None {
+        /// Why.
+        why: String,
+    },
+    /// It cannot be said without guessing.
+    Refused(Broken),
+}
+
+/// Every source, in the order in which they are tried.
+pub const SOURCES: &[Source] = &[
+    // Boot Loader Specification (systemd-boot): sources/bls/
+    // GRUB: sources/grub/
+    // extlinux: sources/extlinux/
+    plain::SOURCE,
+    modules::SOURCE,
+    running::SOURCE,
+];

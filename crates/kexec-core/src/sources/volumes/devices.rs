@@ -1,0 +1,212 @@
+//! Block devices: what udev knows of them, and how they hang together.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::Fact;
+use crate::host::root::Root;
+
+const FOLDER: &str = "/sys/class/block";
+
+/// A machine with more block devices than this is not searched further; large
+/// storage servers have some thousands.
+const MAX_DEVICES: usize = 1 << 14;
+
+/// A partition, as its table describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Partition {
+    /// Its number in the table.
+    pub number: Option<u32>,
+    /// Its UUID (GPT), or disk signature and number (MBR).
+    pub uuid: Option<String>,
+    /// Its name (GPT).
+    pub label: Option<String>,
+    /// Its type: a GUID in lower case (GPT), or `0xef` (MBR).
+    pub kind: Option<String>,
+}
+
+/// One block device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Device {
+    /// The kernel's name: `vda2`, `dm-0`.
+    pub(super) name: String,
+    /// `major:minor`.
+    pub(super) number: String,
+    /// The name that device mapper has for it.
+    pub(super) mapped: Option<String>,
+    /// The disk that a partition is on.
+    pub(super) disk: Option<String>,
+    pub(super) partition: Option<Partition>,
+    /// The devices below this one: what LUKS, LVM, RAID are made of.
+    pub(super) below: Vec<String>,
+    pub(super) content: Content,
+}
+
+/// What is on a device.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Content {
+    /// `ext4`, `crypto_LUKS`, ...
+    pub(super) kind: Option<String>,
+    pub(super) uuid: Option<String>,
+    pub(super) label: Option<String>,
+}
+
+impl Device {
+    /// The path of its node.
+    pub(super) fn node(&self) -> String {
+        match &self.mapped {
+            Some(name) => format!("/dev/mapper/{name}"),
+            None => format!("/dev/{}", self.name),
+        }
+    }
+}
+
+/// Every block device of /sys/class/block.
+pub(super) fn read(root: &Root) -> Fact<Vec<Device>> {
+    root.entries(FOLDER).map(|names| {
+        let names = names.into_iter().take(MAX_DEVICES);
+        names.filter_map(|name| device(root, name)).collect()
+    })
+}
+
+fn device(root: &Root, name: String) -> Option<Device> {
+    let folder = format!("{FOLDER}/{name}");
+    let text = |file: &str| match root.text(&format!("{folder}/{file}")) {
+        Fact::Known(text) => Some(text),
+        _ => None,
+    };
+    let number = text("dev")?;
+    let udev = root.text(&format!("/run/udev/data/b{number}"));
+    let udev = udev
+        .known()
+        .map(|text| properties(text))
+        .unwrap_or_default();
+    let is_partition = text("partition");
+    Some(Device {
+        disk: is_partition.as_ref().and_then(|_| disk(root, &folder)),
+        partition: is_partition.map(|number| partition(&udev, number.parse().ok())),
+        mapped: text("dm/name"),
+        below: match root.entries(&format!("{folder}/slaves")) {
+            Fact::Known(names) => names,
+            _ => Vec::new(),
+        },
+        content: content(&udev),
+        number,
+        name,
+    })
+}
+
+/// /sys/class/block/vda2 is a link to .../block/vda/vda2.
+fn disk(root: &Root, folder: &str) -> Option<String> {
+    let link = root.link(folder);
+    let (above, _) = link.known()?.rsplit_once('/')?;
+    let (_, disk) = above.rsplit_once('/')?;
+    Some(disk.to_owned())
+}
+
+/// The `E:` lines of a file of /run/udev/data: the properties that udev found.
+/// systemd calls the format private, but every program that asks udev reads it;
+/// what is not there is looked for on the device itself.
+fn properties(text: &str) -> BTreeMap<&str, &str> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("E:"));
+    lines.filter_map(|line| line.split_once('=')).collect()
+}
+
+fn partition(udev: &BTreeMap<&str, &str>, number: Option<u32>) -> Partition {
+    let value = |name: &str| udev.get(name).map(|value| unescaped(value));
+    Partition {
+        number,
+        uuid: value("ID_PART_ENTRY_UUID"),
+        label: value("ID_PART_ENTRY_NAME"),
+        kind: value("ID_PART_ENTRY_TYPE").map(|kind| kind.to_ascii_lowercase()),
+    }
+}
+
+fn content(udev: &BTreeMap<&str, &str>) -> Content {
+    let value = |name: &str| udev.get(name).map(|value| unescaped(value));
+    Content {
+        kind: value("ID_FS_TYPE"),
+        uuid: value("ID_FS_UUID_ENC").or_else(|| value("ID_FS_UUID")),
+        label: value("ID_FS_LABEL_ENC").or_else(|| value("ID_FS_LABEL")),
+    }
+}
+
+/// udev writes bytes that are not safe in a file name as `\x20`.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, more)) = rest.split_first() {
+        let digits = rest.strip_prefix(b"\\x").and_then(|r| r.get(..2));
+        let code = digits.and_then(hexadecimal);
+        bytes.push(code.unwrap_or(*first));
+        rest = match code {
+            Some(_) => rest.get(4..).unwrap_or_default(),
+            None => more,
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u8> {
+    let text = std::str::from_utf8(digits).ok()?;
+    let digits = text.bytes().all(|b| b.is_ascii_hexdigit());
+    u8::from_str_radix(text, 16).ok().filter(|_| digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::path::Path;
+
+    fn put(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn what_udev_and_sysfs_say_of_a_partition() {
+        let dir = tempfile::tempdir().unwrap();
+        let sys = "sys/devices/pci0000:00/virtio0/block/vda";
+        put(dir.path(), &format!("{sys}/dev"), "254:0\n");
+        put(dir.path(), &format!("{sys}/vda1/dev"), "254:1\n");
+        put(dir.path(), &format!("{sys}/vda1/partition"), "1\n");
+        let class = dir.path().join("sys/class/block");
+        std::fs::create_dir_all(&class).unwrap();
+        for (name, target) in [("vda", "vda"), ("vda1", "vda/vda1")] {
+            let target = format!("../../devices/pci0000:00/virtio0/block/{target}");
+            std::os::unix::fs::symlink(target, class.join(name)).unwrap();
+        }
+        put(
+            dir.path(),
+            "run/udev/data/b254:1",
+            "S:disk/by-uuid/AB\nI:3\nE:ID_FS_TYPE=vfat\nE:ID_FS_UUID=ABCD-1234\n\
+             E:ID_FS_LABEL=EFI_A\nE:ID_FS_LABEL_ENC=EFI\\x20A\n\
+             E:ID_PART_ENTRY_TYPE=C12A7328-F81F-11D2-BA4B-00A0C93EC93B\nG:systemd\n",
+        );
+        let devices = read(&Root::new(dir.path()));
+        let [disk, part] = devices.known().unwrap().as_slice() else {
+            panic!("{devices:?}");
+        };
+        assert_eq!((disk.name.as_str(), &disk.partition), ("vda", &None));
+        assert_eq!(part.disk.as_deref(), Some("vda"));
+        assert_eq!(part.content.label.as_deref(), Some("EFI A"));
+        assert_eq!(part.content.uuid.as_deref(), Some("ABCD-1234"));
+        let partition = part.partition.as_ref().unwrap();
+        assert_eq!(partition.number, Some(1));
+        assert_eq!(
+            partition.kind.as_deref(),
+            Some("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "(E:)?([A-Z_]{0,8}=?\\\\?x?[0-9a-f]{0,3}\n?){0,6}\\PC{0,40}") {
+            let found = properties(&text);
+            let _ = (partition(&found, None), content(&found), unescaped(&text));
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The file systems of a machine, and how the boot files on them are read,
+//! whether they are mounted, automounted or not mounted at all.
+//!
+//! A boot loader sees file systems, not a tree: `/vmlinuz` on the second
+//! partition. People see `/boot/vmlinuz`. A [`BootFile`] is both. Everything is
+//! read below a root directory that a test can replace; there a folder may stand
+//! for a device that is not mounted, and holds that file system's files.
+
+mod devices;
+mod layout;
+mod mountinfo;
+mod paths;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::BootFile;
+use crate::host::Fact;
+use crate::host::root::Root;
+
+pub use devices::Partition;
+pub use mountinfo::Mount;
+
+/// No text file of a boot loader is read beyond this many bytes; a grub.cfg of
+/// a machine with a hundred kernels has less than one MB.
+pub const MAX_TEXT: u64 = 4 << 20;
+
+/// The name of a file system: that of its device (`vda2`, `luks-root`), or what
+/// it calls its source where it has no device (`nfs server:/export`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VolumeId(pub String);
+
+impl fmt::Display for VolumeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Its name.
+    pub id: VolumeId,
+    /// The node of its device, where it has one.
+    pub device: Option<String>,
+    /// The disk that its device is a partition of, by the kernel's name.
+    pub disk: Option<String>,
+    /// `ext4`, `vfat`, ... as mount(8) calls it.
+    pub kind: Option<String>,
+    /// The file system's own UUID, as udev writes it.
+    pub uuid: Option<String>,
+    /// The file system's own label.
+    pub label: Option<String>,
+    /// What the partition table says.
+    pub partition: Option<Partition>,
+    /// Where it is mounted.
+    pub mounts: Vec<Mount>,
+    /// Where /etc/fstab wants it.
+    pub planned: Option<String>,
+}
+
+/// Every file system of a machine.
+#[derive(Debug)]
+pub struct Volumes {
+    root: Root,
+    all: Vec<Volume>,
+    notes: Vec<String>,
+    /// Folders that were opened already, by the volume and the folder of it
+    /// that is at their top.
+    opened: RefCell<BTreeMap<(VolumeId, String), Opened>>,
+}
+
+type Opened = Rc<Result<Root, String>>;
+
+/// A folder of a file system, and the path from there.
+struct View {
+    top: Opened,
+    path: String,
+}
+
+impl Volumes {
+    /// Finds the file systems of the machine below `root`, which is `/` for the
+    /// running one. Never fails: what could not be found out is in [`Volumes::notes`].
+    pub fn read(root: &Path) -> Volumes {
+        let root = Root::new(root);
+        let mut notes = Vec::new();
+        let all = layout::read(&root, &mut notes);
+        Volumes {
+            root,
+            all,
+            notes,
+            opened: RefCell::default(),
+        }
+    }
+
+    /// All of them: mounted ones in the order of their mounts, then the others.
+    pub fn all(&self) -> &[Volume] {
+        &self.all
+    }
+
+    /// What could not be found out.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The file system of that name.
+    pub fn get(&self, id: &VolumeId) -> Option<&Volume> {
+        self.all.iter().find(|volume| volume.id == *id)
+    }
+
+    /// The file system that `UUID=`, `LABEL=`, `PARTUUID=`, `PARTLABEL=` or a
+    /// device node name, as in root= and in fstab(5).
+    pub fn find(&self, wanted: &str) -> Option<&Volume> {
+        paths::find(&self.root, &self.all, wanted)
+    }
+
+    /// The file system with this UUID; the case of letters does not matter.
+    pub fn by_uuid(&self, uuid: &str) -> Option<&Volume> {
+        self.all.iter().find(|v| paths::same(&v.uuid, uuid))
+    }
+
+    /// The file system with this label.
+    pub fn by_label(&self, label: &str) -> Option<&Volume> {
+        self.all.iter().find(|v| v.label.as_deref() == Some(label))
+    }
+
+    /// The file system on the partition with this UUID.
+    pub fn by_partuuid(&self, uuid: &str) -> Option<&Volume> {
+        let part = |v: &&Volume| {
+            v.partition
+                .as_ref()
+                .is_some_and(|p| paths::same(&p.uuid, uuid))
+        };
+        self.all.iter().find(part)
+    }
+
+    /// A file by its path from the top of a file system, as a boot loader names
+    /// it. Nothing is opened.
+    pub fn file(&self, volume: &VolumeId, path: &str) -> BootFile {
+        let path = paths::normal(path);
+        let shown = match self.get(volume) {
+            Some(volume) => paths::shown(&self.all, volume, &path),
+            None => format!("{volume} (not found): {path}"),
+        };
+        BootFile {
+            volume: volume.clone(),
+            path,
+            shown,
+        }
+    }
+
+    /// A file by its path on the running machine, which need not exist. Links
+    /// are followed. What /etc/fstab wants at a place where nothing is mounted
+    /// counts as if it were mounted.
+    ///
+    /// # Errors
+    /// When links lead in circles, or no file system is known there.
+    pub fn locate(&self, path: &str) -> Result<BootFile, String> {
+        let real = paths::canonical(&self.root, path)?;
+        let (volume, inside) = paths::owner(&self.all, &real)
+            .ok_or_else(|| format!("{path}: no file system is known to be mounted there"))?;
+        Ok(self.file(&volume.id, &inside))
+    }
+
+    /// A file or folder, opened for reading.
+    pub fn open(&self, file: &BootFile) -> Fact<OwnedFd> {
+        self.look(file, Root::opened)
+    }
+
+    /// All of a file, unless it is larger than `limit` bytes.
+    pub fn bytes(&self, file: &BootFile, limit: u64) -> Fact<Vec<u8>> {
+        self.look(file, |top, path| top.bytes_up_to(path, limit))
+    }
+
+    /// The first `limit` bytes of a file.
+    pub fn head(&self, file: &BootFile, limit: u64) -> Fact<Vec<u8>> {
+        self.look(file, |top, path| top.head(path, limit))
+    }
+
+    /// A text file of at most [`MAX_TEXT`] bytes. Bytes that are no UTF-8 are
+    /// replaced.
+    pub fn text(&self, file: &BootFile) -> Fact<String> {
+        self.bytes(file, MAX_TEXT)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The names in a folder, sorted, without `.` and `..`.
+    pub fn entries(&self, folder: &BootFile) -> Fact<Vec<String>> {
+        self.look(folder, Root::entries)
+    }
+
+    /// Where a symbolic link points, as it is written.
+    pub fn link(&self, file: &BootFile) -> Fact<String> {
+        self.look(file, Root::link)
+    }
+
+    /// Whether something is there: known to be, absent, or not to be found out.
+    pub fn exists(&self, file: &BootFile) -> Fact<()> {
+        self.look(file, Root::found)
+    }
+
+    /// A text file of the running machine that is on no boot volume, such as
+    /// /proc/cmdline or an EFI variable.
+    pub fn machine_bytes(&self, path: &str) -> Fact<Vec<u8>> {
+        self.root.bytes(path)
+    }
+
+    /// The names in such a folder.
+    pub fn machine_entries(&self, path: &str) -> Fact<Vec<String>> {
+        self.root.entries(path)
+    }
+
+    /// Whether something, and be it a link to nothing, is at a path of the
+    /// running machine.
+    pub fn machine_has(&self, path: &str) -> bool {
+        self.root.link(path) != Fact::Absent
+    }
+
+    fn look<T>(&self, file: &BootFile, read: impl FnOnce(&Root, &str) -> Fact<T>) -> Fact<T> {
+        let view = match self.view(file) {
+            Ok(view) => view,
+            Err(reason) => return Fact::Unreadable(reason),
+        };
+        match &*view.top {
+            Ok(top) => match read(top, &view.path) {
+                Fact::Unreadable(reason) => {
+                    // Reasons name the path from the top; people know another.
+                    let reason = reason.strip_prefix(&view.path).unwrap_or(&reason);
+                    let reason = reason.trim_start_matches([':', ' ']);
+                    Fact::Unreadable(format!("{}: {reason}", file.shown))
+                }
+                fact => fact,
+            },
+            Err(reason) => Fact::Unreadable(reason.clone()),
+        }
+    }
+
+    /// The mount through which a file is reached.
+    fn view(&self, file: &BootFile) -> Result<View, String> {
+        let volume = self
+            .get(&file.volume)
+            .ok_or_else(|| format!("{}: there is no such file system", file.shown))?;
+        let Some((mount, path)) = paths::through(volume, &file.path) else {
+            let top = self.opened(&volume.id, "/", || self.unmounted(volume));
+            return Ok(View {
+                top,
+                path: file.path.clone(),
+            });
+        };
+        if let Some(cover) = paths::cover(&self.all, mount, &path) {
+            return Err(format!("{}: hidden below the mount at {cover}", file.shown));
+        }
+        let top = self.opened(&volume.id, &mount.top, || {
+            match self.root.opened(&mount.point) {
+                Fact::Known(fd) => Ok(Root::file_system(fd)),
+                Fact::Absent => Err(format!("{}: the mount point is gone", mount.point)),
+                Fact::Unreadable(reason) => Err(reason),
+            }
+        });
+        Ok(View { top, path })
+    }
+
+    fn opened(
+        &self,
+        id: &VolumeId,
+        top: &str,
+        open: impl FnOnce() -> Result<Root, String>,
+    ) -> Opened {
+        let key = (id.clone(), top.to_owned());
+        let mut opened = self.opened.borrow_mut();
+        Rc::clone(opened.entry(key).or_insert_with(|| Rc::new(open())))
+    }
+
+    /// A file system that is not mounted. Below a test's root a folder may
+    /// stand for the device.
+    fn unmounted(&self, volume: &Volume) -> Result<Root, String> {
+        let failed = |reason: &str| format!("{} (not mounted): {reason}", volume.id);
+        let device = volume.device.as_deref();
+        let device = device.ok_or_else(|| failed("it has no device"))?;
+        if !self.root.is_machine() {
+            return match self.root.opened(device) {
+                Fact::Known(fd) => Ok(Root::file_system(fd)),
+                Fact::Absent => Err(failed("the device is not there")),
+                Fact::Unreadable(reason) => Err(failed(&reason)),
+            };
+        }
+        Err(failed("mount it and try again"))
+    }
+}

@@ -1,0 +1,71 @@
+//! Boot trees of whole machines, written by hand from the documented formats,
+//! and the entries that every source finds in them.
+//!
+//! One test per manifest; the snapshot beside it is what `survey` answers. A
+//! new tree: `manifests/NAME.tree`, and a line in `trees!` below.
+// The helpers here are no tests of their own, which the lints would leave alone.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod shown;
+mod tree;
+
+use kexec_core::Snapshot;
+use kexec_core::sources::facts::Facts;
+use kexec_core::sources::volumes::Volumes;
+use kexec_core::sources::{Machine, Survey, survey};
+
+fn surveyed(name: &str) -> (Survey, Volumes) {
+    let path = tree::folder().join(format!("{name}.tree"));
+    let manifest = std::fs::read_to_string(&path).unwrap();
+    let dir = tree::unpack(&manifest);
+    let volumes = Volumes::read(dir.path());
+    let facts = Facts::read(&Snapshot::read(dir.path()), &volumes);
+    let survey = survey(&Machine {
+        volumes: &volumes,
+        facts: &facts,
+    });
+    (survey, volumes)
+}
+
+/// A test per tree, whose snapshot is snapshots/NAME.snap.
+macro_rules! trees {
+    ($($test:ident: $name:literal,)*) => {
+        const TREES: &[&str] = &[$($name),*];
+        $(#[test]
+        fn $test() {
+            let (survey, volumes) = surveyed($name);
+            // Every file that is named is a file of a volume that is there.
+            for listed in &survey.sources {
+                for target in listed.found.entries.iter().filter_map(|e| e.target()) {
+                    for file in target.files() {
+                        assert!(volumes.get(&file.volume).is_some(), "{file}");
+                    }
+                }
+            }
+            let text = shown::survey(&survey);
+            insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+                insta::assert_snapshot!($name, text);
+            });
+        })*
+    };
+}
+
+trees! {
+    debian_plain: "debian-plain",
+    arch_plain: "arch-plain",
+    modules_only: "modules-only",
+    btrfs_subvolume: "btrfs-subvolume",
+}
+
+#[test]
+fn every_manifest_is_tried() {
+    let entries = std::fs::read_dir(tree::folder()).unwrap();
+    let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names
+        .map(|n| n.strip_suffix(".tree").unwrap().to_owned())
+        .collect();
+    names.sort();
+    let mut tried = TREES.to_vec();
+    tried.sort_unstable();
+    assert_eq!(names, tried);
+}
