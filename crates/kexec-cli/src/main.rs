@@ -19,7 +19,7 @@ use kexec_core::handover::Jump;
 use kexec_image::Arch;
 use kexec_sys::Linux;
 
-use commands::{World, check, exec, load, plan, status, unload};
+use commands::{World, check, exec, history, load, plan, status, unload};
 use render::text;
 use request::{Load, Meant, Request, Then, UsageError, VerbRequest};
 
@@ -114,6 +114,7 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             host.as_deref(),
             !unredacted,
         ),
+        VerbRequest::History { svg, json } => history::verb(world, svg.as_deref(), *json),
         VerbRequest::Plan {
             request,
             host,

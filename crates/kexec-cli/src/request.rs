@@ -118,6 +118,10 @@ pub enum VerbRequest {
         unredacted: bool,
         host: Option<PathBuf>,
     },
+    History {
+        svg: Option<PathBuf>,
+        json: bool,
+    },
     Plan {
         request: LoadRequest,
         host: Option<PathBuf>,

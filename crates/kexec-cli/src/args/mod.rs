@@ -264,6 +264,8 @@ pub enum Verb {
     Unload,
     /// What is loaded.
     Status,
+    /// What became of earlier requests.
+    History,
     /// What would be loaded.
     Plan,
     /// All checks.
@@ -276,6 +278,7 @@ impl Verb {
         Verb::Load,
         Verb::Unload,
         Verb::Status,
+        Verb::History,
         Verb::Plan,
         Verb::Check,
     ];
@@ -286,6 +289,7 @@ impl Verb {
             Verb::Load => "load",
             Verb::Unload => "unload",
             Verb::Status => "status",
+            Verb::History => "history",
             Verb::Plan => "plan",
             Verb::Check => "check",
         }
@@ -297,6 +301,7 @@ impl Verb {
             Verb::Load => "kexec load KERNEL [OPTION]...",
             Verb::Unload => "kexec unload [OPTION]...",
             Verb::Status => "kexec status [OPTION]...",
+            Verb::History => "kexec history [OPTION]...",
             Verb::Plan => "kexec plan KERNEL [OPTION]...",
             Verb::Check => "kexec check KERNEL [OPTION]...",
         }
@@ -307,7 +312,10 @@ impl Verb {
         match self {
             Verb::Load => "Check a kernel and load it; nothing is jumped into",
             Verb::Unload => "Take the loaded kernel out again",
-            Verb::Status => "Show what is loaded, and write machine snapshots for bug reports",
+            Verb::Status => {
+                "Show what is loaded and how the last reboot went; write snapshots for bug reports"
+            }
+            Verb::History => "Show what became of each kexec that was asked for",
             Verb::Plan => "Show what would be loaded, how and from which parts",
             Verb::Check => "Run every check without loading; exit code 1 when one refuses",
         }

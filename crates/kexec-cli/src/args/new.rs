@@ -40,6 +40,11 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         value: Value::Required("FILE"),
+        doc_short: "Draw the reboots as SVG (- for stdout)",
+        ..flag(Id::Svg, "svg", &[Verb::History])
+    },
+    Flag {
+        value: Value::Required("FILE"),
         doc_short: "Write this machine as a snapshot for a bug report (- for stdout)",
         ..flag(Id::Snapshot, "snapshot", &[Verb::Status])
     },

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod exec;
+pub mod history;
 pub mod load;
 pub mod plan;
 pub mod status;
@@ -79,6 +80,22 @@ pub fn prepare(
             pipeline::prepare(request, &inputs, &here)
         }
     }
+}
+
+/// Writes a picture to a file, or to stdout for `-`.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_picture(path: &Path, picture: &str) -> Result<(), Error> {
+    if path == Path::new("-") {
+        print(picture);
+        return Ok(());
+    }
+    std::fs::write(path, picture).map_err(|e| Error::System {
+        what: format!("cannot write the picture {}", path.display()),
+        reason: e.to_string(),
+        remedy: "name a file in a folder that you can write to".to_owned(),
+    })
 }
 
 /// Whether a fact is a known yes.

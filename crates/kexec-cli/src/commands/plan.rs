@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kexec_core::{Error, LoadRequest};
 
-use super::{World, exit, load, prepare, print, print_json};
+use super::{World, exit, load, prepare, print, print_json, write_picture};
 use crate::render::{classic, json, svg, text};
 
 /// `kexec plan KERNEL`.
@@ -51,14 +51,5 @@ fn draw(prepared: &kexec_core::pipeline::Prepared, path: &Path) -> Result<(), Er
             remedy: "say -c to see where kexec_load(2) would put it".to_owned(),
         });
     };
-    let picture = svg::plan(placed);
-    if path == Path::new("-") {
-        print(&picture);
-        return Ok(());
-    }
-    std::fs::write(path, picture).map_err(|e| Error::System {
-        what: format!("cannot write the picture {}", path.display()),
-        reason: e.to_string(),
-        remedy: "name a file in a folder that you can write to".to_owned(),
-    })
+    write_picture(path, &svg::plan(placed))
 }

@@ -5,10 +5,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use kexec_core::host::Fact;
+use kexec_core::record::Attempt;
 use kexec_core::{Error, record};
 use kexec_sys::Slot;
 
-use super::{World, exit, load, machine, print, print_json};
+use super::{World, exit, history, load, machine, print, print_json};
 use crate::render::{json, text};
 
 /// Exit code of `kexec -S`: 1 loaded, 0 not, 255 when the kernel does not say.
@@ -62,12 +63,38 @@ pub fn verb(
             .flatten()
     };
     let (normal, crash) = (records(Slot::Normal), records(Slot::Crash));
+    let last = host.is_none().then(|| last_request(world)).flatten();
     if json {
-        print_json(&json::status(&machine, normal.as_ref(), crash.as_ref()));
+        print_json(&json::status(
+            &machine,
+            normal.as_ref(),
+            crash.as_ref(),
+            last.as_ref(),
+        ));
     } else {
         print(&text::status(&machine, normal.as_ref(), crash.as_ref()));
+        if let Some(attempt) = &last {
+            print(&text::last(attempt));
+        }
     }
     exit::DONE
+}
+
+/// The newest request and what became of it. That it cannot be read is no
+/// reason not to show the rest.
+fn last_request(world: &World<'_>) -> Option<Attempt> {
+    match history::settled(world) {
+        Ok(settled) => {
+            for note in &settled.notes {
+                eprintln!("kexec: note: {note}");
+            }
+            settled.attempts.into_iter().next()
+        }
+        Err(error) => {
+            eprint!("{}", text::note(&error));
+            None
+        }
+    }
 }
 
 /// Snapshots can hold secrets even when redacted by rule: owner only, and never

@@ -2,7 +2,7 @@
 
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, refusal};
-use kexec_core::record::Record;
+use kexec_core::record::{Attempt, Record};
 use kexec_core::{Error, Snapshot};
 use serde_json::{Value, json};
 
@@ -32,8 +32,18 @@ pub fn error(error: &Error) -> Value {
     })
 }
 
+/// `kexec history --json`.
+pub fn history(attempts: &[Attempt]) -> Value {
+    json!({ "requests": attempts })
+}
+
 /// `kexec status --json`.
-pub fn status(host: &Snapshot, normal: Option<&Record>, crash: Option<&Record>) -> Value {
+pub fn status(
+    host: &Snapshot,
+    normal: Option<&Record>,
+    crash: Option<&Record>,
+    last: Option<&Attempt>,
+) -> Value {
     let loaded = host.kexec.loaded.known();
     let crash_loaded = host.kexec.crash_loaded.known();
     json!({
@@ -44,5 +54,6 @@ pub fn status(host: &Snapshot, normal: Option<&Record>, crash: Option<&Record>) 
             "reserved": host.kexec.crash_size.known(),
             "image": crash.filter(|_| crash_loaded == Some(&true)),
         },
+        "last": last,
     })
 }

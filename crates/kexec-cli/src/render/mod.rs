@@ -3,6 +3,7 @@
 mod bands;
 pub mod classic;
 mod facts;
+pub mod journeys;
 pub mod json;
 #[cfg(test)]
 mod plans;

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, Severity};
-use kexec_core::record::Record;
+use kexec_core::record::{Attempt, Record};
 use kexec_core::{Error, Snapshot};
+
+use super::journeys;
 
 /// Column in which values stand.
 const INDENT: usize = 11;
@@ -39,6 +41,18 @@ pub fn error(error: &Error) -> String {
         let _ = writeln!(text, "       {}", error.hint());
     }
     text
+}
+
+/// What stands in nobody's way, as it goes to stderr.
+pub fn note(error: &Error) -> String {
+    format!("kexec: note: {error}\n")
+}
+
+/// What became of the last request.
+pub fn last(attempt: &Attempt) -> String {
+    let mut out = String::new();
+    row(&mut out, "last", &journeys::last(attempt));
+    out
 }
 
 /// A finding as it goes to stderr before a load.

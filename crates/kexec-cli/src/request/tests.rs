@@ -190,6 +190,13 @@ fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     json
                 }
+                VerbRequest::History { svg, json } => {
+                    out.push_str("verb history");
+                    if let Some(file) = svg {
+                        write!(out, " svg:{}", file.display()).unwrap();
+                    }
+                    json
+                }
                 VerbRequest::Check {
                     request,
                     host: h,

@@ -78,6 +78,10 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
                 host: path(Id::Host),
             }
         }
+        Verb::History => VerbRequest::History {
+            svg: path(Id::Svg),
+            json,
+        },
         Verb::Load => VerbRequest::Load {
             request: request()?,
             dry_run: typed.has(Id::DryRun),

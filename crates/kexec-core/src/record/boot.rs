@@ -33,6 +33,8 @@ pub struct BootFacts {
     pub now: Moment,
     /// Cycles per millisecond, measured just now.
     pub cycles_per_ms: Option<u64>,
+    /// The cycle counter at the jump, where the purgatory marked it.
+    pub jumped: Option<u64>,
     /// Milliseconds of uptime at which the kernel started the first program;
     /// `None` when the kernel's log does not go back so far.
     pub userspace: Option<u64>,
@@ -72,6 +74,7 @@ impl BootFacts {
             token: Token::on(&Cmdline::new(&cmdline)),
             cycles_per_ms: now.cycles.and_then(|_| calibrate()),
             now,
+            jumped: None,
             userspace: first_program(&root.join("dev/kmsg")),
         })
     }
@@ -85,6 +88,13 @@ impl BootFacts {
     /// cycle counter; `None` when it began anew since then.
     pub fn cycles_to_start(&self, earlier: &Moment) -> Option<u64> {
         let passed = self.now.cycles?.checked_sub(earlier.cycles?)?;
+        let passed = passed.checked_div(self.cycles_per_ms?)?;
+        passed.checked_sub(self.now.uptime)
+    }
+
+    /// Milliseconds from the jump to the start of this kernel's clock.
+    pub fn jump_to_start(&self) -> Option<u64> {
+        let passed = self.now.cycles?.checked_sub(self.jumped?)?;
         let passed = passed.checked_div(self.cycles_per_ms?)?;
         passed.checked_sub(self.now.uptime)
     }
@@ -233,6 +243,7 @@ mod tests {
                 cycles: Some(220_000_000),
             },
             cycles_per_ms: Some(1_000),
+            jumped: None,
             userspace: None,
         };
         let before = earlier(Some(200_000_000));

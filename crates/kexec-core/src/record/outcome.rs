@@ -37,9 +37,14 @@ pub struct Arrival {
     pub to: String,
     /// When its clock started, milliseconds since 1970.
     pub at: u64,
-    /// From the request to the start of the new kernel's clock, milliseconds:
-    /// the shutdown and the jump.
+    /// From the request to the jump, milliseconds; where the moment of the jump
+    /// is not known, to the start of the new kernel's clock.
     pub shutdown: Option<u64>,
+    /// From the jump to the start of the new kernel's clock, milliseconds: the
+    /// purgatory and the kernel's own unpacking. `None` where nothing marked
+    /// the moment of the jump.
+    #[serde(default)]
+    pub jump: Option<u64>,
     /// Whether that was counted by the processor, and not by clocks that may
     /// have been set in between.
     pub counted: bool,
@@ -90,10 +95,14 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
 fn arrival(attempt: &Attempt, boot: &BootFacts) -> Arrival {
     let counted = boot.cycles_to_start(&attempt.asked);
     let by_clock = boot.started().checked_sub(attempt.asked.realtime);
+    let jump = boot.jump_to_start();
     Arrival {
         to: boot.release.clone(),
         at: boot.started(),
-        shutdown: counted.or(by_clock),
+        shutdown: counted
+            .or(by_clock)
+            .map(|all| all.saturating_sub(jump.unwrap_or(0))),
+        jump,
         counted: counted.is_some(),
         kernel: boot.userspace,
     }
@@ -153,6 +162,7 @@ mod tests {
                 cycles: None,
             },
             cycles_per_ms: None,
+            jumped: None,
             userspace: Some(410),
         }
     }
@@ -187,6 +197,21 @@ mod tests {
             panic!("not confirmed");
         };
         assert_eq!((arrival.shutdown, arrival.counted), (Some(4_500), true));
+    }
+
+    #[test]
+    fn a_marked_jump_is_told_apart_from_the_shutdown() {
+        let mut asked = attempt(ASKED);
+        asked.asked.cycles = Some(1_000_000);
+        let mut facts = boot(7);
+        facts.token = Some(Token::from_bytes([1; 8]));
+        facts.now.cycles = Some(1_000_000 + 6_500 * 1000);
+        facts.cycles_per_ms = Some(1000);
+        facts.jumped = Some(1_000_000 + 4_200 * 1000);
+        let Outcome::Kexec(arrival) = judge(&asked, &facts) else {
+            panic!("not confirmed");
+        };
+        assert_eq!((arrival.shutdown, arrival.jump), (Some(4_200), Some(300)));
     }
 
     #[test]

@@ -98,6 +98,7 @@ mod tests {
                 cycles: None,
             },
             cycles_per_ms: None,
+            jumped: None,
             userspace: None,
         }
     }

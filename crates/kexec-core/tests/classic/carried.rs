@@ -44,6 +44,7 @@ fn request(tree: &Tree, kernel: &[u8]) -> LoadRequest {
         kernel: tree.path("boot/vmlinuz"),
         initrds: Vec::new(),
         cmdline: CmdlineChoice::default(),
+        mark: None,
         slot: Slot::Normal,
         syscall: SyscallChoice::Classic,
         profile: None,

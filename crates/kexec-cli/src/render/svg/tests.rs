@@ -248,3 +248,21 @@ proptest! {
         assert_fits(&svg);
     }
 }
+
+#[test]
+fn a_history_is_a_document_whatever_happened() {
+    use super::super::journeys::tests;
+    use kexec_core::record::Outcome;
+    let mut attempts = tests::all();
+    // The longest that there can be must not reach beyond the sheet.
+    if let Some(Outcome::Kexec(arrival)) = &mut attempts[2].outcome {
+        arrival.shutdown = Some(u64::MAX);
+        arrival.kernel = Some(u64::MAX);
+    }
+    let picture = journeys::svg(&attempts);
+    let texts = well_formed(&picture).unwrap();
+    assert!(texts.iter().any(|t| t.contains("debian-7.3")));
+    assert!(texts.iter().any(|t| t.contains("jump 180 ms")));
+    assert!(!picture.contains('\u{1b}'));
+    assert!(well_formed(&journeys::svg(&[])).is_ok());
+}

@@ -1,0 +1,63 @@
+//! What became of the kexecs that were asked for.
+
+use std::path::Path;
+
+use kexec_core::Error;
+use kexec_core::record::settle::{Settled, settle};
+use kexec_core::record::{BootFacts, attempt};
+
+use super::{World, exit, load, print, print_json, write_picture};
+use crate::render::{journeys, json, svg};
+
+/// What is remembered, judged by the running boot. A privileged process writes
+/// the judgement down, because a later boot can no longer make it.
+///
+/// # Errors
+/// When what is remembered cannot be read.
+pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
+    let folder = attempt::folder(world.root);
+    let failed = |e: std::io::Error| Error::Read {
+        what: "what is remembered of earlier requests",
+        path: folder.clone(),
+        reason: if e.kind() == std::io::ErrorKind::PermissionDenied {
+            "only root may read it".to_owned()
+        } else {
+            e.to_string()
+        },
+    };
+    let Some(boot) = BootFacts::read(world.root) else {
+        return Ok(Settled {
+            attempts: attempt::read_all(world.root).map_err(failed)?,
+            notes: vec!["/proc does not say which boot this is".to_owned()],
+        });
+    };
+    settle(world.root, &boot, rustix::process::geteuid().is_root()).map_err(failed)
+}
+
+/// `kexec history`.
+pub fn verb(world: &World<'_>, picture: Option<&Path>, json: bool) -> u8 {
+    let shown = settled(world).and_then(|settled| {
+        for note in &settled.notes {
+            eprintln!("kexec: note: {note}");
+        }
+        if let Some(path) = picture {
+            write_picture(path, &svg::journeys::svg(&settled.attempts))?;
+            if path == Path::new("-") {
+                return Ok(());
+            }
+        }
+        if json {
+            print_json(&json::history(&settled.attempts));
+        } else {
+            print(&journeys::history(&settled.attempts));
+        }
+        Ok(())
+    });
+    match shown {
+        Ok(()) => exit::DONE,
+        Err(error) => {
+            load::refuse(&error, json);
+            exit::REFUSED
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What became of the kexecs that were asked for, as text.
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use kexec_core::record::outcome::{Arrival, duration};
+use kexec_core::record::{Attempt, Outcome};
+
+use super::words::visible;
+
+/// Milliseconds since 1970 as `2026-11-22 23:04:11 UTC`.
+pub fn date(milliseconds: u64) -> String {
+    // Far beyond what humantime writes: the year 9999 ends there.
+    const LAST: u64 = 253_402_300_799_000;
+    let time = UNIX_EPOCH + Duration::from_millis(milliseconds.min(LAST));
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    text.replace('T', " ").replace('Z', " UTC")
+}
+
+/// The newest attempt in one sentence, and what else is to say of it.
+pub fn last(attempt: &Attempt) -> String {
+    let from = visible(&attempt.from);
+    let asked = date(attempt.asked.realtime);
+    match &attempt.outcome {
+        None | Some(Outcome::Pending) => {
+            format!(
+                "asked for at {asked} ({}), not under way yet",
+                target(attempt)
+            )
+        }
+        Some(Outcome::Kexec(arrival)) => {
+            let mut text = format!(
+                "kexec'd from {from} to {} at {}",
+                visible(&arrival.to),
+                date(arrival.at)
+            );
+            if let Some(times) = times(arrival) {
+                let _ = write!(text, "\n{times}");
+            }
+            text
+        }
+        Some(Outcome::Cold { to, at, candidates }) => {
+            let mut text = format!(
+                "cold boot at {} into {} although a kexec into {} was asked for at {asked}; it may be:",
+                date(*at),
+                visible(to),
+                target(attempt)
+            );
+            for candidate in candidates {
+                let _ = write!(text, "\n- {}", visible(candidate));
+            }
+            text
+        }
+        Some(Outcome::Unknown { why }) => format!(
+            "a kexec into {} was asked for at {asked}; what became of it is not known: {}",
+            target(attempt),
+            visible(why)
+        ),
+    }
+}
+
+/// What was to be booted: the entry, or else the kernel.
+pub fn target(attempt: &Attempt) -> String {
+    let target = &attempt.target;
+    let named = match (&target.entry, &target.release) {
+        (Some((id, _)), _) => id,
+        (None, Some(release)) => release,
+        (None, None) => &target.kernel,
+    };
+    visible(named)
+}
+
+/// `312 ms from jump to userspace, 6.2 s of shutdown`.
+fn times(arrival: &Arrival) -> Option<String> {
+    let about = if arrival.counted { "" } else { "about " };
+    let shutdown = arrival.shutdown.map(duration);
+    let text = match (arrival.jump, arrival.kernel, shutdown) {
+        (Some(jump), Some(kernel), Some(shutdown)) => format!(
+            "{} from jump to userspace, {about}{shutdown} of shutdown",
+            duration(jump.saturating_add(kernel))
+        ),
+        (_, Some(kernel), Some(shutdown)) => format!(
+            "{} from the kernel's start to userspace, {about}{shutdown} of shutdown and jump",
+            duration(kernel)
+        ),
+        (_, Some(kernel), None) => {
+            format!("{} from the kernel's start to userspace", duration(kernel))
+        }
+        (_, None, Some(shutdown)) => format!("{about}{shutdown} of shutdown and jump"),
+        (_, None, None) => return None,
+    };
+    Some(text)
+}
+
+/// `kexec history`: the newest first.
+pub fn history(attempts: &[Attempt]) -> String {
+    if attempts.is_empty() {
+        return "Nothing is remembered: no `kexec reboot` was asked for on this machine.\n"
+            .to_owned();
+    }
+    let mut out = String::new();
+    for attempt in attempts {
+        let mut label = date(attempt.asked.realtime);
+        for line in last(attempt).lines() {
+            let _ = writeln!(out, "{label:25}{line}");
+            label.clear();
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+pub mod tests {
+    use kexec_core::record::attempt::Target;
+    use kexec_core::record::boot::Moment;
+    use kexec_plan::Token;
+
+    use super::*;
+
+    pub fn attempt(outcome: Option<Outcome>) -> Attempt {
+        Attempt {
+            format: Attempt::FORMAT,
+            token: Token::from_bytes([1; 8]),
+            asked: Moment {
+                realtime: 1_795_388_651_000,
+                uptime: 1000,
+                cycles: None,
+            },
+            boot_id: "first".into(),
+            from: "6.12.107".into(),
+            target: Target {
+                entry: Some(("debian-7.3".into(), "Debian".into())),
+                kernel: "/boot/vmlinuz-7.3".into(),
+                release: Some("7.3.0".into()),
+                cmdline: "root=LABEL=root".into(),
+            },
+            method: "kexec_load: shortest downtime".into(),
+            handover: "systemctl kexec".into(),
+            doubts: vec![],
+            one_shot: None,
+            cold: None,
+            outcome,
+        }
+    }
+
+    pub fn kexec(jump: Option<u64>) -> Outcome {
+        Outcome::Kexec(Arrival {
+            to: "7.3.0".into(),
+            at: 1_795_388_658_000,
+            shutdown: Some(6_240),
+            jump,
+            counted: jump.is_some(),
+            kernel: Some(312),
+        })
+    }
+
+    pub fn all() -> Vec<Attempt> {
+        let outcomes = [
+            None,
+            Some(Outcome::Pending),
+            Some(kexec(None)),
+            Some(kexec(Some(180))),
+            Some(Outcome::Cold {
+                to: "6.12.107".into(),
+                at: 1_795_388_958_000,
+                candidates: vec!["one \u{1b}[2J thing".into(), "another".into()],
+            }),
+            Some(Outcome::Unknown {
+                why: "this boot started 3 days after the request".into(),
+            }),
+        ];
+        outcomes.into_iter().map(attempt).collect()
+    }
+
+    #[test]
+    fn every_outcome() {
+        insta::assert_snapshot!(history(&all()));
+    }
+
+    #[test]
+    fn dates() {
+        assert_eq!(date(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(date(1_795_388_651_000), "2026-11-22 23:04:11 UTC");
+        assert_eq!(date(u64::MAX), "9999-12-31 23:59:59 UTC");
+    }
+}
