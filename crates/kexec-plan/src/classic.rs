@@ -20,7 +20,7 @@ use serde::Serialize;
 pub(crate) use builder::{Builder, Draft};
 pub use error::ClassicError;
 pub use facts::{
-    BOOT_PARAMS_LEN, Display, EfiDescriptor, EfiFacts, FirmwareFacts, ImaList, SetupItem,
+    BOOT_PARAMS_LEN, Display, EfiDescriptor, EfiFacts, FirmwareFacts, ImaList, Screen, SetupItem,
 };
 pub use options::{ClassicOptions, ElfArgs, Integrity, Module};
 

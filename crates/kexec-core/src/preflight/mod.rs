@@ -12,6 +12,7 @@ mod load_limit;
 mod lockdown_signature;
 mod memory;
 mod permission;
+mod screen;
 mod syscall_built;
 
 use kexec_image::{Image, ImageError, Proof};
@@ -152,6 +153,7 @@ pub const CHECKS: &[Check] = &[
     memory::CHECK,
     crash_region::CHECK,
     live_update::CHECK,
+    screen::CHECK,
 ];
 
 /// Runs every check.

@@ -6,3 +6,4 @@ mod consoles;
 mod facts;
 mod machine;
 mod purgatory;
+mod screen;

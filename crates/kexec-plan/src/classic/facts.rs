@@ -90,6 +90,38 @@ pub enum Display {
     Text,
 }
 
+/// What the next kernel is told of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Screen {
+    /// This one.
+    HandedOn(String),
+    /// The first kernel was given none, and no driver has come since.
+    NoneThere,
+    /// Nothing, though there is one, for this reason: the next kernel shows
+    /// nothing until a driver of its own does.
+    Withheld(String),
+    /// Nothing, because this is not known.
+    Unknown(String),
+}
+
+impl std::fmt::Display for Screen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Screen::HandedOn(what) => write!(f, "screen: {what}"),
+            Screen::NoneThere => f.write_str("no screen: the first kernel was given none"),
+            Screen::Withheld(why) | Screen::Unknown(why) => write!(f, "no screen: {why}"),
+        }
+    }
+}
+
+impl FirmwareFacts {
+    /// What the next kernel is told of the screen; with `reuse` what the first
+    /// kernel found, whatever drives it now (`--reuse-video-type`).
+    pub fn screen(&self, reuse: bool) -> Screen {
+        crate::arch::x86_64::screen(self.boot_params.as_deref(), &self.display, reuse)
+    }
+}
+
 /// The measurements of IMA so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImaList {

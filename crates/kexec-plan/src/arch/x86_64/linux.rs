@@ -252,7 +252,7 @@ fn finish(
     let firmware = request.firmware;
     let running = firmware.boot_params.as_deref();
     let video = video::video(running, &firmware.display, request.options.reuse_video_type);
-    builder.note(video.note.clone());
+    builder.note(video.outcome.to_string());
     let efi = choose_efi(&mut builder, request, start.efi);
     let map = next_map(&mut builder, request);
     if request.rng_seed.is_none() {

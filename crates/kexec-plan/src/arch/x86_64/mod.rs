@@ -23,3 +23,10 @@ mod types;
 mod video;
 
 pub(crate) use plan::plan;
+
+use crate::classic::{Display, Screen};
+
+/// What the next kernel is told of the screen.
+pub(crate) fn screen(running: Option<&[u8]>, display: &Display, reuse: bool) -> Screen {
+    video::video(running, display, reuse).outcome
+}

@@ -36,7 +36,7 @@ pub(super) fn plan(
     }
     let mut builder = builder(request, FOUR_GIB)?;
     if two {
-        builder.note(video.note);
+        builder.note(video.outcome.to_string());
         if request.firmware.rsdp_copy.is_none() {
             builder.note("the kernel gets no copy of ACPI's root pointer (RSDP): there is none here");
         }

@@ -6,7 +6,7 @@
 //! has taken over, the old address may be anything.
 
 use super::layout::{EDID_HEADER, EDID_LEN, at, screen};
-use crate::classic::Display;
+use crate::classic::{Display, Screen};
 use crate::le::{array, put, u8_at, u16_at, u32_at};
 
 /// What is handed on, and why.
@@ -14,7 +14,7 @@ use crate::le::{array, put, u8_at, u16_at, u32_at};
 pub(super) struct Video {
     pub screen_info: [u8; screen::LEN],
     pub edid: [u8; EDID_LEN],
-    pub note: String,
+    pub outcome: Screen,
 }
 
 /// A linear framebuffer.
@@ -31,53 +31,55 @@ pub(super) struct Framebuffer {
 
 /// What of the running kernel's `boot_params` is handed on.
 pub(super) fn video(running: Option<&[u8]>, display: &Display, reuse: bool) -> Video {
-    let none = |note: &str| Video {
-        screen_info: [0; screen::LEN],
-        edid: [0; EDID_LEN],
-        note: note.to_owned(),
+    let running = running.unwrap_or_default();
+    let mut info: [u8; screen::LEN] = array(running, at::SCREEN_INFO).unwrap_or([0; screen::LEN]);
+    let outcome = if running.is_empty() {
+        Screen::Unknown("the running kernel's boot_params are not known".to_owned())
+    } else {
+        outcome(&info, display, reuse)
     };
-    let Some(running) = running else {
-        return none("no screen: the running kernel's boot_params are not known");
-    };
-    let info: [u8; screen::LEN] = array(running, at::SCREEN_INFO).unwrap_or([0; screen::LEN]);
-    let note = match (display, framebuffer(&info)) {
-        _ if reuse => {
-            let kind = u8_at(&info, screen::IS_VGA).unwrap_or(0);
-            format!("screen: type {kind:#x} as the first kernel found it (--reuse-video-type)")
-        }
-        (Display::Firmware(driver), Some(fb)) => format!(
-            "screen: the firmware's framebuffer {}x{} at {:#x}, which {driver} drives",
-            fb.width, fb.height, fb.base
-        ),
-        (Display::Firmware(driver), None) => {
-            return none(&format!(
-                "no screen: {driver} drives one that boot_params do not describe"
-            ));
-        }
-        // Nobody has reprogrammed the card: it is as the firmware left it.
-        (Display::Text, Some(fb)) => format!(
-            "screen: the firmware's framebuffer {}x{} at {:#x}, which nobody drives now",
-            fb.width, fb.height, fb.base
-        ),
-        (Display::Text, None) if is_text(&info) => {
-            "screen: text, as the first kernel found it".to_owned()
-        }
-        (Display::Text, None) => return none("no screen: the first kernel was given none"),
-        (Display::Native(driver), _) => {
-            return none(&format!(
-                "no screen until the next kernel's own driver: {driver} drives the card, and the firmware's framebuffer may be gone"
-            ));
-        }
-        (Display::Unknown, _) => return none("no screen: who drives it is not known"),
-    };
-    let mut info = info;
+    let mut edid = edid(running);
+    if !matches!(outcome, Screen::HandedOn(_)) {
+        info.fill(0);
+        edid.fill(0);
+    }
     // These belong to the memory map and to a command line of old.
     put(&mut info, screen::EXT_MEM_K, &[0; 2]);
     put(&mut info, screen::CL_MAGIC, &[0; 4]);
     Video {
         screen_info: info,
-        edid: edid(running),
-        note,
+        edid,
+        outcome,
+    }
+}
+
+/// Whether the screen is handed on, and why.
+fn outcome(info: &[u8], display: &Display, reuse: bool) -> Screen {
+    let kind = u8_at(info, screen::IS_VGA).unwrap_or(0);
+    let handed_on = |fb: Framebuffer, who: &str| {
+        Screen::HandedOn(format!(
+            "the firmware's framebuffer {}x{} at {:#x}, which {who}",
+            fb.width, fb.height, fb.base
+        ))
+    };
+    match (display, framebuffer(info)) {
+        _ if reuse => Screen::HandedOn(format!(
+            "type {kind:#x} as the first kernel found it (--reuse-video-type)"
+        )),
+        (Display::Firmware(driver), Some(fb)) => handed_on(fb, &format!("{driver} drives")),
+        (Display::Firmware(driver), None) => Screen::Withheld(format!(
+            "{driver} drives one that boot_params do not describe"
+        )),
+        // Nobody has reprogrammed the card: it is as the firmware left it.
+        (Display::Text, Some(fb)) => handed_on(fb, "nobody drives now"),
+        (Display::Text, None) if is_text(info) => {
+            Screen::HandedOn("text, as the first kernel found it".to_owned())
+        }
+        (Display::Text, None) => Screen::NoneThere,
+        (Display::Native(driver), _) => Screen::Withheld(format!(
+            "{driver} drives the card, and the firmware's framebuffer may be gone"
+        )),
+        (Display::Unknown, _) => Screen::Unknown("who drives it is not known".to_owned()),
     }
 }
 
@@ -156,6 +158,10 @@ pub(super) mod tests {
         params
     }
 
+    fn note(video: &Video) -> String {
+        video.outcome.to_string()
+    }
+
     #[test]
     fn only_a_screen_that_is_still_the_firmwares() {
         let params = running(&efi_screen());
@@ -170,15 +176,14 @@ pub(super) mod tests {
         let shown_without = video(Some(&filled), &firmware, false);
         assert_eq!(shown_without.edid, [0; EDID_LEN]);
         assert!(
-            shown.note.contains("1024x768 at 0x880000000"),
-            "{}",
-            shown.note
+            note(&shown).contains("1024x768 at 0x880000000"),
+            "{shown:?}"
         );
         // As with kexec_file_load: without a driver of its own the card is as
         // the firmware left it.
         let unused = video(Some(&params), &Display::Text, false);
         assert_eq!(unused.screen_info, shown.screen_info);
-        assert!(unused.note.contains("nobody drives"), "{}", unused.note);
+        assert!(note(&unused).contains("nobody drives"), "{unused:?}");
         for display in [Display::Native("i915".into()), Display::Unknown] {
             let shown = video(Some(&params), &display, false);
             assert_eq!(shown.screen_info, [0; screen::LEN], "{display:?}");
@@ -197,7 +202,7 @@ pub(super) mod tests {
             info[screen::LINES] = 25;
             let shown = video(Some(&running(&info)), &Display::Text, false);
             assert_eq!(shown.screen_info, info, "{kind:#x}");
-            assert!(shown.note.starts_with("screen: text"), "{}", shown.note);
+            assert!(note(&shown).starts_with("screen: text"), "{shown:?}");
             let native = Display::Native("i915".into());
             let shown = video(Some(&running(&info)), &native, false);
             assert_eq!(shown.screen_info, [0; screen::LEN], "{kind:#x}");

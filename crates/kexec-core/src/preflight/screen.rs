@@ -1,0 +1,39 @@
+//! Will the next kernel have a console on the screen from its first line?
+
+use kexec_plan::classic::Screen;
+
+use super::{Check, Context, Outcome, Severity};
+use crate::classic;
+
+pub(super) const CHECK: Check = Check {
+    name: "screen",
+    about: "the next kernel is told of the screen, so that its first messages show",
+    run,
+};
+
+/// Only `kexec_load(2)` lets the caller say what the next kernel is told; the
+/// kernel's own loader repeats what it was started with.
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    if context.placed.is_none() {
+        return Vec::new();
+    }
+    let facts = classic::firmware_facts(context.host);
+    let what = "the next kernel's console on the screen";
+    let outcome = match facts.screen(context.classic.options.reuse_video_type) {
+        Screen::HandedOn(screen) => Outcome::pass(what, format!("it is told of {screen}")),
+        Screen::NoneThere => Outcome::pass(what, "the first kernel was given none"),
+        Screen::Withheld(why) => Outcome::new(
+            Severity::Note,
+            what,
+            format!("it shows nothing until a driver of its own does: {why}"),
+            "for its first messages use a serial console (console=ttyS0), or kexec from a kernel started with nomodeset",
+        ),
+        Screen::Unknown(why) => Outcome::new(
+            Severity::Unknown,
+            what,
+            format!("it shows nothing until a driver of its own does: {why}"),
+            "",
+        ),
+    };
+    vec![outcome]
+}
