@@ -85,20 +85,26 @@ cycles! {
     from_7_to_itself_ovmf: "7.x" => "7.x", Ovmf, 1, "nokaslr";
 }
 
-/// Boots what `make` makes of a kernel, with these options of `kexec`.
-fn boots(label: &str, options: &str, make: fn(&[u8]) -> Result<Vec<u8>>) -> Result<Outcome> {
+/// Boots what `make` makes of a kernel, with these words for the first kernel and
+/// these options of `kexec`.
+fn boots(
+    label: &str,
+    append: &str,
+    options: &str,
+    make: fn(&[u8]) -> Result<Vec<u8>>,
+) -> Result<Outcome> {
     let lab = Lab::open()?;
     let second = lab.kernel(label)?;
     let file = make(&std::fs::read(&second.path)?)?;
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .memory_mb(1536)
-        // A vmlinux cannot say whether it starts with five-level paging.
-        .append("no5lvl")
+        .append(append)
         .with(&lab.product()?.files)
         .file("image", file)
         .next(Next::new(&second))
         .script(&format!(
-            "run load kexec -l /image --initrd $NEXT_INITRD --append '{CONSOLE}' {options}\n\
+            "run flags grep -m 1 ^flags /proc/cpuinfo\n\
+             run load kexec -l /image --initrd $NEXT_INITRD --append '{CONSOLE}' {options}\n\
              run status kexec status\n\
              jump kexec -e\n"
         ))
@@ -123,16 +129,54 @@ fn vmlinux(bzimage: &[u8]) -> Result<Vec<u8>> {
     Ok(inner.context("no payload")?.bytes)
 }
 
-/// The processor of the lab has five-level paging, and so has the first kernel; a
-/// vmlinux that is entered with it and was built without it triple-faults.
+/// The processor of the lab has five-level paging, and so has the first kernel.
+const FIVE_LEVEL: &str = "";
+/// The first kernel stays with four levels.
+const FOUR_LEVEL: &str = "no5lvl";
+
+macro_rules! vmlinux_under_five_level_paging {
+    ($($name:ident: $label:literal;)*) => {
+        $(
+            #[test]
+            fn $name() -> Result<()> {
+                let outcome = boots($label, FIVE_LEVEL, "", vmlinux)?;
+                ensure!(one_uses_five_levels(&outcome)?);
+                Ok(())
+            }
+        )*
+    };
+}
+
+vmlinux_under_five_level_paging! {
+    vmlinux_of_6_1_under_five_level_paging: "6.1";
+    vmlinux_of_6_12_under_five_level_paging: "6.12";
+    vmlinux_of_7_under_five_level_paging: "7.x";
+}
+
+/// What the first kernel's own /proc/cpuinfo says.
+fn one_uses_five_levels(outcome: &Outcome) -> Result<bool> {
+    let first = outcome.stage("first")?;
+    Ok(first
+        .run("flags")?
+        .out()
+        .split_whitespace()
+        .any(|f| f == "la57"))
+}
+
+/// Without the name of the symbol that says so, a kernel may be one that
+/// triple-faults when it is entered with five levels.
 #[test]
-fn vmlinux_under_five_level_paging_is_refused() -> Result<()> {
+fn vmlinux_that_does_not_show_that_it_takes_five_levels_is_refused() -> Result<()> {
     let lab = Lab::open()?;
-    let second = lab.kernel("6.12")?;
+    let mut image = vmlinux(&std::fs::read(&lab.kernel("6.12")?.path)?)?;
+    let name = b"\0ptrs_per_p4d\0";
+    let at = image.windows(name.len()).position(|w| w == name);
+    let at = at.context("the kernel exports no such symbol")?;
+    image[at + 1] = b'x';
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .memory_mb(1536)
         .with(&lab.product()?.files)
-        .file("image", vmlinux(&std::fs::read(&second.path)?)?)
+        .file("image", image)
         .script("run load kexec -l /image\nrun loaded kexec -S -l\n")
         .run()?;
     let one = outcome.stage("first")?;
@@ -146,12 +190,12 @@ fn vmlinux_under_five_level_paging_is_refused() -> Result<()> {
 /// `-c --args-linux`.
 #[test]
 fn vmlinux_needs_no_options() -> Result<()> {
-    boots("6.12", "", vmlinux).map(drop)
+    boots("6.12", FOUR_LEVEL, "", vmlinux).map(drop)
 }
 
 #[test]
 fn vmlinux_of_7_in_gzip() -> Result<()> {
-    boots("7.x", "-c --args-linux", |kernel| {
+    boots("7.x", FOUR_LEVEL, "-c --args-linux", |kernel| {
         let gzip = COMPRESSORS.iter().find(|c| c.name == "gzip");
         Ok((gzip.context("no gzip")?.compress)(&vmlinux(kernel)?))
     })
@@ -160,13 +204,16 @@ fn vmlinux_of_7_in_gzip() -> Result<()> {
 
 #[test]
 fn bzimage_at_its_32_bit_entry() -> Result<()> {
-    boots("6.1", "--entry-32bit", |kernel| Ok(kernel.to_vec())).map(drop)
+    boots("6.1", FIVE_LEVEL, "--entry-32bit", |kernel| {
+        Ok(kernel.to_vec())
+    })
+    .map(drop)
 }
 
 /// kexec-tools fails with a UKI and -c.
 #[test]
 fn uki() -> Result<()> {
-    boots("6.1", "-c", |kernel| {
+    boots("6.1", FIVE_LEVEL, "-c", |kernel| {
         Ok(PeBuilder::new()
             .section(".cmdline", "not this one")
             .section(".linux", kernel)
@@ -177,8 +224,10 @@ fn uki() -> Result<()> {
 
 #[test]
 fn sha256_and_no_check() -> Result<()> {
-    boots("6.1", "-c --integrity sha256", |kernel| Ok(kernel.to_vec()))?;
-    boots("6.1", "-c -i", |kernel| Ok(kernel.to_vec())).map(drop)
+    boots("6.1", FIVE_LEVEL, "-c --integrity sha256", |kernel| {
+        Ok(kernel.to_vec())
+    })?;
+    boots("6.1", FIVE_LEVEL, "-c -i", |kernel| Ok(kernel.to_vec())).map(drop)
 }
 
 /// A multiboot kernel (Multiboot Specification 0.6.96) of a few bytes: an ELF

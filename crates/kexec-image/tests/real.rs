@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use kexec_image::formats::bzimage::xloadflags;
 use kexec_image::{BzImage, Image, ImageError, Kernel, Options, Proof, recognise, verify};
 use proptest::test_runner::{Config, TestRunner};
 
@@ -80,6 +81,9 @@ fn real_kernels_are_proven() {
         };
         assert!(elf.is_linux, "{path}: {elf:?}");
         assert_eq!(elf.arch, image.arch(), "{path}");
+        // XLF_5LEVEL speaks of the decompressor, this one of the kernel inside.
+        let claims = b.xloadflags & xloadflags::XLF_5LEVEL_ENABLED != 0;
+        assert_eq!(elf.five_level, claims, "{path}");
         println!("  vmlinux: {elf:?}");
     }
 }

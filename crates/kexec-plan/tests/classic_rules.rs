@@ -4,8 +4,9 @@
 mod common;
 
 use common::{Ask, Bz, Load, MIB, assert_sound, elf, map, piece};
+use kexec_image::Kernel;
 use kexec_plan::Cmdline;
-use kexec_plan::classic::{ClassicError, ElfArgs, ExitMode, Integrity, SegmentKind};
+use kexec_plan::classic::{ClassicError, ElfArgs, ExitMode, Integrity, LoadPlan, SegmentKind};
 use kexec_plan::memory::{NoMap, Range, RangeSet, Search};
 
 const FOUR_GIB: u64 = 1 << 32;
@@ -128,8 +129,23 @@ fn five_level_paging() {
     assert!(error.to_string().contains("0x1f"), "{error}");
     // Paging is off there.
     assert!(with(old, |a| a.options.entry_32bit = true).is_ok());
-    assert!(with(common::vmlinux(), |_| ()).is_err());
-    assert!(with(common::vmlinux(), |a| a.options.accept_five_level = true).is_ok());
+    let error = with(common::vmlinux(), |_| ()).unwrap_err();
+    assert!(error.to_string().contains("ptrs_per_p4d"), "{error}");
+    fn says_so(ask: &mut Ask) {
+        if let Kernel::Elf(elf) = &mut ask.image.kernel {
+            elf.five_level = true;
+        }
+    }
+    let has_no_effect = |plan: LoadPlan| plan.notes.iter().any(|n| n.contains("no5lvl"));
+    let plan = with(common::vmlinux(), says_so).unwrap();
+    assert!(!has_no_effect(plan));
+    let plan = with(common::vmlinux(), |ask| {
+        says_so(ask);
+        ask.cmdline = "quiet no5lvl".into();
+    });
+    assert!(has_no_effect(plan.unwrap()));
+    // With four levels everything starts.
+    assert!(with(common::vmlinux(), |a| a.firmware.la57 = false).is_ok());
 }
 
 #[test]

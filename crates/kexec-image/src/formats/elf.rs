@@ -101,6 +101,10 @@ pub struct ElfKernel {
     /// note of the owner `Linux` (`BUILD_SALT`, since 4.19), or one of the
     /// sections that only a kernel has (`__ksymtab`, `.init.text`).
     pub is_linux: bool,
+    /// Whether it is known to start with five-level paging (LA57). There are no
+    /// `xloadflags` in an ELF file; a 64-bit x86 kernel that can looks at CR4
+    /// when it is entered, and exports a symbol that others do not have.
+    pub five_level: bool,
 }
 
 impl ElfKernel {
@@ -151,15 +155,18 @@ impl ElfKernel {
         }
         let sections = r.sections(&header)?;
         let is_linux = linux::has_note(&r, &notes) || linux::has_section(&r, &sections);
+        let arch = arch(header.machine, class);
+        let five_level = arch == Some(Arch::X86_64) && linux::takes_five_levels(&r, &sections);
         Ok(ElfKernel {
             class,
             endian,
             machine: header.machine,
-            arch: arch(header.machine, class),
+            arch,
             elf_type,
             entry: header.entry,
             segments,
             is_linux,
+            five_level,
         })
     }
 

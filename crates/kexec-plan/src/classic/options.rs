@@ -74,9 +74,6 @@ pub struct ClassicOptions {
     pub integrity: Integrity,
     /// `--load-preserve-context`.
     pub preserve_context: bool,
-    /// A vmlinux does not say whether it can be entered with five-level
-    /// paging; the caller knows that it can.
-    pub accept_five_level: bool,
     /// Which end of memory is tried first.
     pub search: Search,
 }

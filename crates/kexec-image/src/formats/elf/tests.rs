@@ -232,6 +232,33 @@ fn a_kernel_is_told_by_its_note_or_its_sections() {
     assert!(!note(b"Xen\0"));
 }
 
+/// In these files every section has the table of names as its content.
+#[test]
+fn a_kernel_that_takes_five_levels_is_told_by_what_it_exports() {
+    let five_level = |machine: u16, sections: &[&'static str]| {
+        let mut builder = Builder::new(true, false);
+        builder.machine = machine;
+        builder.sections = sections.to_vec();
+        builder.parse().unwrap().five_level
+    };
+    let exports = ["", "__ksymtab_strings", "ptrs_per_p4d", ".shstrtab"];
+    assert!(five_level(62, &exports));
+    assert!(!five_level(183, &exports));
+    assert!(!five_level(
+        62,
+        &["", "__ksymtab_strings", "xptrs_per_p4d", ".shstrtab"]
+    ));
+    assert!(!five_level(
+        62,
+        &["", "__ksymtab_strings", "ptrs_per_p4d_", ".shstrtab"]
+    ));
+    assert!(!five_level(
+        62,
+        &["", "__ksymtab", "ptrs_per_p4d", ".shstrtab"]
+    ));
+    assert!(!five_level(62, &[]));
+}
+
 proptest! {
     #[test]
     fn changed_headers_do_not_harm(

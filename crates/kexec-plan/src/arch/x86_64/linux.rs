@@ -169,10 +169,11 @@ pub(super) fn vmlinux(
     elf: &ElfKernel,
 ) -> Result<LoadPlan, ClassicError> {
     let wide = elf.arch == Some(Arch::X86_64);
-    if wide && request.firmware.la57 && !request.options.accept_five_level {
+    let five_level = wide && request.firmware.la57;
+    if five_level && !elf.five_level {
         return Err(ClassicError::FiveLevel {
-            what: "a vmlinux does not say whether it was built",
-            found: String::new(),
+            what: "the vmlinux does not show that it was built",
+            found: " (it exports no ptrs_per_p4d, as kernels with CONFIG_X86_5LEVEL do)".into(),
         });
     }
     let entry = physical_entry(elf)?;
@@ -208,6 +209,11 @@ pub(super) fn vmlinux(
         check_len: filled,
         content: run.content,
     };
+    if five_level && request.cmdline.words().any(|w| w == b"no5lvl") {
+        builder.note(
+            "no5lvl has no effect: a vmlinux keeps the five-level paging it is entered with; a bzImage could leave it",
+        );
+    }
     let linked = run.range.start;
     let whole = Range::new(linked, align_up(run.range.end, PAGE).unwrap_or(u64::MAX));
     let at = if !wide || builder.fits(whole) || linked % PAGE != 0 {

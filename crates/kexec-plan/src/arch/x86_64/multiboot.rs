@@ -38,7 +38,8 @@ pub(super) fn plan(
     if two {
         builder.note(video.outcome.to_string());
         if request.firmware.rsdp_copy.is_none() {
-            builder.note("the kernel gets no copy of ACPI's root pointer (RSDP): there is none here");
+            builder
+                .note("the kernel gets no copy of ACPI's root pointer (RSDP): there is none here");
         }
     }
     let (entry, load_base) = place_kernel(&mut builder, request, header, elf)?;
