@@ -18,6 +18,7 @@ pub mod authenticode;
 pub mod decompress;
 mod error;
 pub mod formats;
+pub mod os_release;
 mod pe;
 mod read;
 #[cfg(any(test, feature = "testing"))]
@@ -35,7 +36,7 @@ pub use formats::bzimage::BzImage;
 pub use formats::elf::ElfKernel;
 pub use formats::multiboot::Multiboot;
 pub use formats::riscv::RiscvImage;
-pub use formats::uki::{Profile, Section, Uki};
+pub use formats::uki::{Addon, Outline, Profile, Section, Uki};
 pub use formats::{FORMATS, Format, Opened, Wrapped};
 pub use verify::{Proof, verify};
 

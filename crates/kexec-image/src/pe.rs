@@ -17,9 +17,11 @@ use object::pe::{
 
 use crate::{ImageError, read};
 
-/// The most sections that are accepted: the limit of the Windows loader
-/// ("PE Format", COFF File Header, NumberOfSections). A UKI has about fifteen.
-pub const MAX_SECTIONS: u16 = 96;
+/// The most sections that are accepted. A UKI has about fifteen, and a few more
+/// for every profile: systemd-stub leaves room for at least 120 since version
+/// 258 (its NEWS). The 96 of "PE Format" are a limit of Windows' loader, not of
+/// firmware.
+pub const MAX_SECTIONS: u16 = 1024;
 
 /// Where `e_lfanew` is: "PE Format", MS-DOS Stub, file offset 0x3c.
 const E_LFANEW: usize = 0x3c;
@@ -132,7 +134,7 @@ impl Pe {
                 "the number of sections",
                 coff + 6,
                 section_count,
-                "at most 96",
+                "at most 1024",
             ));
         }
         let optional_len = file.u16(coff + 20, "the COFF header")?;

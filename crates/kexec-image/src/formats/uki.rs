@@ -11,11 +11,19 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+mod addon;
+mod outline;
+
+pub use addon::Addon;
+pub use outline::{HEAD, Outline};
+
 use super::{Format, Opened, Wrapped};
 use crate::pe::{self, Pe, PeSection};
-use crate::{ImageError, Options};
+use crate::{ImageError, Options, os_release};
 
 const NAME: &str = "UKI";
+/// The section that begins a profile.
+const PROFILE: &str = ".profile";
 
 /// The longest section that is taken as text. Kernels take 4096 bytes of
 /// command line at most, and an os-release file has a few hundred.
@@ -58,6 +66,22 @@ pub struct Profile {
     pub id: Option<String>,
     /// `TITLE=`, for people.
     pub title: Option<String>,
+}
+
+impl Profile {
+    /// What a `.profile` section says: `KEY=VALUE` lines as in os-release(5).
+    pub fn parse(index: usize, section: &[u8]) -> Profile {
+        let text = String::from_utf8_lossy(until_nul(section));
+        let value = |key| {
+            let value = os_release::value(&text, key);
+            value.map(|v| printable(&v)).filter(|v| !v.is_empty())
+        };
+        Profile {
+            index,
+            id: value("ID"),
+            title: value("TITLE"),
+        }
+    }
 }
 
 impl std::fmt::Display for Profile {
@@ -133,18 +157,13 @@ fn open(bytes: &Bytes, options: &Options) -> Result<Opened, ImageError> {
     let profile = parts.choose(options.profile)?;
 
     let Some(linux) = parts.one(profile, ".linux")? else {
-        let names: Vec<&str> = pe.sections.iter().map(|s| s.name.as_str()).collect();
         return Err(ImageError::Missing {
             what: "a .linux section (the kernel)".into(),
-            has: if names.is_empty() {
-                "no sections".into()
-            } else {
-                names.join(" ")
-            },
+            has: parts.outline.names(),
         });
     };
     let uki = Uki {
-        cmdline: parts.text(profile, ".cmdline")?.map(|b| cmdline(&b)),
+        cmdline: parts.text(profile, ".cmdline")?.map(|b| cmdline_text(&b)),
         initrds: parts
             .all(profile, ".initrd")
             .into_iter()
@@ -163,7 +182,7 @@ fn open(bytes: &Bytes, options: &Options) -> Result<Opened, ImageError> {
             .any(|name| !parts.all(profile, name).is_empty()),
         profiles: parts.profiles.clone(),
         profile: profile.unwrap_or(0),
-        sections: parts.sections.into_iter().map(|(s, ..)| s).collect(),
+        sections: parts.outline.sections,
     };
     Ok(Opened::Wrapped(Wrapped {
         inner: unpadded(linux),
@@ -193,8 +212,9 @@ fn unpadded(linux: Bytes) -> Bytes {
 
 /// The sections with their contents, sorted into profiles.
 struct Parts {
-    /// Each with its content and where its header is in the file.
-    sections: Vec<(Section, Bytes, u64)>,
+    outline: Outline,
+    /// For each section its content and where its header is in the file.
+    data: Vec<(Bytes, u64)>,
     profiles: Vec<Profile>,
 }
 
@@ -205,23 +225,22 @@ impl Parts {
         // Without overlaps everything that is taken out of a file together is
         // no longer than the file.
         pe::no_overlap(NAME, pe.sections.iter().filter_map(place).collect())?;
-        let mut sections = Vec::new();
+        let outline = Outline::of(pe);
+        let mut data = Vec::new();
         let mut profiles = Vec::new();
         for section in &pe.sections {
-            let data = bytes.slice(pe.section_data(section)?);
-            if section.name == ".profile" {
-                profiles.push(profile(profiles.len(), text(section, &data)?));
+            let content = bytes.slice(pe.section_data(section)?);
+            if section.name == PROFILE {
+                let text = text(section, &content)?;
+                profiles.push(Profile::parse(profiles.len(), text));
             }
-            let range = section.data_range();
-            let described = Section {
-                name: section.name.clone(),
-                offset: range.start,
-                len: range.end - range.start,
-                profile: profiles.len().checked_sub(1),
-            };
-            sections.push((described, data, section.header_at));
+            data.push((content, section.header_at));
         }
-        Ok(Parts { sections, profiles })
+        Ok(Parts {
+            outline,
+            data,
+            profiles,
+        })
     }
 
     /// The profile to take: the one that was asked for, else `@0`. `None` when
@@ -245,26 +264,20 @@ impl Parts {
         })
     }
 
-    /// The sections of this name that count for a profile: its own, or those
-    /// of the base if it has none. "Sections associated with specific profiles
-    /// comprehensively override those of the same name in the base profile"
-    /// (UAPI.5, "Multi-Profile UKIs").
-    fn select(&self, profile: Option<usize>, name: &str) -> Vec<&(Section, Bytes, u64)> {
-        let of = |owner: Option<usize>| -> Vec<_> {
-            self.sections
-                .iter()
-                .filter(|(s, ..)| s.name == name && s.profile == owner)
-                .collect()
-        };
-        let own = of(profile);
-        if own.is_empty() { of(None) } else { own }
+    /// The sections of this name that count for a profile, with their contents.
+    fn select(&self, profile: Option<usize>, name: &str) -> Vec<&(Bytes, u64)> {
+        let chosen = self.outline.select(profile, name);
+        chosen
+            .into_iter()
+            .filter_map(|at| self.data.get(at))
+            .collect()
     }
 
     /// The contents of all sections of this name, in order.
     fn all(&self, profile: Option<usize>, name: &str) -> Vec<Bytes> {
         self.select(profile, name)
             .into_iter()
-            .map(|(_, data, _)| data.clone())
+            .map(|(data, _)| data.clone())
             .collect()
     }
 
@@ -272,8 +285,8 @@ impl Parts {
     fn one(&self, profile: Option<usize>, name: &str) -> Result<Option<Bytes>, ImageError> {
         match self.select(profile, name).as_slice() {
             [] => Ok(None),
-            [(_, data, _)] => Ok(Some(data.clone())),
-            [_, (_, _, at), ..] => Err(ImageError::Malformed {
+            [(data, _)] => Ok(Some(data.clone())),
+            [_, (_, at), ..] => Err(ImageError::Malformed {
                 format: NAME,
                 what: "a section header".into(),
                 offset: *at,
@@ -288,7 +301,7 @@ impl Parts {
         let data = self.one(profile, name)?;
         match data {
             Some(data) if data.len() > MAX_TEXT => {
-                let at = self.select(profile, name).first().map_or(0, |s| s.2);
+                let at = self.select(profile, name).first().map_or(0, |s| s.1);
                 Err(long_text(name, at, data.len()))
             }
             data => Ok(data),
@@ -333,7 +346,7 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
 /// The command line as the kernel will see it. Files that become a `.cmdline`
 /// end with a newline and may have several lines; systemd-stub hands the
 /// kernel one line, and so do we.
-fn cmdline(bytes: &[u8]) -> Vec<u8> {
+pub fn cmdline_text(bytes: &[u8]) -> Vec<u8> {
     let line: Vec<u8> = until_nul(bytes)
         .iter()
         .map(|b| if *b < b' ' { b' ' } else { *b })
@@ -342,7 +355,7 @@ fn cmdline(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The first line, harmless to print.
-fn one_line(bytes: &[u8]) -> String {
+pub fn one_line(bytes: &[u8]) -> String {
     let line = until_nul(bytes)
         .split(|b| *b == b'\n')
         .next()
@@ -354,49 +367,6 @@ fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
-}
-
-/// A `.profile` section: `KEY=VALUE` lines as in os-release(5).
-fn profile(index: usize, data: &[u8]) -> Profile {
-    let mut profile = Profile {
-        index,
-        id: None,
-        title: None,
-    };
-    for line in String::from_utf8_lossy(until_nul(data)).lines() {
-        let Some((key, value)) = line.trim().split_once('=') else {
-            continue;
-        };
-        let value = Some(printable(&unquote(value))).filter(|v| !v.is_empty());
-        match key {
-            "ID" => profile.id = value,
-            "TITLE" => profile.title = value,
-            _ => {}
-        }
-    }
-    profile
-}
-
-/// The value of an os-release assignment: shell quotes around the whole value
-/// and backslashes before special characters (os-release(5)).
-fn unquote(value: &str) -> String {
-    let value = value.trim();
-    if let Some(inner) = value.strip_prefix('\'') {
-        return inner.strip_suffix('\'').unwrap_or(inner).into();
-    }
-    let inner = match value.strip_prefix('"') {
-        Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
-        None => value,
-    };
-    let mut out = String::new();
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => out.extend(chars.next()),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

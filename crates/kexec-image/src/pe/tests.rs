@@ -46,8 +46,8 @@ fn a_header_offset_of_minus_one_is_refused_with_its_place() {
 }
 
 #[test]
-fn more_sections_than_a_loader_takes_are_refused() {
-    let file = patched(two_sections(), 0x80 + 6, &97_u16.to_le_bytes());
+fn more_sections_than_any_uki_has_are_refused() {
+    let file = patched(two_sections(), 0x80 + 6, &1025_u16.to_le_bytes());
     assert!(matches!(parse(&file), Err(ImageError::Malformed { .. })));
 }
 

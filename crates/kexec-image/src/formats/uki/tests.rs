@@ -115,7 +115,7 @@ fn command_lines_become_one_line() {
         (b"a=\xff\xe4", b"a=\xff\xe4"),
         (b"\0", b""),
     ] {
-        assert_eq!(cmdline(stored), meant, "{stored:?}");
+        assert_eq!(cmdline_text(stored), meant, "{stored:?}");
     }
 }
 
@@ -286,7 +286,7 @@ fn profile_values_are_unquoted() {
         ("\\", ""),
         ("\"\x1b[31m\"", "\u{fffd}[31m"),
     ] {
-        let parsed = profile(0, format!("TITLE={written}\0ID=x").as_bytes());
+        let parsed = Profile::parse(0, format!("TITLE={written}\0ID=x").as_bytes());
         assert_eq!(parsed.title.unwrap_or_default(), meant, "{written}");
         assert_eq!(parsed.id, None);
     }
