@@ -9,6 +9,7 @@
 //! Nothing here loads or changes anything. A file system that is not mounted is
 //! looked at through a mount of our own that nobody else sees.
 
+pub mod bls;
 pub mod entry;
 pub mod facts;
 mod kernels;
@@ -16,6 +17,7 @@ mod modules;
 mod plain;
 mod running;
 mod survey;
+mod version;
 pub mod volumes;
 
 use serde::Serialize;

@@ -3,7 +3,7 @@
 
 use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
 use super::kernels::{self, NextCmdline};
-use super::{Choice, Evidence, Found, Machine, Source};
+use super::{Choice, Evidence, Found, Machine, Source, version};
 use crate::host::Fact;
 
 /// Kernels by their module folders.
@@ -18,7 +18,7 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     let cmdline = kernels::next_cmdline(machine);
     let mut releases = kernels::releases(machine);
     // Newest first, as UAPI.10 compares versions.
-    releases.sort_by(|(a, _), (b, _)| uapi_version::strverscmp(b, a));
+    releases.sort_by(|(a, _), (b, _)| version::compare(b, a));
     let entries: Vec<BootEntry> = releases
         .iter()
         .filter_map(|(release, folder)| entry(machine, release, folder, &cmdline))

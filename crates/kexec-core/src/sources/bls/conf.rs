@@ -1,0 +1,73 @@
+//! systemd-boot's own configuration, `/loader/loader.conf` on the ESP
+//! (loader.conf(5)).
+
+use serde::Serialize;
+
+use super::lines::{self, Problem, Value};
+
+/// What is in a loader.conf. Of a key that stands twice the last counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LoaderConf {
+    /// `default`: a pattern, or `@saved`.
+    pub default: Option<Value>,
+    /// `preferred`: a pattern that passes over bad entries (systemd 260).
+    pub preferred: Option<Value>,
+    /// `timeout`: how long the menu is shown.
+    pub timeout: Option<Value>,
+    /// Everything else.
+    pub others: Vec<(String, Value)>,
+    /// Lines that were left out.
+    pub ignored: Vec<Problem>,
+}
+
+/// Reads the text of a loader.conf.
+pub fn parse(text: &[u8]) -> LoaderConf {
+    let mut conf = LoaderConf::default();
+    for pair in lines::pairs(text) {
+        let pair = match pair {
+            Ok(pair) => pair,
+            Err(problem) => {
+                conf.ignored.push(problem);
+                continue;
+            }
+        };
+        let slot = match pair.key.as_str() {
+            "default" => &mut conf.default,
+            "preferred" => &mut conf.preferred,
+            "timeout" => &mut conf.timeout,
+            _ => {
+                conf.others.push((pair.key, pair.value));
+                continue;
+            }
+        };
+        *slot = Some(pair.value);
+    }
+    conf
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(line: u32, text: &str) -> Value {
+        Value {
+            text: text.to_owned(),
+            line,
+        }
+    }
+
+    #[test]
+    fn the_keys_that_choose_an_entry() {
+        let conf = parse(
+            b"# comment\ntimeout menu-force\n default arch.conf \ndefault\tarch-*\npreferred x.conf\n\
+              editor no\nconsole-mode\nDefault y\n",
+        );
+        assert_eq!(conf.default, Some(at(4, "arch-*")));
+        assert_eq!(conf.preferred, Some(at(5, "x.conf")));
+        assert_eq!(conf.timeout, Some(at(2, "menu-force")));
+        let others: Vec<&str> = conf.others.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(others, ["editor", "Default"]);
+        assert_eq!(conf.ignored.first().and_then(|p| p.line), Some(7));
+        assert_eq!(parse(b""), LoaderConf::default());
+    }
+}

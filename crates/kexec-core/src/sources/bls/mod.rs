@@ -1,0 +1,8 @@
+//! The Boot Loader Specification as systemd-boot implements it.
+
+pub mod conf;
+pub mod entry;
+pub mod glob;
+mod lines;
+pub mod name;
+pub mod order;
