@@ -20,8 +20,8 @@ use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 use crate::explain::{self, Call, ImageFacts};
 pub use crate::inputs::{Carried, Input, Inputs, read};
 use crate::preflight::{self, Context, Finding};
-use crate::request::LoadRequest;
-use crate::{Error, Snapshot, place};
+use crate::request::{LoadRequest, SyscallChoice};
+use crate::{Error, Snapshot, classic, place};
 
 /// Everything that is known before the leap.
 #[derive(Debug)]
@@ -71,52 +71,89 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
     }
     let arch = known_arch(host)?;
     let plan = parts(request, inputs, &image, arch, host)?;
-    let decision = method::decide(&method_facts(request, &image, &plan, arch, host));
-    let proofs = kexec_image::verify(&image);
-    checked(request, inputs, host, image, proofs, plan, decision)
+    let facts = method_facts(request, &image, &plan, arch, host);
+    let known = Understood {
+        proofs: kexec_image::verify(&image),
+        image,
+        plan,
+    };
+    let mut decision = method::decide(&facts);
+    let placed = match known.place(request, inputs, host, &decision) {
+        // The shortest downtime is worth a try, not a failure.
+        Err(error) if request.syscall == SyscallChoice::Fastest => {
+            let second = method::second_choice(&facts, &format!("has no plan: {error}"));
+            decision = second.ok_or(error)?;
+            known.place(request, inputs, host, &decision)?
+        }
+        placed => placed?,
+    };
+    Ok(known.checked(request, host, decision, placed))
 }
 
-/// The plan of the call that was decided on, and what the checks find of it.
-fn checked(
-    request: &LoadRequest,
-    inputs: &Inputs,
-    host: &Snapshot,
+/// The files, understood, whichever call takes them.
+struct Understood {
     image: Image,
     proofs: Result<Vec<Proof>, ImageError>,
     plan: FilePlan,
-    decision: Decision,
-) -> Result<Prepared, Error> {
-    let arch = known_arch(host)?;
-    let placed = match decision.method {
-        Method::FileLoad => {
-            file::accepts(arch, &image)?;
-            None
+}
+
+impl Understood {
+    /// The plan of the call that was decided on; none where the running kernel
+    /// makes it.
+    fn place(
+        &self,
+        request: &LoadRequest,
+        inputs: &Inputs,
+        host: &Snapshot,
+        decision: &Decision,
+    ) -> Result<Option<LoadPlan>, Error> {
+        let Understood {
+            image,
+            proofs,
+            plan,
+        } = self;
+        let arch = known_arch(host)?;
+        match decision.method {
+            Method::FileLoad => {
+                file::accepts(arch, image)?;
+                Ok(None)
+            }
+            Method::ClassicLoad if plan.crash => {
+                let because = decision.reason.clone();
+                Err(PlanError::CrashNotYet { because }.into())
+            }
+            // A broken image is refused by the checks; there is nothing to place.
+            Method::ClassicLoad if proofs.is_err() => Ok(None),
+            Method::ClassicLoad => place::place(request, inputs, image, plan, arch, host).map(Some),
         }
-        Method::ClassicLoad if plan.crash => {
-            let because = decision.reason;
-            return Err(PlanError::CrashNotYet { because }.into());
+    }
+
+    /// What the checks find of it.
+    fn checked(
+        self,
+        request: &LoadRequest,
+        host: &Snapshot,
+        decision: Decision,
+        placed: Option<LoadPlan>,
+    ) -> Prepared {
+        let findings = preflight::run(&Context {
+            host,
+            image: &self.image,
+            plan: &self.plan,
+            placed: placed.as_ref(),
+            classic: &request.classic,
+            decision: &decision,
+            proofs: &self.proofs,
+        });
+        Prepared {
+            image: self.image,
+            proofs: self.proofs,
+            decision,
+            plan: self.plan,
+            placed,
+            findings,
         }
-        // A broken image is refused by the checks; there is nothing to place.
-        Method::ClassicLoad if proofs.is_err() => None,
-        Method::ClassicLoad => Some(place::place(request, inputs, &image, &plan, arch, host)?),
-    };
-    let findings = preflight::run(&Context {
-        host,
-        image: &image,
-        plan: &plan,
-        placed: placed.as_ref(),
-        classic: &request.classic,
-        decision: &decision,
-        proofs: &proofs,
-    });
-    Ok(Prepared {
-        image,
-        proofs,
-        decision,
-        plan,
-        placed,
-        findings,
-    })
+    }
 }
 
 fn known_arch(host: &Snapshot) -> Result<Arch, Error> {
@@ -138,7 +175,7 @@ pub fn method_facts(
     let longest = preflight::longest_cmdline(image, arch, Method::FileLoad);
     MethodFacts {
         choice: request.syscall,
-        secure_boot: host.security.secure_boot.is_true(),
+        secure_boot: host.security.secure_boot.is_true() && !request.classic.unverified,
         locked_down: host.locked_down(),
         signature_enforced: host.signature_enforced().is_true(),
         ima_appraises: host.security.ima_appraises_kexec.is_true(),
@@ -149,7 +186,22 @@ pub fn method_facts(
         not_for_file_load: file::accepts(arch, image).is_err(),
         long_cmdline: plan.cmdline.as_bytes().len() > longest.0,
         classic_option: request.classic.demands_classic(),
+        crash: plan.crash,
+        not_placed_here: !kexec_plan::classic::is_planned(arch)
+            || classic::purgatory_shape().is_err(),
+        classic_not_built: host.built_with("CONFIG_KEXEC") == Some(false),
+        memory_hidden: host.memory.iomem.known().is_none(),
+        memory_guarded: guarded(host),
     }
+}
+
+/// Whether memory is more than memory on this machine: encrypted by the
+/// processor, or given to a guest that has to accept it first.
+fn guarded(host: &Snapshot) -> bool {
+    let hypervisor = host.firmware.hypervisor.known().map(String::as_str);
+    let cmdline = host.cmdline.known();
+    let encrypted = cmdline.and_then(|line| line.value("mem_encrypt"));
+    matches!(hypervisor, Some("tdx" | "sev-snp")) || encrypted.as_deref() == Some("on")
 }
 
 /// What is handed over, whichever call does it.
@@ -215,14 +267,15 @@ pub fn load(
     let Some(decision) = second_choice(request, &prepared, errno, host) else {
         return Err(first);
     };
-    let Prepared {
-        image,
-        proofs,
-        plan,
-        ..
-    } = prepared;
-    let second = checked(request, inputs, host, image, proofs, plan, decision);
-    let second = second.and_then(|second| {
+    let tried = decision.method.name();
+    let known = Understood {
+        image: prepared.image,
+        proofs: prepared.proofs,
+        plan: prepared.plan,
+    };
+    let placed = known.place(request, inputs, host, &decision);
+    let second = placed.and_then(|placed| {
+        let second = known.checked(request, host, decision, placed);
         refuse(&second)?;
         match load_once(kernel, request, extra, inputs, &second, host)? {
             Ok(()) => Ok(second),
@@ -231,7 +284,7 @@ pub fn load(
     });
     second.map_err(|second| Error::System {
         what: first.to_string(),
-        reason: format!("then kexec_load(2) was tried: {second}"),
+        reason: format!("then {tried}(2) was tried: {second}"),
         remedy: second.hint().to_owned(),
     })
 }
@@ -249,11 +302,21 @@ fn refuse(prepared: &Prepared) -> Result<(), Error> {
 
 /// The errnos on which kexec-tools goes on to the other call: the kernel has no
 /// such call, or its loader does not take the image.
-const FALL_BACK: &[Errno] = &[
+const FILE_DOES_NOT: &[Errno] = &[
     Errno::ENOSYS,
     Errno::EINVAL,
     Errno::ENOEXEC,
     Errno::EOPNOTSUPP,
+];
+
+/// The errnos on which a load for the shortest downtime takes the other call:
+/// the kernel has no such call, a security module does not allow it, or it takes
+/// no segment where one was placed.
+const CLASSIC_DOES_NOT: &[Errno] = &[
+    Errno::ENOSYS,
+    Errno::EPERM,
+    Errno::EACCES,
+    Errno::EADDRNOTAVAIL,
 ];
 
 fn second_choice(
@@ -262,12 +325,21 @@ fn second_choice(
     errno: Errno,
     host: &Snapshot,
 ) -> Option<Decision> {
-    if !FALL_BACK.contains(&errno) || request.slot == Slot::Crash {
+    let errnos = match prepared.decision.method {
+        Method::FileLoad => FILE_DOES_NOT,
+        Method::ClassicLoad => CLASSIC_DOES_NOT,
+    };
+    if !errnos.contains(&errno) || request.slot == Slot::Crash {
         return None;
     }
     let Prepared { image, plan, .. } = prepared;
     let facts = method_facts(request, image, plan, host.arch?, host);
-    method::second_choice(&facts, errno.name().unwrap_or("an error"))
+    // What was tried may have been the second choice already.
+    if method::decide(&facts).method != prepared.decision.method {
+        return None;
+    }
+    let errno = errno.name().unwrap_or("an error");
+    method::second_choice(&facts, &format!("answered {errno}"))
 }
 
 /// Asks the kernel once; the inner result is its answer.

@@ -42,6 +42,24 @@ pub struct LoadRequest {
     pub classic: ClassicAsk,
 }
 
+impl LoadRequest {
+    /// That kernel and nothing else: into the normal slot, with an empty command
+    /// line, as `-a` does it.
+    pub fn new(kernel: impl Into<PathBuf>) -> LoadRequest {
+        LoadRequest {
+            kernel: kernel.into(),
+            initrds: Vec::new(),
+            cmdline: CmdlineChoice::default(),
+            slot: Slot::Normal,
+            syscall: SyscallChoice::default(),
+            profile: None,
+            debug: false,
+            mark: None,
+            classic: ClassicAsk::default(),
+        }
+    }
+}
+
 /// What the caller asks of a load with `kexec_load(2)`. The other system call
 /// leaves all of this to the running kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,6 +73,8 @@ pub struct ClassicAsk {
     /// `--discard-liveupdate`: load although state that a live update would
     /// carry over is lost.
     pub discard_liveupdate: bool,
+    /// `--unverified`: Secure Boot alone is no reason for the other call.
+    pub unverified: bool,
     /// `--reset-vga`.
     pub reset_vga: bool,
     /// `--console-vga`: the purgatory reports on a VGA text screen.

@@ -283,6 +283,26 @@ impl LoadPlan {
     }
 }
 
+/// Whether there is a planner for machines of this architecture.
+pub fn is_planned(arch: Arch) -> bool {
+    planner(arch).is_some()
+}
+
+type Planner = fn(&ClassicRequest<'_>) -> Result<LoadPlan, ClassicError>;
+
+fn planner(arch: Arch) -> Option<Planner> {
+    match arch {
+        Arch::X86_64 => Some(crate::arch::x86_64::plan),
+        Arch::X86
+        | Arch::Arm
+        | Arch::Arm64
+        | Arch::Riscv64
+        | Arch::LoongArch64
+        | Arch::Ppc64
+        | Arch::S390x => None,
+    }
+}
+
 /// Makes the plan.
 ///
 /// # Errors
@@ -297,14 +317,7 @@ pub fn plan(request: &ClassicRequest<'_>) -> Result<LoadPlan, ClassicError> {
             machine: request.arch,
         });
     }
-    match request.arch {
-        Arch::X86_64 => crate::arch::x86_64::plan(request),
-        Arch::X86
-        | Arch::Arm
-        | Arch::Arm64
-        | Arch::Riscv64
-        | Arch::LoongArch64
-        | Arch::Ppc64
-        | Arch::S390x => Err(ClassicError::ArchNotYet { arch: request.arch }),
-    }
+    let planner = planner(request.arch);
+    let planner = planner.ok_or(ClassicError::ArchNotYet { arch: request.arch })?;
+    planner(request)
 }

@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-/// Which system call the caller asked for (`-s`, `-c`, `-a`).
+/// Which system call the caller asked for: `-s`, `-c`, `-a`, or with a verb none
+/// of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyscallChoice {
@@ -14,6 +15,9 @@ pub enum SyscallChoice {
     /// `-a`: `kexec_file_load(2)` first, the other where that cannot do it.
     #[default]
     Auto,
+    /// The one that leaves the machine down for the shortest time, among those
+    /// that it allows.
+    Fastest,
 }
 
 /// A system call that loads a kernel.
@@ -27,6 +31,14 @@ pub enum Method {
 }
 
 impl Method {
+    /// The other one.
+    fn other(self) -> Method {
+        match self {
+            Method::FileLoad => Method::ClassicLoad,
+            Method::ClassicLoad => Method::FileLoad,
+        }
+    }
+
     /// The system call's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -41,7 +53,8 @@ impl Method {
 pub struct MethodFacts {
     /// What the caller asked for.
     pub choice: SyscallChoice,
-    /// Firmware booted with Secure Boot on.
+    /// Firmware booted with Secure Boot on, and the caller did not say
+    /// `--unverified`.
     pub secure_boot: bool,
     /// The running kernel is locked down.
     pub locked_down: bool,
@@ -59,6 +72,25 @@ pub struct MethodFacts {
     pub long_cmdline: bool,
     /// An option asks for what only `kexec_load(2)` can do.
     pub classic_option: bool,
+    /// It is for the crash slot.
+    pub crash: bool,
+    /// This program places nothing itself on such a machine.
+    pub not_placed_here: bool,
+    /// The running kernel was built without `kexec_load(2)`.
+    pub classic_not_built: bool,
+    /// Nobody shows this process where the memory is.
+    pub memory_hidden: bool,
+    /// The memory of this machine is encrypted, or has to be accepted before it
+    /// is used.
+    pub memory_guarded: bool,
+}
+
+impl MethodFacts {
+    /// The shortest downtime is wanted, and `obstacle` is in the way of the call
+    /// that gives it.
+    fn slowed_by(&self, obstacle: bool) -> bool {
+        self.choice == SyscallChoice::Fastest && obstacle
+    }
 }
 
 /// What was decided, and why.
@@ -148,6 +180,42 @@ const TABLE: &[Row] = &[
         binding: true,
     },
     Row {
+        applies: |f| f.slowed_by(f.crash),
+        method: Method::FileLoad,
+        reason: "it is a crash kernel: the running kernel describes its memory to it",
+        binding: true,
+    },
+    Row {
+        applies: |f| f.slowed_by(f.not_placed_here),
+        method: Method::FileLoad,
+        reason: "on this architecture this program leaves the placing to the running kernel",
+        binding: true,
+    },
+    Row {
+        applies: |f| f.slowed_by(f.classic_not_built),
+        method: Method::FileLoad,
+        reason: "the running kernel was built without kexec_load (CONFIG_KEXEC)",
+        binding: true,
+    },
+    Row {
+        applies: |f| f.slowed_by(f.memory_hidden),
+        method: Method::FileLoad,
+        reason: "/proc/iomem shows this process no addresses, so that only the running kernel can place it",
+        binding: true,
+    },
+    Row {
+        applies: |f| f.slowed_by(f.memory_guarded),
+        method: Method::FileLoad,
+        reason: "this machine's memory is encrypted or accepted piece by piece, and the running kernel knows how",
+        binding: true,
+    },
+    Row {
+        applies: |f| f.choice == SyscallChoice::Fastest,
+        method: Method::ClassicLoad,
+        reason: "the shortest downtime: what runs between the kernels checks at the speed of memory",
+        binding: false,
+    },
+    Row {
         applies: |_| true,
         method: Method::FileLoad,
         reason: "the running kernel reads, verifies and places the image",
@@ -174,14 +242,16 @@ pub fn decide(facts: &MethodFacts) -> Decision {
     )
 }
 
-/// What is done when `kexec_file_load(2)` has answered `refused`: nothing, or
-/// the other call. A machine that has to verify the image gets no second way.
-pub fn second_choice(facts: &MethodFacts, refused: &str) -> Option<Decision> {
-    let row = row(facts).filter(|row| row.method == Method::FileLoad && !row.binding)?;
+/// What is done when the call that was decided on has `failed` (`answered
+/// ENOSYS`): nothing, or the other call. A machine that has to verify the image
+/// gets no second way.
+pub fn second_choice(facts: &MethodFacts, failed: &str) -> Option<Decision> {
+    let row = row(facts).filter(|row| !row.binding)?;
     Some(Decision {
-        method: Method::ClassicLoad,
+        method: row.method.other(),
         reason: format!(
-            "kexec_file_load was tried first ({}) and answered {refused}",
+            "{} was tried first ({}) and {failed}",
+            row.method.name(),
             row.reason
         ),
     })
@@ -190,6 +260,13 @@ pub fn second_choice(facts: &MethodFacts, refused: &str) -> Option<Decision> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fastest() -> MethodFacts {
+        MethodFacts {
+            choice: SyscallChoice::Fastest,
+            ..MethodFacts::default()
+        }
+    }
 
     #[test]
     fn options_come_before_facts() {
@@ -208,6 +285,11 @@ mod tests {
             change(&mut facts);
             decide(&facts).reason
         };
+        let slower = |change: fn(&mut MethodFacts)| {
+            let mut facts = fastest();
+            change(&mut facts);
+            decide(&facts).reason
+        };
         let reasons = [
             with(|f| f.choice = SyscallChoice::File),
             with(|f| f.choice = SyscallChoice::Classic),
@@ -220,6 +302,12 @@ mod tests {
             with(|f| f.not_for_file_load = true),
             with(|f| f.long_cmdline = true),
             with(|f| f.classic_option = true),
+            slower(|f| f.crash = true),
+            slower(|f| f.not_placed_here = true),
+            slower(|f| f.classic_not_built = true),
+            slower(|f| f.memory_hidden = true),
+            slower(|f| f.memory_guarded = true),
+            slower(|_| {}),
             with(|_| {}),
         ];
         assert_eq!(reasons.len(), TABLE.len());
@@ -228,12 +316,75 @@ mod tests {
         }
     }
 
+    /// What asks for the running kernel's own loader comes before the shortest
+    /// downtime, and so does what only the other call can do.
+    #[test]
+    fn the_shortest_downtime_is_chosen_among_what_the_machine_allows() {
+        let method = |change: fn(&mut MethodFacts)| {
+            let mut facts = fastest();
+            change(&mut facts);
+            decide(&facts).method
+        };
+        assert_eq!(method(|_| {}), Method::ClassicLoad);
+        let obstacles: [fn(&mut MethodFacts); 11] = [
+            |f| f.locked_down = true,
+            |f| f.secure_boot = true,
+            |f| f.signature_enforced = true,
+            |f| f.ima_appraises = true,
+            |f| f.selinux_enforcing = true,
+            |f| f.handover_state = true,
+            |f| f.crash = true,
+            |f| f.not_placed_here = true,
+            |f| f.classic_not_built = true,
+            |f| f.memory_hidden = true,
+            |f| f.memory_guarded = true,
+        ];
+        for obstacle in obstacles {
+            assert_eq!(method(obstacle), Method::FileLoad);
+        }
+        // Refused with its own reason rather than by a call that cannot do it.
+        let format: fn(&mut MethodFacts) =
+            |f| (f.not_for_file_load, f.memory_hidden) = (true, true);
+        assert_eq!(method(format), Method::ClassicLoad);
+    }
+
+    /// The old spelling looks at nothing that is about the shortest downtime.
+    #[test]
+    fn the_old_spelling_decides_as_ever() {
+        let facts = MethodFacts {
+            crash: true,
+            not_placed_here: true,
+            classic_not_built: true,
+            memory_hidden: true,
+            memory_guarded: true,
+            ..MethodFacts::default()
+        };
+        assert_eq!(decide(&facts), decide(&MethodFacts::default()));
+        let classic = MethodFacts {
+            choice: SyscallChoice::Classic,
+            ..facts
+        };
+        assert_eq!(decide(&classic).reason, "-c asks for it");
+    }
+
     #[test]
     fn only_a_free_choice_has_a_second_one() {
         let free = MethodFacts::default();
-        let second = second_choice(&free, "ENOSYS").unwrap();
+        let second = second_choice(&free, "answered ENOSYS").unwrap();
         assert_eq!(second.method, Method::ClassicLoad);
         assert!(second.reason.contains("ENOSYS"));
+        let second = second_choice(&fastest(), "answered EPERM").unwrap();
+        assert_eq!(second.method, Method::FileLoad);
+        assert!(
+            second
+                .reason
+                .starts_with("kexec_load was tried first (the shortest")
+        );
+        let crash = MethodFacts {
+            crash: true,
+            ..fastest()
+        };
+        assert_eq!(second_choice(&crash, "answered ENOSYS"), None);
         let asked = MethodFacts {
             choice: SyscallChoice::File,
             ..free

@@ -77,6 +77,7 @@ pub enum Id {
     Unredacted,
     Integrity,
     DiscardLiveupdate,
+    Unverified,
     Svg,
 }
 

@@ -1,6 +1,6 @@
 //! What only the verbs know.
 
-use super::{ALL_VERBS, ALWAYS, Effect, Flag, Group, Id, Origin, Value, Verb};
+use super::{ALL_VERBS, ALWAYS, Effect, Flag, Group, Id, KERNEL_VERBS, Origin, Value, Verb};
 
 const fn flag(id: Id, long: &'static str, verbs: &'static [Verb]) -> Flag {
     Flag {
@@ -27,6 +27,11 @@ pub(super) const FLAGS: &[Flag] = &[
             "crash",
             &[Verb::Load, Verb::Unload, Verb::Plan, Verb::Check],
         )
+    },
+    Flag {
+        doc_short: "Load with kexec_load(2) although Secure Boot is on",
+        doc_long: "Nobody verifies the kernel then. A locked-down kernel does not allow it.",
+        ..flag(Id::Unverified, "unverified", KERNEL_VERBS)
     },
     Flag {
         value: Value::Required("FILE"),

@@ -44,7 +44,9 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         short: Some(b'a'),
         verbs: VERBS,
-        doc_short: "Use kexec_file_load(2) first (the default)",
+        doc_short: "Use kexec_file_load(2) first, then the other (the default without a verb)",
+        doc_long: "A verb takes the one that leaves the machine down for the shortest time, among \
+                   those that it allows: most often kexec_load(2).",
         ..flag(
             Id::AutoSyscall,
             "kexec-syscall-auto",

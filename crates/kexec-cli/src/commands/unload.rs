@@ -17,7 +17,7 @@ pub fn unload(world: &World<'_>, slot: Slot, syscall: SyscallChoice) -> Result<(
     let result = match syscall {
         SyscallChoice::Classic => kernel.unload(slot),
         SyscallChoice::File => kernel.file_unload(slot),
-        SyscallChoice::Auto => match kernel.file_unload(slot) {
+        SyscallChoice::Auto | SyscallChoice::Fastest => match kernel.file_unload(slot) {
             Err(Errno::ENOSYS) => kernel.unload(slot),
             other => other,
         },

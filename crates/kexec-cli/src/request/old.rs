@@ -175,7 +175,7 @@ fn never(arch: Arch, typed: &Typed) -> Option<NotYet> {
         );
     }
     if typed.has(Id::LoadPreserveContext)
-        && (typed.last(Id::MemMax).is_none() || syscall(typed) != SyscallChoice::Classic)
+        && (typed.last(Id::MemMax).is_none() || chosen(typed) != Some(SyscallChoice::Classic))
     {
         return refused(
             "--load-preserve-context keeps the memory below --mem-max, and only kexec_load(2) does \
@@ -244,7 +244,7 @@ fn request(mode: Mode, typed: &Typed) -> Result<Request, UsageError> {
         Mode::Unload => {
             return Ok(Request::Unload {
                 slot,
-                syscall: syscall(typed),
+                syscall: chosen(typed).unwrap_or_default(),
             });
         }
         Mode::Exec => return Ok(Request::Exec(jump)),
@@ -266,15 +266,21 @@ fn request(mode: Mode, typed: &Typed) -> Result<Request, UsageError> {
         file_flags |= FileFlags::FORCE_DTB;
     }
     Ok(Request::Load(Load {
-        request: load_request(typed, kernel, slot),
+        request: load_request(typed, kernel, slot, SyscallChoice::Auto),
         file_flags,
         then,
         sync_after: jump.sync && !crash,
     }))
 }
 
-/// The parts of a load that both spellings share.
-pub(super) fn load_request(typed: &Typed, kernel: &OsString, slot: Slot) -> LoadRequest {
+/// The parts of a load that both spellings share. `usual` is the system call
+/// where the caller does not choose one.
+pub(super) fn load_request(
+    typed: &Typed,
+    kernel: &OsString,
+    slot: Slot,
+    usual: SyscallChoice,
+) -> LoadRequest {
     let append = typed.last(Id::Append);
     LoadRequest {
         kernel: kernel.into(),
@@ -285,7 +291,7 @@ pub(super) fn load_request(typed: &Typed, kernel: &OsString, slot: Slot) -> Load
         },
         mark: None,
         slot,
-        syscall: syscall(typed),
+        syscall: chosen(typed).unwrap_or(usual),
         profile: typed.last(Id::Profile).and_then(profile),
         debug: typed.has(Id::Debug),
         classic: classic(typed),
@@ -293,11 +299,11 @@ pub(super) fn load_request(typed: &Typed, kernel: &OsString, slot: Slot) -> Load
 }
 
 /// Of `-s`, `-c` and `-a` the last: callers append theirs to a configured one.
-pub(super) fn syscall(typed: &Typed) -> SyscallChoice {
-    match typed.last_of(&[Id::FileSyscall, Id::ClassicSyscall, Id::AutoSyscall]) {
-        Some(Id::FileSyscall) => SyscallChoice::File,
-        Some(Id::ClassicSyscall) => SyscallChoice::Classic,
-        _ => SyscallChoice::Auto,
+pub(super) fn chosen(typed: &Typed) -> Option<SyscallChoice> {
+    match typed.last_of(&[Id::FileSyscall, Id::ClassicSyscall, Id::AutoSyscall])? {
+        Id::FileSyscall => Some(SyscallChoice::File),
+        Id::ClassicSyscall => Some(SyscallChoice::Classic),
+        _ => Some(SyscallChoice::Auto),
     }
 }
 
@@ -336,6 +342,7 @@ fn classic(typed: &Typed) -> ClassicAsk {
             .collect(),
         dtb: typed.last(Id::Dtb).map(Into::into),
         discard_liveupdate: typed.has(Id::DiscardLiveupdate),
+        unverified: typed.has(Id::Unverified),
         reset_vga: typed.has(Id::ResetVga),
         console_vga: typed.has(Id::ConsoleVga),
         console_serial: typed.has(Id::ConsoleSerial),
@@ -360,6 +367,7 @@ fn notes(mode: Mode, typed: &Typed, request: &Request) -> Vec<String> {
         return Vec::new();
     }
     let loads = matches!(request, Request::Load(_));
+    let syscall = chosen(typed).unwrap_or_default();
     let mut notes: Vec<String> = all()
         .filter(|f| typed.has(f.id))
         .filter_map(|f| {
@@ -375,16 +383,16 @@ fn notes(mode: Mode, typed: &Typed, request: &Request) -> Vec<String> {
                 _ if !loads => return None,
                 Call::Either => return None,
                 // With -a either may be used in the end.
-                Call::Classic if syscall(typed) == SyscallChoice::Classic => return None,
+                Call::Classic if syscall == SyscallChoice::Classic => return None,
                 Call::Classic => "it is for kexec_load(2)",
-                Call::File if syscall(typed) != SyscallChoice::Classic => return None,
+                Call::File if syscall != SyscallChoice::Classic => return None,
                 Call::File => "it is for kexec_file_load(2)",
             };
             if typed.has(Id::Entry32Bit) || typed.has(Id::RealMode) {
                 // These choose kexec_load(2) by themselves.
                 return None;
             }
-            let only = match syscall(typed) {
+            let only = match syscall {
                 SyscallChoice::Auto => ", which is only used when the other one cannot load",
                 _ => ", and the other one is used",
             };

@@ -45,6 +45,7 @@ fn call(syscall: SyscallChoice) -> &'static str {
         SyscallChoice::File => " file",
         SyscallChoice::Classic => " classic",
         SyscallChoice::Auto => "",
+        SyscallChoice::Fastest => " fastest",
     }
 }
 

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use kexec_plan::SyscallChoice;
 use kexec_sys::Slot;
 
-use super::old::{integrity, load_request, profile, syscall};
+use super::old::{chosen, integrity, load_request, profile};
 use super::{Meant, Request, USAGE_VERB, UsageError, VerbRequest};
 use crate::args::typed::{Spelling, Typed, printable};
 use crate::args::{Id, Verb, flags_of};
@@ -55,13 +56,13 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
     let json = typed.has(Id::Json);
     let path = |id| typed.last(id).map(PathBuf::from);
     let request = || match typed.operands.first() {
-        Some(kernel) => Ok(load_request(&typed, kernel, slot)),
+        Some(kernel) => Ok(load_request(&typed, kernel, slot, SyscallChoice::Fastest)),
         None => Err(usage("no kernel was named".to_owned())),
     };
     let what = match verb {
         Verb::Unload => VerbRequest::Unload {
             slot,
-            syscall: syscall(&typed),
+            syscall: chosen(&typed).unwrap_or_default(),
             json,
         },
         Verb::Status => {

@@ -30,6 +30,14 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         Method::ClassicLoad => vec![classic(context.host)],
     };
     outcomes.extend(ima(context));
+    if context.classic.unverified && context.host.locked_down() {
+        outcomes.push(Outcome::new(
+            Severity::Warning,
+            "--unverified",
+            "the running kernel is locked down, and nothing but a signature it trusts gets around that",
+            "give a signed kernel; or boot without lockdown, for which Secure Boot may have to be off",
+        ));
+    }
     outcomes
 }
 

@@ -3,8 +3,7 @@
 #![cfg(target_arch = "x86_64")]
 
 use kexec_core::inputs::{self, Carried};
-use kexec_core::request::ClassicAsk;
-use kexec_core::{CmdlineChoice, LoadRequest, SyscallChoice, pipeline};
+use kexec_core::{LoadRequest, SyscallChoice, pipeline};
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_plan::LoadPlan;
 use kexec_plan::classic::SegmentKind;
@@ -40,17 +39,9 @@ fn machine() -> Tree {
 
 fn request(tree: &Tree, kernel: &[u8]) -> LoadRequest {
     tree.put("boot/vmlinuz", kernel);
-    LoadRequest {
-        kernel: tree.path("boot/vmlinuz"),
-        initrds: Vec::new(),
-        cmdline: CmdlineChoice::default(),
-        mark: None,
-        slot: Slot::Normal,
-        syscall: SyscallChoice::Classic,
-        profile: None,
-        debug: false,
-        classic: ClassicAsk::default(),
-    }
+    let mut request = LoadRequest::new(tree.path("boot/vmlinuz"));
+    request.syscall = SyscallChoice::Classic;
+    request
 }
 
 fn carried(tree: &Tree, request: &LoadRequest) -> Carried {
