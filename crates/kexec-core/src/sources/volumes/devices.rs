@@ -97,6 +97,28 @@ fn device(root: &Root, name: String) -> Option<Device> {
     })
 }
 
+/// The disks that a device is on: those of its partition, or of everything that
+/// it is made of.
+pub(super) fn disks(all: &[Device], device: &Device) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut todo = vec![device];
+    let mut seen: Vec<&str> = Vec::new();
+    while let Some(device) = todo.pop() {
+        if seen.contains(&device.name.as_str()) {
+            continue;
+        }
+        seen.push(&device.name);
+        match &device.disk {
+            Some(disk) if !found.contains(disk) => found.push(disk.clone()),
+            _ => {}
+        }
+        let below = |d: &&Device| device.below.contains(&d.name);
+        todo.extend(all.iter().filter(below));
+    }
+    found.sort_unstable();
+    found
+}
+
 /// /sys/class/block/vda2 is a link to .../block/vda/vda2.
 fn disk(root: &Root, folder: &str) -> Option<String> {
     let link = root.link(folder);

@@ -58,7 +58,7 @@ pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Vec<Volume> {
         add_mount(root, &mut all, &devices, mount);
     }
     for device in &devices {
-        add_device(&mut all, device);
+        add_device(&mut all, &devices, device);
     }
     if let Fact::Known(text) = root.text("/etc/fstab") {
         plan(root, &mut all, mountinfo::fstab(&text));
@@ -144,7 +144,7 @@ fn add_mount(root: &Root, all: &mut Vec<Volume>, devices: &[Device], mount: Moun
         return;
     }
     let mut volume = match device {
-        Some(device) => volume(device),
+        Some(device) => volume(devices, device),
         None => Volume {
             device: mount
                 .source
@@ -190,14 +190,14 @@ fn pool(mount: &Mount) -> Option<(String, String)> {
     ))
 }
 
-fn add_device(all: &mut Vec<Volume>, device: &Device) {
+fn add_device(all: &mut Vec<Volume>, devices: &[Device], device: &Device) {
     let kind = device.content.kind.as_deref();
     let id = id_of(device);
     let several =
         |v: &Volume| kind == Some("btrfs") && v.uuid.is_some() && v.uuid == device.content.uuid;
     let known = all.iter().any(|v| v.id == id || several(v));
     if !known && kind.is_some_and(|kind| FILE_SYSTEMS.contains(&kind)) {
-        all.push(volume(device));
+        all.push(volume(devices, device));
     }
 }
 
@@ -205,10 +205,10 @@ fn id_of(device: &Device) -> VolumeId {
     VolumeId(device.mapped.as_ref().unwrap_or(&device.name).clone())
 }
 
-fn volume(device: &Device) -> Volume {
+fn volume(devices: &[Device], device: &Device) -> Volume {
     Volume {
         device: Some(device.node()),
-        disk: device.disk.clone(),
+        disks: devices::disks(devices, device),
         kind: device.content.kind.clone(),
         uuid: device.content.uuid.clone(),
         label: device.content.label.clone(),
@@ -221,7 +221,7 @@ fn empty(id: VolumeId) -> Volume {
     Volume {
         id,
         device: None,
-        disk: None,
+        disks: Vec::new(),
         kind: None,
         uuid: None,
         label: None,

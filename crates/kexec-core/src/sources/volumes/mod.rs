@@ -6,6 +6,7 @@
 //! read below a root directory that a test can replace; there a folder may stand
 //! for a device that is not mounted, and holds that file system's files.
 
+mod boot;
 mod devices;
 mod layout;
 mod mountinfo;
@@ -24,6 +25,7 @@ use super::entry::BootFile;
 use crate::host::Fact;
 use crate::host::root::Root;
 
+pub use boot::BootPartitions;
 pub use devices::Partition;
 pub use mountinfo::Mount;
 
@@ -50,8 +52,9 @@ pub struct Volume {
     pub id: VolumeId,
     /// The node of its device, where it has one.
     pub device: Option<String>,
-    /// The disk that its device is a partition of, by the kernel's name.
-    pub disk: Option<String>,
+    /// The disks that its device is on, by the kernel's names; several below
+    /// RAID and LVM.
+    pub disks: Vec<String>,
     /// `ext4`, `vfat`, ... as mount(8) calls it.
     pub kind: Option<String>,
     /// The file system's own UUID, as udev writes it.
@@ -139,6 +142,13 @@ impl Volumes {
                 .is_some_and(|p| paths::same(&p.uuid, uuid))
         };
         self.all.iter().find(part)
+    }
+
+    /// The EFI system partition that the machine boots from, and the extended
+    /// boot loader partition beside it. `loader` is the partition that the boot
+    /// loader says it came from.
+    pub fn boot_partitions(&self, loader: Option<&str>) -> BootPartitions<'_> {
+        boot::find(self, loader)
     }
 
     /// A file by its path from the top of a file system, as a boot loader names
