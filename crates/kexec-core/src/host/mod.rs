@@ -16,6 +16,7 @@ mod rsdp;
 mod security;
 mod serial;
 mod setup_data;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

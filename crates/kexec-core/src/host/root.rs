@@ -3,14 +3,14 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use kexec_sys::Errno;
 use rustix::fs::{Dir, Mode, OFlags, ResolveFlags};
 
-use super::Fact;
+use super::{Fact, walk};
 
 /// No file that is read for a snapshot is larger than this many bytes; the
 /// largest in practice are a kernel configuration (300 KB) and /proc/iomem of
@@ -70,11 +70,16 @@ impl Root {
             // A FIFO in a hostile tree must not make us wait.
             flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
         }
-        let opened = match self.resolve {
-            None => rustix::fs::openat(dir, below, flags, Mode::empty()),
-            Some(resolve) => rustix::fs::openat2(dir, below, flags, Mode::empty(), resolve),
+        let Some(resolve) = self.resolve else {
+            let opened = rustix::fs::openat(dir, below, flags, Mode::empty());
+            return Ok(opened.map_err(Errno::from));
         };
-        Ok(opened.map_err(Errno::from))
+        let opened = rustix::fs::openat2(dir, below, flags, Mode::empty(), resolve);
+        Ok(match opened.map_err(Errno::from) {
+            // No such call, or a filter that does not know it.
+            Err(Errno::ENOSYS | Errno::EPERM) => walk::open(dir.as_fd(), below, flags),
+            opened => opened,
+        })
     }
 
     fn fact<T>(

@@ -11,7 +11,7 @@ use super::volumes::Volumes;
 use crate::Snapshot;
 use crate::host::Fact;
 
-pub use efi::{BootOption, Efi, LoaderVars};
+pub use efi::{BootOption, Efi, LoaderVars, boot_option};
 
 /// Facts that decide which boot loader answers, and what it would choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -15,6 +15,7 @@ pub mod facts;
 mod kernels;
 mod modules;
 mod plain;
+mod raw;
 mod running;
 mod survey;
 mod version;

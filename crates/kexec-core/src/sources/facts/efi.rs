@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::host::Fact;
+use crate::sources::raw;
 use crate::sources::volumes::Volumes;
 
 const FOLDER: &str = "/sys/firmware/efi/efivars";
@@ -184,7 +185,7 @@ fn utf16(value: &[u8]) -> Option<String> {
 
 /// EFI_LOAD_OPTION (UEFI specification, 3.1.3): attributes, the length of the
 /// device path, a text ending in NUL, the device path, data for the program.
-fn boot_option(number: u16, value: &[u8]) -> Option<BootOption> {
+pub fn boot_option(number: u16, value: &[u8]) -> Option<BootOption> {
     let (attributes, rest) = value.split_first_chunk()?;
     let (length, rest) = rest.split_first_chunk()?;
     let (units, _) = rest.as_chunks::<2>();
@@ -224,31 +225,17 @@ fn device_path(mut path: &[u8]) -> (Option<String>, Option<String>) {
     (partuuid, file)
 }
 
+/// The signature: a GUID, or of an MBR its disk's and the partition's number.
 fn partition(node: &[u8]) -> Option<String> {
-    let signature: [u8; 16] = node.get(20..36)?.try_into().ok()?;
     match node.get(37)? {
-        1 => {
-            let (disk, number) = (signature.first_chunk()?, node.first_chunk()?);
-            let (disk, number) = (u32::from_le_bytes(*disk), u32::from_le_bytes(*number));
-            Some(format!("{disk:08x}-{number:02x}"))
-        }
-        2 => Some(guid(&signature)),
+        1 => Some(format!(
+            "{:08x}-{:02x}",
+            raw::u32_at(node, 20)?,
+            raw::u32_at(node, 0)?
+        )),
+        2 => raw::guid_at(node, 20),
         _ => None,
     }
-}
-
-/// The usual spelling: the first three fields are little-endian (UEFI
-/// specification, appendix A).
-pub(crate) fn guid(bytes: &[u8; 16]) -> String {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
-    let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (head, tail) = rest.split_at(4);
-    format!(
-        "{:08x}-{:04x}-{:04x}-{head}-{tail}",
-        u32::from_le_bytes([*a, *b, *c, *d]),
-        u16::from_le_bytes([*e, *f]),
-        u16::from_le_bytes([*g, *h]),
-    )
 }
 
 #[cfg(test)]

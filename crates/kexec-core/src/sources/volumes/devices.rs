@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::superblock::{self, Content};
+use super::tables;
 use crate::host::Fact;
 use crate::host::root::Root;
 
@@ -12,6 +14,10 @@ const FOLDER: &str = "/sys/class/block";
 /// A machine with more block devices than this is not searched further; large
 /// storage servers have some thousands.
 const MAX_DEVICES: usize = 1 << 14;
+
+/// Devices without partitions that may hold a file system. Others, such as
+/// floppy drives, are not woken up.
+const WHOLE: &[&str] = &["dm-", "md", "mmcblk", "nvme", "sd", "vd", "xvd"];
 
 /// A partition, as its table describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,15 +49,6 @@ pub(super) struct Device {
     pub(super) content: Content,
 }
 
-/// What is on a device.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Content {
-    /// `ext4`, `crypto_LUKS`, ...
-    pub(super) kind: Option<String>,
-    pub(super) uuid: Option<String>,
-    pub(super) label: Option<String>,
-}
-
 impl Device {
     /// The path of its node.
     pub(super) fn node(&self) -> String {
@@ -62,39 +59,114 @@ impl Device {
     }
 }
 
-/// Every block device of /sys/class/block.
-pub(super) fn read(root: &Root) -> Fact<Vec<Device>> {
+/// Every block device of /sys/class/block. What udev does not know is looked for
+/// on the devices themselves; what cannot be read there is left out, with a note.
+pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Fact<Vec<Device>> {
     root.entries(FOLDER).map(|names| {
         let names = names.into_iter().take(MAX_DEVICES);
-        names.filter_map(|name| device(root, name)).collect()
+        let found = names.filter_map(|name| device(root, name));
+        let (mut devices, known): (Vec<Device>, Vec<bool>) = found.unzip();
+        let numbers: Vec<(String, String)> = devices
+            .iter()
+            .map(|d| (d.number.clone(), d.name.clone()))
+            .collect();
+        for (device, known) in devices.iter_mut().zip(known) {
+            // udev names the disk by its number.
+            if let Some(disk) = &mut device.disk
+                && let Some((_, name)) = numbers.iter().find(|(number, _)| number == disk)
+            {
+                disk.clone_from(name);
+            }
+            if !known {
+                probe(root, device, notes);
+            }
+        }
+        devices
     })
 }
 
-fn device(root: &Root, name: String) -> Option<Device> {
+/// A device, and whether udev knows it.
+fn device(root: &Root, name: String) -> Option<(Device, bool)> {
     let folder = format!("{FOLDER}/{name}");
     let text = |file: &str| match root.text(&format!("{folder}/{file}")) {
         Fact::Known(text) => Some(text),
         _ => None,
     };
     let number = text("dev")?;
-    let udev = root.text(&format!("/run/udev/data/b{number}"));
-    let udev = udev
+    let data = root.text(&format!("/run/udev/data/b{number}"));
+    let known = data.known().is_some();
+    let udev = data
         .known()
         .map(|text| properties(text))
         .unwrap_or_default();
     let is_partition = text("partition");
-    Some(Device {
-        disk: is_partition.as_ref().and_then(|_| disk(root, &folder)),
+    let disk =
+        || disk(root, &folder).or_else(|| udev.get("ID_PART_ENTRY_DISK").map(|d| (*d).to_owned()));
+    let device = Device {
+        disk: is_partition.as_ref().and_then(|_| disk()),
         partition: is_partition.map(|number| partition(&udev, number.parse().ok())),
         mapped: text("dm/name"),
-        below: match root.entries(&format!("{folder}/slaves")) {
-            Fact::Known(names) => names,
-            _ => Vec::new(),
-        },
+        below: names(root, &format!("{folder}/slaves")),
         content: content(&udev),
         number,
         name,
-    })
+    };
+    Some((device, known))
+}
+
+fn names(root: &Root, folder: &str) -> Vec<String> {
+    match root.entries(folder) {
+        Fact::Known(names) => names,
+        _ => Vec::new(),
+    }
+}
+
+/// Looks at a device that may hold a file system, and at the partition table
+/// that it is in.
+fn probe(root: &Root, device: &mut Device, notes: &mut Vec<String>) {
+    let prefix = |names: &[&str]| names.iter().any(|name| device.name.starts_with(name));
+    if device.partition.is_none() && !prefix(WHOLE) {
+        return;
+    }
+    // What something else is made of is no file system, whatever it begins with.
+    if names(root, &format!("{FOLDER}/{}/holders", device.name)).is_empty() {
+        match root.bytes_at(&device.node(), 0, superblock::LEN) {
+            Fact::Known(head) => device.content = superblock::content(&head).unwrap_or_default(),
+            Fact::Absent => {}
+            Fact::Unreadable(reason) => {
+                notes.push(format!("what is on {} is not known: {reason}", device.name));
+            }
+        }
+    }
+    if let (Some(partition), Some(disk)) = (&mut device.partition, &device.disk)
+        && let Some(number) = partition.number
+        && let Some(found) = table(root, disk).remove(&number)
+    {
+        *partition = found;
+    }
+}
+
+/// The partition table of a disk; empty when it cannot be read.
+fn table(root: &Root, disk: &str) -> BTreeMap<u32, Partition> {
+    let size = root.parse(
+        &format!("{FOLDER}/{disk}/queue/logical_block_size"),
+        "a number",
+        |text| text.parse::<u16>().ok(),
+    );
+    let size = size.known().copied().unwrap_or(512);
+    let node = format!("/dev/{disk}");
+    let blocks = root.bytes_at(&node, 0, usize::from(size).saturating_mul(2));
+    let Fact::Known(blocks) = blocks else {
+        return BTreeMap::new();
+    };
+    let second = blocks.get(usize::from(size)..).unwrap_or_default();
+    let Some(place) = tables::gpt_header(second, size.into()) else {
+        return tables::mbr(&blocks);
+    };
+    match root.bytes_at(&node, place.at, place.len) {
+        Fact::Known(entries) => tables::gpt_entries(&entries, place.size),
+        _ => BTreeMap::new(),
+    }
 }
 
 /// The disks that a device is on: those of its partition, or of everything that
@@ -208,7 +280,7 @@ mod tests {
              E:ID_FS_LABEL=EFI_A\nE:ID_FS_LABEL_ENC=EFI\\x20A\n\
              E:ID_PART_ENTRY_TYPE=C12A7328-F81F-11D2-BA4B-00A0C93EC93B\nG:systemd\n",
         );
-        let devices = read(&Root::new(dir.path()));
+        let devices = read(&Root::new(dir.path()), &mut Vec::new());
         let [disk, part] = devices.known().unwrap().as_slice() else {
             panic!("{devices:?}");
         };
@@ -221,6 +293,53 @@ mod tests {
         assert_eq!(
             partition.kind.as_deref(),
             Some("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
+        );
+    }
+
+    /// A machine without udev, and disk images in place of its devices.
+    #[test]
+    fn without_udev_the_devices_are_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        put(root, "sys/devices/block/vda/vda1/dev", "254:1");
+        put(root, "sys/devices/block/vda/vda1/partition", "1");
+        put(root, "sys/devices/block/vda/vda2/dev", "254:2");
+        put(root, "sys/devices/block/vda/vda2/partition", "2");
+        put(root, "sys/devices/block/vda/vda2/holders/md0/dev", "9:0");
+        put(root, "sys/devices/block/vda/vda3/dev", "254:3");
+        put(root, "sys/devices/block/vda/vda3/partition", "3");
+        std::fs::create_dir_all(root.join("dev/vda3")).unwrap();
+        std::fs::create_dir_all(root.join("sys/class/block")).unwrap();
+        for name in ["vda1", "vda2", "vda3"] {
+            let link = root.join("sys/class/block").join(name);
+            std::os::unix::fs::symlink(format!("../../devices/block/vda/{name}"), link).unwrap();
+        }
+        let mut fat = vec![0; 512];
+        fat[0] = 0xeb;
+        fat[67..71].copy_from_slice(&0xabcd_1234_u32.to_le_bytes());
+        fat[71..90].copy_from_slice(b"ESP        FAT32   ");
+        fat[510..].copy_from_slice(&[0x55, 0xaa]);
+        for name in ["vda1", "vda2"] {
+            std::fs::write(root.join("dev").join(name), &fat).unwrap();
+        }
+        let mut disk = vec![0; 512];
+        disk[446 + 4] = 0xef;
+        disk[510..].copy_from_slice(&[0x55, 0xaa]);
+        std::fs::write(root.join("dev/vda"), &disk).unwrap();
+        let mut notes = Vec::new();
+        let devices = read(&Root::new(root), &mut notes);
+        let [one, two, three] = devices.known().unwrap().as_slice() else {
+            panic!("{devices:?}");
+        };
+        assert_eq!(one.content.uuid.as_deref(), Some("ABCD-1234"));
+        let kind = |d: &Device| d.partition.as_ref().unwrap().kind.clone();
+        assert_eq!(kind(one).as_deref(), Some("0xef"));
+        // Part of a RAID array: its superblock is not its own.
+        assert_eq!((&two.content, kind(two)), (&Content::default(), None));
+        assert_eq!(three.content, Content::default());
+        assert_eq!(
+            notes,
+            ["what is on vda3 is not known: /dev/vda3: EISDIR (Is a directory)"]
         );
     }
 

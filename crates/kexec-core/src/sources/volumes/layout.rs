@@ -2,7 +2,7 @@
 
 use super::devices::{self, Device};
 use super::mountinfo::{self, Mount, Planned};
-use super::{Volume, VolumeId, paths};
+use super::{Volume, VolumeId, paths, private};
 use crate::host::Fact;
 use crate::host::root::Root;
 
@@ -36,14 +36,10 @@ const NO_FILES: &[&str] = &[
     "tracefs",
 ];
 
-/// Contents of devices that are file systems which this program can look at
-/// when they are not mounted.
-const FILE_SYSTEMS: &[&str] = &["ext2", "ext3", "ext4", "vfat", "xfs", "btrfs"];
-
 /// Every file system that is mounted or that a device holds.
 pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Vec<Volume> {
     let mounts = mounts(root, notes);
-    let devices = match devices::read(root) {
+    let devices = match devices::read(root, notes) {
         Fact::Known(devices) => devices,
         Fact::Absent => Vec::new(),
         Fact::Unreadable(reason) => {
@@ -196,7 +192,7 @@ fn add_device(all: &mut Vec<Volume>, devices: &[Device], device: &Device) {
     let several =
         |v: &Volume| kind == Some("btrfs") && v.uuid.is_some() && v.uuid == device.content.uuid;
     let known = all.iter().any(|v| v.id == id || several(v));
-    if !known && kind.is_some_and(|kind| FILE_SYSTEMS.contains(&kind)) {
+    if !known && kind.is_some_and(private::knows) {
         all.push(volume(devices, device));
     }
 }

@@ -9,8 +9,11 @@
 mod boot;
 mod devices;
 mod layout;
-mod mountinfo;
+pub mod mountinfo;
 mod paths;
+mod private;
+pub mod superblock;
+pub mod tables;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -301,6 +304,20 @@ impl Volumes {
                 Fact::Unreadable(reason) => Err(failed(&reason)),
             };
         }
-        Err(failed("mount it and try again"))
+        let kind = volume.kind.as_deref();
+        let kind =
+            kind.ok_or_else(|| failed("what kind of file system it is was not found out"))?;
+        let head = self.root.bytes_at(device, 0, superblock::LEN);
+        if head
+            .known()
+            .is_some_and(|head| superblock::has_orphans(head))
+        {
+            return Err(failed(
+                "it was not cleanly unmounted, and the kernel would write to it even when it is \
+                 mounted read-only; mount it and try again",
+            ));
+        }
+        let dir = private::mount(device, kind).map_err(|reason| failed(&reason))?;
+        Ok(Root::file_system(dir))
     }
 }

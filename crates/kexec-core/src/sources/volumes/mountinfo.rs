@@ -29,17 +29,17 @@ pub struct Mount {
 
 /// A line of /etc/fstab.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Planned {
+pub struct Planned {
     /// `UUID=...`, `/dev/vda2`, ...
-    pub(super) source: String,
+    pub source: String,
     /// Where it belongs.
-    pub(super) point: String,
+    pub point: String,
 }
 
 /// The mounts that paths lead to, in the order of the file. A mount that
 /// another one was put on at the same place is left out, and so is a line that
 /// cannot be understood.
-pub(super) fn parse(text: &str) -> Vec<Mount> {
+pub fn parse(text: &str) -> Vec<Mount> {
     let lines = text.lines().take(MAX_MOUNTS);
     let all: Vec<Mount> = lines.filter_map(line).collect();
     let mut covered: Vec<u64> = Vec::new();
@@ -77,7 +77,7 @@ fn line(line: &str) -> Option<Mount> {
 }
 
 /// The lines of /etc/fstab that mount something at a path.
-pub(super) fn fstab(text: &str) -> Vec<Planned> {
+pub fn fstab(text: &str) -> Vec<Planned> {
     let lines = text.lines().take(MAX_MOUNTS).map(str::trim);
     lines
         .filter(|line| !line.starts_with('#'))
