@@ -27,10 +27,12 @@
 
 pub mod apt;
 mod cpio;
+mod disk;
 mod guest;
 mod initramfs;
 mod lab;
 pub mod machines;
+mod measure;
 mod product;
 mod qemu;
 
@@ -40,5 +42,6 @@ pub use guest::{
 };
 pub use initramfs::Initramfs;
 pub use lab::{KERNELS, Kernel, Lab};
+pub use measure::Cost;
 pub use product::{Product, kexec_binary};
 pub use qemu::{Firmware, Qemu};

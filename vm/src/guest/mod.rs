@@ -11,7 +11,9 @@ pub use outcome::{End, MemoryRange, Outcome, Report, Run, Stage};
 use crate::initramfs::Initramfs;
 use crate::lab::{Kernel, Lab};
 use crate::qemu::Firmware;
+use crate::{disk, measure};
 use anyhow::Result;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The first program of every guest; the vocabulary of scripts.
@@ -70,6 +72,8 @@ pub struct Guest<'lab> {
     extra: Initramfs,
     next: Option<Next>,
     timeout: Duration,
+    disk: Option<PathBuf>,
+    counting: bool,
     qemu_arguments: Vec<String>,
 }
 
@@ -89,6 +93,8 @@ impl<'lab> Guest<'lab> {
             extra: Initramfs::new(),
             next: None,
             timeout: Duration::from_secs(180),
+            disk: None,
+            counting: false,
             qemu_arguments: Vec::new(),
         }
     }
@@ -170,6 +176,23 @@ impl<'lab> Guest<'lab> {
         self
     }
 
+    /// A disk with this image of a file system, read only, which is mounted at
+    /// `/mnt` before the script runs.
+    #[must_use]
+    pub fn disk(mut self, image: &Path) -> Self {
+        self.disk = Some(image.to_owned());
+        self
+    }
+
+    /// Lets the clock go forward by one nanosecond with every instruction: 2 to
+    /// 3 times slower, and the script has `measure LABEL COMMAND...`, which is
+    /// `run` and keeps what the command cost ([`Stage::cost`]).
+    #[must_use]
+    pub fn counting(mut self) -> Self {
+        self.counting = true;
+        self
+    }
+
     /// More arguments for QEMU.
     #[must_use]
     pub fn qemu_arguments(mut self, arguments: &[&str]) -> Self {
@@ -207,7 +230,16 @@ impl<'lab> Guest<'lab> {
             root.file("next/vmlinuz", crate::lab::read(&next.kernel.path)?);
             root.file("next/initrd", second.build()?);
         }
-        root.file("lab/script", self.script.as_str());
+        let mut script = String::new();
+        if self.disk.is_some() {
+            root.file(disk::DRIVER, self.lab.disk_driver(&self.kernel)?);
+            script.push_str(disk::MOUNT);
+        }
+        if self.counting {
+            script.push_str(measure::FUNCTIONS);
+        }
+        script.push_str(&self.script);
+        root.file("lab/script", script);
         root.merge(&self.extra);
         Ok(root.build()?)
     }

@@ -50,6 +50,15 @@ pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
         .arg("-append")
         .arg(format!("{CONSOLE} {}", guest.append).trim_end())
         .args(&guest.qemu_arguments);
+    if let Some(image) = &guest.disk {
+        let drive = format!("format=raw,readonly=on,if=virtio,file={}", image.display());
+        command.args(["-drive", &drive]);
+    }
+    if guest.counting {
+        // One instruction is one nanosecond; a guest that waits goes to the end of
+        // its wait at once.
+        command.args(["-icount", "shift=0,sleep=off"]);
+    }
 
     let _one_at_a_time = lock_machine()?;
     let started = Instant::now();
