@@ -12,6 +12,7 @@
 pub mod bls;
 pub mod entry;
 pub mod facts;
+pub mod grub;
 mod kernels;
 mod modules;
 mod plain;

@@ -1,0 +1,124 @@
+//! The commands that load something: what an entry's body is about.
+
+use super::super::menu::{Further, Kernel, Loaded, Named};
+use super::super::text::{Place, Text, Why};
+use super::super::world::Answer;
+use super::{Call, Field, Flow, Machine, Status};
+
+impl Machine<'_> {
+    /// `linux FILE ARGUMENTS`.
+    pub(super) fn linux(&mut self, call: &Call<'_>) -> Flow {
+        self.kernel(call, call.args.iter().collect(), false)
+    }
+
+    /// `multiboot FILE ARGUMENTS`, and Xen by either protocol.
+    pub(super) fn multiboot(&mut self, call: &Call<'_>) -> Flow {
+        let mut args: Vec<&Field> = call.args.iter().collect();
+        while args
+            .first()
+            .is_some_and(|arg| arg.known().starts_with("--quirk-"))
+        {
+            args.remove(0);
+        }
+        self.kernel(call, args, true)
+    }
+
+    fn kernel(&mut self, call: &Call<'_>, args: Vec<&Field>, multiboot: bool) -> Flow {
+        let Some((file, args)) = args.split_first() else {
+            self.state.status = Status::Failed(None);
+            return Flow::Next;
+        };
+        let file = self.named(file, call.place);
+        self.state.status = self.is_there(&file, call.place);
+        self.state.loaded = Loaded::Kernel(Box::new(Kernel {
+            place: call.place.clone(),
+            multiboot,
+            file,
+            args: args.iter().map(|arg| arg.text.clone()).collect(),
+            further: Vec::new(),
+            devicetree: None,
+            doubt: call.loose().cloned(),
+        }));
+        Flow::Next
+    }
+
+    /// `initrd FILE ...`.
+    pub(super) fn initrd(&mut self, call: &Call<'_>) -> Flow {
+        let mut files = Vec::new();
+        for arg in &call.args {
+            let file = match arg.known().starts_with("newc:") {
+                true => {
+                    let what = "an initrd that GRUB packs itself (newc:) is not supported";
+                    Err(Why::at(call.place, what))
+                }
+                false => self.named(arg, call.place),
+            };
+            files.push(Further {
+                file,
+                args: Vec::new(),
+            });
+        }
+        let there = files.iter().map(|further| &further.file);
+        let status = there.fold(Status::Ok, |status, file| match status {
+            Status::Ok => self.is_there(file, call.place),
+            other => other,
+        });
+        self.with_kernel(call, status, |kernel| kernel.further = files);
+        Flow::Next
+    }
+
+    /// `module [--nounzip] FILE ARGUMENTS`.
+    pub(super) fn module(&mut self, call: &Call<'_>) -> Flow {
+        let mut args = call.args.iter().peekable();
+        while args.next_if(|arg| arg.known() == "--nounzip").is_some() {}
+        let Some(file) = args.next() else {
+            self.state.status = Status::Failed(None);
+            return Flow::Next;
+        };
+        let further = Further {
+            file: self.named(file, call.place),
+            args: args.map(|arg| arg.text.clone()).collect::<Vec<Text>>(),
+        };
+        let status = self.is_there(&further.file, call.place);
+        self.with_kernel(call, status, |kernel| kernel.further.push(further));
+        Flow::Next
+    }
+
+    /// `devicetree FILE`.
+    pub(super) fn devicetree(&mut self, call: &Call<'_>) -> Flow {
+        let file = match call.args.first() {
+            Some(field) => self.named(field, call.place),
+            None => Err(Why::at(call.place, "no device tree is named")),
+        };
+        let status = self.is_there(&file, call.place);
+        self.with_kernel(call, status, |kernel| kernel.devicetree = Some(file));
+        Flow::Next
+    }
+
+    /// Changes the kernel that is loaded; without one, GRUB fails.
+    fn with_kernel(&mut self, call: &Call<'_>, status: Status, change: impl FnOnce(&mut Kernel)) {
+        self.state.status = match &mut self.state.loaded {
+            Loaded::Kernel(kernel) => {
+                change(kernel);
+                if let Some(why) = call.loose() {
+                    kernel.doubt = Some(why.clone());
+                }
+                status
+            }
+            Loaded::Unknown(why) => Status::Unknown(why.clone()),
+            _ => Status::Failed(None),
+        };
+    }
+
+    /// What loading a file returns, as far as it being there decides it.
+    fn is_there(&self, file: &Named, place: &Place) -> Status {
+        match file {
+            Err(why) => Status::Unknown(why.clone()),
+            Ok(file) => match self.world.node(file) {
+                Answer::Is(_) => Status::Ok,
+                Answer::No => Status::Failed(None),
+                Answer::Unknown(why) => Status::Unknown(Why::at(place, why)),
+            },
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Words to fields: variables, white space, wildcards.
+
+use super::super::ast::{Part, Word};
+use super::super::text::{Piece, Place, Text, Why};
+use super::super::world::Answer;
+use super::{BYTES_A_UNIT, MAX_VALUE, Machine, Status};
+
+/// One word of a command after expansion.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in super::super) struct Field {
+    /// What it is.
+    pub(in super::super) text: Text,
+    /// Why it may also be no word, or several.
+    loose: Option<Why>,
+}
+
+impl Field {
+    pub(super) fn loose(&self) -> Option<&Why> {
+        self.loose.as_ref()
+    }
+
+    /// The characters, when they are known.
+    pub(super) fn characters(&self, place: &Place) -> Result<&str, Why> {
+        self.text.characters(place)
+    }
+
+    /// What it is, when no word begins so.
+    pub(super) fn known(&self) -> &str {
+        match self.text.pieces() {
+            [Piece::Known(text)] => text,
+            _ => "",
+        }
+    }
+}
+
+/// Fields in the making.
+#[derive(Default)]
+struct Fields {
+    done: Vec<Field>,
+    open: Option<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    field: Field,
+    /// Whether an unquoted `*` or `?` is in it.
+    wild: bool,
+    /// Whether a quoted one is, too.
+    tame: bool,
+}
+
+impl Fields {
+    fn quoted(&mut self, text: &Text) {
+        let open = self.open.get_or_insert_with(Open::default);
+        open.tame |= is_wild(text);
+        open.field.text.push(text);
+    }
+
+    fn unquoted(&mut self, text: &Text) {
+        let unknown = text.why_unknown().cloned();
+        for (at, field) in text.fields().iter().enumerate() {
+            if at > 0 {
+                self.close();
+            }
+            let open = self.open.get_or_insert_with(Open::default);
+            open.wild |= is_wild(field);
+            open.field.text.push(field);
+            if open.field.loose.is_none() {
+                open.field.loose = unknown.clone();
+            }
+        }
+    }
+
+    fn literal(&mut self, text: &str) {
+        let open = self.open.get_or_insert_with(Open::default);
+        open.wild |= text.contains(['*', '?']);
+        open.field.text.push_str(text);
+    }
+
+    fn close(&mut self) -> Option<Open> {
+        let open = self.open.take()?;
+        self.done.push(open.field.clone());
+        Some(open)
+    }
+}
+
+fn is_wild(text: &Text) -> bool {
+    let wild = |piece: &Piece| matches!(piece, Piece::Known(text) if text.contains(['*', '?']));
+    text.pieces().iter().any(wild)
+}
+
+impl Machine<'_> {
+    /// The fields that a word becomes; `through` takes the names of the variables
+    /// in it.
+    pub(super) fn expand(
+        &mut self,
+        word: &Word,
+        place: &Place,
+        through: &mut Vec<String>,
+    ) -> Vec<Field> {
+        let mut fields = Fields::default();
+        let mut wild = false;
+        for part in &word.0 {
+            match part {
+                Part::Literal { text, quoted: true } => fields.quoted(&Text::known(text)),
+                Part::Literal { text, .. } => fields.literal(text),
+                Part::Variable { name, quoted } if name == "@" => {
+                    self.parameters(*quoted, &mut fields);
+                }
+                Part::Variable { name, quoted } => {
+                    let text = self.variable(name, place);
+                    through.push(name.clone());
+                    match quoted {
+                        true => fields.quoted(&text),
+                        false => fields.unquoted(&text),
+                    }
+                }
+            }
+            wild |= fields.open.as_ref().is_some_and(|open| open.wild);
+        }
+        let tame = fields.close().is_some_and(|open| open.tame);
+        let fields = match wild {
+            true => self.wildcards(fields.done, tame, place),
+            false => fields.done,
+        };
+        self.measure(&fields, place);
+        fields
+    }
+
+    fn measure(&mut self, fields: &[Field], place: &Place) {
+        let length: usize = fields.iter().map(|field| field.text.len()).sum();
+        self.pay(
+            u64::try_from(length / BYTES_A_UNIT).unwrap_or(u64::MAX),
+            place,
+        );
+        if length > MAX_VALUE {
+            self.lose(Why::at(
+                place,
+                format!("a value is longer than {MAX_VALUE} bytes"),
+            ));
+        }
+    }
+
+    /// `$@`: quoted, each parameter stays one word; with none, it is empty.
+    fn parameters(&self, quoted: bool, fields: &mut Fields) {
+        let params = self.state.params.as_deref().unwrap_or_default();
+        if quoted {
+            fields.quoted(&Text::default());
+        }
+        for (at, param) in params.iter().enumerate() {
+            if at > 0 {
+                fields.close();
+            }
+            match quoted {
+                true => fields.quoted(param),
+                false => fields.unquoted(param),
+            }
+        }
+        if let Some(why) = self.params_unknown() {
+            let open = fields.open.get_or_insert_with(Open::default);
+            open.field.loose = Some(why);
+        }
+    }
+
+    /// Why it is not known how many parameters there are, if that is so.
+    fn params_unknown(&self) -> Option<Why> {
+        match self.state.params.as_deref()? {
+            [only] => only.why_unknown().cloned(),
+            _ => None,
+        }
+    }
+
+    /// The value of `$name`.
+    fn variable(&self, name: &str, place: &Place) -> Text {
+        let params = self.state.params.as_deref();
+        match name {
+            "?" => match &self.state.status {
+                Status::Ok => Text::known("0"),
+                Status::Failed(Some(number)) => Text::known(&number.to_string()),
+                Status::Failed(None) => Text::unknown(Why::at(
+                    place,
+                    "the number of an error depends on GRUB's version",
+                )),
+                Status::Unknown(why) => Text::unknown(why.clone()),
+            },
+            "#" | "*" if self.params_unknown().is_some() => {
+                Text::unknown(self.params_unknown().unwrap_or_else(|| Why::of("")))
+            }
+            "#" => params.map_or_else(Text::default, |all| Text::known(&all.len().to_string())),
+            "*" => {
+                let mut joined = Text::default();
+                for (at, param) in params.unwrap_or_default().iter().enumerate() {
+                    joined.push_str(if at > 0 { " " } else { "" });
+                    joined.push(param);
+                }
+                joined
+            }
+            _ => match name.parse::<usize>() {
+                Ok(number) => match self.params_unknown() {
+                    Some(why) => Text::unknown(why),
+                    None => self.parameter(number),
+                },
+                Err(_) => self.state.env.get(name),
+            },
+        }
+    }
+
+    fn parameter(&self, number: usize) -> Text {
+        let params = self.state.params.as_deref().unwrap_or_default();
+        let index = number.checked_sub(1);
+        index
+            .and_then(|index| params.get(index))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Replaces fields with wildcards by the one file that fits. Without the
+    /// module that does so, or without such a file, they stay as they are; with
+    /// several files it is GRUB's driver that knows their order.
+    fn wildcards(&mut self, fields: Vec<Field>, tame: bool, place: &Place) -> Vec<Field> {
+        let each = fields.into_iter().map(|field| {
+            if !is_wild(&field.text) || field.text.why_unknown().is_some() {
+                return field;
+            }
+            let why = match self.matches(&field, place) {
+                Ok(paths) if paths.is_empty() => return field,
+                Ok(paths) => match paths.as_slice() {
+                    [only] if self.state.wildcards && !tame => {
+                        return Field {
+                            text: only.clone(),
+                            loose: None,
+                        };
+                    }
+                    [_] => Why::at(
+                        place,
+                        "whether GRUB expands wildcards depends on its modules",
+                    ),
+                    _ => Why::at(place, "several files fit, and their order is not known"),
+                },
+                Err(why) => why,
+            };
+            Field {
+                text: Text::unknown(why.clone()),
+                loose: Some(why),
+            }
+        });
+        each.collect()
+    }
+
+    /// The files that a path with wildcards in its last name fits.
+    fn matches(&self, field: &Field, place: &Place) -> Result<Vec<Text>, Why> {
+        let start = field.text.known_start();
+        let absolute = start.starts_with(['/', '(', '*', '?']) || start.is_empty();
+        if !absolute {
+            return Ok(Vec::new());
+        }
+        let pieces = field.text.pieces();
+        let (Some(Piece::Known(last)), before) = (pieces.last(), pieces.len().saturating_sub(1))
+        else {
+            return Err(Why::at(place, "a wildcard is in the name of a device"));
+        };
+        let Some((directory, pattern)) = last.rsplit_once('/') else {
+            return Err(Why::at(place, "a wildcard is in the name of a device"));
+        };
+        let mut path = Text::default();
+        for piece in pieces.iter().take(before) {
+            path.push(&Text::from(piece.clone()));
+        }
+        path.push_str(directory);
+        path.push_str("/");
+        if is_wild(&path) {
+            return Err(Why::at(place, "a wildcard is in the name of a directory"));
+        }
+        let file = self.file(&path, place)?;
+        let names = match self.world.list(&file) {
+            Answer::Is(names) => names,
+            Answer::No => return Ok(Vec::new()),
+            Answer::Unknown(why) => return Err(Why::at(place, why)),
+        };
+        let fit = names.iter().filter(|name| fits(pattern, name));
+        Ok(fit
+            .map(|name| {
+                let mut path = path.clone();
+                path.push_str(name);
+                path
+            })
+            .collect())
+    }
+}
+
+/// Whether a name fits a pattern of `*`, `?` and characters.
+fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
+    // Which parts of the name the pattern so far can stand for.
+    let mut ends = vec![false; name.len() + 1];
+    if let Some(first) = ends.first_mut() {
+        *first = true;
+    }
+    for sign in pattern {
+        let mut next = vec![false; name.len() + 1];
+        let mut reachable = false;
+        for (at, end) in ends.iter().enumerate() {
+            if sign == '*' {
+                reachable |= *end;
+                if let Some(slot) = next.get_mut(at) {
+                    *slot = reachable;
+                }
+            } else if *end
+                && name.get(at).is_some_and(|c| sign == '?' || *c == sign)
+                && let Some(slot) = next.get_mut(at + 1)
+            {
+                *slot = true;
+            }
+        }
+        ends = next;
+    }
+    ends.last() == Some(&true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn patterns() {
+        assert!(fits("vmlinuz-*", "vmlinuz-6.1") && fits("*", "") && fits("a?c", "abc"));
+        assert!(fits("*a*b*", "xxaxxb") && !fits("a*b", "abc") && !fits("?", ""));
+    }
+}

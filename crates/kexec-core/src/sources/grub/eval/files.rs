@@ -1,0 +1,298 @@
+//! Paths, other configuration files, and environment blocks.
+
+use super::super::env::Origin;
+use super::super::grubenv;
+use super::super::menu::Loaded;
+use super::super::text::{Device, Piece, Place, Text, Why};
+use super::super::world::{Answer, FilePath};
+use super::{Call, Field, Flow, Machine, Status};
+
+impl Machine<'_> {
+    /// The file behind a path: `(device)/path`, or `/path` on `$root`.
+    pub(in super::super) fn file(&self, path: &Text, place: &Place) -> Result<FilePath, Why> {
+        if let Some(why) = path.why_unknown() {
+            return Err(why.clone());
+        }
+        let (device, path) = match path.known_start().starts_with('(') {
+            true => split_device(path, place)?,
+            false => (self.state.env.get("root"), path.clone()),
+        };
+        let device = self.device(&device, place)?;
+        let path = path.characters(place)?.to_owned();
+        if !path.starts_with('/') {
+            return Err(Why::at(
+                place,
+                format!("{path:?} is no path that begins at a root"),
+            ));
+        }
+        Ok(FilePath { device, path })
+    }
+
+    /// The device behind what `$root` or the parentheses hold.
+    pub(super) fn device(&self, name: &Text, place: &Place) -> Result<Device, Why> {
+        match name.pieces() {
+            [Piece::Device(device)] => Ok(device.clone()),
+            [] => Err(Why::at(place, "no device is named, and $root is empty")),
+            _ => {
+                let name = name.characters(place)?;
+                match self.world.device(name.trim_matches(['(', ')'])) {
+                    Answer::Is(device) => Ok(device),
+                    Answer::No => Err(Why::at(place, format!("there is no device {name}"))),
+                    Answer::Unknown(why) => Err(Why::at(place, why)),
+                }
+            }
+        }
+    }
+
+    /// `source FILE`: as if its lines stood here.
+    pub(super) fn source(&mut self, call: &Call<'_>) -> Flow {
+        let Some((file, text)) = self.configuration(call) else {
+            return Flow::Next;
+        };
+        let shown = self.world.shown(&file).into();
+        self.run_text(&shown, &text)
+    }
+
+    /// `configfile FILE`: a menu of its own, with the exported variables only.
+    pub(super) fn configfile(&mut self, call: &Call<'_>) -> Flow {
+        let Some((file, text)) = self.configuration(call) else {
+            return Flow::Next;
+        };
+        if self.in_entry {
+            // Within an entry: the caller opens it when it needs that menu.
+            let place = call.place.clone();
+            self.state.loaded = Loaded::Menu { place, file };
+            return Flow::Leave;
+        }
+        let outer = self.state.clone();
+        self.state.menu.clear();
+        self.enter(&file);
+        let shown = self.world.shown(&file).into();
+        let flow = self.run_text(&shown, &text);
+        if flow == Flow::Leave || self.state.lost.is_some() || !self.state.menu.is_empty() {
+            return Flow::Leave;
+        }
+        // A menu without entries is not shown, and GRUB comes back.
+        let saved = std::mem::take(&mut self.state.saved);
+        self.state = outer;
+        self.state.saved = saved;
+        self.state.status = Status::Unknown(Why::at(call.place, "what configfile returns"));
+        Flow::Next
+    }
+
+    /// Starts a context of its own for a configuration file.
+    pub(in super::super) fn enter(&mut self, file: &FilePath) {
+        let mut env = self.state.env.inherited();
+        let mut path = Text::known("(");
+        path.push(&Text::device(file.device.clone()));
+        path.push_str(")");
+        let mut directory = path.clone();
+        path.push_str(&file.path);
+        let parent = file.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        directory.push_str(parent);
+        env.set_exported("config_file", path);
+        env.set_exported("config_directory", directory);
+        self.state.env = env;
+        self.state.params = None;
+    }
+
+    /// `extract_entries_configfile` and `extract_entries_source`: the entries
+    /// are added to this menu.
+    pub(super) fn extract(&mut self, call: &Call<'_>, own_context: bool) -> Flow {
+        let Some((file, text)) = self.configuration(call) else {
+            return Flow::Next;
+        };
+        let shown = self.world.shown(&file).into();
+        let (env, params) = (self.state.env.clone(), self.state.params.clone());
+        if own_context {
+            self.enter(&file);
+        }
+        let flow = self.run_text(&shown, &text);
+        if self.state.lost.is_none() {
+            self.state.env = env;
+            self.state.params = params;
+        }
+        flow
+    }
+
+    /// The file that a command names, read. Without it the command fails; when
+    /// it cannot be told what is in it, the run is lost.
+    fn configuration(&mut self, call: &Call<'_>) -> Option<(FilePath, String)> {
+        let named = call.args.first().filter(|_| call.loose().is_none());
+        let named = match named {
+            Some(field) => self.file(&field.text, call.place),
+            None => Err(call
+                .loose()
+                .cloned()
+                .unwrap_or_else(|| Why::at(call.place, "no file is named"))),
+        };
+        let answer = match named {
+            Ok(file) => (self.read_text(&file, call.place), Some(file)),
+            Err(why) => {
+                self.lose(why);
+                return None;
+            }
+        };
+        match answer {
+            (Answer::Is(text), Some(file)) => Some((file, text)),
+            (Answer::Unknown(why), _) => {
+                self.lose(Why::at(call.place, why));
+                None
+            }
+            _ => {
+                let what = "what a command returns whose file is not there depends on GRUB";
+                self.state.status = Status::Unknown(Why::at(call.place, what));
+                None
+            }
+        }
+    }
+
+    /// `load_env [-f FILE] [NAMES]`.
+    pub(super) fn load_env(&mut self, call: &Call<'_>) -> Flow {
+        let loaded = self.block(call).and_then(|(file, names)| {
+            let variables = match self.world.read(&file, grubenv::MAX_SIZE) {
+                Answer::Is(bytes) => grubenv::parse(&bytes),
+                Answer::No => return Ok(None),
+                Answer::Unknown(why) => return Err(Why::at(call.place, why)),
+            };
+            Ok(Some((file, names, variables)))
+        });
+        match loaded {
+            // Any variable may have been in it.
+            Err(why) => self.lose(why),
+            Ok(None) => self.state.status = Status::Failed(None),
+            Ok(Some((file, _, Err(why)))) => {
+                let shown = self.world.shown(&file);
+                self.warnings
+                    .push(format!("{shown} is no environment block: {why}"));
+                self.state.status = Status::Failed(None);
+            }
+            Ok(Some((file, names, Ok(variables)))) => {
+                self.state.status = Status::Ok;
+                self.take_block(&file, &names, variables, call);
+            }
+        }
+        Flow::Next
+    }
+
+    fn take_block(
+        &mut self,
+        file: &FilePath,
+        names: &[String],
+        variables: Vec<(String, String)>,
+        call: &Call<'_>,
+    ) {
+        let mut values: Vec<(String, Option<Text>)> = variables
+            .into_iter()
+            .map(|(name, value)| (name, Some(Text::known(&value))))
+            .collect();
+        // What was saved before is in the block by now.
+        let saved = self.state.saved.iter().filter(|((of, _), _)| of == file);
+        for ((_, name), value) in saved {
+            values.retain(|(known, _)| known != name);
+            values.push((name.clone(), value.clone()));
+        }
+        for (name, value) in values {
+            if !names.is_empty() && !names.contains(&name) {
+                continue;
+            }
+            if let Some(value) = value {
+                let origin = Origin {
+                    place: call.place.clone(),
+                    through: Vec::new(),
+                    block: Some(file.clone()),
+                };
+                self.state.env.set(&name, value, Some(origin));
+            }
+        }
+    }
+
+    /// `save_env [-f FILE] NAMES`: remembered, never written.
+    pub(super) fn save_env(&mut self, call: &Call<'_>) -> Flow {
+        match self.block(call) {
+            Err(why) => self.state.status = Status::Unknown(why),
+            Ok((file, names)) => {
+                for name in names {
+                    let value = match self.state.env.variable(&name) {
+                        Some(variable) => Some(variable.text.clone()),
+                        None => Some(self.state.env.get(&name)).filter(|text| !text.is_empty()),
+                    };
+                    self.state.saved.insert((file.clone(), name), value);
+                }
+                let what = "whether GRUB can write the environment block";
+                self.state.status = Status::Unknown(Why::at(call.place, what));
+            }
+        }
+        Flow::Next
+    }
+
+    /// The block that a command names, and the variables.
+    fn block(&self, call: &Call<'_>) -> Result<(FilePath, Vec<String>), Why> {
+        if let Some(why) = call.loose() {
+            return Err(why.clone());
+        }
+        let mut file = None;
+        let mut names = Vec::new();
+        let mut args = call.args.iter();
+        while let Some(arg) = args.next() {
+            match arg.known() {
+                "-f" | "--file" => file = args.next().map(|arg| arg.text.clone()),
+                "-s" | "--skip-sig" => {}
+                _ => match option_value(arg, "--file=") {
+                    Some(value) => file = Some(value),
+                    None => names.push(arg.characters(call.place)?.to_owned()),
+                },
+            }
+        }
+        let file = file.unwrap_or_else(|| {
+            let mut path = self.state.env.get("prefix");
+            path.push_str("/grubenv");
+            path
+        });
+        Ok((self.file(&file, call.place)?, names))
+    }
+}
+
+/// The value of `--option=value`.
+pub(super) fn option_value(arg: &Field, option: &str) -> Option<Text> {
+    let mut pieces = arg.text.pieces().iter();
+    let Some(Piece::Known(first)) = pieces.next() else {
+        return None;
+    };
+    let mut value = Text::known(first.strip_prefix(option)?);
+    for piece in pieces {
+        value.push(&Text::from(piece.clone()));
+    }
+    Some(value)
+}
+
+/// `(device)/path` in two.
+fn split_device(path: &Text, place: &Place) -> Result<(Text, Text), Why> {
+    let mut device = Text::default();
+    let mut pieces = path.pieces().iter().enumerate();
+    for (at, piece) in pieces.by_ref() {
+        let Piece::Known(text) = piece else {
+            device.push(&Text::from(piece.clone()));
+            continue;
+        };
+        let text = if at == 0 {
+            text.trim_start_matches('(')
+        } else {
+            text
+        };
+        let Some((end, rest)) = text.split_once(')') else {
+            device.push_str(text);
+            continue;
+        };
+        device.push_str(end);
+        let mut path = Text::known(rest);
+        for (_, piece) in pieces {
+            path.push(&Text::from(piece.clone()));
+        }
+        return Ok((device, path));
+    }
+    Err(Why::at(
+        place,
+        format!("the parenthesis of {path} is not closed"),
+    ))
+}

@@ -1,0 +1,427 @@
+//! Running a configuration.
+//!
+//! **What cannot be known.** A value that only the running GRUB knows (a key
+//! that is held, an SMBIOS string, its own name of a disk) is [unknown](Text) and
+//! stays so wherever it goes. An `if` on such a value takes both ways, each on a
+//! copy of the state, and keeps what the two agree on: a variable that they
+//! leave different is unknown from there on, an entry that only one of them adds
+//! is one that [may not be there](super::menu::Item::doubt). A loop, a `break` or
+//! a `return` that hangs on such a value, a command that nobody knows, and a
+//! syntax error make the run [lost](State::lost): nothing is run any more, and no
+//! variable is known. So nothing is ever guessed, and what does not depend on the
+//! unknown is still known.
+
+mod boot;
+mod commands;
+mod condition;
+mod expand;
+mod files;
+mod search;
+mod state;
+mod table;
+
+use std::rc::Rc;
+
+use super::ast::{Block, Kind, Simple, Statement};
+use super::env::{Env, Origin};
+use super::parser::Parser;
+use super::text::{Place, Text, Truth, Why};
+use super::world::{Answer, FilePath, World};
+use expand::Field;
+use state::Function;
+pub(super) use state::{State, Status};
+
+/// How much a run may do: one for each command and for each 16 bytes that it
+/// moves. Generated configurations of a hundred kernels take some thousands.
+pub(super) const FUEL: u64 = 1_000_000;
+/// How many bytes cost as much as a command.
+pub(super) const BYTES_A_UNIT: usize = 16;
+/// How deep commands, functions and files may be in each other.
+const MAX_DEPTH: u32 = 96;
+/// No value is longer than this many bytes; a kernel's command line has 4096.
+const MAX_VALUE: usize = 64 << 10;
+/// No configuration file is larger than this many bytes.
+pub(super) const MAX_FILE: usize = 4 << 20;
+/// No menu has more entries than this.
+const MAX_ENTRIES: usize = 4096;
+/// What `echo` said is kept up to this many lines.
+const MAX_MESSAGES: usize = 1024;
+
+/// Where control goes after a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// To the next one.
+    Next,
+    /// Out of this many loops.
+    Break(u32),
+    /// To the next round of the loop that is this many out.
+    Continue(u32),
+    /// Out of the function.
+    Return,
+    /// Nowhere: GRUB boots, or shows another menu.
+    Leave,
+}
+
+/// A run.
+pub(super) struct Machine<'w> {
+    pub(super) world: &'w dyn World,
+    pub(super) facts: &'w super::Facts,
+    pub(super) state: State,
+    fuel: u64,
+    depth: u32,
+    /// How many functions are being run.
+    calls: u32,
+    /// How many loops of the present function are being run.
+    loops: u32,
+    /// Whether this is the body of a menu entry.
+    pub(super) in_entry: bool,
+    pub(super) messages: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A simple command with its words expanded.
+pub(super) struct Call<'a> {
+    place: &'a Place,
+    name: Field,
+    args: Vec<Field>,
+    through: Vec<String>,
+    block: Option<&'a Rc<Block>>,
+}
+
+impl Call<'_> {
+    /// Why it is not known what its words are, if that is so.
+    fn loose(&self) -> Option<&Why> {
+        self.args.iter().find_map(Field::loose)
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            place: self.place.clone(),
+            through: self.through.clone(),
+            block: None,
+        }
+    }
+}
+
+impl<'w> Machine<'w> {
+    /// A machine with these variables.
+    pub(super) fn new(world: &'w dyn World, facts: &'w super::Facts, env: Env) -> Machine<'w> {
+        Machine {
+            world,
+            facts,
+            state: State::new(env),
+            fuel: FUEL,
+            depth: 0,
+            calls: 0,
+            loops: 0,
+            in_entry: false,
+            messages: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Gives up on everything from here on.
+    pub(super) fn lose(&mut self, why: Why) {
+        if self.state.lost.is_none() {
+            self.state.env.forget(&why);
+            self.state.status = Status::Unknown(why.clone());
+            self.state.lost = Some(why);
+        }
+    }
+
+    /// Pays for something; without fuel the run is lost.
+    pub(super) fn pay(&mut self, fuel: u64, place: &Place) {
+        self.fuel = self.fuel.saturating_sub(fuel);
+        if self.fuel == 0 {
+            self.lose(Why::at(place, "the configuration does not come to an end"));
+        }
+    }
+
+    /// Parses and runs a text in the present context.
+    pub(super) fn run_text(&mut self, file: &Rc<str>, text: &str) -> Flow {
+        let mut parser = Parser::new(file.clone(), text);
+        while self.state.lost.is_none() {
+            match parser.line() {
+                Ok(None) => break,
+                Ok(Some(block)) => match self.run_block(&block) {
+                    Flow::Leave => return Flow::Leave,
+                    // Outside of loops and functions these do nothing.
+                    Flow::Next | Flow::Break(_) | Flow::Continue(_) | Flow::Return => {}
+                },
+                Err((place, what)) => {
+                    self.lose(Why::at(&place, format!("syntax error: {what}")));
+                }
+            }
+        }
+        Flow::Next
+    }
+
+    /// Runs commands one after the other.
+    pub(super) fn run_block(&mut self, block: &Block) -> Flow {
+        for statement in &block.0 {
+            if self.state.lost.is_some() {
+                break;
+            }
+            match self.run(statement) {
+                Flow::Next => {}
+                other => return other,
+            }
+        }
+        Flow::Next
+    }
+
+    fn run(&mut self, statement: &Statement) -> Flow {
+        self.pay(1, &statement.place);
+        if self.depth >= MAX_DEPTH {
+            let what = format!("more than {MAX_DEPTH} commands and functions within each other");
+            self.lose(Why::at(&statement.place, what));
+        }
+        if self.state.lost.is_some() {
+            return Flow::Next;
+        }
+        self.depth = self.depth.saturating_add(1);
+        let place = &statement.place;
+        let flow = match &statement.kind {
+            Kind::Simple(simple) => self.simple(simple, place),
+            Kind::If { arms, otherwise } => self.conditional(arms, otherwise.as_ref()),
+            Kind::For { name, words, body } => self.iteration(name, words, body, place),
+            Kind::While {
+                until,
+                condition,
+                body,
+            } => self.repetition(*until, condition, body, place),
+            Kind::Function { name, body } => {
+                let function = Function::Known(body.clone());
+                self.state.functions.insert(name.clone(), function);
+                Flow::Next
+            }
+        };
+        self.depth = self.depth.saturating_sub(1);
+        flow
+    }
+
+    fn simple(&mut self, simple: &Simple, place: &Place) -> Flow {
+        let mut fields = Vec::new();
+        let mut through = Vec::new();
+        for word in &simple.words {
+            fields.extend(self.expand(word, place, &mut through));
+        }
+        if self.state.lost.is_some() {
+            return Flow::Next;
+        }
+        // A command that expands to nothing is none.
+        let mut fields = fields.into_iter();
+        let Some(name) = fields.next() else {
+            return Flow::Next;
+        };
+        let call = Call {
+            place,
+            name,
+            args: fields.collect(),
+            through,
+            block: simple.block.as_ref(),
+        };
+        let flow = self.call(&call);
+        if simple.negated && flow == Flow::Next {
+            self.state.status = Status::of(self.state.status.truth().negated());
+        }
+        flow
+    }
+
+    fn call(&mut self, call: &Call<'_>) -> Flow {
+        if let Some((name, value)) = commands::assignment(&call.name) {
+            self.assign(name, value, call);
+            return Flow::Next;
+        }
+        let name = match call.name.text.characters(call.place) {
+            Ok(name) => name.to_owned(),
+            Err(why) => {
+                self.lose(why);
+                return Flow::Next;
+            }
+        };
+        if let Some(flow) = self.command(&name, call) {
+            return flow;
+        }
+        match self.state.functions.get(&name).cloned() {
+            Some(Function::Known(body)) => self.function(&body, call),
+            Some(Function::Unsure(why)) => {
+                self.lose(why);
+                Flow::Next
+            }
+            None => {
+                self.unknown_command(&name, call.place);
+                Flow::Next
+            }
+        }
+    }
+
+    fn function(&mut self, body: &Block, call: &Call<'_>) -> Flow {
+        let params = match call.loose() {
+            Some(why) => vec![Text::unknown(why.clone())],
+            None => call.args.iter().map(|arg| arg.text.clone()).collect(),
+        };
+        let outer = self.state.params.replace(params);
+        let loops = std::mem::take(&mut self.loops);
+        self.calls = self.calls.saturating_add(1);
+        let flow = self.run_block(body);
+        self.calls = self.calls.saturating_sub(1);
+        self.loops = loops;
+        self.state.params = outer;
+        match flow {
+            Flow::Leave => Flow::Leave,
+            _ => Flow::Next,
+        }
+    }
+
+    fn conditional(&mut self, arms: &[(Block, Block)], otherwise: Option<&Block>) -> Flow {
+        let Some(((condition, body), rest)) = arms.split_first() else {
+            self.state.status = Status::Ok;
+            return otherwise.map_or(Flow::Next, |block| self.run_block(block));
+        };
+        match self.run_block(condition) {
+            Flow::Next => {}
+            other => return other,
+        }
+        match self.state.status.truth() {
+            _ if self.state.lost.is_some() => Flow::Next,
+            Truth::Yes => self.run_block(body),
+            Truth::No => self.conditional(rest, otherwise),
+            Truth::Unknown(why) => self.both_ways(
+                &why,
+                |machine| machine.run_block(body),
+                |machine| machine.conditional(rest, otherwise),
+            ),
+        }
+    }
+
+    /// Does one thing on a copy and the other on the state itself, and keeps
+    /// what both agree on.
+    fn both_ways(
+        &mut self,
+        why: &Why,
+        one: impl FnOnce(&mut Self) -> Flow,
+        other: impl FnOnce(&mut Self) -> Flow,
+    ) -> Flow {
+        let copy = self.state.clone();
+        let weight = copy.env.weight() + u64::try_from(copy.menu.len()).unwrap_or(u64::MAX);
+        self.fuel = self.fuel.saturating_sub(weight);
+        let before = copy.menu.len();
+        let first = one(self);
+        let left = std::mem::replace(&mut self.state, copy);
+        let second = other(self);
+        let right = std::mem::replace(&mut self.state, left);
+        self.state.join(right, before, why);
+        if first != second {
+            self.lose(why.clone());
+            return Flow::Next;
+        }
+        first
+    }
+
+    fn iteration(
+        &mut self,
+        name: &str,
+        words: &[super::ast::Word],
+        body: &Block,
+        place: &Place,
+    ) -> Flow {
+        let mut through = Vec::new();
+        let mut items = Vec::new();
+        for word in words {
+            items.extend(self.expand(word, place, &mut through));
+        }
+        if let Some(why) = items.iter().find_map(Field::loose).cloned() {
+            self.lose(why);
+            return Flow::Next;
+        }
+        self.state.status = Status::Ok;
+        for item in items {
+            let origin = Origin {
+                place: place.clone(),
+                through: through.clone(),
+                block: None,
+            };
+            self.state.env.set(name, item.text, Some(origin));
+            match self.round(body) {
+                Round::Again => {}
+                Round::Done => break,
+                Round::Out(flow) => return flow,
+            }
+        }
+        Flow::Next
+    }
+
+    fn repetition(&mut self, until: bool, condition: &Block, body: &Block, place: &Place) -> Flow {
+        let mut status = Status::Ok;
+        while self.state.lost.is_none() {
+            self.pay(1, place);
+            match self.run_block(condition) {
+                Flow::Next => {}
+                other => return other,
+            }
+            let truth = self.state.status.truth();
+            match if until { truth.negated() } else { truth } {
+                Truth::Yes => {}
+                Truth::No => break,
+                Truth::Unknown(why) => {
+                    self.lose(why);
+                    break;
+                }
+            }
+            let round = self.round(body);
+            status = self.state.status.clone();
+            match round {
+                Round::Again => {}
+                Round::Done => break,
+                Round::Out(flow) => return flow,
+            }
+        }
+        if self.state.lost.is_none() {
+            self.state.status = status;
+        }
+        Flow::Next
+    }
+
+    fn round(&mut self, body: &Block) -> Round {
+        self.loops = self.loops.saturating_add(1);
+        let flow = self.run_block(body);
+        self.loops = self.loops.saturating_sub(1);
+        match flow {
+            _ if self.state.lost.is_some() => Round::Done,
+            Flow::Next | Flow::Continue(0 | 1) => Round::Again,
+            Flow::Break(0 | 1) => Round::Done,
+            Flow::Continue(out) => Round::Out(Flow::Continue(out.saturating_sub(1))),
+            Flow::Break(out) => Round::Out(Flow::Break(out.saturating_sub(1))),
+            flow @ (Flow::Return | Flow::Leave) => Round::Out(flow),
+        }
+    }
+
+    /// Reads a file of text.
+    pub(super) fn read_text(&mut self, file: &FilePath, place: &Place) -> Answer<String> {
+        let bytes = match self.world.read(file, MAX_FILE) {
+            Answer::Is(bytes) => bytes,
+            Answer::No => return Answer::No,
+            Answer::Unknown(why) => return Answer::Unknown(why),
+        };
+        self.pay(
+            u64::try_from(bytes.len() / BYTES_A_UNIT).unwrap_or(u64::MAX),
+            place,
+        );
+        match String::from_utf8(bytes) {
+            Ok(text) => Answer::Is(text),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let shown = self.world.shown(file);
+                Answer::Unknown(format!("{shown} is not UTF-8 at byte {at}"))
+            }
+        }
+    }
+}
+
+/// What a round of a loop leads to.
+enum Round {
+    Again,
+    Done,
+    Out(Flow),
+}

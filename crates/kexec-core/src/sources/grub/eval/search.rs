@@ -1,0 +1,236 @@
+//! `search`, `probe` and `regexp`.
+
+use super::super::regex;
+use super::super::text::{Text, Why};
+use super::super::world::{Answer, ProbeFor, SearchBy};
+use super::{Call, Field, Flow, Machine, Status};
+
+/// What `search` was asked.
+struct Wanted<'a> {
+    by: Option<SearchBy>,
+    variable: Option<String>,
+    value: Option<&'a Field>,
+}
+
+impl Machine<'_> {
+    /// `search [--file|--label|--fs-uuid] [--set[=VAR]] [--hint...] NAME`.
+    pub(super) fn search(&mut self, call: &Call<'_>) -> Flow {
+        let wanted = match self.wanted(call) {
+            Ok(wanted) => wanted,
+            Err(why) => {
+                self.lose(why);
+                return Flow::Next;
+            }
+        };
+        let (by, value) = match (wanted.by, wanted.value) {
+            (Some(by), Some(value)) => (by, value),
+            _ => {
+                self.lose(Why::at(
+                    call.place,
+                    "what is searched for is not understood",
+                ));
+                return Flow::Next;
+            }
+        };
+        let found = match value.characters(call.place) {
+            Err(why) => Err(why),
+            Ok(value) => match self.world.search(by, value) {
+                Answer::Is(device) => Ok(Some(Text::device(device))),
+                Answer::No => Ok(None),
+                Answer::Unknown(why) => Err(Why::at(call.place, why)),
+            },
+        };
+        self.state.status = match &found {
+            Ok(Some(_)) => Status::Ok,
+            Ok(None) => Status::Failed(None),
+            Err(why) => Status::Unknown(why.clone()),
+        };
+        let text = match found {
+            Ok(found) => found,
+            Err(why) => Some(Text::unknown(why)),
+        };
+        if let (Some(variable), Some(text)) = (wanted.variable, text) {
+            self.state.env.set(&variable, text, Some(call.origin()));
+        }
+        Flow::Next
+    }
+
+    fn wanted<'a>(&self, call: &'a Call<'_>) -> Result<Wanted<'a>, Why> {
+        if let Some(why) = call.loose() {
+            return Err(why.clone());
+        }
+        let by = match call.name.known() {
+            "search.file" | "search_fs_file" => Some(SearchBy::File),
+            "search.fs_label" | "search_label" => Some(SearchBy::Label),
+            "search.fs_uuid" | "search_fs_uuid" => Some(SearchBy::FsUuid),
+            _ => None,
+        };
+        let short = by.is_some();
+        let mut wanted = Wanted {
+            by,
+            variable: None,
+            value: None,
+        };
+        let mut args = call.args.iter().peekable();
+        while let Some(arg) = args.next() {
+            match arg.known() {
+                // NAME [VAR] [HINTS]
+                _ if short && wanted.value.is_none() => wanted.value = Some(arg),
+                name if short => {
+                    wanted.variable.get_or_insert_with(|| name.to_owned());
+                }
+                "-f" | "--file" => wanted.by = Some(SearchBy::File),
+                "-l" | "--label" => wanted.by = Some(SearchBy::Label),
+                "-u" | "--fs-uuid" => wanted.by = Some(SearchBy::FsUuid),
+                "-s" | "--set" => {
+                    // The variable may be left out; an option is not its name.
+                    let name = args.next_if(|next| {
+                        let next = next.known();
+                        !next.starts_with('-') && !next.is_empty()
+                    });
+                    let name = name.map_or("root", Field::known);
+                    wanted.variable = Some(name.to_owned());
+                }
+                "-h" | "--hint" | "--hint-ieee1275" | "--hint-bios" | "--hint-baremetal"
+                | "--hint-efi" | "--hint-arc" => {
+                    args.next();
+                }
+                option if option.starts_with("--set=") => {
+                    let name = option.strip_prefix("--set=");
+                    wanted.variable = name.map(str::to_owned);
+                }
+                option if option.starts_with('-') => {
+                    let known = [
+                        "-n",
+                        "--no-floppy",
+                        "--efidisk-only",
+                        "--cryptodisk-only",
+                        "--root-dev-only",
+                    ];
+                    if !known.contains(&option) && !option.starts_with("--hint") {
+                        let what = format!("the option {option} of search is not known here");
+                        return Err(Why::at(call.place, what));
+                    }
+                }
+                _ if super::files::option_value(arg, "--hint").is_some() => {}
+                _ if wanted.value.is_none() => wanted.value = Some(arg),
+                // Further words are hints.
+                _ => {}
+            }
+        }
+        // `--set NAME` without a further word: NAME is what is searched for.
+        if wanted.value.is_none()
+            && let Some(name) = wanted.variable.take()
+        {
+            wanted.value = call.args.iter().find(|arg| arg.known() == name);
+            wanted.variable = Some("root".to_owned());
+        }
+        Ok(wanted)
+    }
+
+    /// `probe [--set VAR] --fs-uuid|... DEVICE`.
+    pub(super) fn probe(&mut self, call: &Call<'_>) -> Flow {
+        let mut variable = None;
+        let mut what = None;
+        let mut device = None;
+        let mut args = call.args.iter();
+        while let Some(arg) = args.next() {
+            match arg.known() {
+                "-s" | "--set" => variable = args.next().map(|arg| arg.known().to_owned()),
+                "-d" | "--driver" => what = Some(ProbeFor::Driver),
+                "-p" | "--partmap" => what = Some(ProbeFor::PartitionMap),
+                "-f" | "--fs" => what = Some(ProbeFor::FileSystem),
+                "-u" | "--fs-uuid" => what = Some(ProbeFor::FsUuid),
+                "-l" | "--label" => what = Some(ProbeFor::Label),
+                "--part-uuid" => what = Some(ProbeFor::PartUuid),
+                option if option.starts_with("--set=") => {
+                    variable = option.strip_prefix("--set=").map(str::to_owned);
+                }
+                _ => device = Some(arg),
+            }
+        }
+        let unclear = || Why::at(call.place, "what is probed is not understood");
+        let found = match (call.loose(), what, device) {
+            (Some(why), _, _) => Err(why.clone()),
+            (None, Some(what), Some(device)) => {
+                let bare = super::commands::without_parentheses(&device.text);
+                self.device(&bare, call.place).and_then(|device| {
+                    match self.world.probe(&device, what) {
+                        Answer::Is(value) => Ok(Some(value)),
+                        Answer::No => Ok(None),
+                        Answer::Unknown(why) => Err(Why::at(call.place, why)),
+                    }
+                })
+            }
+            _ => Err(unclear()),
+        };
+        let text = match found {
+            Ok(Some(value)) => {
+                self.state.status = Status::Ok;
+                Some(Text::known(&value))
+            }
+            Ok(None) => {
+                self.state.status = Status::Failed(None);
+                None
+            }
+            Err(why) => {
+                self.state.status = Status::Unknown(why.clone());
+                Some(Text::unknown(why))
+            }
+        };
+        if let (Some(variable), Some(text)) = (variable, text) {
+            self.state.env.set(&variable, text, Some(call.origin()));
+        }
+        Flow::Next
+    }
+
+    /// `regexp [--set [NUMBER:]VAR] REGEXP STRING`.
+    pub(super) fn regexp(&mut self, call: &Call<'_>) -> Flow {
+        self.state.wildcards = true;
+        let mut sets = Vec::new();
+        let mut words = Vec::new();
+        let mut args = call.args.iter();
+        while let Some(arg) = args.next() {
+            match arg.known() {
+                "-s" | "--set" => sets.extend(args.next().map(Field::known)),
+                option => match option.strip_prefix("--set=") {
+                    Some(set) => sets.push(set),
+                    None => words.push(arg),
+                },
+            }
+        }
+        let found = match (call.loose(), words.as_slice()) {
+            (Some(why), _) => Err(why.clone()),
+            (None, [pattern, string]) => {
+                let known = pattern
+                    .characters(call.place)
+                    .and_then(|pattern| Ok((pattern, string.characters(call.place)?)));
+                known.and_then(|(pattern, string)| {
+                    regex::search(pattern, string).map_err(|why| Why::at(call.place, why))
+                })
+            }
+            _ => Err(Why::at(call.place, "regexp takes a pattern and a string")),
+        };
+        for set in sets {
+            let (number, name) = match set.split_once(':') {
+                Some((number, name)) => (number.parse().unwrap_or(usize::MAX), name),
+                None => (1, set),
+            };
+            let text = match &found {
+                Err(why) => Text::unknown(why.clone()),
+                Ok(None) => continue,
+                Ok(Some(groups)) => {
+                    let group = groups.get(number).cloned().flatten();
+                    Text::known(&group.unwrap_or_default())
+                }
+            };
+            self.state.env.set(name, text, Some(call.origin()));
+        }
+        self.state.status = match found {
+            Ok(Some(_)) => Status::Ok,
+            Ok(None) => Status::Failed(Some(1)),
+            Err(why) => Status::Unknown(why),
+        };
+        Flow::Next
+    }
+}

@@ -1,0 +1,224 @@
+//! The menu that a configuration makes, and what an entry of it would boot.
+
+use std::rc::Rc;
+
+use super::ast::Block;
+use super::text::{Place, Text, Why};
+use super::world::FilePath;
+
+/// A `menuentry` or a `submenu`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    /// Where it stands.
+    pub(super) place: Place,
+    pub(super) title: Text,
+    /// `--id`, or the title without one.
+    pub(super) id: Text,
+    /// The title and the further arguments: `$1`, `$2` ... of the body.
+    pub(super) params: Vec<Text>,
+    pub(super) submenu: bool,
+    /// `--unrestricted`, or `--users` was not given: see [`Entry::locked`].
+    pub(super) unrestricted: bool,
+    pub(super) body: Rc<Block>,
+    /// Why it may not be there.
+    pub(super) doubt: Option<Why>,
+}
+
+/// A file that an entry names: known, or not and why.
+pub(super) type Named = Result<FilePath, Why>;
+
+/// What the commands of an entry have loaded so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Loaded {
+    /// Nothing.
+    Nothing,
+    /// A kernel, of Linux or of something that has modules (`multiboot`).
+    Kernel(Box<Kernel>),
+    /// Something that is no kernel for us, in words.
+    Other { place: Place, what: String },
+    /// Another configuration file, whose menu is shown.
+    Menu { place: Place, file: FilePath },
+    /// This depends on something that cannot be known.
+    Unknown(Why),
+}
+
+/// A kernel and what is loaded with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kernel {
+    pub(super) place: Place,
+    /// Whether it is loaded by the multiboot protocol.
+    pub(super) multiboot: bool,
+    pub(super) file: Named,
+    pub(super) args: Vec<Text>,
+    /// Initrds in their order, or modules with their arguments.
+    pub(super) further: Vec<Further>,
+    pub(super) devicetree: Option<Named>,
+    /// Why the words above may be others.
+    pub(super) doubt: Option<Why>,
+}
+
+/// An initrd or a module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Further {
+    pub(super) file: Named,
+    pub(super) args: Vec<Text>,
+}
+
+/// What an entry boots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Boot {
+    /// Linux.
+    Linux {
+        /// The kernel.
+        kernel: FilePath,
+        /// The command line, as `linux` hands it over, without `BOOT_IMAGE=`.
+        cmdline: String,
+        /// The initrds, in their order.
+        initrds: Vec<FilePath>,
+        /// The device tree.
+        devicetree: Option<FilePath>,
+    },
+    /// A kernel of the multiboot protocol, such as Xen.
+    Multiboot {
+        /// The kernel.
+        kernel: FilePath,
+        /// Its command line.
+        cmdline: String,
+        /// The modules with their command lines, in their order.
+        modules: Vec<(FilePath, String)>,
+    },
+    /// The entries of a submenu.
+    Submenu(Vec<Entry>),
+    /// The menu of another configuration file.
+    Menu(FilePath),
+    /// Something that is no kernel: another boot loader, the firmware's setup.
+    Other(String),
+}
+
+/// Why something is not offered: what was found, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The line that is to blame, if one is.
+    pub place: Option<Place>,
+    /// What it is.
+    pub why: String,
+}
+
+impl From<&Why> for Refusal {
+    fn from(why: &Why) -> Refusal {
+        let text = why.to_string();
+        let what = match why.place() {
+            Some(place) => text
+                .strip_prefix(&format!("{place}: "))
+                .unwrap_or(&text)
+                .to_owned(),
+            None => text,
+        };
+        Refusal {
+            place: why.place().cloned(),
+            why: what,
+        }
+    }
+}
+
+impl From<Why> for Refusal {
+    fn from(why: Why) -> Refusal {
+        Refusal::from(&why)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.place {
+            Some(place) => write!(f, "{place}: {}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+/// An entry of the menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The line of its `menuentry` or `submenu`.
+    pub place: Place,
+    /// The title.
+    pub title: String,
+    /// Its id, which is the title when it has none of its own.
+    pub id: String,
+    /// Its number, with those of the submenus around it: `1>2`.
+    pub number: String,
+    /// Its id, with those of the submenus around it: `advanced>linux-6.1`.
+    pub path: String,
+    /// Whether GRUB asks for a name and a password first.
+    pub locked: bool,
+    /// Why it may not be in the menu.
+    pub doubt: Option<Refusal>,
+    /// What it boots.
+    pub boot: Result<Boot, Refusal>,
+}
+
+impl Loaded {
+    /// What would be booted.
+    pub(super) fn boot(&self, place: &Place) -> Result<Boot, Refusal> {
+        match self {
+            Loaded::Nothing => {
+                Err(Why::at(place, "the entry loads no kernel, so GRUB boots nothing").into())
+            }
+            Loaded::Kernel(kernel) => kernel.boot().map_err(Refusal::from),
+            Loaded::Other { what, .. } => Ok(Boot::Other(what.clone())),
+            Loaded::Menu { file, .. } => Ok(Boot::Menu(file.clone())),
+            Loaded::Unknown(why) => Err(why.into()),
+        }
+    }
+}
+
+impl Kernel {
+    fn boot(&self) -> Result<Boot, Why> {
+        if let Some(why) = &self.doubt {
+            return Err(why.clone());
+        }
+        let kernel = self.file.clone()?;
+        let cmdline = command_line(&self.args, &self.place)?;
+        if self.multiboot {
+            let module = |further: &Further| {
+                let args = command_line(&further.args, &self.place)?;
+                Ok::<_, Why>((further.file.clone()?, args))
+            };
+            let modules = self.further.iter().map(module).collect::<Result<_, _>>()?;
+            return Ok(Boot::Multiboot {
+                kernel,
+                cmdline,
+                modules,
+            });
+        }
+        let initrds = self.further.iter().map(|further| further.file.clone());
+        Ok(Boot::Linux {
+            kernel,
+            cmdline,
+            initrds: initrds.collect::<Result<_, _>>()?,
+            devicetree: self.devicetree.clone().transpose()?,
+        })
+    }
+}
+
+/// Words joined to a command line as GRUB does: a word with a blank is put into
+/// double quotes, and backslashes and quotes get a backslash before them.
+fn command_line(args: &[Text], place: &Place) -> Result<String, Why> {
+    let mut line = String::new();
+    for arg in args {
+        let arg = arg.characters(place)?;
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        let quote = arg.contains(' ');
+        line.push_str(if quote { "\"" } else { "" });
+        for c in arg.chars() {
+            if matches!(c, '\\' | '\'' | '"') {
+                line.push('\\');
+            }
+            line.push(c);
+        }
+        line.push_str(if quote { "\"" } else { "" });
+    }
+    Ok(line)
+}

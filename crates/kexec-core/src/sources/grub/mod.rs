@@ -1,0 +1,363 @@
+//! GRUB: its configuration language, evaluated before GRUB does it.
+//!
+//! ```text
+//! grub.cfg ──lexer, parser──▶ tree ──eval──▶ menu and variables ──choose──▶ the default, and why
+//!                                     ▲
+//!                              World (files, devices)
+//! ```
+//!
+//! The evaluator is a pure function over a [`World`]. The language is the one of
+//! the GNU GRUB manual ("Shell-like scripting", "Commands", "Special environment
+//! variables"); where the manual is silent, it is what GRUB 2.06 and later did
+//! when they were given a script. What only the running GRUB can know is never
+//! guessed: the head of `eval` says how.
+
+mod ast;
+mod choose;
+mod env;
+mod eval;
+pub mod grubenv;
+mod lexer;
+mod menu;
+mod parser;
+mod regex;
+#[cfg(test)]
+mod tests;
+mod text;
+mod world;
+
+use std::rc::Rc;
+
+pub use menu::{Boot, Entry, Refusal};
+pub use text::{Device, Place};
+pub use world::{Answer, FilePath, MemoryWorld, Node, ProbeFor, SearchBy, World};
+
+use env::{Env, FEATURES};
+use eval::{Machine, State};
+use menu::{Item, Loaded};
+use text::{Text, Truth, Why};
+
+/// How deep menus may open menus.
+const MAX_MENUS: u32 = 8;
+
+/// What GRUB knows of the machine without asking a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// `$grub_platform`: `pc` or `efi` ...
+    pub platform: String,
+    /// `$grub_cpu`: `i386`, `x86_64`, `arm64` ...
+    pub cpu: String,
+    /// Whether the processor has 64 bits.
+    pub long_mode: Option<bool>,
+    /// Whether the firmware can be told to open its setup.
+    pub firmware_setup: Option<bool>,
+}
+
+/// Where GRUB begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The configuration file that it reads first.
+    pub config: FilePath,
+    /// `$prefix`, whose device is `$root`.
+    pub prefix: FilePath,
+    /// `$cmdpath`, if it is known.
+    pub cmdpath: Option<FilePath>,
+}
+
+/// The entry that GRUB would boot, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// Its [number](Entry::number).
+    pub number: String,
+    /// Its title.
+    pub title: String,
+    /// What it boots.
+    pub boot: Result<Boot, Refusal>,
+    /// Why it is the default, for people.
+    pub why: String,
+    /// The line that set `default`.
+    pub place: Option<Place>,
+    /// The variables that `default` was set from: `saved_entry`, `next_entry`.
+    pub through: Vec<String>,
+    /// What GRUB would have written into its environment block on the way.
+    pub saves: Vec<Save>,
+}
+
+/// A variable that GRUB would write into an environment block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Save {
+    /// The block.
+    pub file: FilePath,
+    /// The variable.
+    pub name: String,
+    /// Its value; `?` stands for what is not known.
+    pub value: String,
+}
+
+/// What became of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The menu.
+    pub entries: Vec<Entry>,
+    /// The entry that is booted when nobody is there.
+    pub default: Result<Choice, Refusal>,
+    /// `$fallback`: what is booted when the default fails.
+    pub fallback: Option<String>,
+    /// What `echo` printed, in the order of the run.
+    pub messages: Vec<String>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Runs a configuration and says what GRUB would make of it.
+pub fn evaluate(world: &dyn World, facts: &Facts, start: &Start) -> Outcome {
+    let mut machine = Machine::new(world, facts, environment(facts, start));
+    machine.enter(&start.config);
+    let shown: Rc<str> = world.shown(&start.config).into();
+    let place = Place {
+        file: shown.clone(),
+        line: 1,
+    };
+    match machine.read_text(&start.config, &place) {
+        Answer::Is(text) => {
+            machine.run_text(&shown, &text);
+        }
+        Answer::No => machine.lose(Why::at(&place, "there is no such file")),
+        Answer::Unknown(why) => machine.lose(Why::at(&place, why)),
+    }
+    let state = machine.state.clone();
+    let default = default(&mut machine, &state, &place);
+    machine.state = state.clone();
+    let entries = entries(&mut machine, &state, &Around::default());
+    let fallback = state.env.get("fallback");
+    Outcome {
+        entries,
+        fallback: (!fallback.is_empty()).then(|| fallback.to_string()),
+        warnings: warnings(&machine, &state, &default),
+        messages: machine.messages,
+        default,
+    }
+}
+
+/// What GRUB sets before it reads its first line.
+fn environment(facts: &Facts, start: &Start) -> Env {
+    let mut env = Env::default();
+    for feature in FEATURES {
+        env.set_exported(feature, Text::known("y"));
+    }
+    env.set_exported("grub_platform", Text::known(&facts.platform));
+    env.set_exported("grub_cpu", Text::known(&facts.cpu));
+    let root = start.prefix.device.clone();
+    env.set_exported("root", Text::device(root));
+    let with_device = |file: &FilePath| {
+        let mut path = Text::known("(");
+        path.push(&Text::device(file.device.clone()));
+        path.push_str(")");
+        path.push_str(&file.path);
+        path
+    };
+    env.set_exported("prefix", with_device(&start.prefix));
+    if let Some(cmdpath) = &start.cmdpath {
+        env.set_exported("cmdpath", with_device(cmdpath));
+    }
+    for name in ["default", "chosen", "timeout"] {
+        env.export(name);
+    }
+    env
+}
+
+fn warnings(
+    machine: &Machine<'_>,
+    state: &State,
+    default: &Result<Choice, Refusal>,
+) -> Vec<String> {
+    let mut warnings = machine.warnings.clone();
+    warnings.dedup();
+    if let Some(why) = &state.lost {
+        warnings.push(format!("what follows is not known: {why}"));
+    }
+    let timeout = state.env.get("timeout").to_string();
+    if default.is_ok() && matches!(timeout.as_str(), "" | "-1") {
+        warnings.push("GRUB waits at its menu for ever: $timeout is not set, or -1".to_owned());
+    }
+    warnings
+}
+
+/// The numbers and ids of the submenus around a menu.
+#[derive(Debug, Clone, Default)]
+struct Around {
+    number: String,
+    path: String,
+    depth: u32,
+}
+
+impl Around {
+    fn within(&self, index: usize, item: &Item) -> Around {
+        let join = |outer: &str, inner: String| match outer {
+            "" => inner,
+            outer => format!("{outer}>{inner}"),
+        };
+        Around {
+            number: join(&self.number, index.to_string()),
+            path: join(&self.path, choose::escaped(&item.id.to_string())),
+            depth: self.depth.saturating_add(1),
+        }
+    }
+}
+
+/// What every entry of a menu would boot.
+fn entries(machine: &mut Machine<'_>, state: &State, around: &Around) -> Vec<Entry> {
+    let mut all = Vec::new();
+    for (index, item) in state.menu.iter().enumerate() {
+        let here = around.within(index, item);
+        open(machine, state, item, &here.path, "");
+        let boot = match (&machine.state.lost, item.submenu) {
+            (_, true) if here.depth >= MAX_MENUS => {
+                Err(Why::at(&item.place, "submenus are nested too deep").into())
+            }
+            (_, true) => {
+                let inner = machine.state.clone();
+                Ok(Boot::Submenu(entries(machine, &inner, &here)))
+            }
+            (Some(why), false) => Err(why.into()),
+            (None, false) => machine.state.loaded.boot(&item.place),
+        };
+        all.push(Entry {
+            place: item.place.clone(),
+            title: item.title.to_string(),
+            id: item.id.to_string(),
+            locked: locked(state, item),
+            doubt: item.doubt.as_ref().map(Refusal::from),
+            boot,
+            number: here.number,
+            path: here.path,
+        });
+    }
+    all
+}
+
+/// Whether GRUB asks for a password: with `superusers` set, everywhere but in
+/// entries that are `--unrestricted`.
+fn locked(state: &State, item: &Item) -> bool {
+    state.env.get("superusers").has_characters() != Truth::No && !item.unrestricted
+}
+
+/// Runs the body of an entry in the state that its menu left behind: an entry
+/// with all variables, a submenu with the exported ones only.
+fn open(machine: &mut Machine<'_>, state: &State, item: &Item, path: &str, default: &str) {
+    machine.state = state.clone();
+    // Where the menu's own run was lost, the variables are forgotten; an entry
+    // that uses none of them is known all the same.
+    machine.state.lost = None;
+    machine.pay(state.env.weight().saturating_add(1), &item.place);
+    machine.state.loaded = Loaded::Nothing;
+    machine.state.menu.clear();
+    machine.state.params = Some(item.params.clone());
+    if item.submenu {
+        machine.state.env = state.env.inherited();
+    }
+    machine.state.env.set_exported("chosen", Text::known(path));
+    machine
+        .state
+        .env
+        .set_exported("default", Text::known(default));
+    machine.in_entry = !item.submenu;
+    machine.run_block(&item.body);
+    machine.in_entry = false;
+}
+
+/// Follows `default` into submenus and other configuration files.
+fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Choice, Refusal> {
+    let variable = state.env.variable("default");
+    let origin = variable.and_then(|variable| variable.origin.clone());
+    let value = state.env.get("default").to_string();
+    let mut menu = state.clone();
+    let mut around = Around::default();
+    let mut fits = true;
+    for _ in 0..MAX_MENUS {
+        let at = menu.env.variable("default").and_then(|v| v.origin.as_ref());
+        let at = at.map_or(place, |origin| &origin.place).clone();
+        let wanted = menu.env.get("default");
+        if let (Some(why), true) = (&menu.lost, wanted.why_unknown().is_some()) {
+            return Err(why.into());
+        }
+        let picked = choose::pick(&menu.menu, &wanted, &at)?;
+        fits &= !picked.nothing_fits;
+        let Some(item) = menu.menu.get(picked.index).cloned() else {
+            return Err(Why::at(place, "the menu has no entries").into());
+        };
+        around = around.within(picked.index, &item);
+        open(machine, &menu, &item, &around.path, &picked.rest);
+        match (&machine.state.loaded, item.submenu) {
+            (Loaded::Menu { file, .. }, false) => {
+                let file = file.clone();
+                open_file(machine, &file, &item.place);
+            }
+            (_, true) => {}
+            (loaded, false) => {
+                let boot = match &machine.state.lost {
+                    Some(why) => Err(why.into()),
+                    None => loaded.boot(&item.place),
+                };
+                return Ok(Choice {
+                    title: item.title.to_string(),
+                    boot,
+                    why: because(&value, origin.as_ref(), fits),
+                    place: origin.as_ref().map(|origin| origin.place.clone()),
+                    through: origin.map(|origin| origin.through).unwrap_or_default(),
+                    saves: saves(&machine.state),
+                    number: around.number,
+                });
+            }
+        }
+        menu = machine.state.clone();
+    }
+    Err(Why::at(place, "menus open menus without an end").into())
+}
+
+/// The menu that an entry opens with `configfile`.
+fn open_file(machine: &mut Machine<'_>, file: &FilePath, place: &Place) {
+    machine.state.menu.clear();
+    machine.state.loaded = Loaded::Nothing;
+    machine.enter(file);
+    match machine.read_text(file, place) {
+        Answer::Is(text) => {
+            let shown = machine.world.shown(file).into();
+            machine.run_text(&shown, &text);
+        }
+        Answer::No => machine.lose(Why::at(place, format!("there is no file {file}"))),
+        Answer::Unknown(why) => machine.lose(Why::at(place, why)),
+    }
+}
+
+fn because(value: &str, origin: Option<&env::Origin>, fits: bool) -> String {
+    let mut text = match (value, origin) {
+        ("", None) => return "the first entry: `default` is not set".to_owned(),
+        ("", Some(origin)) => format!("the first entry: `default` is empty ({})", origin.place),
+        (value, None) => format!("`default` is {value:?}"),
+        (value, Some(origin)) => format!("`default` is {value:?} ({})", origin.place),
+    };
+    if let Some(origin) = origin {
+        let names: Vec<String> = origin
+            .through
+            .iter()
+            .map(|name| format!("${name}"))
+            .collect();
+        if !names.is_empty() {
+            text.push_str(&format!(", from {}", names.join(", ")));
+        }
+    }
+    if !fits {
+        text.push_str("; no entry is called so, and GRUB takes the first one then");
+    }
+    text
+}
+
+fn saves(state: &State) -> Vec<Save> {
+    let save = |((file, name), value): (&(FilePath, String), &Option<Text>)| Save {
+        file: file.clone(),
+        name: name.clone(),
+        value: value.as_ref().map(Text::to_string).unwrap_or_default(),
+    };
+    state.saved.iter().map(save).collect()
+}

@@ -1,0 +1,33 @@
+//! GRUB configurations: the input is one file after the other, with a NUL byte
+//! between them, then perhaps an environment block.
+#![no_main]
+
+use kexec_core::sources::grub::{Device, Facts, FilePath, MemoryWorld, Start, evaluate};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let at = |path: &str| FilePath {
+        device: Device("disk".into()),
+        path: path.to_owned(),
+    };
+    let names = ["grub.cfg", "a.cfg", "grubenv", "i386-pc/command.lst"];
+    let mut world = MemoryWorld::new();
+    for (name, content) in names.iter().zip(bytes.split(|byte| *byte == 0)) {
+        world.add("disk", &format!("/boot/grub/{name}"), content);
+    }
+    world.add("disk", "/vmlinuz", b"MZ");
+    world.name("u", "disk");
+    let facts = Facts {
+        platform: "efi".to_owned(),
+        cpu: "x86_64".to_owned(),
+        long_mode: Some(true),
+        firmware_setup: Some(true),
+    };
+    let start = Start {
+        config: at("/boot/grub/grub.cfg"),
+        prefix: at("/boot/grub"),
+        cmdpath: None,
+    };
+    let first = evaluate(&world, &facts, &start);
+    assert_eq!(first, evaluate(&world, &facts, &start));
+});

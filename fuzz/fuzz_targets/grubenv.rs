@@ -1,0 +1,18 @@
+//! GRUB's environment block.
+#![no_main]
+
+use kexec_core::sources::grub::grubenv;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = grubenv::parse(bytes);
+    let block = [grubenv::SIGNATURE, bytes].concat();
+    match grubenv::parse(&block) {
+        Ok(variables) => {
+            let length: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+            // A byte that is no UTF-8 is shown as three.
+            assert!(length <= block.len() * 3);
+        }
+        Err(_) => assert!(block.len() > grubenv::MAX_SIZE),
+    }
+});
