@@ -155,7 +155,7 @@ impl fmt::Display for Broken {
 
 /// A file that a boot loader would read: on a file system, whether that is
 /// mounted or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BootFile {
     /// The file system.
     pub volume: VolumeId,

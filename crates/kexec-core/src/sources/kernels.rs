@@ -6,11 +6,12 @@ use kexec_plan::Cmdline;
 use super::Machine;
 use super::entry::{BootFile, BootTarget, Boots, Broken, Origin};
 use super::facts::Facts;
+use super::raw;
 use crate::host::Fact;
 
 /// Parameters of the running command line that belong to how it was booted: the
 /// boot loader's own, and the token of the last kexec.
-const OF_THIS_BOOT: &[&str] = &["BOOT_IMAGE", "initrd", "kexec.id"];
+pub(super) const OF_THIS_BOOT: &[&str] = &["BOOT_IMAGE", "initrd", "kexec.id"];
 
 /// Where kernel-install(8) looks for the command line of new entries.
 const CONFIGURED: &[&str] = &["/etc/kernel/cmdline", "/usr/lib/kernel/cmdline"];
@@ -107,6 +108,24 @@ pub(super) fn releases(machine: &Machine<'_>) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// The release that a kernel says it is, as far as its first bytes do: a bzImage
+/// (Documentation/arch/x86/boot.rst, `kernel_version`: 512 bytes behind it is
+/// text, whose first word is the release).
+pub(super) fn release(machine: &Machine<'_>, kernel: &BootFile) -> Option<String> {
+    /// The setup code in front of a bzImage is never longer.
+    const SETUP: u64 = 64 * 512;
+    let head = machine.volumes.head(kernel, SETUP);
+    let head = head.known()?;
+    if head.get(0x202..0x206)? != b"HdrS" {
+        return None;
+    }
+    let at = usize::from(raw::u16_at(head, 0x20e)?).checked_add(0x200)?;
+    let text = head.get(at..)?.get(..256)?;
+    let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
+    let text = std::str::from_utf8(text.get(..end)?).ok()?;
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// The first of these that is there, or why one could not be looked at.

@@ -11,8 +11,10 @@
 
 pub mod bls;
 pub mod entry;
+pub mod extlinux;
 pub mod facts;
 pub mod grub;
+mod judge;
 mod kernels;
 mod modules;
 mod plain;
@@ -103,7 +105,7 @@ pub enum Choice {
 pub const SOURCES: &[Source] = &[
     // Boot Loader Specification (systemd-boot): sources/bls/
     // GRUB: sources/grub/
-    // extlinux: sources/extlinux/
+    extlinux::SOURCE,
     plain::SOURCE,
     modules::SOURCE,
     running::SOURCE,

@@ -1,6 +1,6 @@
 //! The last resort: the running kernel again, with the command line it has.
 
-use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
+use super::entry::{BootEntry, BootFile, BootTarget, Boots, Broken, Origin};
 use super::kernels;
 use super::{Choice, Evidence, Found, Machine, Source};
 use crate::host::Fact;
@@ -51,21 +51,125 @@ fn boots(machine: &Machine<'_>, release: &str) -> Boots {
         Fact::Absent => return broken("/proc/cmdline", "it is not there".to_owned()),
         Fact::Unreadable(reason) => return broken("/proc/cmdline", reason),
     };
-    let kernel = match kernels::kernel(machine, release) {
-        Fact::Known(kernel) => kernel,
-        Fact::Absent => {
-            let reason = format!("the file of kernel {release} is not there any more");
-            return broken("/boot", reason);
-        }
-        Fact::Unreadable(reason) => return broken("/boot", reason),
+    let (kernel, note) = match kernel(machine, release) {
+        Ok(found) => found,
+        Err(reason) => return broken("/boot", reason),
     };
     let mut target = BootTarget::linux(kernel, line);
-    match kernels::initrd(machine, release) {
-        Fact::Known(initrd) => target.initrds.push(initrd),
-        Fact::Absent => target
+    target.notes.extend(note);
+    match initrds(machine, release) {
+        Ok(found) => target.initrds = found,
+        Err(reason) => return broken("/boot", reason),
+    }
+    if target.initrds.is_empty() {
+        target
             .notes
-            .push(format!("no initrd of {release} was found")),
-        Fact::Unreadable(reason) => return broken("/boot", reason),
+            .push(format!("no initrd of {release} was found"));
     }
     Boots::Target(Box::new(target))
+}
+
+/// The value of a parameter of the whole running command line, as a path.
+fn named(machine: &Machine<'_>, parameter: &str) -> Vec<String> {
+    let Fact::Known(line) = &machine.facts.cmdline else {
+        return Vec::new();
+    };
+    let words = line.words().filter_map(|word| {
+        let word = std::str::from_utf8(word).ok()?;
+        let value = word.strip_prefix(parameter)?.strip_prefix('=')?;
+        Some(value.trim_matches('"').to_owned())
+    });
+    let paths = words.flat_map(|value| {
+        let paths = value.split(',').filter(|path| !path.is_empty());
+        paths.map(path_of).collect::<Vec<_>>()
+    });
+    paths.collect()
+}
+
+/// A path as boot loaders write it: GRUB puts its name of the disk in front,
+/// EFI has backslashes.
+fn path_of(text: &str) -> String {
+    let path = match text.strip_prefix('(') {
+        Some(rest) => rest.split_once(')').map_or("", |(_, path)| path),
+        None => text,
+    };
+    let path = path.replace('\\', "/");
+    if path.starts_with('/') {
+        path
+    } else {
+        format!("/{path}")
+    }
+}
+
+/// A file that the boot loader named: from the top of /boot, of the partitions
+/// of an EFI boot loader, or of the root.
+fn booted(machine: &Machine<'_>, path: &str) -> Fact<BootFile> {
+    let volumes = machine.volumes;
+    let loader = machine.facts.loader();
+    let loader = loader.and_then(|loader| loader.device_partuuid.known());
+    let parts = volumes.boot_partitions(loader.map(String::as_str));
+    let parts = parts.xbootldr.into_iter().chain(parts.esp);
+    let below_boot = || kernels::at(machine, &format!("/boot{path}"));
+    let on_parts = || {
+        let files = parts.map(|volume| volumes.file(&volume.id, path));
+        let mut there = files.filter(|file| volumes.exists(file) == Fact::Known(()));
+        there.next().map_or(Fact::Absent, Fact::Known)
+    };
+    below_boot().or(on_parts).or(|| kernels::at(machine, path))
+}
+
+/// The running kernel's file, and what is not sure about it.
+fn kernel(machine: &Machine<'_>, release: &str) -> Result<(BootFile, Option<String>), String> {
+    let gone = || format!("the file of kernel {release} is not there any more");
+    match kernels::kernel(machine, release) {
+        Fact::Known(kernel) => return Ok((kernel, None)),
+        Fact::Unreadable(reason) => return Err(reason),
+        Fact::Absent => {}
+    }
+    let file = named(machine, "BOOT_IMAGE").into_iter().next();
+    let file = match file.map(|path| booted(machine, &path)) {
+        Some(Fact::Known(file)) => file,
+        Some(Fact::Unreadable(reason)) => return Err(reason),
+        Some(Fact::Absent) | None => return Err(gone()),
+    };
+    match kernels::release(machine, &file) {
+        Some(found) if found != release => Err(format!("{}: {file} is {found} now", gone())),
+        Some(_) => Ok((file, None)),
+        None => {
+            let note = format!("{file} was booted; that it still is {release} cannot be seen");
+            Ok((file, Some(note)))
+        }
+    }
+}
+
+/// The initrds that the boot loader named, else the one of the release.
+fn initrds(machine: &Machine<'_>, release: &str) -> Result<Vec<BootFile>, String> {
+    let paths = named(machine, "initrd");
+    let mut found = Vec::with_capacity(paths.len());
+    for path in &paths {
+        if let Fact::Known(file) = booted(machine, path) {
+            found.push(file);
+        }
+    }
+    if !found.is_empty() && found.len() == paths.len() {
+        return Ok(found);
+    }
+    match kernels::initrd(machine, release) {
+        Fact::Known(initrd) => Ok(vec![initrd]),
+        Fact::Absent => Ok(Vec::new()),
+        Fact::Unreadable(reason) => Err(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_boot_loaders() {
+        assert_eq!(path_of("(hd0,gpt2)/vmlinuz-6.1"), "/vmlinuz-6.1");
+        assert_eq!(path_of("\\EFI\\arch\\initrd"), "/EFI/arch/initrd");
+        assert_eq!(path_of("vmlinuz-lts"), "/vmlinuz-lts");
+        assert_eq!(path_of("(hd0"), "/");
+    }
 }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::facts::Efi;
+use super::judge::Judge;
 use super::{Choice, Evidence, Found, Machine, SOURCES, Source};
 use crate::host::Fact;
 
@@ -48,14 +49,20 @@ pub fn survey(machine: &Machine<'_>) -> Survey {
 fn survey_of(sources: &[Source], machine: &Machine<'_>) -> Survey {
     let mut notes = machine.volumes.notes().to_vec();
     let mut listed = Vec::new();
+    let mut judge = Judge::new(machine);
     for source in sources {
         let evidence = (source.evidence)(machine.facts);
         match ((source.find)(machine), &evidence) {
-            (Some(found), _) => listed.push(Listed {
-                source: source.name,
-                evidence,
-                found,
-            }),
+            (Some(mut found), _) => {
+                for entry in &mut found.entries {
+                    judge.entry(entry);
+                }
+                listed.push(Listed {
+                    source: source.name,
+                    evidence,
+                    found,
+                });
+            }
             (None, Evidence::For(why)) => {
                 notes.push(format!(
                     "{why}, but no entries of {} were found",

@@ -15,7 +15,7 @@ use kexec_core::sources::volumes::Volumes;
 use kexec_core::sources::{Machine, Survey, survey};
 
 fn surveyed(name: &str) -> (Survey, Volumes) {
-    let path = tree::folder().join(format!("{name}.tree"));
+    let path = tree::folder(".").join(format!("{name}.tree"));
     let manifest = std::fs::read_to_string(&path).unwrap();
     let dir = tree::unpack(&manifest);
     let volumes = Volumes::read(dir.path());
@@ -55,11 +55,13 @@ trees! {
     arch_plain: "arch-plain",
     modules_only: "modules-only",
     btrfs_subvolume: "btrfs-subvolume",
+    extlinux_board: "extlinux-board",
+    extlinux_alpine: "extlinux-alpine",
 }
 
 #[test]
 fn every_manifest_is_tried() {
-    let entries = std::fs::read_dir(tree::folder()).unwrap();
+    let entries = std::fs::read_dir(tree::folder(".")).unwrap();
     let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names
         .map(|n| n.strip_suffix(".tree").unwrap().to_owned())

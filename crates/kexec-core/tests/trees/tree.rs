@@ -5,6 +5,7 @@
 //! === /etc/fstab
 //! UUID=... / ext4 defaults 0 1
 //! === /boot/vmlinuz-6.12          an empty file stands for a kernel
+//! === /boot/vmlinuz kernel 6.12.1  one that says in its header what it is
 //! === /vmlinuz -> boot/vmlinuz-6.12
 //! === /dev/vda3/
 //! === /var/blob hex
@@ -25,8 +26,11 @@ use tempfile::TempDir;
 
 const MARK: &str = "=== ";
 
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trees/manifests")
+/// Where the manifests are; `core` is the way from the tested crate to
+/// kexec-core.
+pub fn folder(core: &str) -> PathBuf {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.join(core).join("tests/trees/manifests")
 }
 
 /// Unpacks a manifest into a new folder.
@@ -60,6 +64,7 @@ fn put(root: &Path, head: &str, content: &[&str]) {
         ["hex"] => hex(content),
         ["efi"] => variable(&utf16(&content.join("\n"))),
         ["efi", "hex"] => variable(&hex(content)),
+        ["kernel", release] => bzimage(release),
         // What is behind the path of an empty file is a comment.
         _ if content.is_empty() => Vec::new(),
         [] => (content.join("\n") + "\n").into_bytes(),
@@ -84,6 +89,17 @@ fn hex(content: &[&str]) -> Vec<u8> {
 fn utf16(text: &str) -> Vec<u8> {
     let units = text.encode_utf16().chain([0]);
     units.flat_map(u16::to_le_bytes).collect()
+}
+
+/// The setup header of a bzImage (Documentation/arch/x86/boot.rst), with nothing
+/// behind it.
+fn bzimage(release: &str) -> Vec<u8> {
+    let mut bytes = vec![0; 1024];
+    bytes[0x202..0x206].copy_from_slice(b"HdrS");
+    bytes[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
+    let text = format!("{release} (builder@host) #1 SMP");
+    bytes[0x300..0x300 + text.len()].copy_from_slice(text.as_bytes());
+    bytes
 }
 
 /// Non-volatile, with boot and runtime access (UEFI specification, 8.2).

@@ -1,0 +1,209 @@
+//! The configuration on this machine, with the files that it includes.
+
+use kexec_image::Arch;
+
+use super::choose::{Chosen, choose};
+use super::config::{At, Config, Placed, assemble};
+use super::parse::{Says, first, parse};
+use super::target::Context;
+use crate::host::Fact;
+use crate::sources::entry::{BootEntry, BootFile, Boots, Broken};
+use crate::sources::{Choice, Found, Machine};
+
+use super::SOURCE;
+
+/// Where the configuration is: U-Boot (doc/develop/distro.rst) and extlinux look
+/// in the folder extlinux on the boot partition, Alpine's update-extlinux writes
+/// /boot/extlinux.conf, syslinux looks in three folders of a FAT partition.
+const PLACES: &[&str] = &[
+    "/boot/extlinux/extlinux.conf",
+    "/extlinux/extlinux.conf",
+    "/boot/extlinux.conf",
+    "/boot/syslinux/extlinux.conf",
+    "/boot/syslinux/syslinux.cfg",
+    "/syslinux/syslinux.cfg",
+    "/boot/syslinux.cfg",
+];
+
+/// syslinux for EFI, on the ESP.
+const ON_ESP: &str = "/EFI/syslinux/syslinux.cfg";
+
+/// Included files, and how deep they may include others: syslinux goes 16 deep.
+const MAX_FILES: usize = 64;
+const MAX_DEPTH: usize = 16;
+
+/// More labels are not listed; a rescue disk has some hundreds.
+const MAX_LABELS: usize = 1024;
+
+pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
+    let mut places = places(machine).into_iter();
+    let (file, text) = places.next()?;
+    let volume = file.volume.clone();
+    let folder = parent(&file.path).to_owned();
+    let mut reader = Reader {
+        machine,
+        folder: &folder,
+        files: vec![file.clone()],
+        way: vec![file.clone()],
+        found: Vec::new(),
+        notes: Vec::new(),
+    };
+    for (other, _) in places {
+        reader
+            .notes
+            .push(format!("{other} is there as well, and not read"));
+    }
+    reader.take(0, &text);
+    let Reader {
+        files,
+        found,
+        mut notes,
+        ..
+    } = reader;
+    let config = assemble(found);
+    if config.labels.len() > MAX_LABELS {
+        notes.push(format!("only the first {MAX_LABELS} labels are listed"));
+    }
+    let context = Context {
+        volumes: machine.volumes,
+        volume: &volume,
+        folder: &folder,
+        files: &files,
+        x86: matches!(machine.facts.arch, Some(Arch::X86 | Arch::X86_64)),
+    };
+    let mut entries: Vec<BootEntry> = config
+        .labels
+        .iter()
+        .take(MAX_LABELS)
+        .map(|label| {
+            let boots = context.label(&config, label, "");
+            let title = label.title.as_ref().unwrap_or(&label.name.value);
+            entry(&context, &label.name, title, boots)
+        })
+        .collect();
+    let choice = chosen(&context, &config, &mut entries);
+    Some(Found {
+        entries,
+        choice,
+        notes,
+    })
+}
+
+fn entry(context: &Context<'_>, name: &At<String>, title: &str, boots: Boots) -> BootEntry {
+    BootEntry::new(SOURCE.name, &name.value, title, context.origin(name), boots)
+}
+
+/// The configurations that are there, with what is in them.
+fn places(machine: &Machine<'_>) -> Vec<(BootFile, String)> {
+    let volumes = machine.volumes;
+    let loader = machine.facts.loader();
+    let loader = loader.and_then(|loader| loader.device_partuuid.known());
+    let esp = volumes.boot_partitions(loader.map(String::as_str)).esp;
+    let located = PLACES.iter().filter_map(|path| volumes.locate(path).ok());
+    let esp = esp.map(|esp| volumes.file(&esp.id, ON_ESP));
+    let mut found: Vec<(BootFile, String)> = Vec::new();
+    for file in located.chain(esp) {
+        if found.iter().any(|(known, _)| *known == file) {
+            continue;
+        }
+        if let Fact::Known(text) = volumes.text(&file) {
+            found.push((file, text));
+        }
+    }
+    found
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Reads a configuration with everything that it includes.
+struct Reader<'a> {
+    machine: &'a Machine<'a>,
+    folder: &'a str,
+    files: Vec<BootFile>,
+    /// The files that include the one that is being read.
+    way: Vec<BootFile>,
+    found: Vec<Placed>,
+    notes: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, file: usize, text: &str) {
+        for directive in parse(text) {
+            if let Says::Include(name) = &directive.says {
+                let at = At {
+                    file,
+                    line: directive.line,
+                    value: name.clone(),
+                };
+                if let Err(reason) = self.include(&at) {
+                    let from = self.files.get(file).map_or("", |file| &file.shown);
+                    let note = format!("{from}:{}: INCLUDE {name}: {reason}", at.line);
+                    self.notes.push(note);
+                }
+            } else {
+                self.found.push(Placed { file, directive });
+            }
+        }
+    }
+
+    fn include(&mut self, name: &At<String>) -> Result<(), String> {
+        if self.way.len() > MAX_DEPTH || self.files.len() == MAX_FILES {
+            return Err(format!(
+                "more than {MAX_FILES} files or {MAX_DEPTH} levels are not followed"
+            ));
+        }
+        let volume = self.files.first().map(|file| file.volume.clone());
+        let volume = volume.ok_or("there is no configuration")?;
+        let path = if name.value.starts_with('/') {
+            name.value.clone()
+        } else {
+            format!("{}/{}", self.folder, name.value)
+        };
+        let file = self.machine.volumes.file(&volume, &path);
+        if self.way.contains(&file) {
+            return Err("it includes itself".to_owned());
+        }
+        let text = match self.machine.volumes.text(&file) {
+            Fact::Known(text) => text,
+            Fact::Absent => return Err("it is not there".to_owned()),
+            Fact::Unreadable(reason) => return Err(reason),
+        };
+        self.files.push(file.clone());
+        self.way.push(file);
+        self.take(self.files.len().saturating_sub(1), &text);
+        self.way.pop();
+        Ok(())
+    }
+}
+
+/// The choice; a `DEFAULT` with options or a kernel of its own becomes an entry.
+fn chosen(context: &Context<'_>, config: &Config, entries: &mut Vec<BootEntry>) -> Choice {
+    match choose(config, context.x86) {
+        Chosen::Label(index, why) if index < entries.len() => Choice::Entry { index, why },
+        Chosen::Label(..) => Choice::None {
+            why: "its label is not listed".to_owned(),
+        },
+        Chosen::Command(command, why) => {
+            let (name, options) = first(&command.value);
+            let label = config
+                .label(name)
+                .and_then(|index| config.labels.get(index));
+            let boots = match label {
+                Some(label) => context.label(config, label, options),
+                None => context.bare(config, &command),
+            };
+            entries.push(entry(context, &command, &command.value, boots));
+            Choice::Entry {
+                index: entries.len().saturating_sub(1),
+                why,
+            }
+        }
+        Chosen::Nothing(why) => Choice::None { why },
+        Chosen::Differs(at, reason) => Choice::Refused(Broken {
+            at: context.origin(&at),
+            reason,
+        }),
+    }
+}
