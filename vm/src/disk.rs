@@ -3,20 +3,17 @@
 //! than memory.
 
 use crate::apt::{Keep, Suite};
-use crate::lab::{Kernel, Lab, read};
+use crate::lab::Lab;
 use anyhow::{Context, Result, bail};
-use kexec_image::decompress;
 use std::path::Path;
 use std::process::Command;
 
-/// Where the driver of [`Lab::disk_driver`] is in the guest.
+/// Where [`MODULE`] is in the guest.
 pub(crate) const DRIVER: &str = "lab/virtio_blk.ko";
 /// Mounts it at /mnt.
 pub(crate) const MOUNT: &str = "insmod /lab/virtio_blk.ko && mount -t ext4 -o ro /dev/vda /mnt\n";
-/// The driver, below the folder of a kernel's modules, without its suffix.
-const MODULE: &str = "kernel/drivers/block/virtio_blk.ko";
-/// No module is larger than this.
-const LARGEST_MODULE: u64 = 16 << 20;
+/// The driver of a guest's disks, which Debian's kernels have as a module.
+pub(crate) const MODULE: &str = "kernel/drivers/block/virtio_blk.ko";
 /// What the file system needs beyond its files, MiB.
 const SPARE_MB: u64 = 16;
 
@@ -71,17 +68,5 @@ impl Lab {
             );
         }
         Ok(())
-    }
-
-    /// The driver of a guest's disks, which Debian's kernels have as a module.
-    pub(crate) fn disk_driver(&self, kernel: &Kernel) -> Result<Vec<u8>> {
-        let plain = kernel.modules.join(MODULE);
-        if plain.exists() {
-            return read(&plain);
-        }
-        let packed = kernel.modules.join(format!("{MODULE}.xz"));
-        let driver = (decompress::XZ.decompress)(&read(&packed)?, LARGEST_MODULE)
-            .with_context(|| format!("unpacking {}", packed.display()))?;
-        Ok(driver.bytes)
     }
 }

@@ -5,6 +5,7 @@ use crate::apt::{Apt, Keep, Suite, Tree};
 use crate::initramfs::Initramfs;
 use crate::qemu::Qemu;
 use anyhow::{Context, Result, bail};
+use kexec_image::decompress;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -53,6 +54,26 @@ pub struct Kernel {
     pub path: PathBuf,
     /// Folder with its modules (`kernel/...`, `.ko` or `.ko.xz`).
     pub modules: PathBuf,
+}
+
+/// No module is larger than this.
+const LARGEST_MODULE: u64 = 16 << 20;
+
+impl Kernel {
+    /// One of its modules, unpacked; the name as in `modules.dep`, up to `.ko`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn module(&self, name: &str) -> Result<Vec<u8>> {
+        let plain = self.modules.join(name);
+        if plain.exists() {
+            return read(&plain);
+        }
+        let packed = self.modules.join(format!("{name}.xz"));
+        let module = (decompress::XZ.decompress)(&read(&packed)?, LARGEST_MODULE)
+            .with_context(|| format!("unpacking {}", packed.display()))?;
+        Ok(module.bytes)
+    }
 }
 
 /// The lab: a cache folder and what it holds.
@@ -155,11 +176,30 @@ impl Lab {
                 labels.join(", ")
             );
         };
+        self.newest(source, "linux-image-cloud-amd64")
+    }
+
+    /// Debian's 6.12 for machines of all kinds, with drivers of graphics cards,
+    /// which the cloud kernels do not have. Ten times as large as those.
+    ///
+    /// # Errors
+    /// If it cannot be fetched.
+    pub fn generic_kernel(&self) -> Result<Kernel> {
+        let source = KernelSource {
+            label: "6.12-generic",
+            suites: &[Suite::Trixie],
+            release: "6.12.",
+        };
+        self.newest(&source, "linux-image-amd64")
+    }
+
+    /// The kernel of `package` in the first suite that has the wanted release.
+    fn newest(&self, source: &KernelSource, package: &str) -> Result<Kernel> {
         let mut found = Vec::new();
         for suite in source.suites {
             let tree = self.package(
                 *suite,
-                "linux-image-cloud-amd64",
+                package,
                 // Up to 6.12 all is in linux-image; from 7.x on it is split.
                 Keep::Named(&[
                     "linux-image-",
@@ -181,8 +221,9 @@ impl Lab {
             found.push(format!("{suite} has {release}"));
         }
         bail!(
-            "looked for a kernel {}* for the label {label}: {}",
+            "looked for a kernel {}* for the label {}: {}",
             source.release,
+            source.label,
             found.join(", ")
         )
     }

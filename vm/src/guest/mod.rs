@@ -232,7 +232,7 @@ impl<'lab> Guest<'lab> {
         }
         let mut script = String::new();
         if self.disk.is_some() {
-            root.file(disk::DRIVER, self.lab.disk_driver(&self.kernel)?);
+            root.file(disk::DRIVER, self.kernel.module(disk::MODULE)?);
             script.push_str(disk::MOUNT);
         }
         if self.counting {
