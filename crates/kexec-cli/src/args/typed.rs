@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::{Flag, Id, Origin, Value};
+use crate::render::visible;
 
 /// How long options may be spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +50,9 @@ fn did_you_mean(similar: &[String]) -> String {
     }
 }
 
-/// Bytes for people: no control characters reach the terminal.
+/// Bytes for people.
 pub fn printable(word: &OsStr) -> String {
-    word.to_string_lossy()
-        .chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = escaped.is_none().then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
+    visible(&word.to_string_lossy())
 }
 
 /// Reads a command line word by word. After an error it goes on with the next

@@ -7,7 +7,7 @@ use kexec_core::record::settle::{Settled, settle};
 use kexec_core::record::{BootFacts, attempt};
 
 use super::{World, exit, load, print, print_json, write_picture};
-use crate::render::{journeys, json, svg};
+use crate::render::{journeys, json, svg, visible};
 
 /// What is remembered, judged by the running boot. A privileged process writes
 /// the judgement down, because a later boot can no longer make it.
@@ -38,7 +38,7 @@ pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
 pub fn verb(world: &World<'_>, picture: Option<&Path>, json: bool) -> u8 {
     let shown = settled(world).and_then(|settled| {
         for note in &settled.notes {
-            eprintln!("kexec: note: {note}");
+            eprintln!("kexec: note: {}", visible(note));
         }
         if let Some(path) = picture {
             write_picture(path, &svg::journeys::svg(&settled.attempts))?;

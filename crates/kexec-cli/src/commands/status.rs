@@ -10,7 +10,7 @@ use kexec_core::{Error, record};
 use kexec_sys::Slot;
 
 use super::{World, exit, history, load, machine, print, print_json};
-use crate::render::{json, text};
+use crate::render::{json, text, visible};
 
 /// Exit code of `kexec -S`: 1 loaded, 0 not, 255 when the kernel does not say.
 pub fn old(world: &World<'_>, slot: Slot) -> u8 {
@@ -86,7 +86,7 @@ fn last_request(world: &World<'_>) -> Option<Attempt> {
     match history::settled(world) {
         Ok(settled) => {
             for note in &settled.notes {
-                eprintln!("kexec: note: {note}");
+                eprintln!("kexec: note: {}", visible(note));
             }
             settled.attempts.into_iter().next()
         }

@@ -10,3 +10,5 @@ mod plans;
 pub mod svg;
 pub mod text;
 mod words;
+
+pub use words::visible;

@@ -4,12 +4,13 @@
 
 use std::path::PathBuf;
 
+use kexec_core::pipeline::Prepared;
 use kexec_image::Arch;
 use kexec_plan::classic::{
     self, ClassicOptions, ClassicRequest, FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed,
 };
 use kexec_plan::memory::MemoryFacts;
-use kexec_plan::{Cmdline, Piece};
+use kexec_plan::{Cmdline, FileRequest, MethodFacts, Piece, file, method};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../kexec-plan/tests/maps")
@@ -88,6 +89,32 @@ impl Ask {
             },
         })
         .unwrap()
+    }
+}
+
+/// A load through `kexec_file_load(2)` with an initrd.
+pub fn prepared() -> Prepared {
+    let image = kexec_image::recognise(bzimage().into(), &kexec_image::Options::default());
+    let image = image.unwrap();
+    let mut plan = file::parts(&FileRequest {
+        path: "/boot/vmlinuz",
+        image: &image,
+        initrds: &[],
+        append: Some(&"root=/dev/vda1 ro quiet".into()),
+        reuse: false,
+        running: &Cmdline::default(),
+        mark: None,
+        crash: false,
+        arch: Arch::X86_64,
+    });
+    plan.initrd = vec![piece("/boot/initrd.img", 40 << 20)];
+    Prepared {
+        image,
+        proofs: Ok(Vec::new()),
+        decision: method::decide(&MethodFacts::default()),
+        plan,
+        placed: None,
+        findings: Vec::new(),
     }
 }
 

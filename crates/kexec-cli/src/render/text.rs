@@ -9,6 +9,7 @@ use kexec_core::record::{Attempt, Record};
 use kexec_core::{Error, Snapshot};
 
 use super::journeys;
+use super::words::visible;
 
 /// Column in which values stand.
 const INDENT: usize = 11;
@@ -25,44 +26,49 @@ pub fn size(bytes: usize) -> String {
     format!("{bytes} bytes")
 }
 
-/// One line with its label; the following lines of `text` are indented.
+/// One line with its label; nothing when there is nothing to say.
 fn row(out: &mut String, label: &str, text: &str) {
-    let mut label = label;
-    for line in text.lines() {
-        let _ = writeln!(out, "{label:INDENT$}{line}");
-        label = "";
+    if !text.is_empty() {
+        let _ = writeln!(out, "{label:INDENT$}{}", visible(text));
     }
 }
 
 /// An error in its three parts, as it goes to stderr.
 pub fn error(error: &Error) -> String {
-    let mut text = format!("kexec: {error}\n");
+    let mut text = format!("kexec: {}\n", visible(&error.to_string()));
     if !error.hint().is_empty() {
-        let _ = writeln!(text, "       {}", error.hint());
+        let _ = writeln!(text, "       {}", visible(error.hint()));
     }
     text
 }
 
 /// What stands in nobody's way, as it goes to stderr.
 pub fn note(error: &Error) -> String {
-    format!("kexec: note: {error}\n")
+    format!("kexec: note: {}\n", visible(&error.to_string()))
 }
 
 /// What became of the last request.
 pub fn last(attempt: &Attempt) -> String {
     let mut out = String::new();
-    row(&mut out, "last", &journeys::last(attempt));
+    for (at, line) in journeys::last(attempt).lines().enumerate() {
+        row(&mut out, if at == 0 { "last" } else { "" }, line);
+    }
     out
 }
 
 /// A finding as it goes to stderr before a load.
 pub fn warning(finding: &Finding) -> String {
     let word = finding.severity.word();
-    let mut text = format!("kexec: {word}: {}: {}\n", finding.what, finding.why);
+    let mut text = format!("kexec: {word}: {}\n", found(finding));
     if !finding.remedy.is_empty() {
-        let _ = writeln!(text, "       {}", finding.remedy);
+        let _ = writeln!(text, "       {}", visible(&finding.remedy));
     }
     text
+}
+
+/// What was looked at and what was found.
+fn found(finding: &Finding) -> String {
+    visible(&format!("{}: {}", finding.what, finding.why))
 }
 
 /// What would be loaded, how, and from which parts.
@@ -132,9 +138,9 @@ pub fn findings(findings: &[Finding]) -> String {
     let mut out = String::new();
     for finding in findings {
         let word = finding.severity.word();
-        let _ = writeln!(out, "{word:16}{}: {}", finding.what, finding.why);
+        let _ = writeln!(out, "{word:16}{}", found(finding));
         if !finding.remedy.is_empty() {
-            let _ = writeln!(out, "{:16}  {}", "", finding.remedy);
+            let _ = writeln!(out, "{:16}  {}", "", visible(&finding.remedy));
         }
     }
     let count = |s: Severity| findings.iter().filter(|f| f.severity == s).count();
@@ -184,29 +190,80 @@ fn slot(
     record: Option<&Record>,
     nothing: &str,
 ) {
-    let text = match (loaded, record) {
+    match (loaded, record) {
         (None, _) => {
-            "the running kernel does not say (is /sys mounted? has it CONFIG_KEXEC?)".to_owned()
+            let unknown = "the running kernel does not say (is /sys mounted? has it CONFIG_KEXEC?)";
+            row(out, label, unknown);
         }
-        (Some(false), _) => nothing.to_owned(),
-        (Some(true), None) => "loaded, by another program: what it is is not known".to_owned(),
+        (Some(false), _) => row(out, label, nothing),
+        (Some(true), None) => {
+            let other = "loaded, by another program: what it is is not known";
+            row(out, label, other);
+        }
         (Some(true), Some(r)) => {
             let release = r.release.as_deref().unwrap_or("release not in its header");
-            let mut text = format!("{} ({}, {release})", r.kernel, r.image);
+            row(
+                out,
+                label,
+                &format!("{} ({}, {release})", r.kernel, r.image),
+            );
             for part in &r.initrd {
-                let _ = write!(text, "\ninitrd {part}");
+                row(out, "", &format!("initrd {part}"));
             }
-            let _ = write!(text, "\ncommand line: {}", r.cmdline);
-            let _ = write!(text, "\nloaded with {}: {}", r.method, r.reason);
-            text
+            row(out, "", &format!("command line: {}", r.cmdline));
+            row(out, "", &format!("loaded with {}: {}", r.method, r.reason));
         }
-    };
-    row(out, label, &text);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::super::plans;
+    use super::*;
+
+    /// What would clear the screen, turn the line around, begin another one.
+    const HOSTILE: &str = "\x1b[2Jx\u{202e}y\nkexec: z";
+
+    fn assert_harmless(text: &str, lines: usize) {
+        assert_eq!(text.lines().count(), lines, "{text:?}");
+        let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(acts), "{text:?}");
+        assert!(
+            text.contains("\\x1b[2Jx\\u{202e}y\\x0akexec: z"),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn nothing_from_outside_acts_on_a_terminal() {
+        let hostile = || HOSTILE.to_owned();
+        let failed = Error::Refused {
+            what: hostile(),
+            why: hostile(),
+            remedy: hostile(),
+        };
+        assert_harmless(&error(&failed), 2);
+        assert_harmless(&note(&failed), 1);
+        let finding = Finding {
+            check: "test",
+            severity: Severity::Warning,
+            what: hostile(),
+            why: hostile(),
+            remedy: hostile(),
+        };
+        assert_harmless(&warning(&finding), 2);
+        assert_harmless(&findings(&[finding]), 3);
+    }
+
+    #[test]
+    fn a_plan_from_outside_is_harmless() {
+        let mut prepared = plans::prepared();
+        prepared.plan.kernel.origin = HOSTILE.to_owned();
+        prepared.plan.cmdline = HOSTILE.into();
+        prepared.plan.release = Some(HOSTILE.to_owned());
+        let usual = plan(&plans::prepared()).lines().count();
+        assert_harmless(&plan(&prepared), usual);
+    }
 
     #[test]
     fn sizes_for_people() {
