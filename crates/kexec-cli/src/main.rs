@@ -81,6 +81,10 @@ fn run(world: &World<'_>, arch: Arch, meant: &Meant) -> u8 {
             Err(error) => failed(&error),
         },
         Request::Exec(how) => jump(world, *how),
+        Request::JumpBack { entry } => match load::jump_back(world, *entry) {
+            Ok(()) => 0,
+            Err(error) => failed(&error),
+        },
         Request::PrintCrashSize => status::print_crash_size(world),
         Request::NotYet(not_yet) => {
             eprintln!("kexec: {}\n       {}", not_yet.what, not_yet.remedy);
@@ -145,7 +149,13 @@ fn old_load(world: &World<'_>, load: &Load) -> u8 {
 }
 
 fn jump(world: &World<'_>, how: Jump) -> u8 {
-    failed(&exec::exec(world, how))
+    match exec::exec(world, how) {
+        Ok(()) => {
+            commands::print("The other kernel has jumped back.\n");
+            0
+        }
+        Err(error) => failed(&error),
+    }
 }
 
 /// Says what went wrong; the exit code is the one that kexec-tools has there.

@@ -56,6 +56,11 @@ pub enum Request {
     },
     /// Jump into what is loaded.
     Exec(Jump),
+    /// Load the way back into the kernel before this one.
+    JumpBack {
+        /// Where that waits; `None` is where the command line says.
+        entry: Option<u64>,
+    },
     /// Print the size of the memory reserved for a crash kernel.
     PrintCrashSize,
     /// An option whose work this program does not do.

@@ -9,6 +9,7 @@ pub mod handover;
 pub mod host;
 pub mod initrd;
 pub mod inputs;
+pub mod jump_back;
 pub mod pipeline;
 mod place;
 pub mod preflight;

@@ -396,6 +396,7 @@ fn image_facts(prepared: &Prepared) -> ImageFacts {
         kernel_len: prepared.plan.kernel.len,
         initrd_len: prepared.plan.initrd_len(),
         cmdline_len: prepared.plan.cmdline.len_with_nul(),
+        preserve_context: prepared.placed.as_ref().is_some_and(|p| p.preserve_context),
     }
 }
 

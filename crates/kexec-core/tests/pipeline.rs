@@ -293,7 +293,7 @@ fn a_jump_syncs_first_and_takes_interfaces_down() {
     let mut said = Vec::new();
     // The double "jumps", so the interfaces come up again behind it; what counts
     // is the order in which the kernel was asked.
-    handover::jump(&kernel, BOTH, &mut |text| said.push(text));
+    handover::jump(&kernel, BOTH, &mut |text| said.push(text)).unwrap_err();
     let calls = kernel.calls();
     let at = |wanted: &dyn Fn(&Call) -> bool| calls.iter().position(wanted).unwrap();
     let sync = at(&|c| matches!(c, Call::Sync));
@@ -327,8 +327,8 @@ fn a_failed_jump_brings_interfaces_up_again() {
     .unwrap();
     kernel.change(|m| m.reboot_fails = Some(Errno::EBUSY));
     let before = up(&kernel);
-    let errno = handover::jump(&kernel, BOTH, &mut |_| {});
-    assert_eq!(errno, Errno::EBUSY);
+    let jumped = handover::jump(&kernel, BOTH, &mut |_| {});
+    assert_eq!(jumped, Err(Errno::EBUSY));
     assert_eq!(up(&kernel), before);
     let calls = kernel.calls();
     let raised = |name: &str| {
@@ -347,7 +347,7 @@ fn without_sync_and_without_interfaces() {
         sync: false,
         interfaces_down: false,
     };
-    handover::jump(&kernel, how, &mut |_| {});
+    handover::jump(&kernel, how, &mut |_| {}).unwrap_err();
     assert!(matches!(kernel.calls()[..], [Call::Reboot { .. }]));
 }
 

@@ -36,8 +36,8 @@ pub use rules::Place;
 
 use crate::{Errno, FileFlags, Kernel, LoadFlags, Segment, Slot};
 
-/// What [`Double::reboot_kexec`] returns when the jump succeeds, which a real
-/// kernel never does: one more than the largest errno that a system call can
+/// What [`Double::reboot_kexec`] returns when the jump succeeds, from which a real
+/// kernel does not return: one more than the largest errno that a system call can
 /// return (`MAX_ERRNO`, 4095). [`Double::jumped`] then holds the image.
 pub const JUMPED: Errno = Errno::from_raw(4096);
 
@@ -389,11 +389,13 @@ impl Kernel for Double {
         self.lock().record(Call::Sync);
     }
 
-    fn reboot_kexec(&self) -> Errno {
+    /// An image that preserves the context jumps back.
+    fn reboot_kexec(&self) -> Result<(), Errno> {
         let mut state = self.lock();
         let result = state.try_reboot();
         state.record(Call::Reboot { result });
-        result.err().unwrap_or(JUMPED)
+        let comes_back = state.jumped.as_ref().is_some_and(|i| i.preserves_context());
+        result.and(if comes_back { Ok(()) } else { Err(JUMPED) })
     }
 
     fn interfaces(&self) -> Result<Vec<String>, Errno> {

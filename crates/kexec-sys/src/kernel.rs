@@ -89,10 +89,13 @@ pub trait Kernel {
     fn sync(&self);
 
     /// Jumps into the image of the normal slot: reboot(2) with
-    /// `LINUX_REBOOT_CMD_KEXEC`. Returns only if the kernel did not jump, with
-    /// its reason: EPERM without `CAP_SYS_BOOT`, EINVAL with nothing loaded,
-    /// EBUSY during another kexec operation.
-    fn reboot_kexec(&self) -> Errno;
+    /// `LINUX_REBOOT_CMD_KEXEC`. `Ok` only when it was loaded with
+    /// [`LoadFlags::PRESERVE_CONTEXT`] and has jumped back.
+    ///
+    /// # Errors
+    /// Why the kernel did not jump: EPERM without `CAP_SYS_BOOT`, EINVAL with
+    /// nothing loaded, EBUSY during another kexec operation.
+    fn reboot_kexec(&self) -> Result<(), Errno>;
 
     /// The names of the network interfaces, in the kernel's order, the loopback
     /// among them.
@@ -135,7 +138,7 @@ impl<K: Kernel + ?Sized> Kernel for &K {
     fn sync(&self) {
         (**self).sync();
     }
-    fn reboot_kexec(&self) -> Errno {
+    fn reboot_kexec(&self) -> Result<(), Errno> {
         (**self).reboot_kexec()
     }
     fn interfaces(&self) -> Result<Vec<String>, Errno> {

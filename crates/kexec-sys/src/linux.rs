@@ -171,13 +171,8 @@ impl Kernel for Linux {
         rustix::fs::sync();
     }
 
-    fn reboot_kexec(&self) -> Errno {
-        match rustix::system::reboot(RebootCommand::Kexec) {
-            Err(error) => error.into(),
-            // reboot(2) does not return from a jump. Inside a PID namespace it
-            // could only mean that the namespace's init is being killed.
-            Ok(()) => Errno::EINVAL,
-        }
+    fn reboot_kexec(&self) -> Result<(), Errno> {
+        rustix::system::reboot(RebootCommand::Kexec).map_err(Errno::from)
     }
 
     fn interfaces(&self) -> Result<Vec<String>, Errno> {

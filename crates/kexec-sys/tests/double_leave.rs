@@ -32,7 +32,7 @@ fn the_order_of_a_departure_is_recorded() {
             assert_eq!(kernel.set_interface(&name, false), Ok(true));
         }
     }
-    assert_eq!(kernel.reboot_kexec(), JUMPED);
+    assert_eq!(kernel.reboot_kexec(), Err(JUMPED));
     assert!(Arc::ptr_eq(
         &kernel.jumped().unwrap(),
         &kernel.normal().unwrap()
@@ -75,7 +75,7 @@ fn why_a_jump_does_not_happen() {
             load(&kernel);
         }
         kernel.change(change);
-        assert_eq!(kernel.reboot_kexec(), *errno, "{what}");
+        assert_eq!(kernel.reboot_kexec(), Err(*errno), "{what}");
         assert!(kernel.jumped().is_none(), "{what}");
         assert_eq!(
             kernel.normal().is_some(),
@@ -93,7 +93,21 @@ fn why_a_jump_does_not_happen() {
     let kernel = Double::default();
     load(&kernel);
     kernel.change(|m| m.load_disabled = true);
-    assert_eq!(kernel.reboot_kexec(), JUMPED);
+    assert_eq!(kernel.reboot_kexec(), Err(JUMPED));
+}
+
+/// KEXEC_PRESERVE_CONTEXT: the call returns when the other kernel jumps back.
+#[test]
+fn a_jump_that_preserves_the_context_comes_back() {
+    let kernel = Double::default();
+    let flags = LoadFlags::PRESERVE_CONTEXT;
+    kernel.load(SEGMENT.mem, &[SEGMENT], flags).unwrap();
+    assert_eq!(kernel.reboot_kexec(), Ok(()));
+    assert!(kernel.jumped().is_some());
+    let old = Double::default();
+    old.change(|m| m.has_jump = false);
+    let refused = old.load(SEGMENT.mem, &[SEGMENT], flags);
+    assert_eq!(refused, Err(Errno::EINVAL));
 }
 
 #[test]
@@ -105,7 +119,7 @@ fn a_crash_image_is_not_what_reboot_jumps_into() {
     kernel
         .load(SEGMENT.mem, &[SEGMENT], LoadFlags::ON_CRASH)
         .unwrap();
-    assert_eq!(kernel.reboot_kexec(), Errno::EINVAL);
+    assert_eq!(kernel.reboot_kexec(), Err(Errno::EINVAL));
 }
 
 #[test]

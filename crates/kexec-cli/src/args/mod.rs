@@ -6,14 +6,21 @@
 
 mod boot;
 mod crash;
+mod effect;
 mod modes;
 mod new;
 mod other_arch;
 mod syscalls;
 pub mod typed;
+mod verb;
 mod x86;
 
 use kexec_image::Arch;
+
+pub(crate) use effect::{ALWAYS, LOADS};
+pub use effect::{Call, Effect, Mode};
+pub use verb::Verb;
+pub(crate) use verb::{ALL_VERBS, KERNEL_VERBS};
 
 /// The options' names inside the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -170,176 +177,6 @@ impl Arches {
 
 /// The 64-bit and the 32-bit x86.
 pub(crate) const X86: Arches = Arches::Only(&[Arch::X86, Arch::X86_64]);
-
-/// What is done in the end, as far as an option can matter to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Load into the normal slot.
-    Load,
-    /// Load into the crash slot.
-    LoadCrash,
-    /// Load and jump at once.
-    LoadAndJump,
-    /// Load and shut down.
-    LoadAndShutdown,
-    /// Empty a slot.
-    Unload,
-    /// Jump into what is loaded.
-    Exec,
-    /// Say whether something is loaded.
-    Status,
-}
-
-/// Every mode that loads.
-pub(crate) const LOADS: &[Mode] = &[
-    Mode::Load,
-    Mode::LoadCrash,
-    Mode::LoadAndJump,
-    Mode::LoadAndShutdown,
-];
-/// Every mode.
-pub(crate) const ALWAYS: &[Mode] = &[
-    Mode::Load,
-    Mode::LoadCrash,
-    Mode::LoadAndJump,
-    Mode::LoadAndShutdown,
-    Mode::Unload,
-    Mode::Exec,
-    Mode::Status,
-];
-
-/// Which of the two system calls an option can matter to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
-    /// Both.
-    Either,
-    /// `kexec_file_load(2)`.
-    File,
-    /// `kexec_load(2)`.
-    Classic,
-}
-
-/// When an option has an effect. Elsewhere it is accepted, and said to have none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Effect {
-    /// In these modes.
-    pub modes: &'static [Mode],
-    /// With this system call.
-    pub call: Call,
-    /// Why there is none elsewhere, when the generic sentence would not do.
-    pub instead: Option<&'static str>,
-}
-
-impl Effect {
-    /// In all of `modes`, whatever loads.
-    pub(crate) const fn modes(modes: &'static [Mode]) -> Effect {
-        Effect {
-            modes,
-            call: Call::Either,
-            instead: None,
-        }
-    }
-
-    /// In loads with kexec_load(2).
-    pub(crate) const CLASSIC: Effect = Effect {
-        modes: LOADS,
-        call: Call::Classic,
-        instead: None,
-    };
-
-    /// The same with a reason of its own why it has no effect elsewhere.
-    pub(crate) const fn instead(self, reason: &'static str) -> Effect {
-        Effect {
-            instead: Some(reason),
-            ..self
-        }
-    }
-}
-
-/// The first word of the new spelling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// Check and load.
-    Load,
-    /// Empty a slot.
-    Unload,
-    /// What is loaded.
-    Status,
-    /// What became of earlier requests.
-    History,
-    /// What would be loaded.
-    Plan,
-    /// All checks.
-    Check,
-}
-
-impl Verb {
-    /// Every verb, in the order of `--help`.
-    pub const ALL: &'static [Verb] = &[
-        Verb::Load,
-        Verb::Unload,
-        Verb::Status,
-        Verb::History,
-        Verb::Plan,
-        Verb::Check,
-    ];
-
-    /// The word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verb::Load => "load",
-            Verb::Unload => "unload",
-            Verb::Status => "status",
-            Verb::History => "history",
-            Verb::Plan => "plan",
-            Verb::Check => "check",
-        }
-    }
-
-    /// What may follow it.
-    pub fn synopsis(self) -> &'static str {
-        match self {
-            Verb::Load => "kexec load KERNEL [OPTION]...",
-            Verb::Unload => "kexec unload [OPTION]...",
-            Verb::Status => "kexec status [OPTION]...",
-            Verb::History => "kexec history [OPTION]...",
-            Verb::Plan => "kexec plan KERNEL [OPTION]...",
-            Verb::Check => "kexec check KERNEL [OPTION]...",
-        }
-    }
-
-    /// One line for `--help`.
-    pub fn about(self) -> &'static str {
-        match self {
-            Verb::Load => "Check a kernel and load it; nothing is jumped into",
-            Verb::Unload => "Take the loaded kernel out again",
-            Verb::Status => {
-                "Show what is loaded and how the last reboot went; write snapshots for bug reports"
-            }
-            Verb::History => "Show what became of each kexec that was asked for",
-            Verb::Plan => "Show what would be loaded, how and from which parts",
-            Verb::Check => "Run every check without loading; exit code 1 when one refuses",
-        }
-    }
-
-    /// Whether it needs a kernel file.
-    pub fn takes_kernel(self) -> bool {
-        matches!(self, Verb::Load | Verb::Plan | Verb::Check)
-    }
-
-    /// From the word.
-    pub fn from_bytes(word: &[u8]) -> Option<Verb> {
-        Verb::ALL
-            .iter()
-            .copied()
-            .find(|v| v.name().as_bytes() == word)
-    }
-}
-
-/// The verbs that understand a kernel.
-pub(crate) const KERNEL_VERBS: &[Verb] = &[Verb::Load, Verb::Plan, Verb::Check];
-/// All verbs.
-pub(crate) const ALL_VERBS: &[Verb] = Verb::ALL;
 
 /// One option.
 #[derive(Debug, Clone, Copy)]

@@ -67,15 +67,18 @@ pub(super) const FLAGS: &[Flag] = &[
         ..mode(Id::PrintCrashSize, "print-ckr-size", Effect::modes(ALWAYS))
     },
     Flag {
-        doc_short: "Not supported: keep the running kernel in memory to come back to it",
+        doc_short: "Keep the running kernel in memory, to be jumped back to",
+        doc_long: "Needs -c, --mem-max and a kernel with CONFIG_KEXEC_JUMP. The memory from --mem-min \
+                   to --mem-max is saved and is all that the next kernel gets.",
         ..mode(
             Id::LoadPreserveContext,
             "load-preserve-context",
-            Effect::modes(ALWAYS),
+            Effect::modes(LOADS),
         )
     },
     Flag {
-        doc_short: "Not supported: load a helper that jumps back",
+        doc_short: "Load the way back into the kernel that was kept in memory",
+        doc_long: "Where it waits is on this kernel's command line, or --entry says it.",
         ..mode(
             Id::LoadJumpBackHelper,
             "load-jump-back-helper",

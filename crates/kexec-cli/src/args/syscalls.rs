@@ -16,6 +16,16 @@ const CHOOSES: &[Mode] = &[
 ];
 const VERBS: &[Verb] = &[Verb::Load, Verb::Unload, Verb::Plan, Verb::Check];
 const LOADING: &[Verb] = &[Verb::Load, Verb::Plan, Verb::Check];
+const ENTRY: Effect = Effect {
+    modes: &[
+        Mode::Load,
+        Mode::LoadCrash,
+        Mode::LoadAndJump,
+        Mode::LoadAndShutdown,
+        Mode::JumpBack,
+    ],
+    ..Effect::CLASSIC
+};
 const FILE: Effect = Effect {
     modes: LOADS,
     call: Call::File,
@@ -66,7 +76,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         value: Value::Required("ADDR"),
         doc_short: "Start the next kernel at this address",
-        ..flag(Id::Entry, "entry", Effect::CLASSIC)
+        ..flag(Id::Entry, "entry", ENTRY)
     },
     Flag {
         origin: Origin::Later,

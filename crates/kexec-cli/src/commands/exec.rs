@@ -5,29 +5,30 @@ use kexec_core::handover::{self, Jump};
 use kexec_core::{Error, Snapshot};
 
 use super::World;
+use crate::render::visible;
 
-/// Jumps into the loaded kernel; comes back only with the reason why not.
-pub fn exec(world: &World<'_>, how: Jump) -> Error {
+/// Jumps into the loaded kernel; comes back when that has jumped back.
+///
+/// # Errors
+/// Why it did not jump.
+pub fn exec(world: &World<'_>, how: Jump) -> Result<(), Error> {
     // A kernel that does not say is asked by jumping: /sys may be gone by now.
     if handover::is_loaded(world.root) == Some(false) {
-        return Error::NotReady {
+        return Err(Error::NotReady {
             what: "jumping".to_owned(),
             why: "nothing is loaded (/sys/kernel/kexec_loaded is 0)".to_owned(),
             remedy: "load a kernel first: kexec -l KERNEL --initrd=INITRD --reuse-cmdline"
                 .to_owned(),
-        };
+        });
     }
-    let errno = handover::jump(world.kernel, how, &mut |text| {
-        eprintln!("kexec: warning: {text}");
+    let jumped = handover::jump(world.kernel, how, &mut |text| {
+        eprintln!("kexec: warning: {}", visible(&text));
     });
-    let host = Snapshot::read(world.root);
-    Error::Kernel(explain::explain(
-        Call::Reboot,
-        errno,
-        "jumping into the loaded kernel".to_owned(),
-        &host,
-        None,
-    ))
+    jumped.map_err(|errno| {
+        let host = Snapshot::read(world.root);
+        let tried = "jumping into the loaded kernel".to_owned();
+        Error::Kernel(explain::explain(Call::Reboot, errno, tried, &host, None))
+    })
 }
 
 /// Becomes `shutdown -r now`; comes back only with the reason why not.

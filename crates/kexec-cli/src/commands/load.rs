@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use kexec_core::host::Fact;
+use kexec_core::jump_back::load_helper;
 use kexec_core::pipeline::{self, Carried, Prepared};
 use kexec_core::preflight::{Finding, Severity};
 use kexec_core::record::{self, Record};
@@ -45,6 +46,18 @@ pub fn load(world: &World<'_>, request: &LoadRequest, flags: FileFlags) -> Resul
         eprintln!("kexec: note: not remembered under /run/kexec: {e}");
     }
     Ok(prepared)
+}
+
+/// Loads the way back into the kernel before this one.
+///
+/// # Errors
+/// When there is none, or the kernel refuses it.
+pub fn jump_back(world: &World<'_>, entry: Option<u64>) -> Result<(), Error> {
+    let host = Snapshot::read(world.root);
+    load_helper(world.kernel, &host, entry)?;
+    // It is no kernel that a record could describe.
+    let _ = record::forget(world.root, Slot::Normal);
+    Ok(())
 }
 
 /// A refusal comes back as the error; with `-d` everything is said.

@@ -43,8 +43,10 @@ pub(super) fn meant(arch: Arch, words: &[OsString]) -> Result<Meant, UsageError>
         return done(Request::NotYet(refused), Vec::new());
     }
     let mode = mode(&typed)?;
-    if matches!(mode, Mode::Unload | Mode::Exec | Mode::Status)
-        && let Some(flag) = first(&typed, |f| f.load_only)
+    if matches!(
+        mode,
+        Mode::Unload | Mode::Exec | Mode::Status | Mode::JumpBack
+    ) && let Some(flag) = first(&typed, |f| f.load_only)
     {
         return Err(usage(&format!(
             "{} is for loading and makes no sense with {}",
@@ -81,6 +83,7 @@ fn spelled(mode: Mode) -> &'static str {
         Mode::Unload => "-u",
         Mode::Exec => "-e",
         Mode::Status => "-S",
+        Mode::JumpBack => "--load-jump-back-helper",
     }
 }
 
@@ -167,13 +170,6 @@ fn never(arch: Arch, typed: &Typed) -> Option<NotYet> {
             "on a Xen host use xl's or kexec-tools' own live update",
         );
     }
-    if typed.has(Id::LoadJumpBackHelper) {
-        return refused(
-            "coming back to the running kernel (kexec jump) was asked for, and this program only \
-             loads for it, with --load-preserve-context",
-            "load without --load-jump-back-helper",
-        );
-    }
     if typed.has(Id::LoadPreserveContext)
         && (typed.last(Id::MemMax).is_none() || chosen(typed) != Some(SyscallChoice::Classic))
     {
@@ -203,6 +199,15 @@ fn mode(typed: &Typed) -> Result<Mode, UsageError> {
     }
     let (load, crash) = (has(Id::Load), has(Id::LoadPanic));
     let (unload, exec, force) = (has(Id::Unload), has(Id::Exec), has(Id::Force));
+    if has(Id::LoadJumpBackHelper) {
+        let others = load || crash || unload || exec || force || has(Id::LoadPreserveContext);
+        return match others {
+            false => Ok(Mode::JumpBack),
+            true => Err(usage(
+                "--load-jump-back-helper loads the way back and nothing else: -e then takes it",
+            )),
+        };
+    }
     match (load, crash, unload, exec, force) {
         // -l and -p only name the slot here; kexec-tools does not load either.
         (_, _, true, false, false) => Ok(Mode::Unload),
@@ -248,6 +253,11 @@ fn request(mode: Mode, typed: &Typed) -> Result<Request, UsageError> {
             });
         }
         Mode::Exec => return Ok(Request::Exec(jump)),
+        Mode::JumpBack => {
+            return Ok(Request::JumpBack {
+                entry: typed.last(Id::Entry).and_then(numbers::address),
+            });
+        }
         Mode::Load | Mode::LoadCrash => Then::Nothing,
         Mode::LoadAndJump => Then::Jump(jump),
         Mode::LoadAndShutdown => Then::Shutdown,

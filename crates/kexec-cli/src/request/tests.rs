@@ -135,6 +135,7 @@ fn short(arch: Arch, words: &[OsString]) -> String {
             write!(out, "unload {}{}", slot(*s), call(*syscall)).unwrap();
         }
         Request::Exec(how) => out.push_str(jump(*how)),
+        Request::JumpBack { entry } => write!(out, "jump-back {entry:x?}").unwrap(),
         Request::PrintCrashSize => out.push_str("crash-size"),
         Request::NotYet(n) => {
             assert!(!n.remedy.is_empty());

@@ -57,6 +57,24 @@ pub struct ImageFacts {
     pub initrd_len: usize,
     /// Bytes of the command line with its NUL.
     pub cmdline_len: usize,
+    /// The running kernel was to be preserved (`KEXEC_PRESERVE_CONTEXT`).
+    pub preserve_context: bool,
+}
+
+impl ImageFacts {
+    /// The image without content that is a way back into another kernel.
+    pub(crate) fn preserving() -> ImageFacts {
+        ImageFacts {
+            format: "no kernel, a way back".to_owned(),
+            arch: None,
+            bare: true,
+            signer: None,
+            kernel_len: 0,
+            initrd_len: 0,
+            cmdline_len: 0,
+            preserve_context: true,
+        }
+    }
 }
 
 /// What a row of the table looks at.

@@ -14,6 +14,7 @@ use super::say::{
 };
 use super::{Call, Context, Row};
 use crate::host::Fact;
+use crate::jump_back::WITH_JUMP;
 
 /// Every cause that is known, in the order in which they are tried: the first
 /// row of an errno that applies is the answer, and the last of each applies
@@ -365,6 +366,20 @@ pub const ROWS: &[Row] = &[
                 len.saturating_sub(max)
             )
         },
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| {
+            c.image.is_some_and(|i| i.preserve_context)
+                && c.host.built_with("CONFIG_KEXEC_JUMP") != Some(true)
+        },
+        cause: |c| {
+            format!(
+                "the running kernel ({}) does not know the flag that keeps it in memory to be jumped back to: that takes CONFIG_KEXEC_JUMP, which many distributions leave out",
+                c.host.release
+            )
+        },
+        remedy: |_| WITH_JUMP.into(),
     },
     Row {
         errno: Errno::EINVAL,

@@ -17,11 +17,19 @@ pub struct Jump {
     pub interfaces_down: bool,
 }
 
-/// Jumps into the loaded kernel. Returns only when the jump did not happen; by
-/// then every interface that was taken down is up again.
+/// Jumps into the loaded kernel. Returns only when the jump did not happen, or
+/// when a kernel that was loaded for that has jumped back; by then every
+/// interface that was taken down is up again.
 ///
 /// `say` is told of what went wrong on the way without stopping it.
-pub fn jump(kernel: &dyn Kernel, how: Jump, say: &mut dyn FnMut(String)) -> Errno {
+///
+/// # Errors
+/// As the kernel answers.
+pub fn jump(
+    kernel: &dyn Kernel,
+    how: Jump,
+    say: &mut dyn FnMut(String),
+) -> Result<(), Errno> {
     if how.sync {
         kernel.sync();
     }
@@ -42,7 +50,7 @@ pub fn jump(kernel: &dyn Kernel, how: Jump, say: &mut dyn FnMut(String)) -> Errn
             Err(e) => say(format!("cannot list the network interfaces: {e}")),
         }
     }
-    let errno = kernel.reboot_kexec();
+    let jumped = kernel.reboot_kexec();
     for name in taken_down.iter().rev() {
         if let Err(e) = kernel.set_interface(name, true) {
             say(format!(
@@ -50,7 +58,7 @@ pub fn jump(kernel: &dyn Kernel, how: Jump, say: &mut dyn FnMut(String)) -> Errn
             ));
         }
     }
-    errno
+    jumped
 }
 
 /// Where shutdown(8) is looked for, in this order, as kexec-tools does.

@@ -6,6 +6,7 @@ mod cmdline_length;
 mod crash_region;
 mod image_intact;
 mod initrd_known;
+mod jump;
 mod live_update;
 mod load_disabled;
 mod load_limit;
@@ -153,6 +154,7 @@ pub const CHECKS: &[Check] = &[
     memory::CHECK,
     crash_region::CHECK,
     live_update::CHECK,
+    jump::CHECK,
     screen::CHECK,
 ];
 

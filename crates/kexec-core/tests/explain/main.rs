@@ -48,6 +48,8 @@ struct Input {
     disk: bool,
     /// Somebody has that file open for writing.
     writing: bool,
+    /// To be jumped back to.
+    preserve: bool,
     facts: fn(&mut ImageFacts),
 }
 
@@ -58,6 +60,7 @@ fn plain() -> Input {
         cmdline: 10,
         disk: false,
         writing: false,
+        preserve: false,
         facts: |_| {},
     }
 }
@@ -151,9 +154,9 @@ fn run(case: &Case) -> (Errno, Explanation, Option<usize>) {
     };
     let answer = match case.call {
         Call::FileLoad(slot) => file_load(&kernel, slot, &bytes, &case.input),
-        Call::ClassicLoad(slot) => classic_load(&kernel, slot),
+        Call::ClassicLoad(slot) => classic_load(&kernel, slot, case.input.preserve),
         Call::Unload(slot) => kernel.unload(slot),
-        Call::Reboot => Err(kernel.reboot_kexec()),
+        Call::Reboot => kernel.reboot_kexec(),
     };
     let errno = answer.expect_err("the double loaded it");
 
@@ -167,6 +170,7 @@ fn run(case: &Case) -> (Errno, Explanation, Option<usize>) {
         kernel_len: bytes.len(),
         initrd_len: case.input.initrd,
         cmdline_len: case.input.cmdline + 1,
+        preserve_context: case.input.preserve,
     };
     (case.input.facts)(&mut facts);
     let image = case.call.is_load().then_some(&facts);
@@ -208,13 +212,14 @@ fn file_load(kernel: &Double, slot: Slot, bytes: &[u8], input: &Input) -> Result
     }
 }
 
-fn classic_load(kernel: &Double, slot: Slot) -> Result<(), Errno> {
+fn classic_load(kernel: &Double, slot: Slot, preserve: bool) -> Result<(), Errno> {
     let segment = Segment {
         bytes: &[1, 2, 3],
         mem: 0x10_0000,
         memsz: 0x1000,
     };
     let flags = match slot {
+        Slot::Normal if preserve => LoadFlags::PRESERVE_CONTEXT,
         Slot::Normal => LoadFlags::EMPTY,
         Slot::Crash => LoadFlags::ON_CRASH,
     };
@@ -299,8 +304,8 @@ fn a_jump_that_live_update_gave_up_is_told() {
         reboot_fails: Some(Errno::ENOSPC),
         ..Machine::default()
     });
-    assert_eq!(classic_load(&kernel, Slot::Normal), Ok(()));
-    let errno = kernel.reboot_kexec();
+    assert_eq!(classic_load(&kernel, Slot::Normal, false), Ok(()));
+    let errno = kernel.reboot_kexec().unwrap_err();
     let mut host = debian();
     host.kexec.kho = Fact::Known(true);
     let text = explain(Call::Reboot, errno, "jumping".to_owned(), &host, None);
@@ -329,6 +334,7 @@ fn a_redacted_snapshot_explains_the_same() {
             kernel_len: if case.input.garbage { 4096 } else { 8192 },
             initrd_len: case.input.initrd,
             cmdline_len: case.input.cmdline + 1,
+            preserve_context: case.input.preserve,
         };
         (case.input.facts)(&mut facts);
         let image = case.call.is_load().then_some(&facts);

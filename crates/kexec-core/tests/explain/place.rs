@@ -111,6 +111,15 @@ pub(super) fn cases() -> Vec<Case> {
         .with(|i| i.cmdline = 2017),
         case(
             E::EINVAL,
+            CLASSIC,
+            |m| m.has_jump = false,
+            |_| {},
+            "that takes CONFIG_KEXEC_JUMP",
+            "CONFIG_KEXEC_JUMP",
+        )
+        .with(|i| i.preserve = true),
+        case(
+            E::EINVAL,
             FILE,
             |m| m.ram_pages = 0x1000,
             |h| h.memory.total = Fact::Known(16 << 20),

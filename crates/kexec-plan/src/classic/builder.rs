@@ -36,6 +36,9 @@ pub struct Builder<'a> {
     placer: Placer,
     destinations: Destinations,
     window: Range,
+    /// What the next kernel may use of a machine whose memory is preserved;
+    /// all of it becomes segments.
+    reach: Option<RangeSet>,
     segments: Vec<Segment>,
     notes: Vec<String>,
 }
@@ -55,11 +58,19 @@ impl<'a> Builder<'a> {
         keep: Vec<Resource>,
     ) -> Result<Builder<'a>, ClassicError> {
         let options = request.options;
-        let mut destinations = request.memory.destinations(arch_window.start, page)?;
+        let lowest = options.mem_min.unwrap_or(0);
+        // Nothing is placed below the window, but Linux uses what is there: for
+        // the other processors, for instance. The first page is never memory.
+        let floor = if options.preserve_context && linux {
+            lowest.max(page).min(arch_window.start)
+        } else {
+            arch_window.start
+        };
+        let mut destinations = request.memory.destinations(floor, page)?;
         destinations.keep(keep, page);
         let last = options.mem_max.unwrap_or(u64::MAX);
         let window = Range::new(
-            arch_window.start.max(options.mem_min.unwrap_or(0)),
+            arch_window.start.max(lowest),
             arch_window.end.min(last.saturating_add(1)),
         );
         let mut builder = Builder {
@@ -68,6 +79,7 @@ impl<'a> Builder<'a> {
             placer: Placer::new(RangeSet::new(), &RangeSet::new()),
             destinations,
             window,
+            reach: None,
             segments: Vec::new(),
             notes: Vec::new(),
         };
@@ -81,8 +93,22 @@ impl<'a> Builder<'a> {
                 );
             }
         }
+        if options.preserve_context {
+            let within = Range::new(floor.max(lowest), window.end);
+            let reach = free.intersect(&within.into());
+            builder.note(format!(
+                "{} bytes of memory are kept for the next kernel to use; the rest is this one's, to be jumped back to",
+                reach.total()
+            ));
+            builder.reach = Some(reach);
+        }
         builder.placer = Placer::new(free, &request.memory.free);
         Ok(builder)
+    }
+
+    /// What the next kernel may use, if this one's memory is preserved.
+    pub fn reach(&self) -> Option<&RangeSet> {
+        self.reach.as_ref()
     }
 
     /// Something that people should know.
@@ -200,14 +226,17 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// Without `--mem-max`.
     pub fn preserve(&mut self) -> Result<(), ClassicError> {
+        let Some(reach) = self.reach.clone() else {
+            return Ok(());
+        };
         if self.request.options.mem_max.is_none() {
             return Err(ClassicError::Option {
                 option: "--load-preserve-context",
                 reason: "it needs to know which memory the next kernel may use".into(),
-                hint: "say --mem-min and --mem-max, and give the next kernel the same with memmap=",
+                hint: "say --mem-max, and --mem-min where low memory is not to be saved",
             });
         }
-        let left = self.placer.free().intersect(&self.window.into());
+        let left = self.placer.free().intersect(&reach);
         for range in left.iter() {
             self.placer.take("backup", range)?;
             let draft = Draft {
@@ -236,9 +265,7 @@ impl<'a> Builder<'a> {
     ) -> Result<LoadPlan, ClassicError> {
         let request = self.request;
         let options = request.options;
-        if options.preserve_context {
-            self.preserve()?;
-        }
+        self.preserve()?;
         let mut segments = self.segments;
         segments.sort_by_key(|s| s.memory);
         if segments.len() > SEGMENT_MAX {

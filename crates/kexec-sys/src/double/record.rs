@@ -141,6 +141,15 @@ impl LoadedImage {
         }
     }
 
+    /// Whether it is meant to jump back ([`LoadFlags::PRESERVE_CONTEXT`]).
+    #[must_use]
+    pub fn preserves_context(&self) -> bool {
+        match self {
+            Self::Files { .. } => false,
+            Self::Segments { flags, .. } => flags.contains(LoadFlags::PRESERVE_CONTEXT),
+        }
+    }
+
     /// The segments; none of a file load, whose segments the kernel makes.
     #[must_use]
     pub fn segments(&self) -> &[LoadedSegment] {

@@ -353,7 +353,19 @@ fn choose_efi(
 /// the running kernel set aside for good stays reserved, as `kexec_file_load`
 /// has it: the next kernel cannot find out on its own. What was taken away by
 /// the running kernel's own command line comes back.
+///
+/// Where the running kernel's memory is preserved, only what was set aside for
+/// the next one is RAM.
 pub(super) fn next_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) -> MemoryMap {
+    let map = whole_map(builder, request);
+    let Some(reach) = builder.reach() else {
+        return map;
+    };
+    let beyond = map.of_kind(MemoryKind::Ram).without(reach);
+    map.with(&beyond, MemoryKind::Reserved)
+}
+
+fn whole_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) -> MemoryMap {
     let memory = request.memory;
     let mut words = request.firmware.running_cmdline.words();
     // Then RAM that only EFI knows of is not in the firmware's map (kernel

@@ -1,0 +1,85 @@
+//! The way back into a kernel that was left with its memory preserved (kexec
+//! jump, CONFIG_KEXEC_JUMP): an image without content, whose entry is the place
+//! where that kernel waits.
+
+use kexec_sys::{Kernel, LoadFlags, Segment, Slot};
+
+use crate::explain::{self, Call, ImageFacts};
+use crate::place::elf_machine_of;
+use crate::{Error, Snapshot};
+
+/// The word of the command line by which the purgatory tells a kernel where the
+/// one before it waits.
+const ENTRY: &str = "kexec_jump_back_entry";
+
+/// Loads that image. `entry` is where to jump to; without it the running
+/// kernel's command line has to say.
+///
+/// # Errors
+/// Something is loaded already, which must not be thrown away unasked; nobody
+/// says where to jump to; or the kernel refuses, as one built without
+/// CONFIG_KEXEC_JUMP does.
+pub fn load_helper(
+    kernel: &dyn Kernel,
+    host: &Snapshot,
+    entry: Option<u64>,
+) -> Result<u64, Error> {
+    let not_ready = |why: &str, remedy: &str| Error::NotReady {
+        what: "loading the way back into another kernel".to_owned(),
+        why: why.to_owned(),
+        remedy: remedy.to_owned(),
+    };
+    if host.kexec.loaded.is_true() {
+        return Err(not_ready(
+            "something else is loaded (/sys/kernel/kexec_loaded is 1)",
+            "unload it first: kexec -u",
+        ));
+    }
+    let Some(entry) = entry.or_else(|| told(host)) else {
+        return Err(not_ready(
+            "the running kernel's command line has no kexec_jump_back_entry=: it was not started with --load-preserve-context",
+            "say where the other kernel waits: --entry=ADDR",
+        ));
+    };
+    if let Some(missing) = without_jump(host) {
+        return Err(not_ready(&missing, WITH_JUMP));
+    }
+    let machine = host.arch.map_or(0, elf_machine_of);
+    let flags = LoadFlags::arch(machine) | LoadFlags::PRESERVE_CONTEXT;
+    // No segment at all would mean: unload.
+    let nothing = Segment {
+        bytes: &[],
+        mem: 0,
+        memsz: 0,
+    };
+    let loaded = kernel.load(entry, &[nothing], flags);
+    loaded.map(|()| entry).map_err(|errno| {
+        let tried = format!("loading the way back to {entry:#x}");
+        let call = Call::ClassicLoad(Slot::Normal);
+        let facts = ImageFacts::preserving();
+        Error::Kernel(explain::explain(call, errno, tried, host, Some(&facts)))
+    })
+}
+
+/// What the running kernel's command line says.
+fn told(host: &Snapshot) -> Option<u64> {
+    let value = host.cmdline.known()?.value(ENTRY)?;
+    let digits = value.strip_prefix("0x").unwrap_or(&value);
+    u64::from_str_radix(digits, 16).ok()
+}
+
+/// Why the running kernel cannot keep its memory over a jump, where its
+/// configuration tells.
+pub(crate) fn without_jump(host: &Snapshot) -> Option<String> {
+    let missing = host.built_with("CONFIG_KEXEC_JUMP") == Some(false);
+    missing.then(|| {
+        format!(
+            "the running kernel ({}) was built without CONFIG_KEXEC_JUMP, so that it cannot be jumped back to",
+            host.release
+        )
+    })
+}
+
+/// What to do about that.
+pub(crate) const WITH_JUMP: &str =
+    "boot a kernel with CONFIG_KEXEC_JUMP (Debian's have none), or load without the way back";

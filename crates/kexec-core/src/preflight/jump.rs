@@ -1,0 +1,31 @@
+//! Can the running kernel be jumped back to?
+
+use super::{Check, Context, Outcome, Severity};
+use crate::jump_back::{WITH_JUMP, without_jump};
+
+pub(super) const CHECK: Check = Check {
+    name: "kexec-jump",
+    about: "a load that keeps the running kernel has one that can be kept",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    if !context.classic.options.preserve_context {
+        return Vec::new();
+    }
+    let host = context.host;
+    let what = "--load-preserve-context";
+    if let Some(missing) = without_jump(host) {
+        return vec![Outcome::new(Severity::Refusal, what, missing, WITH_JUMP)];
+    }
+    let outcome = match host.built_with("CONFIG_KEXEC_JUMP") {
+        Some(_) => Outcome::pass(what, "the running kernel has CONFIG_KEXEC_JUMP"),
+        None => Outcome::new(
+            Severity::Unknown,
+            what,
+            "its configuration is not there to tell whether the running kernel has CONFIG_KEXEC_JUMP",
+            "",
+        ),
+    };
+    vec![outcome]
+}
