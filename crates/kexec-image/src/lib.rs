@@ -36,7 +36,7 @@ pub use formats::bzimage::BzImage;
 pub use formats::elf::ElfKernel;
 pub use formats::multiboot::Multiboot;
 pub use formats::riscv::RiscvImage;
-pub use formats::uki::{Addon, Outline, Profile, Section, Uki};
+pub use formats::uki::{Added, Addon, Outline, Profile, Section, Uki};
 pub use formats::{FORMATS, Format, Opened, Wrapped};
 pub use verify::{Proof, verify};
 

@@ -225,6 +225,9 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
         .as_ref()
         .and_then(|u| u.cmdline.as_deref());
     let own = own.map(Cmdline::exact);
+    // Addons go behind the line, wherever that comes from (systemd-stub(7)).
+    let added = request.image.uki.as_ref().map(|u| &u.added.cmdline);
+    let added = added.map_or_else(Cmdline::default, |line| Cmdline::exact(line));
     if request.reuse {
         let (old, from) = match own {
             Some(own) => (own, "the UKI's .cmdline (--reuse-cmdline)"),
@@ -238,13 +241,14 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
                 (old, "the running kernel (--reuse-cmdline)")
             }
         };
-        return (old.followed_by(append), from);
+        return (old.followed_by(&added).followed_by(append), from);
     }
-    match (request.append, own) {
+    let (line, from) = match (request.append, own) {
         (Some(append), _) => (append.clone(), "--append"),
         (None, Some(own)) => (own, "the UKI's .cmdline"),
         (None, None) => (empty, "nothing: it is empty"),
-    }
+    };
+    (line.followed_by(&added), from)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Initial RAM file systems: what a file is.
 
+pub mod newc;
+
 use std::fmt;
 
 /// What an initrd is, by its first bytes.

@@ -119,15 +119,57 @@ pub struct Uki {
     pub profile: usize,
     /// Every section of the file, in the order of the section table.
     pub sections: Vec<Section>,
+    /// What files beside it add; nothing when the file is read.
+    pub added: Added,
+}
+
+/// What is added to a UKI by files beside it, as its stub would.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Added {
+    /// What goes behind the command line, wherever that comes from.
+    pub cmdline: Vec<u8>,
+    /// Archives in front of the UKI's own, with their names.
+    pub front: Vec<(String, Bytes)>,
+    /// Archives behind the UKI's own.
+    pub back: Vec<(String, Bytes)>,
+}
+
+impl std::fmt::Debug for Added {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = |parts: &[(String, Bytes)]| -> Vec<(String, usize)> {
+            let lengths = parts.iter().map(|(name, b)| (name.clone(), b.len()));
+            lengths.collect()
+        };
+        f.debug_struct("Added")
+            .field("cmdline", &String::from_utf8_lossy(&self.cmdline))
+            .field("front", &parts(&self.front))
+            .field("back", &parts(&self.back))
+            .finish()
+    }
 }
 
 impl Uki {
     /// The parts of the initrd in the order in which the kernel gets them,
-    /// with the names of their sections: `.ucode`, then every `.initrd`.
-    pub fn initrd_parts(&self) -> Vec<(&'static str, Bytes)> {
-        let ucode = self.ucode.iter().map(|b| (".ucode", b.clone()));
-        let initrds = self.initrds.iter().map(|b| (".initrd", b.clone()));
-        ucode.chain(initrds).collect()
+    /// with the names of their sections or files: microcode, then every
+    /// `.initrd`, then what was added behind them.
+    pub fn initrd_parts(&self) -> Vec<(String, Bytes)> {
+        let named = |name: &str, bytes: &Bytes| (name.to_owned(), bytes.clone());
+        let ucode = self.ucode.iter().map(|b| named(".ucode", b));
+        let initrds = self.initrds.iter().map(|b| named(".initrd", b));
+        let front = self.added.front.iter().cloned();
+        let back = self.added.back.iter().cloned();
+        front.chain(ucode).chain(initrds).chain(back).collect()
+    }
+
+    /// The content of the section of this name that counts for the profile that
+    /// was chosen. `file` is the file that this was read from.
+    pub fn content(&self, name: &str, file: &Bytes) -> Option<Bytes> {
+        let profile = (!self.profiles.is_empty()).then_some(self.profile);
+        let first = outline::select(&self.sections, profile, name);
+        let section = self.sections.get(*first.first()?)?;
+        let start = usize::try_from(section.offset).ok()?;
+        let end = start.checked_add(usize::try_from(section.len).ok()?)?;
+        (end <= file.len()).then(|| file.slice(start..end))
     }
 }
 
@@ -147,6 +189,7 @@ impl std::fmt::Debug for Uki {
             .field("profiles", &self.profiles)
             .field("profile", &self.profile)
             .field("sections", &self.sections)
+            .field("added", &self.added)
             .finish()
     }
 }
@@ -183,6 +226,7 @@ fn open(bytes: &Bytes, options: &Options) -> Result<Opened, ImageError> {
         profiles: parts.profiles.clone(),
         profile: profile.unwrap_or(0),
         sections: parts.outline.sections,
+        added: Added::default(),
     };
     Ok(Opened::Wrapped(Wrapped {
         inner: unpadded(linux),

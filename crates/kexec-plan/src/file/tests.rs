@@ -50,6 +50,7 @@ fn uki(cmdline: Option<&str>, initrds: &[&'static [u8]], ucode: Option<&'static 
         profiles: Vec::new(),
         profile: 0,
         sections: Vec::new(),
+        added: kexec_image::Added::default(),
     }
 }
 
@@ -250,4 +251,32 @@ fn the_plan_prints() {
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
+}
+
+#[test]
+fn what_addons_bring_goes_behind_every_line_and_around_the_archives() {
+    let mut uki = uki(Some("own"), &[b"initrd"], Some(b"ucode"));
+    uki.added = kexec_image::Added {
+        cmdline: b"addon".to_vec(),
+        front: vec![("a.addon.efi .ucode".into(), Bytes::from_static(b"au"))],
+        back: vec![(".extra".into(), Bytes::from_static(b"e"))],
+    };
+    let mut ask = Ask::new(image(Some(uki)));
+    let plan = ask.plan().unwrap();
+    assert_eq!(plan.cmdline, Cmdline::from("own addon"));
+    let origins: Vec<&str> = plan.initrd.iter().map(|p| p.origin.as_str()).collect();
+    assert_eq!(
+        origins,
+        [
+            "/boot/Image a.addon.efi .ucode",
+            "/boot/Image .ucode",
+            "/boot/Image .initrd",
+            "/boot/Image .extra"
+        ]
+    );
+    ask.append = Some(Cmdline::from("options"));
+    assert_eq!(ask.plan().unwrap().cmdline, Cmdline::from("options addon"));
+    ask.reuse = true;
+    let both = Cmdline::from("own addon options");
+    assert_eq!(ask.plan().unwrap().cmdline, both);
 }

@@ -25,6 +25,8 @@ pub struct Addon {
     pub uname: Option<String>,
     /// Whether it brings a device tree.
     pub device_tree: bool,
+    /// Whether there is a signature, by whomever.
+    pub signed: bool,
 }
 
 impl Addon {
@@ -36,11 +38,16 @@ impl Addon {
     pub fn parse(bytes: &Bytes) -> Result<Addon, ImageError> {
         let pe = Pe::parse(bytes, NAME)?;
         let parts = Parts::read(bytes, &pe)?;
+        let unlike = |found: String, expected: &str| ImageError::Malformed {
+            format: NAME,
+            what: "the section table".into(),
+            offset: pe.checksum_at,
+            found,
+            expected: expected.into(),
+        };
         if parts.one(None, ".linux")?.is_some() {
-            return Err(ImageError::Missing {
-                what: "an addon without a kernel".into(),
-                has: "a .linux section: this is a UKI".into(),
-            });
+            let found = "a .linux section: this is a UKI".to_owned();
+            return Err(unlike(found, "an addon, which has no kernel"));
         }
         let addon = Addon {
             arch: parts.outline.arch,
@@ -54,16 +61,15 @@ impl Addon {
             device_tree: [".dtb", ".dtbauto"]
                 .iter()
                 .any(|name| !parts.all(None, name).is_empty()),
+            signed: pe.certificate_table()?.is_some(),
         };
         if addon.cmdline.is_none()
             && addon.initrds.is_empty()
             && addon.ucode.is_none()
             && !addon.device_tree
         {
-            return Err(ImageError::Missing {
-                what: "a .cmdline, .initrd, .ucode or .dtb section".into(),
-                has: parts.outline.names(),
-            });
+            let expected = "a .cmdline, .initrd, .ucode or .dtb section";
+            return Err(unlike(parts.outline.names(), expected));
         }
         Ok(addon)
     }
@@ -82,6 +88,7 @@ impl std::fmt::Debug for Addon {
             .field("ucode", &self.ucode.as_ref().map(Bytes::len))
             .field("uname", &self.uname)
             .field("device_tree", &self.device_tree)
+            .field("signed", &self.signed)
             .finish()
     }
 }
@@ -112,6 +119,7 @@ mod tests {
             ucode: Some(Bytes::from_static(b"u")),
             uname: Some("6.12.1".to_owned()),
             device_tree: false,
+            signed: false,
         };
         assert_eq!(addon, Ok(expected));
     }

@@ -56,20 +56,9 @@ impl Outline {
         last.map_or(0, |last| last.saturating_add(1))
     }
 
-    /// Which sections of this name count for a profile: its own, or those of
-    /// the base if it has none. "Sections associated with specific profiles
-    /// comprehensively override those of the same name in the base profile"
-    /// (UAPI.5, "Multi-Profile UKIs").
-    pub fn select(&self, profile: Option<usize>, name: &str) -> Vec<usize> {
-        let of = |owner: Option<usize>| -> Vec<usize> {
-            let numbered = self.sections.iter().enumerate();
-            numbered
-                .filter(|(_, s)| s.name == name && s.profile == owner)
-                .map(|(at, _)| at)
-                .collect()
-        };
-        let own = of(profile);
-        if own.is_empty() { of(None) } else { own }
+    /// Which sections of this name count for a profile: see [`select`].
+    pub(super) fn select(&self, profile: Option<usize>, name: &str) -> Vec<usize> {
+        select(&self.sections, profile, name)
     }
 
     /// The section of this name that counts for a profile; the first one when
@@ -87,6 +76,22 @@ impl Outline {
             false => names.join(" "),
         }
     }
+}
+
+/// Which sections of this name count for a profile: its own, or those of the base
+/// if it has none. "Sections associated with specific profiles comprehensively
+/// override those of the same name in the base profile" (UAPI.5, "Multi-Profile
+/// UKIs").
+pub(super) fn select(sections: &[Section], profile: Option<usize>, name: &str) -> Vec<usize> {
+    let of = |owner: Option<usize>| -> Vec<usize> {
+        let numbered = sections.iter().enumerate();
+        numbered
+            .filter(|(_, s)| s.name == name && s.profile == owner)
+            .map(|(at, _)| at)
+            .collect()
+    };
+    let own = of(profile);
+    if own.is_empty() { of(None) } else { own }
 }
 
 #[cfg(test)]

@@ -72,10 +72,10 @@ fn takes_everything_out() {
     assert_eq!(uki.os_release.as_deref(), Some("NAME=Test\nVERSION_ID=1\n"));
     assert!(!uki.device_tree);
     assert_eq!((uki.profile, uki.profiles.len()), (0, 0));
-    let parts: Vec<_> = uki
-        .initrd_parts()
-        .into_iter()
-        .map(|(name, data)| (name, data.to_vec()))
+    let parts = uki.initrd_parts();
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(name, data)| (name.as_str(), data.to_vec()))
         .collect();
     assert_eq!(
         parts,

@@ -1,0 +1,270 @@
+//! Which entry systemd-boot takes by itself, and why.
+//!
+//! Source: systemd-boot(7), "EFI Variables" and "Boot counting"; loader.conf(5);
+//! systemd's NEWS of 257 (LoaderEntrySysFail), 260 (LoaderEntryPreferred) and 261
+//! (profiles).
+
+use std::fmt;
+
+use super::conf::LoaderConf;
+use super::glob::Glob;
+use super::lines::Value;
+
+/// An entry of the menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// What the boot loader calls it.
+    pub id: String,
+    /// Other names of the same entry: the first profile of a UKI is its file
+    /// name and `@0` too.
+    pub aliases: Vec<String>,
+    /// Its tries are used up.
+    pub bad: bool,
+    /// It is a profile of a UKI that is not the first one.
+    pub other_profile: bool,
+}
+
+/// What people and programs asked the boot loader for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// LoaderEntryOneShot.
+    pub one_shot: Option<String>,
+    /// LoaderEntryPreferred.
+    pub preferred: Option<String>,
+    /// LoaderEntryDefault.
+    pub default: Option<String>,
+    /// LoaderEntryLastBooted, which counts where `@saved` is asked for.
+    pub last_booted: Option<String>,
+    /// LoaderEntries: what the boot loader had in its menu, with the entries
+    /// that no file describes.
+    pub reported: Vec<String>,
+    /// loader.conf.
+    pub conf: LoaderConf,
+}
+
+/// Who asks for an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// LoaderEntryOneShot.
+    OneShot,
+    /// LoaderEntryPreferred.
+    PreferredVariable,
+    /// LoaderEntryDefault.
+    DefaultVariable,
+    /// `preferred` of loader.conf.
+    PreferredPattern,
+    /// `default` of loader.conf.
+    DefaultPattern,
+}
+
+impl Asker {
+    /// Whether entries whose tries are used up are passed over.
+    fn passes_over_bad(self) -> bool {
+        matches!(self, Asker::PreferredVariable | Asker::PreferredPattern)
+    }
+}
+
+/// One wish: who, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Who.
+    pub asker: Asker,
+    /// A name or a pattern, or `@saved`.
+    pub pattern: String,
+    /// The line of loader.conf that holds it.
+    pub line: Option<u32>,
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.asker {
+            Asker::OneShot => f.write_str("LoaderEntryOneShot (for the next boot only)")?,
+            Asker::PreferredVariable => f.write_str("LoaderEntryPreferred")?,
+            Asker::DefaultVariable => f.write_str("LoaderEntryDefault")?,
+            Asker::PreferredPattern => f.write_str("preferred in loader.conf")?,
+            Asker::DefaultPattern => f.write_str("default in loader.conf")?,
+        }
+        if let Some(line) = self.line {
+            write!(f, " line {line}")?;
+        }
+        write!(f, " asks for {:?}", self.pattern)
+    }
+}
+
+/// Why an entry is the one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Somebody asked for it.
+    Asked(Wish),
+    /// It is the first one of the menu that is not bad.
+    First,
+    /// It is the first one, and all are bad.
+    FirstOfBad,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Asked(wish) => wish.fmt(f),
+            Why::First => f.write_str("first entry of the menu that is not bad"),
+            Why::FirstOfBad => f.write_str("first entry of the menu; all of them are bad"),
+        }
+    }
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// This candidate.
+    Entry {
+        /// Its place among the candidates.
+        at: usize,
+        /// Who asked for it.
+        why: Why,
+    },
+    /// Something that no file describes, such as `auto-windows`.
+    Foreign {
+        /// What the boot loader calls it.
+        id: String,
+        /// Who asked for it.
+        why: Why,
+    },
+    /// It cannot be told without guessing.
+    Unclear {
+        /// The line of loader.conf, where that is the reason.
+        line: Option<u32>,
+        /// Why.
+        reason: String,
+    },
+    /// There are no entries.
+    Nothing,
+}
+
+/// The decision, and the wishes that named nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// What the next boot takes.
+    pub decision: Decision,
+    /// Wishes that were passed over, for people.
+    pub passed_over: Vec<String>,
+}
+
+/// Decides. The candidates are in the order of the menu.
+pub fn choose(candidates: &[Candidate], wishes: &Wishes) -> Chosen {
+    let mut passed_over = Vec::new();
+    for wish in asked(wishes) {
+        match grant(candidates, wishes, wish) {
+            Ok(decision) => {
+                return Chosen {
+                    decision,
+                    passed_over,
+                };
+            }
+            Err(reason) => passed_over.push(reason),
+        }
+    }
+    Chosen {
+        decision: first(candidates),
+        passed_over,
+    }
+}
+
+/// The wishes in the order in which they count.
+fn asked(wishes: &Wishes) -> Vec<Wish> {
+    let variable = |asker, name: &Option<String>| {
+        let name = name.as_ref().filter(|name| !name.is_empty())?;
+        Some(Wish {
+            asker,
+            pattern: name.clone(),
+            line: None,
+        })
+    };
+    let conf = |asker, value: &Option<Value>| {
+        value.as_ref().map(|value| Wish {
+            asker,
+            pattern: value.text.clone(),
+            line: Some(value.line),
+        })
+    };
+    let asked = [
+        variable(Asker::OneShot, &wishes.one_shot),
+        variable(Asker::PreferredVariable, &wishes.preferred),
+        variable(Asker::DefaultVariable, &wishes.default),
+        conf(Asker::PreferredPattern, &wishes.conf.preferred),
+        conf(Asker::DefaultPattern, &wishes.conf.default),
+    ];
+    asked.into_iter().flatten().collect()
+}
+
+/// What a wish leads to; the error is why it is passed over.
+fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decision, String> {
+    let name = match wish.pattern.as_str() {
+        SAVED => wishes.last_booted.as_deref().ok_or_else(|| {
+            format!("{wish}, the entry that was booted last, but LoaderEntryLastBooted is not set")
+        })?,
+        name => name,
+    };
+    let glob = Glob::new(name);
+    if let Some(what) = glob.unusual() {
+        return Ok(Decision::Unclear {
+            line: wish.line,
+            reason: format!("{wish}, a pattern with {what}, which systemd-boot does not know"),
+        });
+    }
+    let named = |candidate: &Candidate| {
+        let mut names = std::iter::once(&candidate.id).chain(&candidate.aliases);
+        names.any(|id| glob.matches(id))
+    };
+    let hits = (0..).zip(candidates).filter(|(_, c)| named(c));
+    // Another profile is only taken by its full name.
+    let mut hits = hits.filter(|(_, c)| !c.other_profile || c.id.eq_ignore_ascii_case(name));
+    let bad_too = !wish.asker.passes_over_bad();
+    let mut only_bad = false;
+    for (at, candidate) in &mut hits {
+        if bad_too || !candidate.bad {
+            let why = Why::Asked(wish);
+            return Ok(Decision::Entry { at, why });
+        }
+        only_bad = true;
+    }
+    if only_bad {
+        return Err(format!("{wish}, whose tries are used up"));
+    }
+    // Entries of the boot loader's own; where it left no list, their name tells.
+    let reported = wishes.reported.iter().find(|id| glob.matches(id));
+    let own = (wishes.reported.is_empty() && name.starts_with(AUTO)).then_some(name);
+    match reported.map(String::as_str).or(own) {
+        Some(id) if id.starts_with(AUTO) => Ok(Decision::Foreign {
+            id: id.to_owned(),
+            why: Why::Asked(wish),
+        }),
+        _ => Err(format!("{wish}, which is not there")),
+    }
+}
+
+/// What is taken when no wish names anything: "bad" entries only if there are
+/// no others, and never another profile than the first.
+fn first(candidates: &[Candidate]) -> Decision {
+    let mut own = (0..).zip(candidates).filter(|(_, c)| !c.other_profile);
+    let good = own.clone().find(|(_, c)| !c.bad);
+    match (good, own.next()) {
+        (Some((at, _)), _) => Decision::Entry {
+            at,
+            why: Why::First,
+        },
+        (None, Some((at, _))) => Decision::Entry {
+            at,
+            why: Why::FirstOfBad,
+        },
+        (None, None) => Decision::Nothing,
+    }
+}
+
+/// `default @saved` (loader.conf(5)); LoaderEntryDefault may hold it too.
+const SAVED: &str = "@saved";
+/// How the names of systemd-boot's own entries begin, such as `auto-windows`
+/// (loader.conf(5), table 1).
+const AUTO: &str = "auto-";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+use super::super::conf;
+use super::*;
+
+fn menu() -> Vec<Candidate> {
+    let entry = |id: &str| Candidate {
+        id: id.to_owned(),
+        aliases: Vec::new(),
+        bad: false,
+        other_profile: false,
+    };
+    vec![
+        Candidate {
+            aliases: vec!["multi.efi".to_owned(), "multi.efi@0".to_owned()],
+            ..entry("multi.efi@main")
+        },
+        entry("new.conf"),
+        entry("old.conf"),
+        Candidate {
+            other_profile: true,
+            ..entry("multi.efi@reset")
+        },
+        Candidate {
+            bad: true,
+            ..entry("bad.conf")
+        },
+    ]
+}
+
+/// What is chosen, and why, in one line.
+fn said(candidates: &[Candidate], wishes: &Wishes) -> String {
+    let chosen = choose(candidates, wishes);
+    let mut said = match chosen.decision {
+        Decision::Entry { at, why } => format!("{}: {why}", candidates[at].id),
+        Decision::Foreign { id, why } => format!("foreign {id}: {why}"),
+        Decision::Unclear { line, reason } => format!("unclear {line:?}: {reason}"),
+        Decision::Nothing => "nothing".to_owned(),
+    };
+    for reason in chosen.passed_over {
+        said.push_str("; ");
+        said.push_str(&reason);
+    }
+    said
+}
+
+fn conf_says(text: &str) -> Wishes {
+    Wishes {
+        conf: conf::parse(text.as_bytes()),
+        ..Wishes::default()
+    }
+}
+
+fn name(name: &str) -> Option<String> {
+    Some(name.to_owned())
+}
+
+#[test]
+fn wishes_count_in_their_order() {
+    let mut wishes = Wishes {
+        one_shot: name("old.conf"),
+        preferred: name("new.conf"),
+        default: name("bad.conf"),
+        ..conf_says("default old*\npreferred MULTI.*\n")
+    };
+    let is = |wishes: &Wishes, expected: &str| assert_eq!(said(&menu(), wishes), expected);
+    is(
+        &wishes,
+        "old.conf: LoaderEntryOneShot (for the next boot only) asks for \"old.conf\"",
+    );
+    wishes.one_shot = None;
+    is(
+        &wishes,
+        "new.conf: LoaderEntryPreferred asks for \"new.conf\"",
+    );
+    wishes.preferred = name("");
+    // A default may be bad; a preferred one may not.
+    is(
+        &wishes,
+        "bad.conf: LoaderEntryDefault asks for \"bad.conf\"",
+    );
+    wishes.default = None;
+    is(
+        &wishes,
+        "multi.efi@main: preferred in loader.conf line 2 asks for \"MULTI.*\"",
+    );
+    wishes.conf.preferred = None;
+    is(
+        &wishes,
+        "old.conf: default in loader.conf line 1 asks for \"old*\"",
+    );
+    wishes.conf.default = None;
+    is(
+        &wishes,
+        "multi.efi@main: first entry of the menu that is not bad",
+    );
+}
+
+#[test]
+fn what_names_nothing_is_passed_over_and_said() {
+    let wishes = Wishes {
+        one_shot: name("gone.conf"),
+        preferred: name("bad.conf"),
+        default: name("@saved"),
+        ..conf_says("default arch*")
+    };
+    assert_eq!(
+        said(&menu(), &wishes),
+        "multi.efi@main: first entry of the menu that is not bad; \
+         LoaderEntryOneShot (for the next boot only) asks for \"gone.conf\", which is not there; \
+         LoaderEntryPreferred asks for \"bad.conf\", whose tries are used up; \
+         LoaderEntryDefault asks for \"@saved\", the entry that was booted last, but \
+         LoaderEntryLastBooted is not set; \
+         default in loader.conf line 1 asks for \"arch*\", which is not there"
+    );
+}
+
+#[test]
+fn the_entry_that_was_booted_last() {
+    let mut wishes = conf_says("default @saved");
+    wishes.last_booted = name("old.conf");
+    assert_eq!(
+        said(&menu(), &wishes),
+        "old.conf: default in loader.conf line 1 asks for \"@saved\""
+    );
+    wishes.one_shot = name("new.conf");
+    assert!(said(&menu(), &wishes).starts_with("new.conf: LoaderEntryOneShot"));
+}
+
+#[test]
+fn profiles_are_taken_by_their_full_name_only() {
+    let by = |pattern: &str| {
+        let wishes = Wishes {
+            default: name(pattern),
+            ..Wishes::default()
+        };
+        said(&menu(), &wishes).split(':').next().unwrap().to_owned()
+    };
+    assert_eq!(by("multi.efi@reset"), "multi.efi@reset");
+    assert_eq!(by("multi.efi@res*"), "multi.efi@main");
+    assert_eq!(by("multi.efi"), "multi.efi@main");
+    assert_eq!(by("multi.efi@0"), "multi.efi@main");
+    let only = [menu().remove(3)];
+    assert_eq!(said(&only, &Wishes::default()), "nothing");
+}
+
+#[test]
+fn entries_of_the_boot_loader_itself_are_no_others() {
+    let mut wishes = conf_says("default auto-win*");
+    // Without its list nobody knows what it has.
+    assert!(said(&menu(), &wishes).starts_with("foreign auto-win*: default in loader.conf"));
+    wishes.reported = vec!["new.conf".to_owned(), "auto-windows".to_owned()];
+    assert_eq!(
+        said(&menu(), &wishes),
+        "foreign auto-windows: default in loader.conf line 1 asks for \"auto-win*\""
+    );
+    wishes.reported = vec!["new.conf".to_owned()];
+    assert!(said(&menu(), &wishes).starts_with("multi.efi@main: first"));
+    wishes = Wishes {
+        one_shot: name("auto-reboot-to-firmware-setup"),
+        ..Wishes::default()
+    };
+    assert!(said(&menu(), &wishes).starts_with("foreign auto-reboot-to-firmware-setup: "));
+}
+
+#[test]
+fn a_pattern_that_systemd_boot_does_not_know_is_not_guessed() {
+    assert_eq!(
+        said(&menu(), &conf_says("\ndefault [!n]*")),
+        "unclear Some(2): default in loader.conf line 2 asks for \"[!n]*\", a pattern with a set \
+         that begins with ! or ^, which systemd-boot does not know"
+    );
+}
+
+#[test]
+fn bad_ones_are_taken_when_there_are_no_others() {
+    let bad = [menu().remove(4)];
+    assert_eq!(
+        said(&bad, &Wishes::default()),
+        "bad.conf: first entry of the menu; all of them are bad"
+    );
+    assert_eq!(said(&[], &Wishes::default()), "nothing");
+}
