@@ -26,6 +26,8 @@ pub struct Facts {
     pub machine_id: Fact<String>,
     /// EFI variables; `Absent` on a machine that was not booted by EFI.
     pub efi: Fact<Efi>,
+    /// Whether the firmware starts only what is signed.
+    pub secure_boot: Fact<bool>,
 }
 
 impl Facts {
@@ -38,6 +40,7 @@ impl Facts {
             cmdline: host.cmdline.clone(),
             machine_id: volumes.machine_bytes("/etc/machine-id").map(text),
             efi: efi::read(host.firmware.efi, volumes),
+            secure_boot: host.security.secure_boot.clone(),
         }
     }
 

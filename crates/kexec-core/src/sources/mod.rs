@@ -103,8 +103,8 @@ pub enum Choice {
 
 /// Every source, in the order in which they are tried.
 pub const SOURCES: &[Source] = &[
-    // Boot Loader Specification (systemd-boot): sources/bls/
     // GRUB: sources/grub/
+    bls::SOURCE,
     extlinux::SOURCE,
     plain::SOURCE,
     modules::SOURCE,

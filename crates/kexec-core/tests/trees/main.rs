@@ -57,6 +57,15 @@ trees! {
     btrfs_subvolume: "btrfs-subvolume",
     extlinux_board: "extlinux-board",
     extlinux_alpine: "extlinux-alpine",
+    arch_systemd_boot: "arch-systemd-boot",
+    fedora_systemd_boot: "fedora-systemd-boot",
+    nixos_systemd_boot: "nixos-systemd-boot",
+    uki_only: "uki-only",
+    uki_profiles: "uki-profiles",
+    boot_counting: "boot-counting",
+    one_shot: "one-shot",
+    bls_foreign_default: "bls-foreign-default",
+    bls_on_root: "bls-on-root",
 }
 
 #[test]

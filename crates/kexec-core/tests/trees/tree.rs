@@ -12,16 +12,21 @@
 //! 00 01 ff
 //! === /sys/firmware/efi/efivars/LoaderInfo-4a67b082-... efi
 //! systemd-boot 257.9
+//! === /efi/EFI/Linux/arch.efi pe
+//! .osrel ID=arch\nPRETTY_NAME="Arch Linux"
+//! .linux kernel
 //! ```
 //!
 //! `PATH hex` holds bytes; `PATH efi` an EFI variable: attributes 7, then the
 //! line as UTF-16 with its NUL; `PATH efi hex` the same with bytes as value.
+//! `PATH pe` is a PE file with one section per line, in which `\n` is a line end.
 //! `PATH/` is an empty folder. A folder under /dev stands for the device: it
 //! holds the files of a file system that is not mounted.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use kexec_image::testing::PeBuilder;
 use tempfile::TempDir;
 
 const MARK: &str = "=== ";
@@ -65,6 +70,7 @@ fn put(root: &Path, head: &str, content: &[&str]) {
         ["efi"] => variable(&utf16(&content.join("\n"))),
         ["efi", "hex"] => variable(&hex(content)),
         ["kernel", release] => bzimage(release),
+        ["pe"] => pe(content),
         // What is behind the path of an empty file is a comment.
         _ if content.is_empty() => Vec::new(),
         [] => (content.join("\n") + "\n").into_bytes(),
@@ -105,4 +111,14 @@ fn bzimage(release: &str) -> Vec<u8> {
 /// Non-volatile, with boot and runtime access (UEFI specification, 8.2).
 fn variable(value: &[u8]) -> Vec<u8> {
     [&[7, 0, 0, 0], value].concat()
+}
+
+/// A UKI or an addon.
+fn pe(content: &[&str]) -> Vec<u8> {
+    let sections = content.iter().map(|line| {
+        let (name, text) = line.split_once(' ').unwrap_or((line, ""));
+        (name, text.replace("\\n", "\n").into_bytes())
+    });
+    let file = sections.fold(PeBuilder::new(), |pe, (name, text)| pe.section(name, text));
+    file.build()
 }

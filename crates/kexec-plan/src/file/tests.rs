@@ -268,10 +268,10 @@ fn what_addons_bring_goes_behind_every_line_and_around_the_archives() {
     assert_eq!(
         origins,
         [
-            "/boot/Image a.addon.efi .ucode",
-            "/boot/Image .ucode",
-            "/boot/Image .initrd",
-            "/boot/Image .extra"
+            "/boot/k a.addon.efi .ucode",
+            "/boot/k .ucode",
+            "/boot/k .initrd",
+            "/boot/k .extra"
         ]
     );
     ask.append = Some(Cmdline::from("options"));

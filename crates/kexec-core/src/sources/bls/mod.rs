@@ -1,11 +1,262 @@
-//! The Boot Loader Specification as systemd-boot implements it.
+//! The Boot Loader Specification (UAPI.1) as systemd-boot follows it: entries in
+//! `/loader/entries`, UKIs in `/EFI/Linux`, their order, and which of them is
+//! booted next.
+//!
+//! ```text
+//! text  ──entry, conf, name──▶ values
+//! UKIs  ──ukis───────────────▶ one value for each profile
+//! files ──type1, type2───────▶ Draft ──order──▶ menu ──choose──▶ Found
+//! ```
 
+mod beside;
 pub mod choose;
 pub mod conf;
+mod draft;
 pub mod entry;
+mod firmware;
 pub mod glob;
 mod lines;
 pub mod name;
 pub mod order;
+mod places;
 pub mod stub;
+mod titles;
+mod type1;
+mod type2;
 pub mod ukis;
+
+use choose::{Candidate, Chosen, Decision, Wishes};
+use conf::LoaderConf;
+use draft::Draft;
+use places::Place;
+
+use super::entry::{BootEntry, Broken, Origin};
+use super::facts::{Facts, LoaderVars};
+use super::volumes::MAX_TEXT;
+use super::{Choice, Evidence, Found, Machine, Source};
+use crate::host::Fact;
+
+/// The name of the source.
+const NAME: &str = "bls";
+
+/// Entries of the Boot Loader Specification.
+pub(super) const SOURCE: Source = Source {
+    name: NAME,
+    about: "Boot Loader Specification: systemd-boot, and UKIs that the firmware starts",
+    find,
+    evidence,
+};
+
+/// Whether systemd-boot started this machine, or the firmware did so with a UKI.
+fn evidence(facts: &Facts) -> Evidence {
+    let efi = match &facts.efi {
+        Fact::Known(efi) => efi,
+        // systemd-boot needs EFI, but other boot loaders read these entries too.
+        Fact::Absent | Fact::Unreadable(_) => return Evidence::Silent,
+    };
+    match &efi.loader.info {
+        Fact::Known(info) if info.starts_with("systemd-boot") => {
+            Evidence::For(format!("the boot loader was {info} (LoaderInfo)"))
+        }
+        Fact::Known(info) => Evidence::Against(format!("the boot loader was {info} (LoaderInfo)")),
+        Fact::Absent => match firmware::started(efi) {
+            Some(option) => Evidence::For(format!(
+                "the firmware started {} itself (BootCurrent is Boot{:04X})",
+                option.file.as_deref().unwrap_or_default(),
+                option.number
+            )),
+            None => Evidence::Against(
+                "systemd-boot leaves its name in LoaderInfo, which is not there".to_owned(),
+            ),
+        },
+        Fact::Unreadable(_) => Evidence::Silent,
+    }
+}
+
+fn find(machine: &Machine<'_>) -> Option<Found> {
+    let mut notes = Vec::new();
+    let places = places::places(machine, &mut notes);
+    let mut drafts = Vec::new();
+    for place in &places {
+        drafts.extend(type1::drafts(machine, place, &mut notes));
+        drafts.extend(type2::drafts(machine, place, &mut notes));
+    }
+    if drafts.is_empty() {
+        return None;
+    }
+    drafts.sort_by(|a, b| order::compare(&a.rank(), &b.rank()));
+    let conf = loader_conf(machine, places.first());
+    let choice = match conf {
+        Ok((file, conf)) => choice(machine, &drafts, &file, conf, &mut notes),
+        Err(broken) => Choice::Refused(broken),
+    };
+    draft::mark_running(machine.facts, &mut drafts);
+    for draft in &mut drafts {
+        mark(machine.facts, draft);
+    }
+    titles::tell_apart(&mut drafts);
+    Some(Found {
+        entries: drafts.into_iter().map(|draft| draft.entry).collect(),
+        choice,
+        notes,
+    })
+}
+
+/// loader.conf "only from the ESP"; none is an empty one.
+fn loader_conf(machine: &Machine<'_>, esp: Option<&Place>) -> Result<(Origin, LoaderConf), Broken> {
+    let Some(esp) = esp else {
+        return Ok((Origin::file("loader.conf"), LoaderConf::default()));
+    };
+    let file = esp.file(machine.volumes, "/loader/loader.conf");
+    let at = Origin::file(&file);
+    match machine.volumes.bytes(&file, MAX_TEXT) {
+        Fact::Known(bytes) => Ok((at, conf::parse(&bytes))),
+        Fact::Absent => Ok((at, LoaderConf::default())),
+        Fact::Unreadable(reason) => Err(Broken { at, reason }),
+    }
+}
+
+/// What the next boot takes.
+fn choice(
+    machine: &Machine<'_>,
+    drafts: &[Draft],
+    file: &Origin,
+    conf: LoaderConf,
+    notes: &mut Vec<String>,
+) -> Choice {
+    let facts = machine.facts;
+    if let Fact::Known(efi) = &facts.efi
+        && let Some((index, why)) = firmware::next(efi, machine.volumes, drafts)
+    {
+        return Choice::Entry { index, why };
+    }
+    let mut wishes = match wishes(facts, conf) {
+        Ok(wishes) => wishes,
+        Err(broken) => return Choice::Refused(broken),
+    };
+    without_the_unknown(facts, &mut wishes, notes);
+    if let Some(name) = facts.loader().and_then(|l| l.entry_sys_fail.known()) {
+        notes.push(format!(
+            "LoaderEntrySysFail: {name} is booted instead if the firmware reports a failure"
+        ));
+    }
+    // What the menu shows, and where that is among all entries.
+    let shown: Vec<usize> = (0..drafts.len())
+        .filter(|at| drafts.get(*at).is_some_and(|draft| draft.in_menu))
+        .collect();
+    let candidates: Vec<Candidate> = shown
+        .iter()
+        .filter_map(|at| drafts.get(*at))
+        .map(candidate)
+        .collect();
+    let Chosen {
+        decision,
+        passed_over,
+    } = choose::choose(&candidates, &wishes);
+    notes.extend(passed_over);
+    match decision {
+        Decision::Entry { at, why } => Choice::Entry {
+            index: shown.get(at).copied().unwrap_or_default(),
+            why: why.to_string(),
+        },
+        Decision::Foreign { id, why } => Choice::Refused(Broken {
+            at: file.clone(),
+            reason: format!("{why}: {id} is the boot loader's own, and only it can start that"),
+        }),
+        Decision::Unclear { line, reason } => Choice::Refused(Broken {
+            at: Origin {
+                line,
+                ..file.clone()
+            },
+            reason,
+        }),
+        Decision::Nothing => Choice::None {
+            why: "the boot loader shows none of these entries".to_owned(),
+        },
+    }
+}
+
+fn candidate(draft: &Draft) -> Candidate {
+    Candidate {
+        id: draft.entry.id.clone(),
+        aliases: draft.aliases.clone(),
+        bad: draft.entry.tries.is_some_and(|tries| tries.left == 0),
+        other_profile: draft.profile > 0,
+    }
+}
+
+/// What was asked for. A variable that is there and cannot be read may name
+/// another entry than what would be taken without it.
+fn wishes(facts: &Facts, conf: LoaderConf) -> Result<Wishes, Broken> {
+    let unreadable = |reason: &String| Broken {
+        at: Origin::file("/sys/firmware/efi/efivars"),
+        reason: format!("what it says about the next boot is not known: {reason}"),
+    };
+    let loader: &LoaderVars = match &facts.efi {
+        Fact::Known(efi) => &efi.loader,
+        Fact::Absent => {
+            return Ok(Wishes {
+                conf,
+                ..Wishes::default()
+            });
+        }
+        Fact::Unreadable(reason) => return Err(unreadable(reason)),
+    };
+    let text = |fact: &Fact<String>| match fact {
+        Fact::Known(text) => Ok(Some(text.clone())),
+        Fact::Absent => Ok(None),
+        Fact::Unreadable(reason) => Err(unreadable(reason)),
+    };
+    Ok(Wishes {
+        one_shot: text(&loader.entry_one_shot)?,
+        preferred: text(&loader.entry_preferred)?,
+        default: text(&loader.entry_default)?,
+        last_booted: text(&loader.entry_last_booted)?,
+        reported: loader.entries.known().cloned().unwrap_or_default(),
+        conf,
+    })
+}
+
+/// Takes out what the systemd-boot that started this machine does not know.
+fn without_the_unknown(facts: &Facts, wishes: &mut Wishes, notes: &mut Vec<String>) {
+    let info = facts.loader().and_then(|l| l.info.known());
+    let version = info.and_then(|info| {
+        let number = info.strip_prefix("systemd-boot ")?;
+        let end = number.find(|c: char| !c.is_ascii_digit());
+        number
+            .get(..end.unwrap_or(number.len()))?
+            .parse::<u32>()
+            .ok()
+    });
+    let Some(version) = version.filter(|version| *version < PREFERRED_SINCE) else {
+        return;
+    };
+    let variable = wishes.preferred.take().map(|_| "LoaderEntryPreferred");
+    let line = wishes
+        .conf
+        .preferred
+        .take()
+        .map(|_| "preferred in loader.conf");
+    for what in variable.into_iter().chain(line) {
+        notes.push(format!("{what} is not known to systemd-boot {version}"));
+    }
+}
+
+/// The first systemd-boot that passes over bad entries where it is told to
+/// (systemd's NEWS of 260).
+const PREFERRED_SINCE: u32 = 260;
+
+/// Marks an entry with what the boot loader says of it.
+fn mark(facts: &Facts, draft: &mut Draft) {
+    let names = |entry: &BootEntry, name: Option<&String>| {
+        let mut names = std::iter::once(&entry.id).chain(&draft.aliases);
+        name.is_some_and(|name| names.any(|id| id.eq_ignore_ascii_case(name)))
+    };
+    let loader = facts.loader();
+    let selected = names(&draft.entry, loader.and_then(|l| l.entry_selected.known()));
+    let one_shot = names(&draft.entry, loader.and_then(|l| l.entry_one_shot.known()));
+    let marks = &mut draft.entry.marks;
+    marks.selected = selected;
+    marks.one_shot = one_shot;
+    marks.bad = draft.entry.tries.is_some_and(|tries| tries.left == 0);
+}

@@ -54,6 +54,9 @@ pub struct LoaderVars {
     pub entry_last_booted: Fact<String>,
     /// LoaderEntrySysFail.
     pub entry_sys_fail: Fact<String>,
+    /// LoaderEntries: everything that is in the boot loader's menu, with what no
+    /// file describes.
+    pub entries: Fact<Vec<String>>,
     /// StubInfo: name and version of the stub of a UKI that was booted.
     pub stub_info: Fact<String>,
 }
@@ -131,6 +134,8 @@ fn loader(volumes: &Volumes) -> LoaderVars {
         entry_default: text("LoaderEntryDefault"),
         entry_last_booted: text("LoaderEntryLastBooted"),
         entry_sys_fail: text("LoaderEntrySysFail"),
+        entries: variable(volumes, "LoaderEntries", LOADER)
+            .and_then(|value| exactly("LoaderEntries", &value, texts)),
         stub_info: text("StubInfo"),
     }
 }
@@ -181,6 +186,14 @@ fn utf16(value: &[u8]) -> Option<String> {
     let units = numbers(value)?;
     let text: Vec<u16> = units.into_iter().take_while(|unit| *unit != 0).collect();
     Some(String::from_utf16_lossy(&text))
+}
+
+/// Texts in UTF-16, each with its NUL.
+fn texts(value: &[u8]) -> Option<Vec<String>> {
+    let units = numbers(value)?;
+    let texts = units.split(|unit| *unit == 0);
+    let texts = texts.filter(|text| !text.is_empty());
+    Some(texts.map(String::from_utf16_lossy).collect())
 }
 
 /// EFI_LOAD_OPTION (UEFI specification, 3.1.3): attributes, the length of the
@@ -295,6 +308,8 @@ mod tests {
         assert_eq!(numbers(&[1, 0, 2]), None);
         assert_eq!(numbers(&[1, 0, 2, 1]), Some(vec![1, 0x102]));
         assert_eq!(utf16(&units("arch.conf\0x")), Some("arch.conf".to_owned()));
+        let all = Some(vec!["arch.conf".to_owned(), "auto-windows".to_owned()]);
+        assert_eq!(texts(&units("arch.conf\0auto-windows\0")), all);
         let said = exactly("BootCurrent", &[1], number);
         assert!(said.reason().unwrap().contains("BootCurrent: 1 bytes"));
     }
