@@ -66,7 +66,11 @@ fn draft(
         reader.notes.push(note.to_owned());
     }
     let notes = reader.notes;
-    let in_menu = place.in_menu && !matches!(&target, Err(fault) if fault.hidden);
+    // "If this key is set, and the system is not an EFI system, this entry should be
+    // hidden" (UAPI.1, `efi` and `uki`).
+    let fits = machine.facts.efi != Fact::Absent || matches!(entry.starts(), Ok(Starts::Linux(_)));
+    let hidden = matches!(&target, Err(fault) if fault.hidden);
+    let in_menu = place.in_menu && fits && !hidden;
     let boots = match target {
         Ok(mut target) => {
             target.notes.extend(notes);

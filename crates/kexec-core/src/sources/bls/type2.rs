@@ -58,14 +58,12 @@ fn of_file(
             let extras = beside::find(machine.volumes, file, &mut notes);
             let made = items.into_iter().map(|item| {
                 let target = target(file, &item, extras.clone(), notes.clone());
-                draft(
-                    place,
-                    file,
-                    id,
-                    tries,
-                    item,
-                    Boots::Target(Box::new(target)),
-                )
+                let boots = Boots::Target(Box::new(target));
+                let mut draft = draft(file, id, tries, item, boots);
+                // They are for machines with EFI (UAPI.1, "Type #2 EFI Unified
+                // Kernel Images").
+                draft.in_menu = place.in_menu && machine.facts.efi != Fact::Absent;
+                draft
             });
             made.collect()
         }
@@ -136,14 +134,7 @@ fn target(
     }
 }
 
-fn draft(
-    place: &Place,
-    file: &BootFile,
-    id: &str,
-    tries: Option<Tries>,
-    item: Item,
-    boots: Boots,
-) -> Draft {
+fn draft(file: &BootFile, id: &str, tries: Option<Tries>, item: Item, boots: Boots) -> Draft {
     let entry = BootEntry::new(NAME, &item.id, &item.title, Origin::file(file), boots);
     Draft {
         entry: BootEntry {
@@ -155,7 +146,7 @@ fn draft(
         aliases: item.aliases,
         file: id.to_owned(),
         profile: item.profile.unwrap_or(0),
-        in_menu: place.in_menu,
+        in_menu: true,
         brings: item.release.map(|release| Brings {
             release,
             cmdline: Cmdline::exact(&item.cmdline.unwrap_or_default()),
