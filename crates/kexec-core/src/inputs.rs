@@ -64,9 +64,23 @@ impl Inputs {
 /// memory that is there, because reading it would end in the out-of-memory
 /// killer.
 pub fn read(request: &LoadRequest, available: Option<u64>) -> Result<Inputs, Error> {
+    read_with(request, available, &|path| {
+        File::open(path).map_err(|e| Errno::from_io(&e).to_string())
+    })
+}
+
+/// The same with another way to open files, which says why it cannot.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(
+    request: &LoadRequest,
+    available: Option<u64>,
+    open: &dyn Fn(&Path) -> Result<File, String>,
+) -> Result<Inputs, Error> {
     let mut left = available.unwrap_or(u64::MAX);
     let mut read = |what, path: &Path, limit| {
-        let input = read_file(what, path, limit, left)?;
+        let input = read_file(what, path, limit, left, open)?;
         left = left.saturating_sub(length(&input));
         Ok::<_, Error>(input)
     };
@@ -97,13 +111,19 @@ fn length(input: &Input) -> u64 {
     u64::try_from(input.sealed.len()).unwrap_or(u64::MAX)
 }
 
-fn read_file(what: &'static str, path: &Path, limit: u64, available: u64) -> Result<Input, Error> {
+fn read_file(
+    what: &'static str,
+    path: &Path,
+    limit: u64,
+    available: u64,
+    open: &dyn Fn(&Path) -> Result<File, String>,
+) -> Result<Input, Error> {
     let failed = |reason: String| Error::Read {
         what,
         path: path.to_owned(),
         reason,
     };
-    let file = File::open(path).map_err(|e| failed(Errno::from_io(&e).to_string()))?;
+    let file = open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
     if metadata.is_dir() {
         return Err(failed("it is a directory".to_owned()));

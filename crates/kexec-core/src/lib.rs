@@ -16,6 +16,7 @@ pub mod preflight;
 pub mod record;
 pub mod request;
 pub mod sources;
+pub mod target;
 
 pub use error::Error;
 pub use host::Snapshot;

@@ -18,7 +18,7 @@ use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
-pub use crate::inputs::{Carried, Input, Inputs, read};
+pub use crate::inputs::{Carried, Input, Inputs, read, read_with};
 use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice};
 use crate::{Error, Snapshot, classic, place};
@@ -235,6 +235,7 @@ fn parts(
         path: &request.kernel.display().to_string(),
         image,
         initrds: &initrds,
+        entry: request.cmdline.entry.as_ref(),
         append: request.cmdline.append.as_ref(),
         reuse: request.cmdline.reuse,
         running: &running,

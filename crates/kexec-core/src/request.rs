@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 
 use kexec_plan::Cmdline;
-pub use kexec_plan::Mark;
 pub use kexec_plan::SyscallChoice;
 use kexec_plan::classic::ClassicOptions;
+pub use kexec_plan::{EntryLine, Mark};
 use kexec_sys::Slot;
 
 /// Where the next kernel's command line comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CmdlineChoice {
+    /// That of the boot entry, where one was chosen; `append` comes on top.
+    pub entry: Option<EntryLine>,
     /// The text of `--append` or `--command-line`.
     pub append: Option<Cmdline>,
     /// `--reuse-cmdline`: put the old command line in front of it. For a UKI

@@ -43,6 +43,7 @@ impl Boot {
             kernel: self.path(kernel),
             initrds: initrds.iter().map(|i| self.path(i)).collect(),
             cmdline: CmdlineChoice {
+                entry: None,
                 append: Some("root=/dev/vda".into()),
                 reuse: false,
             },

@@ -58,6 +58,7 @@ fn load_with(host: Snapshot, init_size: u32, initrd: usize, crash: bool) -> Load
         path: "/boot/vmlinuz",
         image: &image,
         initrds: &initrds[..usize::from(initrd > 0)],
+        entry: None,
         append: None,
         reuse: false,
         running: &Cmdline::default(),

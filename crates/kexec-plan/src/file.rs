@@ -43,6 +43,15 @@ pub struct InitrdFile {
     pub bytes: Bytes,
 }
 
+/// The command line of a boot entry; `--append` comes on top of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryLine {
+    /// What the entry says.
+    Text(Cmdline),
+    /// What the UKI brings, which may be nothing.
+    OfUki,
+}
+
 /// What a file plan is made from.
 #[derive(Debug)]
 pub struct FileRequest<'a> {
@@ -52,6 +61,8 @@ pub struct FileRequest<'a> {
     pub image: &'a Image,
     /// Initrds of the caller, behind those of a UKI.
     pub initrds: &'a [InitrdFile],
+    /// The command line of the boot entry, where one was chosen.
+    pub entry: Option<&'a EntryLine>,
     /// The text of `--append`, if it was given.
     pub append: Option<&'a Cmdline>,
     /// `--reuse-cmdline`.
@@ -215,7 +226,8 @@ fn piece(origin: String, bytes: Bytes) -> Piece {
 /// `--reuse-cmdline` takes the old line without what the boot loader put there
 /// for its own image, and without the reservation that only the first kernel
 /// can make when the crash slot is filled; a UKI's own `.cmdline` is the old
-/// line when there is one.
+/// line when there is one. A boot entry's line is what its boot loader would
+/// hand over.
 fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
     let empty = Cmdline::default();
     let append = request.append.unwrap_or(&empty);
@@ -228,6 +240,22 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
     // Addons go behind the line, wherever that comes from (systemd-stub(7)).
     let added = request.image.uki.as_ref().map(|u| &u.added.cmdline);
     let added = added.map_or_else(Cmdline::default, |line| Cmdline::exact(line));
+    if let Some(entry) = request.entry {
+        let (line, from) = match entry {
+            EntryLine::Text(line) => (line.clone(), "the boot entry"),
+            EntryLine::OfUki => (own.unwrap_or_default(), "the UKI's .cmdline"),
+        };
+        let line = line.followed_by(&added);
+        return match (append.is_empty(), entry) {
+            (true, _) => (line, from),
+            (false, EntryLine::Text(_)) => {
+                (line.followed_by(append), "the boot entry and --append")
+            }
+            (false, EntryLine::OfUki) => {
+                (line.followed_by(append), "the UKI's .cmdline and --append")
+            }
+        };
+    }
     if request.reuse {
         let (old, from) = match own {
             Some(own) => (own, "the UKI's .cmdline (--reuse-cmdline)"),

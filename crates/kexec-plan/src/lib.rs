@@ -18,6 +18,6 @@ pub mod token;
 pub use classic::{ClassicError, ClassicRequest, LoadPlan};
 pub use cmdline::Cmdline;
 pub use error::PlanError;
-pub use file::{FilePlan, FileRequest, InitrdFile, Piece};
+pub use file::{EntryLine, FilePlan, FileRequest, InitrdFile, Piece};
 pub use method::{Decision, Method, MethodFacts, SyscallChoice};
 pub use token::{Mark, Token};

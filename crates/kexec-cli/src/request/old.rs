@@ -296,6 +296,7 @@ pub(super) fn load_request(
         kernel: kernel.into(),
         initrds: typed.values(Id::Initrd).map(Into::into).collect(),
         cmdline: CmdlineChoice {
+            entry: None,
             append: append.map(|text| Cmdline::exact(text.as_bytes())),
             reuse: typed.has(Id::ReuseCmdline),
         },

@@ -10,6 +10,7 @@
 //! looked at through a mount of our own that nobody else sees.
 
 pub mod bls;
+mod choose;
 pub mod entry;
 pub mod extlinux;
 pub mod facts;
@@ -30,6 +31,7 @@ use entry::{BootEntry, Broken};
 use facts::Facts;
 use volumes::Volumes;
 
+pub use choose::{Chosen, choose};
 pub use survey::{Answer, Listed, Survey, survey};
 
 /// What a source is asked about: plain values, and files below a root.

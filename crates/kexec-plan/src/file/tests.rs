@@ -59,6 +59,7 @@ fn uki(cmdline: Option<&str>, initrds: &[&'static [u8]], ucode: Option<&'static 
 struct Ask {
     image: Image,
     initrds: Vec<InitrdFile>,
+    entry: Option<EntryLine>,
     append: Option<Cmdline>,
     reuse: bool,
     mark: Option<Mark>,
@@ -71,6 +72,7 @@ impl Ask {
         Ask {
             image,
             initrds: Vec::new(),
+            entry: None,
             append: None,
             reuse: false,
             mark: None,
@@ -84,6 +86,7 @@ impl Ask {
             path: "/boot/k",
             image: &self.image,
             initrds: &self.initrds,
+            entry: self.entry.as_ref(),
             append: self.append.as_ref(),
             reuse: self.reuse,
             running: &Cmdline::from(
@@ -117,6 +120,22 @@ fn the_mark_stands_behind_everything_of_the_kernel() {
         plan.cmdline.to_string(),
         "root=/dev/vda crashkernel=256M quiet kexec.id=abababababababab -- single"
     );
+}
+
+#[test]
+fn what_is_appended_comes_on_top_of_a_boot_entry() {
+    let text = EntryLine::Text("root=/dev/vdb -- s".into());
+    for (entry, append, line) in [
+        (text.clone(), None, "root=/dev/vdb -- s"),
+        (text, Some("quiet"), "root=/dev/vdb -- s quiet"),
+        (EntryLine::OfUki, None, "own"),
+        (EntryLine::OfUki, Some("quiet"), "own quiet"),
+    ] {
+        let mut ask = Ask::new(image(Some(uki(Some("own"), &[], None))));
+        ask.entry = Some(entry);
+        ask.append = append.map(Cmdline::from);
+        assert_eq!(ask.plan().unwrap().cmdline.to_string(), line);
+    }
 }
 
 /// (UKI's own line, --append, --reuse-cmdline, crash slot) to the line that is

@@ -1,0 +1,145 @@
+//! From a boot entry to a load: the same request that somebody would have typed
+//! who knew the entry by heart.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use kexec_plan::Cmdline;
+
+use crate::Error;
+use crate::host::Fact;
+use crate::request::{EntryLine, LoadRequest};
+use crate::sources::entry::{BootFile, BootTarget, Protocol};
+use crate::sources::volumes::Volumes;
+
+/// What an entry asks for, with what was typed on top of it: `typed` has the
+/// options, `--initrd` files behind those of the entry, and `--append`. A
+/// command line of its own (`replace`) takes the place of the entry's.
+///
+/// # Errors
+/// [`Error::Refused`] when the entry needs what no load can do from here.
+pub fn aim(
+    typed: LoadRequest,
+    target: &BootTarget,
+    replace: Option<Cmdline>,
+) -> Result<LoadRequest, Error> {
+    let mut request = typed;
+    request.kernel = path(&target.kernel);
+    request.profile = request.profile.or(target.profile);
+    let own = target.initrds.iter().map(path);
+    request.initrds = own.chain(request.initrds).collect();
+    request.cmdline.entry = Some(match (replace, &target.cmdline) {
+        (Some(line), _) => EntryLine::Text(line),
+        (None, Some(line)) => EntryLine::Text(line.clone()),
+        (None, None) => EntryLine::OfUki,
+    });
+    if matches!(target.protocol, Protocol::Multiboot | Protocol::Multiboot2) {
+        let modules = target.modules.iter().map(|module| {
+            let name = &module.file.shown;
+            if name.contains(char::is_whitespace) {
+                return Err(Error::Refused {
+                    what: format!("module {name}"),
+                    why: "a multiboot kernel's modules are read by their path, and this one has none \
+                          without blanks"
+                        .to_owned(),
+                    remedy: "mount its file system, and try again".to_owned(),
+                });
+            }
+            Ok(Cmdline::from(name.as_str()).followed_by(&module.arguments))
+        });
+        request.classic.modules = modules.collect::<Result<_, _>>()?;
+    }
+    Ok(request)
+}
+
+/// Files of an entry are requested by the path that people see.
+fn path(file: &BootFile) -> PathBuf {
+    PathBuf::from(&file.shown)
+}
+
+/// Opens the files of an entry on their file systems, mounted or not, and all
+/// others by their path.
+pub fn opener<'a>(
+    target: &'a BootTarget,
+    volumes: &'a Volumes,
+) -> impl Fn(&Path) -> Result<File, String> + 'a {
+    move |wanted| {
+        let own = target.files().find(|file| path(file) == wanted);
+        let Some(file) = own else {
+            return File::open(wanted).map_err(|e| kexec_sys::Errno::from_io(&e).to_string());
+        };
+        match volumes.open(file) {
+            Fact::Known(fd) => Ok(File::from(fd)),
+            Fact::Absent => Err("the boot entry names it, and it is not there".to_owned()),
+            Fact::Unreadable(why) => Err(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kexec_sys::Slot;
+
+    use super::*;
+    use crate::request::{ClassicAsk, CmdlineChoice, SyscallChoice};
+    use crate::sources::entry::Module;
+    use crate::sources::volumes::VolumeId;
+
+    fn file(shown: &str) -> BootFile {
+        BootFile {
+            volume: VolumeId("vda1".into()),
+            path: shown.into(),
+            shown: shown.into(),
+        }
+    }
+
+    fn typed() -> LoadRequest {
+        LoadRequest {
+            kernel: PathBuf::new(),
+            initrds: vec!["/extra".into()],
+            cmdline: CmdlineChoice {
+                append: Some("debug".into()),
+                ..CmdlineChoice::default()
+            },
+            mark: None,
+            slot: Slot::Normal,
+            syscall: SyscallChoice::Auto,
+            profile: None,
+            debug: false,
+            classic: ClassicAsk::default(),
+        }
+    }
+
+    #[test]
+    fn what_was_typed_comes_on_top() {
+        let mut target = BootTarget::linux(file("/boot/k"), "root=/dev/a".into());
+        target.initrds = vec![file("/boot/i")];
+        let request = aim(typed(), &target, None).unwrap();
+        assert_eq!(request.kernel, Path::new("/boot/k"));
+        assert_eq!(request.initrds, [Path::new("/boot/i"), Path::new("/extra")]);
+        let line = Some(EntryLine::Text("root=/dev/a".into()));
+        assert_eq!(request.cmdline.entry, line);
+        assert_eq!(request.cmdline.append, Some("debug".into()));
+        let other = aim(typed(), &target, Some("x".into())).unwrap();
+        assert_eq!(other.cmdline.entry, Some(EntryLine::Text("x".into())));
+        target.cmdline = None;
+        target.profile = Some(2);
+        let uki = aim(typed(), &target, None).unwrap();
+        assert_eq!(uki.cmdline.entry, Some(EntryLine::OfUki));
+        assert_eq!(uki.profile, Some(2));
+    }
+
+    #[test]
+    fn modules_are_named_with_their_arguments() {
+        let mut target = BootTarget::linux(file("/boot/xen.gz"), "com1=115200".into());
+        target.protocol = Protocol::Multiboot2;
+        target.modules = vec![Module {
+            file: file("/boot/k"),
+            arguments: "root=/dev/a".into(),
+        }];
+        let request = aim(typed(), &target, None).unwrap();
+        assert_eq!(request.classic.modules, ["/boot/k root=/dev/a".into()]);
+        target.modules[0].file = file("vda2 (not mounted): /k");
+        assert!(aim(typed(), &target, None).is_err());
+    }
+}
