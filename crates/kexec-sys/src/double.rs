@@ -415,6 +415,22 @@ impl Kernel for Double {
         });
         result
     }
+
+    fn freeze(&self, mount_point: &Path, frozen: bool) -> Result<(), Errno> {
+        let mut state = self.lock();
+        let result = state.machine.freeze(mount_point, frozen);
+        state.record(Call::Freeze {
+            mount_point: mount_point.to_owned(),
+            frozen,
+            result,
+        });
+        result
+    }
+
+    fn lock_memory(&self) -> Result<(), Errno> {
+        self.lock().record(Call::LockMemory);
+        Ok(())
+    }
 }
 
 fn size(bytes: &[u8]) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 use crate::{Errno, FileFlags, LoadFlags};
 
@@ -112,6 +113,22 @@ pub trait Kernel {
     /// no interface name (empty, longer than 15 bytes, with a NUL). See
     /// netdevice(7), `SIOCGIFFLAGS` and `SIOCSIFFLAGS`.
     fn set_interface(&self, name: &str, up: bool) -> Result<bool, Errno>;
+
+    /// Writes a mounted file system out and stops every write to it, or lets
+    /// writes go on: `FIFREEZE` and `FITHAW` (fsfreeze(8)). Whoever writes to a
+    /// frozen file system waits, this program too.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP: this kind of file system cannot be frozen. EBUSY: it is
+    /// already. EINVAL: it is not. EPERM: no `CAP_SYS_ADMIN`.
+    fn freeze(&self, mount_point: &Path, frozen: bool) -> Result<(), Errno>;
+
+    /// Keeps this program in memory from now on, all of it (mlockall(2)), so
+    /// that it can go on when its own file can no longer be read.
+    ///
+    /// # Errors
+    /// As mlockall(2).
+    fn lock_memory(&self) -> Result<(), Errno>;
 }
 
 /// A borrowed kernel is a kernel, so that a caller can hand on what it was
@@ -146,5 +163,11 @@ impl<K: Kernel + ?Sized> Kernel for &K {
     }
     fn set_interface(&self, name: &str, up: bool) -> Result<bool, Errno> {
         (**self).set_interface(name, up)
+    }
+    fn freeze(&self, mount_point: &Path, frozen: bool) -> Result<(), Errno> {
+        (**self).freeze(mount_point, frozen)
+    }
+    fn lock_memory(&self) -> Result<(), Errno> {
+        (**self).lock_memory()
     }
 }

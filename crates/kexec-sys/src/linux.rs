@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_int, c_long, c_short};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::system::RebootCommand;
@@ -222,7 +223,34 @@ impl Kernel for Linux {
         }
         Ok(was_up)
     }
+
+    fn freeze(&self, mount_point: &Path, frozen: bool) -> Result<(), Errno> {
+        use rustix::fs::{Mode, OFlags};
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(mount_point, flags, Mode::empty())?;
+        let request = if frozen { FIFREEZE } else { FITHAW };
+        // SAFETY: both requests are about the file system that the descriptor
+        // is on, ignore their argument and touch no memory of this process.
+        let result = unsafe { libc::ioctl(folder.as_raw_fd(), request as _, 0) };
+        if result < 0 {
+            Err(last_errno())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn lock_memory(&self) -> Result<(), Errno> {
+        use rustix::mm::MlockAllFlags;
+        Ok(rustix::mm::mlockall(
+            MlockAllFlags::CURRENT | MlockAllFlags::FUTURE,
+        )?)
+    }
 }
+
+/// `FIFREEZE` and `FITHAW` of `include/uapi/linux/fs.h`: `_IOWR('X', 119, int)`
+/// and `_IOWR('X', 120, int)`.
+const FIFREEZE: u32 = 0xc004_5877;
+const FITHAW: u32 = 0xc004_5878;
 
 /// `struct ifreq` as the two flag requests use it.
 struct InterfaceRequest(libc::ifreq);

@@ -1,11 +1,17 @@
 //! The end of this kernel's life: sync, interfaces down, the jump; or asking
 //! init for a shutdown.
 
+pub mod ask;
+pub mod init;
+mod now;
+
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 use kexec_sys::{Errno, Kernel};
+
+pub use now::{file_systems, jump_now};
 
 /// What is done before the jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

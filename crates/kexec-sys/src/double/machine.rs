@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::{Errno, FileFlags, LoadFlags, elf_machine};
@@ -230,6 +231,10 @@ pub struct Machine {
     pub reboot_fails: Option<Errno>,
     /// The network interfaces.
     pub interfaces: Vec<Interface>,
+    /// The file systems that are frozen now, by mount point.
+    pub frozen: Vec<PathBuf>,
+    /// Mount points whose file systems cannot be frozen.
+    pub unfreezable: Vec<PathBuf>,
 }
 
 impl Default for Machine {
@@ -263,6 +268,8 @@ impl Default for Machine {
             cpus_stuck: false,
             reboot_fails: None,
             interfaces: vec![Interface::up("lo"), Interface::up("eth0")],
+            frozen: Vec::new(),
+            unfreezable: Vec::new(),
         }
     }
 }
@@ -300,6 +307,26 @@ impl Machine {
             }
         }
         flags
+    }
+
+    /// What freezing and thawing a file system answers (fsfreeze(8)).
+    pub(super) fn freeze(&mut self, mount_point: &Path, frozen: bool) -> Result<(), Errno> {
+        let at = self.frozen.iter().position(|one| one == mount_point);
+        match (frozen, at) {
+            (true, _) if self.unfreezable.iter().any(|one| one == mount_point) => {
+                Err(Errno::EOPNOTSUPP)
+            }
+            (true, Some(_)) => Err(Errno::EBUSY),
+            (true, None) => {
+                self.frozen.push(mount_point.to_owned());
+                Ok(())
+            }
+            (false, Some(at)) => {
+                self.frozen.remove(at);
+                Ok(())
+            }
+            (false, None) => Err(Errno::EINVAL),
+        }
     }
 
     /// The address that no segment may reach. x86-64: the physical memory that

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use super::rules::Place;
 use crate::{Errno, FileFlags, LoadFlags, Slot};
@@ -66,6 +67,17 @@ pub enum Call {
         /// Whether it was up before.
         result: Result<bool, Errno>,
     },
+    /// [`crate::Kernel::freeze`]
+    Freeze {
+        /// The mount point.
+        mount_point: PathBuf,
+        /// What it was to become.
+        frozen: bool,
+        /// The answer.
+        result: Result<(), Errno>,
+    },
+    /// [`crate::Kernel::lock_memory`]
+    LockMemory,
 }
 
 /// One segment that was loaded, with its bytes.

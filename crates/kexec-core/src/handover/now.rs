@@ -1,0 +1,101 @@
+//! The jump without init: `kexec reboot --now`.
+
+use std::path::PathBuf;
+
+use kexec_sys::{Errno, Kernel};
+
+use super::{Jump, jump};
+use crate::sources::volumes::Volumes;
+
+/// The mount points of file systems that are on a device, each file system
+/// once, the deepest first.
+pub fn file_systems(volumes: &Volumes) -> Vec<PathBuf> {
+    let on_devices = volumes.all().iter().filter(|v| v.device.is_some());
+    let points = on_devices.filter_map(|v| v.mounts.first());
+    let mut points: Vec<PathBuf> = points.map(|mount| mount.point.clone().into()).collect();
+    points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
+    points
+}
+
+/// Writes everything out, stops every write, and jumps. Returns only when the
+/// jump did not happen; by then every file system can be written to again.
+///
+/// This program is kept in memory as a whole first: the root may be on the
+/// network whose interfaces go down. Nothing is said while file systems are
+/// frozen, because whoever writes to one of them waits for ever.
+pub fn jump_now(
+    kernel: &dyn Kernel,
+    file_systems: &[PathBuf],
+    how: Jump,
+    say: &mut dyn FnMut(String),
+) -> Errno {
+    if let Err(e) = kernel.lock_memory() {
+        say(format!(
+            "this program is not kept in memory as a whole: {e}"
+        ));
+    }
+    kernel.sync();
+    let mut frozen = Vec::new();
+    let mut unsaid = Vec::new();
+    for point in file_systems {
+        match kernel.freeze(point, true) {
+            Ok(()) => frozen.push(point),
+            // No such operation: it was written out, and that has to do.
+            Err(Errno::EOPNOTSUPP) => {}
+            Err(e) => unsaid.push(format!("{} was not frozen: {e}", point.display())),
+        }
+    }
+    let how = Jump {
+        // It would wait for the frozen ones.
+        sync: false,
+        ..how
+    };
+    let errno = jump(kernel, how, &mut |text| unsaid.push(text));
+    for point in frozen.iter().rev() {
+        if let Err(e) = kernel.freeze(point, false) {
+            unsaid.push(format!("{} is still frozen: {e}", point.display()));
+        }
+    }
+    for text in unsaid {
+        say(text);
+    }
+    errno
+}
+
+#[cfg(test)]
+mod tests {
+    use kexec_sys::double::{Call, Double, Machine};
+
+    use super::*;
+
+    const HOW: Jump = Jump {
+        sync: true,
+        interfaces_down: true,
+    };
+
+    #[test]
+    fn writes_stop_before_interfaces_go_and_go_on_after_a_failure() {
+        let kernel = Double::new(Machine {
+            unfreezable: vec!["/efi".into()],
+            ..Machine::default()
+        });
+        let points: Vec<PathBuf> = vec!["/boot/x".into(), "/efi".into(), "/".into()];
+        let mut said = Vec::new();
+        // Nothing is loaded, so that the jump fails.
+        let errno = jump_now(&kernel, &points, HOW, &mut |text| said.push(text));
+        assert_eq!(errno, Errno::EINVAL);
+        assert!(said.is_empty(), "{said:?}");
+        assert!(kernel.machine().frozen.is_empty());
+        let calls = kernel.calls();
+        let at = |wanted: fn(&Call) -> bool| calls.iter().position(wanted).unwrap();
+        let locked = at(|c| matches!(c, Call::LockMemory));
+        let sync = at(|c| matches!(c, Call::Sync));
+        let freeze = at(|c| matches!(c, Call::Freeze { frozen: true, .. }));
+        let down = at(|c| matches!(c, Call::SetInterface { up: false, .. }));
+        let reboot = at(|c| matches!(c, Call::Reboot { .. }));
+        let thaw = at(|c| matches!(c, Call::Freeze { frozen: false, .. }));
+        assert!(locked < sync && sync < freeze && freeze < down);
+        assert!(down < reboot && reboot < thaw);
+        assert_eq!(calls.iter().filter(|c| matches!(c, Call::Sync)).count(), 1);
+    }
+}
