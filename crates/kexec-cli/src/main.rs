@@ -19,7 +19,7 @@ use kexec_core::handover::Jump;
 use kexec_image::Arch;
 use kexec_sys::Linux;
 
-use commands::{World, check, exec, history, load, plan, status, unload};
+use commands::{World, check, exec, history, load, plan, reboot, status, unload};
 use render::text;
 use request::{Load, Meant, Request, Then, UsageError, VerbRequest};
 
@@ -96,11 +96,17 @@ fn run(world: &World<'_>, arch: Arch, meant: &Meant) -> u8 {
 
 fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
     match verb {
-        VerbRequest::Load {
-            request,
+        VerbRequest::Reboot {
+            wanted,
+            how,
             dry_run,
             json,
-        } => load::verb(world, request, *json, *dry_run),
+        } => reboot::verb(world, wanted, how, *dry_run, *json),
+        VerbRequest::Load {
+            wanted,
+            dry_run,
+            json,
+        } => load::verb(world, wanted, *json, *dry_run),
         VerbRequest::Unload {
             slot,
             syscall,
@@ -120,16 +126,14 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
         ),
         VerbRequest::History { svg, json } => history::verb(world, svg.as_deref(), *json),
         VerbRequest::Plan {
-            request,
+            wanted,
             host,
             svg,
             json,
-        } => plan::verb(world, request, host.as_deref(), svg.as_deref(), *json),
-        VerbRequest::Check {
-            request,
-            host,
-            json,
-        } => check::verb(world, request, host.as_deref(), *json),
+        } => plan::verb(world, wanted, host.as_deref(), svg.as_deref(), *json),
+        VerbRequest::Check { wanted, host, json } => {
+            check::verb(world, wanted, host.as_deref(), *json)
+        }
     }
 }
 

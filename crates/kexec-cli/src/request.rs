@@ -15,8 +15,9 @@ use std::path::PathBuf;
 
 use kexec_core::LoadRequest;
 use kexec_core::handover::Jump;
+use kexec_core::handover::ask::Ask;
 use kexec_image::Arch;
-use kexec_plan::SyscallChoice;
+use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
 
 use crate::args::typed::{Spelling, Token, Tokens};
@@ -104,11 +105,39 @@ pub struct NotYet {
     pub exit_code: u8,
 }
 
+/// What a verb is about: a boot entry, or a kernel file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The entry or the file; `None` is what a reboot would boot.
+    pub name: Option<OsString>,
+    /// `--cmdline`.
+    pub cmdline: Option<Cmdline>,
+    /// What else was typed.
+    pub load: LoadRequest,
+}
+
+/// What follows the load of `kexec reboot`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shutdown {
+    /// What init is asked for.
+    pub ask: Ask,
+    /// `--now`.
+    pub now: bool,
+    /// `--or-cold`.
+    pub or_cold: bool,
+}
+
 /// The new spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerbRequest {
+    Reboot {
+        wanted: Wanted,
+        how: Shutdown,
+        dry_run: bool,
+        json: bool,
+    },
     Load {
-        request: LoadRequest,
+        wanted: Wanted,
         dry_run: bool,
         json: bool,
     },
@@ -128,13 +157,13 @@ pub enum VerbRequest {
         json: bool,
     },
     Plan {
-        request: LoadRequest,
+        wanted: Wanted,
         host: Option<PathBuf>,
         svg: Option<PathBuf>,
         json: bool,
     },
     Check {
-        request: LoadRequest,
+        wanted: Wanted,
         host: Option<PathBuf>,
         json: bool,
     },

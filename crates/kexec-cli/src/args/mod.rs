@@ -86,6 +86,11 @@ pub enum Id {
     DiscardLiveupdate,
     Unverified,
     Svg,
+    Cmdline,
+    IgnoreInhibitors,
+    When,
+    Now,
+    OrCold,
 }
 
 /// Whether an option takes a value, and what `--help` calls it.

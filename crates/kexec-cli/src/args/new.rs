@@ -18,7 +18,31 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         doc_short: "Do everything but load",
-        ..flag(Id::DryRun, "dry-run", &[Verb::Load])
+        ..flag(Id::DryRun, "dry-run", &[Verb::Reboot, Verb::Load])
+    },
+    Flag {
+        value: Value::Required("TEXT"),
+        doc_short: "This command line instead of the boot entry's; --append comes on top",
+        ..flag(Id::Cmdline, "cmdline", KERNEL_VERBS)
+    },
+    Flag {
+        short: Some(b'i'),
+        doc_short: "Shut down although somebody holds a lock against it",
+        ..flag(Id::IgnoreInhibitors, "ignore-inhibitors", &[Verb::Reboot])
+    },
+    Flag {
+        value: Value::Required("TIME"),
+        doc_short: "Shut down at that time, as systemctl(1) understands it",
+        ..flag(Id::When, "when", &[Verb::Reboot])
+    },
+    Flag {
+        doc_short: "Jump without init: write file systems out, freeze them, jump",
+        doc_long: "Services are not stopped.",
+        ..flag(Id::Now, "now", &[Verb::Reboot])
+    },
+    Flag {
+        doc_short: "Reboot through the firmware when a kexec is refused; exit code 3 then",
+        ..flag(Id::OrCold, "or-cold", &[Verb::Reboot])
     },
     Flag {
         doc_short: "The crash slot instead of the normal one",

@@ -14,8 +14,14 @@ const CHOOSES: &[Mode] = &[
     Mode::LoadAndShutdown,
     Mode::Unload,
 ];
-const VERBS: &[Verb] = &[Verb::Load, Verb::Unload, Verb::Plan, Verb::Check];
-const LOADING: &[Verb] = &[Verb::Load, Verb::Plan, Verb::Check];
+const VERBS: &[Verb] = &[
+    Verb::Reboot,
+    Verb::Load,
+    Verb::Unload,
+    Verb::Plan,
+    Verb::Check,
+];
+const LOADING: &[Verb] = super::KERNEL_VERBS;
 const ENTRY: Effect = Effect {
     modes: &[
         Mode::Load,

@@ -3,6 +3,8 @@
 /// The first word of the new spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
+    /// Choose, check, load, and hand over to init.
+    Reboot,
     /// Check and load.
     Load,
     /// Empty a slot.
@@ -20,6 +22,7 @@ pub enum Verb {
 impl Verb {
     /// Every verb, in the order of `--help`.
     pub const ALL: &'static [Verb] = &[
+        Verb::Reboot,
         Verb::Load,
         Verb::Unload,
         Verb::Status,
@@ -31,6 +34,7 @@ impl Verb {
     /// The word.
     pub fn name(self) -> &'static str {
         match self {
+            Verb::Reboot => "reboot",
             Verb::Load => "load",
             Verb::Unload => "unload",
             Verb::Status => "status",
@@ -43,19 +47,21 @@ impl Verb {
     /// What may follow it.
     pub fn synopsis(self) -> &'static str {
         match self {
-            Verb::Load => "kexec load KERNEL [OPTION]...",
+            Verb::Reboot => "kexec reboot [ENTRY|KERNEL] [OPTION]...",
+            Verb::Load => "kexec load [ENTRY|KERNEL] [OPTION]...",
             Verb::Unload => "kexec unload [OPTION]...",
             Verb::Status => "kexec status [OPTION]...",
             Verb::History => "kexec history [OPTION]...",
-            Verb::Plan => "kexec plan KERNEL [OPTION]...",
-            Verb::Check => "kexec check KERNEL [OPTION]...",
+            Verb::Plan => "kexec plan [ENTRY|KERNEL] [OPTION]...",
+            Verb::Check => "kexec check [ENTRY|KERNEL] [OPTION]...",
         }
     }
 
     /// One line for `--help`.
     pub fn about(self) -> &'static str {
         match self {
-            Verb::Load => "Check a kernel and load it; nothing is jumped into",
+            Verb::Reboot => "Load what a reboot would boot, then ask init to shut down and jump",
+            Verb::Load => "Check a boot entry or a kernel and load it; nothing is jumped into",
             Verb::Unload => "Take the loaded kernel out again",
             Verb::Status => {
                 "Show what is loaded and how the last reboot went; write snapshots for bug reports"
@@ -66,9 +72,9 @@ impl Verb {
         }
     }
 
-    /// Whether it needs a kernel file.
+    /// Whether it takes a boot entry or a kernel file.
     pub fn takes_kernel(self) -> bool {
-        matches!(self, Verb::Load | Verb::Plan | Verb::Check)
+        KERNEL_VERBS.contains(&self)
     }
 
     /// From the word.
@@ -81,6 +87,6 @@ impl Verb {
 }
 
 /// The verbs that understand a kernel.
-pub(crate) const KERNEL_VERBS: &[Verb] = &[Verb::Load, Verb::Plan, Verb::Check];
+pub(crate) const KERNEL_VERBS: &[Verb] = &[Verb::Reboot, Verb::Load, Verb::Plan, Verb::Check];
 /// All verbs.
 pub(crate) const ALL_VERBS: &[Verb] = Verb::ALL;

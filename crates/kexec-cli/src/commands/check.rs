@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use kexec_core::LoadRequest;
 use kexec_core::preflight::refusal;
 
 use super::{World, exit, load, prepare, print, print_json};
 use crate::render::{json, text};
+use crate::request::Wanted;
 
-/// `kexec check KERNEL`: exit 0 when it would be loaded, 1 when not.
-pub fn verb(world: &World<'_>, request: &LoadRequest, host: Option<&Path>, json: bool) -> u8 {
-    match prepare(world, request, host) {
+/// `kexec check [ENTRY|KERNEL]`: exit 0 when it would be loaded, 1 when not.
+pub fn verb(world: &World<'_>, wanted: &Wanted, host: Option<&Path>, json: bool) -> u8 {
+    match prepare(world, wanted, host) {
         Ok(prepared) => {
             if json {
                 print_json(&json::findings(&prepared.findings));

@@ -3,6 +3,7 @@
 use kexec_core::explain::{self, Call};
 use kexec_core::handover::{self, Jump};
 use kexec_core::{Error, Snapshot};
+use kexec_sys::Errno;
 
 use super::World;
 use crate::render::visible;
@@ -24,11 +25,14 @@ pub fn exec(world: &World<'_>, how: Jump) -> Result<(), Error> {
     let jumped = handover::jump(world.kernel, how, &mut |text| {
         eprintln!("kexec: warning: {}", visible(&text));
     });
-    jumped.map_err(|errno| {
-        let host = Snapshot::read(world.root);
-        let tried = "jumping into the loaded kernel".to_owned();
-        Error::Kernel(explain::explain(Call::Reboot, errno, tried, &host, None))
-    })
+    jumped.map_err(|errno| did_not_jump(world, errno))
+}
+
+/// The kernel's answer to the jump, explained.
+pub fn did_not_jump(world: &World<'_>, errno: Errno) -> Error {
+    let host = Snapshot::read(world.root);
+    let tried = "jumping into the loaded kernel".to_owned();
+    Error::Kernel(explain::explain(Call::Reboot, errno, tried, &host, None))
 }
 
 /// Becomes `shutdown -r now`; comes back only with the reason why not.

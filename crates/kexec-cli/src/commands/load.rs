@@ -10,8 +10,10 @@ use kexec_core::record::{self, Record};
 use kexec_core::{Error, LoadRequest, Snapshot};
 use kexec_sys::{FileFlags, Slot};
 
+use super::wanted::Found;
 use super::{World, exit, is, prepare, print, print_json};
 use crate::render::{json, text};
+use crate::request::Wanted;
 
 /// Reads, plans, checks and loads; on success the record is written. `flags`
 /// are those of the system call that do not follow from the request.
@@ -20,11 +22,20 @@ use crate::render::{json, text};
 /// When a file, the image, a check or the kernel said no. What was loaded
 /// before is still loaded, or the error says that it is not.
 pub fn load(world: &World<'_>, request: &LoadRequest, flags: FileFlags) -> Result<Prepared, Error> {
+    load_found(world, &Found::file(request), flags)
+}
+
+/// The same for what was found.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_found(world: &World<'_>, found: &Found, flags: FileFlags) -> Result<Prepared, Error> {
+    let request = &found.request;
     let host = Snapshot::read(world.root);
     if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
         return Err(no_crash_region());
     }
-    let inputs = pipeline::read(request, host.memory.available.known().copied())?;
+    let inputs = found.read(&host)?;
     let inputs = inputs.carrying(Carried::read(world.root, request, &host));
     let prepared = pipeline::prepare(request, &inputs, &host)?;
     if request.debug {
@@ -106,12 +117,13 @@ fn after_failure(
     }
 }
 
-/// `kexec load KERNEL`.
-pub fn verb(world: &World<'_>, request: &LoadRequest, json: bool, dry_run: bool) -> u8 {
+/// `kexec load [ENTRY|KERNEL]`.
+pub fn verb(world: &World<'_>, wanted: &Wanted, json: bool, dry_run: bool) -> u8 {
     let result = if dry_run {
-        prepare(world, request, None)
+        prepare(world, wanted, None)
     } else {
-        load(world, request, FileFlags::EMPTY)
+        Found::new(world, wanted, &Snapshot::read(world.root))
+            .and_then(|found| load_found(world, &found, FileFlags::EMPTY))
     };
     match result {
         Ok(prepared) => {

@@ -6,15 +6,20 @@ pub mod exec;
 pub mod history;
 pub mod load;
 pub mod plan;
+pub mod reboot;
 pub mod status;
 pub mod unload;
+mod wanted;
 
 use std::path::Path;
 
 use kexec_core::host::Fact;
 use kexec_core::pipeline::{self, Carried, Prepared};
-use kexec_core::{Error, LoadRequest, Snapshot};
+use kexec_core::{Error, Snapshot};
 use kexec_sys::Kernel;
+
+use crate::request::Wanted;
+use wanted::Found;
 
 /// The world: the running kernel and the root directory. Tests bring their own.
 #[derive(Clone, Copy)]
@@ -39,6 +44,8 @@ pub mod exit {
     pub const DONE: u8 = 0;
     /// Refused; nothing was changed.
     pub const REFUSED: u8 = 1;
+    /// A cold reboot is under way, because --or-cold was given.
+    pub const COLD: u8 = 3;
 }
 
 /// The machine: the running one, or the one that a snapshot file describes.
@@ -58,8 +65,8 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
     Snapshot::from_json(&text).map_err(|e| failed(e.to_string()))
 }
 
-/// Reads, understands, plans and checks; loads nothing. For the running machine,
-/// or for the one that the file `snapshot` describes.
+/// Finds, reads, understands, plans and checks; loads nothing. For the running
+/// machine, or for the one that the file `snapshot` describes.
 ///
 /// # Errors
 /// When there is no plan to show.
@@ -68,18 +75,35 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
 /// machine is planned for.
 pub fn prepare(
     world: &World<'_>,
-    request: &LoadRequest,
+    wanted: &Wanted,
     snapshot: Option<&Path>,
 ) -> Result<Prepared, Error> {
     let here = Snapshot::read(world.root);
-    let inputs = pipeline::read(request, here.memory.available.known().copied())?;
-    match snapshot {
-        Some(_) => pipeline::prepare(request, &inputs, &machine(world, snapshot)?),
-        None => {
-            let inputs = inputs.carrying(Carried::read(world.root, request, &here));
-            pipeline::prepare(request, &inputs, &here)
-        }
+    if let (None, Some(path)) = (&wanted.name, snapshot) {
+        return Err(Error::Refused {
+            what: "finding what a reboot would boot".to_owned(),
+            why: format!("the snapshot {} has no boot entries", path.display()),
+            remedy: "name a kernel file".to_owned(),
+        });
     }
+    let found = Found::new(world, wanted, &here)?;
+    match snapshot {
+        Some(_) => {
+            let inputs = found.read(&here)?;
+            pipeline::prepare(&found.request, &inputs, &machine(world, snapshot)?)
+        }
+        None => prepare_found(world, &found, &here),
+    }
+}
+
+/// The same for what was found already, on the running machine.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_found(world: &World<'_>, found: &Found, here: &Snapshot) -> Result<Prepared, Error> {
+    let inputs = found.read(here)?;
+    let inputs = inputs.carrying(Carried::read(world.root, &found.request, here));
+    pipeline::prepare(&found.request, &inputs, here)
 }
 
 /// Writes a picture to a file, or to stdout for `-`.

@@ -2,20 +2,21 @@
 
 use std::path::Path;
 
-use kexec_core::{Error, LoadRequest};
+use kexec_core::Error;
 
 use super::{World, exit, load, prepare, print, print_json, write_picture};
 use crate::render::{classic, json, svg, text};
+use crate::request::Wanted;
 
-/// `kexec plan KERNEL`.
+/// `kexec plan [ENTRY|KERNEL]`.
 pub fn verb(
     world: &World<'_>,
-    request: &LoadRequest,
+    wanted: &Wanted,
     host: Option<&Path>,
     picture: Option<&Path>,
     json: bool,
 ) -> u8 {
-    let prepared = prepare(world, request, host);
+    let prepared = prepare(world, wanted, host);
     let shown = prepared.and_then(|prepared| {
         if let Some(path) = picture {
             draw(&prepared, path)?;

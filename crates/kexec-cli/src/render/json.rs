@@ -1,5 +1,6 @@
 //! The same values for programs. Keys are only ever added.
 
+use kexec_core::handover::ask::Handover;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, refusal};
 use kexec_core::record::{Attempt, Record};
@@ -14,6 +15,22 @@ pub fn plan(prepared: &Prepared) -> Value {
         "method": prepared.decision,
         "proofs": prepared.proofs.as_ref().ok(),
     })
+}
+
+/// `kexec reboot --json`, before the shutdown.
+pub fn reboot(
+    prepared: &Prepared,
+    entry: Option<(&str, &str, &str)>,
+    way: Option<&Handover>,
+) -> Value {
+    let mut value = plan(prepared);
+    if let Some(object) = value.as_object_mut() {
+        let entry = entry.map(|(id, title, why)| json!({ "id": id, "title": title, "why": why }));
+        object.insert("entry".to_owned(), json!(entry));
+        object.insert("then".to_owned(), json!(way));
+        object.insert("findings".to_owned(), json!(prepared.findings));
+    }
+    value
 }
 
 /// `kexec check --json`.

@@ -100,6 +100,7 @@ pub fn prepared() -> Prepared {
         path: "/boot/vmlinuz",
         image: &image,
         initrds: &[],
+        entry: None,
         append: Some(&"root=/dev/vda1 ro quiet".into()),
         reuse: false,
         running: &Cmdline::default(),

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use kexec_core::handover::ask::Handover;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, Severity};
 use kexec_core::record::{Attempt, Record};
@@ -130,6 +131,31 @@ pub fn plan(prepared: &Prepared) -> String {
         "method",
         &format!("{}: {}", decision.method.name(), decision.reason),
     );
+    out
+}
+
+/// What is about to be rebooted into: the entry with the reason, the plan, and
+/// how it goes on.
+pub fn reboot(
+    prepared: &Prepared,
+    entry: Option<(&str, &str, &str)>,
+    way: Option<&Handover>,
+) -> String {
+    let mut out = String::new();
+    if let Some((id, title, why)) = entry {
+        row(&mut out, "entry", &visible(&format!("{id} ({title})")));
+        row(&mut out, "", &visible(why));
+    }
+    out.push_str(&plan(prepared));
+    match way {
+        Some(way) if way.why.is_empty() => row(&mut out, "then", &way.text()),
+        Some(way) => row(&mut out, "then", &format!("{}: {}", way.text(), way.why)),
+        None => row(
+            &mut out,
+            "then",
+            "--now: file systems are frozen, then the jump",
+        ),
+    }
     out
 }
 

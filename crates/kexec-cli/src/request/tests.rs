@@ -143,13 +143,38 @@ fn short(arch: Arch, words: &[OsString]) -> String {
         }
         Request::Verb(verb) => {
             let json = match verb {
+                VerbRequest::Reboot {
+                    wanted,
+                    how,
+                    dry_run,
+                    json,
+                } => {
+                    out.push_str("verb reboot");
+                    about(&mut out, wanted);
+                    if how.ask.ignore_inhibitors {
+                        out.push_str(" over-locks");
+                    }
+                    if let Some(when) = &how.ask.when {
+                        write!(out, " when:{when}").unwrap();
+                    }
+                    for (name, set) in [
+                        ("now", how.now),
+                        ("or-cold", how.or_cold),
+                        ("dry-run", *dry_run),
+                    ] {
+                        if set {
+                            write!(out, " {name}").unwrap();
+                        }
+                    }
+                    json
+                }
                 VerbRequest::Load {
-                    request,
+                    wanted,
                     dry_run,
                     json,
                 } => {
                     out.push_str("verb load");
-                    loaded(&mut out, request);
+                    about(&mut out, wanted);
                     if *dry_run {
                         out.push_str(" dry-run");
                     }
@@ -179,13 +204,13 @@ fn short(arch: Arch, words: &[OsString]) -> String {
                     json
                 }
                 VerbRequest::Plan {
-                    request,
+                    wanted,
                     host: h,
                     svg,
                     json,
                 } => {
                     out.push_str("verb plan");
-                    loaded(&mut out, request);
+                    about(&mut out, wanted);
                     out.push_str(&host(h));
                     if let Some(file) = svg {
                         write!(out, " svg:{}", file.display()).unwrap();
@@ -200,12 +225,12 @@ fn short(arch: Arch, words: &[OsString]) -> String {
                     json
                 }
                 VerbRequest::Check {
-                    request,
+                    wanted,
                     host: h,
                     json,
                 } => {
                     out.push_str("verb check");
-                    loaded(&mut out, request);
+                    about(&mut out, wanted);
                     out.push_str(&host(h));
                     json
                 }
@@ -223,6 +248,21 @@ fn short(arch: Arch, words: &[OsString]) -> String {
         write!(out, " ~{}", note.split(' ').next().unwrap_or_default()).unwrap();
     }
     out
+}
+
+/// What a verb is about.
+fn about(out: &mut String, wanted: &Wanted) {
+    assert_eq!(
+        wanted.load.kernel.as_os_str(),
+        wanted.name.clone().unwrap_or_default()
+    );
+    if wanted.name.is_none() {
+        out.push_str(" default-entry");
+    }
+    loaded(out, &wanted.load);
+    if let Some(line) = &wanted.cmdline {
+        write!(out, " cmdline:{line}").unwrap();
+    }
 }
 
 fn arch_and_words(line: &str) -> (Arch, Vec<OsString>) {

@@ -1,13 +1,15 @@
 //! The new spelling: one word that says what to do, and options in full.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use kexec_plan::SyscallChoice;
+use kexec_core::handover::ask::Ask;
+use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_sys::Slot;
 
 use super::old::{chosen, integrity, load_request, profile};
-use super::{Meant, Request, USAGE_VERB, UsageError, VerbRequest};
+use super::{Meant, Request, Shutdown, USAGE_VERB, UsageError, VerbRequest, Wanted};
 use crate::args::typed::{Spelling, Typed, printable};
 use crate::args::{Id, Verb, flags_of};
 
@@ -55,9 +57,19 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
     };
     let json = typed.has(Id::Json);
     let path = |id| typed.last(id).map(PathBuf::from);
-    let request = || match typed.operands.first() {
-        Some(kernel) => Ok(load_request(&typed, kernel, slot, SyscallChoice::Fastest)),
-        None => Err(usage("no kernel was named".to_owned())),
+    let wanted = || {
+        let name = typed.operands.first().cloned();
+        if name.is_none() && slot == Slot::Crash {
+            return Err(usage("no crash kernel was named".to_owned()));
+        }
+        let kernel = name.clone().unwrap_or_default();
+        Ok(Wanted {
+            load: load_request(&typed, &kernel, slot, SyscallChoice::Fastest),
+            cmdline: typed
+                .last(Id::Cmdline)
+                .map(|text| Cmdline::exact(text.as_bytes())),
+            name,
+        })
     };
     let what = match verb {
         Verb::Unload => VerbRequest::Unload {
@@ -83,22 +95,51 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             svg: path(Id::Svg),
             json,
         },
+        Verb::Reboot => VerbRequest::Reboot {
+            wanted: wanted()?,
+            how: shutdown(&typed).map_err(usage)?,
+            dry_run: typed.has(Id::DryRun),
+            json,
+        },
         Verb::Load => VerbRequest::Load {
-            request: request()?,
+            wanted: wanted()?,
             dry_run: typed.has(Id::DryRun),
             json,
         },
         Verb::Plan => VerbRequest::Plan {
-            request: request()?,
+            wanted: wanted()?,
             host: path(Id::Host),
             svg: path(Id::Svg),
             json,
         },
         Verb::Check => VerbRequest::Check {
-            request: request()?,
+            wanted: wanted()?,
             host: path(Id::Host),
             json,
         },
     };
     done(Request::Verb(what))
+}
+
+/// What follows a load that is to end in a jump.
+fn shutdown(typed: &Typed) -> Result<Shutdown, String> {
+    let when = typed
+        .last(Id::When)
+        .map(|time| time.to_string_lossy().into_owned());
+    let how = Shutdown {
+        ask: Ask {
+            ignore_inhibitors: typed.has(Id::IgnoreInhibitors),
+            when,
+        },
+        now: typed.has(Id::Now),
+        or_cold: typed.has(Id::OrCold),
+    };
+    match &how {
+        Shutdown {
+            now: true,
+            ask: Ask { when: Some(_), .. },
+            ..
+        } => Err("--now and --when contradict each other".to_owned()),
+        _ => Ok(how),
+    }
 }

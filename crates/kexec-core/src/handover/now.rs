@@ -18,7 +18,7 @@ pub fn file_systems(volumes: &Volumes) -> Vec<PathBuf> {
 }
 
 /// Writes everything out, stops every write, and jumps. Returns only when the
-/// jump did not happen; by then every file system can be written to again.
+/// jump did not happen, or when the other kernel has jumped back; by then every file system can be written to again.
 ///
 /// This program is kept in memory as a whole first: the root may be on the
 /// network whose interfaces go down. Nothing is said while file systems are
@@ -28,7 +28,7 @@ pub fn jump_now(
     file_systems: &[PathBuf],
     how: Jump,
     say: &mut dyn FnMut(String),
-) -> Errno {
+) -> Result<(), Errno> {
     if let Err(e) = kernel.lock_memory() {
         say(format!(
             "this program is not kept in memory as a whole: {e}"
@@ -50,7 +50,7 @@ pub fn jump_now(
         sync: false,
         ..how
     };
-    let errno = jump(kernel, how, &mut |text| unsaid.push(text));
+    let jumped = jump(kernel, how, &mut |text| unsaid.push(text));
     for point in frozen.iter().rev() {
         if let Err(e) = kernel.freeze(point, false) {
             unsaid.push(format!("{} is still frozen: {e}", point.display()));
@@ -59,7 +59,7 @@ pub fn jump_now(
     for text in unsaid {
         say(text);
     }
-    errno
+    jumped
 }
 
 #[cfg(test)]
@@ -82,8 +82,8 @@ mod tests {
         let points: Vec<PathBuf> = vec!["/boot/x".into(), "/efi".into(), "/".into()];
         let mut said = Vec::new();
         // Nothing is loaded, so that the jump fails.
-        let errno = jump_now(&kernel, &points, HOW, &mut |text| said.push(text));
-        assert_eq!(errno, Errno::EINVAL);
+        let jumped = jump_now(&kernel, &points, HOW, &mut |text| said.push(text));
+        assert_eq!(jumped, Err(Errno::EINVAL));
         assert!(said.is_empty(), "{said:?}");
         assert!(kernel.machine().frozen.is_empty());
         let calls = kernel.calls();

@@ -9,6 +9,10 @@ use std::path::Path;
 use rustix::fs::IFlags;
 use serde::{Deserialize, Serialize};
 
+use crate::host::Fact;
+use crate::sources::entry::BootEntry;
+use crate::sources::volumes::Volumes;
+
 /// Where the wish is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +38,41 @@ pub enum OneShot {
 
 /// Size of GRUB's environment block (GRUB manual, "The GRUB environment block").
 const GRUBENV_LEN: usize = 1024;
+
+/// Where a one-shot entry of a Boot Loader Interface is written
+/// (systemd-boot(7), "EFI Variables"). GRUB has its own block.
+const VARIABLE: &str =
+    "/sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+
+/// The variable of GRUB's environment block that is booted once.
+const NEXT_ENTRY: &str = "next_entry";
+
+/// The wish that booting `entry` fulfils, if it is one that is to be booted once.
+pub fn of(entry: &BootEntry, volumes: &Volumes) -> Option<OneShot> {
+    if !entry.marks.one_shot {
+        return None;
+    }
+    if let Fact::Known(content) = volumes.machine_bytes(VARIABLE) {
+        return Some(OneShot::EfiVariable {
+            path: VARIABLE.to_owned(),
+            content,
+        });
+    }
+    // Beside the grub.cfg that named the entry.
+    let (folder, _) = entry.origin.file.rsplit_once('/')?;
+    let path = format!("{folder}/grubenv");
+    let block = volumes.machine_bytes(&path);
+    let block = String::from_utf8_lossy(block.known()?).into_owned();
+    let value = block.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name == NEXT_ENTRY).then(|| value.to_owned())
+    });
+    Some(OneShot::Grubenv {
+        path,
+        variable: NEXT_ENTRY.to_owned(),
+        value: value.filter(|value| !value.is_empty())?,
+    })
+}
 
 impl OneShot {
     /// Forgets it. Returns whether it was still there.

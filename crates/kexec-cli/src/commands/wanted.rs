@@ -1,0 +1,126 @@
+//! From the words of a verb to one load: a kernel file as it was named, or a
+//! boot entry with all of its files.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use kexec_core::pipeline::{self, Inputs};
+use kexec_core::record::oneshot::{self, OneShot};
+use kexec_core::sources::entry::BootTarget;
+use kexec_core::sources::facts::Facts;
+use kexec_core::sources::volumes::Volumes;
+use kexec_core::sources::{Chosen, Machine, Survey, choose, survey};
+use kexec_core::{Error, LoadRequest, Snapshot, target};
+
+use super::World;
+use crate::request::Wanted;
+
+/// What was found for the words.
+#[derive(Debug)]
+pub struct Found {
+    /// The load.
+    pub request: LoadRequest,
+    /// The boot entry, when it is one.
+    pub entry: Option<Entry>,
+    /// Where the entry's files are.
+    volumes: Option<Volumes>,
+}
+
+/// A boot entry that was chosen.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its id.
+    pub id: String,
+    /// What the menu shows.
+    pub title: String,
+    /// Why this one, for people.
+    pub why: String,
+    /// The boot loader's wish that is fulfilled by booting it.
+    pub one_shot: Option<OneShot>,
+    target: BootTarget,
+}
+
+impl Found {
+    /// A kernel file as the old spelling names it.
+    pub fn file(request: &LoadRequest) -> Found {
+        Found {
+            request: request.clone(),
+            entry: None,
+            volumes: None,
+        }
+    }
+
+    /// Finds what is wanted. A name with a slash, or of a file that is here, is
+    /// a kernel file; any other is a boot entry's.
+    ///
+    /// # Errors
+    /// When there is no such entry, or the default cannot be told.
+    pub fn new(world: &World<'_>, wanted: &Wanted, here: &Snapshot) -> Result<Found, Error> {
+        let name = wanted.name.as_deref();
+        if name.is_some_and(is_file) {
+            let mut found = Found::file(&wanted.load);
+            if let Some(line) = &wanted.cmdline {
+                let line = kexec_core::request::EntryLine::Text(line.clone());
+                found.request.cmdline.entry = Some(line);
+            }
+            return Ok(found);
+        }
+        let volumes = Volumes::read(world.root);
+        let facts = Facts::read(here, &volumes);
+        let survey = survey(&Machine {
+            volumes: &volumes,
+            facts: &facts,
+        });
+        let name = name.map(OsStr::to_string_lossy);
+        let chosen = choose(&survey, name.as_deref())?;
+        let request = target::aim(wanted.load.clone(), chosen.target, wanted.cmdline.clone())?;
+        let entry = Entry {
+            id: chosen.entry.id.clone(),
+            title: chosen.entry.title.clone(),
+            why: why(&survey, &chosen),
+            one_shot: oneshot::of(chosen.entry, &volumes),
+            target: chosen.target.clone(),
+        };
+        Ok(Found {
+            request,
+            entry: Some(entry),
+            volumes: Some(volumes),
+        })
+    }
+
+    /// Reads every file of the load once.
+    ///
+    /// # Errors
+    /// As [`pipeline::read`].
+    pub fn read(&self, here: &Snapshot) -> Result<Inputs, Error> {
+        let available = here.memory.available.known().copied();
+        match (&self.entry, &self.volumes) {
+            (Some(entry), Some(volumes)) => {
+                let open = target::opener(&entry.target, volumes);
+                pipeline::read_with(&self.request, available, &open)
+            }
+            _ => pipeline::read(&self.request, available),
+        }
+    }
+}
+
+fn is_file(name: &OsStr) -> bool {
+    name.as_bytes().contains(&b'/') || Path::new(name).is_file()
+}
+
+/// Which source has it, and why it is the one.
+fn why(survey: &Survey, chosen: &Chosen<'_>) -> String {
+    let source = &chosen.entry.source;
+    if chosen.named {
+        return format!("{source}: {}", chosen.entry.origin);
+    }
+    let answer = survey.answer.as_ref();
+    let listed = answer.and_then(|answer| survey.sources.get(answer.index));
+    let choice = match listed.map(|listed| &listed.found.choice) {
+        Some(kexec_core::sources::Choice::Entry { why, .. }) => why.as_str(),
+        _ => "",
+    };
+    let answers = answer.map_or("", |answer| answer.why.as_str());
+    format!("{source}'s default: {choice}; {source}: {answers}")
+}
