@@ -2,6 +2,7 @@
 //! file, and every other module is one step of it.
 #![forbid(unsafe_code)]
 
+pub mod arrival;
 pub mod classic;
 pub mod error;
 pub mod explain;

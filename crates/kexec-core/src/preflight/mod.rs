@@ -2,6 +2,7 @@
 //! one list. A check that could not look says so and is not a pass.
 
 mod architecture;
+pub mod arrival;
 mod cmdline_length;
 mod crash_region;
 mod image_intact;
@@ -107,6 +108,17 @@ impl Outcome {
         Outcome::new(Severity::Pass, what, why, "")
     }
 
+    /// The finding of the check of that name.
+    fn of(self, check: &'static str) -> Finding {
+        Finding {
+            check,
+            severity: self.severity,
+            what: self.what,
+            why: self.why,
+            remedy: self.remedy,
+        }
+    }
+
     /// Any other outcome.
     pub fn new(
         severity: Severity,
@@ -161,13 +173,8 @@ pub const CHECKS: &[Check] = &[
 /// Runs every check.
 pub fn run(context: &Context<'_>) -> Vec<Finding> {
     let findings = CHECKS.iter().flat_map(|check| {
-        (check.run)(context).into_iter().map(|o| Finding {
-            check: check.name,
-            severity: o.severity,
-            what: o.what,
-            why: o.why,
-            remedy: o.remedy,
-        })
+        let outcomes = (check.run)(context).into_iter();
+        outcomes.map(|outcome| outcome.of(check.name))
     });
     findings.collect()
 }

@@ -230,6 +230,11 @@ impl Volumes {
         self.root.entries(path)
     }
 
+    /// Where a symbolic link of the running machine points, as it is written.
+    pub fn machine_link(&self, path: &str) -> Fact<String> {
+        self.root.link(path)
+    }
+
     /// Whether something, and be it a link to nothing, is at a path of the
     /// running machine.
     pub fn machine_has(&self, path: &str) -> bool {

@@ -1,0 +1,86 @@
+//! What decides whether a reboot arrives, beyond the load itself: the root file
+//! system, the shutdown image, wishes to the firmware, disks that have to be
+//! unlocked. Plain values, read once below a root directory; they are judged by
+//! the checks in `preflight/arrival/`.
+
+mod exitrd;
+mod firmware;
+mod hardware;
+mod root;
+mod unlock;
+mod watchdog;
+
+use std::path::Path;
+
+use kexec_plan::Cmdline;
+use serde::Serialize;
+
+use crate::handover::init::InitFacts;
+use crate::sources::volumes::Volumes;
+
+pub use exitrd::{Exitrd, ExitrdKind};
+pub use firmware::Wishes;
+pub use hardware::Hardware;
+pub use root::RootDevice;
+pub use unlock::{Keyslot, Locked};
+pub use watchdog::Watchdog;
+
+/// The facts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Arrival {
+    /// What the next command line says about the root file system.
+    pub root: RootDevice,
+    /// The program that will be asked for the shutdown.
+    pub init: InitFacts,
+    /// What runs after the last file system is unmounted.
+    pub exitrd: Exitrd,
+    /// What somebody wants the firmware to do at the next boot.
+    pub wishes: Wishes,
+    /// The hardware watchdog during the jump.
+    pub watchdog: Watchdog,
+    /// Encrypted disks below / and /var that unlock by themselves.
+    pub locked: Vec<Locked>,
+    /// What the machine calls itself.
+    pub hardware: Hardware,
+}
+
+impl Arrival {
+    /// Reads them for a load with this command line.
+    pub fn read(root: &Path, volumes: &Volumes, cmdline: &Cmdline) -> Arrival {
+        Arrival {
+            root: root::read(volumes, cmdline),
+            init: InitFacts::read(root),
+            exitrd: exitrd::read(volumes),
+            wishes: firmware::read(volumes),
+            watchdog: watchdog::read(volumes),
+            locked: unlock::read(root, volumes),
+            hardware: hardware::read(volumes),
+        }
+    }
+}
+
+/// The text of a file of the machine, when it is there and readable.
+fn text(volumes: &Volumes, path: &str) -> Option<String> {
+    let bytes = volumes.machine_bytes(path);
+    let text = String::from_utf8_lossy(bytes.known()?).into_owned();
+    Some(text.trim_end_matches(['\n', '\0']).to_owned())
+}
+
+/// A tree of files for the tests of this folder.
+#[cfg(test)]
+mod testing {
+    use std::fs;
+
+    use super::Volumes;
+
+    pub fn tree(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Volumes) {
+        let root = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let volumes = Volumes::read(root.path());
+        (root, volumes)
+    }
+}

@@ -1,0 +1,71 @@
+//! The checks of a reboot as a whole: not whether the kernel can be loaded, but
+//! whether the machine will arrive in it, and whether it would have gone
+//! anywhere else for a reason. One file per check, one list.
+
+mod exitrd;
+mod firmware_wishes;
+mod hardware;
+mod kexec_program;
+mod root_exists;
+mod unlock;
+mod watchdog;
+
+use kexec_plan::FilePlan;
+
+use super::{Finding, Outcome};
+use crate::Snapshot;
+use crate::arrival::Arrival;
+
+/// What these checks look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The machine.
+    pub host: &'a Snapshot,
+    /// What will be handed to the next kernel.
+    pub plan: &'a FilePlan,
+    /// The facts beyond the load.
+    pub arrival: &'a Arrival,
+    /// Somebody is there to type a passphrase (`--allow-passphrase`).
+    pub allow_passphrase: bool,
+}
+
+/// One check.
+pub struct Check {
+    /// Its name, as in `kexec check --json`.
+    pub name: &'static str,
+    /// One line for people: what it makes sure of.
+    pub about: &'static str,
+    /// Looks, and says what it found; nothing when it does not concern this
+    /// machine.
+    pub run: fn(&Context<'_>) -> Vec<Outcome>,
+}
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Every check, in the order in which people read them: first where it goes,
+/// then how it gets there.
+pub const CHECKS: &[Check] = &[
+    root_exists::CHECK,
+    unlock::CHECK,
+    firmware_wishes::CHECK,
+    kexec_program::CHECK,
+    exitrd::CHECK,
+    watchdog::CHECK,
+    hardware::CHECK,
+];
+
+/// Runs every check.
+pub fn run(context: &Context<'_>) -> Vec<Finding> {
+    let findings = CHECKS.iter().flat_map(|check| {
+        let outcomes = (check.run)(context).into_iter();
+        outcomes.map(|outcome| outcome.of(check.name))
+    });
+    findings.collect()
+}
+
+#[cfg(test)]
+mod tests;
