@@ -112,6 +112,8 @@ pub struct Wanted {
     pub name: Option<OsString>,
     /// `--cmdline`.
     pub cmdline: Option<Cmdline>,
+    /// `--allow-passphrase`.
+    pub allow_passphrase: bool,
     /// What else was typed.
     pub load: LoadRequest,
 }

@@ -91,6 +91,7 @@ pub enum Id {
     When,
     Now,
     OrCold,
+    AllowPassphrase,
 }
 
 /// Whether an option takes a value, and what `--help` calls it.

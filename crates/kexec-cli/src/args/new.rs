@@ -41,6 +41,10 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Now, "now", &[Verb::Reboot])
     },
     Flag {
+        doc_short: "Go on although an encrypted disk will ask for its passphrase",
+        ..flag(Id::AllowPassphrase, "allow-passphrase", KERNEL_VERBS)
+    },
+    Flag {
         doc_short: "Reboot through the firmware when a kexec is refused; exit code 3 then",
         ..flag(Id::OrCold, "or-cold", &[Verb::Reboot])
     },

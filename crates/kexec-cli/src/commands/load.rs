@@ -37,7 +37,9 @@ pub fn load_found(world: &World<'_>, found: &Found, flags: FileFlags) -> Result<
     }
     let inputs = found.read(&host)?;
     let inputs = inputs.carrying(Carried::read(world.root, request, &host));
-    let prepared = pipeline::prepare(request, &inputs, &host)?;
+    let mut prepared = pipeline::prepare(request, &inputs, &host)?;
+    let arrival = found.arrive(world, &host, &prepared);
+    prepared.findings.extend(arrival);
     if request.debug {
         eprint!("{}", text::plan(&prepared));
     }

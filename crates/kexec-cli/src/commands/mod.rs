@@ -19,7 +19,7 @@ use kexec_core::{Error, Snapshot};
 use kexec_sys::Kernel;
 
 use crate::request::Wanted;
-use wanted::Found;
+use wanted::{ArrivalAsk, Found};
 
 /// The world: the running kernel and the root directory. Tests bring their own.
 #[derive(Clone, Copy)]
@@ -86,13 +86,19 @@ pub fn prepare(
             remedy: "name a kernel file".to_owned(),
         });
     }
-    let found = Found::new(world, wanted, &here)?;
+    let mut found = Found::new(world, wanted, &here)?;
     match snapshot {
         Some(_) => {
             let inputs = found.read(&here)?;
             pipeline::prepare(&found.request, &inputs, &machine(world, snapshot)?)
         }
-        None => prepare_found(world, &found, &here),
+        None => {
+            found.arrival.get_or_insert(ArrivalAsk {
+                by_init: true,
+                allow_passphrase: wanted.allow_passphrase,
+            });
+            prepare_found(world, &found, &here)
+        }
     }
 }
 
@@ -103,7 +109,10 @@ pub fn prepare(
 pub fn prepare_found(world: &World<'_>, found: &Found, here: &Snapshot) -> Result<Prepared, Error> {
     let inputs = found.read(here)?;
     let inputs = inputs.carrying(Carried::read(world.root, &found.request, here));
-    pipeline::prepare(&found.request, &inputs, here)
+    let mut prepared = pipeline::prepare(&found.request, &inputs, here)?;
+    let arrival = found.arrive(world, here, &prepared);
+    prepared.findings.extend(arrival);
+    Ok(prepared)
 }
 
 /// Writes a picture to a file, or to stdout for `-`.

@@ -18,7 +18,7 @@ use kexec_sys::{FileFlags, Slot};
 
 use super::load::{self, load_found};
 use super::unload::unload;
-use super::wanted::Found;
+use super::wanted::{ArrivalAsk, Found};
 use super::{World, exit, print, print_json};
 use crate::render::{json, text, visible};
 use crate::request::{Shutdown, Wanted};
@@ -69,6 +69,10 @@ impl Reboot<'_> {
         found.request.mark = Some(Mark {
             token: token.clone(),
             mask_bless_boot: counts_boots(self.world.root),
+        });
+        found.arrival = Some(ArrivalAsk {
+            by_init: way.is_some(),
+            allow_passphrase: wanted.allow_passphrase,
         });
         if dry_run {
             let prepared = super::prepare_found(self.world, &found, &here)?;

@@ -5,13 +5,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use kexec_core::pipeline::{self, Inputs};
+use kexec_core::arrival::Arrival;
+use kexec_core::pipeline::{self, Inputs, Prepared};
+use kexec_core::preflight::{self, Finding};
 use kexec_core::record::oneshot::{self, OneShot};
 use kexec_core::sources::entry::BootTarget;
 use kexec_core::sources::facts::Facts;
 use kexec_core::sources::volumes::Volumes;
 use kexec_core::sources::{Chosen, Machine, Survey, choose, survey};
 use kexec_core::{Error, LoadRequest, Snapshot, target};
+use kexec_sys::Slot;
 
 use super::World;
 use crate::request::Wanted;
@@ -23,8 +26,19 @@ pub struct Found {
     pub request: LoadRequest,
     /// The boot entry, when it is one.
     pub entry: Option<Entry>,
+    /// Whether the checks of the arrival are wanted, and how.
+    pub arrival: Option<ArrivalAsk>,
     /// Where the entry's files are.
     volumes: Option<Volumes>,
+}
+
+/// How the arrival is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct ArrivalAsk {
+    /// Init is asked for the shutdown.
+    pub by_init: bool,
+    /// `--allow-passphrase`.
+    pub allow_passphrase: bool,
 }
 
 /// A boot entry that was chosen.
@@ -47,6 +61,7 @@ impl Found {
         Found {
             request: request.clone(),
             entry: None,
+            arrival: None,
             volumes: None,
         }
     }
@@ -85,7 +100,35 @@ impl Found {
         Ok(Found {
             request,
             entry: Some(entry),
+            arrival: Some(ArrivalAsk {
+                by_init: true,
+                allow_passphrase: wanted.allow_passphrase,
+            }),
             volumes: Some(volumes),
+        })
+    }
+
+    /// What the checks of the arrival find of a load that is prepared; nothing
+    /// where none are wanted, or for a crash kernel.
+    pub fn arrive(&self, world: &World<'_>, host: &Snapshot, prepared: &Prepared) -> Vec<Finding> {
+        let (Some(ask), Slot::Normal) = (self.arrival, self.request.slot) else {
+            return Vec::new();
+        };
+        let read;
+        let volumes = match &self.volumes {
+            Some(volumes) => volumes,
+            None => {
+                read = Volumes::read(world.root);
+                &read
+            }
+        };
+        let facts = Arrival::read(world.root, volumes, &prepared.plan.cmdline);
+        preflight::arrival::run(&preflight::arrival::Context {
+            host,
+            plan: &prepared.plan,
+            arrival: &facts,
+            by_init: ask.by_init,
+            allow_passphrase: ask.allow_passphrase,
         })
     }
 

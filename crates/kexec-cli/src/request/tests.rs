@@ -260,6 +260,9 @@ fn about(out: &mut String, wanted: &Wanted) {
         out.push_str(" default-entry");
     }
     loaded(out, &wanted.load);
+    if wanted.allow_passphrase {
+        out.push_str(" passphrase");
+    }
     if let Some(line) = &wanted.cmdline {
         write!(out, " cmdline:{line}").unwrap();
     }

@@ -68,6 +68,7 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             cmdline: typed
                 .last(Id::Cmdline)
                 .map(|text| Cmdline::exact(text.as_bytes())),
+            allow_passphrase: typed.has(Id::AllowPassphrase),
             name,
         })
     };

@@ -12,7 +12,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn run(context: &Context<'_>) -> Vec<Outcome> {
-    if context.arrival.init.init != Init::Systemd {
+    if context.arrival.init.init != Init::Systemd || !context.by_init {
         return Vec::new();
     }
     let Exitrd::Used {

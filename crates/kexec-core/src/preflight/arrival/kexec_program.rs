@@ -15,7 +15,7 @@ const NOT_WANTED: u32 = 261;
 
 fn run(context: &Context<'_>) -> Vec<Outcome> {
     let init = &context.arrival.init;
-    if init.init != Init::Systemd {
+    if init.init != Init::Systemd || !context.by_init {
         return Vec::new();
     }
     let what = "/usr/sbin/kexec";

@@ -25,6 +25,8 @@ pub struct Context<'a> {
     pub plan: &'a FilePlan,
     /// The facts beyond the load.
     pub arrival: &'a Arrival,
+    /// Init is asked for the shutdown; not with `--now`.
+    pub by_init: bool,
     /// Somebody is there to type a passphrase (`--allow-passphrase`).
     pub allow_passphrase: bool,
 }

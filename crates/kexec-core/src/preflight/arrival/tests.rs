@@ -62,6 +62,7 @@ fn found(
         host: &host,
         plan: &plan,
         arrival: &arrival,
+        by_init: true,
         allow_passphrase,
     });
     let of = findings.into_iter().filter(|f| f.check == check);

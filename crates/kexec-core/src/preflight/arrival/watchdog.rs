@@ -15,6 +15,9 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     let (Init::Systemd, Some(time)) = (context.arrival.init.init, &watchdog.kexec) else {
         return Vec::new();
     };
+    if !context.by_init {
+        return Vec::new();
+    }
     let what = format!("KExecWatchdogSec={time}");
     let outcome = match &watchdog.runtime {
         Some(runtime) => Outcome::pass(
