@@ -185,6 +185,22 @@ pub struct Exit {
     pub rbx: u64,
     /// RSI (ESI).
     pub rsi: u64,
+    /// RDI (EDI).
+    pub rdi: u64,
+}
+
+impl Exit {
+    /// To `rip` with all registers 0.
+    pub fn to(mode: ExitMode, rip: u64) -> Exit {
+        Exit {
+            mode,
+            rip,
+            rax: 0,
+            rbx: 0,
+            rsi: 0,
+            rdi: 0,
+        }
+    }
 }
 
 /// What the purgatory checks before the jump.

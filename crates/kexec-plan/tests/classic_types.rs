@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Ask, Bz, Load, elf, map, multiboot1, multiboot2};
-use kexec_plan::classic::Module;
+use kexec_plan::classic::{ElfArgs, Exit, ExitMode, Module, SegmentKind};
 
 fn ask(file: &[u8]) -> Ask {
     Ask::new(file.to_vec(), map("6g"))
@@ -98,6 +98,50 @@ fn a_type_that_nobody_knows_is_refused_with_those_there_are() {
     }
     let error = demanded(&Bz::default().build(), "nbi-x86").unwrap_err();
     assert!(error.contains("not started by this program"), "{error}");
+}
+
+/// In RDI, as kexec-tools 2.0.32 was seen to do it; in 32 bits in EBX beside the
+/// signature in EAX.
+#[test]
+fn elf_boot_notes_are_for_those_who_read_them() {
+    let noted = |file: &[u8]| {
+        let mut ask = ask(file);
+        ask.options.elf_args = ElfArgs::ElfNotes;
+        ask.plan()
+    };
+    let plan = noted(&plain()).unwrap();
+    assert_eq!(plan.method, "ELF, 64-bit entry, boot notes");
+    let notes = plan.segment(SegmentKind::Parameters).unwrap();
+    let told = notes.bytes();
+    assert!(told.starts_with(&0x0e1f_b007_u32.to_le_bytes()));
+    assert!(told.windows(24).any(|w| w == b"root=/dev/vda1 ro quiet\0"));
+    assert_eq!(notes.check_len, u64::try_from(told.len()).unwrap());
+    let expected = Exit {
+        rdi: notes.memory.start,
+        ..Exit::to(ExitMode::Long64, 0x20_0000)
+    };
+    assert_eq!(plan.purgatory.exit, expected);
+
+    let load = Load(0x20_0000, 0x20_0000, vec![0x90; 64], 0x1000);
+    let narrow = elf(false, 0x20_0000, &[load], false, &[]);
+    let plan = noted(&narrow).unwrap();
+    let notes = plan.segment(SegmentKind::Parameters).unwrap();
+    assert!(notes.memory.end <= 1 << 32);
+    let expected = Exit {
+        rax: 0x0e1f_b007,
+        rbx: notes.memory.start,
+        ..Exit::to(ExitMode::Protected32, 0x20_0000)
+    };
+    assert_eq!(plan.purgatory.exit, expected);
+    assert!(plan.notes.iter().any(|n| n.contains("no initrd")));
+
+    // A multiboot kernel that is to be taken as something else.
+    assert_eq!(
+        noted(&multiboot1()).unwrap().method,
+        "ELF, 32-bit entry, boot notes"
+    );
+    let error = noted(&common::vmlinux()).unwrap_err().to_string();
+    assert!(error.contains("the kernel is Linux"), "{error}");
 }
 
 fn tree(total: u32, len: usize) -> Vec<u8> {

@@ -51,10 +51,10 @@ pub struct Register {
 pub fn registers(plan: &LoadPlan) -> Vec<Register> {
     let exit = &plan.purgatory.exit;
     let names = match exit.mode {
-        ExitMode::Long64 => ["RIP", "RAX", "RBX", "RSI"],
-        ExitMode::Protected32 => ["EIP", "EAX", "EBX", "ESI"],
+        ExitMode::Long64 => ["RIP", "RAX", "RBX", "RSI", "RDI"],
+        ExitMode::Protected32 => ["EIP", "EAX", "EBX", "ESI", "EDI"],
     };
-    let values = [exit.rip, exit.rax, exit.rbx, exit.rsi];
+    let values = [exit.rip, exit.rax, exit.rbx, exit.rsi, exit.rdi];
     let register = |(name, value)| Register {
         name,
         value,
@@ -64,6 +64,7 @@ pub fn registers(plan: &LoadPlan) -> Vec<Register> {
             // 2.0, section 3.3).
             ("EAX" | "RAX", 0x2bad_b002) => "multiboot".into(),
             ("EAX" | "RAX", 0x36d7_6289) => "multiboot2".into(),
+            ("EAX" | "RAX", 0x0e1f_b007) => "ELF boot notes".into(),
             _ => place(plan, value).unwrap_or_default(),
         },
     };

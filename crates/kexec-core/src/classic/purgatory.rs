@@ -143,6 +143,7 @@ fn entry_state(exit: Exit, preserve_context: bool) -> EntryState {
     state.rax = exit.rax;
     state.rbx = exit.rbx;
     state.rsi = exit.rsi;
+    state.rdi = exit.rdi;
     state
 }
 

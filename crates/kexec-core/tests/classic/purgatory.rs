@@ -141,11 +141,12 @@ fn the_exit_is_the_plans() {
     plan.purgatory.exit.rax = 0x1111_2222_3333;
     plan.purgatory.exit.rbx = 0x4444_5555_6666;
     plan.purgatory.exit.rsi = 0x7777_8888_9999;
+    plan.purgatory.exit.rdi = 0xaaaa_bbbb_cccc;
     let image = finish(&mut plan).unwrap();
     let exit = plan.purgatory.exit;
     let mut raw = Vec::new();
-    // rip, rax, rbx, rcx, rdx, rsi (abi.rs, RawEntry).
-    for register in [exit.rip, exit.rax, exit.rbx, 0, 0, exit.rsi] {
+    // rip, rax, rbx, rcx, rdx, rsi, rdi (abi.rs, RawEntry).
+    for register in [exit.rip, exit.rax, exit.rbx, 0, 0, exit.rsi, exit.rdi] {
         raw.extend(register.to_le_bytes());
     }
     assert!(contains(&image, &raw));

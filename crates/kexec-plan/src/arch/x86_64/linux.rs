@@ -306,11 +306,8 @@ fn finish(
         ExitMode::Protected32 => FOUR_GIB,
     })?;
     let exit = Exit {
-        mode: start.mode,
-        rip,
-        rax: 0,
-        rbx: 0,
         rsi: base,
+        ..Exit::to(start.mode, rip)
     };
     builder.finish(
         request.arch,

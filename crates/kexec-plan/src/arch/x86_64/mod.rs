@@ -9,9 +9,11 @@
 //! | `linux.rs` | bzImage and vmlinux |
 //! | `params.rs` | `boot_params` with everything it points to |
 //! | `setup_data.rs` `efi.rs` `video.rs` | parts of that |
-//! | `multiboot.rs` | multiboot kernels; their information: `mbi.rs` |
+//! | `multiboot.rs` | multiboot kernels and plain ELF files |
+//! | `mbi.rs` `elf_notes.rs` | what those are told |
 
 mod efi;
+mod elf_notes;
 pub mod layout;
 mod linux;
 mod mbi;

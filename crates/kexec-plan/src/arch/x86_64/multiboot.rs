@@ -7,7 +7,7 @@ use kexec_image::{Arch, ElfKernel, Multiboot};
 use super::layout::{CEILING, FLOOR, FOUR_GIB, MULTIBOOT_EAX, MULTIBOOT2_EAX, PAGE};
 use super::linux::{next_map, pieces};
 use super::mbi::{Built, Info};
-use super::{efi, video};
+use super::{efi, elf_notes, video};
 use crate::classic::elf::{Run, content_len, physical_entry, runs};
 use crate::classic::{
     Builder, ClassicError, ClassicRequest, Draft, Exit, ExitMode, LoadPlan, SEGMENT_MAX,
@@ -73,11 +73,9 @@ pub(super) fn plan(
         Version::Two => ("multiboot2", MULTIBOOT2_EAX),
     };
     let exit = Exit {
-        mode: ExitMode::Protected32,
-        rip: entry,
         rax,
         rbx: base,
-        rsi: 0,
+        ..Exit::to(ExitMode::Protected32, entry)
     };
     builder.finish(
         request.arch,
@@ -93,10 +91,12 @@ fn builder<'a>(request: &'a ClassicRequest<'a>, end: u64) -> Result<Builder<'a>,
     Builder::new(request, Range::new(FLOOR, end), PAGE, false, keep)
 }
 
-/// An ELF file that is told nothing.
+/// An ELF file that is told nothing, or with `notes` the command line by ELF boot
+/// notes.
 pub(super) fn plain(
     request: &ClassicRequest<'_>,
     elf: &ElfKernel,
+    notes: bool,
 ) -> Result<LoadPlan, ClassicError> {
     let wide = elf.arch == Some(Arch::X86_64);
     let (mode, end) = if wide {
@@ -105,24 +105,48 @@ pub(super) fn plain(
         (ExitMode::Protected32, FOUR_GIB)
     };
     let mut builder = builder(request, end)?;
-    if !request.cmdline.is_empty() || !request.initrd.is_empty() {
-        builder.note(
+    let has = (!request.cmdline.is_empty(), !request.initrd.is_empty());
+    match (notes, has) {
+        (true, (_, true)) => builder.note("ELF boot notes tell of no initrd"),
+        (false, (true, _) | (_, true)) => builder.note(
             "the file is neither Linux nor multiboot: it is told of no command line and no initrd",
-        );
+        ),
+        _ => {}
     }
     let runs = runs(elf, &request.image.bytes, request.path, false, PAGE)?;
     put_runs(&mut builder, runs)?;
+    let mut exit = Exit::to(mode, physical_entry(elf)?);
+    if notes {
+        let base = place_notes(&mut builder, request, end)?;
+        match mode {
+            ExitMode::Long64 => exit.rdi = base,
+            ExitMode::Protected32 => {
+                (exit.rax, exit.rbx) = (elf_notes::SIGNATURE.into(), base);
+            }
+        }
+    }
     builder.place_purgatory(end)?;
-    let exit = Exit {
-        mode,
-        rip: physical_entry(elf)?,
-        rax: 0,
-        rbx: 0,
-        rsi: 0,
-    };
     let map = next_map(&mut builder, request);
-    let method = format!("ELF, {}-bit entry", if wide { 64 } else { 32 });
+    let with = if notes { ", boot notes" } else { "" };
+    let method = format!("ELF, {}-bit entry{with}", if wide { 64 } else { 32 });
     builder.finish(request.arch, method, map.entries().to_vec(), exit, None)
+}
+
+fn place_notes(
+    builder: &mut Builder<'_>,
+    request: &ClassicRequest<'_>,
+    end: u64,
+) -> Result<u64, ClassicError> {
+    let notes = elf_notes::build(request.cmdline);
+    let size = len(&notes);
+    let draft = Draft {
+        name: "ELF boot notes".into(),
+        kind: SegmentKind::Parameters,
+        size,
+        content: pieces("notes", notes.into()),
+        check_len: size,
+    };
+    builder.place(draft, PAGE, Range::new(0, end))
 }
 
 /// Gives the entry point, and where a kernel is that was moved.

@@ -59,16 +59,16 @@ fn from_elf(
         (ElfArgs::Linux, _) => linux::vmlinux(request, elf),
         (ElfArgs::Auto, _) if elf.is_linux => linux::vmlinux(request, elf),
         (ElfArgs::Auto, Some(header)) => multiboot(request, &header),
-        (ElfArgs::Auto | ElfArgs::None, _) => {
+        (ElfArgs::ElfNotes, _) if elf.is_linux => Err(ClassicError::Option {
+            option: "--args-elf",
+            reason: "the kernel is Linux, which reads no ELF boot notes and would not find its command line".into(),
+            hint: "leave it out: Linux is recognised and gets what it reads",
+        }),
+        (args, _) => {
             no_modules(request)?;
             no_device_tree(request)?;
-            multiboot::plain(request, elf)
+            multiboot::plain(request, elf, args == ElfArgs::ElfNotes)
         }
-        (ElfArgs::ElfNotes, _) => Err(ClassicError::Option {
-            option: "--args-elf",
-            reason: "ELF boot notes are not made by this version".into(),
-            hint: "leave it out: Linux and multiboot kernels are recognised, and say --args-none for an ELF file that needs nothing",
-        }),
     }
 }
 
