@@ -110,6 +110,7 @@ fn everything() -> Mount {
         point: String::from("/"),
         kind: String::new(),
         source: String::from("root"),
+        writable: false,
     }
 }
 

@@ -22,6 +22,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
+use kexec_sys::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::entry::BootFile;
@@ -272,17 +273,38 @@ impl Volumes {
                 path: file.path.clone(),
             });
         };
-        if let Some(cover) = paths::cover(&self.all, mount, &path) {
+        let cover = paths::cover(&self.all, mount, &path);
+        if let (Some(cover), false) = (cover, self.root.is_machine()) {
             return Err(format!("{}: hidden below the mount at {cover}", file.shown));
         }
-        let top = self.opened(&volume.id, &mount.top, || {
-            match self.root.opened(&mount.point) {
-                Fact::Known(fd) => Ok(Root::file_system(fd)),
-                Fact::Absent => Err(format!("{}: the mount point is gone", mount.point)),
-                Fact::Unreadable(reason) => Err(reason),
-            }
-        });
+        let top = match cover {
+            None => self.opened(&volume.id, &mount.top, || self.mounted(mount)),
+            Some(cover) => self.opened(&volume.id, &format!("{} bare", mount.top), || {
+                self.uncovered(mount, cover)
+            }),
+        };
         Ok(View { top, path })
+    }
+
+    fn mounted(&self, mount: &Mount) -> Result<Root, String> {
+        self.mount_point(mount).map(Root::file_system)
+    }
+
+    fn mount_point(&self, mount: &Mount) -> Result<OwnedFd, String> {
+        match self.root.opened(&mount.point) {
+            Fact::Known(fd) => Ok(fd),
+            Fact::Absent => Err(format!("{}: the mount point is gone", mount.point)),
+            Fact::Unreadable(reason) => Err(reason),
+        }
+    }
+
+    /// What is hidden below `cover`, which is mounted on it.
+    fn uncovered(&self, mount: &Mount, cover: &str) -> Result<Root, String> {
+        let folder = self.mount_point(mount)?;
+        let bare = private::uncovered(&folder).map_err(|errno| {
+            format!("looking below the mount at {cover}: {errno}; only root can do that")
+        })?;
+        Ok(Root::file_system(bare))
     }
 
     fn opened(
@@ -296,8 +318,8 @@ impl Volumes {
         Rc::clone(opened.entry(key).or_insert_with(|| Rc::new(open())))
     }
 
-    /// A file system that is not mounted. Below a test's root a folder may
-    /// stand for the device.
+    /// A file system that is not mounted, or of which only other folders are.
+    /// Below a test's root a folder may stand for the device.
     fn unmounted(&self, volume: &Volume) -> Result<Root, String> {
         let failed = |reason: &str| format!("{} (not mounted): {reason}", volume.id);
         let device = volume.device.as_deref();
@@ -309,20 +331,68 @@ impl Volumes {
                 Fact::Unreadable(reason) => Err(failed(&reason)),
             };
         }
-        let kind = volume.kind.as_deref();
-        let kind =
-            kind.ok_or_else(|| failed("what kind of file system it is was not found out"))?;
-        let head = self.root.bytes_at(device, 0, superblock::LEN);
-        if head
-            .known()
-            .is_some_and(|head| superblock::has_orphans(head))
-        {
-            return Err(failed(
-                "it was not cleanly unmounted, and the kernel would write to it even when it is \
-                 mounted read-only; mount it and try again",
-            ));
-        }
-        let dir = private::mount(device, kind).map_err(|reason| failed(&reason))?;
+        let dir = self.private(volume, device, true).map_err(|r| failed(&r))?;
         Ok(Root::file_system(dir))
+    }
+
+    /// A mount of our own of a whole file system, or of what it shows by itself.
+    fn private(&self, volume: &Volume, device: &str, top: bool) -> Result<OwnedFd, String> {
+        let kind = volume.kind.as_deref();
+        let kind = kind.ok_or("what kind of file system it is was not found out")?;
+        let in_use = volume.mounts.iter().any(|mount| mount.writable);
+        let head = self.root.bytes_at(device, 0, superblock::LEN);
+        let orphans = head
+            .known()
+            .is_some_and(|head| superblock::has_orphans(head));
+        if orphans && !in_use {
+            return Err(
+                "it was not cleanly unmounted, and the kernel would write to it even when it is \
+                 mounted read-only; mount it and try again"
+                    .to_owned(),
+            );
+        }
+        private::mount(private::Wanted {
+            device,
+            kind,
+            in_use,
+            top,
+        })
+    }
+
+    /// The folder of a file system that is shown when it is mounted without
+    /// saying which: `/`, but the default subvolume of btrfs. GRUB of openSUSE
+    /// begins there.
+    pub fn default_subvolume(&self, id: &VolumeId) -> Fact<String> {
+        let Some(volume) = self.get(id) else {
+            return Fact::Absent;
+        };
+        if volume.kind.as_deref() != Some("btrfs") {
+            return Fact::Known("/".to_owned());
+        }
+        if !self.root.is_machine() {
+            // A tree has nobody to ask: what is at / was mounted without a name.
+            let root = volume.mounts.iter().find(|mount| mount.point == "/");
+            return Fact::Known(root.map_or("/", |mount| mount.top.as_str()).to_owned());
+        }
+        match self.shown_by_itself(volume) {
+            Ok(top) => Fact::Known(top),
+            Err(reason) => Fact::Unreadable(format!("the default subvolume of {id}: {reason}")),
+        }
+    }
+
+    /// Every subvolume has a device number of its own, the same in all mounts.
+    fn shown_by_itself(&self, volume: &Volume) -> Result<String, String> {
+        let device = volume.device.as_deref().ok_or("it has no device")?;
+        let identity = |fd: &OwnedFd| {
+            let stat = rustix::fs::fstat(fd).map_err(|e| Errno::from(e).to_string())?;
+            Ok::<_, String>((stat.st_dev, stat.st_ino))
+        };
+        let wanted = identity(&self.private(volume, device, false)?)?;
+        for mount in &volume.mounts {
+            if self.mount_point(mount).and_then(|fd| identity(&fd)) == Ok(wanted) {
+                return Ok(mount.top.clone());
+            }
+        }
+        Err("it is not mounted; mount it and try again".to_owned())
     }
 }

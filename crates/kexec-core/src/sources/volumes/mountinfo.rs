@@ -25,6 +25,8 @@ pub struct Mount {
     pub kind: String,
     /// `/dev/vda2`, or what the file system calls its source.
     pub source: String,
+    /// The file system itself, not only this mount of it, may be written to.
+    pub writable: bool,
 }
 
 /// A line of /etc/fstab.
@@ -65,6 +67,7 @@ fn line(line: &str) -> Option<Mount> {
     let (top, point) = (unescaped(next()?), unescaped(next()?));
     let mut rest = fields.skip_while(|field| *field != "-").skip(1);
     let (kind, source) = (rest.next()?.to_owned(), unescaped(rest.next()?));
+    let writable = rest.next()?.split(',').any(|option| option == "rw");
     point.starts_with('/').then_some(Mount {
         id,
         parent,
@@ -73,6 +76,7 @@ fn line(line: &str) -> Option<Mount> {
         point,
         kind,
         source,
+        writable,
     })
 }
 
@@ -123,7 +127,7 @@ mod tests {
     #[test]
     fn fields_behind_the_optional_ones_are_found() {
         let mounts = parse(
-            "22 1 254:2 / / rw,relatime shared:1 master:7 - ext4 /dev/vda2 rw\n\
+            "22 1 254:2 / / rw,relatime shared:1 master:7 - ext4 /dev/vda2 ro\n\
              30 22 0:40 /@/boot /boot\\040old rw - btrfs /dev/mapper/a\\134b rw,subvol=/@\n\
              31 22 0:41 / /efi rw - autofs systemd-1 rw,fd=55,direct\n",
         );
@@ -136,6 +140,7 @@ mod tests {
             ("/@/boot", "/boot old")
         );
         assert_eq!(boot.source, "/dev/mapper/a\\b");
+        assert!(boot.writable && efi.writable && !root.writable);
         assert_eq!(
             (efi.kind.as_str(), efi.source.as_str()),
             ("autofs", "systemd-1")

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use kexec_sys::Errno;
-use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags};
+use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
 
 /// A file system that can be looked at without a write.
 struct Kind {
@@ -14,7 +14,27 @@ struct Kind {
     driver: &'static str,
     /// Options that keep its journal from being replayed, each a name and perhaps
     /// a value; the first set that the kernel knows is taken.
-    options: &'static [&'static [(&'static str, &'static str)]],
+    options: &'static [Options],
+    /// Options that show all of the file system.
+    top: Options,
+}
+
+/// Names, each perhaps with a value.
+type Options = &'static [(&'static str, &'static str)];
+
+/// What is to be mounted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// The node of the device.
+    pub(super) device: &'a str,
+    /// The kind of file system.
+    pub(super) kind: &'a str,
+    /// It is mounted elsewhere already, and may be written to there. Then its
+    /// journal is in use, and this mount alone is read-only.
+    pub(super) in_use: bool,
+    /// From the top of the file system, and not from where it would begin by
+    /// itself.
+    pub(super) top: bool,
 }
 
 /// ext4: Documentation/admin-guide/ext4.rst, `noload`. xfs:
@@ -26,24 +46,25 @@ const KINDS: &[Kind] = &[
         names: &["ext2", "ext3", "ext4"],
         driver: "ext4",
         options: &[&[("noload", "")]],
+        top: &[],
     },
     Kind {
         names: &["vfat", "msdos"],
         driver: "vfat",
         options: &[&[]],
+        top: &[],
     },
     Kind {
         names: &["xfs"],
         driver: "xfs",
         options: &[&[("norecovery", "")]],
+        top: &[],
     },
     Kind {
         names: &["btrfs"],
         driver: "btrfs",
-        options: &[
-            &[("rescue", "nologreplay"), ("subvolid", "5")],
-            &[("nologreplay", ""), ("subvolid", "5")],
-        ],
+        options: &[&[("rescue", "nologreplay")], &[("nologreplay", "")]],
+        top: &[("subvolid", "5")],
     },
 ];
 
@@ -60,7 +81,8 @@ fn find(kind: &str) -> Option<&'static Kind> {
 ///
 /// # Errors
 /// Why it cannot be done, and what to do.
-pub(super) fn mount(device: &str, kind: &str) -> Result<OwnedFd, String> {
+pub(super) fn mount(wanted: Wanted<'_>) -> Result<OwnedFd, String> {
+    let kind = wanted.kind;
     let known = find(kind).ok_or_else(|| {
         format!(
             "it is {kind}, which cannot be looked at without writing to it; mount it and try again"
@@ -68,7 +90,7 @@ pub(super) fn mount(device: &str, kind: &str) -> Result<OwnedFd, String> {
     })?;
     let mut refused = None;
     for options in known.options {
-        match attempt(device, known.driver, options) {
+        match attempt(wanted, known, options) {
             Ok(dir) => return Ok(dir),
             Err((errno, said)) => {
                 let first = refused.get_or_insert((errno, said));
@@ -79,22 +101,23 @@ pub(super) fn mount(device: &str, kind: &str) -> Result<OwnedFd, String> {
         }
     }
     Err(refused.map_or_else(String::new, |(errno, said)| {
-        explain(device, kind, errno, &said)
+        explain(wanted.device, kind, errno, &said)
     }))
 }
 
 /// One try; the text is what the file system said beside the error number.
-fn attempt(
-    device: &str,
-    driver: &str,
-    options: &[(&str, &str)],
-) -> Result<OwnedFd, (Errno, String)> {
+fn attempt(wanted: Wanted<'_>, known: &Kind, careful: Options) -> Result<OwnedFd, (Errno, String)> {
     let plain = |errno: rustix::io::Errno| (Errno::from(errno), String::new());
-    let context = mount::fsopen(driver, FsOpenFlags::FSOPEN_CLOEXEC).map_err(plain)?;
+    let context = mount::fsopen(known.driver, FsOpenFlags::FSOPEN_CLOEXEC).map_err(plain)?;
     let told = |errno: rustix::io::Errno| (Errno::from(errno), message(&context));
-    mount::fsconfig_set_string(context.as_fd(), "source", device).map_err(told)?;
-    mount::fsconfig_set_flag(context.as_fd(), "ro").map_err(told)?;
-    for (name, value) in options {
+    mount::fsconfig_set_string(context.as_fd(), "source", wanted.device).map_err(told)?;
+    let read_only: Options = &[("ro", "")];
+    let sets = [
+        if wanted.in_use { &[] } else { read_only },
+        if wanted.in_use { &[] } else { careful },
+        if wanted.top { known.top } else { &[] },
+    ];
+    for (name, value) in sets.into_iter().flatten() {
         match *value {
             "" => mount::fsconfig_set_flag(context.as_fd(), *name),
             value => mount::fsconfig_set_string(context.as_fd(), *name, value),
@@ -107,6 +130,18 @@ fn attempt(
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(told)
+}
+
+/// The file system of an open folder without what is mounted on it, in no mount
+/// namespace either.
+///
+/// # Errors
+/// Why it cannot be done.
+pub(super) fn uncovered(folder: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    mount::open_tree(folder.as_fd(), "", flags).map_err(Errno::from)
 }
 
 /// The last thing that the file system said (fsopen(2) "Message retrieval").
@@ -145,9 +180,18 @@ fn explain(device: &str, kind: &str, errno: Errno, said: &str) -> String {
 mod tests {
     use super::*;
 
+    fn null(kind: &str) -> Wanted<'_> {
+        Wanted {
+            device: "/dev/null",
+            kind,
+            in_use: false,
+            top: true,
+        }
+    }
+
     #[test]
     fn a_file_system_that_would_be_written_to_is_refused() {
-        let error = mount("/dev/null", "f2fs").unwrap_err();
+        let error = mount(null("f2fs")).unwrap_err();
         assert!(
             error.contains("it is f2fs") && error.contains("mount it"),
             "{error}"
@@ -157,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_is_no_block_device_is_refused_with_a_reason() {
-        let error = mount("/dev/null", "ext4").unwrap_err();
+        let error = mount(null("ext4")).unwrap_err();
         assert!(error.starts_with("looking into it, E"), "{error}");
         assert!(
             error.contains("mount it") || error.contains("root"),
