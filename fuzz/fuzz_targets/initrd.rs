@@ -1,8 +1,11 @@
-//! What kind of initrd a file is.
+//! What kind of initrd a file is, and the names in it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = kexec_core::initrd::kind(bytes);
+    let _ = kexec_core::initrd::members::members(bytes, 1 << 20, &mut |_| {
+        std::ops::ControlFlow::Continue(())
+    });
 });

@@ -19,11 +19,7 @@ const ENTRY: &str = "kexec_jump_back_entry";
 /// Something is loaded already, which must not be thrown away unasked; nobody
 /// says where to jump to; or the kernel refuses, as one built without
 /// CONFIG_KEXEC_JUMP does.
-pub fn load_helper(
-    kernel: &dyn Kernel,
-    host: &Snapshot,
-    entry: Option<u64>,
-) -> Result<u64, Error> {
+pub fn load_helper(kernel: &dyn Kernel, host: &Snapshot, entry: Option<u64>) -> Result<u64, Error> {
     let not_ready = |why: &str, remedy: &str| Error::NotReady {
         what: "loading the way back into another kernel".to_owned(),
         why: why.to_owned(),

@@ -31,11 +31,7 @@ pub struct Jump {
 ///
 /// # Errors
 /// As the kernel answers.
-pub fn jump(
-    kernel: &dyn Kernel,
-    how: Jump,
-    say: &mut dyn FnMut(String),
-) -> Result<(), Errno> {
+pub fn jump(kernel: &dyn Kernel, how: Jump, say: &mut dyn FnMut(String)) -> Result<(), Errno> {
     if how.sync {
         kernel.sync();
     }

@@ -61,36 +61,52 @@ fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
     })
 }
 
+const SHORT: &str = "the data ends before the stream does";
+
 fn short(out: &[u8]) -> ImageError {
-    damaged(CODEC.name, out, "the data ends before the stream does")
+    damaged(CODEC.name, out, SHORT)
+}
+
+/// Whether these bytes begin with a legacy frame.
+pub(super) fn is_legacy(bytes: &[u8]) -> bool {
+    read::u32(bytes, 0) == Some(LEGACY)
+}
+
+/// Decodes the block that `rest` begins with, and returns what follows it;
+/// `None` at the end of the frame, whatever follows that.
+pub(super) fn legacy_block(rest: &[u8]) -> Result<Option<(Vec<u8>, &[u8])>, String> {
+    let Some(size) = read::u32(rest, 0) else {
+        return Ok(None);
+    };
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    // Zero is no block size either: padding behind the frame.
+    if size == 0 || size > LEGACY_BOUND {
+        return Ok(None);
+    }
+    let block = rest.get(4..).and_then(|r| r.get(..size));
+    let block = block.ok_or_else(|| SHORT.to_owned())?;
+    // A byte of input makes 255 bytes of output at the very most.
+    let mut decoded = vec![0; LEGACY_BLOCK.min(size.saturating_mul(256))];
+    let n = decompress_into(block, &mut decoded).map_err(|e| e.to_string())?;
+    decoded.truncate(n);
+    Ok(Some((decoded, rest.get(4 + size..).unwrap_or_default())))
 }
 
 /// Decodes one legacy frame; what follows it is returned.
 fn legacy<'a>(frame: &'a [u8], out: &mut Vec<u8>, cap: u64) -> Result<&'a [u8], ImageError> {
     let mut rest = frame.get(4..).unwrap_or_default();
-    let mut buffer = Vec::new();
     let mut any = false;
-    while let Some(size) = read::u32(rest, 0) {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        // Zero is no block size either: padding behind the frame.
-        if size == 0 || size > LEGACY_BOUND {
-            break;
-        }
-        let block = rest.get(4..).and_then(|r| r.get(..size));
-        let block = block.ok_or_else(|| short(out))?;
-        // A byte of input makes 255 bytes of output at the very most.
-        buffer.resize(LEGACY_BLOCK.min(size.saturating_mul(256)), 0);
-        let n = decompress_into(block, &mut buffer)
-            .map_err(|e| damaged(CODEC.name, out, e.to_string()))?;
-        let decoded = buffer.get(..n).unwrap_or_default();
-        if read::len(out).saturating_add(read::len(decoded)) > cap {
+    while let Some((decoded, next)) =
+        legacy_block(rest).map_err(|reason| damaged(CODEC.name, out, reason))?
+    {
+        if read::len(out).saturating_add(read::len(&decoded)) > cap {
             return Err(ImageError::TooLarge {
                 codec: CODEC.name,
                 cap,
             });
         }
-        out.extend_from_slice(decoded);
-        rest = rest.get(4 + size..).unwrap_or_default();
+        out.extend_from_slice(&decoded);
+        rest = next;
         any = true;
     }
     // A bare magic number is a frame that was cut, and so is half a number.

@@ -12,8 +12,11 @@ mod bzip2;
 mod gzip;
 mod lz4;
 mod lzma;
+mod stream;
 mod xz;
 mod zstd;
+
+pub use stream::stream;
 
 use std::io::{ErrorKind, Read};
 

@@ -6,6 +6,7 @@ mod exitrd;
 mod firmware_wishes;
 mod hardware;
 mod kexec_program;
+mod modules_fit;
 mod root_exists;
 mod unlock;
 mod watchdog;
@@ -52,6 +53,7 @@ impl std::fmt::Debug for Check {
 /// then how it gets there.
 pub const CHECKS: &[Check] = &[
     root_exists::CHECK,
+    modules_fit::CHECK,
     unlock::CHECK,
     firmware_wishes::CHECK,
     kexec_program::CHECK,

@@ -1,0 +1,251 @@
+//! The names in an initrd: archive after archive, compressed or not, as a
+//! kernel would unpack them (Documentation/driver-api/early-userspace/
+//! buffer-format.rst).
+
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+
+use kexec_image::decompress::stream;
+
+/// What was seen of an initrd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// Every name.
+    All,
+    /// The visitor had enough.
+    Enough,
+    /// It goes on beyond what is looked at, or behind something that is no
+    /// archive.
+    Some,
+}
+
+/// Bytes of a member's head: `070701` and thirteen numbers of eight digits.
+const HEAD: usize = 110;
+/// No name is longer (PATH_MAX of the kernel).
+const MAX_NAME: u64 = 4096;
+/// The last member of an archive.
+const TRAILER: &[u8] = b"TRAILER!!!";
+
+/// Shows `visit` the name of each member of `initrd`, until it breaks. At most
+/// `limit` bytes are unpacked, none of them kept.
+pub fn members(initrd: &[u8], limit: u64, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Seen {
+    let mut rest = initrd;
+    let mut left = limit;
+    loop {
+        let zeros = rest.iter().take_while(|b| **b == 0).count();
+        rest = rest.get(zeros..).unwrap_or_default();
+        if rest.is_empty() {
+            return Seen::All;
+        }
+        if let Some(reader) = stream(rest) {
+            let Ok(reader) = reader else {
+                return Seen::Some;
+            };
+            // Whatever follows a compressed archive is not looked for: nobody
+            // puts something behind it.
+            let mut reader = Counting::new(reader.take(left));
+            return archives(&mut reader, visit).unwrap_or(Seen::Some);
+        }
+        let mut reader = Counting::new(rest);
+        match archive(&mut reader, visit) {
+            Ok(Some(Seen::Enough)) => return Seen::Enough,
+            Ok(_) => {}
+            Err(_) => return Seen::Some,
+        }
+        let used = usize::try_from(reader.count).unwrap_or(usize::MAX);
+        left = left.saturating_sub(reader.count);
+        rest = rest.get(used..).unwrap_or_default();
+    }
+}
+
+/// Archive after archive until the end.
+fn archives(
+    reader: &mut Counting<impl Read>,
+    visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+) -> io::Result<Seen> {
+    loop {
+        match archive(reader, visit)? {
+            Some(Seen::Enough) => return Ok(Seen::Enough),
+            Some(_) => {}
+            None => return Ok(Seen::All),
+        }
+    }
+}
+
+/// One archive; `None` at the end of everything.
+fn archive(
+    reader: &mut Counting<impl Read>,
+    visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+) -> io::Result<Option<Seen>> {
+    let broken = || io::Error::from(io::ErrorKind::InvalidData);
+    loop {
+        let mut head = [0; HEAD];
+        if !first_byte(reader, &mut head)? {
+            return Ok(None);
+        }
+        reader.read_exact(head.get_mut(1..).unwrap_or_default())?;
+        if !(head.starts_with(b"070701") || head.starts_with(b"070702")) {
+            return Err(broken());
+        }
+        let number = |field: usize| -> io::Result<u64> {
+            let at = 6 + field * 8;
+            let digits = head.get(at..at + 8).ok_or_else(broken)?;
+            let digits = std::str::from_utf8(digits).map_err(|_| broken())?;
+            u64::from_str_radix(digits, 16).map_err(|_| broken())
+        };
+        let (size, name_len) = (number(6)?, number(11)?);
+        if name_len > MAX_NAME {
+            return Err(broken());
+        }
+        let mut name = vec![0; usize::try_from(name_len).map_err(|_| broken())?];
+        reader.read_exact(&mut name)?;
+        reader.align()?;
+        let name = name.strip_suffix(b"\0").unwrap_or(&name);
+        if name == TRAILER {
+            return Ok(Some(Seen::All));
+        }
+        if visit(name).is_break() {
+            return Ok(Some(Seen::Enough));
+        }
+        reader.skip(size)?;
+        reader.align()?;
+    }
+}
+
+/// Skips zeros between archives; false at the end.
+fn first_byte(reader: &mut impl Read, head: &mut [u8; HEAD]) -> io::Result<bool> {
+    let [first, ..] = head;
+    loop {
+        let mut byte = [0];
+        if reader.read(&mut byte)? == 0 {
+            return Ok(false);
+        }
+        let [byte] = byte;
+        if byte != 0 {
+            *first = byte;
+            return Ok(true);
+        }
+    }
+}
+
+/// Knows how far it is, because members are padded to four bytes.
+struct Counting<R> {
+    inner: R,
+    count: u64,
+}
+
+impl<R: Read> Counting<R> {
+    fn new(inner: R) -> Counting<R> {
+        Counting { inner, count: 0 }
+    }
+
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        let skipped = io::copy(&mut self.by_ref().take(bytes), &mut io::sink())?;
+        if skipped == bytes {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+
+    fn align(&mut self) -> io::Result<()> {
+        self.skip(self.count.next_multiple_of(4) - self.count)
+    }
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.count = self.count.saturating_add(u64::try_from(read).unwrap_or(0));
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kexec_image::testing::codec::COMPRESSORS;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn member(name: &str, content: &[u8]) -> Vec<u8> {
+        let mut out = format!(
+            "070701{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{name}\0",
+            1, 0o100_644, 0, 0, 1, 0, content.len(), 0, 0, 0, 0, name.len() + 1, 0
+        )
+        .into_bytes();
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend_from_slice(content);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out
+    }
+
+    fn archive_of(names: &[&str]) -> Vec<u8> {
+        let mut out: Vec<u8> = names.iter().flat_map(|n| member(n, b"content")).collect();
+        out.extend(member("TRAILER!!!", b""));
+        out
+    }
+
+    fn names(initrd: &[u8]) -> (Vec<String>, Seen) {
+        let mut names = Vec::new();
+        let seen = members(initrd, 1 << 20, &mut |name| {
+            names.push(String::from_utf8_lossy(name).into_owned());
+            ControlFlow::Continue(())
+        });
+        (names, seen)
+    }
+
+    #[test]
+    fn archives_one_behind_the_other() {
+        let mut initrd = archive_of(&["kernel", "kernel/x86"]);
+        initrd.resize(initrd.len().next_multiple_of(512), 0);
+        for compressor in COMPRESSORS.iter().filter(|c| c.codec != "lzma") {
+            let mut all = initrd.clone();
+            let mut second = archive_of(&["a"]);
+            second.extend(archive_of(&["b"]));
+            all.extend((compressor.compress)(&second));
+            let (names, seen) = names(&all);
+            assert_eq!(
+                names,
+                ["kernel", "kernel/x86", "a", "b"],
+                "{}",
+                compressor.name
+            );
+            assert_eq!(seen, Seen::All, "{}", compressor.name);
+        }
+        assert_eq!(names(&initrd).1, Seen::All);
+        assert_eq!(names(b"").1, Seen::All);
+    }
+
+    #[test]
+    fn the_visitor_may_stop_and_the_limit_does() {
+        let initrd = archive_of(&["a", "b"]);
+        let seen = members(&initrd, 1 << 20, &mut |_| ControlFlow::Break(()));
+        assert_eq!(seen, Seen::Enough);
+        let packed = (COMPRESSORS[0].compress)(&archive_of(&["a", "b", "c", "d"]));
+        let mut count = 0;
+        let seen = members(&packed, 300, &mut |_| {
+            count += 1;
+            ControlFlow::Continue(())
+        });
+        assert_eq!((seen, count), (Seen::Some, 2));
+    }
+
+    #[test]
+    fn what_is_no_archive_is_not_all() {
+        assert_eq!(names(b"hsqs squashfs").1, Seen::Some);
+        let mut cut = archive_of(&["a", "b"]);
+        cut.truncate(150);
+        assert_eq!(names(&cut), (vec!["a".to_owned()], Seen::Some));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_do_harm(mut bytes in proptest::collection::vec(any::<u8>(), 0..400), at in 0_usize..300) {
+            let mut initrd = archive_of(&["a", "b"]);
+            let at = at.min(initrd.len());
+            initrd.splice(at..at, bytes.drain(..));
+            let _ = names(&initrd);
+        }
+    }
+}
