@@ -72,9 +72,12 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
     read::u32(bytes, 0) == Some(LEGACY)
 }
 
+/// What a block decompressed to, and what follows it.
+type Block<'a> = (Vec<u8>, &'a [u8]);
+
 /// Decodes the block that `rest` begins with, and returns what follows it;
 /// `None` at the end of the frame, whatever follows that.
-pub(super) fn legacy_block(rest: &[u8]) -> Result<Option<(Vec<u8>, &[u8])>, String> {
+pub(super) fn legacy_block(rest: &[u8]) -> Result<Option<Block<'_>>, String> {
     let Some(size) = read::u32(rest, 0) else {
         return Ok(None);
     };
