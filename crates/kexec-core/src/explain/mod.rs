@@ -9,7 +9,7 @@ use kexec_sys::{Errno, Slot};
 
 use crate::Snapshot;
 
-pub use rows::ROWS;
+pub use rows::rows;
 
 /// What was asked of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,9 +116,7 @@ pub fn explain(
     image: Option<&ImageFacts>,
 ) -> Explanation {
     let context = Context { call, host, image };
-    let row = ROWS
-        .iter()
-        .find(|row| row.errno == errno && (row.when)(&context));
+    let row = rows().find(|row| row.errno == errno && (row.when)(&context));
     let (cause, remedy) = match row {
         Some(row) => ((row.cause)(&context), (row.remedy)(&context)),
         None => rows::unknown(&context, errno),

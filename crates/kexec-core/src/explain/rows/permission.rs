@@ -1,0 +1,229 @@
+//! May this be done, and now?
+
+use kexec_image::Arch;
+use kexec_sys::{Errno, Slot};
+
+use super::super::say::{
+    DMESG, inside, left, limit, limit_name, lockdown_mode, needs, signed_by, unseen,
+};
+use super::super::{Call, Row};
+use crate::host::Fact;
+
+pub(super) const ROWS: &[Row] = &[
+    // EPERM: may this be done at all?
+    Row {
+        errno: Errno::EPERM,
+        when: |c| c.host.security.cap_sys_boot == Fact::Known(false),
+        cause: |_| "this process does not have the capability CAP_SYS_BOOT".into(),
+        remedy: |_| "run it as root (sudo); in a service or container, grant CAP_SYS_BOOT".into(),
+    },
+    Row {
+        errno: Errno::EPERM,
+        when: |c| c.host.security.user_namespace.is_true(),
+        cause: |_| {
+            "this process is in a user namespace of its own (a container), where no capability counts for kexec".into()
+        },
+        remedy: |_| "run it on the host, outside the container".into(),
+    },
+    Row {
+        errno: Errno::EPERM,
+        when: |c| c.call != Call::Reboot && c.host.kexec.load_disabled.is_true(),
+        cause: |_| {
+            "loading was switched off for as long as this kernel runs: kernel.kexec_load_disabled is 1".into()
+        },
+        remedy: |_| {
+            "reboot through the firmware; find who sets kernel.kexec_load_disabled: grep -r kexec_load_disabled /etc/sysctl* /usr/lib/sysctl.d. What was loaded before can still be started with kexec -e".into()
+        },
+    },
+    Row {
+        errno: Errno::EPERM,
+        when: |c| c.call != Call::Reboot && limit(c) == Some(0),
+        cause: |c| {
+            format!(
+                "no load is left for this slot: {} is 0 (unloading and failed loads count too)",
+                limit_name(c.call.slot())
+            )
+        },
+        remedy: |c| {
+            format!(
+                "reboot through the firmware: the limit cannot be raised again; find who sets it: grep -r {} /etc/sysctl* /usr/lib/sysctl.d",
+                limit_name(c.call.slot())
+            )
+        },
+    },
+    Row {
+        errno: Errno::EPERM,
+        when: |c| matches!(c.call, Call::ClassicLoad(_)) && c.host.locked_down(),
+        cause: |c| {
+            format!(
+                "the running kernel is locked down ({}), and kexec_load(2) cannot show it a signed file",
+                lockdown_mode(c.host)
+            )
+        },
+        remedy: |_| "use kexec_file_load(2): -s instead of -c, with a signed kernel".into(),
+    },
+    Row {
+        errno: Errno::EPERM,
+        when: |c| matches!(c.call, Call::Unload(_)) && c.host.locked_down(),
+        cause: |c| {
+            format!(
+                "the running kernel is locked down ({}) and refuses kexec_load(2), for unloading too",
+                lockdown_mode(c.host)
+            )
+        },
+        remedy: |_| "unload with kexec_file_load(2): kexec -s -u".into(),
+    },
+    Row {
+        errno: Errno::EPERM,
+        when: |c| {
+            matches!(c.call, Call::FileLoad(_)) && c.host.locked_down() && signed_by(c).is_none()
+        },
+        cause: |c| {
+            format!(
+                "the running kernel is locked down ({}) and takes signed kernels only; no signature was found in this one{}",
+                lockdown_mode(c.host),
+                inside(c)
+            )
+        },
+        remedy: |_| {
+            "give a kernel that is signed with a key this kernel trusts, such as the distribution's own".into()
+        },
+    },
+    Row {
+        errno: Errno::EPERM,
+        when: |c| matches!(c.call, Call::FileLoad(_)) && c.host.locked_down(),
+        cause: |c| {
+            format!(
+                "the running kernel is locked down ({}) and has no key to verify the signature ({}) with{}",
+                lockdown_mode(c.host),
+                signed_by(c).unwrap_or("signer unknown"),
+                if c.host.security.secure_boot.is_true() {
+                    ""
+                } else {
+                    ": the keys of the firmware and of shim are there only when Secure Boot is on"
+                }
+            )
+        },
+        remedy: |_| {
+            "boot with Secure Boot on, so that the keys are there (mokutil --sb-state, keyctl show %:.platform), or without lockdown=".into()
+        },
+    },
+    Row {
+        errno: Errno::EPERM,
+        when: |c| c.host.security.seccomp.is_true(),
+        cause: |_| {
+            "a seccomp filter is on this process and may refuse the system call (a container, or SystemCallFilter= of a service)".into()
+        },
+        remedy: |_| "run it outside the container, or allow @reboot in the filter".into(),
+    },
+    Row {
+        errno: Errno::EPERM,
+        when: |_| true,
+        cause: |c| {
+            format!(
+                "not permitted, and none of the usual causes was found{}",
+                unseen(c.host)
+            )
+        },
+        remedy: |_| format!("a security module may be the cause (LoadPin, SELinux): {DMESG}"),
+    },
+    // EACCES: IMA and security modules.
+    Row {
+        errno: Errno::EACCES,
+        when: |c| {
+            matches!(c.call, Call::ClassicLoad(_) | Call::Unload(_))
+                && c.host.security.secure_boot.is_true()
+        },
+        cause: |_| {
+            "Secure Boot is on, and IMA refuses kexec_load(2), which shows it no file to verify"
+                .into()
+        },
+        remedy: |_| "use kexec_file_load(2): -s instead of -c".into(),
+    },
+    Row {
+        errno: Errno::EACCES,
+        when: |c| {
+            matches!(c.call, Call::ClassicLoad(_) | Call::Unload(_))
+                && c.host.security.ima_appraises_kexec.is_true()
+        },
+        cause: |_| {
+            "the IMA policy appraises kernels (func=KEXEC_KERNEL_CHECK), and kexec_load(2) shows it no file".into()
+        },
+        remedy: |_| "use kexec_file_load(2): -s instead of -c".into(),
+    },
+    Row {
+        errno: Errno::EACCES,
+        when: |c| {
+            matches!(c.call, Call::FileLoad(_))
+                && c.host.security.ima_appraises_kexec.is_true()
+                && c.image.is_some_and(|i| !i.bare)
+        },
+        cause: |c| {
+            format!(
+                "the IMA policy wants a signature on the kernel file itself (security.ima); this kernel came out of a wrapper ({}), and memory carries none",
+                c.image.map_or("", |i| &i.format)
+            )
+        },
+        remedy: |_| {
+            "give the kernel as a plain file that the running kernel takes as it is, signed with evmctl ima_sign".into()
+        },
+    },
+    Row {
+        errno: Errno::EACCES,
+        when: |c| {
+            matches!(c.call, Call::FileLoad(_)) && c.host.security.ima_appraises_kexec.is_true()
+        },
+        cause: |_| {
+            "the IMA policy wants a good signature on the kernel file (security.ima), and this file has none".into()
+        },
+        remedy: |_| {
+            "look at it with getfattr -m security.ima -d FILE; sign the file with evmctl ima_sign, or reinstall the package".into()
+        },
+    },
+    Row {
+        errno: Errno::EACCES,
+        when: |c| c.host.security.selinux_enforcing.is_true(),
+        cause: |_| "SELinux is enforcing and its policy refuses it".into(),
+        remedy: |_| {
+            "look for the denial with ausearch -m avc -ts recent; a kernel file with a wrong label is repaired by restorecon FILE".into()
+        },
+    },
+    Row {
+        errno: Errno::EACCES,
+        when: |_| true,
+        cause: |c| {
+            let ima = c.host.security.ima_appraises_kexec.reason();
+            let ima = ima.map(|reason| format!("; whether IMA has a rule is not known: {reason}"));
+            format!(
+                "a security module or IMA refused it{}",
+                ima.unwrap_or_default()
+            )
+        },
+        remedy: |_| {
+            format!(
+                "{DMESG}; look for denials in the audit log. Where kexec_load(2) was refused, -s may do"
+            )
+        },
+    },
+    // EBUSY
+    Row {
+        errno: Errno::EBUSY,
+        when: |c| {
+            c.host.arch == Some(Arch::Arm64) && c.call.is_load() && c.call.slot() == Slot::Normal
+        },
+        cause: |_| {
+            "another kexec operation is under way, or some CPUs cannot be taken out of this kernel (firmware without PSCI, a CPU that failed to start)".into()
+        },
+        remedy: |_| {
+            "try again; if it stays, look in dmesg for \"CPUs are stuck in the kernel\": then this machine cannot kexec, and needs a reboot or other firmware".into()
+        },
+    },
+    Row {
+        errno: Errno::EBUSY,
+        when: |_| true,
+        cause: |_| "another kexec operation is under way".into(),
+        remedy: |_| {
+            "try again in a moment; if it stays, look which program is loading (kdump service, init)".into()
+        },
+    },
+];

@@ -1,0 +1,223 @@
+//! Is there a place for it, and does the request make sense?
+
+use kexec_image::Arch;
+use kexec_sys::{Errno, Slot};
+
+use super::super::say::{
+    Bytes, DMESG, cmdline_over, crash_size, half_of_ram_exceeded, left, need, needs, scratch,
+};
+use super::super::{Call, Row};
+use crate::host::Fact;
+use crate::jump_back::WITH_JUMP;
+
+pub(super) const ROWS: &[Row] = &[
+    // EADDRNOTAVAIL: no such place.
+    Row {
+        errno: Errno::EADDRNOTAVAIL,
+        when: |c| c.call == Call::FileLoad(Slot::Normal) && c.host.kexec.kho.is_true(),
+        cause: |c| {
+            format!(
+                "kexec handover (KHO) is on, so the next kernel and its initrd must fit into the scratch memory{}; they need {} and more",
+                scratch(c.host),
+                needs(c)
+            )
+        },
+        remedy: |_| {
+            "boot once with a larger kho_scratch= (such as kho_scratch=512M,512M,0), use a smaller initrd, or do without live update (kho=off)".into()
+        },
+    },
+    Row {
+        errno: Errno::EADDRNOTAVAIL,
+        when: |c| c.call.slot() == Slot::Crash && crash_size(c.host) == Some(0),
+        cause: |_| "the running kernel has reserved no memory for a crash kernel".into(),
+        remedy: |_| {
+            "boot once with a reservation on the kernel command line, such as crashkernel=256M"
+                .into()
+        },
+    },
+    Row {
+        errno: Errno::EADDRNOTAVAIL,
+        when: |c| c.call.slot() == Slot::Crash,
+        cause: |c| {
+            let size = crash_size(c.host);
+            let region = size.map_or_else(String::new, |size| format!(" of {}", Bytes(size)));
+            format!(
+                "the crash kernel and its initrd do not fit into the reserved memory{region}; the files alone need {}",
+                needs(c)
+            )
+        },
+        remedy: |_| {
+            "boot once with a larger crashkernel=, or make a smaller initrd for the crash kernel"
+                .into()
+        },
+    },
+    Row {
+        errno: Errno::EADDRNOTAVAIL,
+        when: |c| matches!(c.call, Call::FileLoad(_)),
+        cause: |c| {
+            format!(
+                "the kernel found no free range of memory for the next kernel and its initrd ({} and more)",
+                needs(c)
+            )
+        },
+        remedy: |_| "use a smaller initrd, or -c: kexec_load(2) may place them elsewhere".into(),
+    },
+    Row {
+        errno: Errno::EADDRNOTAVAIL,
+        when: |_| true,
+        cause: |_| {
+            "a segment was to go where the kernel takes none: beyond the memory it can address, or not on a page boundary".into()
+        },
+        remedy: |_| {
+            "this is a defect: please report it with `kexec plan ... --json` and `kexec status --snapshot FILE`".into()
+        },
+    },
+    // ENOMEM
+    Row {
+        errno: Errno::ENOMEM,
+        when: |_| true,
+        cause: |c| {
+            let available = c.host.memory.available.known().copied();
+            format!(
+                "the kernel could not get the memory: the files are {}{}",
+                needs(c),
+                available.map_or_else(String::new, |a| format!(", {} were available", Bytes(a)))
+            )
+        },
+        remedy: |_| "stop what uses much memory, or use a smaller initrd, and try again".into(),
+    },
+    // EINVAL: the catch-all of both calls and of reboot(2).
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| c.call == Call::Reboot && c.host.security.pid_namespace.is_true(),
+        cause: |_| {
+            "this process is in a PID namespace of its own (a container), where reboot(2) knows no kexec".into()
+        },
+        remedy: |_| "run it on the host, outside the container".into(),
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| c.call == Call::Reboot && c.host.kexec.loaded == Fact::Known(false),
+        cause: |_| "no kernel is loaded".into(),
+        remedy: |_| "load one first: kexec -l KERNEL --initrd=INITRD --reuse-cmdline".into(),
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| {
+            c.call == Call::Reboot
+                && (c.host.kexec.loaded == Fact::Absent
+                    || c.host.built_with("CONFIG_KEXEC_CORE") == Some(false))
+        },
+        cause: |c| {
+            format!(
+                "the running kernel ({}) was built without kexec",
+                c.host.release
+            )
+        },
+        remedy: |_| "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE".into(),
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| c.call == Call::Reboot,
+        cause: |_| {
+            "the kernel has nothing to jump into, or the jump was given up on the way".into()
+        },
+        remedy: |_| format!("see kexec status; {DMESG}"),
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| matches!(c.call, Call::FileLoad(_)) && cmdline_over(c).is_some(),
+        cause: |c| {
+            let (len, max) = cmdline_over(c).unwrap_or_default();
+            format!(
+                "the command line of {len} bytes is too long: with what the kernel keeps free on it, {max} are left"
+            )
+        },
+        remedy: |c| {
+            let (len, max) = cmdline_over(c).unwrap_or_default();
+            format!(
+                "make the command line {} bytes shorter",
+                len.saturating_sub(max)
+            )
+        },
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| {
+            c.image.is_some_and(|i| i.preserve_context)
+                && c.host.built_with("CONFIG_KEXEC_JUMP") != Some(true)
+        },
+        cause: |c| {
+            format!(
+                "the running kernel ({}) does not know the flag that keeps it in memory to be jumped back to: that takes CONFIG_KEXEC_JUMP, which many distributions leave out",
+                c.host.release
+            )
+        },
+        remedy: |_| WITH_JUMP.into(),
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| c.call.is_load() && half_of_ram_exceeded(c),
+        cause: |c| {
+            let total = c.host.memory.total.known().copied().unwrap_or_default();
+            format!(
+                "the kernel and its initrd ({}) are more than half of the machine's memory ({}), which the kernel does not allow",
+                needs(c),
+                Bytes(total)
+            )
+        },
+        remedy: |_| "use a smaller initrd, or give the machine more memory".into(),
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| matches!(c.call, Call::FileLoad(_)) && c.host.arch == Some(Arch::Arm64),
+        cause: |c| {
+            format!(
+                "the running kernel does not take this image ({}): arm64 kernels say so with EINVAL",
+                c.image.map_or("unknown format", |i| &i.format)
+            )
+        },
+        remedy: |_| {
+            "give an arm64 Image of the page size of this machine, not a vmlinux; -c takes other formats".into()
+        },
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |c| matches!(c.call, Call::FileLoad(_)),
+        cause: |c| {
+            format!(
+                "the kernel found the request invalid: in memory all parts may take half of the RAM ({}); the files are {}{}",
+                c.host
+                    .memory
+                    .total
+                    .known()
+                    .map_or_else(|| "size unknown".to_owned(), |t| Bytes(t / 2).to_string()),
+                needs(c),
+                if c.host.release_at_least(6, 8) == Some(false) {
+                    "; this kernel does not know the debug flag of -d"
+                } else {
+                    ""
+                }
+            )
+        },
+        remedy: |_| format!("{DMESG}; try -c, or a smaller initrd"),
+    },
+    Row {
+        errno: Errno::EINVAL,
+        when: |_| true,
+        cause: |c| {
+            format!(
+                "the kernel found the request invalid: segments that overlap, more than half of the RAM ({}), or a flag that kernel {} does not know",
+                c.host
+                    .memory
+                    .total
+                    .known()
+                    .map_or_else(|| "size unknown".to_owned(), |t| Bytes(t / 2).to_string()),
+                c.host.release
+            )
+        },
+        remedy: |_| {
+            "if the initrd is not very large, this is a defect: please report it with `kexec plan ... --json` and `kexec status --snapshot FILE`".into()
+        },
+    },
+];
