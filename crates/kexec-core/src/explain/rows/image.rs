@@ -2,7 +2,7 @@
 
 use kexec_sys::Errno;
 
-use super::super::say::{Bytes, DMESG, inside, left, limit, need, signed_by, why_enforced};
+use super::super::say::{Bytes, DMESG, inside, left, need, signed_by, why_enforced};
 use super::super::{Context, Row};
 
 pub(super) const ROWS: &[Row] = &[

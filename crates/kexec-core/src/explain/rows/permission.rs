@@ -3,9 +3,7 @@
 use kexec_image::Arch;
 use kexec_sys::{Errno, Slot};
 
-use super::super::say::{
-    DMESG, inside, left, limit, limit_name, lockdown_mode, needs, signed_by, unseen,
-};
+use super::super::say::{DMESG, inside, limit, limit_name, lockdown_mode, signed_by, unseen};
 use super::super::{Call, Row};
 use crate::host::Fact;
 

@@ -4,7 +4,7 @@ use kexec_image::Arch;
 use kexec_sys::{Errno, Slot};
 
 use super::super::say::{
-    Bytes, DMESG, cmdline_over, crash_size, half_of_ram_exceeded, left, need, needs, scratch,
+    Bytes, DMESG, cmdline_over, crash_size, half_of_ram_exceeded, needs, scratch,
 };
 use super::super::{Call, Row};
 use crate::host::Fact;
