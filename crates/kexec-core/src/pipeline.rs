@@ -180,7 +180,8 @@ pub fn method_facts(
         signature_enforced: host.signature_enforced().is_true(),
         ima_appraises: host.security.ima_appraises_kexec.is_true(),
         selinux_enforcing: host.security.selinux_enforcing.is_true(),
-        handover_state: host.kexec.kho.is_true() || host.kexec.liveupdate_sessions.is_true(),
+        handover_state: !request.classic.discard_liveupdate
+            && (host.kexec.kho.is_true() || host.kexec.liveupdate_sessions.is_true()),
         // A kernel for another machine is refused by a check, which says it
         // better than a plan that cannot be made.
         not_for_file_load: file::accepts(arch, image).is_err(),

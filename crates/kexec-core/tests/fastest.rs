@@ -156,6 +156,17 @@ fn unverified_is_about_secure_boot_and_nothing_else() {
 }
 
 #[test]
+fn live_update_state_may_be_thrown_away() {
+    let mut boot = boot();
+    boot.request.classic.discard_liveupdate = true;
+    let live = host(|h| h.kexec.kho = Fact::Known(true));
+    let prepared = prepared(&boot.request, &live).unwrap();
+    assert_eq!(prepared.decision.method, Method::ClassicLoad);
+    let said = prepared.findings.iter().find(|f| f.check == "live-update");
+    assert!(said.unwrap().why.contains("it will be lost"));
+}
+
+#[test]
 fn unverified_does_not_get_around_lockdown_and_that_is_said() {
     let mut boot = boot();
     let locked = host(|h| h.security.lockdown = Fact::Known(Lockdown::Integrity));

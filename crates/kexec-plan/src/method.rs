@@ -64,7 +64,8 @@ pub struct MethodFacts {
     pub ima_appraises: bool,
     /// SELinux is enforcing.
     pub selinux_enforcing: bool,
-    /// Live-update sessions or KHO state would be lost.
+    /// Live-update sessions or KHO state would be lost, and the caller did not say
+    /// `--discard-liveupdate`.
     pub handover_state: bool,
     /// `kexec_file_load(2)` of this architecture does not take the image.
     pub not_for_file_load: bool,
