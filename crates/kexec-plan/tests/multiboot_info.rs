@@ -141,6 +141,17 @@ fn version_two() {
     );
 }
 
+/// Xen, started this way on a machine with UEFI, resets it before it says a word.
+#[test]
+fn what_a_bios_would_tell_is_missed() {
+    let mentions_uefi = |plan: &LoadPlan| plan.notes.iter().any(|n| n.contains("UEFI"));
+    let bios = ask(multiboot2(None), 0);
+    assert!(!mentions_uefi(&bios.plan().unwrap()));
+    let mut uefi = ask(multiboot2(None), 0);
+    uefi.firmware = common::ovmf().0;
+    assert!(mentions_uefi(&uefi.plan().unwrap()));
+}
+
 #[test]
 fn kernels_are_moved_as_they_prefer() {
     for (preference, expected) in [(0, 0x20_0000), (1, 0x40_0000), (2, 0x1fe0_0000)] {

@@ -18,6 +18,11 @@ use crate::memory::range::{align_down, align_up};
 use crate::memory::{Range, Search};
 use crate::{Cmdline, Piece};
 
+/// A multiboot loader on such a machine would hand the firmware itself over, which
+/// is gone. Xen (4.20) then takes the size of low memory from the BIOS data area,
+/// finds 0 and resets the machine, and looks for ACPI where a BIOS puts it.
+const NO_BIOS: &str = "this machine was started by UEFI: a kernel that asks a BIOS for its memory or for ACPI does not start here (Xen does ask)";
+
 /// A multiboot kernel; with `elf` one that is an ELF file too.
 pub(super) fn plan(
     request: &ClassicRequest<'_>,
@@ -41,6 +46,9 @@ pub(super) fn plan(
             builder
                 .note("the kernel gets no copy of ACPI's root pointer (RSDP): there is none here");
         }
+    }
+    if request.firmware.efi.is_some() {
+        builder.note(NO_BIOS);
     }
     let (entry, load_base) = place_kernel(&mut builder, request, header, elf)?;
     let modules = place_modules(&mut builder, request)?;
