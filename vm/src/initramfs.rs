@@ -18,7 +18,8 @@ impl Initramfs {
         Self::default()
     }
 
-    fn put(&mut self, name: &str, entry: Entry) {
+    /// Adds a member of any kind.
+    pub(crate) fn put(&mut self, name: &str, entry: Entry) {
         let name = name.trim_start_matches('/');
         for (at, _) in name.match_indices('/') {
             if let Some(parent) = name.get(..at) {
@@ -72,6 +73,13 @@ impl Initramfs {
         for (name, entry) in &other.members {
             self.put(name, entry.clone());
         }
+    }
+
+    /// Every member with its name, folders before what is in them.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.members
+            .iter()
+            .map(|(name, entry)| (name.as_str(), entry))
     }
 
     /// The uncompressed newc archive.

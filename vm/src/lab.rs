@@ -240,13 +240,30 @@ impl Lab {
         }
         // Opened by the kernel before devtmpfs is mounted.
         root.char_device("dev/console", 5, 1);
-        root.program("bin/busybox", read(&self.busybox)?);
-        for applet in &self.applets {
-            root.symlink(&format!("bin/{applet}"), "busybox");
-        }
+        root.merge(&self.busybox_files()?);
         root.program("init", crate::guest::INIT);
+        root.file("lab/words", crate::guest::WORDS);
         root.file("lab/stage", format!("{stage}\n"));
         Ok(root)
+    }
+
+    /// `bin/busybox` with every applet as a link.
+    pub(crate) fn busybox_files(&self) -> Result<Initramfs> {
+        let mut files = Initramfs::new();
+        files.program("bin/busybox", read(&self.busybox)?);
+        for applet in &self.applets {
+            files.symlink(&format!("bin/{applet}"), "busybox");
+        }
+        Ok(files)
+    }
+
+    /// The sources of a suite and the settings for reaching them, for tools that
+    /// have an apt of their own.
+    pub(crate) fn apt_sources(&self, suite: Suite) -> Result<(PathBuf, String)> {
+        self.lock.lock().context("locking the lab's folder")?;
+        let sources = self.apt.sources(suite);
+        self.lock.unlock().context("unlocking the lab's folder")?;
+        sources
     }
 
     /// The real kexec-tools of Debian sid as `/ref/kexec`, with the libraries

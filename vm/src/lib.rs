@@ -30,6 +30,7 @@ mod cpio;
 mod disk;
 mod guest;
 mod initramfs;
+pub mod installed;
 mod lab;
 pub mod machines;
 mod measure;

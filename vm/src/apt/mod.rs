@@ -157,4 +157,18 @@ impl Apt {
         let root = root::Root::open(self, suite)?;
         tree::prepare(self, &root, package, keep)
     }
+
+    /// The file with the sources of a suite's apt root, and the settings (apt
+    /// configuration) for reaching them. They can hold a password.
+    ///
+    /// # Errors
+    /// If the apt root cannot be made.
+    pub(crate) fn sources(&self, suite: Suite) -> Result<(PathBuf, String)> {
+        let root = root::Root::open(self, suite)?;
+        let settings = format!(
+            "Acquire::Check-Valid-Until \"false\";\n{}",
+            self.mirror.settings
+        );
+        Ok((root.sources(), settings))
+    }
 }

@@ -81,6 +81,11 @@ impl Root {
         Ok(root)
     }
 
+    /// Its file of sources, sources.list(5).
+    pub(super) fn sources(&self) -> PathBuf {
+        self.folder.join("sources/lab.sources")
+    }
+
     /// Writes the configuration if it is not there already.
     fn configure(&self, apt: &Apt, suites: &str) -> Result<()> {
         let at = self.folder.display();
@@ -125,7 +130,7 @@ impl Root {
             apt.mirror.uri,
             apt.keyring.display()
         );
-        if write_if_changed(&self.folder.join("sources/lab.sources"), &sources)? {
+        if write_if_changed(&self.sources(), &sources)? {
             // Another mirror: its index is not the one that was read.
             let _ = std::fs::remove_file(self.folder.join("updated"));
         }
@@ -206,7 +211,7 @@ impl Root {
                 self.folder.display(),
                 output.status,
                 String::from_utf8_lossy(&output.stderr).trim(),
-                self.folder.join("sources/lab.sources").display(),
+                self.sources().display(),
             );
         }
         Ok(output)

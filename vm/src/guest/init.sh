@@ -19,6 +19,7 @@ mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
 
 OUT=/dev/ttyS1
+TMP=/tmp
 stty -F $OUT raw -echo
 read -r STAGE < /lab/stage
 NEXT=/next/vmlinuz
@@ -26,32 +27,7 @@ NEXT_INITRD=/next/initrd
 BOOT_PARAMS=/sys/kernel/boot_params
 CONSOLE="console=ttyS0 panic=-1"
 
-# say LINE...: lines of the protocol.
-say() { for line; do echo "$line"; done > $OUT; }
-# bytes NAME: standard input, between markers.
-bytes() { echo "@begin $1"; base64; echo "@end $1"; }
-# put NAME: standard input to the host.
-put() { bytes "$1" > $OUT; }
-# put_file NAME PATH: a file, if it is there.
-put_file() { if [ -r "$2" ]; then bytes "$1" < "$2" > $OUT; fi; }
-# run LABEL COMMAND...: a command, its exit code and both outputs.
-run() {
-	label=$1
-	shift
-	"$@" < /dev/null > /tmp/stdout 2> /tmp/stderr
-	code=$?
-	{
-		echo "@run $label $code"
-		bytes stdout < /tmp/stdout
-		bytes stderr < /tmp/stderr
-	} > $OUT
-	return $code
-}
-# jump COMMAND...: a command that is meant to leave this kernel.
-jump() {
-	say @jump
-	run jump "$@"
-}
+. /lab/words
 # table FOLDER FIELD...: one line for each numbered folder of a sysfs table.
 table() {
 	folder=$1

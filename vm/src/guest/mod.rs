@@ -5,6 +5,8 @@ mod outcome;
 mod protocol;
 mod run;
 
+pub(crate) use run::{CPU, watch};
+
 pub use boot_params::{BootParams, SetupData};
 pub use outcome::{End, MemoryRange, Outcome, Report, Run, Stage};
 
@@ -18,6 +20,8 @@ use std::time::Duration;
 
 /// The first program of every guest; the vocabulary of scripts.
 pub(crate) const INIT: &str = include_str!("init.sh");
+/// What its scripts and those of installed systems have in common.
+pub(crate) const WORDS: &str = include_str!("words.sh");
 
 /// Words that every kernel of the lab is started with: messages on the first
 /// serial port, and a panic resets the machine, which ends the run.

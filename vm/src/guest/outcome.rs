@@ -22,7 +22,8 @@ pub struct Outcome {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum End {
-    /// The last stage finished its script and switched the machine off.
+    /// The machine switched itself off, which the last stage does when its
+    /// script has ended.
     PoweredOff,
     /// The machine reset itself: a panic, a triple fault, or a cold reboot.
     Reset,

@@ -5,13 +5,18 @@ use super::{CONSOLE, Guest, protocol};
 use crate::qemu::lock_machine;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// The processor. `max` is everything that the interpreter knows, 5-level
 /// page tables included; `svm=off` keeps kvm_amd from loading.
-const CPU: &str = "max,svm=off";
+pub(crate) const CPU: &str = "max,svm=off";
+
+/// What the kernel says, at its most urgent, before it switches the machine off:
+/// `kernel_power_off`.
+const POWERED_OFF: &str = "reboot: Power down";
 
 /// A guest that is killed when it goes out of scope.
 struct Running(Child);
@@ -26,8 +31,6 @@ impl Drop for Running {
 pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
     let scratch = tempfile::tempdir().context("making a folder for the guest's files")?;
     let initrd = scratch.path().join("initrd");
-    let console = scratch.path().join("console");
-    let messages = scratch.path().join("qemu");
     std::fs::write(&initrd, guest.root()?).context("writing the guest's initramfs")?;
 
     let mut command = guest.lab.qemu().command();
@@ -38,10 +41,6 @@ pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
         .args(["-m", &guest.memory_mb.to_string()])
         .args(["-smp", &guest.cpus.to_string()])
         .args(["-monitor", "none"])
-        .args(["-serial", &format!("file:{}", console.display())])
-        // signal=off: QEMU leaves the terminal of the test alone.
-        .args(["-chardev", "stdio,id=report,signal=off"])
-        .args(["-serial", "chardev:report"])
         .args(guest.lab.qemu().firmware(guest.firmware, scratch.path())?)
         .arg("-kernel")
         .arg(&guest.kernel.path)
@@ -59,10 +58,22 @@ pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
         // its wait at once.
         command.args(["-icount", "shift=0,sleep=off"]);
     }
+    watch(&mut command, scratch.path(), guest.timeout)
+}
 
+/// Runs QEMU with the console on its first serial port and the report on its
+/// second until it ends or the time is up. `scratch` takes their files.
+pub(crate) fn watch(command: &mut Command, scratch: &Path, timeout: Duration) -> Result<Outcome> {
+    let console = scratch.join("console");
+    let messages = scratch.join("qemu");
+    command
+        .args(["-serial", &format!("file:{}", console.display())])
+        // signal=off: QEMU leaves the terminal of the test alone.
+        .args(["-chardev", "stdio,id=report,signal=off"])
+        .args(["-serial", "chardev:report"]);
     let _one_at_a_time = lock_machine()?;
     let started = Instant::now();
-    let (lines, timed_out, failure) = attend(&mut command, &messages, started, guest.timeout)?;
+    let (lines, timed_out, failure) = attend(command, &messages, started, timeout)?;
     let duration = started.elapsed();
     let console = std::fs::read(&console)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -78,7 +89,13 @@ pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
     let stages = protocol::parse(&lines);
     let end = if timed_out {
         End::TimedOut
-    } else if lines.last().is_some_and(|(_, line)| line.trim() == "@done") {
+    } else if lines.last().is_some_and(|(_, line)| line.trim() == "@done")
+        || console
+            .lines()
+            .rev()
+            .take(3)
+            .any(|line| line.contains(POWERED_OFF))
+    {
         End::PoweredOff
     } else {
         End::Reset
@@ -104,7 +121,7 @@ type Lines = Vec<(Duration, String)>;
 /// Third: the status of a QEMU that failed.
 fn attend(
     command: &mut Command,
-    messages: &std::path::Path,
+    messages: &Path,
     started: Instant,
     timeout: Duration,
 ) -> Result<(Lines, bool, Option<String>)> {

@@ -1,0 +1,230 @@
+//! Base systems: a Debian suite with an init, as one tar file that every
+//! image of that system is made from.
+
+use super::files::fingerprint;
+use crate::apt::Suite;
+use crate::lab::{Kernel, Lab};
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// To be raised when what this file or its script makes changes in a way that
+/// its inputs do not show.
+const VERSION: u32 = 1;
+/// What turns a fresh system into one of the lab's.
+const CUSTOMIZE: &str = include_str!("scripts/base.sh");
+
+/// What brings a system up and takes it down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Init {
+    /// systemd with logind, in the version of the suite.
+    Systemd,
+    /// sysvinit with Debian's init scripts.
+    Sysvinit,
+    /// The init of busybox.
+    Busybox,
+}
+
+/// What makes the initramfs images of a system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Generator {
+    /// Debian's own.
+    InitramfsTools,
+    /// Fedora's.
+    Dracut,
+}
+
+/// What a base system is made of. Two equal recipes are one file in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// The Debian release.
+    pub suite: Suite,
+    /// Its init.
+    pub init: Init,
+    /// Its initramfs generator.
+    pub generator: Generator,
+    /// More packages.
+    pub packages: Vec<String>,
+}
+
+/// A base system in the cache.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The tar file.
+    pub tar: PathBuf,
+    /// Its init.
+    pub init: Init,
+    /// Names this very system.
+    pub key: String,
+    /// Releases of its kernels as a boot loader sorts them, the newest first.
+    pub kernels: Vec<String>,
+}
+
+impl Recipe {
+    /// Every package that is asked for.
+    fn include(&self) -> Vec<String> {
+        let mut names = vec![
+            "kmod",
+            "udev",
+            "e2fsprogs",
+            "dosfstools",
+            "linux-image-cloud-amd64",
+        ];
+        names.extend(match self.generator {
+            Generator::InitramfsTools => ["initramfs-tools"],
+            Generator::Dracut => ["dracut"],
+        });
+        names.extend(["grub-common", "grub2-common", "grub-pc-bin"]);
+        match self.init {
+            Init::Systemd => {
+                names.extend(["systemd-sysv", "dbus", "libpam-systemd"]);
+                names.extend(["grub-efi-amd64-bin", "systemd-boot", "systemd-boot-efi"]);
+                // Bookworm's systemd has no ukify yet; its manual makes unified
+                // images with objcopy.
+                names.extend(match self.suite {
+                    Suite::Bookworm | Suite::BookwormBackports => ["binutils"].as_slice(),
+                    _ => &["systemd-ukify", "python3-pefile"],
+                });
+            }
+            Init::Sysvinit => names.extend(["sysvinit-core", "sysv-rc", "initscripts"]),
+            Init::Busybox => names.extend(["busybox-static"]),
+        }
+        let mut names: Vec<_> = names.into_iter().map(str::to_owned).collect();
+        names.extend(self.packages.iter().cloned());
+        names
+    }
+
+    /// The label (see [`crate::KERNELS`]) of the kernel that is put beside the
+    /// suite's own.
+    fn second_kernel(&self) -> &'static str {
+        match self.suite {
+            Suite::Trixie | Suite::TrixieBackports => "6.1",
+            Suite::Bookworm | Suite::BookwormBackports | Suite::Sid => "6.12",
+        }
+    }
+}
+
+impl std::fmt::Display for Recipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{:?}-{:?}", self.suite, self.init, self.generator)
+    }
+}
+
+/// The base system of this recipe, made if it is not in the cache.
+///
+/// # Errors
+/// If it has to be made and this is not root, mmdebstrap is missing, or a
+/// package cannot be fetched.
+pub fn prepare(lab: &Lab, recipe: &Recipe) -> Result<Base> {
+    let second = lab.kernel(recipe.second_kernel())?;
+    let include = recipe.include();
+    let parts = [
+        VERSION.to_string(),
+        CUSTOMIZE.to_owned(),
+        include.join(","),
+        second.release.clone(),
+    ];
+    let parts = parts.each_ref().map(String::as_bytes);
+    let key = format!("{recipe}-{:016x}", fingerprint(&parts)).to_lowercase();
+    let folder = lab.folder().join("bases");
+    let tar = folder.join(format!("{key}.tar"));
+    let record = folder.join(format!("{key}.json"));
+    if !record.exists() {
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let kernels = make(lab, recipe, &include, &second, &tar)
+            .with_context(|| format!("making the base system {recipe}"))?;
+        fs::write(&record, serde_json::to_vec(&kernels)?)
+            .with_context(|| format!("writing {}", record.display()))?;
+    }
+    let kernels = serde_json::from_slice(&crate::lab::read(&record)?)
+        .with_context(|| format!("reading {}", record.display()))?;
+    Ok(Base {
+        tar,
+        init: recipe.init,
+        key,
+        kernels,
+    })
+}
+
+/// Runs mmdebstrap; its file takes its final name as the last act.
+fn make(
+    lab: &Lab,
+    recipe: &Recipe,
+    include: &[String],
+    second: &Kernel,
+    tar: &Path,
+) -> Result<Vec<String>> {
+    require_root()?;
+    eprintln!(
+        "lab: making the base system {recipe} ({} and what they need)",
+        include.join(" ")
+    );
+    let scratch = tempfile::tempdir().context("making a folder for the base system's scripts")?;
+    let hook = scratch.path().join("customize");
+    fs::write(&hook, CUSTOMIZE)
+        .and_then(|()| fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)))
+        .context("writing the base system's script")?;
+    let releases = scratch.path().join("releases");
+    let (sources, settings) = lab.apt_sources(recipe.suite)?;
+    let options = scratch.path().join("apt.conf");
+    fs::write(&options, settings).context("writing the base system's apt settings")?;
+    let partial = tar.with_extension(format!("partial-{}", std::process::id()));
+    let output = Command::new("mmdebstrap")
+        .args(["--variant=minbase", "--mode=root", "--format=tar"])
+        .arg(format!("--include={}", include.join(",")))
+        .arg(format!("--aptopt={}", options.display()))
+        .args(
+            ["doc", "man", "locale", "info"]
+                .map(|what| format!("--dpkgopt=path-exclude=/usr/share/{what}/*")),
+        )
+        .arg(format!("--customize-hook={}", hook.display()))
+        .arg(recipe.suite.name())
+        .arg(&partial)
+        .arg(&sources)
+        .env("LAB_INIT", format!("{:?}", recipe.init))
+        .env("LAB_KERNEL", &second.path)
+        .env("LAB_MODULES", &second.modules)
+        .env("LAB_RELEASE", &second.release)
+        .env("LAB_RELEASES", &releases)
+        .output()
+        .context("starting mmdebstrap (package mmdebstrap)")?;
+    if !output.status.success() {
+        let _ = fs::remove_file(&partial);
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        let lines: Vec<_> = log.lines().collect();
+        let from = lines.len().saturating_sub(30);
+        bail!(
+            "mmdebstrap ended with {}; its last lines are:\n{}",
+            output.status,
+            lines.get(from..).unwrap_or_default().join("\n")
+        );
+    }
+    let kernels: Vec<String> = fs::read_to_string(&releases)
+        .context("reading which kernels the base system has")?
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    if kernels.len() != 2 {
+        bail!("expected two kernels in the base system, found {kernels:?}");
+    }
+    fs::rename(&partial, tar).with_context(|| format!("moving {}", tar.display()))?;
+    Ok(kernels)
+}
+
+/// Refuses to go on where files cannot be given to other users.
+pub(super) fn require_root() -> Result<()> {
+    let output = Command::new("id")
+        .arg("-u")
+        .output()
+        .context("running id -u")?;
+    if output.stdout.trim_ascii() != b"0" {
+        bail!(
+            "installed systems are unpacked with their owners and changed in a chroot, which only \
+             root may do: run this as root once; what it makes is kept in the lab's folder"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The lab's own files in every installed system, and its helpers on the host.
+
+use super::base::Init;
+use super::installer;
+use super::layout::Layout;
+use crate::cpio::Entry;
+use crate::guest::WORDS;
+use crate::initramfs::Initramfs;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+const RUNNER: &str = include_str!("scripts/runner.sh");
+const SERVICE: &str = include_str!("scripts/lab.service");
+/// What a fresh system would make up in its first boot.
+const MACHINE_ID: &str = "6b657865636c616200000000000000aa\n";
+const BUSYBOX: &str = include_str!("scripts/busybox-inittab");
+const BUSYBOX_START: &str = include_str!("scripts/busybox-start");
+const BUSYBOX_STOP: &str = include_str!("scripts/busybox-stop");
+
+/// What runs the trials, and what finishes the installation.
+pub(super) fn of(init: Init, layout: Layout) -> Initramfs {
+    let mut files = Initramfs::new();
+    files.directory("lab/trial");
+    files.program("lab/run", RUNNER);
+    files.file("lab/words", WORDS);
+    files.file("etc/machine-id", MACHINE_ID);
+    files.file("etc/hostname", "lab\n");
+    if !layout.guest_script().is_empty() {
+        files.program("lab/install", installer::SCRIPT);
+        files.file("lab/install-script", layout.guest_script());
+    }
+    match init {
+        Init::Systemd => {
+            let unit = "etc/systemd/system/lab.service";
+            files.file(unit, SERVICE);
+            files.symlink(
+                "etc/systemd/system/multi-user.target.wants/lab.service",
+                "/etc/systemd/system/lab.service",
+            );
+        }
+        // Its inittab is part of the base system.
+        Init::Sysvinit => {}
+        Init::Busybox => {
+            files.file("etc/inittab", BUSYBOX);
+            files.program("lab/busybox-start", BUSYBOX_START);
+            files.program("lab/busybox-stop", BUSYBOX_STOP);
+        }
+    }
+    files
+}
+
+/// All that the files consist of, to tell one image from another.
+pub(super) fn recipe(init: Init, layout: Layout) -> Result<Vec<u8>> {
+    Ok(of(init, layout).build()?)
+}
+
+/// Writes files below a folder.
+pub(super) fn write(root: &Path, files: &Initramfs) -> Result<()> {
+    for (name, entry) in files.members() {
+        let path = root.join(name);
+        let written = match entry {
+            Entry::Directory if path.is_dir() => Ok(()),
+            Entry::Directory => fs::create_dir(&path),
+            Entry::File { mode, data } => fs::write(&path, data)
+                .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(*mode))),
+            Entry::Symlink(target) => symlink(target, &path),
+            Entry::CharDevice { .. } => bail!("no devices are written to a folder: {name}"),
+        };
+        written.with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs a tool of the host; what it says is part of the error.
+pub(super) fn call(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .with_context(|| format!("starting {name}: is its package installed?"))?;
+    if !output.status.success() {
+        bail!(
+            "{name} ended with {}: {}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout).trim(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}
+
+/// FNV-1a: names what is made of exactly these parts.
+pub(super) fn fingerprint(parts: &[&[u8]]) -> u64 {
+    parts
+        .iter()
+        .flat_map(|part| part.iter().chain(std::iter::once(&0)))
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+}

@@ -1,0 +1,141 @@
+//! Layouts: which firmware and boot loader a system has, and where /boot is.
+
+use super::base::Generator;
+use crate::qemu::Firmware;
+
+/// What every kernel of an installed system is started with, besides `root=`:
+/// messages on the first serial port, a panic resets the machine, which ends
+/// the run, and the costly workarounds for processors are left out.
+pub const CONSOLE: &str = "console=ttyS0 panic=-1 mitigations=off";
+
+/// How a system is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layout {
+    /// BIOS and GRUB; /boot is a folder of the root file system.
+    BiosGrub,
+    /// BIOS and GRUB; /boot is an ext4 file system of its own.
+    BiosGrubBoot,
+    /// The same, mounted when it is looked at and unmounted two seconds later.
+    BiosGrubAutomount,
+    /// The same, not mounted at all.
+    BiosGrubNoauto,
+    /// UEFI and systemd-boot with type 1 entries. The ESP is not in fstab:
+    /// systemd finds it and mounts it at /efi when it is looked at.
+    EfiSystemdBoot,
+    /// UEFI and systemd-boot with unified kernel images; the ESP is at
+    /// /boot/efi.
+    EfiUki,
+    /// UEFI and GRUB; the ESP is at /boot/efi, /boot on the root file system.
+    EfiGrub,
+}
+
+/// A file system beside the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// ext4 at /boot.
+    Boot,
+    /// The EFI system partition, with its mount point.
+    Esp(&'static str),
+}
+
+impl Side {
+    /// Its mount point.
+    pub(super) fn mount_point(self) -> &'static str {
+        match self {
+            Self::Boot => "/boot",
+            Self::Esp(at) => at,
+        }
+    }
+}
+
+impl Layout {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::BiosGrub,
+        Self::BiosGrubBoot,
+        Self::BiosGrubAutomount,
+        Self::BiosGrubNoauto,
+        Self::EfiSystemdBoot,
+        Self::EfiUki,
+        Self::EfiGrub,
+    ];
+
+    /// The firmware that boots it.
+    #[must_use]
+    pub fn firmware(self) -> Firmware {
+        match self {
+            Self::BiosGrub
+            | Self::BiosGrubBoot
+            | Self::BiosGrubAutomount
+            | Self::BiosGrubNoauto => Firmware::SeaBios,
+            Self::EfiSystemdBoot | Self::EfiUki | Self::EfiGrub => Firmware::Ovmf,
+        }
+    }
+
+    /// What makes its initramfs images, where those of the lab are not used.
+    #[must_use]
+    pub fn generator(self) -> Generator {
+        Generator::InitramfsTools
+    }
+
+    /// The file system beside the root, if there is one.
+    pub(super) fn side(self) -> Option<Side> {
+        match self {
+            Self::BiosGrub => None,
+            Self::BiosGrubBoot | Self::BiosGrubAutomount | Self::BiosGrubNoauto => Some(Side::Boot),
+            Self::EfiSystemdBoot => Some(Side::Esp("/efi")),
+            Self::EfiUki | Self::EfiGrub => Some(Side::Esp("/boot/efi")),
+        }
+    }
+
+    /// Mount options of that file system; none: it is not in fstab.
+    pub(super) fn options(self) -> Option<&'static str> {
+        match self {
+            Self::BiosGrub | Self::EfiSystemdBoot => None,
+            Self::BiosGrubBoot => Some("defaults"),
+            Self::BiosGrubAutomount => Some("noauto,x-systemd.automount,x-systemd.idle-timeout=2"),
+            Self::BiosGrubNoauto => Some("noauto"),
+            Self::EfiUki | Self::EfiGrub => Some("umask=0077"),
+        }
+    }
+
+    /// Run by root in the system's files before they become file systems.
+    pub(super) fn chroot_script(self) -> &'static str {
+        match self {
+            Self::EfiSystemdBoot => include_str!("scripts/systemd-boot.sh"),
+            Self::EfiUki => include_str!("scripts/uki.sh"),
+            _ => "",
+        }
+    }
+
+    /// Run in a guest that has the finished disk, by the lab's kernel.
+    pub(super) fn guest_script(self) -> &'static str {
+        match self {
+            Self::BiosGrub
+            | Self::BiosGrubBoot
+            | Self::BiosGrubAutomount
+            | Self::BiosGrubNoauto => {
+                "run grub-install grub-install --target=i386-pc /dev/vda\nrun update-grub update-grub\n"
+            }
+            Self::EfiGrub => {
+                "run grub-install grub-install --target=x86_64-efi --efi-directory=/boot/efi \
+                 --removable --no-nvram\nrun update-grub update-grub\n"
+            }
+            Self::EfiSystemdBoot | Self::EfiUki => "",
+        }
+    }
+}
+
+impl std::fmt::Display for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::BiosGrub => "bios-grub",
+            Self::BiosGrubBoot => "bios-grub-boot",
+            Self::BiosGrubAutomount => "bios-grub-automount",
+            Self::BiosGrubNoauto => "bios-grub-noauto",
+            Self::EfiSystemdBoot => "efi-systemd-boot",
+            Self::EfiUki => "efi-uki",
+            Self::EfiGrub => "efi-grub",
+        })
+    }
+}

@@ -1,0 +1,238 @@
+//! One trial of an installed system: its stages, its disk, its run.
+
+use super::base::{self, Base, Init, Recipe};
+use super::files::call;
+use super::image::{self, Initrd};
+use super::layout::Layout;
+use super::payload;
+use super::trial::{Boot, Trial};
+use crate::apt::Suite;
+use crate::guest::{CPU, End, watch};
+use crate::initramfs::Initramfs;
+use crate::lab::Lab;
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// An installed system to be tried once. Its disk is a copy: nothing that it
+/// does lasts.
+#[derive(Debug)]
+pub struct Machine<'lab> {
+    lab: &'lab Lab,
+    recipe: Recipe,
+    layout: Layout,
+    initrd: Initrd,
+    files: Initramfs,
+    stages: Vec<(String, String)>,
+    cold_boots: usize,
+    timeout: Duration,
+}
+
+impl<'lab> Machine<'lab> {
+    /// A machine with this suite, systemd and the lab's small initramfs
+    /// images, installed in this layout.
+    #[must_use]
+    pub fn new(lab: &'lab Lab, suite: Suite, layout: Layout) -> Self {
+        Self {
+            lab,
+            recipe: Recipe {
+                suite,
+                init: Init::Systemd,
+                generator: layout.generator(),
+                packages: Vec::new(),
+            },
+            layout,
+            initrd: Initrd::Fast,
+            files: Initramfs::new(),
+            stages: Vec::new(),
+            cold_boots: 0,
+            timeout: Duration::from_secs(300),
+        }
+    }
+
+    /// Another init than systemd.
+    #[must_use]
+    pub fn init(mut self, init: Init) -> Self {
+        self.recipe.init = init;
+        self
+    }
+
+    /// The initramfs images that the distribution's own generator made.
+    #[must_use]
+    pub fn distribution_initrd(mut self) -> Self {
+        self.initrd = Initrd::Distribution;
+        self
+    }
+
+    /// More Debian packages. Every other list is another base system in the
+    /// cache, which takes minutes to make.
+    #[must_use]
+    pub fn packages(mut self, names: &[&str]) -> Self {
+        self.recipe.packages = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Adds a file of mode 0644 to the root file system.
+    #[must_use]
+    pub fn file(mut self, name: &str, data: impl Into<Vec<u8>>) -> Self {
+        self.files.file(name, data);
+        self
+    }
+
+    /// Adds a program to the root file system.
+    #[must_use]
+    pub fn program(mut self, name: &str, data: impl Into<Vec<u8>>) -> Self {
+        self.files.program(name, data);
+        self
+    }
+
+    /// Adds the program under test as /usr/sbin/kexec.
+    ///
+    /// # Errors
+    /// If it has not been built.
+    pub fn product(self) -> Result<Self> {
+        let program = crate::lab::read(&crate::kexec_binary()?)?;
+        Ok(self.program("usr/sbin/kexec", program))
+    }
+
+    /// Adds a unit to /etc/systemd/system and enables it for this target (or
+    /// other unit).
+    #[must_use]
+    pub fn unit(mut self, name: &str, wanted_by: &str, text: &str) -> Self {
+        let folder = "etc/systemd/system";
+        self.files.file(&format!("{folder}/{name}"), text);
+        self.files.symlink(
+            &format!("{folder}/{wanted_by}.wants/{name}"),
+            &format!("/{folder}/{name}"),
+        );
+        self
+    }
+
+    /// Adds files to the root file system. They are there before the system
+    /// boots; its own files of the same name are replaced. Nothing can be added
+    /// to /boot where that is a file system of its own.
+    #[must_use]
+    pub fn with(mut self, files: &Initramfs) -> Self {
+        self.files.merge(files);
+        self
+    }
+
+    /// What is run in the next boot, once that has reached multi-user.target: a
+    /// POSIX shell script, run by root with the words `run LABEL COMMAND...`,
+    /// `jump COMMAND...`, `put NAME`, `put_file NAME PATH` of
+    /// [`crate::Guest::script`]. A `jump` that succeeds waits for the end of
+    /// this boot. Where the script of the last stage ends, the machine is
+    /// switched off.
+    #[must_use]
+    pub fn stage(mut self, name: &str, script: &str) -> Self {
+        self.stages.push((name.to_owned(), script.to_owned()));
+        self
+    }
+
+    /// How often the machine may go through its firmware again. None at first:
+    /// a cold reboot ends the trial, and is an error.
+    #[must_use]
+    pub fn cold_boots(mut self, count: usize) -> Self {
+        self.cold_boots = count;
+        self
+    }
+
+    /// How long each time between two cold boots may last.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The releases of the system's two kernels: the one that its boot loader
+    /// starts by default, and the other one.
+    ///
+    /// # Errors
+    /// If the base system cannot be made.
+    pub fn kernels(&self) -> Result<(String, String)> {
+        let base = base::prepare(self.lab, &self.recipe)?;
+        match base.kernels.as_slice() {
+            [first, second, ..] => Ok((first.clone(), second.clone())),
+            other => anyhow::bail!("expected two kernels in {}, found {other:?}", base.key),
+        }
+    }
+
+    /// Runs the trial: every stage must be reached and finished, and the
+    /// firmware must run exactly as often as was allowed.
+    ///
+    /// # Errors
+    /// If that is not so, with the end of the console.
+    pub fn run(self) -> Result<Trial> {
+        let cold_boots = self.cold_boots;
+        let names: Vec<String> = self.stages.iter().map(|(name, _)| name.clone()).collect();
+        self.observe()?.check(&names, cold_boots)
+    }
+
+    /// Runs the trial and reports however it ends.
+    ///
+    /// # Errors
+    /// If the machine cannot be made or started, or what it reports cannot be
+    /// read.
+    pub fn observe(self) -> Result<Trial> {
+        let base: Base = base::prepare(self.lab, &self.recipe)?;
+        let image = image::prepare(self.lab, &base, self.layout, self.initrd)?;
+        let scratch = tempfile::tempdir().context("making a folder for the machine's disk")?;
+        let disk = scratch.path().join("disk");
+        call(
+            Command::new("cp")
+                .args(["--sparse=always", "--reflink=auto"])
+                .args([&image.disk, &disk]),
+        )?;
+        let mut files = self.files.clone();
+        for (number, (name, script)) in (1_u32..).zip(&self.stages) {
+            files.file(&format!("lab/trial/{number}"), script.as_str());
+            files.file(&format!("lab/trial/{number}.name"), format!("{name}\n"));
+        }
+        payload::write(&disk, image.root_offset, &files, scratch.path())
+            .context("writing the trial's files to the machine's disk")?;
+        // Made once: the firmware's variables outlive a cold boot.
+        let firmware = self
+            .lab
+            .qemu()
+            .firmware(self.layout.firmware(), scratch.path())?;
+        let mut boots: Vec<Boot> = Vec::new();
+        while boots.len() <= self.cold_boots {
+            let mut command = qemu(self.lab, &firmware);
+            command.args(disk_arguments(&disk)).arg("-no-reboot");
+            let outcome = watch(&mut command, scratch.path(), self.timeout)?;
+            let again = outcome.end == End::Reset;
+            boots.push(outcome);
+            if !again {
+                break;
+            }
+        }
+        Ok(Trial { boots })
+    }
+}
+
+/// A QEMU with its console and its report, and no disk yet.
+pub(super) fn qemu(lab: &Lab, firmware: &[String]) -> Command {
+    let mut command = lab.qemu().command();
+    command
+        .args(["-accel", "tcg", "-machine", "q35", "-cpu", CPU])
+        .args(["-display", "none", "-vga", "none"])
+        .args(["-nic", "none", "-no-user-config", "-m", "1024"])
+        .args(["-monitor", "none"])
+        .args(firmware);
+    command
+}
+
+/// The machine's disk. Nothing is synchronised with the host's own disk: a
+/// machine that is lost with its host is of no use.
+pub(super) fn disk_arguments(disk: &Path) -> [String; 4] {
+    [
+        "-drive".to_owned(),
+        format!(
+            "if=none,id=root,format=raw,cache=unsafe,discard=unmap,file={}",
+            disk.display()
+        ),
+        "-device".to_owned(),
+        "virtio-blk-pci,drive=root,serial=root".to_owned(),
+    ]
+}

@@ -1,0 +1,163 @@
+//! What came out of a trial.
+
+use crate::guest::{End, Outcome, Stage};
+use anyhow::{Context, Result, bail};
+
+/// The time from one run of the firmware to the end of the machine or its next
+/// cold boot.
+pub type Boot = Outcome;
+
+/// Everything that a machine reported.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// One for each time that the firmware ran.
+    pub boots: Vec<Boot>,
+}
+
+/// How a kernel was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// By firmware and boot loader.
+    Cold,
+    /// By the kernel before it.
+    Kexec,
+}
+
+impl Trial {
+    /// Every stage with how its kernel was started, in order.
+    pub fn stages(&self) -> impl Iterator<Item = (&Stage, Arrival)> {
+        self.boots.iter().flat_map(|boot| {
+            boot.stages.iter().enumerate().map(|(number, stage)| {
+                let arrival = if number == 0 {
+                    Arrival::Cold
+                } else {
+                    Arrival::Kexec
+                };
+                (stage, arrival)
+            })
+        })
+    }
+
+    /// The stage with this name.
+    ///
+    /// # Errors
+    /// If it was not reached.
+    pub fn stage(&self, name: &str) -> Result<&Stage> {
+        self.find(name).map(|(stage, _)| stage)
+    }
+
+    /// How the kernel of the stage with this name was started.
+    ///
+    /// # Errors
+    /// If it was not reached.
+    pub fn arrival(&self, name: &str) -> Result<Arrival> {
+        self.find(name).map(|(_, arrival)| arrival)
+    }
+
+    fn find(&self, name: &str) -> Result<(&Stage, Arrival)> {
+        self.stages()
+            .find(|(stage, _)| stage.name == name)
+            .with_context(|| {
+                let names: Vec<_> = self.stages().map(|(stage, _)| &stage.name).collect();
+                format!(
+                    "looked for the stage {name}: the machine reached {names:?}{}",
+                    self.story()
+                )
+            })
+    }
+
+    /// What the machine said on its console, over all boots.
+    #[must_use]
+    pub fn console(&self) -> String {
+        let texts: Vec<_> = self
+            .boots
+            .iter()
+            .map(|boot| boot.console.as_str())
+            .collect();
+        texts.join("\n")
+    }
+
+    /// Seconds that QEMU ran.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        let seconds = self.boots.iter().map(|boot| boot.duration.as_secs_f64());
+        seconds.sum()
+    }
+
+    /// How each boot ended, the commands that failed, and the end of the
+    /// console: what an error message needs.
+    #[must_use]
+    pub fn story(&self) -> String {
+        let mut text = String::new();
+        for (number, boot) in (1_u32..).zip(&self.boots) {
+            text.push_str(&format!(
+                "\nboot {number} ended as {:?} after {:.1} s",
+                boot.end,
+                boot.duration.as_secs_f64()
+            ));
+            for stage in &boot.stages {
+                text.push_str(&format!(
+                    "\n  stage {} on {} at {:.1} s{}",
+                    stage.name,
+                    stage.report.release,
+                    stage.started.as_secs_f64(),
+                    if stage.done { ", finished" } else { "" }
+                ));
+                for run in &stage.runs {
+                    text.push_str(&format!("\n    {} ended with {}", run.label, run.code));
+                    if run.code != 0 {
+                        text.push_str(&format!(": {}{}", run.out(), run.err()));
+                    }
+                }
+            }
+        }
+        if let Some(boot) = self.boots.last() {
+            text.push_str("\nthe console ends with:\n");
+            text.push_str(&boot.tail());
+        }
+        text
+    }
+
+    /// Refuses everything but these stages in this order, an orderly end, and
+    /// this number of cold boots.
+    pub(super) fn check(self, names: &[String], cold_boots: usize) -> Result<Self> {
+        let reached: Vec<_> = self.stages().map(|(stage, _)| stage.name.clone()).collect();
+        let last = self.boots.last();
+        let finished = last.is_some_and(|boot| {
+            boot.end == End::PoweredOff && boot.stages.last().is_some_and(|stage| stage.done)
+        });
+        let firmware = self.boots.len().saturating_sub(1);
+        if reached == names && finished && firmware == cold_boots {
+            return Ok(self);
+        }
+        let what = match last.map(|boot| boot.end) {
+            Some(End::TimedOut) => "did not end in time",
+            Some(End::Reset) => "was reset (a panic, a triple fault or a cold reboot)",
+            _ => "ended",
+        };
+        bail!(
+            "the machine {what}: expected the stages {names:?} and {cold_boots} cold reboots, \
+             found {reached:?} and {firmware}{}",
+            self.story()
+        )
+    }
+}
+
+impl Stage {
+    /// What this kernel found wrong with the file systems: lines of its log which
+    /// say that one had not been unmounted. None: all were clean.
+    ///
+    /// # Errors
+    /// If this stage is not one of an installed system.
+    pub fn unclean(&self) -> Result<Vec<String>> {
+        let log = String::from_utf8_lossy(self.file("file-systems")?);
+        // ext4 and JBD2 "recovery required", "recovery complete", "orphan
+        // cleanup"; FAT "Volume was not properly unmounted".
+        let signs = ["recover", "orphan", "not properly unmounted", "unchecked"];
+        Ok(log
+            .lines()
+            .filter(|line| signs.iter().any(|sign| line.to_lowercase().contains(sign)))
+            .map(str::to_owned)
+            .collect())
+    }
+}
