@@ -14,7 +14,7 @@ const WITNESS: &str = "[Unit]\nDescription=Leaves a file when it is stopped\n\
 /// Loads the kernel that is not the default, with a word of its own.
 const LOAD: &str = r#"
 run uncertain cat /var/lib/witness
-run load kexec load /boot/vmlinuz-$OTHER --initrd /boot/initrd.img-$OTHER --append "$(cat /proc/cmdline) trial=one"
+run load kexec load /boot/vmlinuz-$OTHER --initrd $INITRD --append "$(cat /proc/cmdline) trial=one"
 "#;
 
 fn says(trial: &Trial) {
@@ -40,10 +40,14 @@ fn load_and_systemctl_kexec(suite: Suite, layout: Layout) -> Result<()> {
         WITNESS,
     );
     let (default, other) = machine.kernels()?;
+    let initrd = match layout {
+        Layout::FedoraLike => format!("/boot/initramfs-{other}.img"),
+        _ => format!("/boot/initrd.img-{other}"),
+    };
     let trial = machine
         .stage(
             "before",
-            &format!("OTHER={other}\n{LOAD}jump systemctl kexec\n"),
+            &format!("OTHER={other}\nINITRD={initrd}\n{LOAD}jump systemctl kexec\n"),
         )
         .stage("after", "run witness cat /var/lib/witness\n")
         .run()?;
@@ -86,4 +90,9 @@ fn trixie_efi_systemd_boot() -> Result<()> {
 #[test]
 fn trixie_efi_uki() -> Result<()> {
     load_and_systemctl_kexec(Suite::Trixie, Layout::EfiUki)
+}
+
+#[test]
+fn sid_fedora_like() -> Result<()> {
+    load_and_systemctl_kexec(Suite::Sid, Layout::FedoraLike)
 }

@@ -52,11 +52,6 @@ pub(super) fn of(init: Init, layout: Layout) -> Initramfs {
     files
 }
 
-/// All that the files consist of, to tell one image from another.
-pub(super) fn recipe(init: Init, layout: Layout) -> Result<Vec<u8>> {
-    Ok(of(init, layout).build()?)
-}
-
 /// Writes files below a folder.
 pub(super) fn write(root: &Path, files: &Initramfs) -> Result<()> {
     for (name, entry) in files.members() {

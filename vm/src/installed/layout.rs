@@ -27,6 +27,11 @@ pub enum Layout {
     EfiUki,
     /// UEFI and GRUB; the ESP is at /boot/efi, /boot on the root file system.
     EfiGrub,
+    /// What Fedora has: BIOS and GRUB in /boot/grub2, whose script leaves the
+    /// entries to files of the Boot Loader Specification on an ext4 /boot, and
+    /// initramfs images that dracut made. GRUB knows such files from 2.14 on:
+    /// only in sid.
+    FedoraLike,
 }
 
 /// A file system beside the root.
@@ -50,7 +55,7 @@ impl Side {
 
 impl Layout {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::BiosGrub,
         Self::BiosGrubBoot,
         Self::BiosGrubAutomount,
@@ -58,6 +63,7 @@ impl Layout {
         Self::EfiSystemdBoot,
         Self::EfiUki,
         Self::EfiGrub,
+        Self::FedoraLike,
     ];
 
     /// The firmware that boots it.
@@ -67,7 +73,8 @@ impl Layout {
             Self::BiosGrub
             | Self::BiosGrubBoot
             | Self::BiosGrubAutomount
-            | Self::BiosGrubNoauto => Firmware::SeaBios,
+            | Self::BiosGrubNoauto
+            | Self::FedoraLike => Firmware::SeaBios,
             Self::EfiSystemdBoot | Self::EfiUki | Self::EfiGrub => Firmware::Ovmf,
         }
     }
@@ -75,14 +82,20 @@ impl Layout {
     /// What makes its initramfs images, where those of the lab are not used.
     #[must_use]
     pub fn generator(self) -> Generator {
-        Generator::InitramfsTools
+        match self {
+            Self::FedoraLike => Generator::Dracut,
+            _ => Generator::InitramfsTools,
+        }
     }
 
     /// The file system beside the root, if there is one.
     pub(super) fn side(self) -> Option<Side> {
         match self {
             Self::BiosGrub => None,
-            Self::BiosGrubBoot | Self::BiosGrubAutomount | Self::BiosGrubNoauto => Some(Side::Boot),
+            Self::BiosGrubBoot
+            | Self::BiosGrubAutomount
+            | Self::BiosGrubNoauto
+            | Self::FedoraLike => Some(Side::Boot),
             Self::EfiSystemdBoot => Some(Side::Esp("/efi")),
             Self::EfiUki | Self::EfiGrub => Some(Side::Esp("/boot/efi")),
         }
@@ -92,7 +105,7 @@ impl Layout {
     pub(super) fn options(self) -> Option<&'static str> {
         match self {
             Self::BiosGrub | Self::EfiSystemdBoot => None,
-            Self::BiosGrubBoot => Some("defaults"),
+            Self::BiosGrubBoot | Self::FedoraLike => Some("defaults"),
             Self::BiosGrubAutomount => Some("noauto,x-systemd.automount,x-systemd.idle-timeout=2"),
             Self::BiosGrubNoauto => Some("noauto"),
             Self::EfiUki | Self::EfiGrub => Some("umask=0077"),
@@ -104,6 +117,7 @@ impl Layout {
         match self {
             Self::EfiSystemdBoot => include_str!("scripts/systemd-boot.sh"),
             Self::EfiUki => include_str!("scripts/uki.sh"),
+            Self::FedoraLike => include_str!("scripts/fedora.sh"),
             _ => "",
         }
     }
@@ -121,6 +135,7 @@ impl Layout {
                 "run grub-install grub-install --target=x86_64-efi --efi-directory=/boot/efi \
                  --removable --no-nvram\nrun update-grub update-grub\n"
             }
+            Self::FedoraLike => include_str!("scripts/fedora-install.sh"),
             Self::EfiSystemdBoot | Self::EfiUki => "",
         }
     }
@@ -136,6 +151,7 @@ impl std::fmt::Display for Layout {
             Self::EfiSystemdBoot => "efi-systemd-boot",
             Self::EfiUki => "efi-uki",
             Self::EfiGrub => "efi-grub",
+            Self::FedoraLike => "fedora-like",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! One trial of an installed system: its stages, its disk, its run.
 
-use super::base::{self, Base, Init, Recipe};
+use super::base::{self, Base, Generator, Init, Recipe};
 use super::files::call;
 use super::image::{self, Initrd};
 use super::layout::Layout;
@@ -43,7 +43,10 @@ impl<'lab> Machine<'lab> {
                 packages: Vec::new(),
             },
             layout,
-            initrd: Initrd::Fast,
+            initrd: match layout.generator() {
+                Generator::InitramfsTools => Initrd::Fast,
+                Generator::Dracut => Initrd::Distribution,
+            },
             files: Initramfs::new(),
             stages: Vec::new(),
             cold_boots: 0,

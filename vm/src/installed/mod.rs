@@ -14,6 +14,7 @@ mod initrd;
 mod installer;
 mod layout;
 mod machine;
+mod partitions;
 mod payload;
 mod trial;
 

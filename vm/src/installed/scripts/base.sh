@@ -17,6 +17,12 @@ chroot "$root" depmod "$LAB_RELEASE"
 if [ -x "$root/usr/sbin/update-initramfs" ] && [ -e "$root/usr/sbin/mkinitramfs" ]; then
 	chroot "$root" update-initramfs -c -k "$LAB_RELEASE"
 fi
+if [ -x "$root/usr/bin/dracut" ]; then
+	for kernel in "$root"/boot/vmlinuz-*; do
+		release=${kernel##*/vmlinuz-}
+		chroot "$root" dracut --quiet --force --no-hostonly "/boot/initrd.img-$release" "$release"
+	done
+fi
 for kernel in "$root"/boot/vmlinuz-*; do echo "${kernel##*/vmlinuz-}"; done |
 	sort -rV > "$LAB_RELEASES"
 
