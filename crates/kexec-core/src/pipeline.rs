@@ -18,6 +18,7 @@ use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
+use crate::initrd;
 pub use crate::inputs::{Carried, Input, Inputs, read, read_with};
 use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice};
@@ -232,7 +233,7 @@ fn parts(
             bytes: input.sealed.bytes(),
         })
         .collect();
-    Ok(file::parts(&FileRequest {
+    let plan = file::parts(&FileRequest {
         path: &request.kernel.display().to_string(),
         image,
         initrds: &initrds,
@@ -243,7 +244,11 @@ fn parts(
         mark: request.mark.as_ref(),
         crash: request.slot == Slot::Crash,
         arch,
-    }))
+    });
+    Ok(match initrd::stale(request, image, host) {
+        true => plan.with_stand_in_initrd(),
+        false => plan,
+    })
 }
 
 /// Loads what was prepared, and returns what was loaded in the end: with `-a`

@@ -1,6 +1,8 @@
 //! The plan of a load with `kexec_file_load(2)`: which bytes are the kernel,
 //! which are the initrd, and the command line. The running kernel places them.
 
+mod stand_in;
+
 use bytes::Bytes;
 use kexec_image::{Arch, Image, Kernel};
 use serde::Serialize;

@@ -3,6 +3,10 @@
 pub mod members;
 pub mod newc;
 
+mod stale;
+
+pub(crate) use stale::stale;
+
 use std::fmt;
 
 /// What an initrd is, by its first bytes.

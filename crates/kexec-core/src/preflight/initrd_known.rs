@@ -13,6 +13,14 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     let pieces = context.plan.initrd.iter();
     let outcomes = pieces.map(|piece| {
         let what = format!("initrd {}", piece.origin);
+        if piece.is_stand_in() {
+            return Outcome::new(
+                Severity::Note,
+                what,
+                "EFI still names the initrd of the first boot, whose memory has other content now, and a kernel without one takes that (seen: a panic with nothing on the console)",
+                "",
+            );
+        }
         if piece.bytes.is_empty() {
             return Outcome::new(
                 Severity::Refusal,

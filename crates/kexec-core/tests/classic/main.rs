@@ -5,5 +5,6 @@ mod carried;
 mod consoles;
 mod facts;
 mod machine;
+mod no_initrd;
 mod purgatory;
 mod screen;

@@ -107,6 +107,30 @@ fn file(path: &str, bytes: &'static [u8]) -> InitrdFile {
 }
 
 #[test]
+fn an_empty_initrd_stands_in_for_none() {
+    let none = Ask::new(image(None)).plan().unwrap();
+    assert!(!none.has_initrd());
+    let plan = none.with_stand_in_initrd();
+    let [piece] = plan.initrd.as_slice() else {
+        panic!("{:?}", plan.initrd);
+    };
+    assert!(piece.is_stand_in() && !plan.has_initrd());
+    assert_eq!((piece.len, piece.bytes.len()), (512, 512));
+    assert!(piece.bytes.starts_with(b"070701"));
+
+    // Whoever brings one gets that one, be it in a UKI.
+    let mut ask = Ask::new(image(Some(uki(None, &[b"inside"], None))));
+    let given = ask.plan().unwrap().with_stand_in_initrd();
+    assert_eq!(given.initrd.len(), 1);
+    assert!(given.has_initrd() && !given.initrd[0].is_stand_in());
+    ask.image = image(None);
+    ask.initrds = vec![file("/i", b"given")];
+    let given = ask.plan().unwrap().with_stand_in_initrd();
+    assert_eq!(given.initrd.len(), 1);
+    assert!(!given.initrd[0].is_stand_in());
+}
+
+#[test]
 fn the_mark_stands_behind_everything_of_the_kernel() {
     let mut ask = Ask::new(image(None));
     ask.reuse = true;

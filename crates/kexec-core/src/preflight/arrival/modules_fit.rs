@@ -37,7 +37,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     let Some(wanted) = &context.plan.release else {
         return Vec::new();
     };
-    if context.plan.initrd.is_empty() {
+    if !context.plan.has_initrd() {
         return Vec::new();
     }
     let mut others = BTreeSet::new();

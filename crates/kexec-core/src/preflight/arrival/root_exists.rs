@@ -27,7 +27,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
             "for the initrd to find; it is not looked for here",
             "",
         ),
-        RootDevice::NotNamed if context.plan.initrd.is_empty() => Outcome::new(
+        RootDevice::NotNamed if !context.plan.has_initrd() => Outcome::new(
             Severity::Warning,
             "command line",
             "it has no root=, and there is no initrd that could know one",

@@ -1,0 +1,70 @@
+//! An initrd for a next kernel that was given none, on EFI machines.
+//!
+//! The EFI stub of the first boot puts the address and the length of the initrd
+//! that it loaded into an EFI configuration table, `LINUX_EFI_INITRD_MEDIA_GUID`
+//! (the kernel shows it as `INITRD=` in its line `efi:`). The table stays, in
+//! memory that the running kernel has used for other things since. A kernel
+//! whose boot loader told it of no initrd believes what is there now: seen is
+//! "Kernel panic - not syncing: Cannot find place for new RAMDISK of size
+//! 181977965658112", before there is a console to say so.
+
+use super::{FilePlan, Piece, piece};
+
+/// For people, in place of a path.
+const ORIGIN: &str = "none given, an empty archive";
+
+/// The trailer of a newc archive, which has nothing before it: 13 numbers, of
+/// which the twelfth is the length of the name, and the name
+/// (Documentation/driver-api/early-userspace/buffer-format.rst).
+const TRAILER: &str = concat!(
+    "070701",
+    "00000000000000000000000000000000",
+    "00000000000000000000000000000000",
+    "000000000000000000000000",
+    "0000000b",
+    "00000000",
+    "TRAILER!!!\0",
+);
+/// Archives are padded to this.
+const BLOCK: usize = 512;
+
+impl FilePlan {
+    /// Whether the caller or the kernel's file brings an initrd.
+    pub fn has_initrd(&self) -> bool {
+        !self.initrd.iter().all(Piece::is_stand_in)
+    }
+
+    /// The same with an empty archive as its initrd, if it has none: that keeps
+    /// Linux from looking for another one.
+    #[must_use]
+    pub fn with_stand_in_initrd(mut self) -> FilePlan {
+        if self.initrd.is_empty() {
+            let mut archive = TRAILER.as_bytes().to_vec();
+            archive.resize(BLOCK, 0);
+            self.initrd.push(piece(ORIGIN.to_owned(), archive.into()));
+        }
+        self
+    }
+}
+
+impl Piece {
+    /// Whether this stands in for an initrd that nobody gave.
+    pub fn is_stand_in(&self) -> bool {
+        self.origin == ORIGIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_is_a_trailer_and_nothing_else() {
+        assert_eq!(TRAILER.len(), 110 + 11);
+        let numbers = TRAILER.get(6..110).unwrap().as_bytes().chunks(8);
+        let numbers: Vec<u32> = numbers
+            .map(|n| u32::from_str_radix(std::str::from_utf8(n).unwrap(), 16).unwrap())
+            .collect();
+        assert_eq!(numbers, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11, 0]);
+    }
+}
