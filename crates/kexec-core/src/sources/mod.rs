@@ -14,6 +14,7 @@ mod choose;
 pub mod entry;
 pub mod extlinux;
 pub mod facts;
+mod firmware;
 pub mod grub;
 mod judge;
 mod kernels;
@@ -108,6 +109,7 @@ pub const SOURCES: &[Source] = &[
     // GRUB: sources/grub/
     bls::SOURCE,
     extlinux::SOURCE,
+    firmware::SOURCE,
     plain::SOURCE,
     modules::SOURCE,
     running::SOURCE,

@@ -70,6 +70,16 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     })
 }
 
+/// The kernel of that release under a well-known name, if its own header says
+/// that it is.
+pub(super) fn kernel(machine: &Machine<'_>, release: &str) -> Option<BootFile> {
+    let files = PAIRS
+        .iter()
+        .filter_map(|pair| kernels::at(machine, pair.0).known().cloned());
+    let own = |file: &BootFile| kernels::release(machine, file).as_deref() == Some(release);
+    files.into_iter().find(own)
+}
+
 fn choice(entries: &[BootEntry]) -> Choice {
     match entries.iter().position(|e| e.target().is_some()) {
         Some(index) => Choice::Entry {

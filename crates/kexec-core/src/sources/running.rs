@@ -1,8 +1,8 @@
 //! The last resort: the running kernel again, with the command line it has.
 
 use super::entry::{BootEntry, BootFile, BootTarget, Boots, Broken, Origin};
-use super::kernels;
 use super::{Choice, Evidence, Found, Machine, Source};
+use super::{kernels, plain};
 use crate::host::Fact;
 
 /// The running kernel.
@@ -125,6 +125,9 @@ fn kernel(machine: &Machine<'_>, release: &str) -> Result<(BootFile, Option<Stri
         Fact::Known(kernel) => return Ok((kernel, None)),
         Fact::Unreadable(reason) => return Err(reason),
         Fact::Absent => {}
+    }
+    if let Some(kernel) = plain::kernel(machine, release) {
+        return Ok((kernel, None));
     }
     let file = named(machine, "BOOT_IMAGE").into_iter().next();
     let file = match file.map(|path| booted(machine, &path)) {

@@ -47,33 +47,33 @@ pub fn survey(machine: &Machine<'_>) -> Survey {
 }
 
 fn survey_of(sources: &[Source], machine: &Machine<'_>) -> Survey {
-    let mut notes = machine.volumes.notes().to_vec();
+    let mut notes = Vec::new();
     let mut listed = Vec::new();
     let mut judge = Judge::new(machine);
     for source in sources {
         let evidence = (source.evidence)(machine.facts);
-        match ((source.find)(machine), &evidence) {
-            (Some(mut found), _) => {
-                for entry in &mut found.entries {
-                    judge.entry(entry);
-                }
-                listed.push(Listed {
-                    source: source.name,
-                    evidence,
-                    found,
-                });
-            }
-            (None, Evidence::For(why)) => {
-                notes.push(format!(
-                    "{why}, but no entries of {} were found",
-                    source.name
-                ));
-            }
-            (None, _) => {}
+        let found = (source.find)(machine).or_else(|| missing(source, &evidence));
+        let Some(mut found) = found else {
+            continue;
+        };
+        for entry in &mut found.entries {
+            judge.entry(entry);
         }
+        listed.push(Listed {
+            source: source.name,
+            evidence,
+            found,
+        });
     }
-    if let Fact::Known(efi) = &machine.facts.efi {
-        notes.extend(firmware(efi));
+    notes.extend(machine.volumes.notes());
+    match &machine.facts.efi {
+        Fact::Known(efi) => notes.extend(firmware(efi)),
+        Fact::Absent => {}
+        Fact::Unreadable(reason) => {
+            notes.push(format!(
+                "what the boot loader left behind is not known: {reason}"
+            ));
+        }
     }
     let answer = decide(&listed);
     if let Some(listed) = answer.as_ref().and_then(|a| listed.get_mut(a.index))
@@ -87,6 +87,24 @@ fn survey_of(sources: &[Source], machine: &Machine<'_>) -> Survey {
         answer,
         notes,
     }
+}
+
+/// What boots this machine and has no entries here: to take another source's
+/// would be a guess.
+fn missing(source: &Source, evidence: &Evidence) -> Option<Found> {
+    let Evidence::For(_) = evidence else {
+        return None;
+    };
+    Some(Found {
+        entries: Vec::new(),
+        choice: Choice::None {
+            why: format!(
+                "{} boots this machine, but no entry of it was found",
+                source.name
+            ),
+        },
+        notes: Vec::new(),
+    })
 }
 
 /// Which source answers: the first one that something speaks for; else the first
@@ -148,4 +166,128 @@ fn firmware(efi: &Efi) -> Vec<String> {
         ));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::facts::{BootOption, LoaderVars};
+
+    fn listed(source: &'static str, evidence: Evidence) -> Listed {
+        Listed {
+            source,
+            evidence,
+            found: Found {
+                entries: Vec::new(),
+                choice: Choice::None { why: String::new() },
+                notes: Vec::new(),
+            },
+        }
+    }
+
+    fn answer(sources: &[(&'static str, Evidence)]) -> Option<(&'static str, String)> {
+        let sources = sources
+            .iter()
+            .map(|(name, evidence)| listed(name, evidence.clone()));
+        let sources: Vec<Listed> = sources.collect();
+        decide(&sources).map(|answer| (answer.source, answer.why))
+    }
+
+    fn said(text: &str) -> String {
+        text.to_owned()
+    }
+
+    #[test]
+    fn what_something_speaks_for_comes_before_the_order() {
+        let (name, why) = answer(&[
+            ("bls", Evidence::Against(said("no LoaderInfo"))),
+            ("grub", Evidence::Silent),
+            ("extlinux", Evidence::For(said("its own word"))),
+        ])
+        .unwrap();
+        assert_eq!((name, why.as_str()), ("extlinux", "its own word"));
+    }
+
+    #[test]
+    fn without_a_word_the_first_that_is_not_ruled_out() {
+        let (name, why) = answer(&[
+            ("bls", Evidence::Against(said("no LoaderInfo"))),
+            ("grub", Evidence::Silent),
+            ("plain", Evidence::Silent),
+        ])
+        .unwrap();
+        assert_eq!(name, "grub");
+        assert!(why.ends_with("(not bls: no LoaderInfo)"), "{why}");
+        // Leftovers of a boot loader that did not start this machine are all there is.
+        let only = [("bls", Evidence::Against(said("no LoaderInfo")))];
+        assert_eq!(answer(&only).unwrap().0, "bls");
+        assert_eq!(answer(&[]), None);
+    }
+
+    #[test]
+    fn a_boot_loader_without_entries_is_not_replaced_by_another() {
+        let source = Source {
+            name: "bls",
+            about: "",
+            find: |_| None,
+            evidence: |_| Evidence::Silent,
+        };
+        assert_eq!(missing(&source, &Evidence::Silent), None);
+        let found = missing(&source, &Evidence::For(said("LoaderInfo"))).unwrap();
+        let Choice::None { why } = found.choice else {
+            panic!("{:?}", found.choice);
+        };
+        assert_eq!(why, "bls boots this machine, but no entry of it was found");
+    }
+
+    fn efi(current: u16, next: Fact<u16>, order: &[u16]) -> Efi {
+        let unset = || Fact::Absent;
+        let option = |number: u16| {
+            Fact::Known(BootOption {
+                number,
+                active: number != 2,
+                description: format!("number {number}"),
+                partuuid: None,
+                file: None,
+                arguments: None,
+                has_data: false,
+            })
+        };
+        Efi {
+            loader: LoaderVars {
+                info: unset(),
+                device_partuuid: unset(),
+                entry_selected: unset(),
+                entry_one_shot: unset(),
+                entry_preferred: unset(),
+                entry_default: unset(),
+                entry_last_booted: unset(),
+                entry_sys_fail: unset(),
+                entries: Fact::Absent,
+                stub_info: unset(),
+            },
+            current: Fact::Known(current),
+            next,
+            order: Fact::Known(order.to_vec()),
+            options: (1..4).map(option).collect(),
+        }
+    }
+
+    #[test]
+    fn the_firmware_may_have_another_mind() {
+        assert_eq!(firmware(&efi(1, Fact::Absent, &[1, 3])), [""; 0]);
+        // An option that is off, or gone, is passed over.
+        assert_eq!(firmware(&efi(1, Fact::Absent, &[2, 9, 1, 3])), [""; 0]);
+        assert_eq!(
+            firmware(&efi(1, Fact::Absent, &[3, 1])),
+            [
+                "this boot came from Boot0001 (number 1), but Boot0003 (number 3) is first in the \
+              firmware's order"
+            ]
+        );
+        assert_eq!(
+            firmware(&efi(1, Fact::Known(9), &[1])),
+            ["the firmware's next boot takes Boot0009, once (BootNext); a kexec does not"]
+        );
+    }
 }

@@ -57,6 +57,7 @@ trees! {
     btrfs_subvolume: "btrfs-subvolume",
     extlinux_board: "extlinux-board",
     extlinux_alpine: "extlinux-alpine",
+    efistub: "efistub",
     arch_systemd_boot: "arch-systemd-boot",
     fedora_systemd_boot: "fedora-systemd-boot",
     nixos_systemd_boot: "nixos-systemd-boot",

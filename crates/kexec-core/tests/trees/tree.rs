@@ -101,6 +101,8 @@ fn utf16(text: &str) -> Vec<u8> {
 /// behind it.
 fn bzimage(release: &str) -> Vec<u8> {
     let mut bytes = vec![0; 1024];
+    bytes[..2].copy_from_slice(b"MZ");
+    bytes[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
     bytes[0x202..0x206].copy_from_slice(b"HdrS");
     bytes[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
     let text = format!("{release} (builder@host) #1 SMP");

@@ -74,6 +74,11 @@ pub struct BootOption {
     pub partuuid: Option<String>,
     /// The file on that partition, with backslashes.
     pub file: Option<String>,
+    /// What it hands to the program, where that is text: the command line of a
+    /// kernel that is started without a boot loader.
+    pub arguments: Option<String>,
+    /// Whether it hands anything over.
+    pub has_data: bool,
 }
 
 impl Efi {
@@ -204,9 +209,8 @@ pub fn boot_option(number: u16, value: &[u8]) -> Option<BootOption> {
     let (units, _) = rest.as_chunks::<2>();
     let end = units.iter().position(|unit| *unit == [0, 0])?;
     let (text, rest) = rest.split_at_checked(end.checked_mul(2)?)?;
-    let path = rest
-        .get(2..)?
-        .get(..usize::from(u16::from_le_bytes(*length)))?;
+    let length = usize::from(u16::from_le_bytes(*length));
+    let (path, data) = rest.get(2..)?.split_at_checked(length)?;
     let (partuuid, file) = device_path(path);
     Some(BootOption {
         number,
@@ -214,7 +218,18 @@ pub fn boot_option(number: u16, value: &[u8]) -> Option<BootOption> {
         description: utf16(text)?,
         partuuid,
         file,
+        arguments: arguments(data),
+        has_data: !data.is_empty(),
     })
+}
+
+/// UTF-16 without control characters, perhaps with NULs at its end; `None` for
+/// other data, which firmware and boot managers leave for themselves.
+fn arguments(data: &[u8]) -> Option<String> {
+    let units = numbers(data)?;
+    let end = units.iter().rposition(|unit| *unit != 0)?;
+    let text = String::from_utf16(units.get(..=end)?).ok()?;
+    (!text.chars().any(char::is_control)).then_some(text)
 }
 
 /// The partition and the file of a device path (UEFI specification, 10.3.5):
@@ -278,6 +293,26 @@ mod tests {
         option.extend(units("debian\0"));
         option.extend(path);
         option
+    }
+
+    #[test]
+    fn what_follows_the_path_may_be_a_command_line() {
+        let with = |data: &[u8]| boot_option(3, &[&example(), data].concat()).unwrap();
+        let bare = with(&[]);
+        assert_eq!((bare.arguments, bare.has_data), (None, false));
+        let line = with(&units("root=/dev/sda2 initrd=\\initrd\0\0"));
+        assert_eq!(
+            line.arguments.as_deref(),
+            Some("root=/dev/sda2 initrd=\\initrd")
+        );
+        for other in [&[1_u8, 2, 3][..], &[0, 0], &[0, 0xd8], &[b'a', 0, 7, 0]] {
+            let option = with(other);
+            assert_eq!(
+                (option.arguments, option.has_data),
+                (None, true),
+                "{other:?}"
+            );
+        }
     }
 
     #[test]

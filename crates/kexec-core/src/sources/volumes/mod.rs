@@ -112,9 +112,14 @@ impl Volumes {
         &self.all
     }
 
-    /// What could not be found out.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+    /// What could not be found out, and which file systems could not be opened
+    /// when a file of them was asked for.
+    pub fn notes(&self) -> Vec<String> {
+        let opened = self.opened.borrow();
+        let failed = opened
+            .values()
+            .filter_map(|top| top.as_ref().as_ref().err());
+        self.notes.iter().chain(failed).cloned().collect()
     }
 
     /// The file system of that name.
