@@ -1,0 +1,34 @@
+//! loader.conf: its patterns against ids, and what is chosen. The first line
+//! holds the ids.
+#![no_main]
+
+use kexec_core::sources::bls::choose::{Candidate, Decision, Wishes, choose};
+use kexec_core::sources::bls::conf;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let (ids, text) = match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(at) => bytes.split_at(at),
+        None => (&b""[..], bytes),
+    };
+    let ids = String::from_utf8_lossy(ids);
+    let candidates: Vec<Candidate> = ids
+        .split_whitespace()
+        .map(|id| Candidate {
+            id: id.to_owned(),
+            aliases: Vec::new(),
+            bad: id.starts_with('-'),
+            other_profile: id.contains('@'),
+        })
+        .collect();
+    let wishes = Wishes {
+        last_booted: candidates.last().map(|c| c.id.clone()),
+        conf: conf::parse(text),
+        ..Wishes::default()
+    };
+    match choose(&candidates, &wishes).decision {
+        Decision::Entry { at, .. } => assert!(at < candidates.len()),
+        Decision::Nothing => assert!(candidates.iter().all(|c| c.other_profile)),
+        Decision::Foreign { .. } | Decision::Unclear { .. } => {}
+    }
+});
