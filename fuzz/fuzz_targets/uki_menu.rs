@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
         content: file.clone(),
     });
     if let Some(uki) = &wrapped.uki
-        && let Ok((added, _)) = added(uki, &uki_file, &companions, around)
+        && let Ok(added) = added(uki, &uki_file, &companions, around)
     {
         let taken: usize = added
             .front

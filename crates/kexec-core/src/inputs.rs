@@ -42,6 +42,8 @@ pub struct Inputs {
     pub initrds: Vec<Input>,
     /// The modules of a multiboot kernel, in the order of the request.
     pub modules: Vec<Input>,
+    /// The files beside a UKI, in the order of the request.
+    pub companions: Vec<Input>,
     /// The device tree.
     pub dtb: Option<Input>,
     /// What the running kernel hands on.
@@ -96,6 +98,12 @@ pub fn read_with(
             .modules
             .iter()
             .map(|text| read("module", &place::module_path(text), MAX_INITRD))
+            .collect::<Result<_, _>>()?,
+        companions: request
+            .companions
+            .iter()
+            .flatten()
+            .map(|companion| read("a file beside the UKI", &companion.file, MAX_INITRD))
             .collect::<Result<_, _>>()?,
         dtb: classic
             .dtb

@@ -22,6 +22,7 @@ use crate::initrd;
 pub use crate::inputs::{Carried, Input, Inputs, read, read_with};
 use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice};
+use crate::sources::bls::stub;
 use crate::{Error, Snapshot, classic, place};
 
 /// Everything that is known before the leap.
@@ -52,13 +53,12 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
         profile: request.profile,
         ..kexec_image::Options::default()
     };
-    let image =
-        kexec_image::recognise(inputs.kernel.sealed.bytes(), &options).map_err(|source| {
-            Error::Image {
-                path: request.kernel.clone(),
-                source,
-            }
-        })?;
+    let recognised = kexec_image::recognise(inputs.kernel.sealed.bytes(), &options);
+    let mut image = recognised.map_err(|source| Error::Image {
+        path: request.kernel.clone(),
+        source,
+    })?;
+    stub::complete(request, inputs, &mut image, host)?;
     if let (Some(profile), None) = (request.profile, &image.uki) {
         return Err(Error::Refused {
             what: format!("--profile {profile}"),

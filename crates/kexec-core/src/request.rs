@@ -38,6 +38,9 @@ pub struct LoadRequest {
     pub syscall: SyscallChoice,
     /// Which profile of a UKI; `None` is the base profile.
     pub profile: Option<usize>,
+    /// The files beside a UKI that its stub would add; `None` when the UKI is taken
+    /// as it is, as somebody does who names the file.
+    pub companions: Option<Vec<CompanionFile>>,
     /// Let the kernel print what it does (`KEXEC_FILE_DEBUG`).
     pub debug: bool,
     /// What only `kexec_load(2)` knows.
@@ -55,11 +58,21 @@ impl LoadRequest {
             slot: Slot::Normal,
             syscall: SyscallChoice::default(),
             profile: None,
+            companions: None,
             debug: false,
             mark: None,
             classic: ClassicAsk::default(),
         }
     }
+}
+
+/// A file beside a UKI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompanionFile {
+    /// The file.
+    pub file: PathBuf,
+    /// Its path from the top of its file system, which tells what it is for.
+    pub place: String,
 }
 
 /// What the caller asks of a load with `kexec_load(2)`. The other system call

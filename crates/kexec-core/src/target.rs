@@ -8,7 +8,7 @@ use kexec_plan::Cmdline;
 
 use crate::Error;
 use crate::host::Fact;
-use crate::request::{EntryLine, LoadRequest};
+use crate::request::{CompanionFile, EntryLine, LoadRequest};
 use crate::sources::entry::{BootFile, BootTarget, Protocol};
 use crate::sources::volumes::Volumes;
 
@@ -26,6 +26,13 @@ pub fn aim(
     let mut request = typed;
     request.kernel = path(&target.kernel);
     request.profile = request.profile.or(target.profile);
+    if target.protocol == Protocol::Uki {
+        let beside = target.extras.iter().map(|file| CompanionFile {
+            file: path(file),
+            place: file.path.clone(),
+        });
+        request.companions = Some(beside.collect());
+    }
     let own = target.initrds.iter().map(path);
     request.initrds = own.chain(request.initrds).collect();
     request.cmdline.entry = Some(match (replace, &target.cmdline) {
@@ -105,6 +112,7 @@ mod tests {
             slot: Slot::Normal,
             syscall: SyscallChoice::Auto,
             profile: None,
+            companions: None,
             debug: false,
             classic: ClassicAsk::default(),
         }
@@ -127,6 +135,23 @@ mod tests {
         let uki = aim(typed(), &target, None).unwrap();
         assert_eq!(uki.cmdline.entry, Some(EntryLine::OfUki));
         assert_eq!(uki.profile, Some(2));
+        assert_eq!(uki.companions, None);
+    }
+
+    #[test]
+    fn what_lies_beside_a_uki_goes_with_it() {
+        let mut target = BootTarget::linux(file("/efi/EFI/Linux/a.efi"), "".into());
+        target.protocol = Protocol::Uki;
+        target.extras = vec![BootFile {
+            shown: "/efi/loader/addons/x.addon.efi".into(),
+            ..file("/loader/addons/x.addon.efi")
+        }];
+        let request = aim(typed(), &target, None).unwrap();
+        let beside = CompanionFile {
+            file: "/efi/loader/addons/x.addon.efi".into(),
+            place: "/loader/addons/x.addon.efi".into(),
+        };
+        assert_eq!(request.companions, Some(vec![beside]));
     }
 
     #[test]

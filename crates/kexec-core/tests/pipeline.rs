@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kexec_core::handover::{self, Jump};
 use kexec_core::preflight::Severity;
-use kexec_core::request::ClassicAsk;
+use kexec_core::request::{ClassicAsk, CompanionFile};
 use kexec_core::{CmdlineChoice, Error, LoadRequest, Snapshot, SyscallChoice, pipeline};
 use kexec_image::testing::PeBuilder;
 use kexec_image::testing::bzimage::BzImageBuilder;
@@ -51,6 +51,7 @@ impl Boot {
             slot: Slot::Normal,
             syscall: SyscallChoice::Auto,
             profile: None,
+            companions: None,
             debug: false,
             classic: ClassicAsk::default(),
         }
@@ -137,6 +138,50 @@ fn a_uki_is_taken_apart() {
         Some(&b"070701 in the uki!!!070701 first"[..])
     );
     assert_eq!(image.cmdline().unwrap().to_bytes(), b"from the uki");
+}
+
+#[test]
+fn what_lies_beside_a_uki_goes_with_it() {
+    let (boot, kernel) = (Boot::new(), double());
+    let uki = PeBuilder::new()
+        .section(".osrel", "ID=test\n")
+        .section(".cmdline", "from the uki")
+        .section(".linux", bzimage())
+        .section(".initrd", "070701 in the uki!!!")
+        .build();
+    boot.file("linux.efi", &uki);
+    let addon = PeBuilder::new()
+        .section(".cmdline", "from the addon")
+        .section(".initrd", "070701 in the addon!");
+    boot.file("a.addon.efi", &addon.build());
+    boot.file("broken.addon.efi", b"no program");
+    boot.file("secret.cred", b"a secret");
+    let beside = ["a.addon.efi", "broken.addon.efi", "secret.cred"].map(|name| CompanionFile {
+        file: boot.path(name),
+        place: format!("/EFI/Linux/linux.efi.extra.d/{name}"),
+    });
+    let mut request = boot.request("linux.efi", &[]);
+    request.cmdline = CmdlineChoice::default();
+    request.companions = Some(beside.to_vec());
+    let host = host("debian-cloud");
+    load(&kernel, &request, &host).unwrap();
+    let image = kernel.normal().unwrap();
+    let line = b"from the uki from the addon";
+    assert_eq!(image.cmdline().unwrap().to_bytes(), line);
+    let initrd = String::from_utf8_lossy(image.initrd().unwrap()).into_owned();
+    assert!(initrd.starts_with("070701 in the uki!!!070701 in the addon!070701"));
+    assert!(
+        initrd.contains(".extra/credentials/secret.cred\0"),
+        "{initrd}"
+    );
+    assert!(initrd.contains(".extra/os-release\0"), "{initrd}");
+
+    let inputs = pipeline::read(&request, None).unwrap();
+    let prepared = pipeline::prepare(&request, &inputs, &host).unwrap();
+    let mut findings = prepared.findings.iter();
+    let found = findings.find(|f| f.check == "uki-companions").unwrap();
+    assert_eq!(found.severity, Severity::Warning);
+    assert!(found.what.contains("broken.addon.efi"), "{}", found.what);
 }
 
 #[test]

@@ -304,6 +304,7 @@ pub(super) fn load_request(
         slot,
         syscall: chosen(typed).unwrap_or(usual),
         profile: typed.last(Id::Profile).and_then(profile),
+        companions: None,
         debug: typed.has(Id::Debug),
         classic: classic(typed),
     }

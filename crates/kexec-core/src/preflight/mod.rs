@@ -16,6 +16,7 @@ mod memory;
 mod permission;
 mod screen;
 mod syscall_built;
+mod uki_companions;
 
 use kexec_image::{Image, ImageError, Proof};
 use kexec_plan::{Decision, FilePlan, LoadPlan};
@@ -158,6 +159,7 @@ pub const CHECKS: &[Check] = &[
     architecture::CHECK,
     cmdline_length::CHECK,
     initrd_known::CHECK,
+    uki_companions::CHECK,
     permission::CHECK,
     syscall_built::CHECK,
     load_disabled::CHECK,

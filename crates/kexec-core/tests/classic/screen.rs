@@ -19,6 +19,7 @@ fn finding(tree: &Tree, syscall: SyscallChoice, reuse: bool) -> Option<Finding> 
         slot: Slot::Normal,
         syscall,
         profile: None,
+        companions: None,
         debug: false,
         classic: ClassicAsk::default(),
         mark: None,

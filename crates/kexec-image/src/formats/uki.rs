@@ -132,6 +132,8 @@ pub struct Added {
     pub front: Vec<(String, Bytes)>,
     /// Archives behind the UKI's own.
     pub back: Vec<(String, Bytes)>,
+    /// What lies beside it and is not added, each with its reason.
+    pub left_out: Vec<String>,
 }
 
 impl std::fmt::Debug for Added {
@@ -144,6 +146,7 @@ impl std::fmt::Debug for Added {
             .field("cmdline", &String::from_utf8_lossy(&self.cmdline))
             .field("front", &parts(&self.front))
             .field("back", &parts(&self.back))
+            .field("left_out", &self.left_out)
             .finish()
     }
 }

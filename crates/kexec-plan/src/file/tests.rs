@@ -303,6 +303,7 @@ fn what_addons_bring_goes_behind_every_line_and_around_the_archives() {
         cmdline: b"addon".to_vec(),
         front: vec![("a.addon.efi .ucode".into(), Bytes::from_static(b"au"))],
         back: vec![(".extra".into(), Bytes::from_static(b"e"))],
+        left_out: Vec::new(),
     };
     let mut ask = Ask::new(image(Some(uki)));
     let plan = ask.plan().unwrap();

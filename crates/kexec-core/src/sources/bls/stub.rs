@@ -7,9 +7,50 @@
 //! secret, device trees.
 
 use bytes::Bytes;
-use kexec_image::{Added, Addon, Arch, Uki};
+use kexec_image::formats::uki;
+use kexec_image::{Added, Addon, Arch, Image, Layer, Uki};
 
 use crate::initrd::newc;
+use crate::inputs::Inputs;
+use crate::request::LoadRequest;
+use crate::{Error, Snapshot};
+
+/// Adds to a UKI what its stub would, where the request has it started like that.
+///
+/// # Errors
+/// [`Error::Refused`], when a file beside it cannot be handed over.
+pub fn complete(
+    request: &LoadRequest,
+    inputs: &Inputs,
+    image: &mut Image,
+    host: &Snapshot,
+) -> Result<(), Error> {
+    let Some(wanted) = &request.companions else {
+        return Ok(());
+    };
+    let is_uki = |layer: &&Layer| layer.format == uki::FORMAT.name;
+    let whole = image.layers.iter().find(is_uki).map(|l| l.bytes.clone());
+    let (Some(uki), Some(whole)) = (&mut image.uki, whole) else {
+        return Ok(());
+    };
+    let read = wanted.iter().zip(&inputs.companions);
+    let companions: Vec<Companion> = read
+        .map(|(companion, input)| Companion {
+            path: companion.place.clone(),
+            content: input.sealed.bytes(),
+        })
+        .collect();
+    let around = Around {
+        arch: host.arch,
+        secure_boot: host.security.secure_boot.is_true(),
+    };
+    uki.added = added(uki, &whole, &companions, around).map_err(|why| Error::Refused {
+        what: format!("the files beside {}", request.kernel.display()),
+        why,
+        remedy: "rename or remove that file".to_owned(),
+    })?;
+    Ok(())
+}
 
 /// What a file beside a UKI is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,9 +144,8 @@ pub struct Around {
     pub secure_boot: bool,
 }
 
-/// What is added to a UKI, and notes for people. `file` holds the UKI itself;
-/// the companions are in the order of a boot entry: addons for every UKI, then
-/// those of this one.
+/// What is added to a UKI. `file` holds the UKI itself; the companions are in the
+/// order of a boot entry: addons for every UKI, then those of this one.
 ///
 /// # Errors
 /// When a file cannot be put into an archive; its name is not one.
@@ -114,14 +154,13 @@ pub fn added(
     file: &Bytes,
     companions: &[Companion],
     around: Around,
-) -> Result<(Added, Vec<String>), String> {
+) -> Result<Added, String> {
     let mut added = Added::default();
-    let mut notes = Vec::new();
     let mut microcode = Vec::new();
     for companion in companions.iter().filter(|c| c.kind() == Some(Kind::Addon)) {
         match addon(companion, uki, around) {
-            Ok(addon) => take(&mut added, &mut microcode, companion, addon, &mut notes),
-            Err(reason) => notes.push(format!("{} is left out: {reason}", companion.path)),
+            Ok(addon) => take(&mut added, &mut microcode, companion, addon),
+            Err(reason) => added.left_out.push(format!("{}: {reason}", companion.path)),
         }
     }
     // "In reverse order": the kernel takes the first microcode that fits.
@@ -145,7 +184,7 @@ pub fn added(
         let archive = newc::archive(&files)?;
         added.back.push((".extra".to_owned(), Bytes::from(archive)));
     }
-    Ok((added, notes))
+    Ok(added)
 }
 
 /// An addon, unless a stub would not take it; the error says why.
@@ -172,7 +211,6 @@ fn take(
     microcode: &mut Vec<(String, Bytes)>,
     companion: &Companion,
     addon: Addon,
-    notes: &mut Vec<String>,
 ) {
     let path = &companion.path;
     if let Some(cmdline) = addon.cmdline.filter(|line| !line.is_empty()) {
@@ -187,8 +225,8 @@ fn take(
         .back
         .extend(initrds.map(|bytes| (format!("{path} .initrd"), bytes)));
     if addon.device_tree {
-        notes.push(format!(
-            "{path} brings a device tree, which is left out: the next kernel gets that of this one"
+        added.left_out.push(format!(
+            "{path}: its device tree; the next kernel gets that of this one"
         ));
     }
 }

@@ -67,8 +67,8 @@ fn addons_go_where_the_stub_puts_them() {
             ],
         ),
     ];
-    let (added, notes) = added(&uki, &file, &companions, HERE).unwrap();
-    assert_eq!(notes, [""; 0]);
+    let added = added(&uki, &file, &companions, HERE).unwrap();
+    assert_eq!(added.left_out, [""; 0]);
     assert_eq!(added.cmdline, b"global local");
     uki.added = added;
     // The microcode of the most particular addon is in front.
@@ -98,7 +98,7 @@ fn credentials_extensions_and_sections_become_files_of_the_initrd() {
         companion("/loader/extensions/z.confext.raw", "z"),
         companion("/os/by-key.cred", "k"),
     ];
-    let (added, _) = added(&uki, &file, &companions, HERE).unwrap();
+    let added = added(&uki, &file, &companions, HERE).unwrap();
     let (name, archive) = added.back.first().unwrap();
     assert_eq!(name, ".extra");
     let text = String::from_utf8_lossy(archive);
@@ -150,20 +150,21 @@ fn what_the_stub_would_not_take_is_left_out_and_said() {
         secure_boot: true,
         ..HERE
     };
-    let (added, notes) = added(&uki, &file, &companions, around).unwrap();
+    let added = added(&uki, &file, &companions, around).unwrap();
     assert_eq!(added.cmdline, b"signed");
-    let notes: Vec<String> = notes
+    let notes: Vec<String> = added
+        .left_out
         .iter()
         .map(|note| note.chars().take(60).collect())
         .collect();
     assert_eq!(
         notes,
         [
-            "/a.addon.efi is left out: malformed PE addon: the DOS magic ",
-            "/b.addon.efi is left out: it is for arm64, and this is x86_6",
-            "/c.addon.efi is left out: it is for kernel 6.1.0, and this i",
-            "/d.addon.efi is left out: Secure Boot is on and it is not si",
-            "/f.addon.efi is left out: malformed PE addon: the section ta",
+            "/a.addon.efi: malformed PE addon: the DOS magic at byte 0x0 ",
+            "/b.addon.efi: it is for arm64, and this is x86_64",
+            "/c.addon.efi: it is for kernel 6.1.0, and this is 6.12.1",
+            "/d.addon.efi: Secure Boot is on and it is not signed",
+            "/f.addon.efi: malformed PE addon: the section table at byte ",
         ]
     );
 }

@@ -1,0 +1,25 @@
+//! Does a UKI get everything that its stub would add?
+
+use super::{Check, Context, Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "uki-companions",
+    about: "addons, credentials and extension images beside a UKI go with it",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let Some(uki) = &context.image.uki else {
+        return Vec::new();
+    };
+    let left_out = uki.added.left_out.iter().map(|what| {
+        let (file, why) = what.split_once(": ").unwrap_or((what, ""));
+        Outcome::new(
+            Severity::Warning,
+            format!("{file} beside the UKI"),
+            format!("is left out: {why}"),
+            "see whether the next boot needs it",
+        )
+    });
+    left_out.collect()
+}
