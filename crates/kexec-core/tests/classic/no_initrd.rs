@@ -21,6 +21,7 @@ fn request(tree: &Tree, syscall: SyscallChoice, kernel: &[u8]) -> LoadRequest {
         slot: Slot::Normal,
         syscall,
         profile: None,
+        companions: None,
         debug: false,
         classic: ClassicAsk::default(),
         mark: None,
