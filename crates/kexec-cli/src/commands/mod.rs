@@ -6,6 +6,7 @@ pub mod exec;
 pub mod history;
 pub mod load;
 pub mod plan;
+mod progress;
 pub mod reboot;
 pub mod status;
 pub mod unload;

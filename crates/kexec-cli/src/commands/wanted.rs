@@ -2,6 +2,7 @@
 //! boot entry with all of its files.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use kexec_core::sources::{Chosen, Machine, Survey, choose, survey};
 use kexec_core::{Error, LoadRequest, Snapshot, target};
 use kexec_sys::Slot;
 
-use super::World;
+use super::{World, progress};
 use crate::request::Wanted;
 
 /// What was found for the words.
@@ -141,11 +142,21 @@ impl Found {
         match (&self.entry, &self.volumes) {
             (Some(entry), Some(volumes)) => {
                 let open = target::opener(&entry.target, volumes);
-                pipeline::read_with(&self.request, available, &open)
+                let files = entry.target.files().map(|file| {
+                    let size = open(Path::new(&file.shown)).and_then(|f| size_of(&f));
+                    (file.shown.clone(), size.unwrap_or(0))
+                });
+                progress::reading(&files.collect::<Vec<_>>(), || {
+                    pipeline::read_with(&self.request, available, &open)
+                })
             }
             _ => pipeline::read(&self.request, available),
         }
     }
+}
+
+fn size_of(file: &File) -> Result<u64, String> {
+    file.metadata().map(|m| m.len()).map_err(|e| e.to_string())
 }
 
 fn is_file(name: &OsStr) -> bool {
