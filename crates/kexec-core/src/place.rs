@@ -133,19 +133,14 @@ pub(crate) fn elf_machine_of(arch: Arch) -> u16 {
 
 /// Asks the kernel to load a plan.
 pub(crate) fn load(kernel: &dyn Kernel, plan: &LoadPlan) -> Result<(), Errno> {
-    let contents: Vec<bytes::Bytes> = plan
-        .segments
+    let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
+    let handed = classic::handed(&plan.segments, page);
+    let segments: Vec<Segment<'_>> = handed
         .iter()
-        .map(kexec_plan::classic::Segment::bytes)
-        .collect();
-    let segments: Vec<Segment<'_>> = plan
-        .segments
-        .iter()
-        .zip(&contents)
-        .map(|(segment, bytes)| Segment {
-            bytes,
-            mem: segment.memory.start,
-            memsz: segment.memory.len(),
+        .map(|one| Segment {
+            bytes: &one.bytes,
+            mem: one.mem,
+            memsz: one.memsz,
         })
         .collect();
     let mut flags = LoadFlags::arch(elf_machine_of(plan.arch));

@@ -11,7 +11,9 @@
 mod consoles;
 mod facts;
 mod purgatory;
+mod segments;
 
 pub use consoles::{consoles, serial_port, text_screen};
 pub use facts::{display, firmware_facts, memory_facts};
 pub use purgatory::{PurgatoryFailure, PurgatoryOptions, purgatory, purgatory_shape, tsc_khz};
+pub use segments::{Handed, handed};
