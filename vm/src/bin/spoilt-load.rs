@@ -20,17 +20,12 @@ fn main() -> Result<()> {
         bail!("expected KERNEL INITRD COMMAND-LINE INTEGRITY TEXT, found {words:?}");
     };
     let request = LoadRequest {
-        kernel: kernel.into(),
         initrds: vec![initrd.into()],
         cmdline: CmdlineChoice {
             append: Some(Cmdline::from(cmdline.as_str())),
             ..CmdlineChoice::default()
         },
-        mark: None,
-        slot: Slot::Normal,
         syscall: SyscallChoice::Classic,
-        profile: None,
-        debug: false,
         classic: ClassicAsk {
             options: ClassicOptions {
                 integrity: integrity_of(integrity)?,
@@ -38,6 +33,7 @@ fn main() -> Result<()> {
             },
             ..ClassicAsk::default()
         },
+        ..LoadRequest::new(kernel)
     };
     let root = Path::new("/");
     let host = Snapshot::read(root);
