@@ -11,7 +11,7 @@ use kexec_core::request::ClassicAsk;
 use kexec_core::{CmdlineChoice, LoadRequest, Snapshot, SyscallChoice, pipeline};
 use kexec_plan::classic::{ClassicOptions, Integrity, SegmentKind};
 use kexec_plan::{Cmdline, LoadPlan, Piece};
-use kexec_sys::{FileFlags, Linux, Slot};
+use kexec_sys::{FileFlags, Linux};
 use std::path::Path;
 
 fn main() -> Result<()> {
