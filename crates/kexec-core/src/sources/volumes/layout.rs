@@ -174,17 +174,12 @@ fn pool(mount: &Mount) -> Option<(String, String)> {
     if mount.kind != "zfs" {
         return None;
     }
-    let (pool, set) = mount.source.split_once('/').unwrap_or((&mount.source, ""));
-    let set = if set.is_empty() {
-        "/@".to_owned()
-    } else {
-        format!("/{set}/@")
+    let (pool, top) = match mount.source.split_once('/') {
+        Some((pool, set)) => (pool, format!("/{set}@")),
+        None => (mount.source.as_str(), "/@".to_owned()),
     };
-    let top = set.replace("/@", "@");
-    Some((
-        paths::normal(&format!("{top}/{}", mount.top)),
-        pool.to_owned(),
-    ))
+    let top = paths::normal(&format!("{top}/{}", mount.top));
+    Some((top, pool.to_owned()))
 }
 
 fn add_device(all: &mut Vec<Volume>, devices: &[Device], device: &Device) {

@@ -14,6 +14,8 @@ mod paths;
 mod private;
 pub mod superblock;
 pub mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
