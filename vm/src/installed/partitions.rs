@@ -148,7 +148,9 @@ fn ext4(disk: &Path, at: &Partition, from: &Path, label: &str, uuid: &str) -> Re
 fn fat(disk: &Path, at: &Partition, from: &Path) -> Result<()> {
     call(
         Command::new("mkfs.vfat")
-            .args(["-F", "32", "-n", "ESP", "-i", ESP_SERIAL])
+            // One sector a cluster: FAT with fewer than 65525 clusters is taken
+            // for FAT16, whatever it says itself.
+            .args(["-F", "32", "-s", "1", "-n", "ESP", "-i", ESP_SERIAL])
             .arg(format!("--offset={}", at.offset() / SECTOR))
             .arg(disk)
             .arg(at.size.saturating_mul(1024).to_string()),
