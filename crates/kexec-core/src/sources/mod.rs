@@ -64,8 +64,11 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
-    /// It is, and what says so.
+    /// It is, and what says so: then no other one is asked, even when nothing of
+    /// it is found.
     For(String),
+    /// It fits, and what fits; but others leave the same word.
+    Likely(String),
     /// It is not, and what says so.
     Against(String),
     /// Nothing says.

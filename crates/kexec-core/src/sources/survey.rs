@@ -107,36 +107,42 @@ fn missing(source: &Source, evidence: &Evidence) -> Option<Found> {
     })
 }
 
-/// Which source answers: the first one that something speaks for; else the first
-/// that nothing speaks against; else the first.
+/// Which source answers: the first one that is said to boot this machine, else
+/// the first that is likely to, else the first that nothing speaks against, else
+/// the first.
 fn decide(listed: &[Listed]) -> Option<Answer> {
-    let answer = |(index, one): (usize, &Listed), why: String| Answer {
+    let first = |fits: fn(&Evidence) -> bool| listed.iter().position(|one| fits(&one.evidence));
+    let index = first(|e| matches!(e, Evidence::For(_)))
+        .or_else(|| first(|e| matches!(e, Evidence::Likely(_))))
+        .or_else(|| first(|e| matches!(e, Evidence::Silent)))
+        .or_else(|| first(|_| true))?;
+    let one = listed.get(index)?;
+    let why = match &one.evidence {
+        Evidence::For(why) | Evidence::Likely(why) => why.clone(),
+        Evidence::Silent => by_order(listed),
+        Evidence::Against(_) => by_order(&[]),
+    };
+    Some(Answer {
         index,
         source: one.source,
         why,
-    };
-    let numbered = || listed.iter().enumerate();
-    if let Some((at, why)) = numbered().find_map(|at| match &at.1.evidence {
-        Evidence::For(why) => Some((at, why.clone())),
+    })
+}
+
+/// Why the first one that is not ruled out.
+fn by_order(listed: &[Listed]) -> String {
+    let against = listed.iter().filter_map(|one| match &one.evidence {
+        Evidence::Against(why) => Some(format!("not {}: {why}", one.source)),
         _ => None,
-    }) {
-        return Some(answer(at, why));
+    });
+    let against: Vec<String> = against.collect();
+    let why = "nothing says which boot loader started this machine; it is the first, in the order \
+               of this list, whose files are there";
+    if against.is_empty() {
+        why.to_owned()
+    } else {
+        format!("{why} ({})", against.join("; "))
     }
-    let against: Vec<String> = numbered()
-        .filter_map(|(_, one)| match &one.evidence {
-            Evidence::Against(why) => Some(format!("not {}: {why}", one.source)),
-            _ => None,
-        })
-        .collect();
-    let open = numbered().find(|(_, one)| one.evidence == Evidence::Silent);
-    let at = open.or_else(|| numbered().next())?;
-    let mut why = "nothing says which boot loader started this machine; it is the first, in the \
-                   order of this list, whose files are there"
-        .to_owned();
-    if open.is_some() && !against.is_empty() {
-        why = format!("{why} ({})", against.join("; "));
-    }
-    Some(answer(at, why))
 }
 
 /// What the firmware will do that no boot loader decides.
@@ -206,6 +212,13 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((name, why.as_str()), ("extlinux", "its own word"));
+        let (name, why) = answer(&[
+            ("bls", Evidence::Silent),
+            ("grub", Evidence::Likely(said("BOOT_IMAGE="))),
+            ("extlinux", Evidence::Silent),
+        ])
+        .unwrap();
+        assert_eq!((name, why.as_str()), ("grub", "BOOT_IMAGE="));
     }
 
     #[test]
@@ -233,6 +246,10 @@ mod tests {
             evidence: |_| Evidence::Silent,
         };
         assert_eq!(missing(&source, &Evidence::Silent), None);
+        assert_eq!(
+            missing(&source, &Evidence::Likely(said("BOOT_IMAGE="))),
+            None
+        );
         let found = missing(&source, &Evidence::For(said("LoaderInfo"))).unwrap();
         let Choice::None { why } = found.choice else {
             panic!("{:?}", found.choice);
