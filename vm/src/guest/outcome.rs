@@ -78,7 +78,7 @@ impl Run {
 }
 
 /// What a kernel says about the machine that it runs on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// `uname -r`.
     pub release: String,

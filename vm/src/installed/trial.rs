@@ -161,3 +161,84 @@ impl Stage {
             .collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::{Report, Run};
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    fn stage(name: &str, done: bool) -> Stage {
+        Stage {
+            name: name.to_owned(),
+            started: Duration::ZERO,
+            jumped: None,
+            done,
+            report: Report::default(),
+            runs: vec![Run {
+                label: "load".to_owned(),
+                code: 1,
+                stdout: Vec::new(),
+                stderr: b"no".to_vec(),
+            }],
+            files: BTreeMap::new(),
+        }
+    }
+
+    fn boot(stages: Vec<Stage>, end: End) -> Boot {
+        Outcome {
+            stages,
+            console: "last line".to_owned(),
+            duration: Duration::from_secs(1),
+            end,
+        }
+    }
+
+    fn names(all: &[&str]) -> Vec<String> {
+        all.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_jump_is_two_stages_of_one_boot() {
+        let boots = vec![boot(
+            vec![stage("a", false), stage("b", true)],
+            End::PoweredOff,
+        )];
+        let trial = Trial { boots }.check(&names(&["a", "b"]), 0).unwrap();
+        assert_eq!(trial.arrival("a").unwrap(), Arrival::Cold);
+        assert_eq!(trial.arrival("b").unwrap(), Arrival::Kexec);
+    }
+
+    #[test]
+    fn a_cold_boot_has_to_be_expected() {
+        let trial = || Trial {
+            boots: vec![
+                boot(vec![stage("a", false)], End::Reset),
+                boot(vec![stage("b", true)], End::PoweredOff),
+            ],
+        };
+        assert!(trial().check(&names(&["a", "b"]), 0).is_err());
+        let trial = trial().check(&names(&["a", "b"]), 1).unwrap();
+        assert_eq!(trial.arrival("b").unwrap(), Arrival::Cold);
+    }
+
+    #[test]
+    fn a_jump_where_a_cold_boot_was_expected_is_an_error() {
+        let boots = vec![boot(
+            vec![stage("a", false), stage("b", true)],
+            End::PoweredOff,
+        )];
+        assert!(Trial { boots }.check(&names(&["a", "b"]), 1).is_err());
+    }
+
+    #[test]
+    fn errors_tell_the_story() {
+        let boots = vec![boot(vec![stage("a", false)], End::Reset)];
+        let error = Trial { boots }.check(&names(&["a", "b"]), 0).unwrap_err();
+        let text = error.to_string();
+        for part in ["was reset", "load ended with 1: no", "last line"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
