@@ -35,8 +35,10 @@ pub(super) struct Image {
     pub(super) root_offset: u64,
 }
 
-/// The image of a base system in a layout, made if it is not in the cache.
+/// The image of a base system in a layout, made if it is not in the cache. Its
+/// fstab is that of [`Layout::disk`].
 pub(super) fn prepare(lab: &Lab, base: &Base, layout: Layout, initrd: Initrd) -> Result<Image> {
+    let layout = layout.disk();
     let partitions = Partitions::of(layout);
     let about = format!(
         "{VERSION} {} {layout} {initrd:?} {partitions:?} {:?} {CONSOLE}",
@@ -114,20 +116,25 @@ fn modules(tree: &Path, release: &str) -> PathBuf {
     tree.join("usr/lib/modules").join(release)
 }
 
-/// What the layout changes in the system's files.
-fn configure(tree: &Path, layout: Layout, kernels: &[String]) -> Result<()> {
+/// The layout's /etc/fstab.
+pub(super) fn fstab(layout: Layout) -> String {
     let mut fstab = format!("UUID={ROOT_UUID} / ext4 errors=remount-ro 0 0\n");
-    if let Some(side) = layout.side() {
-        let place = side.mount_point();
-        fs::create_dir_all(tree.join(place.trim_start_matches('/')))
-            .context("making a mount point")?;
+    if let (Some(side), Some(options)) = (layout.side(), layout.options()) {
         let (uuid, kind) = match side {
             Side::Boot => (BOOT_UUID, "ext4"),
             Side::Esp(_) => (ESP_UUID, "vfat"),
         };
-        if let Some(options) = layout.options() {
-            let _ = writeln!(fstab, "UUID={uuid} {place} {kind} {options} 0 0");
-        }
+        let place = side.mount_point();
+        let _ = writeln!(fstab, "UUID={uuid} {place} {kind} {options} 0 0");
+    }
+    fstab
+}
+
+/// What the layout changes in the system's files.
+fn configure(tree: &Path, layout: Layout, kernels: &[String]) -> Result<()> {
+    if let Some(side) = layout.side() {
+        fs::create_dir_all(tree.join(side.mount_point().trim_start_matches('/')))
+            .context("making a mount point")?;
     }
     let cmdline = format!("root=UUID={ROOT_UUID} ro {CONSOLE}\n");
     let grub = format!(
@@ -136,7 +143,7 @@ fn configure(tree: &Path, layout: Layout, kernels: &[String]) -> Result<()> {
          GRUB_DISABLE_OS_PROBER=true\n"
     );
     for (name, text) in [
-        ("etc/fstab", fstab),
+        ("etc/fstab", fstab(layout)),
         ("etc/kernel/cmdline", cmdline),
         ("etc/default/grub", grub),
     ] {

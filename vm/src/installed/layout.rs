@@ -79,6 +79,14 @@ impl Layout {
         }
     }
 
+    /// The layout whose disk it has: some differ in nothing but fstab.
+    pub(super) fn disk(self) -> Self {
+        match self {
+            Self::BiosGrubAutomount | Self::BiosGrubNoauto => Self::BiosGrubBoot,
+            other => other,
+        }
+    }
+
     /// What makes its initramfs images, where those of the lab are not used.
     #[must_use]
     pub fn generator(self) -> Generator {

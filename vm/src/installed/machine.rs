@@ -187,7 +187,9 @@ impl<'lab> Machine<'lab> {
                 .args(["--sparse=always", "--reflink=auto"])
                 .args([&image.disk, &disk]),
         )?;
-        let mut files = self.files.clone();
+        let mut files = Initramfs::new();
+        files.file("etc/fstab", image::fstab(self.layout));
+        files.merge(&self.files);
         for (number, (name, script)) in (1_u32..).zip(&self.stages) {
             files.file(&format!("lab/trial/{number}"), script.as_str());
             files.file(&format!("lab/trial/{number}.name"), format!("{name}\n"));
