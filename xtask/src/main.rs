@@ -17,6 +17,7 @@ cargo xtask demo [PICTURE.svg]       boot a Debian kernel in a virtual machine, 
                                      one with our kexec, jump; and draw the timeline
 cargo xtask test                     everything: style, lints, unit and command-line tests,
                                      the release build, virtual machines, fuzzing
+cargo xtask test --all               the same with every installed system, which takes hours
 cargo xtask test --no-vm --no-fuzz   the same without those steps
 cargo xtask fuzz [--seconds N] [TARGET]
                                      each fuzz target, or this one, for N seconds (60)
@@ -44,6 +45,7 @@ fn run() -> Result<ExitCode> {
     let mut seconds = 60_u64;
     let mut options = test::Options {
         vm: true,
+        all: false,
         fuzz: true,
         fuzz_seconds: 60,
     };
@@ -53,6 +55,7 @@ fn run() -> Result<ExitCode> {
                 println!("{USAGE}");
                 return Ok(ExitCode::SUCCESS);
             }
+            Long("all") => options.all = true,
             Long("no-vm") => options.vm = false,
             Long("no-fuzz") => options.fuzz = false,
             Long("seconds") => {
