@@ -27,6 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         config: at("/boot/grub/grub.cfg"),
         prefix: at("/boot/grub"),
         cmdpath: None,
+        relative: bytes.first() == Some(&b' '),
     };
     let first = evaluate(&world, &facts, &start);
     assert_eq!(first, evaluate(&world, &facts, &start));

@@ -109,7 +109,7 @@ pub enum Choice {
 
 /// Every source, in the order in which they are tried.
 pub const SOURCES: &[Source] = &[
-    // GRUB: sources/grub/
+    grub::SOURCE,
     bls::SOURCE,
     extlinux::SOURCE,
     firmware::SOURCE,

@@ -37,7 +37,12 @@ pub(super) enum Loaded {
     /// Something that is no kernel for us, in words.
     Other { place: Place, what: String },
     /// Another configuration file, whose menu is shown.
-    Menu { place: Place, file: FilePath },
+    Menu {
+        place: Place,
+        file: FilePath,
+        /// The file as GRUB names it.
+        named: Text,
+    },
     /// This depends on something that cannot be known.
     Unknown(Why),
 }
@@ -46,8 +51,8 @@ pub(super) enum Loaded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kernel {
     pub(super) place: Place,
-    /// Whether it is loaded by the multiboot protocol.
-    pub(super) multiboot: bool,
+    /// The version of the multiboot protocol, if it is loaded by that.
+    pub(super) multiboot: Option<u8>,
     pub(super) file: Named,
     pub(super) args: Vec<Text>,
     /// Initrds in their order, or modules with their arguments.
@@ -80,6 +85,8 @@ pub enum Boot {
     },
     /// A kernel of the multiboot protocol, such as Xen.
     Multiboot {
+        /// The version of the protocol: 1 or 2.
+        version: u8,
         /// The kernel.
         kernel: FilePath,
         /// Its command line.
@@ -179,13 +186,14 @@ impl Kernel {
         }
         let kernel = self.file.clone()?;
         let cmdline = command_line(&self.args, &self.place)?;
-        if self.multiboot {
+        if let Some(version) = self.multiboot {
             let module = |further: &Further| {
                 let args = command_line(&further.args, &self.place)?;
                 Ok::<_, Why>((further.file.clone()?, args))
             };
             let modules = self.further.iter().map(module).collect::<Result<_, _>>()?;
             return Ok(Boot::Multiboot {
+                version,
                 kernel,
                 cmdline,
                 modules,

@@ -14,8 +14,10 @@
 
 mod ast;
 mod choose;
+mod disk;
 mod env;
 mod eval;
+mod find;
 pub mod grubenv;
 mod lexer;
 mod menu;
@@ -28,6 +30,7 @@ mod world;
 
 use std::rc::Rc;
 
+pub(super) use find::SOURCE;
 pub use menu::{Boot, Entry, Refusal};
 pub use text::{Device, Place};
 pub use world::{Answer, FilePath, MemoryWorld, Node, ProbeFor, SearchBy, World};
@@ -62,6 +65,9 @@ pub struct Start {
     pub prefix: FilePath,
     /// `$cmdpath`, if it is known.
     pub cmdpath: Option<FilePath>,
+    /// Whether paths on btrfs begin at the default subvolume, as in openSUSE's
+    /// GRUB (`$btrfs_relative_path`), and not at the top of the file system.
+    pub relative: bool,
 }
 
 /// The entry that GRUB would boot, and why.
@@ -112,18 +118,14 @@ pub struct Outcome {
 /// Runs a configuration and says what GRUB would make of it.
 pub fn evaluate(world: &dyn World, facts: &Facts, start: &Start) -> Outcome {
     let mut machine = Machine::new(world, facts, environment(facts, start));
-    machine.enter(&start.config);
-    let shown: Rc<str> = world.shown(&start.config).into();
+    machine.enter(&with_device(&start.config));
     let place = Place {
-        file: shown.clone(),
+        file: world.shown(&start.config).into(),
         line: 1,
     };
-    match machine.read_text(&start.config, &place) {
-        Answer::Is(text) => {
-            machine.run_text(&shown, &text);
-        }
-        Answer::No => machine.lose(Why::at(&place, "there is no such file")),
-        Answer::Unknown(why) => machine.lose(Why::at(&place, why)),
+    match machine.file(&with_device(&start.config), &place) {
+        Ok(file) => read_and_run(&mut machine, &file, &place),
+        Err(why) => machine.lose(why),
     }
     let state = machine.state.clone();
     let default = default(&mut machine, &state, &place);
@@ -149,21 +151,40 @@ fn environment(facts: &Facts, start: &Start) -> Env {
     env.set_exported("grub_cpu", Text::known(&facts.cpu));
     let root = start.prefix.device.clone();
     env.set_exported("root", Text::device(root));
-    let with_device = |file: &FilePath| {
-        let mut path = Text::known("(");
-        path.push(&Text::device(file.device.clone()));
-        path.push_str(")");
-        path.push_str(&file.path);
-        path
-    };
     env.set_exported("prefix", with_device(&start.prefix));
     if let Some(cmdpath) = &start.cmdpath {
         env.set_exported("cmdpath", with_device(cmdpath));
+    }
+    if start.relative {
+        env.set_exported("btrfs_relative_path", Text::known("y"));
     }
     for name in ["default", "chosen", "timeout"] {
         env.export(name);
     }
     env
+}
+
+/// A file as GRUB writes it: `(device)/path`.
+fn with_device(file: &FilePath) -> Text {
+    let mut path = Text::known("(");
+    path.push(&Text::device(file.device.clone()));
+    path.push_str(")");
+    path.push_str(&file.path);
+    path
+}
+
+fn read_and_run(machine: &mut Machine<'_>, file: &FilePath, place: &Place) {
+    match machine.read_text(file, place) {
+        Answer::Is(text) => {
+            let shown: Rc<str> = machine.world.shown(file).into();
+            machine.run_text(&shown, &text);
+        }
+        Answer::No => {
+            let shown = machine.world.shown(file);
+            machine.lose(Why::at(place, format!("there is no file {shown}")));
+        }
+        Answer::Unknown(why) => machine.lose(Why::at(place, why)),
+    }
 }
 
 fn warnings(
@@ -289,9 +310,9 @@ fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Ch
         around = around.within(picked.index, &item);
         open(machine, &menu, &item, &around.path, &picked.rest);
         match (&machine.state.loaded, item.submenu) {
-            (Loaded::Menu { file, .. }, false) => {
-                let file = file.clone();
-                open_file(machine, &file, &item.place);
+            (Loaded::Menu { file, named, .. }, false) => {
+                let (file, named) = (file.clone(), named.clone());
+                open_file(machine, &file, &named, &item.place);
             }
             (_, true) => {}
             (loaded, false) => {
@@ -316,18 +337,11 @@ fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Ch
 }
 
 /// The menu that an entry opens with `configfile`.
-fn open_file(machine: &mut Machine<'_>, file: &FilePath, place: &Place) {
+fn open_file(machine: &mut Machine<'_>, file: &FilePath, named: &Text, place: &Place) {
     machine.state.menu.clear();
     machine.state.loaded = Loaded::Nothing;
-    machine.enter(file);
-    match machine.read_text(file, place) {
-        Answer::Is(text) => {
-            let shown = machine.world.shown(file).into();
-            machine.run_text(&shown, &text);
-        }
-        Answer::No => machine.lose(Why::at(place, format!("there is no file {file}"))),
-        Answer::Unknown(why) => machine.lose(Why::at(place, why)),
-    }
+    machine.enter(named);
+    read_and_run(machine, file, place);
 }
 
 fn because(value: &str, origin: Option<&env::Origin>, fits: bool) -> String {

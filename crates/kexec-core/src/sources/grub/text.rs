@@ -171,6 +171,18 @@ impl Text {
         self.0.iter().map(length).sum()
     }
 
+    /// The text up to its last slash, if that is among the last characters.
+    pub fn parent(&self) -> Text {
+        let mut parent = self.clone();
+        if let Some(Piece::Known(last)) = parent.0.last_mut() {
+            last.truncate(last.rfind('/').unwrap_or(0));
+            if last.is_empty() {
+                parent.0.pop();
+            }
+        }
+        parent
+    }
+
     /// Whether it has no runs at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

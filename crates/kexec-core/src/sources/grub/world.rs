@@ -34,7 +34,8 @@ impl<T> Answer<T> {
 pub struct FilePath {
     /// The device.
     pub device: Device,
-    /// The path, with a slash at its beginning.
+    /// The path, with a slash at its beginning; or a list of blocks such as
+    /// `512+1`, counted in sectors of 512 bytes from the device's beginning.
     pub path: String,
 }
 
@@ -97,6 +98,12 @@ pub trait World {
     fn device(&self, name: &str) -> Answer<Device>;
     /// A fact about a device.
     fn probe(&self, device: &Device, what: ProbeFor) -> Answer<String>;
+    /// A path that GRUB takes from a subvolume on (openSUSE's
+    /// `$btrfs_relative_path`), from the top of its file system on; without a
+    /// name, the subvolume is the default one.
+    fn in_subvolume(&self, file: FilePath, _subvolume: &str) -> Answer<FilePath> {
+        Answer::Is(file)
+    }
     /// The path of a file as the reader of a message knows it.
     fn shown(&self, file: &FilePath) -> String {
         file.path.clone()

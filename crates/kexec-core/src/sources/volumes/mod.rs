@@ -227,6 +227,16 @@ impl Volumes {
         self.look(file, Root::found)
     }
 
+    /// Bytes of the device itself, such as the blocks in front of a btrfs in
+    /// which GRUB keeps its environment.
+    pub fn device_bytes(&self, volume: &VolumeId, offset: u64, len: u64) -> Fact<Vec<u8>> {
+        let device = self.get(volume).and_then(|volume| volume.device.as_deref());
+        let (Some(device), Ok(len)) = (device, usize::try_from(len)) else {
+            return Fact::Unreadable(format!("{volume} has no device"));
+        };
+        self.root.bytes_at(device, offset, len)
+    }
+
     /// A text file of the running machine that is on no boot volume, such as
     /// /proc/cmdline or an EFI variable.
     pub fn machine_bytes(&self, path: &str) -> Fact<Vec<u8>> {

@@ -8,10 +8,10 @@ use super::{Call, Field, Flow, Machine, Status};
 impl Machine<'_> {
     /// `linux FILE ARGUMENTS`.
     pub(super) fn linux(&mut self, call: &Call<'_>) -> Flow {
-        self.kernel(call, call.args.iter().collect(), false)
+        self.kernel(call, call.args.iter().collect(), None)
     }
 
-    /// `multiboot FILE ARGUMENTS`, and Xen by either protocol.
+    /// `multiboot FILE ARGUMENTS`, and `multiboot2`.
     pub(super) fn multiboot(&mut self, call: &Call<'_>) -> Flow {
         let mut args: Vec<&Field> = call.args.iter().collect();
         while args
@@ -20,10 +20,15 @@ impl Machine<'_> {
         {
             args.remove(0);
         }
-        self.kernel(call, args, true)
+        let version = if call.name.known() == "multiboot2" {
+            2
+        } else {
+            1
+        };
+        self.kernel(call, args, Some(version))
     }
 
-    fn kernel(&mut self, call: &Call<'_>, args: Vec<&Field>, multiboot: bool) -> Flow {
+    fn kernel(&mut self, call: &Call<'_>, args: Vec<&Field>, multiboot: Option<u8>) -> Flow {
         let Some((file, args)) = args.split_first() else {
             self.state.status = Status::Failed(None);
             return Flow::Next;

@@ -3,7 +3,7 @@
 use super::super::env::Origin;
 use super::super::grubenv;
 use super::super::menu::Loaded;
-use super::super::text::{Device, Piece, Place, Text, Why};
+use super::super::text::{Device, Piece, Place, Text, Truth, Why};
 use super::super::world::{Answer, FilePath};
 use super::{Call, Field, Flow, Machine, Status};
 
@@ -19,13 +19,32 @@ impl Machine<'_> {
         };
         let device = self.device(&device, place)?;
         let path = path.characters(place)?.to_owned();
+        if is_blocks(&path) {
+            return Ok(FilePath { device, path });
+        }
         if !path.starts_with('/') {
             return Err(Why::at(
                 place,
                 format!("{path:?} is no path that begins at a root"),
             ));
         }
-        Ok(FilePath { device, path })
+        self.in_subvolume(FilePath { device, path }, place)
+    }
+
+    /// The file, when paths are relative to a subvolume of btrfs: what openSUSE
+    /// adds to GRUB.
+    fn in_subvolume(&self, file: FilePath, place: &Place) -> Result<FilePath, Why> {
+        match self.state.env.get("btrfs_relative_path").has_characters() {
+            Truth::No => return Ok(file),
+            Truth::Unknown(why) => return Err(why),
+            Truth::Yes => {}
+        }
+        let subvolume = self.state.env.get("btrfs_subvol");
+        match self.world.in_subvolume(file, subvolume.characters(place)?) {
+            Answer::Is(file) => Ok(file),
+            Answer::No => Err(Why::at(place, format!("there is no subvolume {subvolume}"))),
+            Answer::Unknown(why) => Err(Why::at(place, why)),
+        }
     }
 
     /// The device behind what `$root` or the parentheses hold.
@@ -58,15 +77,17 @@ impl Machine<'_> {
         let Some((file, text)) = self.configuration(call) else {
             return Flow::Next;
         };
+        let named = call.args.first().map(|field| field.text.clone());
+        let named = named.unwrap_or_default();
         if self.in_entry {
             // Within an entry: the caller opens it when it needs that menu.
             let place = call.place.clone();
-            self.state.loaded = Loaded::Menu { place, file };
+            self.state.loaded = Loaded::Menu { place, file, named };
             return Flow::Leave;
         }
         let outer = self.state.clone();
         self.state.menu.clear();
-        self.enter(&file);
+        self.enter(&named);
         let shown = self.world.shown(&file).into();
         let flow = self.run_text(&shown, &text);
         if flow == Flow::Leave || self.state.lost.is_some() || !self.state.menu.is_empty() {
@@ -80,16 +101,21 @@ impl Machine<'_> {
         Flow::Next
     }
 
-    /// Starts a context of its own for a configuration file.
-    pub(in super::super) fn enter(&mut self, file: &FilePath) {
+    /// Starts a context of its own for a configuration file, which is named as
+    /// GRUB names it.
+    pub(in super::super) fn enter(&mut self, named: &Text) {
         let mut env = self.state.env.inherited();
-        let mut path = Text::known("(");
-        path.push(&Text::device(file.device.clone()));
-        path.push_str(")");
-        let mut directory = path.clone();
-        path.push_str(&file.path);
-        let parent = file.path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        directory.push_str(parent);
+        let path = match named.known_start().starts_with('(') {
+            true => named.clone(),
+            false => {
+                let mut path = Text::known("(");
+                path.push(&self.state.env.get("root"));
+                path.push_str(")");
+                path.push(named);
+                path
+            }
+        };
+        let directory = path.parent();
         env.set_exported("config_file", path);
         env.set_exported("config_directory", directory);
         self.state.env = env;
@@ -104,8 +130,8 @@ impl Machine<'_> {
         };
         let shown = self.world.shown(&file).into();
         let (env, params) = (self.state.env.clone(), self.state.params.clone());
-        if own_context {
-            self.enter(&file);
+        if let Some(field) = call.args.first().filter(|_| own_context) {
+            self.enter(&field.text);
         }
         let flow = self.run_text(&shown, &text);
         if self.state.lost.is_none() {
@@ -158,8 +184,7 @@ impl Machine<'_> {
             Ok(Some((file, names, variables)))
         });
         match loaded {
-            // Any variable may have been in it.
-            Err(why) => self.lose(why),
+            Err(why) => self.block_unread(call, &why),
             Ok(None) => self.state.status = Status::Failed(None),
             Ok(Some((file, _, Err(why)))) => {
                 let shown = self.world.shown(&file);
@@ -173,6 +198,21 @@ impl Machine<'_> {
             }
         }
         Flow::Next
+    }
+
+    /// A block that cannot be read: any variable may be in it, or one of those
+    /// that are asked for.
+    fn block_unread(&mut self, call: &Call<'_>, why: &Why) {
+        let plain = |arg: &&Field| !arg.known().starts_with('-') && !arg.known().contains('/');
+        let asked: Vec<&str> = call.args.iter().filter(plain).map(Field::known).collect();
+        if asked.is_empty() || call.loose().is_some() {
+            return self.lose(why.clone());
+        }
+        for name in asked {
+            let unknown = Text::unknown(why.clone());
+            self.state.env.set(name, unknown, Some(call.origin()));
+        }
+        self.state.status = Status::Unknown(why.clone());
     }
 
     fn take_block(
@@ -251,6 +291,13 @@ impl Machine<'_> {
         });
         Ok((self.file(&file, call.place)?, names))
     }
+}
+
+/// Whether a path is a list of blocks: `512+1`.
+fn is_blocks(path: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    path.split_once('+')
+        .is_some_and(|(at, count)| number(at) && number(count))
 }
 
 /// The value of `--option=value`.

@@ -72,11 +72,11 @@ const COMMANDS: &[(Command, &[&str])] = &[
     ),
     (
         Run(|machine, call| machine.module(call)),
-        &["module", "module2", "xen_module"],
+        &["module", "module2"],
     ),
     (
         Run(|machine, call| machine.multiboot(call)),
-        &["multiboot", "multiboot2", "xen_hypervisor"],
+        &["multiboot", "multiboot2"],
     ),
     (Run(|machine, call| machine.probe(call)), &["probe"]),
     (Run(|machine, call| machine.regexp(call)), &["regexp"]),
@@ -298,6 +298,10 @@ const COMMANDS: &[(Command, &[&str])] = &[
             "xnu_splash",
             "xnu_uuid",
         ],
+    ),
+    (
+        Loads("a hypervisor that is started through its device tree"),
+        &["xen_hypervisor", "xen_module"],
     ),
     (Ends("boots what is loaded"), &["boot"]),
     (Ends("leaves GRUB"), &["exit", "normal_exit"]),

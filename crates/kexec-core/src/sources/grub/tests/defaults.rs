@@ -178,6 +178,7 @@ menuentry snapshots { configfile /boot/grub/snapshots.cfg; }
         }
         Ok(Boot::Multiboot {
             kernel,
+            version: 2,
             cmdline,
             modules,
         }) => {

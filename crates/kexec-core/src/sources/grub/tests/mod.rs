@@ -29,6 +29,7 @@ pub(super) fn start() -> Start {
         config: at("/boot/grub/grub.cfg"),
         prefix: at("/boot/grub"),
         cmdpath: None,
+        relative: false,
     }
 }
 

@@ -1,0 +1,241 @@
+//! The machine's file systems as the evaluator sees them.
+
+use std::rc::Rc;
+
+use rustix::fs::FileType;
+
+use super::text::Device;
+use super::world::{Answer, FilePath, Node, ProbeFor, SearchBy, World};
+use crate::host::Fact;
+use crate::sources::entry::BootFile;
+use crate::sources::volumes::{Volume, VolumeId, Volumes};
+
+/// A device is called by the name of its volume.
+#[derive(Debug)]
+pub(super) struct Disks<'a> {
+    pub(super) volumes: &'a Volumes,
+}
+
+/// The device that stands for a volume.
+pub(super) fn device_of(volume: &VolumeId) -> Device {
+    Device(Rc::from(volume.0.as_str()))
+}
+
+impl Disks<'_> {
+    /// The file of the frame behind a file of GRUB.
+    pub(super) fn boot_file(&self, file: &FilePath) -> BootFile {
+        let volume = VolumeId(file.device.0.to_string());
+        self.volumes.file(&volume, &file.path)
+    }
+
+    fn volume(&self, device: &Device) -> Option<&Volume> {
+        self.volumes.get(&VolumeId(device.0.to_string()))
+    }
+
+    /// The one volume for which something holds; a btrfs of several devices is
+    /// one file system.
+    fn only(&self, what: &str, fits: impl Fn(&Volume) -> bool) -> Answer<Device> {
+        let found: Vec<&Volume> = self.volumes.all().iter().filter(|v| fits(v)).collect();
+        match found.as_slice() {
+            [] => Answer::Unknown(format!("no file system of this machine has {what}")),
+            [first, others @ ..] => {
+                let same = |other: &&Volume| {
+                    other.kind.as_deref() == Some("btrfs") && other.uuid == first.uuid
+                };
+                match others.iter().all(same) {
+                    true => Answer::Is(device_of(&first.id)),
+                    false => Answer::Unknown(format!("several file systems have {what}")),
+                }
+            }
+        }
+    }
+
+    /// `hd0,gpt2`, `hd0,msdos2`, `hd0,2`: known only where the machine has one
+    /// disk, because it is the firmware that counts them.
+    fn partition(&self, name: &str, number: u32) -> Answer<Device> {
+        let mut disks: Vec<&String> = self.volumes.all().iter().flat_map(|v| &v.disks).collect();
+        disks.sort_unstable();
+        disks.dedup();
+        let all = disks.len();
+        match all {
+            1 => self.only(&format!("the name {name}"), |volume| {
+                let partition = volume.partition.as_ref();
+                partition.and_then(|partition| partition.number) == Some(number)
+            }),
+            _ => Answer::Unknown(format!(
+                "which disk the firmware calls {name} is not known: this machine has {all} of them"
+            )),
+        }
+    }
+}
+
+/// The number in `hd0,gpt2`, for the first disk only.
+fn first_disk(name: &str) -> Option<u32> {
+    let partition = name.strip_prefix("hd0,")?;
+    let number = partition.trim_start_matches(|c: char| c.is_ascii_lowercase());
+    number.parse().ok()
+}
+
+impl World for Disks<'_> {
+    fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        if let Some((at, count)) = file.path.split_once('+')
+            && let (Ok(at), Ok(count)) = (at.parse::<u64>(), count.parse::<u64>())
+        {
+            let length = count.saturating_mul(SECTOR);
+            if length > limit {
+                return Answer::Unknown(format!("{file} is larger than {limit} bytes"));
+            }
+            let volume = VolumeId(file.device.0.to_string());
+            let at = at.saturating_mul(SECTOR);
+            return answer(self.volumes.device_bytes(&volume, at, length));
+        }
+        answer(self.volumes.bytes(&self.boot_file(file), limit))
+    }
+
+    fn node(&self, file: &FilePath) -> Answer<Node> {
+        if !file.path.starts_with('/') {
+            return Answer::Unknown(format!("{file} is a list of blocks"));
+        }
+        let shown = self.boot_file(file);
+        let opened = match answer(self.volumes.open(&shown)) {
+            Answer::Is(opened) => opened,
+            Answer::No => return Answer::No,
+            Answer::Unknown(why) => return Answer::Unknown(why),
+        };
+        match rustix::fs::fstat(&opened) {
+            Ok(stat) => Answer::Is(Node {
+                directory: FileType::from_raw_mode(stat.st_mode).is_dir(),
+                size: u64::try_from(stat.st_size).unwrap_or(0),
+                modified: stat.st_mtime,
+            }),
+            Err(errno) => Answer::Unknown(format!("{shown}: {}", kexec_sys::Errno::from(errno))),
+        }
+    }
+
+    fn list(&self, directory: &FilePath) -> Answer<Vec<String>> {
+        answer(self.volumes.entries(&self.boot_file(directory)))
+    }
+
+    fn search(&self, by: SearchBy, value: &str) -> Answer<Device> {
+        match by {
+            SearchBy::FsUuid => self.only(&format!("the UUID {value}"), |volume| {
+                let uuid = volume.uuid.as_deref();
+                uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(value))
+            }),
+            SearchBy::Label => self.only(&format!("the label {value}"), |volume| {
+                volume.label.as_deref() == Some(value)
+            }),
+            SearchBy::File => {
+                let mut unread = None;
+                let answer = self.only(&format!("a file {value}"), |volume| {
+                    let file = self.volumes.file(&volume.id, value);
+                    matches!(self.volumes.exists(&file), Fact::Known(()))
+                });
+                for volume in self.volumes.all() {
+                    let file = self.volumes.file(&volume.id, value);
+                    if let Fact::Unreadable(why) = self.volumes.exists(&file) {
+                        unread.get_or_insert(why);
+                    }
+                }
+                unread.map_or(answer, Answer::Unknown)
+            }
+        }
+    }
+
+    fn device(&self, name: &str) -> Answer<Device> {
+        if let Some(number) = first_disk(name) {
+            return self.partition(name, number);
+        }
+        if let Some(mapped) = name.strip_prefix("lvm/") {
+            // The manual's "Device syntax"; the name is that of device mapper.
+            let node = format!("/dev/mapper/{mapped}");
+            if let Some(volume) = self.volumes.find(&node) {
+                return Answer::Is(device_of(&volume.id));
+            }
+        }
+        Answer::Unknown(format!("which device GRUB calls {name} is not known"))
+    }
+
+    fn probe(&self, device: &Device, what: ProbeFor) -> Answer<String> {
+        let Some(volume) = self.volume(device) else {
+            return Answer::Unknown(format!("{} is not known", device.0));
+        };
+        let value = match what {
+            ProbeFor::FsUuid => volume.uuid.clone(),
+            ProbeFor::Label => volume.label.clone(),
+            ProbeFor::PartUuid => volume.partition.as_ref().and_then(|p| p.uuid.clone()),
+            ProbeFor::FileSystem => volume.kind.as_deref().and_then(grub_name),
+            ProbeFor::Driver | ProbeFor::PartitionMap => None,
+        };
+        let unknown = || Answer::Unknown(format!("what probe says of {} ({what:?})", device.0));
+        value.map_or_else(unknown, Answer::Is)
+    }
+
+    fn in_subvolume(&self, file: FilePath, subvolume: &str) -> Answer<FilePath> {
+        let Some(volume) = self.volume(&file.device) else {
+            return Answer::Unknown(format!("{} is not known", file.device.0));
+        };
+        if volume.kind.as_deref() != Some("btrfs") {
+            return Answer::Is(file);
+        }
+        let root = volume.mounts.iter().find(|mount| mount.point == "/");
+        let top = match (subvolume, root) {
+            ("", Some(root)) => root.top.as_str(),
+            ("", None) => {
+                return Answer::Unknown(format!(
+                    "the default subvolume of {} is not known: it is not the root file system",
+                    volume.id
+                ));
+            }
+            (named, _) => named,
+        };
+        let top = top.trim_matches('/');
+        let path = match top {
+            "" => file.path,
+            top => format!("/{top}{}", file.path),
+        };
+        Answer::Is(FilePath { path, ..file })
+    }
+
+    fn shown(&self, file: &FilePath) -> String {
+        self.boot_file(file).shown
+    }
+}
+
+/// Bytes of a sector in GRUB's lists of blocks (the manual's "Block list syntax").
+const SECTOR: u64 = 512;
+
+/// What `probe --fs` calls a file system: the names of GRUB's modules.
+fn grub_name(kind: &str) -> Option<String> {
+    let name = match kind {
+        "ext2" | "ext3" | "ext4" => "ext2",
+        "vfat" => "fat",
+        "btrfs" | "xfs" | "f2fs" | "jfs" | "iso9660" => kind,
+        _ => return None,
+    };
+    Some(name.to_owned())
+}
+
+fn answer<T>(fact: Fact<T>) -> Answer<T> {
+    match fact {
+        Fact::Known(value) => Answer::Is(value),
+        Fact::Absent => Answer::No,
+        Fact::Unreadable(why) => Answer::Unknown(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_disk;
+
+    #[test]
+    fn names_of_partitions() {
+        assert_eq!(first_disk("hd0,gpt2"), Some(2));
+        assert_eq!(first_disk("hd0,msdos5"), Some(5));
+        assert_eq!(first_disk("hd0,3"), Some(3));
+        for name in ["hd1,gpt2", "hd0", "lvm/a-b", "hd0,msdos1,bsd2"] {
+            assert_eq!(first_disk(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Where GRUB's configuration is on this machine, and its menu as boot entries.
+
+use kexec_image::Arch;
+use kexec_plan::Cmdline;
+
+use super::disk::{Disks, device_of};
+use super::menu::{Boot, Entry, Refusal};
+use super::{Facts, FilePath, Outcome, Save, Start, evaluate};
+use crate::host::Fact;
+use crate::sources::entry::{
+    BootEntry, BootFile, BootTarget, Boots, Broken, Module, Origin, Protocol,
+};
+use crate::sources::facts::Facts as MachineFacts;
+use crate::sources::volumes::Volume;
+use crate::sources::{Choice, Evidence, Found, Machine, Source};
+
+/// GRUB.
+pub(in crate::sources) const SOURCE: Source = Source {
+    name: "grub",
+    about: "GRUB's menu, by evaluating grub.cfg as GRUB would",
+    find,
+    evidence,
+};
+
+/// Where grub-mkconfig's output is: upstream's place, and that of Fedora and
+/// openSUSE.
+const PLACES: [&str; 2] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
+
+/// `OsIndicationsSupported` (UEFI specification, 8.5.4 "Exchanging information
+/// between the OS and Firmware"), whose bit 0 is EFI_OS_INDICATIONS_BOOT_TO_FW_UI.
+const INDICATIONS: &str =
+    "/sys/firmware/efi/efivars/OsIndicationsSupported-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+
+/// Whether GRUB started this machine: it says so with its `bli` module, or it
+/// put its word in front of the command line. syslinux puts `BOOT_IMAGE=` there,
+/// too, but without a path from the root, and with `initrd=`.
+fn evidence(facts: &MachineFacts) -> Evidence {
+    if let Some(name) = facts.loader().and_then(|loader| loader.info.known()) {
+        let says = format!("the boot loader calls itself {name:?}");
+        return match name.starts_with("GRUB") {
+            true => Evidence::For(says),
+            false => Evidence::Against(says),
+        };
+    }
+    let line = facts.cmdline.known();
+    let image = line.and_then(|line| line.value("BOOT_IMAGE"));
+    let initrd = line.and_then(|line| line.value("initrd"));
+    match (image, initrd) {
+        (Some(image), None) if image.starts_with(['(', '/']) => {
+            Evidence::For("the command line begins with GRUB's BOOT_IMAGE=".to_owned())
+        }
+        _ => Evidence::Silent,
+    }
+}
+
+fn find(machine: &Machine<'_>) -> Option<Found> {
+    let mut notes = Vec::new();
+    let mut configs = configurations(machine).into_iter();
+    let config = configs.next()?;
+    for other in configs {
+        notes.push(format!("{} is there as well, and not read", other.file));
+    }
+    if let Fact::Unreadable(reason) = &config.there {
+        let at = Origin::file(&config.file);
+        let reason = reason.clone();
+        return Some(Found {
+            entries: Vec::new(),
+            choice: Choice::Refused(Broken { at, reason }),
+            notes,
+        });
+    }
+    let disks = Disks {
+        volumes: machine.volumes,
+    };
+    let outcome = evaluate(&disks, &facts(machine), &config.start(machine, &mut notes));
+    let context = Context { disks, config };
+    Some(context.found(outcome, notes))
+}
+
+/// A configuration file with which GRUB may begin.
+struct Configuration {
+    file: BootFile,
+    there: Fact<()>,
+}
+
+impl Configuration {
+    /// Where GRUB begins with it.
+    fn start(&self, machine: &Machine<'_>, notes: &mut Vec<String>) -> Start {
+        let device = device_of(&self.file.volume);
+        let at = |path: &str| FilePath {
+            device: device.clone(),
+            path: path.to_owned(),
+        };
+        let volume = machine.volumes.get(&self.file.volume);
+        let btrfs = volume.filter(|volume| volume.kind.as_deref() == Some("btrfs"));
+        let text = machine.volumes.text(&self.file);
+        let word = |text: &String| text.contains("btrfs_relative_path");
+        let relative = text.known().is_some_and(word).then_some(btrfs).flatten();
+        let mut path = self.file.path.as_str();
+        if let Some(inside) = relative.and_then(|volume| below_root(volume, path)) {
+            path = inside;
+            notes.push(format!(
+                "paths on {} are taken from the subvolume that is mounted at /; GRUB takes them \
+                 from the default one",
+                self.file.volume
+            ));
+        }
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        Start {
+            config: at(path),
+            prefix: at(folder),
+            cmdpath: folder.starts_with("/EFI/").then(|| at(folder)),
+            relative: relative.is_some(),
+        }
+    }
+}
+
+/// A path without the subvolume that is mounted at `/`.
+fn below_root<'a>(volume: &Volume, path: &'a str) -> Option<&'a str> {
+    let root = volume.mounts.iter().find(|mount| mount.point == "/")?;
+    path.strip_prefix(root.top.trim_end_matches('/'))
+}
+
+/// The configurations that are there: the one beside the program that the
+/// firmware started, then those that grub-mkconfig writes.
+fn configurations(machine: &Machine<'_>) -> Vec<Configuration> {
+    let volumes = machine.volumes;
+    let located = PLACES.iter().filter_map(|path| volumes.locate(path).ok());
+    let mut found: Vec<Configuration> = Vec::new();
+    for file in stub(machine).into_iter().chain(located) {
+        let there = volumes.exists(&file);
+        if there != Fact::Absent && !found.iter().any(|known| known.file == file) {
+            found.push(Configuration { file, there });
+        }
+    }
+    // What the first one leads to is not "there as well".
+    if found
+        .first()
+        .is_some_and(|first| first.file.path.starts_with("/EFI/"))
+    {
+        found.truncate(1);
+    }
+    found
+}
+
+/// The configuration in the folder of the program that the firmware started.
+fn stub(machine: &Machine<'_>) -> Option<BootFile> {
+    let efi = machine.facts.efi.known()?;
+    let option = efi.option(*efi.current.known()?)?;
+    let program = option.file.as_ref()?.replace('\\', "/");
+    let (folder, _) = program.rsplit_once('/')?;
+    let volumes = machine.volumes;
+    let own = option.partuuid.as_deref();
+    let own = own.and_then(|uuid| volumes.by_partuuid(uuid));
+    let esp = own.or_else(|| volumes.boot_partitions(None).esp)?;
+    Some(volumes.file(&esp.id, &format!("{folder}/grub.cfg")))
+}
+
+/// What GRUB knows of this machine.
+fn facts(machine: &Machine<'_>) -> Facts {
+    let efi = !matches!(machine.facts.efi, Fact::Absent);
+    let arch = machine.facts.arch;
+    let platform = match arch {
+        _ if efi => "efi",
+        Some(Arch::X86 | Arch::X86_64) => "pc",
+        Some(Arch::Ppc64) => "ieee1275",
+        _ => "",
+    };
+    // Firmware of 32 bits starts a GRUB of 32 bits.
+    let size = machine
+        .volumes
+        .machine_bytes("/sys/firmware/efi/fw_platform_size");
+    let narrow = size.known().is_some_and(|size| size.starts_with(b"32"));
+    let cpu = match arch {
+        Some(Arch::X86) => "i386",
+        Some(Arch::X86_64) if efi && !narrow => "x86_64",
+        Some(Arch::X86_64) => "i386",
+        Some(Arch::Arm) => "arm",
+        Some(Arch::Arm64) => "arm64",
+        Some(Arch::Riscv64) => "riscv64",
+        Some(Arch::Ppc64) => "powerpc",
+        _ => "",
+    };
+    let indications = machine.volumes.machine_bytes(INDICATIONS);
+    Facts {
+        platform: platform.to_owned(),
+        cpu: cpu.to_owned(),
+        long_mode: (arch == Some(Arch::X86_64)).then_some(true),
+        // Four bytes of attributes, then the value.
+        firmware_setup: match indications {
+            Fact::Known(value) => value.get(4).map(|bits| bits & 1 == 1),
+            Fact::Absent => Some(false),
+            Fact::Unreadable(_) => None,
+        },
+    }
+}
+
+/// What it takes to make boot entries of GRUB's.
+struct Context<'a> {
+    disks: Disks<'a>,
+    config: Configuration,
+}
+
+impl Context<'_> {
+    fn found(&self, outcome: Outcome, mut notes: Vec<String>) -> Found {
+        let mut entries = Vec::new();
+        self.flatten(&outcome.entries, "", &mut entries);
+        let choice = match outcome.default {
+            Err(refusal) => Choice::Refused(self.broken(&refusal)),
+            Ok(choice) => {
+                notes.extend(choice.saves.iter().map(|save| self.would_save(save)));
+                let index = self.chosen(&choice, &mut entries);
+                if let Some((_, entry)) = entries.get_mut(index) {
+                    entry.marks.one_shot = choice.through.iter().any(|name| name == "next_entry");
+                }
+                let why = choice.why;
+                Choice::Entry { index, why }
+            }
+        };
+        notes.extend(outcome.fallback.map(|fallback| {
+            format!("when the default fails, GRUB goes on with `fallback`: {fallback}")
+        }));
+        notes.extend(outcome.warnings);
+        Found {
+            entries: entries.into_iter().map(|(_, entry)| entry).collect(),
+            choice,
+            notes,
+        }
+    }
+
+    /// The entries of all menus in one row, each with its number.
+    fn flatten(&self, menu: &[Entry], around: &str, all: &mut Vec<(String, BootEntry)>) {
+        for entry in menu {
+            let title = match around {
+                "" => entry.title.clone(),
+                around => format!("{around}>{}", entry.title),
+            };
+            if let Ok(Boot::Submenu(inner)) = &entry.boot {
+                self.flatten(inner, &title, all);
+                continue;
+            }
+            // People type the id; where two entries share one, its path.
+            let id = match all.iter().any(|(_, known)| known.id == entry.id) {
+                true => &entry.path,
+                false => &entry.id,
+            };
+            let origin = Origin::line(&entry.place.file, entry.place.line);
+            let mut boots = self.boots(&entry.boot, &origin);
+            if let Boots::Target(target) = &mut boots {
+                if entry.locked {
+                    let note = "GRUB asks for a password before it boots this entry";
+                    target.notes.push(note.to_owned());
+                }
+                if let Some(doubt) = &entry.doubt {
+                    let note = format!("it may not be in the menu ({doubt})");
+                    target.notes.push(note);
+                }
+            }
+            let entry_of = BootEntry::new(SOURCE.name, id, &title, origin, boots);
+            all.push((entry.number.clone(), entry_of));
+        }
+    }
+
+    /// The place of the choice among the entries; one in another file's menu is
+    /// added to them.
+    fn chosen(&self, choice: &super::Choice, all: &mut Vec<(String, BootEntry)>) -> usize {
+        let listed = all.iter().position(|(number, _)| *number == choice.number);
+        let origin = match listed.and_then(|at| all.get(at)) {
+            Some((_, entry)) => entry.origin.clone(),
+            None => Origin::file(&self.config.file),
+        };
+        let boots = self.boots(&choice.boot, &origin);
+        match listed {
+            Some(at) => {
+                // What it boots as the default may differ from what it boots
+                // when it is picked by hand.
+                if let Some((_, entry)) = all.get_mut(at)
+                    && !matches!((&entry.boots, &boots), (Boots::Target(_), Boots::Target(_)))
+                {
+                    entry.boots = boots;
+                }
+                at
+            }
+            None => {
+                let (id, title) = (&choice.number, &choice.title);
+                let entry = BootEntry::new(SOURCE.name, id, title, origin, boots);
+                all.push((choice.number.clone(), entry));
+                all.len().saturating_sub(1)
+            }
+        }
+    }
+
+    fn boots(&self, boot: &Result<Boot, Refusal>, origin: &Origin) -> Boots {
+        let broken = |reason: String| {
+            Boots::Broken(Broken {
+                at: origin.clone(),
+                reason,
+            })
+        };
+        match boot {
+            Err(refusal) => Boots::Broken(self.broken(refusal)),
+            Ok(Boot::Linux {
+                kernel,
+                cmdline,
+                initrds,
+                devicetree,
+            }) => {
+                let line = Cmdline::new(cmdline.as_bytes());
+                let mut target = BootTarget::linux(self.disks.boot_file(kernel), line);
+                target.initrds = initrds
+                    .iter()
+                    .map(|file| self.disks.boot_file(file))
+                    .collect();
+                target.devicetree = devicetree.as_ref().map(|file| self.disks.boot_file(file));
+                Boots::Target(Box::new(target))
+            }
+            Ok(Boot::Multiboot {
+                version,
+                kernel,
+                cmdline,
+                modules,
+            }) => {
+                let line = Cmdline::new(cmdline.as_bytes());
+                let mut target = BootTarget::linux(self.disks.boot_file(kernel), line);
+                target.protocol = match version {
+                    1 => Protocol::Multiboot,
+                    _ => Protocol::Multiboot2,
+                };
+                target.modules = modules
+                    .iter()
+                    .map(|(file, arguments)| Module {
+                        file: self.disks.boot_file(file),
+                        arguments: Cmdline::new(arguments.as_bytes()),
+                    })
+                    .collect();
+                Boots::Target(Box::new(target))
+            }
+            Ok(Boot::Other(what)) => {
+                broken(format!("it starts {what}, which a running kernel cannot"))
+            }
+            Ok(Boot::Menu(file)) => broken(format!(
+                "it opens the menu of {}",
+                self.disks.boot_file(file)
+            )),
+            Ok(Boot::Submenu(_)) => broken("it opens a submenu".to_owned()),
+        }
+    }
+
+    fn broken(&self, refusal: &Refusal) -> Broken {
+        let at = match &refusal.place {
+            Some(place) => Origin::line(&place.file, place.line),
+            None => Origin::file(&self.config.file),
+        };
+        Broken {
+            at,
+            reason: refusal.why.clone(),
+        }
+    }
+
+    fn would_save(&self, save: &Save) -> String {
+        let file = match save.file.path.starts_with('/') {
+            true => self.disks.boot_file(&save.file).shown,
+            false => save.file.to_string(),
+        };
+        format!("GRUB would write {}={} into {file}", save.name, save.value)
+    }
+}
