@@ -67,6 +67,14 @@ trees! {
     one_shot: "one-shot",
     bls_foreign_default: "bls-foreign-default",
     bls_on_root: "bls-on-root",
+    grub_debian_12_bios: "grub-debian-12-bios",
+    grub_debian_13_uefi: "grub-debian-13-uefi",
+    grub_ubuntu: "grub-ubuntu",
+    grub_fedora_bls: "grub-fedora-bls",
+    grub_rhel_8_bls: "grub-rhel-8-bls",
+    grub_opensuse_btrfs: "grub-opensuse-btrfs",
+    grub_arch: "grub-arch",
+    grub_xen: "grub-xen",
 }
 
 #[test]

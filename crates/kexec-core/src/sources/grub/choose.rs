@@ -1,9 +1,14 @@
 //! Which entry `default` means.
 //!
-//! The manual's "default" and what GRUB 2.06 did when it was asked: a value that
-//! begins with a number is that number, whatever follows; anything else is a
-//! title or an id, whichever entry has it first; what names no entry means the
-//! first one. `>` goes into a submenu, and `>>` is a `>` in a title.
+//! The manual's "default" and what GRUB 2.06 to 2.14 did when they were asked: a
+//! value that begins with a number is that number, whatever follows; anything
+//! else is a title or an id, whichever entry has it first; what names no entry
+//! means the first one. `>` goes into a submenu, and `>>` is a `>` in a title.
+//!
+//! Fedora's GRUB looks for a title or an id first (rhbz#1640979), because its ids
+//! are file names that begin with a machine id. Whose GRUB it is, only its use of
+//! `blscfg` tells; where that does not and the two would differ, nothing is
+//! picked.
 
 use super::menu::Item;
 use super::text::{Place, Text, Truth, Why};
@@ -64,12 +69,28 @@ fn leading_number(text: &str) -> Option<usize> {
 ///
 /// # Errors
 /// Why that cannot be known.
-pub(super) fn pick(menu: &[Rc<Item>], value: &Text, place: &Place) -> Result<Picked, Why> {
+pub(super) fn pick(
+    menu: &[Rc<Item>],
+    value: &Text,
+    fedora: bool,
+    place: &Place,
+) -> Result<Picked, Why> {
     let value = value.characters(place)?;
     let (head, rest) = split(value);
+    let plain = head.trim_start().bytes().all(|b| b.is_ascii_digit());
     let named = match leading_number(&head) {
-        Some(number) => numbered(menu, number)?,
         None => titled(menu, &head, place)?,
+        Some(number) if plain => numbered(menu, number)?,
+        Some(number) => match titled(menu, &head, place)? {
+            None => numbered(menu, number)?,
+            Some(index) if fedora || numbered(menu, number) == Ok(Some(index)) => Some(index),
+            Some(_) => {
+                let what = format!(
+                    "whether {head:?} is the number {number} or a title depends on whose GRUB it is"
+                );
+                return Err(Why::at(place, what));
+            }
+        },
     };
     if named.is_none() {
         // It takes a menu that is known as a whole to say that nothing fits.
@@ -84,7 +105,8 @@ pub(super) fn pick(menu: &[Rc<Item>], value: &Text, place: &Place) -> Result<Pic
 }
 
 fn sure(menu: &[Rc<Item>]) -> Result<(), Why> {
-    match menu.iter().find_map(|item| item.doubt.clone()) {
+    let unsure = |item: &Rc<Item>| item.doubt.clone().or(item.unsure_place.clone());
+    match menu.iter().find_map(unsure) {
         Some(why) => Err(why),
         None => Ok(()),
     }
@@ -143,6 +165,8 @@ mod tests {
             unrestricted: false,
             body: Rc::new(Block::default()),
             doubt: None,
+            unsure_place: None,
+            broken: None,
         })
     }
 
@@ -159,7 +183,7 @@ mod tests {
     }
 
     fn picked(value: &str) -> (usize, String, bool) {
-        let picked = pick(&menu(), &Text::known(value), &place()).unwrap();
+        let picked = pick(&menu(), &Text::known(value), false, &place()).unwrap();
         (picked.index, picked.rest, picked.nothing_fits)
     }
 
@@ -209,7 +233,7 @@ mod tests {
         let mut doubtful = (*menu[2]).clone();
         doubtful.doubt = Some(why.clone());
         menu[2] = Rc::new(doubtful);
-        let pick = |value: &str| pick(&menu, &Text::known(value), &place()).map(|p| p.index);
+        let pick = |value: &str| pick(&menu, &Text::known(value), false, &place()).map(|p| p.index);
         assert_eq!(pick("1"), Ok(1));
         assert_eq!(pick("idb"), Ok(1));
         assert_eq!(pick("dup"), Ok(3));
@@ -219,8 +243,22 @@ mod tests {
     }
 
     #[test]
+    fn a_title_that_begins_with_a_digit() {
+        let menu = [item("A", "a"), item("0 B", "6b65"), item("1 C", "c")];
+        let pick = |value: &str, fedora| {
+            pick(&menu, &Text::known(value), fedora, &place()).map(|p| p.index)
+        };
+        for (value, index) in [("0 B", 1), ("6b65", 1), ("1 C", 2)] {
+            assert_eq!(pick(value, true), Ok(index), "{value}");
+            assert!(pick(value, false).is_err(), "{value}");
+        }
+        assert_eq!(pick("1 D", true), Ok(1));
+        assert_eq!(pick("1 D", false), Ok(1));
+    }
+
+    #[test]
     fn an_empty_menu_has_no_default() {
-        let why = pick(&[], &Text::default(), &place()).unwrap_err();
+        let why = pick(&[], &Text::default(), false, &place()).unwrap_err();
         assert!(why.to_string().contains("no entries"));
     }
 }

@@ -172,13 +172,15 @@ impl World for Disks<'_> {
         value.map_or_else(unknown, Answer::Is)
     }
 
+    fn has_subvolumes(&self, device: &Device) -> bool {
+        let volume = self.volume(device);
+        volume.is_some_and(|volume| volume.kind.as_deref() == Some("btrfs"))
+    }
+
     fn in_subvolume(&self, file: FilePath, subvolume: &str) -> Answer<FilePath> {
         let Some(volume) = self.volume(&file.device) else {
             return Answer::Unknown(format!("{} is not known", file.device.0));
         };
-        if volume.kind.as_deref() != Some("btrfs") {
-            return Answer::Is(file);
-        }
         let root = volume.mounts.iter().find(|mount| mount.point == "/");
         let top = match (subvolume, root) {
             ("", Some(root)) => root.top.as_str(),

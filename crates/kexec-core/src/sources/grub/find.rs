@@ -335,9 +335,7 @@ impl Context<'_> {
                     .collect();
                 Boots::Target(Box::new(target))
             }
-            Ok(Boot::Other(what)) => {
-                broken(format!("it starts {what}, which a running kernel cannot"))
-            }
+            Ok(Boot::Other(what)) => broken(format!("{what}, which a kexec cannot do")),
             Ok(Boot::Menu(file)) => broken(format!(
                 "it opens the menu of {}",
                 self.disks.boot_file(file)

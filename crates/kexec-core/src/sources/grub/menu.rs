@@ -22,6 +22,10 @@ pub(super) struct Item {
     pub(super) body: Rc<Block>,
     /// Why it may not be there.
     pub(super) doubt: Option<Why>,
+    /// Why its place among its neighbours may be another one.
+    pub(super) unsure_place: Option<Why>,
+    /// Why its body is not what GRUB would run.
+    pub(super) broken: Option<Why>,
 }
 
 /// A file that an entry names: known, or not and why.

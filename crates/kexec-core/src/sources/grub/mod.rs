@@ -23,6 +23,7 @@ mod lexer;
 mod menu;
 mod parser;
 mod regex;
+mod rpm;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -240,8 +241,7 @@ fn entries(machine: &mut Machine<'_>, state: &State, around: &Around) -> Vec<Ent
                 let inner = machine.state.clone();
                 Ok(Boot::Submenu(entries(machine, &inner, &here)))
             }
-            (Some(why), false) => Err(why.into()),
-            (None, false) => machine.state.loaded.boot(&item.place),
+            (_, false) => booted(machine, item),
         };
         all.push(Entry {
             place: item.place.clone(),
@@ -255,6 +255,14 @@ fn entries(machine: &mut Machine<'_>, state: &State, around: &Around) -> Vec<Ent
         });
     }
     all
+}
+
+/// What the entry whose body was just run boots.
+fn booted(machine: &Machine<'_>, item: &Item) -> Result<Boot, Refusal> {
+    match item.broken.as_ref().or(machine.state.lost.as_ref()) {
+        Some(why) => Err(why.into()),
+        None => machine.state.loaded.boot(&item.place),
+    }
 }
 
 /// Whether GRUB asks for a password: with `superusers` set, everywhere but in
@@ -302,7 +310,7 @@ fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Ch
         if let (Some(why), true) = (&menu.lost, wanted.why_unknown().is_some()) {
             return Err(why.into());
         }
-        let picked = choose::pick(&menu.menu, &wanted, &at)?;
+        let picked = choose::pick(&menu.menu, &wanted, menu.is_fedoras(), &at)?;
         fits &= !picked.nothing_fits;
         let Some(item) = menu.menu.get(picked.index).cloned() else {
             return Err(Why::at(place, "the menu has no entries").into());
@@ -315,14 +323,10 @@ fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Ch
                 open_file(machine, &file, &named, &item.place);
             }
             (_, true) => {}
-            (loaded, false) => {
-                let boot = match &machine.state.lost {
-                    Some(why) => Err(why.into()),
-                    None => loaded.boot(&item.place),
-                };
+            (_, false) => {
                 return Ok(Choice {
                     title: item.title.to_string(),
-                    boot,
+                    boot: booted(machine, &item),
                     why: because(&value, origin.as_ref(), fits),
                     place: origin.as_ref().map(|origin| origin.place.clone()),
                     through: origin.map(|origin| origin.through).unwrap_or_default(),

@@ -99,8 +99,16 @@ mod tests {
     #[test]
     fn versions() {
         for (older, newer) in [
-            ("1.0", "1.0.1"), ("1.9", "1.10"), ("1.0a", "1.0.1"), ("1.0~rc1", "1.0"), ("1.0", "1.0^git"),
-            ("1.0^git", "1.0.1"), ("fc39", "fc40"), ("5.14.0", "6.1"), ("a", "1"), ("2", "010"),
+            ("1.0", "1.0.1"),
+            ("1.9", "1.10"),
+            ("1.0a", "1.0.1"),
+            ("1.0~rc1", "1.0"),
+            ("1.0", "1.0^git"),
+            ("1.0^git", "1.0.1"),
+            ("fc39", "fc40"),
+            ("5.14.0", "6.1"),
+            ("a", "1"),
+            ("2", "010"),
         ] {
             assert_eq!(compare(older, newer), Ordering::Less, "{older} {newer}");
             assert_eq!(compare(newer, older), Ordering::Greater, "{newer} {older}");
@@ -120,7 +128,14 @@ mod tests {
         ];
         names.sort_by(|a, b| compare_packages(b, a));
         let ends: Vec<&str> = names.iter().map(|name| &name[33..]).collect();
-        assert_eq!(ends, ["5.8.15-301.fc33.x86_64", "5.8.9-200.fc33.x86_64", "0-rescue"]);
+        assert_eq!(
+            ends,
+            [
+                "5.8.15-301.fc33.x86_64",
+                "5.8.9-200.fc33.x86_64",
+                "0-rescue"
+            ]
+        );
     }
 
     proptest! {

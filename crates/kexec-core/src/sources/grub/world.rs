@@ -98,6 +98,10 @@ pub trait World {
     fn device(&self, name: &str) -> Answer<Device>;
     /// A fact about a device.
     fn probe(&self, device: &Device, what: ProbeFor) -> Answer<String>;
+    /// Whether there can be subvolumes on a device.
+    fn has_subvolumes(&self, _device: &Device) -> bool {
+        false
+    }
     /// A path that GRUB takes from a subvolume on (openSUSE's
     /// `$btrfs_relative_path`), from the top of its file system on; without a
     /// name, the subvolume is the default one.

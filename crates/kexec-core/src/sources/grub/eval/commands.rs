@@ -110,12 +110,12 @@ impl Machine<'_> {
     /// GRUB goes, or the machine does.
     fn ends(&mut self, name: &str, what: &str, place: &Place) -> Flow {
         if !self.in_entry {
-            let what = format!("{name} {what} before a menu is shown");
+            let what = format!("{what} ({name}) before a menu is shown");
             self.lose(Why::at(place, what));
             return Flow::Leave;
         }
         if name != "boot" {
-            let what = format!("{name}: it {what}");
+            let what = format!("{what} ({name})");
             let place = place.clone();
             self.state.loaded = Loaded::Other { place, what };
         }
@@ -232,8 +232,9 @@ impl Machine<'_> {
     }
 
     pub(super) fn insmod(&mut self, call: &Call<'_>) -> Flow {
-        if call.args.first().map(Field::known) == Some("regexp") {
-            self.state.wildcards = true;
+        if let Some(module) = call.args.first() {
+            self.state.wildcards |= module.known() == "regexp";
+            self.state.bls = super::bls::dialect_of(module).or(self.state.bls);
         }
         let what = "it depends on whether a module can be loaded";
         self.state.status = Status::Unknown(Why::at(call.place, what));
@@ -290,7 +291,7 @@ impl Machine<'_> {
 
     pub(super) fn fwsetup(&mut self, call: &Call<'_>) -> Flow {
         if call.args.first().map(Field::known) != Some("--is-supported") {
-            return self.ends("fwsetup", "opens the firmware's setup", call.place);
+            return self.ends("fwsetup", "it opens the firmware's setup", call.place);
         }
         self.state.status = match self.facts.firmware_setup {
             Some(true) => Status::Ok,
@@ -457,6 +458,8 @@ fn item(call: &Call<'_>, body: Rc<super::super::ast::Block>) -> Item {
         unrestricted: unrestricted && !users,
         body,
         doubt: None,
+        unsure_place: None,
+        broken: None,
     }
 }
 

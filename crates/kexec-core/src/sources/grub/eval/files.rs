@@ -34,10 +34,21 @@ impl Machine<'_> {
     /// The file, when paths are relative to a subvolume of btrfs: what openSUSE
     /// adds to GRUB.
     fn in_subvolume(&self, file: FilePath, place: &Place) -> Result<FilePath, Why> {
+        if !self.world.has_subvolumes(&file.device) {
+            return Ok(file);
+        }
         match self.state.env.get("btrfs_relative_path").has_characters() {
             Truth::No => return Ok(file),
             Truth::Unknown(why) => return Err(why),
             Truth::Yes => {}
+        }
+        for (device, point, subvolume) in &self.state.subvolumes {
+            let inside = file.path.strip_prefix(point.as_str());
+            let inside = inside.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            if let Some(rest) = inside.filter(|_| *device == file.device) {
+                let path = format!("/{subvolume}{rest}");
+                return Ok(FilePath { path, ..file });
+            }
         }
         let subvolume = self.state.env.get("btrfs_subvol");
         match self.world.in_subvolume(file, subvolume.characters(place)?) {
@@ -45,6 +56,36 @@ impl Machine<'_> {
             Answer::No => Err(Why::at(place, format!("there is no subvolume {subvolume}"))),
             Answer::Unknown(why) => Err(Why::at(place, why)),
         }
+    }
+
+    /// `btrfs-mount-subvol DEVICE PATH SUBVOLUME` of openSUSE: paths below PATH
+    /// are in that subvolume.
+    pub(super) fn mount_subvolume(&mut self, call: &Call<'_>) -> Flow {
+        let mounted = match (call.loose(), call.args.as_slice()) {
+            (Some(why), _) => Err(why.clone()),
+            (None, [device, point, subvolume]) => {
+                let bare = super::commands::without_parentheses(&device.text);
+                self.device(&bare, call.place).and_then(|device| {
+                    let point = point.characters(call.place)?;
+                    let subvolume = subvolume.characters(call.place)?;
+                    let point = point.trim_end_matches('/').to_owned();
+                    Ok((device, point, subvolume.trim_matches('/').to_owned()))
+                })
+            }
+            _ => Err(Why::at(
+                call.place,
+                "a device, a path and a subvolume are expected",
+            )),
+        };
+        match mounted {
+            Err(why) => self.lose(why),
+            Ok(mounted) => {
+                self.state.subvolumes.insert(0, mounted);
+                let what = "whether there is such a subvolume";
+                self.state.status = Status::Unknown(Why::at(call.place, what));
+            }
+        }
+        Flow::Next
     }
 
     /// The device behind what `$root` or the parentheses hold.

@@ -11,6 +11,7 @@
 //! variable is known. So nothing is ever guessed, and what does not depend on the
 //! unknown is still known.
 
+mod bls;
 mod boot;
 mod commands;
 mod condition;

@@ -7,8 +7,9 @@ use std::rc::Rc;
 use super::super::ast::Block;
 use super::super::env::Env;
 use super::super::menu::{Item, Loaded};
-use super::super::text::{Text, Truth, Why};
+use super::super::text::{Device, Text, Truth, Why};
 use super::super::world::FilePath;
+use super::bls::Dialect;
 
 /// What a command answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,10 @@ pub(in super::super) struct State {
     pub(in super::super) loaded: Loaded,
     /// Whether the module that expands wildcards is known to be there.
     pub(super) wildcards: bool,
+    /// Paths on a device that lead into a subvolume of it.
+    pub(super) subvolumes: Vec<(Device, String, String)>,
+    /// Whose `blscfg` was loaded, if that is known.
+    pub(super) bls: Option<Dialect>,
     pub(in super::super) lost: Option<Why>,
 }
 
@@ -75,8 +80,15 @@ impl State {
             saved: Saved::new(),
             loaded: Loaded::Nothing,
             wildcards: false,
+            subvolumes: Vec::new(),
+            bls: None,
             lost: None,
         }
+    }
+
+    /// Whether it is Fedora's GRUB, as far as its commands tell.
+    pub(in super::super) fn is_fedoras(&self) -> bool {
+        self.bls == Some(Dialect::Fedora)
     }
 
     /// Keeps what this state and the other agree on; `before` is how many
@@ -100,7 +112,11 @@ impl State {
         if self.loaded != other.loaded {
             self.loaded = Loaded::Unknown(why.clone());
         }
+        if self.subvolumes != other.subvolumes {
+            self.lost.get_or_insert_with(|| why.clone());
+        }
         self.wildcards &= other.wildcards;
+        self.bls = self.bls.filter(|bls| other.bls == Some(*bls));
         if let Some(why) = other.lost.filter(|_| self.lost.is_none()) {
             self.env.forget(&why);
             self.lost = Some(why);

@@ -30,6 +30,11 @@ use Command::{Ends, Indifferent, Loads, Opaque, Run, Succeeds, Tells};
 /// `command.lst` of Debian's GRUB, and of the distributions' patches.
 const COMMANDS: &[(Command, &[&str])] = &[
     (Run(|machine, call| machine.source(call)), &[".", "source"]),
+    (Run(|machine, call| machine.blscfg(call)), &["blscfg"]),
+    (
+        Run(|machine, call| machine.mount_subvolume(call)),
+        &["btrfs-mount-subvol"],
+    ),
     (Run(|machine, call| machine.bracket(call)), &["["]),
     (
         Run(|machine, call| machine.leave_loop(call)),
@@ -131,6 +136,8 @@ const COMMANDS: &[(Command, &[&str])] = &[
             "bli",
             "blocklist",
             "boottime",
+            "btrfs-info",
+            "btrfs-list-subvols",
             "cat",
             "cbmemc",
             "cmosclean",
@@ -236,8 +243,9 @@ const COMMANDS: &[(Command, &[&str])] = &[
         ],
     ),
     (
-        Tells(&["--set", "-s", "-v"]),
+        Tells(&["--set", "-s", "-v", "--output", "-o"]),
         &[
+            "btrfs-get-default-subvol",
             "getenv",
             "gptprio.next",
             "gptpriority",
@@ -264,7 +272,7 @@ const COMMANDS: &[(Command, &[&str])] = &[
         ],
     ),
     (
-        Loads("another boot loader"),
+        Loads("it starts another boot loader"),
         &[
             "appleloader",
             "chainloader",
@@ -275,7 +283,7 @@ const COMMANDS: &[(Command, &[&str])] = &[
         ],
     ),
     (
-        Loads("a kernel that is not Linux"),
+        Loads("it starts a kernel that is not Linux"),
         &[
             "kfreebsd",
             "kfreebsd_loadenv",
@@ -300,17 +308,16 @@ const COMMANDS: &[(Command, &[&str])] = &[
         ],
     ),
     (
-        Loads("a hypervisor that is started through its device tree"),
+        Loads("it starts a hypervisor by a device tree"),
         &["xen_hypervisor", "xen_module"],
     ),
-    (Ends("boots what is loaded"), &["boot"]),
-    (Ends("leaves GRUB"), &["exit", "normal_exit"]),
-    (Ends("switches the machine off"), &["halt"]),
-    (Ends("restarts the machine"), &["reboot"]),
+    (Ends("it boots what is loaded"), &["boot"]),
+    (Ends("it leaves GRUB"), &["exit", "normal_exit"]),
+    (Ends("it switches the machine off"), &["halt"]),
+    (Ends("it restarts the machine"), &["reboot"]),
     (
         Opaque,
         &[
-            "blscfg",
             "blsuki",
             "uki",
             "extract_legacy_entries_configfile",

@@ -194,8 +194,8 @@ menuentry snapshots { configfile /boot/grub/snapshots.cfg; }
     let expected = [
         "(other)/vmlinuz [root=/dev/vda1 \"a b\" q=\\'x c\\\\d] (other)/ucode (other)/initrd",
         "(disk)/boot/vmlinuz-1 [placeholder dom0_mem=1G] (disk)/boot/vmlinuz-2 [placeholder root=x] (disk)/boot/initrd-2 []",
-        "Other(\"another boot loader (chainloader)\")",
-        "Other(\"fwsetup: it opens the firmware's setup\")",
+        "Other(\"it starts another boot loader (chainloader)\")",
+        "Other(\"it opens the firmware's setup (fwsetup)\")",
         "/boot/grub/grub.cfg:17: the entry loads no kernel, so GRUB boots nothing",
         "(disk)/boot/vmlinuz-2 [y]  dtb (disk)/boot/dtb",
         "/boot/grub/grub.cfg:19: a command returns whose file is not there",

@@ -101,6 +101,70 @@ echo end
 }
 
 #[test]
+fn an_environment_block_in_blocks() {
+    let mut world = world(
+        "set env_block=512+1; env_block=\"(${root})${env_block}\"; load_env -f \"${env_block}\"
+echo $? $saved_entry; save_env -f \"${env_block}\" saved_entry
+",
+    );
+    world.add("disk", "512+1", &block("saved_entry=x\n"));
+    let outcome = evaluate(&world, &facts(), &start());
+    assert_eq!(outcome.messages, ["0 x"], "{outcome:?}");
+}
+
+#[test]
+fn subvolumes() {
+    struct Btrfs(MemoryWorld);
+    impl World for Btrfs {
+        fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
+            self.0.read(file, limit)
+        }
+        fn node(&self, file: &FilePath) -> Answer<Node> {
+            self.0.node(file)
+        }
+        fn list(&self, directory: &FilePath) -> Answer<Vec<String>> {
+            self.0.list(directory)
+        }
+        fn search(&self, by: SearchBy, value: &str) -> Answer<Device> {
+            self.0.search(by, value)
+        }
+        fn device(&self, name: &str) -> Answer<Device> {
+            self.0.device(name)
+        }
+        fn probe(&self, device: &Device, what: ProbeFor) -> Answer<String> {
+            self.0.probe(device, what)
+        }
+        fn has_subvolumes(&self, _: &Device) -> bool {
+            true
+        }
+        fn in_subvolume(&self, file: FilePath, subvolume: &str) -> Answer<FilePath> {
+            let top = if subvolume.is_empty() {
+                "/@"
+            } else {
+                subvolume
+            };
+            let path = format!("{top}{}", file.path);
+            Answer::Is(FilePath { path, ..file })
+        }
+    }
+    let mut world = world(
+        "btrfs-mount-subvol ($root) /.snapshots @/.snapshots; btrfs_relative_path=y
+for f in /a /.snapshots/b /.snapshotsx $config_directory/grub.cfg; do [ -f $f ]; echo $? $f; done
+btrfs_subvol=/snap; [ -f /c ]; echo $?
+",
+    );
+    for path in ["/@/a", "/@/.snapshots/b", "/snap/c"] {
+        world.add("disk", path, b"");
+    }
+    let outcome = evaluate(&Btrfs(world), &facts(), &start());
+    assert_eq!(outcome.messages[0], "0 /a", "{outcome:?}");
+    assert_eq!(outcome.messages[1], "0 /.snapshots/b");
+    assert_eq!(outcome.messages[2], "1 /.snapshotsx");
+    assert_eq!(outcome.messages[3], "1 (disk)/boot/grub/grub.cfg");
+    assert_eq!(outcome.messages[4], "0");
+}
+
+#[test]
 fn the_environment_block() {
     let mut world = world(
         "load_env; echo \"$? $saved_entry $next_entry\"

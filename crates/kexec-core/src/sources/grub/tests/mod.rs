@@ -1,6 +1,7 @@
 //! Scripts and what GRUB made of them: every expectation in `language.txt` and
 //! in the tables here was first seen at GRUB 2.06.
 
+mod bls;
 mod defaults;
 mod hostile;
 mod language;

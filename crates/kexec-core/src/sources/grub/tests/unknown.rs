@@ -142,7 +142,7 @@ fn commands_that_nobody_knows_and_mistakes() {
         refused("legacy_configfile /boot/grub/menu.lst")
             .contains("legacy_configfile is not understood")
     );
-    assert!(refused("exit").contains("exit leaves GRUB before a menu is shown"));
+    assert!(refused("exit").contains("it leaves GRUB (exit) before a menu is shown"));
     // What stands before the mistake is in the menu, and known where it uses no
     // variables.
     let outcome = run(&format!("{MENU}\nfi\n"));

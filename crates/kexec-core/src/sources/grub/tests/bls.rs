@@ -1,0 +1,223 @@
+//! `blscfg`: Fedora's and GRUB 2.14's.
+
+use super::*;
+
+const ID: &str = "b18f83e0df0f40f49bf84169ee0b31f8";
+/// The same for a machine id that begins with a digit.
+const DIGIT: &str = "6b657865636c616200000000000000aa";
+
+fn snippet(version: &str, options: &str, more: &str) -> String {
+    format!(
+        "title Fedora Linux ({version}) 40\nversion {version}\nlinux /vmlinuz-{version}\n\
+         initrd /initramfs-{version}.img\noptions {options}\ngrub_users $grub_users\n\
+         grub_arg --unrestricted\ngrub_class fedora\n{more}"
+    )
+}
+
+fn machine(config: &str, entries: &[(&str, String)]) -> MemoryWorld {
+    let mut world = world(config);
+    for (name, text) in entries {
+        world.add(
+            "disk",
+            &format!("/loader/entries/{ID}-{name}.conf"),
+            text.as_bytes(),
+        );
+    }
+    world
+}
+
+fn outcome(world: &MemoryWorld) -> Outcome {
+    evaluate(world, &facts(), &start())
+}
+
+fn fedora() -> Vec<(&'static str, String)> {
+    vec![
+        ("0-rescue", snippet("0-rescue", "$kernelopts", "")),
+        (
+            "6.8.10-300.fc40.x86_64",
+            snippet("6.8.10-300.fc40.x86_64", "$kernelopts $tuned_params", ""),
+        ),
+        (
+            "6.8.9-300.fc40.x86_64",
+            snippet("6.8.9-300.fc40.x86_64", "root=/dev/x ro", ""),
+        ),
+    ]
+}
+
+const CONFIG: &str = "set timeout=0\nkernelopts='root=UUID=1 ro'; tuned_params='a=1  b=2'
+if [ \"$saved_entry\" ]; then true; fi\ninsmod blscfg\nblscfg\n";
+
+#[test]
+fn fedoras_entries_with_grubs_variables() {
+    let outcome = outcome(&machine(CONFIG, &fedora()));
+    let shown: Vec<String> = outcome
+        .entries
+        .iter()
+        .map(|entry| match &entry.boot {
+            Ok(Boot::Linux {
+                kernel,
+                cmdline,
+                initrds,
+                ..
+            }) => {
+                format!("{} {kernel} [{cmdline}] {}", entry.place, initrds[0])
+            }
+            other => format!("{other:?}"),
+        })
+        .collect();
+    let at = format!("/loader/entries/{ID}");
+    assert_eq!(
+        shown,
+        [
+            format!(
+                "{at}-6.8.10-300.fc40.x86_64.conf:3 (disk)/vmlinuz-6.8.10-300.fc40.x86_64 [root=UUID=1 ro a=1 b=2] (disk)/initramfs-6.8.10-300.fc40.x86_64.img"
+            ),
+            format!(
+                "{at}-6.8.9-300.fc40.x86_64.conf:3 (disk)/vmlinuz-6.8.9-300.fc40.x86_64 [root=/dev/x ro] (disk)/initramfs-6.8.9-300.fc40.x86_64.img"
+            ),
+            format!(
+                "{at}-0-rescue.conf:3 (disk)/vmlinuz-0-rescue [root=UUID=1 ro] (disk)/initramfs-0-rescue.img"
+            ),
+        ]
+    );
+    let default = outcome.default.unwrap();
+    assert_eq!(default.number, "0");
+    assert!(outcome.entries.iter().all(|entry| !entry.locked));
+}
+
+#[test]
+fn the_default_is_a_file_name_or_a_number() {
+    for (value, title) in [
+        (
+            format!("{ID}-6.8.9-300.fc40.x86_64"),
+            "Fedora Linux (6.8.9-300.fc40.x86_64) 40",
+        ),
+        ("1".to_owned(), "Fedora Linux (6.8.9-300.fc40.x86_64) 40"),
+        ("2".to_owned(), "Fedora Linux (0-rescue) 40"),
+    ] {
+        let config = format!("{CONFIG}default={value}\n");
+        let default = outcome(&machine(&config, &fedora())).default.unwrap();
+        assert_eq!(default.title, title);
+    }
+}
+
+#[test]
+fn a_file_name_that_begins_with_a_digit() {
+    let mut entries = fedora();
+    entries.truncate(2);
+    let config = |module: &str| {
+        format!(
+            "{}default={DIGIT}-6.8.10-300.fc40.x86_64\n",
+            CONFIG.replace("insmod blscfg", module)
+        )
+    };
+    let with = |module: &str| {
+        let mut world = world(&config(module));
+        for (name, text) in &entries {
+            world.add(
+                "disk",
+                &format!("/loader/entries/{DIGIT}-{name}.conf"),
+                text.as_bytes(),
+            );
+        }
+        outcome(&world).default.map(|choice| choice.title)
+    };
+    assert_eq!(
+        with("insmod blscfg").unwrap(),
+        "Fedora Linux (6.8.10-300.fc40.x86_64) 40"
+    );
+    assert!(
+        with("true")
+            .unwrap_err()
+            .to_string()
+            .contains("whose GRUB it is")
+    );
+}
+
+/// Two entries that the names and the specification sort differently.
+fn differing() -> Vec<(&'static str, String)> {
+    vec![
+        ("a-1", snippet("1", "x", "sort-key b\n")),
+        ("a-2", snippet("2", "x", "sort-key c\n")),
+    ]
+}
+
+#[test]
+fn an_order_that_depends_on_the_version_is_not_guessed() {
+    let config = |before: &str| format!("set timeout=0\n{before}\nblscfg\n");
+    let number = |world: &MemoryWorld| outcome(world).default.map(|choice| choice.title);
+    let unknown = machine(&config("default=0"), &differing());
+    let why = number(&unknown).unwrap_err().to_string();
+    assert_eq!(
+        why,
+        "/boot/grub/grub.cfg:3: the order of the entries depends on GRUB's version"
+    );
+    let by_id = machine(&config(&format!("default={ID}-a-1")), &differing());
+    assert_eq!(number(&by_id).unwrap(), "Fedora Linux (1) 40");
+    for (module, title) in [
+        ("blscfg", "Fedora Linux (2) 40"),
+        ("blsuki", "Fedora Linux (1) 40"),
+    ] {
+        let known = machine(&config(&format!("insmod {module}")), &differing());
+        assert_eq!(number(&known).unwrap(), title);
+        let mut known = machine(&config(""), &differing());
+        known.add("disk", &format!("/boot/grub/i386-pc/{module}.mod"), b"");
+        assert_eq!(number(&known).unwrap(), title);
+    }
+}
+
+#[test]
+fn where_the_entries_are() {
+    let entry = snippet("1", "x", "");
+    let with = |config: &str, path: &str| {
+        let mut world = world(&format!("set timeout=0\n{config}\n"));
+        world.add("disk", path, entry.as_bytes());
+        world.add("other", path, entry.as_bytes());
+        evaluate(&world, &facts(), &start())
+            .default
+            .map(|choice| match choice.boot {
+                Ok(Boot::Linux { kernel, .. }) => kernel.to_string(),
+                other => format!("{other:?}"),
+            })
+    };
+    assert_eq!(
+        with("insmod blscfg; blscfg", "/boot/loader/entries/a.conf").unwrap(),
+        "(disk)/vmlinuz-1"
+    );
+    assert!(with("insmod blsuki; blscfg", "/boot/loader/entries/a.conf").is_err());
+    assert!(with("blscfg", "/boot/loader/entries/a.conf").is_err());
+    assert_eq!(
+        with("blsdir=/x; blscfg", "/x/a.conf").unwrap(),
+        "(disk)/vmlinuz-1"
+    );
+    assert_eq!(
+        with(
+            "search --fs-uuid --set=boot 5678; blscfg",
+            "/loader/entries/a.conf"
+        )
+        .unwrap(),
+        "(other)/vmlinuz-1"
+    );
+    assert_eq!(
+        with("blscfg --path /y", "/y/a.conf").unwrap(),
+        "(disk)/vmlinuz-1"
+    );
+    assert!(with("blscfg --show-default", "/loader/entries/a.conf").is_err());
+}
+
+#[test]
+fn what_is_not_followed_is_refused() {
+    for (options, more) in [
+        ("a=\"b c\"", ""),
+        ("a\\x2db", ""),
+        ("a=$net_default_ip", ""),
+    ] {
+        let world = machine(CONFIG, &[("1", snippet("1", options, more))]);
+        assert!(outcome(&world).default.unwrap().boot.is_err(), "{options}");
+    }
+    let locked = format!("superusers=root; grub_users=root\n{CONFIG}");
+    assert!(outcome(&machine(&locked, &fedora())).entries[0].locked);
+    let no_kernel = machine(CONFIG, &[("1", "title x\n".to_owned())]);
+    let outcome = outcome(&no_kernel);
+    assert!(outcome.entries.is_empty() && outcome.warnings[0].contains("has no `linux`"));
+}
