@@ -11,11 +11,26 @@ use crate::Cmdline;
 /// complains about this one nor hands it to init.
 const PARAMETER: &str = "kexec.id";
 
+/// The parameter that tells the time of the jump, in ticks of the processor's
+/// counter: zeros, until the purgatory of `kexec_load(2)` writes it.
+pub const STAMP: &str = "kexec.at";
+/// The same with the room for it.
+pub const STAMP_ROOM: &str = "kexec.at=0000000000000000";
+
+/// The time of the jump on a command line; `None` where nothing was written.
+pub fn stamp_on(cmdline: &Cmdline) -> Option<u64> {
+    let digits = cmdline.value(STAMP)?;
+    let ticks = u64::from_str_radix(&digits, 16).ok()?;
+    (ticks != 0).then_some(ticks)
+}
+
 /// What is put on the next command line, so that its boot can be recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// The token.
     pub token: Token,
+    /// Leave room for the time of the jump ([`STAMP`]).
+    pub stamp: bool,
     /// Keep systemd-bless-boot from running ([`MASK_BLESS_BOOT`]).
     pub mask_bless_boot: bool,
 }
@@ -24,6 +39,9 @@ impl Mark {
     /// `cmdline` with this mark instead of an older one.
     pub fn put_on(&self, cmdline: &Cmdline) -> Cmdline {
         let mut marked = self.token.put_on(cmdline);
+        if self.stamp {
+            marked = marked.with_parameter(&STAMP_ROOM.into());
+        }
         if self.mask_bless_boot {
             marked = marked.with_parameter(&MASK_BLESS_BOOT.into());
         }
@@ -40,9 +58,11 @@ pub const MASK_BLESS_BOOT: &str = "systemd.mask=systemd-bless-boot.service";
 /// own start only.
 pub fn without_token(cmdline: &Cmdline) -> Cmdline {
     cmdline.without_words(|word| {
-        let ours = word.strip_prefix(PARAMETER.as_bytes());
-        ours.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
-            || word == MASK_BLESS_BOOT.as_bytes()
+        let ours = [PARAMETER, STAMP].iter().any(|name| {
+            let rest = word.strip_prefix(name.as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
+        });
+        ours || word == MASK_BLESS_BOOT.as_bytes()
     })
 }
 
@@ -133,15 +153,27 @@ mod tests {
     fn the_mark_replaces_an_older_one_whole() {
         let mark = |mask_bless_boot| Mark {
             token: token(),
+            stamp: mask_bless_boot,
             mask_bless_boot,
         };
         let first = mark(true).put_on(&"a -- b".into());
         assert_eq!(
             first.to_string(),
-            format!("a kexec.id=00010203aabbccdd {MASK_BLESS_BOOT} -- b")
+            format!("a kexec.id=00010203aabbccdd {STAMP_ROOM} {MASK_BLESS_BOOT} -- b")
         );
         let second = mark(false).put_on(&first);
         assert_eq!(second.to_string(), "a kexec.id=00010203aabbccdd -- b");
+    }
+
+    #[test]
+    fn a_time_that_nobody_wrote_is_none() {
+        assert_eq!(stamp_on(&STAMP_ROOM.into()), None);
+        assert_eq!(
+            stamp_on(&"a kexec.at=00000000deadbeef b".into()),
+            Some(0xdead_beef)
+        );
+        assert_eq!(stamp_on(&"kexec.at=xyz".into()), None);
+        assert_eq!(stamp_on(&"quiet".into()), None);
     }
 
     #[test]

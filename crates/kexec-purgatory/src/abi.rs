@@ -41,6 +41,9 @@ pub const FLAG_RESET_VGA: u32 = 1 << 1;
 /// `RawParams::flags`: check the purgatory's own bytes against `self_crc`.
 pub const FLAG_SELF_CHECK: u32 = 1 << 2;
 
+/// `RawParams::stamp`: bytes of the digits there.
+pub const STAMP_LEN: u32 = 16;
+
 /// A piece of memory to check.
 #[repr(C)]
 pub struct RawRegion {
@@ -97,6 +100,9 @@ pub struct RawParams {
     pub jump_back_cmdline: u64,
     /// Bytes there, the terminating zero included.
     pub jump_back_capacity: u64,
+    /// Where the time of the jump is written, [`STAMP_LEN`] hexadecimal digits; 0:
+    /// nowhere.
+    pub stamp: u64,
     pub backup_source: u64,
     pub backup_destination: u64,
     /// 0: nothing to copy.
@@ -116,5 +122,5 @@ const _: () = assert!(size_of::<RawRegion>() == 72);
 const _: () = assert!(size_of::<RawConsole>() == 8);
 const _: () = assert!(size_of::<RawEntry>() == 144);
 const _: () =
-    assert!(size_of::<RawParams>() == 56 + 144 + 8 + MAX_CONSOLES * 8 + MAX_REGIONS * 72 + 8);
+    assert!(size_of::<RawParams>() == 64 + 144 + 8 + MAX_CONSOLES * 8 + MAX_REGIONS * 72 + 8);
 const _: () = assert!(core::mem::offset_of!(RawParams, self_crc) + 4 == size_of::<RawParams>());

@@ -82,6 +82,10 @@ fn check(base: u64, params: &Params) -> Result<(), PurgatoryError> {
             jump_back.capacity,
         )?;
     }
+    if let Some(stamp) = params.stamp {
+        let len = u64::from(abi::STAMP_LEN);
+        memory(base, "the time of the jump", stamp, len)?;
+    }
     if let Some(backup) = params.backup {
         memory(
             base,
@@ -251,6 +255,7 @@ impl Image {
             (offset_of!(RawParams, tsc_khz), params.tsc_khz),
             (offset_of!(RawParams, jump_back_cmdline), jump_back.0),
             (offset_of!(RawParams, jump_back_capacity), jump_back.1),
+            (offset_of!(RawParams, stamp), params.stamp.unwrap_or(0)),
             (offset_of!(RawParams, backup_source), backup.0),
             (offset_of!(RawParams, backup_destination), backup.1),
             (offset_of!(RawParams, backup_len), backup.2),

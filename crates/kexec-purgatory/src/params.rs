@@ -31,6 +31,9 @@ pub struct Params {
     /// preserves the context of the old kernel: elsewhere the stack pointer of
     /// the entry points nowhere.
     pub jump_back: Option<JumpBack>,
+    /// Where 16 hexadecimal digits stand on the next command line, which become
+    /// the time-stamp counter at the jump.
+    pub stamp: Option<u64>,
     /// Memory to copy before the jump (a crash kernel that uses low memory).
     pub backup: Option<Backup>,
     /// Whether to set a VGA to text mode 3 first.
@@ -52,6 +55,7 @@ impl Params {
             tsc_khz: 0,
             wait_seconds: 3,
             jump_back: None,
+            stamp: None,
             backup: None,
             reset_vga: false,
             hello: false,

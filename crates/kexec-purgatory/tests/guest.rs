@@ -409,6 +409,29 @@ fn the_way_back_is_added_to_the_command_line() {
 }
 
 #[test]
+fn the_time_of_the_jump_is_written_after_the_check() {
+    let Some(mut machine) = Machine::new() else {
+        return;
+    };
+    let mut cmdline = b"quiet kexec.at=0000000000000000 x".to_vec();
+    let checksum = cmdline.clone();
+    cmdline.resize(128, 0);
+    let mut params = checked(DATA, &checksum, Mode::Long64);
+    params.stamp = Some(DATA + 15);
+    machine.put(DATA, cmdline);
+    machine.purgatory(PURGATORY, &params);
+    machine.target64(TARGET);
+    machine.dump(DATA, 128);
+    let run = machine.run();
+    assert_eq!(run.end, End::Target, "{run:?}");
+    let text = String::from_utf8_lossy(run.dumped()).into_owned();
+    let digits = text.strip_prefix("quiet kexec.at=").unwrap();
+    let (digits, rest) = digits.split_at(16);
+    assert!(rest.starts_with(" x\0"), "{text:?}");
+    assert!(u64::from_str_radix(digits, 16).unwrap() > 0, "{text:?}");
+}
+
+#[test]
 fn a_command_line_without_room_stays_as_it_is() {
     let Some(mut machine) = Machine::new() else {
         return;

@@ -68,6 +68,7 @@ impl Reboot<'_> {
         })?;
         found.request.mark = Some(Mark {
             token: token.clone(),
+            stamp: Moment::now(self.world.root).cycles.is_some(),
             mask_bless_boot: counts_boots(self.world.root),
         });
         found.arrival = Some(ArrivalAsk {

@@ -3,7 +3,9 @@
 
 use kexec_plan::classic::{
     CheckRegion, ClassicError, Exit, ExitMode, Integrity, LoadPlan, PurgatoryShape, Segment,
+    SegmentKind,
 };
+use kexec_plan::token::{STAMP, STAMP_ROOM};
 use kexec_purgatory::{
     BLOB, Check, Console, Crc32c, EntryState, JumpBack, Label, Mode, Params, PurgatoryError,
     Region, Stack,
@@ -125,9 +127,26 @@ fn params(
         cmdline: range.start,
         capacity: range.len(),
     });
+    params.stamp = stamp(plan);
     params.reset_vga = options.reset_vga;
     params.hello = options.hello;
     Ok(params)
+}
+
+/// Where the next command line has room for the time of the jump: a part of the
+/// parameters, which lie in memory as they are loaded.
+fn stamp(plan: &LoadPlan) -> Option<u64> {
+    let room = STAMP_ROOM.as_bytes();
+    let at = |bytes: &[u8]| bytes.windows(room.len()).position(|w| w == room);
+    // Most command lines have none, and the parameters need not be searched.
+    at(plan.cmdline.as_bytes())?;
+    let segment = plan.segment(SegmentKind::Parameters)?;
+    let found = at(&segment.bytes())?;
+    let digits = found.checked_add(STAMP.len() + 1)?;
+    segment
+        .memory
+        .start
+        .checked_add(u64::try_from(digits).ok()?)
 }
 
 fn entry_state(exit: Exit, preserve_context: bool) -> EntryState {

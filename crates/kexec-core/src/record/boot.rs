@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use kexec_plan::token::stamp_on;
 use kexec_plan::{Cmdline, Token};
 use serde::{Deserialize, Serialize};
 
@@ -67,14 +68,15 @@ impl BootFacts {
             Some(text.trim().to_owned())
         };
         let cmdline = fs::read(root.join("proc/cmdline")).unwrap_or_default();
+        let cmdline = Cmdline::new(&cmdline);
         let now = Moment::now(root);
         Some(BootFacts {
             boot_id: text("proc/sys/kernel/random/boot_id").filter(|id| !id.is_empty())?,
             release: text("proc/sys/kernel/osrelease").unwrap_or_default(),
-            token: Token::on(&Cmdline::new(&cmdline)),
+            token: Token::on(&cmdline),
             cycles_per_ms: now.cycles.and_then(|_| calibrate()),
             now,
-            jumped: None,
+            jumped: stamp_on(&cmdline),
             userspace: first_program(&root.join("dev/kmsg")),
         })
     }

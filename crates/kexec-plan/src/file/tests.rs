@@ -137,6 +137,7 @@ fn the_mark_stands_behind_everything_of_the_kernel() {
     ask.append = Some("quiet -- single".into());
     ask.mark = Some(Mark {
         token: Token::from_bytes([0xab; 8]),
+        stamp: false,
         mask_bless_boot: false,
     });
     let plan = ask.plan().unwrap();

@@ -23,6 +23,7 @@ mod jump_back;
 mod reset;
 #[path = "../sha256.rs"]
 mod sha256;
+mod stamp;
 mod verify;
 mod vga;
 
@@ -38,6 +39,7 @@ fn params() -> &'static abi::RawParams {
 
 #[unsafe(no_mangle)]
 extern "C" fn purgatory_main() {
+    let jumped = arch::ticks();
     arch::set_fault_handlers();
     let params = params();
     let mut console = Console::new(params);
@@ -56,6 +58,10 @@ extern "C" fn purgatory_main() {
             params.backup_source,
             params.backup_len,
         );
+    }
+    // The command line was checked as it was loaded.
+    if params.stamp != 0 {
+        stamp::write(params, jumped);
     }
     if params.jump_back_cmdline != 0 {
         jump_back::append(params, &mut console);
