@@ -1,0 +1,347 @@
+//! Boot Loader Specification against the real thing: `kexec list` lists what
+//! `bootctl list` lists, and the default that it names is what systemd-boot
+//! boots next.
+// The helpers here are no tests of their own, which the lints would leave alone;
+// indexing JSON by a name gives null where there is none.
+#![allow(clippy::indexing_slicing)]
+
+mod menus;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use vm::Lab;
+use vm::apt::Suite;
+use vm::installed::{Layout, Machine};
+
+/// One entry, as both programs show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shown {
+    id: String,
+    title: String,
+    version: Option<String>,
+    sort_key: Option<String>,
+    left: Option<u64>,
+    done: Option<u64>,
+}
+
+/// A menu, and which entry is its default.
+#[derive(Debug, PartialEq, Eq)]
+struct Menu {
+    entries: Vec<Shown>,
+    default: Option<String>,
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// What `bootctl list --json` says, without the entries that no file describes.
+fn theirs(json: &[u8]) -> Result<Menu> {
+    let all: Value = serde_json::from_slice(json).context("reading what bootctl says")?;
+    let files = array(&all)
+        .iter()
+        .filter(|e| matches!(e["type"].as_str(), Some("type1" | "type2")));
+    let default = files.clone().find(|e| e["isDefault"] == true);
+    Ok(Menu {
+        default: default.and_then(|e| text(&e["id"])),
+        entries: files
+            .map(|e| Shown {
+                id: text(&e["id"]).unwrap_or_default(),
+                title: text(&e["showTitle"]).unwrap_or_default(),
+                version: text(&e["version"]),
+                sort_key: text(&e["sortKey"]),
+                left: e["triesLeft"].as_u64(),
+                // bootctl leaves a count out where the name has none.
+                done: e["triesLeft"]
+                    .as_u64()
+                    .map(|_| e["triesDone"].as_u64().unwrap_or(0)),
+            })
+            .collect(),
+    })
+}
+
+/// What `kexec list --json` says of the Boot Loader Specification, and which of
+/// the entries are broken.
+fn ours(json: &[u8]) -> Result<(Menu, Vec<String>)> {
+    let all: Value = serde_json::from_slice(json).context("reading what kexec says")?;
+    let mut sources = array(&all["sources"]).iter();
+    let listed = sources
+        .find(|source| source["source"] == "bls")
+        .with_context(|| format!("kexec list has no entries of the specification: {all}"))?;
+    let entries = array(&listed["found"]["entries"]);
+    let default = listed["found"]["choice"]["entry"]["index"].as_u64();
+    let default = default.and_then(|at| entries.get(usize::try_from(at).ok()?));
+    let broken = entries.iter().filter(|e| !e["boots"]["broken"].is_null());
+    let broken = broken.filter_map(|e| text(&e["id"])).collect();
+    let menu = Menu {
+        default: default.and_then(|e| text(&e["id"])),
+        entries: entries
+            .iter()
+            .map(|e| Shown {
+                id: text(&e["id"]).unwrap_or_default(),
+                title: text(&e["title"]).unwrap_or_default(),
+                version: text(&e["version"]),
+                sort_key: text(&e["sort_key"]),
+                left: e["tries"]["left"].as_u64(),
+                done: e["tries"]["done"].as_u64(),
+            })
+            .collect(),
+    };
+    Ok((menu, broken))
+}
+
+/// Puts another menu on the ESP, which is at /efi, in the place of the system's.
+const WORDS: &str = r#"
+ls /efi > /dev/null
+[ -d /root/own ] || cp -r /efi/loader /root/own
+clear() {
+	rm -rf /efi/loader/entries /efi/loader/loader.conf /efi/loader/addons /efi/EFI/Linux
+	mkdir -p /efi/loader/entries /efi/EFI/Linux
+}
+"#;
+
+/// The menus of `menus/`, listed by both programs, in one boot.
+fn listed_by_both(suite: Suite) -> Result<()> {
+    let lab = Lab::open()?;
+    let mut machine = Machine::new(&lab, suite, Layout::EfiSystemdBoot).product()?;
+    let all = menus::all(suite);
+    let mut script = WORDS.to_owned();
+    for (name, files) in &all {
+        for (path, content) in files {
+            machine = machine.file(&format!("root/menus/{name}/{path}"), content.clone());
+        }
+        script.push_str(&format!(
+            "clear; cp -r /root/menus/{name}/. /efi/\n\
+             run bootctl-{name} bootctl list --json=short\n\
+             run kexec-{name} kexec list --json\n"
+        ));
+    }
+    let trial = machine.stage("list", &script).run()?;
+    let stage = trial.stage("list")?;
+    let mut wrong = Vec::new();
+    for (name, _) in &all {
+        let bootctl = stage.run(&format!("bootctl-{name}"))?;
+        let kexec = stage.run(&format!("kexec-{name}"))?;
+        assert_eq!(
+            (bootctl.code, kexec.code),
+            (0, 0),
+            "{name}: {}",
+            kexec.err()
+        );
+        let theirs = theirs(bootctl.out().as_bytes())?;
+        let (mut ours, broken) = ours(kexec.out().as_bytes())?;
+        // bootctl says nothing of what it cannot read; kexec list says why.
+        let known = |id: &String| theirs.entries.iter().any(|e| e.id == *id);
+        ours.entries
+            .retain(|e| known(&e.id) || !broken.contains(&e.id));
+        if ours != theirs {
+            wrong.push(format!("{name}:\nbootctl {theirs:#?}\nkexec {ours:#?}"));
+        }
+    }
+    let entries: usize = all.iter().map(|(_, files)| files.len()).sum();
+    println!(
+        "{} menus of {entries} files, {:.0} s",
+        all.len(),
+        trial.seconds()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn bookworm_lists_the_same() -> Result<()> {
+    listed_by_both(Suite::Bookworm)
+}
+
+#[test]
+fn trixie_lists_the_same() -> Result<()> {
+    listed_by_both(Suite::Trixie)
+}
+
+#[test]
+fn sid_lists_the_same() -> Result<()> {
+    listed_by_both(Suite::Sid)
+}
+
+/// What is changed before a cold boot, and the entry that it is to end in.
+struct Next {
+    name: &'static str,
+    change: &'static str,
+    expected: &'static str,
+}
+
+/// `entry FILE LINES...`: an entry that boots the system's own kernel.
+const ENTRIES: &str = r#"
+own=$(ls /root/own/entries/*.conf | sort | tail -n 1)
+linux=$(sed -n 's/^linux *//p' $own)
+initrd=$(sed -n 's/^initrd *//p' $own)
+options=$(sed -n 's/^options *//p' $own)
+entry() {
+	file=$1
+	shift
+	{
+		echo "title $file"
+		echo "options $options trial=$file"
+		echo "initrd $initrd"
+		[ -n "$nolinux" ] || echo "linux $linux"
+		for line; do echo "$line"; done
+	} > "/efi/loader/entries/$file"
+}
+three() {
+	clear
+	entry new.conf 'sort-key os' 'version 10'
+	entry old.conf 'sort-key os' 'version 9'
+	entry oldest.conf 'sort-key os' 'version 1'
+}
+variable() {
+	tail -c +5 /sys/firmware/efi/efivars/$1-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
+}
+"#;
+
+const NEXT: &[Next] = &[
+    Next {
+        name: "first",
+        change: "three",
+        expected: "new.conf",
+    },
+    Next {
+        name: "default",
+        change: "bootctl set-default old.conf",
+        expected: "old.conf",
+    },
+    Next {
+        name: "oneshot",
+        change: "bootctl set-oneshot oldest.conf",
+        expected: "oldest.conf",
+    },
+    Next {
+        name: "oneshot-is-over",
+        change: ":",
+        expected: "old.conf",
+    },
+    Next {
+        name: "pattern",
+        change: "bootctl set-default ''; echo 'default OLDEST*' > /efi/loader/loader.conf",
+        expected: "oldest.conf",
+    },
+    Next {
+        name: "bad",
+        change: "rm /efi/loader/loader.conf; mv /efi/loader/entries/new.conf \
+                 /efi/loader/entries/new+0-3.conf",
+        expected: "old.conf",
+    },
+    Next {
+        name: "bad-by-name",
+        change: "bootctl set-default new.conf",
+        expected: "new.conf",
+    },
+    Next {
+        name: "saved",
+        change: "three; bootctl set-default ''; echo 'default @saved' > /efi/loader/loader.conf; \
+                 bootctl set-oneshot old.conf",
+        expected: "old.conf",
+    },
+    Next {
+        name: "saved-nothing",
+        change: ":",
+        expected: "new.conf",
+    },
+    Next {
+        name: "saved-and-a-default",
+        change: "bootctl set-default oldest.conf",
+        expected: "oldest.conf",
+    },
+    Next {
+        name: "hidden",
+        change: "bootctl set-default ''; clear; entry arch.conf; entry arch-fallback.conf; \
+                 nolinux=1; entry zz-gone.conf 'linux /not/there'; entry zz-none.conf; nolinux=; \
+                 entry zz-arm.conf 'architecture aa64'; entry auto-zz.conf",
+        expected: "arch.conf",
+    },
+];
+
+/// Cold boots, one after the other; before each, both programs say what it will
+/// be.
+fn booted_next(suite: Suite) -> Result<()> {
+    let lab = Lab::open()?;
+    let mut machine = Machine::new(&lab, suite, Layout::EfiSystemdBoot)
+        .product()?
+        .cold_boots(NEXT.len());
+    let report =
+        "variable LoaderEntrySelected | put selected\nvariable LoaderEntries | put entries\n";
+    for next in NEXT {
+        let script = format!(
+            "{WORDS}{ENTRIES}{report}{}\nrun kexec kexec list --json\n\
+             run bootctl bootctl list --json=short\njump systemctl reboot\n",
+            next.change
+        );
+        machine = machine.stage(next.name, &script);
+    }
+    let script = format!("{WORDS}{ENTRIES}{report}");
+    let trial = machine.stage("end", &script).run()?;
+    let names = NEXT.iter().map(|next| next.name).chain(["end"]);
+    let names: Vec<&str> = names.collect();
+    let mut wrong = Vec::new();
+    for (next, after) in NEXT.iter().zip(names.iter().skip(1)) {
+        let (before, after) = (trial.stage(next.name)?, trial.stage(after)?);
+        let kexec = before.run("kexec")?;
+        let (menu, broken) = ours(kexec.out().as_bytes())?;
+        let booted = utf16(after.file("selected")?)?;
+        let [booted] = booted.as_slice() else {
+            bail!("{}: LoaderEntrySelected holds {booted:?}", next.name);
+        };
+        let bootctl = theirs(before.run("bootctl")?.out().as_bytes())?.default;
+        println!(
+            "{}: kexec says {:?}, bootctl {bootctl:?}, booted {booted}",
+            next.name, menu.default
+        );
+        if menu.default.as_ref() != Some(booted) || booted != next.expected {
+            wrong.push(format!(
+                "{}: expected {}, kexec list said {:?}, systemd-boot booted {booted}",
+                next.name, next.expected, menu.default
+            ));
+        }
+        // The menu of systemd-boot, without the entries of its own.
+        let mut shown = utf16(after.file("entries")?)?;
+        shown.retain(|id| !id.starts_with("auto-"));
+        let mut listed: Vec<String> = menu.entries.into_iter().map(|e| e.id).collect();
+        listed.retain(|id| !broken.contains(id) && !id.starts_with("auto-"));
+        if shown != listed {
+            wrong.push(format!(
+                "{}: systemd-boot's menu is {shown:?}, kexec list has {listed:?}",
+                next.name
+            ));
+        }
+    }
+    println!("{:.0} s", trial.seconds());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// Texts in UTF-16, each with its NUL.
+fn utf16(value: &[u8]) -> Result<Vec<String>> {
+    let (units, []) = value.as_chunks::<2>() else {
+        bail!("an odd number of bytes: {value:?}");
+    };
+    let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+    let texts = units
+        .split(|unit| *unit == 0)
+        .filter(|text| !text.is_empty());
+    texts
+        .map(|text| String::from_utf16(text).context("a variable of the boot loader"))
+        .collect()
+}
+
+#[test]
+fn trixie_boots_what_was_listed() -> Result<()> {
+    booted_next(Suite::Trixie)
+}
+
+#[test]
+fn sid_boots_what_was_listed() -> Result<()> {
+    booted_next(Suite::Sid)
+}
