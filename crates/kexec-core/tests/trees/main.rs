@@ -62,6 +62,7 @@ trees! {
     fedora_systemd_boot: "fedora-systemd-boot",
     nixos_systemd_boot: "nixos-systemd-boot",
     uki_only: "uki-only",
+    uki_not_next: "uki-not-next",
     uki_profiles: "uki-profiles",
     boot_counting: "boot-counting",
     one_shot: "one-shot",

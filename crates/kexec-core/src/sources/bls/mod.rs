@@ -28,6 +28,7 @@ pub mod ukis;
 use choose::{Candidate, Chosen, Decision, Wishes};
 use conf::LoaderConf;
 use draft::Draft;
+use firmware::Next;
 use places::Place;
 
 use super::entry::{BootEntry, Broken, Origin};
@@ -125,10 +126,12 @@ fn choice(
     notes: &mut Vec<String>,
 ) -> Choice {
     let facts = machine.facts;
-    if let Fact::Known(efi) = &facts.efi
-        && let Some((index, why)) = firmware::next(efi, machine.volumes, drafts)
-    {
-        return Choice::Entry { index, why };
+    if let Fact::Known(efi) = &facts.efi {
+        match firmware::next(efi, machine.volumes, drafts) {
+            Next::Entry(index, why) => return Choice::Entry { index, why },
+            Next::Other(why) => return Choice::None { why },
+            Next::Menu => {}
+        }
     }
     let mut wishes = match wishes(facts, conf) {
         Ok(wishes) => wishes,
