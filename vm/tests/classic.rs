@@ -1,5 +1,7 @@
 //! Loads with `kexec_load(2)`: our own places, boot_params and purgatory, booted.
 
+mod tiny;
+
 use anyhow::{Context, Result, ensure};
 use kexec_image::testing::PeBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
@@ -230,39 +232,23 @@ fn sha256_and_no_check() -> Result<()> {
     boots("6.1", FIVE_LEVEL, "-c -i", |kernel| Ok(kernel.to_vec())).map(drop)
 }
 
-/// A multiboot kernel (Multiboot Specification 0.6.96) of a few bytes: an ELF
-/// file for i386 that writes its message to the first serial port and resets
-/// the machine; without the right number in EAX it only resets.
+/// A multiboot kernel (Multiboot Specification 0.6.96) that writes its message to
+/// the first serial port and resets the machine; without the right number in
+/// EAX it only resets.
 fn multiboot_kernel(message: &str) -> Vec<u8> {
-    const BASE: u32 = 0x20_0000;
-    const HEADERS: u32 = 52 + 32;
-    const CODE: u32 = HEADERS + 12;
     const MAGIC: u32 = 0x1bad_b002;
-    let words = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|w| w.to_le_bytes()).collect() };
-    // Behind the code.
-    let text = CODE + 31;
+    let header = [MAGIC, 0, 0u32.wrapping_sub(MAGIC)].map(u32::to_le_bytes);
+    let header = header.concat();
     let mut code = vec![0x3d]; // cmp eax, the number of multiboot loaders
     code.extend(0x2bad_b002u32.to_le_bytes());
     code.extend([0x75, 17]); // jne reset
-    code.push(0xbe); // mov esi, text
-    code.extend((BASE + text).to_le_bytes());
-    code.extend([0x66, 0xba, 0xf8, 0x03]); // mov dx, 0x3f8
-    code.extend([0xac, 0x84, 0xc0, 0x74, 0x03, 0xee, 0xeb, 0xf8]); // write until zero
-    code.extend([0xb0, 0xfe, 0xe6, 0x64]); // reset: the keyboard controller
-    code.extend([0xf4, 0xeb, 0xfd]); // hlt, for ever
+    code.push(0xbe); // mov esi, the message
+    code.extend((tiny::code32(&header) + 31).to_le_bytes());
+    code.extend(tiny::WRITE);
+    code.extend(tiny::RESET);
     assert_eq!(code.len(), 31);
-    let text_at = usize::try_from(text).unwrap_or_default();
-    let len = text + u32::try_from(message.len() + 1).unwrap_or_default();
-    let mut file = vec![0x7f, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    file.extend(words(&[0x0003_0002, 1, BASE + CODE, 52, 0, 0]));
-    file.extend([52, 0, 32, 0, 1, 0, 40, 0, 0, 0, 0, 0]);
-    file.extend(words(&[1, 0, BASE, BASE, len, len, 7, 0x1000]));
-    file.extend(words(&[MAGIC, 0, 0u32.wrapping_sub(MAGIC)]));
-    file.extend(code);
-    assert_eq!(file.len(), text_at);
-    file.extend(message.as_bytes());
-    file.push(0);
-    file
+    code.extend(message.bytes().chain([0]));
+    tiny::elf32(&header, &code)
 }
 
 /// kexec-tools needs `-c` for it.
@@ -280,4 +266,138 @@ fn multiboot() -> Result<()> {
     ensure!(outcome.console.contains(message), "{}", outcome.tail());
     assert_eq!(outcome.end, vm::End::Reset);
     Ok(())
+}
+
+/// ELF boot notes, in 64-bit mode at RDI and in 32-bit mode at EBX: a program
+/// writes all of them to the first serial port.
+#[test]
+fn args_elf() -> Result<()> {
+    let lab = Lab::open()?;
+    let wide = [
+        &[0x48, 0x89, 0xfe, 0x8b, 0x4f, 0x04],
+        tiny::WRITE_MANY,
+        tiny::RESET,
+    ];
+    let narrow = [
+        &[0x89, 0xde, 0x8b, 0x4b, 0x04],
+        tiny::WRITE_MANY,
+        tiny::RESET,
+    ];
+    for file in [
+        tiny::elf64(&wide.concat()),
+        tiny::elf32(&[], &narrow.concat()),
+    ] {
+        let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
+            .with(&lab.product()?.files)
+            .file("tiny", file)
+            .script(
+                "run load kexec -c -l /tiny --args-elf --append 'told by notes'\njump kexec -e\n",
+            )
+            .observe()?;
+        assert_eq!(outcome.stage("first")?.run("load")?.err(), "");
+        for text in ["kexec-rs\0", "told by notes\0"] {
+            ensure!(outcome.console.contains(text), "{}", outcome.tail());
+        }
+        assert_eq!(outcome.end, vm::End::Reset);
+    }
+    Ok(())
+}
+
+/// A device tree, seen by the second kernel among its boot data; and a type that
+/// the kernel is not.
+#[test]
+fn device_tree_and_type() -> Result<()> {
+    let lab = Lab::open()?;
+    let kernel = lab.kernel("6.12")?;
+    // An empty tree: the header, no reservation, the root, the end.
+    let words: [u32; 18] = [
+        0xd00d_feed,
+        72,
+        56,
+        72,
+        40,
+        17,
+        16,
+        0,
+        0,
+        16,
+        0,
+        0,
+        0,
+        0, // header and no reservation
+        1,
+        0,
+        2,
+        9, // BEGIN_NODE "", END_NODE, END
+    ];
+    let tree: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
+    let next = Next::new(&kernel).script(
+        "for item in /sys/kernel/boot_params/setup_data/*; do\n\
+         [ \"$(cat $item/type)\" = 0x2 ] && put_file tree $item/data\n\
+         done\n",
+    );
+    let outcome = Guest::new(&lab, &kernel)
+        .with(&lab.product()?.files)
+        .file("tree.dtb", tree.as_slice())
+        .next(next)
+        .script(&format!(
+            "run other kexec -c -l $NEXT -t multiboot-x86\n\
+             run load kexec -c -l $NEXT -t bzImage64 --dtb /tree.dtb --initrd $NEXT_INITRD \
+             --append '{CONSOLE}'\n\
+             jump kexec -e\n"
+        ))
+        .run()?;
+    let one = outcome.stage("first")?;
+    let other = one.run("other")?;
+    assert_eq!(other.code, 255);
+    ensure!(
+        other.err().contains("of the type bzImage64 and bzImage"),
+        "{}",
+        other.err()
+    );
+    assert_eq!(one.run("load")?.err(), "");
+    assert_eq!(outcome.stage("second")?.file("tree")?, tree);
+    Ok(())
+}
+
+/// A verb takes kexec_load where nothing is in its way, says so, and boots; the
+/// old spelling does as ever. A process that sees no addresses is told why not.
+#[test]
+fn verbs_choose_the_shortest_downtime() -> Result<()> {
+    let lab = Lab::open()?;
+    let second = lab.kernel("6.1")?;
+    let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
+        .with(&lab.product()?.files)
+        .next(Next::new(&second))
+        .script(&format!(
+            "mkdir -p /etc\n\
+             echo 'nobody:x:65534:65534::/:/bin/sh' > /etc/passwd\n\
+             run hidden start-stop-daemon -S -c 65534:65534 -x /bin/kexec -- plan $NEXT --json\n\
+             run old kexec -l -d $NEXT --initrd $NEXT_INITRD --append '{CONSOLE}'\n\
+             run load kexec load $NEXT --initrd $NEXT_INITRD --append '{CONSOLE}'\n\
+             run status kexec status\n\
+             jump kexec -e\n"
+        ))
+        .run()?;
+    let one = outcome.stage("first")?;
+    let fastest = "kexec_load: the shortest downtime";
+    for label in ["load", "status"] {
+        let said = one.run(label)?.out();
+        ensure!(said.contains(fastest), "{label}: {said}");
+    }
+    ensure!(
+        one.run("old")?
+            .err()
+            .contains("kexec_file_load: the running kernel reads")
+    );
+    let hidden: serde_json::Value = serde_json::from_slice(&one.run("hidden")?.stdout)?;
+    let method = &hidden["method"];
+    assert_eq!(method["method"], "file_load");
+    ensure!(
+        method["reason"].to_string().contains("/proc/iomem"),
+        "{method}"
+    );
+    let two = &outcome.stage("second")?.report;
+    assert_eq!(two.release, second.release);
+    same_machine(&outcome)
 }

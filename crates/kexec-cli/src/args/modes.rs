@@ -124,7 +124,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         short: Some(b't'),
         value: Value::Required("NAME"),
-        doc_short: "Take the kernel for this type instead of looking at it",
+        doc_short: "Refuse a kernel that is not of this type, such as bzImage64 or elf-x86_64",
         ..common(
             Id::Type,
             "type",
