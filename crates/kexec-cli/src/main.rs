@@ -19,7 +19,7 @@ use kexec_core::handover::Jump;
 use kexec_image::Arch;
 use kexec_sys::Linux;
 
-use commands::{World, check, exec, history, load, plan, reboot, status, unload};
+use commands::{World, check, exec, history, list, load, plan, reboot, status, unload};
 use render::text;
 use request::{Load, Meant, Request, Then, UsageError, VerbRequest};
 
@@ -125,6 +125,7 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             !unredacted,
         ),
         VerbRequest::History { svg, json } => history::verb(world, svg.as_deref(), *json),
+        VerbRequest::List { root, json } => list::verb(world, root.as_deref(), *json),
         VerbRequest::Plan {
             wanted,
             host,

@@ -158,6 +158,10 @@ pub enum VerbRequest {
         svg: Option<PathBuf>,
         json: bool,
     },
+    List {
+        root: Option<PathBuf>,
+        json: bool,
+    },
     Plan {
         wanted: Wanted,
         host: Option<PathBuf>,

@@ -92,6 +92,7 @@ pub enum Id {
     Now,
     OrCold,
     AllowPassphrase,
+    Root,
 }
 
 /// Whether an option takes a value, and what `--help` calls it.

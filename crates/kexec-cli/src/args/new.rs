@@ -82,6 +82,11 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Snapshot, "snapshot", &[Verb::Status])
     },
     Flag {
+        value: Value::Required("DIR"),
+        doc_short: "Answer for the machine whose files are below this folder",
+        ..flag(Id::Root, "root", &[Verb::List])
+    },
+    Flag {
         doc_short: "Leave secrets and kernel addresses in the snapshot",
         ..flag(Id::Unredacted, "unredacted", &[Verb::Status])
     },

@@ -13,6 +13,8 @@ pub enum Verb {
     Status,
     /// What became of earlier requests.
     History,
+    /// The boot entries.
+    List,
     /// What would be loaded.
     Plan,
     /// All checks.
@@ -27,6 +29,7 @@ impl Verb {
         Verb::Unload,
         Verb::Status,
         Verb::History,
+        Verb::List,
         Verb::Plan,
         Verb::Check,
     ];
@@ -39,6 +42,7 @@ impl Verb {
             Verb::Unload => "unload",
             Verb::Status => "status",
             Verb::History => "history",
+            Verb::List => "list",
             Verb::Plan => "plan",
             Verb::Check => "check",
         }
@@ -52,6 +56,7 @@ impl Verb {
             Verb::Unload => "kexec unload [OPTION]...",
             Verb::Status => "kexec status [OPTION]...",
             Verb::History => "kexec history [OPTION]...",
+            Verb::List => "kexec list [OPTION]...",
             Verb::Plan => "kexec plan [ENTRY|KERNEL] [OPTION]...",
             Verb::Check => "kexec check [ENTRY|KERNEL] [OPTION]...",
         }
@@ -67,6 +72,7 @@ impl Verb {
                 "Show what is loaded and how the last reboot went; write snapshots for bug reports"
             }
             Verb::History => "Show what became of each kexec that was asked for",
+            Verb::List => "Show the boot entries, which of them a reboot would take, and why",
             Verb::Plan => "Show what would be loaded, how and from which parts",
             Verb::Check => "Run every check without loading; exit code 1 when one refuses",
         }

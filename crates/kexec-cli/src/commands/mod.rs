@@ -4,6 +4,7 @@
 pub mod check;
 pub mod exec;
 pub mod history;
+pub mod list;
 pub mod load;
 pub mod plan;
 mod progress;

@@ -8,10 +8,8 @@ use kexec_plan::memory::Range;
 
 use super::bands::{Band, Owner, Row, rows};
 use super::facts;
-use super::words::{bytes, columns, counted, visible, wrapped};
+use super::words::{self, WIDTH, bytes, columns, counted, visible, wrapped};
 
-/// No line is wider.
-const WIDTH: usize = 100;
 /// Column in which values stand.
 const INDENT: usize = 11;
 /// Width of a number of bytes.
@@ -43,17 +41,7 @@ pub fn plan(plan: &LoadPlan) -> String {
 
 /// A label and its text, in as many lines as it takes.
 fn field(out: &mut String, label: &str, text: &str) {
-    let text = visible(text);
-    if text.is_empty() {
-        return;
-    }
-    let mut label = label;
-    for line in wrapped(&text, WIDTH - INDENT) {
-        // Blanks at the beginning of a path may have a line to themselves.
-        let line = format!("{label:INDENT$}{line}");
-        let _ = writeln!(out, "{}", line.trim_end());
-        label = "";
-    }
+    words::field(out, INDENT, label, text);
 }
 
 /// The way from this kernel into the next one.

@@ -4,6 +4,7 @@ use kexec_core::handover::ask::Handover;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, refusal};
 use kexec_core::record::{Attempt, Record};
+use kexec_core::sources::Survey;
 use kexec_core::{Error, Snapshot};
 use serde_json::{Value, json};
 
@@ -72,5 +73,14 @@ pub fn status(
             "image": crash.filter(|_| crash_loaded == Some(&true)),
         },
         "last": last,
+    })
+}
+
+/// `kexec list --json`.
+pub fn entries(survey: &Survey) -> Value {
+    json!({
+        "answer": survey.answer,
+        "sources": survey.sources,
+        "notes": survey.notes,
     })
 }

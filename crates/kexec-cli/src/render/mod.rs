@@ -2,6 +2,7 @@
 
 mod bands;
 pub mod classic;
+pub mod entries;
 mod facts;
 pub mod journeys;
 pub mod json;

@@ -73,6 +73,26 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// No line of a text for people is wider.
+pub const WIDTH: usize = 100;
+
+/// A label and its text from `column` on, in as many lines as it takes. Nothing
+/// for no text.
+pub fn field(out: &mut String, column: usize, label: &str, text: &str) {
+    let text = visible(text);
+    if text.is_empty() {
+        return;
+    }
+    let mut label = label;
+    for line in wrapped(&text, WIDTH.saturating_sub(column)) {
+        // Blanks at the beginning of a path may have a line to themselves.
+        let line = format!("{label:column$}{line}");
+        out.push_str(line.trim_end());
+        out.push('\n');
+        label = "";
+    }
+}
+
 /// The columns that a character takes: two for what may be wide. Too much for
 /// some, never too little.
 fn columns_of(c: char) -> usize {

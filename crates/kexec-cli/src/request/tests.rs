@@ -224,6 +224,13 @@ fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     json
                 }
+                VerbRequest::List { root, json } => {
+                    out.push_str("verb list");
+                    if let Some(folder) = root {
+                        write!(out, " root:{}", folder.display()).unwrap();
+                    }
+                    json
+                }
                 VerbRequest::Check {
                     wanted,
                     host: h,

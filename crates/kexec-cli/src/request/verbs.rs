@@ -102,6 +102,10 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             dry_run: typed.has(Id::DryRun),
             json,
         },
+        Verb::List => VerbRequest::List {
+            root: path(Id::Root),
+            json,
+        },
         Verb::Load => VerbRequest::Load {
             wanted: wanted()?,
             dry_run: typed.has(Id::DryRun),

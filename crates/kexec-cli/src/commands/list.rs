@@ -1,0 +1,61 @@
+//! The boot entries of a machine.
+
+use std::path::Path;
+
+use kexec_core::sources::facts::Facts;
+use kexec_core::sources::volumes::Volumes;
+use kexec_core::sources::{Machine, Survey, survey};
+use kexec_core::{Error, Snapshot};
+
+use super::{World, exit, load, print, print_json};
+use crate::render::{entries, json};
+
+/// `kexec list`: exit 0 when there is something to list.
+pub fn verb(world: &World<'_>, root: Option<&Path>, as_json: bool) -> u8 {
+    match surveyed(root.unwrap_or(world.root)) {
+        Ok(survey) => {
+            if as_json {
+                print_json(&json::entries(&survey));
+            } else {
+                print(&entries::list(&survey));
+            }
+            exit::DONE
+        }
+        Err(error) => {
+            load::refuse(&error, as_json);
+            exit::REFUSED
+        }
+    }
+}
+
+/// Everything that can be booted on the machine below `root`.
+///
+/// # Errors
+/// When that is no folder, or nothing at all was found.
+pub fn surveyed(root: &Path) -> Result<Survey, Error> {
+    let folder = std::fs::metadata(root);
+    if let Err(reason) = folder.and_then(|_| std::fs::read_dir(root)) {
+        return Err(Error::Read {
+            what: "the folder of --root",
+            path: root.to_owned(),
+            reason: reason.to_string(),
+        });
+    }
+    let volumes = Volumes::read(root);
+    let facts = Facts::read(&Snapshot::read(root), &volumes);
+    let survey = survey(&Machine {
+        volumes: &volumes,
+        facts: &facts,
+    });
+    if survey.sources.is_empty() {
+        return Err(Error::NotReady {
+            what: "looking for boot entries".to_owned(),
+            why: match survey.notes.as_slice() {
+                [] => "there are none".to_owned(),
+                notes => format!("there are none ({})", notes.join("; ")),
+            },
+            remedy: "name a kernel file instead".to_owned(),
+        });
+    }
+    Ok(survey)
+}
