@@ -33,7 +33,8 @@ const INDICATIONS: &str =
 
 /// Whether GRUB started this machine: it says so with its `bli` module, or it
 /// put its word in front of the command line. syslinux puts `BOOT_IMAGE=` there,
-/// too, but without a path from the root, and with `initrd=`.
+/// too, mostly without a path from the root, and with `initrd=`; so do hosts that
+/// read GRUB's files and boot the kernel themselves.
 fn evidence(facts: &MachineFacts) -> Evidence {
     if let Some(name) = facts.loader().and_then(|loader| loader.info.known()) {
         let says = format!("the boot loader calls itself {name:?}");
@@ -47,7 +48,7 @@ fn evidence(facts: &MachineFacts) -> Evidence {
     let initrd = line.and_then(|line| line.value("initrd"));
     match (image, initrd) {
         (Some(image), None) if image.starts_with(['(', '/']) => {
-            Evidence::For("the command line begins with GRUB's BOOT_IMAGE=".to_owned())
+            Evidence::Likely("the command line begins with GRUB's BOOT_IMAGE=".to_owned())
         }
         _ => Evidence::Silent,
     }
