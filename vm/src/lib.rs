@@ -34,6 +34,7 @@ pub mod installed;
 mod lab;
 pub mod machines;
 mod measure;
+pub mod modules;
 mod product;
 mod qemu;
 

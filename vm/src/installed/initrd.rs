@@ -3,20 +3,18 @@
 //! saves most of the time that an interpreted guest needs to boot.
 
 use crate::initramfs::Initramfs;
-use crate::lab::{Lab, read};
-use anyhow::{Context, Result, bail};
-use kexec_image::decompress;
-use std::path::{Path, PathBuf};
+use crate::lab::Lab;
+use crate::modules;
+use anyhow::Result;
+use std::path::Path;
 
 /// Its first program.
 pub(super) const INIT: &str = include_str!("scripts/initrd.sh");
 /// Drivers that the root file system is behind; some kernels have them built in.
 const MODULES: [&str; 3] = ["virtio_pci", "virtio_blk", "ext4"];
-/// No module is larger than this.
-const LARGEST_MODULE: u64 = 16 << 20;
 
 /// The archive for the kernel whose modules are in this folder.
-pub(super) fn build(lab: &Lab, modules: &Path) -> Result<Vec<u8>> {
+pub(super) fn build(lab: &Lab, folder: &Path) -> Result<Vec<u8>> {
     let mut root = Initramfs::new();
     for folder in ["proc", "sys", "dev", "run", "mnt", "modules"] {
         root.directory(folder);
@@ -24,116 +22,11 @@ pub(super) fn build(lab: &Lab, modules: &Path) -> Result<Vec<u8>> {
     root.char_device("dev/console", 5, 1);
     root.merge(&lab.busybox_files()?);
     root.program("init", INIT);
-    let files = module_files(modules)?;
-    let mut order = Vec::new();
-    for name in MODULES {
-        add(&files, name, &mut root, &mut order)?;
+    let mut list = String::new();
+    for (name, module) in modules::in_order(folder, &MODULES)? {
+        root.file(&format!("modules/{name}.ko"), module);
+        list.push_str(&format!("{name}.ko\n"));
     }
-    root.file(
-        "modules/list",
-        order.join("\n") + if order.is_empty() { "" } else { "\n" },
-    );
+    root.file("modules/list", list);
     Ok(root.build()?)
-}
-
-/// Adds a module behind those that it needs, unless it is there or built in.
-fn add(files: &[PathBuf], name: &str, root: &mut Initramfs, order: &mut Vec<String>) -> Result<()> {
-    let file_name = format!("{name}.ko");
-    let Some(path) = files.iter().find(|path| module_name(path) == name) else {
-        return Ok(());
-    };
-    if order.contains(&file_name) {
-        return Ok(());
-    }
-    let content = unpack(path)?;
-    for needed in dependencies(&content) {
-        add(files, &needed, root, order)?;
-    }
-    root.file(&format!("modules/{file_name}"), content);
-    order.push(file_name);
-    Ok(())
-}
-
-/// The kernel's name of the module in this file: `-` counts as `_`.
-fn module_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.split(".ko").next().unwrap_or_default();
-    stem.replace('-', "_")
-}
-
-/// Every module below this folder.
-fn module_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in
-            std::fs::read_dir(&folder).with_context(|| format!("listing {}", folder.display()))?
-        {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            } else if entry.file_name().to_string_lossy().contains(".ko") {
-                found.push(entry.path());
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn unpack(path: &Path) -> Result<Vec<u8>> {
-    let content = read(path)?;
-    if content.starts_with(b"\x7fELF") {
-        return Ok(content);
-    }
-    let codec = decompress::CODECS
-        .iter()
-        .find(|codec| (codec.probe)(&content));
-    let Some(codec) = codec else {
-        bail!(
-            "looked at the module {}: neither ELF nor compressed",
-            path.display()
-        );
-    };
-    let unpacked = (codec.decompress)(&content, LARGEST_MODULE)
-        .with_context(|| format!("unpacking {}", path.display()))?;
-    Ok(unpacked.bytes)
-}
-
-/// The names in the "depends=" line of a module's `.modinfo` section, as
-/// modinfo(8) shows it.
-fn dependencies(module: &[u8]) -> Vec<String> {
-    const KEY: &[u8] = b"\0depends=";
-    let Some(at) = module.windows(KEY.len()).position(|window| window == KEY) else {
-        return Vec::new();
-    };
-    let rest = module
-        .get(at.saturating_add(KEY.len())..)
-        .unwrap_or_default();
-    let line = rest.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(line)
-        .split(',')
-        .filter(|name| !name.is_empty())
-        .map(|name| name.replace('-', "_"))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dependencies_of_a_module() {
-        assert_eq!(
-            dependencies(b"\x7fELF..\0license=GPL\0depends=virtio-ring,virtio\0name=x\0"),
-            ["virtio_ring", "virtio"]
-        );
-        assert!(dependencies(b"\0depends=\0").is_empty());
-        assert!(dependencies(b"\x7fELF").is_empty());
-    }
-
-    #[test]
-    fn names_of_modules() {
-        assert_eq!(module_name(Path::new("/x/virtio-blk.ko.xz")), "virtio_blk");
-        assert_eq!(module_name(Path::new("ext4.ko")), "ext4");
-    }
 }
