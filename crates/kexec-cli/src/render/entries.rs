@@ -109,7 +109,7 @@ fn marks(entry: &BootEntry) -> String {
 fn head(entry: &BootEntry) -> String {
     match marks(entry) {
         marks if marks.is_empty() => entry.title.clone(),
-        marks => format!("{} ({marks})", entry.title),
+        marks => format!("{} [{marks}]", entry.title),
     }
 }
 
@@ -127,13 +127,16 @@ fn in_full(out: &mut String, entry: &BootEntry) {
         }
         Boots::Broken(broken) => row("broken", &broken.to_string()),
     }
+    let said = matches!(&entry.boots, Boots::Broken(broken) if broken.at == entry.origin);
     if let Some(tries) = entry.tries {
         row(
             "tries",
             &format!("{} left, {} done", tries.left, tries.done),
         );
     }
-    row("from", &entry.origin.to_string());
+    if !said {
+        row("from", &entry.origin.to_string());
+    }
 }
 
 fn rows(target: &BootTarget) -> Vec<(&'static str, String)> {
