@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
         None => data.to_vec(),
     };
     for codec in CODECS.iter().filter(|c| (c.probe)(&stream)) {
-        if let Ok(decoded) = (codec.decompress)(&stream, CAP) {
+        if let Ok(decoded) = codec.decompress(&stream, CAP) {
             assert!(decoded.bytes.len() as u64 <= CAP);
             assert!(decoded.consumed <= stream.len());
         }

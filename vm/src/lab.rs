@@ -70,7 +70,8 @@ impl Kernel {
             return read(&plain);
         }
         let packed = self.modules.join(format!("{name}.xz"));
-        let module = (decompress::XZ.decompress)(&read(&packed)?, LARGEST_MODULE)
+        let module = decompress::XZ
+            .decompress(&read(&packed)?, LARGEST_MODULE)
             .with_context(|| format!("unpacking {}", packed.display()))?;
         Ok(module.bytes)
     }

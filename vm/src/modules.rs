@@ -79,7 +79,8 @@ fn unpack(path: &Path) -> Result<Vec<u8>> {
             path.display()
         );
     };
-    let unpacked = (codec.decompress)(&content, LARGEST_MODULE)
+    let unpacked = codec
+        .decompress(&content, LARGEST_MODULE)
         .with_context(|| format!("unpacking {}", path.display()))?;
     Ok(unpacked.bytes)
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::formats::bzimage::PayloadCodec;
-use crate::{Image, ImageError, Kernel, Options, authenticode, read};
+use crate::{Image, ImageError, Kernel, Options, authenticode};
 
 /// One thing that was proven about the bytes of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,13 +53,13 @@ pub fn verify(image: &Image) -> Result<Vec<Proof>, ImageError> {
     if proofs.is_empty()
         && let Kernel::BzImage(kernel) = &image.kernel
         && let Some(payload) = &kernel.payload
-        && let Some(decoded) = kernel.unpack(&image.bytes, Options::default().max_output)?
+        && let Some(checked) = kernel.check_payload(&image.bytes, Options::default().max_output)?
         && let PayloadCodec::Known(codec) = payload.codec
     {
         proofs.push(Proof::Payload {
             codec: codec.to_owned(),
-            len: read::len(&decoded.bytes),
-            checksummed: decoded.checksummed,
+            len: checked.len,
+            checksummed: checked.checksummed,
         });
     }
     if proofs.is_empty() {

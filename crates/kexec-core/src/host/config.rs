@@ -64,7 +64,7 @@ pub const OPTIONS: &[&str] = &[
 pub(super) fn read(root: &Root, release: &str) -> Fact<BTreeMap<String, String>> {
     let packed = root.bytes("/proc/config.gz").and_then(|bytes| {
         let codec = kexec_image::decompress::detect(&bytes);
-        let plain = codec.map(|codec| (codec.decompress)(&bytes, MAX_FILE));
+        let plain = codec.map(|codec| codec.decompress(&bytes, MAX_FILE));
         match plain {
             Some(Ok(plain)) => Fact::Known(plain.bytes),
             Some(Err(e)) => Fact::Unreadable(format!("/proc/config.gz: {e}")),

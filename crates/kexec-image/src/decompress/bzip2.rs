@@ -2,13 +2,13 @@
 
 use ::bzip2::bufread::BzDecoder;
 
-use super::{Codec, Decoded, drain};
+use super::{Checked, Codec, Output};
 use crate::ImageError;
 
 pub(super) const CODEC: Codec = Codec {
     name: "bzip2",
     probe,
-    decompress,
+    decode,
 };
 
 /// `BZh`, the block size as a digit from 1 to 9, and the first bytes of either
@@ -21,20 +21,19 @@ fn probe(bytes: &[u8]) -> bool {
     )
 }
 
-fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
-    let mut out = Vec::new();
+fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
     let mut rest = bytes;
     // Parallel compressors write one stream per block.
     loop {
         let mut decoder = BzDecoder::new(rest);
-        drain(CODEC.name, &mut decoder, &mut out, cap)?;
+        out.drain(CODEC.name, &mut decoder)?;
         rest = decoder.into_inner();
         if !probe(rest) {
             break;
         }
     }
-    Ok(Decoded {
-        bytes: out,
+    Ok(Checked {
+        len: out.len(),
         consumed: bytes.len() - rest.len(),
         checksummed: true,
     })

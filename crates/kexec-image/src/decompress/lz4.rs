@@ -8,13 +8,13 @@
 use lz4_flex::block::decompress_into;
 use lz4_flex::frame::FrameDecoder;
 
-use super::{Codec, Decoded, damaged, drain};
+use super::{Checked, Codec, Output, damaged};
 use crate::{ImageError, read};
 
 pub(super) const CODEC: Codec = Codec {
     name: "lz4",
     probe,
-    decompress,
+    decode,
 };
 
 /// "Legacy frame": its magic number.
@@ -31,31 +31,30 @@ fn probe(bytes: &[u8]) -> bool {
     matches!(read::u32(bytes, 0), Some(LEGACY | MODERN))
 }
 
-fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
-    let mut out = Vec::new();
+fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
     let mut rest = bytes;
     let mut checksummed = true;
     loop {
         match read::u32(rest, 0) {
             Some(LEGACY) => {
-                rest = legacy(rest, &mut out, cap)?;
+                rest = legacy(rest, out)?;
                 checksummed = false;
             }
             Some(MODERN) => {
-                let frame = modern(rest).ok_or_else(|| short(&out))?;
+                let frame = modern(rest).ok_or_else(|| short(out))?;
                 let mut decoder = FrameDecoder::new(frame.bytes);
-                drain(CODEC.name, &mut decoder, &mut out, cap)?;
+                out.drain(CODEC.name, &mut decoder)?;
                 rest = rest.get(frame.bytes.len()..).unwrap_or_default();
                 checksummed &= frame.checksummed;
             }
             _ if rest.len() == bytes.len() => {
-                return Err(damaged(CODEC.name, &out, "there is no frame"));
+                return Err(damaged(CODEC.name, out, "there is no frame"));
             }
             _ => break,
         }
     }
-    Ok(Decoded {
-        bytes: out,
+    Ok(Checked {
+        len: out.len(),
         consumed: bytes.len() - rest.len(),
         checksummed,
     })
@@ -63,7 +62,7 @@ fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
 
 const SHORT: &str = "the data ends before the stream does";
 
-fn short(out: &[u8]) -> ImageError {
+fn short(out: &Output) -> ImageError {
     damaged(CODEC.name, out, SHORT)
 }
 
@@ -96,19 +95,13 @@ pub(super) fn legacy_block(rest: &[u8]) -> Result<Option<Block<'_>>, String> {
 }
 
 /// Decodes one legacy frame; what follows it is returned.
-fn legacy<'a>(frame: &'a [u8], out: &mut Vec<u8>, cap: u64) -> Result<&'a [u8], ImageError> {
+fn legacy<'a>(frame: &'a [u8], out: &mut Output) -> Result<&'a [u8], ImageError> {
     let mut rest = frame.get(4..).unwrap_or_default();
     let mut any = false;
     while let Some((decoded, next)) =
         legacy_block(rest).map_err(|reason| damaged(CODEC.name, out, reason))?
     {
-        if read::len(out).saturating_add(read::len(&decoded)) > cap {
-            return Err(ImageError::TooLarge {
-                codec: CODEC.name,
-                cap,
-            });
-        }
-        out.extend_from_slice(&decoded);
+        out.push(CODEC.name, &decoded)?;
         rest = next;
         any = true;
     }

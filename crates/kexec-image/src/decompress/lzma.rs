@@ -4,13 +4,13 @@
 
 use lzma_rust2::LzmaReader;
 
-use super::{Codec, Decoded, MAX_WINDOW, damaged, drain, window_too_large};
+use super::{Checked, Codec, MAX_WINDOW, Output, damaged, window_too_large};
 use crate::{ImageError, read};
 
 pub(super) const CODEC: Codec = Codec {
     name: "lzma",
     probe,
-    decompress,
+    decode,
 };
 
 /// Properties, dictionary size, uncompressed size.
@@ -53,10 +53,9 @@ fn probe(bytes: &[u8]) -> bool {
     header(bytes).is_some()
 }
 
-fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
-    let mut out = Vec::new();
+fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
     let Some(header) = header(bytes) else {
-        return Err(damaged(CODEC.name, &out, "there is no plausible header"));
+        return Err(damaged(CODEC.name, out, "there is no plausible header"));
     };
     // A dictionary need not be larger than everything that was ever written.
     let window = u64::from(header.dictionary).min(header.size.max(4096));
@@ -64,23 +63,23 @@ fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
         .ok()
         .filter(|w| u64::from(*w) <= MAX_WINDOW)
     else {
-        return Err(damaged(CODEC.name, &out, window_too_large(Some(window))));
+        return Err(damaged(CODEC.name, out, window_too_large(Some(window))));
     };
     let mut rest = bytes.get(HEADER_LEN..).unwrap_or_default();
     let mut decoder =
         LzmaReader::new_with_props(&mut rest, header.size, header.properties, window, None)
-            .map_err(|e| super::broken(CODEC.name, &out, &e))?;
+            .map_err(|e| super::broken(CODEC.name, out, &e))?;
     // Without this a stream of known size may stop anywhere in the coder.
     decoder.set_relaxed_end_condition(false);
-    drain(CODEC.name, &mut decoder, &mut out, cap)?;
+    out.drain(CODEC.name, &mut decoder)?;
     // A known size that was reached, or else the end marker was.
-    if header.size != UNKNOWN_SIZE && header.size != read::len(&out) {
+    if header.size != UNKNOWN_SIZE && header.size != out.len() {
         let reason = format!("the header promises {} bytes", header.size);
-        return Err(damaged(CODEC.name, &out, reason));
+        return Err(damaged(CODEC.name, out, reason));
     }
     let (_, unused) = decoder.into_parts();
-    Ok(Decoded {
-        bytes: out,
+    Ok(Checked {
+        len: out.len(),
         consumed: bytes.len() - rest.len() - unused.len(),
         checksummed: false,
     })

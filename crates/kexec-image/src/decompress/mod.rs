@@ -7,20 +7,25 @@
 //! header. A stream that ends early is an error. Bytes behind the end of a
 //! stream are left alone and counted ([`Decoded::consumed`]): the kernel's
 //! build appends the uncompressed size there.
+//!
+//! Where only the stream's own word about itself is wanted, [`Codec::check`]
+//! holds no more of the content than the decoder's window.
 
 mod bzip2;
 mod gzip;
 mod lz4;
 mod lzma;
+mod output;
 mod stream;
 mod xz;
 mod zstd;
 
 pub use stream::stream;
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 
 use crate::ImageError;
+use output::Output;
 
 /// The largest window (dictionary) a decoder may allocate, in bytes. The
 /// kernel's build asks for 128 MiB at most: `dict=128MiB` of
@@ -33,9 +38,34 @@ pub struct Codec {
     pub name: &'static str,
     /// Whether these bytes begin like a stream of this codec.
     pub probe: fn(&[u8]) -> bool,
+    /// Decodes the stream that `bytes` begin with. Streams of the same codec that
+    /// follow directly belong to it.
+    decode: fn(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError>,
+}
+
+impl Codec {
     /// Decompresses the stream that `bytes` begin with to at most `cap` bytes.
     /// Streams of the same codec that follow directly belong to it.
-    pub decompress: fn(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError>,
+    ///
+    /// # Errors
+    /// When it is damaged, ends early, or would become larger.
+    pub fn decompress(&self, bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
+        let mut out = Output::kept(cap);
+        let checked = (self.decode)(bytes, &mut out)?;
+        Ok(Decoded {
+            bytes: out.into_bytes(),
+            consumed: checked.consumed,
+            checksummed: checked.checksummed,
+        })
+    }
+
+    /// The same without the content, which is decoded and forgotten.
+    ///
+    /// # Errors
+    /// As [`Codec::decompress`].
+    pub fn check(&self, bytes: &[u8], cap: u64) -> Result<Checked, ImageError> {
+        (self.decode)(bytes, &mut Output::counted(cap))
+    }
 }
 
 impl std::fmt::Debug for Codec {
@@ -53,6 +83,17 @@ pub struct Decoded {
     pub consumed: usize,
     /// Whether the stream carries a checksum of its content (which then was
     /// right, or there would have been an error).
+    pub checksummed: bool,
+}
+
+/// What a stream would decompress to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// Bytes of the content.
+    pub len: u64,
+    /// As in [`Decoded`].
+    pub consumed: usize,
+    /// As in [`Decoded`].
     pub checksummed: bool,
 }
 
@@ -78,27 +119,8 @@ pub fn detect(bytes: &[u8]) -> Option<&'static Codec> {
     CODECS.iter().find(|c| (c.probe)(bytes))
 }
 
-/// Reads `reader` to its end into `out`, which may hold `cap` bytes at most.
-fn drain(
-    codec: &'static str,
-    reader: &mut impl Read,
-    out: &mut Vec<u8>,
-    cap: u64,
-) -> Result<(), ImageError> {
-    let room = cap.saturating_sub(crate::read::len(out));
-    // One byte more than there is room for, to tell "full" from "too large".
-    let result = reader.take(room.saturating_add(1)).read_to_end(out);
-    if crate::read::len(out) > cap {
-        return Err(ImageError::TooLarge { codec, cap });
-    }
-    match result {
-        Ok(_) => Ok(()),
-        Err(e) => Err(broken(codec, out, &e)),
-    }
-}
-
 /// What a decoder that gave up says, in our words where they are better.
-fn broken(codec: &'static str, out: &[u8], error: &std::io::Error) -> ImageError {
+fn broken(codec: &'static str, out: &Output, error: &std::io::Error) -> ImageError {
     let reason = match error.kind() {
         ErrorKind::UnexpectedEof => "the data ends before the stream does".to_owned(),
         ErrorKind::OutOfMemory => window_too_large(None),
@@ -108,10 +130,10 @@ fn broken(codec: &'static str, out: &[u8], error: &std::io::Error) -> ImageError
 }
 
 /// A [`ImageError::Codec`] after `out` had been produced.
-fn damaged(codec: &'static str, out: &[u8], reason: impl Into<String>) -> ImageError {
+fn damaged(codec: &'static str, out: &Output, reason: impl Into<String>) -> ImageError {
     ImageError::Codec {
         codec,
-        produced: crate::read::len(out),
+        produced: out.len(),
         reason: reason.into(),
     }
 }

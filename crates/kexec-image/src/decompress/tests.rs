@@ -16,8 +16,23 @@ fn sample() -> Vec<u8> {
 }
 
 fn decompress(stream: &[u8], cap: u64) -> Result<Decoded, ImageError> {
-    let codec = detect(stream).expect("the stream is recognised");
-    (codec.decompress)(stream, cap)
+    both(
+        detect(stream).expect("the stream is recognised"),
+        stream,
+        cap,
+    )
+}
+
+/// Decompressing and only checking must say the same of every stream.
+fn both(codec: &Codec, stream: &[u8], cap: u64) -> Result<Decoded, ImageError> {
+    let decoded = codec.decompress(stream, cap);
+    let expected = decoded.clone().map(|decoded| Checked {
+        len: crate::read::len(&decoded.bytes),
+        consumed: decoded.consumed,
+        checksummed: decoded.checksummed,
+    });
+    assert_eq!(codec.check(stream, cap), expected, "{}", codec.name);
+    decoded
 }
 
 #[test]
@@ -27,7 +42,7 @@ fn every_codec_undoes_its_compressor() {
             let stream = (c.compress)(&data);
             let codec = detect(&stream).expect(c.name);
             assert_eq!(codec.name, c.codec, "{}", c.name);
-            let decoded = (codec.decompress)(&stream, CAP).expect(c.name);
+            let decoded = both(codec, &stream, CAP).expect(c.name);
             assert_eq!(decoded.bytes, data, "{}", c.name);
             assert_eq!(decoded.consumed, stream.len(), "{}", c.name);
             assert_eq!(decoded.checksummed, c.checksummed, "{}", c.name);
@@ -43,7 +58,7 @@ fn a_stream_cut_anywhere_is_an_error() {
         for len in 0..stream.len() {
             let cut = &stream[..len];
             if let Some(codec) = detect(cut) {
-                let result = (codec.decompress)(cut, CAP);
+                let result = both(codec, cut, CAP);
                 assert!(result.is_err(), "{} cut to {len} gave {result:?}", c.name);
             }
         }
@@ -116,7 +131,7 @@ fn a_changed_bit_is_found_where_there_is_a_checksum() {
             bad[at] ^= 0x10;
             // Fields that say nothing about the content (the time stamp in a
             // gzip header) may change, the content may not.
-            if let Some(Ok(decoded)) = detect(&bad).map(|codec| (codec.decompress)(&bad, CAP)) {
+            if let Some(Ok(decoded)) = detect(&bad).map(|codec| both(codec, &bad, CAP)) {
                 let same = decoded.bytes == data;
                 assert!(same, "{}: a flip at {at} gave other content", c.name);
             }
@@ -206,7 +221,7 @@ proptest! {
         let stream = (COMPRESSORS[which].compress)(&sample());
         let bytes = [&stream[..keep.min(stream.len())], &noise].concat();
         for codec in CODECS {
-            if let Ok(decoded) = (codec.decompress)(&bytes, CAP) {
+            if let Ok(decoded) = both(codec, &bytes, CAP) {
                 prop_assert!(crate::read::len(&decoded.bytes) <= CAP);
                 prop_assert!(decoded.consumed <= bytes.len());
             }
@@ -224,7 +239,7 @@ proptest! {
             stream[at] = byte;
         }
         if let Some(codec) = detect(&stream)
-            && let Ok(decoded) = (codec.decompress)(&stream, CAP)
+            && let Ok(decoded) = both(codec, &stream, CAP)
         {
             prop_assert!(crate::read::len(&decoded.bytes) <= CAP);
         }

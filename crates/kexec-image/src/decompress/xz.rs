@@ -2,13 +2,13 @@
 
 use lzma_rust2::XzReader;
 
-use super::{Codec, Decoded, drain};
+use super::{Checked, Codec, Output};
 use crate::{ImageError, read};
 
 pub(super) const CODEC: Codec = Codec {
     name: "xz",
     probe,
-    decompress,
+    decode,
 };
 
 /// Header Magic Bytes (2.1.1.1).
@@ -20,8 +20,7 @@ fn probe(bytes: &[u8]) -> bool {
 /// decoder needs beside it.
 const LIMIT_KIB: u32 = 128 * 1024 + 1024;
 
-fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
-    let mut out = Vec::new();
+fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
     let mut rest = bytes;
     let mut checksummed = true;
     loop {
@@ -29,7 +28,7 @@ fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
         // type of the check, and 0 is none.
         checksummed &= read::u8(rest, 7).is_some_and(|flags| flags & 0x0f != 0);
         let mut decoder = XzReader::new_mem_limit(rest, false, LIMIT_KIB);
-        drain(CODEC.name, &mut decoder, &mut out, cap)?;
+        out.drain(CODEC.name, &mut decoder)?;
         rest = decoder.into_inner();
         // Stream Padding (2.2) is zeros, a multiple of four, and belongs to the
         // file only when another stream follows.
@@ -39,8 +38,8 @@ fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
             _ => break,
         }
     }
-    Ok(Decoded {
-        bytes: out,
+    Ok(Checked {
+        len: out.len(),
         consumed: bytes.len() - rest.len(),
         checksummed,
     })

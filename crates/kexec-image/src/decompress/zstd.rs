@@ -3,13 +3,13 @@
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::FrameDecoderError;
 
-use super::{Codec, Decoded, MAX_WINDOW, damaged, drain, window_too_large};
+use super::{Checked, Codec, MAX_WINDOW, Output, damaged, window_too_large};
 use crate::{ImageError, read};
 
 pub(super) const CODEC: Codec = Codec {
     name: "zstd",
     probe,
-    decompress,
+    decode,
 };
 
 /// `Magic_Number` (3.1.1).
@@ -26,15 +26,14 @@ fn skip(bytes: &[u8]) -> Option<&[u8]> {
         .flatten()
 }
 
-fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
-    let mut out = Vec::new();
+fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
     let mut rest = bytes;
     let mut checksummed = true;
     loop {
-        let frame = read::len(&out);
+        let frame = out.len();
         let mut decoder = StreamingDecoder::new_with_max_window_size(&mut rest, MAX_WINDOW)
-            .map_err(|e| refused(&out, &e))?;
-        drain(CODEC.name, &mut decoder, &mut out, cap)?;
+            .map_err(|e| refused(out, &e))?;
+        out.drain(CODEC.name, &mut decoder)?;
         let decoder = decoder.into_frame_decoder();
         // The decoder computes the checksum and leaves the comparison to us.
         match decoder.get_checksum_from_data() {
@@ -52,9 +51,9 @@ fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
         }
         // 0 also stands for a size that the header does not give.
         let promised = decoder.content_size();
-        if promised != 0 && promised != read::len(&out) - frame {
+        if promised != 0 && promised != out.len() - frame {
             let reason = format!("the frame header promises {promised} bytes");
-            return Err(damaged(CODEC.name, &out, reason));
+            return Err(damaged(CODEC.name, out, reason));
         }
         let mut next = rest;
         while let Some(after) = skip(next) {
@@ -65,15 +64,15 @@ fn decompress(bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
         }
         rest = next;
     }
-    Ok(Decoded {
-        bytes: out,
+    Ok(Checked {
+        len: out.len(),
         consumed: bytes.len() - rest.len(),
         checksummed,
     })
 }
 
 /// Why a frame could not be started.
-fn refused(out: &[u8], error: &FrameDecoderError) -> ImageError {
+fn refused(out: &Output, error: &FrameDecoderError) -> ImageError {
     let reason = match error {
         FrameDecoderError::WindowSizeTooBig { requested, .. } => window_too_large(Some(*requested)),
         other => other.to_string(),

@@ -5,12 +5,13 @@
 //! Documentation/arch/x86/boot.rst ("The Real-Mode Kernel Header", "Details of
 //! Header Fields") of the kernel.
 
-use std::ops::Range;
+mod payload;
 
 use serde::Serialize;
 
+pub use payload::{Payload, PayloadCodec};
+
 use super::{Format, Opened};
-use crate::decompress::{self, Decoded};
 use crate::{Arch, ImageError, Kernel, pe, read};
 
 /// See [`Format`].
@@ -147,30 +148,6 @@ pub struct BzImage {
     pub efi_stub: bool,
 }
 
-/// The compressed kernel inside of a bzImage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Payload {
-    /// Where it is in the file, the appended size included.
-    pub range: Range<usize>,
-    /// What it is compressed with.
-    pub codec: PayloadCodec,
-}
-
-/// What a payload is compressed with, as its magic number says (boot.rst,
-/// `payload_offset`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PayloadCodec {
-    /// One of [`decompress::CODECS`], by its name.
-    Known(&'static str),
-    /// LZO, which the kernel can use and we do not decompress.
-    Lzo,
-    /// Not compressed: an ELF file.
-    Elf,
-    /// Nothing that a kernel's payload can be.
-    Unknown,
-}
-
 fn probe(bytes: &[u8]) -> bool {
     read::u16(bytes, at::BOOT_FLAG) == Some(BOOT_FLAG)
         && read::array(bytes, at::HEADER) == Some(*b"HdrS")
@@ -288,59 +265,6 @@ impl BzImage {
         self.kernel_version.as_deref()?.split_whitespace().next()
     }
 
-    /// Decompresses the payload and checks it against the size that the
-    /// kernel's build appended to it. `None` when there is no payload, or one
-    /// that cannot be decompressed here.
-    ///
-    /// # Errors
-    /// When the payload does not decompress, or to something else than was
-    /// compressed.
-    pub fn unpack(&self, bytes: &[u8], cap: u64) -> Result<Option<Decoded>, ImageError> {
-        let Some(payload) = &self.payload else {
-            return Ok(None);
-        };
-        let offset = payload.range.start;
-        let data = bytes.get(payload.range.clone()).unwrap_or_default();
-        let codec = match payload.codec {
-            PayloadCodec::Known(_) => decompress::detect(data),
-            PayloadCodec::Lzo | PayloadCodec::Elf => return Ok(None),
-            PayloadCodec::Unknown => None,
-        };
-        let (Some(codec), Some((stream, size))) = (codec, data.split_last_chunk::<4>()) else {
-            let magic = data.iter().take(6).map(|b| format!("{b:02x}"));
-            let found: Vec<String> = magic.collect();
-            let expected = "the magic number of a codec that the kernel uses";
-            return Err(malformed("the payload", offset, found.join(" "), expected));
-        };
-        // In a gzip stream these four bytes (ISIZE) are its own; the kernel's
-        // build appends the same to all others (`size_append`).
-        let stream = if codec.name == decompress::GZIP.name {
-            data
-        } else {
-            stream
-        };
-        // It unpacks itself within init_size, so that is a limit too.
-        let cap = match self.init_size {
-            0 => cap,
-            n => cap.min(n.into()),
-        };
-        let decoded = (codec.decompress)(stream, cap)?;
-        if decoded.consumed != stream.len() {
-            let what = format!("the end of the {} payload", codec.name);
-            let (found, expected) = (offset + decoded.consumed, offset + stream.len());
-            return Err(malformed(&what, found, found, &expected.to_string()));
-        }
-        let size = u32::from_le_bytes(*size);
-        if u64::from(size) != read::len(&decoded.bytes) {
-            return Err(ImageError::Mismatch {
-                what: format!("the size of the unpacked {} payload", codec.name),
-                expected: format!("{size} bytes"),
-                found: format!("{} bytes", decoded.bytes.len()),
-            });
-        }
-        Ok(Some(decoded))
-    }
-
     /// A bzImage carries its own size. Signed ones are longer: a certificate
     /// table follows, which the PE headers account for.
     fn check_size(&self, bytes: &[u8]) -> Result<(), ImageError> {
@@ -384,33 +308,6 @@ impl BzImage {
         };
         let text = text.split(|b| *b == 0).next().unwrap_or_default();
         Ok(Some(String::from_utf8_lossy(text).into_owned()))
-    }
-
-    fn find_payload(&self, bytes: &[u8]) -> Result<Option<Payload>, ImageError> {
-        if self.payload_length == 0 {
-            return Ok(None);
-        }
-        let end = u64::from(self.payload_offset) + u64::from(self.payload_length);
-        let part = self.protected_mode(bytes);
-        let data = read::slice(part, self.payload_offset.into(), self.payload_length.into());
-        let Some(data) = data else {
-            let limit = format!("at most {} (syssize)", self.protected_len());
-            let what = "payload_offset + payload_length";
-            return Err(malformed(what, at::PAYLOAD_OFFSET, end, &limit));
-        };
-        let codec = match decompress::detect(data) {
-            Some(codec) => PayloadCodec::Known(codec.name),
-            None if data.starts_with(b"\x89LZO\0\r\n\x1a\n") => PayloadCodec::Lzo,
-            None if data.starts_with(b"\x7fELF") => PayloadCodec::Elf,
-            None => PayloadCodec::Unknown,
-        };
-        // It is inside of `part`, which is inside of the file.
-        let offset = usize::try_from(self.payload_offset).unwrap_or(usize::MAX);
-        let start = self.setup_len().saturating_add(offset);
-        Ok(Some(Payload {
-            range: start..start.saturating_add(data.len()),
-            codec,
-        }))
     }
 }
 

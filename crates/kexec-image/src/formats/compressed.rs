@@ -56,7 +56,7 @@ pub const LZMA: Format = Format {
 };
 
 fn open(codec: &Codec, bytes: &Bytes, options: &Options) -> Result<Opened, ImageError> {
-    let decoded = (codec.decompress)(bytes, options.max_output)?;
+    let decoded = codec.decompress(bytes, options.max_output)?;
     Ok(Opened::Wrapped(Wrapped {
         inner: decoded.bytes.into(),
         uki: None,

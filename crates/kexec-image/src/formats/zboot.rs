@@ -80,7 +80,7 @@ fn open(bytes: &Bytes, options: &Options) -> Result<Opened, ImageError> {
     // not the file that was installed.
     Pe::parse(bytes, NAME)?.check_bounds()?;
 
-    let decoded = (codec.decompress)(payload, options.max_output)?;
+    let decoded = codec.decompress(payload, options.max_output)?;
     if decoded.bytes.is_empty() {
         return Err(ImageError::Malformed {
             format: NAME,
