@@ -186,7 +186,17 @@ fn major(version: &str) -> Option<u32> {
 ///
 /// Nothing is held where a caller such as `flock /tmp/qemu.lock cargo test`
 /// holds the lock for this process already.
-pub(crate) fn lock_machine() -> Result<Option<File>> {
+#[derive(Debug)]
+pub(crate) struct Turn(#[expect(dead_code, reason = "held, not read")] Option<File>);
+
+impl Turn {
+    /// Waits until no other guest runs.
+    pub(crate) fn wait() -> Result<Self> {
+        lock_machine().map(Self)
+    }
+}
+
+fn lock_machine() -> Result<Option<File>> {
     static HELD_BY_CALLER: OnceLock<bool> = OnceLock::new();
     let path = std::env::temp_dir().join("qemu.lock");
     if *HELD_BY_CALLER.get_or_init(|| is_open_here(&path)) {

@@ -2,7 +2,7 @@
 
 use super::outcome::{End, Outcome};
 use super::{CONSOLE, Guest, protocol};
-use crate::qemu::lock_machine;
+use crate::qemu::Turn;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -58,12 +58,18 @@ pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
         // its wait at once.
         command.args(["-icount", "shift=0,sleep=off"]);
     }
-    watch(&mut command, scratch.path(), guest.timeout)
+    let turn = Turn::wait()?;
+    watch(&mut command, scratch.path(), guest.timeout, &turn)
 }
 
 /// Runs QEMU with the console on its first serial port and the report on its
 /// second until it ends or the time is up. `scratch` takes their files.
-pub(crate) fn watch(command: &mut Command, scratch: &Path, timeout: Duration) -> Result<Outcome> {
+pub(crate) fn watch(
+    command: &mut Command,
+    scratch: &Path,
+    timeout: Duration,
+    _one_at_a_time: &Turn,
+) -> Result<Outcome> {
     let console = scratch.join("console");
     let messages = scratch.join("qemu");
     command
@@ -71,7 +77,6 @@ pub(crate) fn watch(command: &mut Command, scratch: &Path, timeout: Duration) ->
         // signal=off: QEMU leaves the terminal of the test alone.
         .args(["-chardev", "stdio,id=report,signal=off"])
         .args(["-serial", "chardev:report"]);
-    let _one_at_a_time = lock_machine()?;
     let started = Instant::now();
     let (lines, timed_out, failure) = attend(command, &messages, started, timeout)?;
     let duration = started.elapsed();

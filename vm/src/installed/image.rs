@@ -7,6 +7,7 @@ use super::layout::{CONSOLE, Layout, Side};
 use super::partitions::{BOOT_UUID, ESP_UUID, Partitions, ROOT_UUID};
 use super::{initrd, installer};
 use crate::lab::Lab;
+use crate::qemu::Turn;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::fs;
@@ -27,12 +28,14 @@ pub(super) enum Initrd {
 }
 
 /// A finished image in the cache.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Image {
     /// The disk.
     pub(super) disk: PathBuf,
     /// Where its root file system begins, bytes.
     pub(super) root_offset: u64,
+    /// The turn that its installation took, if there was one now.
+    pub(super) turn: Option<Turn>,
 }
 
 /// The image of a base system in a layout, made if it is not in the cache. Its
@@ -55,6 +58,7 @@ pub(super) fn prepare(lab: &Lab, base: &Base, layout: Layout, initrd: Initrd) ->
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let name = format!("{}-{layout}-{:016x}", base.key, fingerprint(&parts));
     let disk = folder.join(format!("{name}.raw"));
+    let mut turn = None;
     if !disk.exists() {
         eprintln!("lab: making the disk image {name}");
         let partial = disk.with_extension(format!("partial-{}", std::process::id()));
@@ -62,16 +66,23 @@ pub(super) fn prepare(lab: &Lab, base: &Base, layout: Layout, initrd: Initrd) ->
         if made.is_err() {
             let _ = fs::remove_file(&partial);
         }
-        made.with_context(|| format!("making the disk image {name}"))?;
+        turn = made.with_context(|| format!("making the disk image {name}"))?;
         fs::rename(&partial, &disk).with_context(|| format!("moving {}", disk.display()))?;
     }
     Ok(Image {
         disk,
         root_offset: partitions.root.offset(),
+        turn,
     })
 }
 
-fn make(lab: &Lab, base: &Base, layout: Layout, initrd: Initrd, disk: &Path) -> Result<()> {
+fn make(
+    lab: &Lab,
+    base: &Base,
+    layout: Layout,
+    initrd: Initrd,
+    disk: &Path,
+) -> Result<Option<Turn>> {
     base::require_root()?;
     let scratch = tempfile::tempdir().context("making a folder for the image's files")?;
     let tree = scratch.path().join("root");
@@ -100,15 +111,17 @@ fn make(lab: &Lab, base: &Base, layout: Layout, initrd: Initrd, disk: &Path) -> 
     configure(&tree, layout, &base.kernels)?;
     let partitions = Partitions::of(layout);
     partitions.write(&tree, scratch.path(), disk)?;
-    if !layout.guest_script().is_empty() {
-        installer::run(lab, layout, disk, &kernel, &archive)?;
-    }
+    let turn = match layout.guest_script() {
+        "" => None,
+        _ => Some(installer::run(lab, layout, disk, &kernel, &archive)?),
+    };
     // Trials write to the image without its journal: nothing may be left there.
     call(Command::new("e2fsck").args(["-f", "-n"]).arg(format!(
         "{}?offset={}",
         disk.display(),
         partitions.root.offset()
-    )))
+    )))?;
+    Ok(turn)
 }
 
 /// The folder of a kernel's modules.

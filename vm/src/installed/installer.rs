@@ -5,36 +5,39 @@ use super::layout::{CONSOLE, Layout};
 use super::machine::{disk_arguments, qemu};
 use crate::guest::{End, watch};
 use crate::lab::Lab;
+use crate::qemu::Turn;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::Duration;
 
 /// The first program of that guest.
 pub(super) const SCRIPT: &str = include_str!("scripts/installer.sh");
+const MEMORY_MB: u32 = 1024;
 /// An interpreted grub-mkconfig takes its time.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Runs the layout's script on the disk.
+/// Runs the layout's script on the disk. The machine's turn is handed on, so
+/// that a trial does not have to wait a second time.
 pub(super) fn run(
     lab: &Lab,
     layout: Layout,
     disk: &Path,
     kernel: &Path,
     initrd: &Path,
-) -> Result<()> {
+) -> Result<Turn> {
     let scratch = tempfile::tempdir().context("making a folder for the installer")?;
     let firmware = lab.qemu().firmware(layout.firmware(), scratch.path())?;
-    let mut command = qemu(lab, &firmware);
+    let mut command = qemu(lab, &firmware, MEMORY_MB);
     command
         .args(disk_arguments(disk))
-        .arg("-no-reboot")
         .arg("-kernel")
         .arg(kernel)
         .arg("-initrd")
         .arg(initrd)
         .arg("-append")
         .arg(format!("root=LABEL=root rw init=/lab/install {CONSOLE}"));
-    let outcome = watch(&mut command, scratch.path(), TIMEOUT)?;
+    let turn = Turn::wait()?;
+    let outcome = watch(&mut command, scratch.path(), TIMEOUT, &turn)?;
     let stage = outcome.stage("install")?;
     for run in &stage.runs {
         if run.code != 0 {
@@ -54,5 +57,5 @@ pub(super) fn run(
             outcome.tail()
         );
     }
-    Ok(())
+    Ok(turn)
 }

@@ -10,6 +10,7 @@ use crate::apt::Suite;
 use crate::guest::{CPU, End, watch};
 use crate::initramfs::Initramfs;
 use crate::lab::Lab;
+use crate::qemu::Turn;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -27,6 +28,8 @@ pub struct Machine<'lab> {
     stages: Vec<(String, String)>,
     cold_boots: usize,
     timeout: Duration,
+    memory_mb: u32,
+    qemu_arguments: Vec<String>,
 }
 
 impl<'lab> Machine<'lab> {
@@ -51,6 +54,8 @@ impl<'lab> Machine<'lab> {
             stages: Vec::new(),
             cold_boots: 0,
             timeout: Duration::from_secs(300),
+            memory_mb: 1024,
+            qemu_arguments: Vec::new(),
         }
     }
 
@@ -148,6 +153,21 @@ impl<'lab> Machine<'lab> {
         self
     }
 
+    /// Memory in MiB; 1024 at first.
+    #[must_use]
+    pub fn memory_mb(mut self, memory_mb: u32) -> Self {
+        self.memory_mb = memory_mb;
+        self
+    }
+
+    /// More arguments for QEMU.
+    #[must_use]
+    pub fn qemu_arguments(mut self, arguments: &[&str]) -> Self {
+        self.qemu_arguments
+            .extend(arguments.iter().map(|one| (*one).to_owned()));
+        self
+    }
+
     /// The releases of the system's two kernels: the one that its boot loader
     /// starts by default, and the other one.
     ///
@@ -201,11 +221,17 @@ impl<'lab> Machine<'lab> {
             .lab
             .qemu()
             .firmware(self.layout.firmware(), scratch.path())?;
+        let turn = match image.turn {
+            Some(turn) => turn,
+            None => Turn::wait()?,
+        };
         let mut boots: Vec<Boot> = Vec::new();
         while boots.len() <= self.cold_boots {
-            let mut command = qemu(self.lab, &firmware);
-            command.args(disk_arguments(&disk)).arg("-no-reboot");
-            let outcome = watch(&mut command, scratch.path(), self.timeout)?;
+            let mut command = qemu(self.lab, &firmware, self.memory_mb);
+            command
+                .args(disk_arguments(&disk))
+                .args(&self.qemu_arguments);
+            let outcome = watch(&mut command, scratch.path(), self.timeout, &turn)?;
             let again = outcome.end == End::Reset;
             boots.push(outcome);
             if !again {
@@ -216,14 +242,14 @@ impl<'lab> Machine<'lab> {
     }
 }
 
-/// A QEMU with its console and its report, and no disk yet.
-pub(super) fn qemu(lab: &Lab, firmware: &[String]) -> Command {
+/// A QEMU that ends where a machine would start anew, and has no disk yet.
+pub(super) fn qemu(lab: &Lab, firmware: &[String], memory_mb: u32) -> Command {
     let mut command = lab.qemu().command();
     command
         .args(["-accel", "tcg", "-machine", "q35", "-cpu", CPU])
         .args(["-display", "none", "-vga", "none"])
-        .args(["-nic", "none", "-no-user-config", "-m", "1024"])
-        .args(["-monitor", "none"])
+        .args(["-nic", "none", "-no-user-config", "-monitor", "none"])
+        .args(["-no-reboot", "-m", &memory_mb.to_string()])
         .args(firmware);
     command
 }
