@@ -1,7 +1,7 @@
 //! Base systems: a Debian suite with an init, as one tar file that every
 //! image of that system is made from.
 
-use super::files::fingerprint;
+use super::files::{fingerprint, remove_old};
 use crate::apt::Suite;
 use crate::lab::{Kernel, Lab};
 use anyhow::{Context, Result, bail};
@@ -109,7 +109,10 @@ impl Recipe {
 
 impl std::fmt::Display for Recipe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{:?}-{:?}", self.suite, self.init, self.generator)
+        write!(f, "{}-{:?}-{:?}", self.suite, self.init, self.generator)?;
+        self.packages
+            .iter()
+            .try_for_each(|package| write!(f, "-{package}"))
     }
 }
 
@@ -128,7 +131,8 @@ pub fn prepare(lab: &Lab, recipe: &Recipe) -> Result<Base> {
         second.release.clone(),
     ];
     let parts = parts.each_ref().map(String::as_bytes);
-    let key = format!("{recipe}-{:016x}", fingerprint(&parts)).to_lowercase();
+    let prefix = format!("{recipe}-").to_lowercase();
+    let key = format!("{prefix}{:016x}", fingerprint(&parts));
     let folder = lab.folder().join("bases");
     let tar = folder.join(format!("{key}.tar"));
     let record = folder.join(format!("{key}.json"));
@@ -138,6 +142,8 @@ pub fn prepare(lab: &Lab, recipe: &Recipe) -> Result<Base> {
             .with_context(|| format!("making the base system {recipe}"))?;
         fs::write(&record, serde_json::to_vec(&kernels)?)
             .with_context(|| format!("writing {}", record.display()))?;
+        remove_old(&folder, &prefix, &key);
+        remove_old(&lab.folder().join("images"), &prefix, &key);
     }
     let kernels = serde_json::from_slice(&crate::lab::read(&record)?)
         .with_context(|| format!("reading {}", record.display()))?;

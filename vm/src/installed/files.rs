@@ -11,6 +11,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 const RUNNER: &str = include_str!("scripts/runner.sh");
 const SERVICE: &str = include_str!("scripts/lab.service");
@@ -86,6 +87,27 @@ pub(super) fn call(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Removes what an older recipe made: files of this folder that begin with
+/// `prefix`, are not of `current`, and are older than two days: a test that
+/// started with one of them may still be at work.
+pub(super) fn remove_old(folder: &Path, prefix: &str, current: &str) {
+    const KEEP: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_old = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > KEEP));
+        if is_old && name.starts_with(prefix) && !name.starts_with(current) {
+            // A cache: what cannot be removed now is removed another time.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// FNV-1a: names what is made of exactly these parts.
 pub(super) fn fingerprint(parts: &[&[u8]]) -> u64 {
     parts
@@ -94,4 +116,34 @@ pub(super) fn fingerprint(parts: &[&[u8]]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    #[test]
+    fn only_what_is_old_and_replaced_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let long_ago = SystemTime::now() - Duration::from_secs(3 * 24 * 60 * 60);
+        for (name, is_old) in [
+            ("sid-1.tar", true),
+            ("sid-2.tar", true),
+            ("sid-3.tar", false),
+            ("trixie-1.tar", true),
+        ] {
+            let file = fs::File::create(folder.path().join(name)).unwrap();
+            if is_old {
+                file.set_modified(long_ago).unwrap();
+            }
+        }
+        remove_old(folder.path(), "sid-", "sid-2");
+        let mut left: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["sid-2.tar", "sid-3.tar", "trixie-1.tar"]);
+    }
 }
