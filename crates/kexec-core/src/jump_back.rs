@@ -1,12 +1,18 @@
 //! The way back into a kernel that was left with its memory preserved (kexec
-//! jump, CONFIG_KEXEC_JUMP): an image without content, whose entry is the place
-//! where that kernel waits.
+//! jump, CONFIG_KEXEC_JUMP): an image that jumps to where that kernel waits.
+//!
+//! kexec-tools loads an image without any memory and lets its entry be that
+//! place. Kernels from 6.8 on take that for all of memory (ENOMEM), and none
+//! maps a place that it was not told of.
 
+use kexec_image::Arch;
+use kexec_plan::PlanError;
+use kexec_plan::classic::way_back;
 use kexec_sys::{Kernel, LoadFlags, Segment, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
 use crate::place::elf_machine_of;
-use crate::{Error, Snapshot};
+use crate::{Error, Snapshot, classic};
 
 /// The word of the command line by which the purgatory tells a kernel where the
 /// one before it waits.
@@ -40,15 +46,17 @@ pub fn load_helper(kernel: &dyn Kernel, host: &Snapshot, entry: Option<u64>) -> 
     if let Some(missing) = without_jump(host) {
         return Err(not_ready(&missing, WITH_JUMP));
     }
-    let machine = host.arch.map_or(0, elf_machine_of);
-    let flags = LoadFlags::arch(machine) | LoadFlags::PRESERVE_CONTEXT;
-    // No segment at all would mean: unload.
-    let nothing = Segment {
-        bytes: &[],
-        mem: 0,
-        memsz: 0,
+    let arch = host.arch.unwrap_or(Arch::X86_64);
+    let memory = classic::memory_facts(host);
+    let way = way_back(arch, entry, &memory, host.firmware.la57.is_true());
+    let way = way.map_err(PlanError::Classic)?;
+    let flags = LoadFlags::arch(elf_machine_of(arch)) | LoadFlags::PRESERVE_CONTEXT;
+    let segment = Segment {
+        bytes: &way.bytes,
+        mem: way.memory.start,
+        memsz: way.memory.len(),
     };
-    let loaded = kernel.load(entry, &[nothing], flags);
+    let loaded = kernel.load(way.memory.start, &[segment], flags);
     loaded.map(|()| entry).map_err(|errno| {
         let tried = format!("loading the way back to {entry:#x}");
         let call = Call::ClassicLoad(Slot::Normal);

@@ -90,12 +90,10 @@ fn a_kernel_that_only_says_einval_is_explained() {
 }
 
 #[test]
-fn the_way_back_is_an_image_without_content() {
+fn the_way_back_lies_in_this_kernels_memory() {
     let kernel = double();
-    assert_eq!(
-        load_helper(&kernel, &host(|_| ()), Some(0x1234)).unwrap(),
-        0x1234
-    );
+    let loaded = load_helper(&kernel, &host(|_| ()), Some(0x1_1234_5678));
+    assert_eq!(loaded.unwrap(), 0x1_1234_5678);
     let calls = kernel.calls();
     let Call::Load {
         entry,
@@ -107,10 +105,23 @@ fn the_way_back_is_an_image_without_content() {
         panic!("{calls:?}");
     };
     let wanted = LoadFlags::arch(elf_machine::X86_64) | LoadFlags::PRESERVE_CONTEXT;
-    assert_eq!((*entry, *flags), (0x1234, wanted));
-    assert_eq!((places.len(), places[0].memsz), (1, 0));
-    // And it is there to be jumped into.
-    assert!(kernel.normal().is_some());
+    assert_eq!((*entry, *flags), (places[0].mem, wanted));
+    assert_eq!(places.len(), 1);
+    let image = kernel.normal().unwrap();
+    let bytes = &image.segments()[0].bytes;
+    assert!(
+        bytes
+            .windows(8)
+            .any(|w| w == 0x1_1234_5678_u64.to_le_bytes())
+    );
+}
+
+/// kexec_load(2) has to know where memory is.
+#[test]
+fn without_a_memory_map_there_is_no_way_back() {
+    let blind = host(|h| h.memory.iomem = Fact::Unreadable("it shows zeros".into()));
+    let error = load_helper(&double(), &blind, Some(0x1234)).unwrap_err();
+    assert!(matches!(error, Error::Plan(_)), "{error}");
 }
 
 #[test]

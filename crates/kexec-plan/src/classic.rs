@@ -299,6 +299,33 @@ impl LoadPlan {
     }
 }
 
+/// The way back into a kernel that was kept in memory: an image that is jumped
+/// into at its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WayBack {
+    /// Where it goes: whole pages.
+    pub memory: Range,
+    /// What is there.
+    pub bytes: Bytes,
+}
+
+/// Makes the way back into the kernel that waits at `entry`. `five_level`: the
+/// running kernel uses five-level paging.
+///
+/// # Errors
+/// No such address, no place for it, or no planner for the machine.
+pub fn way_back(
+    arch: Arch,
+    entry: u64,
+    memory: &MemoryFacts,
+    five_level: bool,
+) -> Result<WayBack, ClassicError> {
+    match arch {
+        Arch::X86_64 => crate::arch::x86_64::way_back(entry, memory, five_level),
+        _ => Err(ClassicError::ArchNotYet { arch }),
+    }
+}
+
 /// Whether there is a planner for machines of this architecture.
 pub fn is_planned(arch: Arch) -> bool {
     planner(arch).is_some()

@@ -10,6 +10,7 @@
 //! | `params.rs` | `boot_params` with everything it points to |
 //! | `setup_data.rs` `efi.rs` `video.rs` | parts of that |
 //! | `multiboot.rs` | multiboot kernels and plain ELF files |
+//! | `way_back.rs` | into the kernel before this one |
 //! | `mbi.rs` `elf_notes.rs` | what those are told |
 
 mod efi;
@@ -23,8 +24,10 @@ mod plan;
 mod setup_data;
 mod types;
 mod video;
+mod way_back;
 
 pub(crate) use plan::plan;
+pub(crate) use way_back::way_back;
 
 use crate::classic::{Display, Screen};
 

@@ -1,0 +1,190 @@
+//! The way back into a kernel that was kept in memory (kexec jump): a few
+//! instructions with page tables of their own.
+//!
+//! The kernel that leaves maps the memory that it was told of, and where the
+//! other one waits is not among it. So the jump goes through code that lies in
+//! memory of the kernel that leaves, loads tables that map both one to one, and
+//! jumps on.
+
+use super::layout::{CEILING, FLOOR, LARGE_PAGE, PAGE};
+use crate::classic::{ClassicError, WayBack};
+use crate::le::len;
+use crate::memory::range::align_up;
+use crate::memory::{MemoryFacts, MemoryKind, Placer, Range, RangeSet, Search, Wanted};
+
+/// Bytes that one page of entries maps, from the lowest level on (Intel SDM
+/// volume 3, 5.5 "4-Level Paging and 5-Level Paging"): 512 pages of 2 MiB, and 512
+/// times as much on each level above.
+const GIB: u64 = 512 * LARGE_PAGE;
+/// Entries of a page.
+const ENTRIES: u64 = 512;
+/// Present and writable.
+const TABLE: u64 = 0b11;
+/// The same, and a large page.
+const LEAF: u64 = 0b1000_0011;
+
+/// Makes it for a kernel that waits at `entry`.
+///
+/// # Errors
+/// When there is no place for it, or no such address.
+pub(crate) fn way_back(
+    entry: u64,
+    memory: &MemoryFacts,
+    five_level: bool,
+) -> Result<WayBack, ClassicError> {
+    if entry == 0 || entry >= CEILING {
+        return Err(ClassicError::Option {
+            option: "--entry",
+            reason: format!("no kernel waits at {entry:#x}"),
+            hint: "say the address of kexec_jump_back_entry= on this kernel's command line",
+        });
+    }
+    let free = memory.destinations(FLOOR, PAGE)?.free;
+    // All of the running kernel's memory: its stack is somewhere in there.
+    let mut mapped = memory.iomem_map().of_kind(MemoryKind::Ram);
+    mapped = mapped.intersect(&Range::new(0, CEILING).into());
+    mapped.insert(Range::new(entry, entry.saturating_add(PAGE)));
+    // Once for the size, once with the address known.
+    let size = len(&image(0, entry, &mapped, five_level));
+    let size = align_up(size, PAGE).unwrap_or(u64::MAX);
+    let place = Placer::new(free, &memory.free).place(&Wanted {
+        what: "the way back",
+        size,
+        align: PAGE,
+        within: Range::new(FLOOR, CEILING),
+        search: Search::Highest,
+    })?;
+    Ok(WayBack {
+        memory: place,
+        bytes: image(place.start, entry, &mapped, five_level).into(),
+    })
+}
+
+/// The code in the first page, the tables behind it.
+fn image(base: u64, entry: u64, mapped: &RangeSet, five_level: bool) -> Vec<u8> {
+    let mut tables = Tables {
+        first: base.saturating_add(PAGE),
+        pages: Vec::new(),
+    };
+    let levels = if five_level { 4 } else { 3 };
+    let all = GIB.saturating_mul(ENTRIES.saturating_pow(levels - 1));
+    let root = tables.table(0, all, mapped);
+    let mut bytes = Vec::new();
+    bytes.extend([0x48, 0xb8]); // mov rax, the tables
+    bytes.extend(root.to_le_bytes());
+    bytes.extend([0x0f, 0x22, 0xd8]); // mov cr3, rax
+    bytes.extend([0x48, 0xb8]); // mov rax, entry
+    bytes.extend(entry.to_le_bytes());
+    bytes.extend([0xff, 0xe0]); // jmp rax
+    crate::le::pad(&mut bytes, usize::try_from(PAGE).unwrap_or(0));
+    for page in tables.pages {
+        bytes.extend(page.iter().flat_map(|e| e.to_le_bytes()));
+    }
+    bytes
+}
+
+/// Pages of tables, at `first` and behind it.
+struct Tables {
+    first: u64,
+    pages: Vec<Vec<u64>>,
+}
+
+impl Tables {
+    /// A table for `span` bytes from `from` on, with what of `mapped` lies there
+    /// and everything below it. Gives its address.
+    fn table(&mut self, from: u64, span: u64, mapped: &RangeSet) -> u64 {
+        let index = self.pages.len();
+        self.pages.push(Vec::new());
+        let step = span.checked_div(ENTRIES).unwrap_or(span);
+        let mut entries = Vec::new();
+        for number in 0..ENTRIES {
+            let start = from.saturating_add(step.saturating_mul(number));
+            let part = Range::new(start, start.saturating_add(step));
+            entries.push(match mapped.overlaps(part) {
+                false => 0,
+                true if step <= LARGE_PAGE => start | LEAF,
+                true => self.table(start, step, mapped) | TABLE,
+            });
+        }
+        if let Some(page) = self.pages.get_mut(index) {
+            *page = entries;
+        }
+        let offset = u64::try_from(index).unwrap_or(0).saturating_mul(PAGE);
+        self.first.saturating_add(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Resource;
+
+    const TIB: u64 = 1 << 40;
+
+    fn memory(ranges: &[Range]) -> MemoryFacts {
+        let ram = |range: &Range| Resource {
+            range: *range,
+            name: "System RAM".into(),
+            depth: 0,
+        };
+        MemoryFacts {
+            iomem: ranges.iter().map(ram).collect(),
+            total: 1 << 30,
+            ..MemoryFacts::default()
+        }
+    }
+
+    /// What the processor finds at `address`: none, or the physical address.
+    fn walk(way: &WayBack, levels: u32, address: u64) -> Option<u64> {
+        let word = |at: u64| {
+            let offset = usize::try_from(at - way.memory.start).unwrap();
+            u64::from_le_bytes(way.bytes[offset..offset + 8].try_into().unwrap())
+        };
+        let mut table = word(way.memory.start + 2);
+        for level in (0..levels).rev() {
+            let shift = 21 + 9 * level;
+            let entry = word(table + 8 * ((address >> shift) & 511));
+            if entry & 1 == 0 {
+                return None;
+            }
+            if entry & 0x80 != 0 {
+                assert_eq!(level, 0);
+                return Some((entry & !0xfff) | (address & (LARGE_PAGE - 1)));
+            }
+            table = entry & !0xfff;
+        }
+        None
+    }
+
+    #[test]
+    fn both_kernels_are_mapped_one_to_one() {
+        let ram = [
+            Range::new(0x10_0000, 0x1800_0000),
+            Range::new(5 * TIB, 5 * TIB + GIB),
+        ];
+        for (five, levels) in [(false, 3), (true, 4)] {
+            let entry = 0x1_8000_00f2;
+            let way = way_back(entry, &memory(&ram), five).unwrap();
+            assert!(ram.iter().any(|r| r.covers(way.memory)));
+            assert!(len(&way.bytes) <= way.memory.len());
+            for address in [0x10_0000, 0x17ff_ffff, entry, 5 * TIB, way.memory.start] {
+                assert_eq!(walk(&way, levels, address), Some(address), "{address:#x}");
+            }
+            for address in [0x4000_0000, 0x2_0000_0000, TIB, 6 * TIB] {
+                assert_eq!(walk(&way, levels, address), None, "{address:#x}");
+            }
+            assert_eq!(way.bytes[..2], [0x48, 0xb8]);
+            assert_eq!(way.bytes[15..23], entry.to_le_bytes());
+        }
+    }
+
+    #[test]
+    fn an_address_where_nobody_waits_is_refused() {
+        let ram = memory(&[Range::new(0x10_0000, 0x1800_0000)]);
+        for entry in [0, CEILING, u64::MAX] {
+            let error = way_back(entry, &ram, false).unwrap_err().to_string();
+            assert!(error.contains("no kernel waits at"), "{error}");
+        }
+        assert!(way_back(1 << 30, &memory(&[]), false).is_err());
+    }
+}
