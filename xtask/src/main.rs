@@ -27,6 +27,11 @@ cargo xtask record-machines          record the memory maps and boot parameters 
 The lab's kernels, QEMU and firmware are Debian packages, kept below target/lab
 (or $KEXEC_LAB); nothing of them is installed on this machine.";
 
+/// Seconds for each fuzz target when they are all that is run.
+const FUZZ_ALONE: u64 = 60;
+/// Seconds for each beside everything else: a look whether it still stands.
+const FUZZ_IN_TEST: u64 = 15;
+
 fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
@@ -42,12 +47,12 @@ fn run() -> Result<ExitCode> {
     use lexopt::prelude::{Long, Short, Value};
     let mut parser = lexopt::Parser::from_env();
     let mut words = Vec::new();
-    let mut seconds = 60_u64;
+    let mut seconds = None;
     let mut options = test::Options {
         vm: true,
         all: false,
         fuzz: true,
-        fuzz_seconds: 60,
+        fuzz_seconds: FUZZ_IN_TEST,
     };
     while let Some(argument) = parser.next()? {
         match argument {
@@ -60,13 +65,14 @@ fn run() -> Result<ExitCode> {
             Long("no-fuzz") => options.fuzz = false,
             Long("seconds") => {
                 use lexopt::ValueExt;
-                seconds = parser.value()?.parse()?;
+                seconds = Some(parser.value()?.parse()?);
             }
             Value(word) => words.push(word.to_string_lossy().into_owned()),
             other => return Err(other.unexpected().into()),
         }
     }
-    options.fuzz_seconds = seconds;
+    options.fuzz_seconds = seconds.unwrap_or(FUZZ_IN_TEST);
+    let seconds = seconds.unwrap_or(FUZZ_ALONE);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["demo"] => demo::run(None),
