@@ -1,0 +1,154 @@
+//! `kexec reboot` on installed systems: one cell for each init version and
+//! layout. The boot loader's default is changed first, so that booting the same
+//! again does not pass; the next kernel is known by what it reports.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use vm::Lab;
+use vm::apt::Suite;
+use vm::installed::{Arrival, Layout, Machine, Trial};
+
+/// Stops with the system, in the ordinary order, and leaves a file.
+const WITNESS: &str = "[Unit]\nDescription=Leaves a file when it is stopped\n\
+    [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n\
+    ExecStop=/bin/sh -c 'echo stopped > /var/lib/witness'\n";
+
+/// Makes the other kernel the default, in the way of the layout.
+fn change_default(layout: Layout, other: &str) -> String {
+    let grub = "sed -i 's/set default=\"0\"/set default=\"1>2\"/' /boot/grub/grub.cfg";
+    match layout {
+        Layout::BiosGrub | Layout::BiosGrubBoot | Layout::BiosGrubAutomount | Layout::EfiGrub => {
+            format!("run change {grub}\n")
+        }
+        Layout::BiosGrubNoauto => {
+            format!("mount /boot\nrun change {grub}\numount /boot\n")
+        }
+        Layout::EfiSystemdBoot => format!(
+            "run change bootctl set-default \"$(basename /efi/loader/entries/*{other}.conf)\"\n"
+        ),
+        Layout::EfiUki => format!("run change bootctl set-default debian-{other}.efi\n"),
+        Layout::FedoraLike => format!(
+            "run change grub-editenv /boot/grub2/grubenv set \
+             \"saved_entry=$(basename /boot/loader/entries/*{other}.conf .conf)\"\n"
+        ),
+    }
+}
+
+/// What the machine thinks of itself, as JSON.
+fn json(trial: &Trial, stage: &str, label: &str) -> Result<Value> {
+    let run = trial.stage(stage)?.run(label)?;
+    let text = run.out();
+    serde_json::from_str(&text).with_context(|| format!("{label}: {text}\n{}", run.err()))
+}
+
+fn machine(lab: &Lab, suite: Suite, layout: Layout) -> Result<Machine<'_>> {
+    Ok(Machine::new(lab, suite, layout).product()?.unit(
+        "witness.service",
+        "multi-user.target",
+        WITNESS,
+    ))
+}
+
+/// The whole cell.
+fn reboots_into_the_changed_default(suite: Suite, layout: Layout) -> Result<()> {
+    let lab = Lab::open()?;
+    let machine = machine(&lab, suite, layout)?;
+    let (default, other) = machine.kernels()?;
+    let trial = machine
+        .stage(
+            "before",
+            &format!(
+                "{}run list kexec list\nrun check kexec check\n\
+                 run mounts cat /proc/self/mounts\n\
+                 jump kexec reboot --append trial=one\n",
+                change_default(layout, &other)
+            ),
+        )
+        .stage(
+            "after",
+            "run witness cat /var/lib/witness\nrun status kexec status --json\n\
+             run says kexec status\nrun again kexec history --json\n",
+        )
+        .run()?;
+    let (before, after) = (trial.stage("before")?, trial.stage("after")?);
+    for label in ["change", "list", "check", "jump"] {
+        if let Ok(run) = before.run(label) {
+            println!("# {label}\n{}{}", run.out(), run.err());
+        }
+    }
+    println!("{}", after.run("says")?.out());
+    println!("all: {:.1} s", trial.seconds());
+    assert_eq!(before.report.release, default);
+    assert_eq!(
+        before.run("change")?.code,
+        0,
+        "{}",
+        before.run("change")?.err()
+    );
+    assert_eq!(
+        before.run("check")?.code,
+        0,
+        "{}",
+        before.run("check")?.out()
+    );
+    if layout == Layout::BiosGrubNoauto {
+        ensure!(
+            !before.run("mounts")?.out().contains(" /boot "),
+            "/boot was mounted"
+        );
+    }
+    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(after.report.release, other);
+    let line = after.report.command_line().to_owned();
+    ensure!(line.contains(" trial=one kexec.id="), "{line}");
+    assert_eq!(after.run("witness")?.out(), "stopped\n");
+    assert_eq!(after.unclean()?, Vec::<String>::new());
+    let last = json(&trial, "after", "status")?["last"].clone();
+    assert_eq!(last["outcome"]["what"], "kexec", "{last}");
+    assert_eq!(last["outcome"]["to"], other.as_str());
+    assert_eq!(last["from"], default.as_str());
+    ensure!(
+        line.contains(last["token"].as_str().context("no token")?),
+        "{last}"
+    );
+    assert_eq!(json(&trial, "after", "again")?["requests"][0], last);
+    Ok(())
+}
+
+macro_rules! cells {
+    ($($(#[$attribute:meta])* $name:ident: $suite:ident, $layout:ident;)*) => {
+        $(
+            #[test]
+            $(#[$attribute])*
+            fn $name() -> Result<()> {
+                reboots_into_the_changed_default(Suite::$suite, Layout::$layout)
+            }
+        )*
+    };
+}
+
+cells! {
+    trixie_efi_systemd_boot: Trixie, EfiSystemdBoot;
+    bookworm_efi_uki: Bookworm, EfiUki;
+    trixie_bios_grub: Trixie, BiosGrub;
+    bookworm_bios_grub_boot: Bookworm, BiosGrubBoot;
+    trixie_bios_grub_automount: Trixie, BiosGrubAutomount;
+    sid_bios_grub_noauto: Sid, BiosGrubNoauto;
+    sid_fedora_like: Sid, FedoraLike;
+    #[ignore = "a cell of cargo xtask test --all"]
+    sid_efi_systemd_boot: Sid, EfiSystemdBoot;
+    #[ignore = "a cell of cargo xtask test --all"]
+    bookworm_efi_systemd_boot: Bookworm, EfiSystemdBoot;
+    #[ignore = "a cell of cargo xtask test --all"]
+    trixie_efi_uki: Trixie, EfiUki;
+    #[ignore = "a cell of cargo xtask test --all"]
+    sid_efi_uki: Sid, EfiUki;
+    #[ignore = "a cell of cargo xtask test --all"]
+    bookworm_bios_grub: Bookworm, BiosGrub;
+    #[ignore = "a cell of cargo xtask test --all"]
+    sid_bios_grub_boot: Sid, BiosGrubBoot;
+    #[ignore = "a cell of cargo xtask test --all"]
+    trixie_bios_grub_noauto: Trixie, BiosGrubNoauto;
+    #[ignore = "a cell of cargo xtask test --all"]
+    trixie_efi_grub: Trixie, EfiGrub;
+}
