@@ -9,7 +9,7 @@ use kexec_plan::SyscallChoice;
 use kexec_plan::classic::ImaList;
 use kexec_sys::{Errno, SealedFile, Slot};
 
-use crate::host::{self, Fact};
+use crate::host::{self, Fact, PageUse};
 use crate::request::LoadRequest;
 use crate::{Error, Snapshot, classic, place};
 
@@ -51,6 +51,16 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// Bytes of all files that become a part of the image.
+    pub fn total(&self) -> u64 {
+        let files = self.initrds.iter().chain(&self.companions);
+        files
+            .chain(&self.modules)
+            .fold(length(&self.kernel), |sum, file| {
+                sum.saturating_add(length(file))
+            })
+    }
+
     /// The same files, with what the running kernel hands on.
     #[must_use]
     pub fn carrying(self, carried: Carried) -> Inputs {
@@ -155,14 +165,16 @@ fn read_file(
 }
 
 /// What a kernel that is loaded with `kexec_load(2)` is handed on from the
-/// running one, and what is no part of a [`Snapshot`]: with the other call the
-/// running kernel does this itself.
+/// running one, and what else decides about it and is no part of a
+/// [`Snapshot`]: with the other call the running kernel does this itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Carried {
     /// The measurements that IMA made so far.
     pub ima: Option<ImaList>,
     /// A copy of ACPI's root pointer, for multiboot 2 kernels.
     pub rsdp: Option<Bytes>,
+    /// What memory is used for, now that the files are in it.
+    pub pages: PageUse,
     /// What could not be read, and why, for people.
     pub notes: Vec<String>,
 }
@@ -178,6 +190,15 @@ impl Carried {
         if never || host.locked_down() {
             return carried;
         }
+        carried.pages = match PageUse::read(root, host) {
+            Fact::Known(pages) => pages,
+            Fact::Absent => PageUse::default(),
+            Fact::Unreadable(why) => {
+                let note = "the image is placed without knowing which memory is in use, and a large one may take longer to load";
+                carried.notes.push(format!("{note}: {why}"));
+                PageUse::default()
+            }
+        };
         // A kernel without it hands no measurements on either, and the next one
         // would take a list that its own file loader never made.
         if host.built_with("CONFIG_IMA_KEXEC") != Some(false) {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use kexec_image::{Arch, Image};
 use kexec_plan::classic::{ClassicRequest, FirmwareFacts, Module, RngSeed};
+use kexec_plan::memory::MemoryFacts;
 use kexec_plan::{Cmdline, FilePlan, LoadPlan, PlanError};
 use kexec_purgatory::Console;
 use kexec_sys::{Errno, Kernel, LoadFlags, Segment, elf_machine};
@@ -53,6 +54,10 @@ pub(crate) fn place(
         rsdp_copy: carried.rsdp.clone(),
         ..classic::firmware_facts(host)
     };
+    let memory = MemoryFacts {
+        free: carried.pages.handed_out(inputs.total()),
+        ..classic::memory_facts(host)
+    };
     let shape = classic::purgatory_shape().map_err(|e| no_purgatory(&e.into()))?;
     let mut placed = kexec_plan::classic::plan(&ClassicRequest {
         path: &plan.kernel.origin,
@@ -62,7 +67,7 @@ pub(crate) fn place(
         dtb: dtb.as_ref(),
         cmdline: &plan.cmdline,
         arch,
-        memory: &classic::memory_facts(host),
+        memory: &memory,
         firmware: &firmware,
         options: &ask.options,
         rng_seed: rng_seed(),

@@ -10,8 +10,9 @@ use kexec_plan::memory::{MemoryFacts, Range, RangeSet, Resource};
 use crate::Snapshot;
 use crate::host::{DisplayState, EfiRange, Fact, MemoryRange};
 
-/// What the planner has to know of the memory. Which of it is free now is not
-/// part of a snapshot: [`MemoryFacts::free`] is empty.
+/// What the planner has to know of the memory. Which of it is in use now is not
+/// part of a snapshot: [`MemoryFacts::free`] is empty, and
+/// [`PageUse`](crate::host::PageUse) can fill it.
 pub fn memory_facts(host: &Snapshot) -> MemoryFacts {
     let memory = &host.memory;
     let range = |r: &MemoryRange| Range::new(r.start, r.end);

@@ -24,9 +24,9 @@ pub struct MemoryFacts {
     /// MemTotal of /proc/meminfo, bytes.
     pub total: u64,
     /// Memory that the running kernel is likely to hand out when it makes room
-    /// for the image (pages that are free now). Destinations there make the
-    /// kernel's search for pages slow, so they are chosen last. Empty when
-    /// nothing is known: then only the order of addresses counts.
+    /// for the image. Destinations there make the kernel's search for pages
+    /// slow, so they are chosen last. Empty when nothing is known: then only
+    /// the order of addresses counts.
     pub free: RangeSet,
 }
 

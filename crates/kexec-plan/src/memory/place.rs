@@ -1,13 +1,15 @@
 //! The search for a place.
 //!
-//! The default is the highest address that fits. Low memory stays free for
-//! the next kernel's own needs that way, and the running kernel's page
-//! allocator hands out the top of a zone last: when it makes room for the
-//! image and gets a page that is itself a destination, it has to set that page
-//! aside and walks all that it has so far, so that destinations in memory that
-//! it hands out first make a load quadratic. Where it is known which pages are
-//! free ([`super::MemoryFacts::free`]), the place that has fewest of them is
-//! taken instead.
+//! While the running kernel makes room for the image it may be handed a page that
+//! is itself a destination. Such a page has to be set aside, or changed places
+//! with another, and for that the kernel walks all the pages that it has so far or
+//! all that it set aside: the time grows with the square of the image. What is to
+//! be avoided is therefore memory that the kernel is about to hand out
+//! ([`super::MemoryFacts::free`]); the place that has least of it is taken.
+//! Memory that is in use is best, such as what the files were read into.
+//!
+//! Among equal places it is the highest address that fits, so that low memory
+//! stays free for the next kernel's own needs.
 
 use serde::Serialize;
 
