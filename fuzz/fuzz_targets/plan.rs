@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use kexec_image::testing::patched;
+use kexec_plan::classic::ElfArgs;
 use kexec_plan::memory::MemoryFacts;
 use libfuzzer_sys::fuzz_target;
 
@@ -46,6 +47,14 @@ fuzz_target!(|data: &[u8]| {
     ask.image = image;
     ask.initrd = vec![piece("initrd", u64::from(*initrd) << 22)];
     ask.options.entry_32bit = which & 0x80 != 0;
+    if which & 0x40 != 0 {
+        ask.options.preserve_context = true;
+        ask.options.mem_max = Some(u64::from(*len) << 23);
+    }
+    if which & 0x20 != 0 {
+        ask.dtb = Some(kernel.to_vec().into());
+        ask.options.elf_args = ElfArgs::ElfNotes;
+    }
     if let Ok(plan) = ask.plan() {
         assert_sound(&plan, &ask.memory);
     }

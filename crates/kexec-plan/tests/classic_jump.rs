@@ -4,8 +4,9 @@
 mod common;
 
 use common::{Ask, Bz, Load, assert_sound, elf, map};
-use kexec_plan::classic::{LoadPlan, SegmentKind};
+use kexec_plan::classic::{ClassicError, LoadPlan, SegmentKind};
 use kexec_plan::memory::{MemoryKind, Range, RangeSet};
+use proptest::prelude::*;
 
 fn preserved(file: Vec<u8>, min: Option<u64>, max: u64) -> (Ask, LoadPlan) {
     let mut ask = Ask::new(file, map("6g"));
@@ -74,4 +75,32 @@ fn nobody_is_told_of_a_way_back_that_is_not_there() {
     assert_eq!(plan.purgatory.jump_back, None);
     assert!(!plan.segments.iter().any(|s| s.kind == SegmentKind::Backup));
     assert!(!plan.notes.iter().any(|n| n.contains("jumped back to")));
+}
+
+proptest! {
+    /// On every machine and in every window: what the next kernel may write to is
+    /// what is saved, or there is no plan.
+    #[test]
+    fn nothing_is_told_of_that_is_not_saved(
+        which in 0..common::map_names().len(), min in 0..0x4000_u64, len in 1..0x4000_u64,
+        odd in 0..0x10_0000_u64,
+    ) {
+        let name = &common::map_names()[which];
+        let mut ask = Ask::new(Bz::default().build(), map(name));
+        ask.initrd.clear();
+        ask.options.preserve_context = true;
+        ask.options.mem_min = Some((min << 20) + odd);
+        ask.options.mem_max = Some(((min + len) << 20) + odd / 3);
+        match ask.plan() {
+            Ok(plan) => {
+                assert_sound(&plan, &ask.memory);
+                prop_assert_eq!(ram(&plan), covered(&plan));
+            }
+            Err(
+                ClassicError::NoRoom(_) | ClassicError::HalfOfMemory { .. }
+                | ClassicError::TooManySegments { .. },
+            ) => {}
+            Err(other) => prop_assert!(false, "{name}: {other}"),
+        }
+    }
 }

@@ -95,7 +95,8 @@ impl<'a> Builder<'a> {
         }
         if options.preserve_context {
             let within = Range::new(floor.max(lowest), window.end);
-            let reach = free.intersect(&within.into());
+            // The caller need not think in pages.
+            let reach = free.intersect(&within.into()).aligned_inward(page);
             builder.note(format!(
                 "{} bytes of memory are kept for the next kernel to use; the rest is this one's, to be jumped back to",
                 reach.total()
