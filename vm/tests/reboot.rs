@@ -27,9 +27,11 @@ fn change_default(layout: Layout, other: &str) -> String {
             "run change bootctl set-default \"$(basename /efi/loader/entries/*{other}.conf)\"\n"
         ),
         Layout::EfiUki => format!("run change bootctl set-default debian-{other}.efi\n"),
+        // By its title: what begins with a digit, as the id does, is a number to
+        // the GRUB of every other distribution than Fedora.
         Layout::FedoraLike => format!(
             "run change grub-editenv /boot/grub2/grubenv set \
-             \"saved_entry=$(basename /boot/loader/entries/*{other}.conf .conf)\"\n"
+             'saved_entry=Fedora Linux ({other}) 44 (Lab)'\n"
         ),
     }
 }

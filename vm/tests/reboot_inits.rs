@@ -1,0 +1,78 @@
+//! `kexec reboot` under inits that know nothing of kexec.
+
+use anyhow::{Result, ensure};
+use vm::Lab;
+use vm::apt::Suite;
+use vm::installed::{Arrival, Init, Layout, Machine};
+
+/// As a package would install it: at the end of runlevel 6, in front of the
+/// script that reboots.
+const HOOK: &str = include_str!("../../dist/sysvinit/kexec");
+
+#[test]
+fn sysvinit_with_and_without_its_hook() -> Result<()> {
+    let lab = Lab::open()?;
+    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
+        .init(Init::Sysvinit)
+        .product()?
+        .program("etc/init.d/kexec", HOOK)
+        .program(
+            "etc/init.d/witness",
+            "#!/bin/sh\n### BEGIN INIT INFO\n# Provides: witness\n# Required-Start: $remote_fs\n\
+             # Required-Stop: $remote_fs\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n\
+             # Short-Description: Leaves a file when it is stopped\n### END INIT INFO\n\
+             [ \"$1\" = stop ] && echo stopped > /var/lib/witness\nexit 0\n",
+        );
+    let (_, other) = machine.kernels()?;
+    let load = format!(
+        "/boot/vmlinuz-{other} --initrd /boot/initrd.img-{other} --reuse-cmdline --append trial=one"
+    );
+    let trial = machine
+        .stage(
+            "before",
+            &format!(
+                "run refused kexec reboot {load}\n\
+                 run hook update-rc.d kexec defaults\n\
+                 run witness update-rc.d witness defaults\n\
+                 run order ls /etc/rc6.d\n\
+                 jump kexec reboot {load}\n"
+            ),
+        )
+        .stage(
+            "after",
+            &format!("run witness cat /var/lib/witness\nrun says kexec status\njump kexec reboot --now {load} --append trial=now\n"),
+        )
+        .stage("now", "run says kexec status\n")
+        .run()?;
+    let before = trial.stage("before")?;
+    let refused = before.run("refused")?;
+    assert_eq!(refused.code, 1, "{}", refused.err());
+    ensure!(
+        refused.err().contains("its reboot does not jump"),
+        "{}",
+        refused.err()
+    );
+    ensure!(
+        refused.err().contains("kexec reboot --now"),
+        "{}",
+        refused.err()
+    );
+    println!("{}", before.run("order")?.out());
+    let after = trial.stage("after")?;
+    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(after.report.release, other);
+    ensure!(after.report.command_line().contains("trial=one kexec.id="));
+    assert_eq!(after.run("witness")?.out(), "stopped\n");
+    assert_eq!(after.unclean()?, Vec::<String>::new());
+    ensure!(
+        after.run("says")?.out().contains("kexec'd from"),
+        "{}",
+        after.run("says")?.out()
+    );
+    let now = trial.stage("now")?;
+    assert_eq!(trial.arrival("now")?, Arrival::Kexec);
+    ensure!(now.report.command_line().contains("trial=now"));
+    assert_eq!(now.unclean()?, Vec::<String>::new());
+    println!("all: {:.1} s", trial.seconds());
+    Ok(())
+}
