@@ -164,3 +164,46 @@ fn a_kernel_that_hands_no_measurements_on_gives_none() {
     tree.put(&config, "CONFIG_IMA=y\n# CONFIG_IMA_KEXEC is not set\n");
     assert!(!ima());
 }
+
+/// Where the kernel goes that is about to be loaded.
+fn kernel_at(tree: &Tree) -> u64 {
+    let plan = placed(tree, &request(tree, &BzImageBuilder::new().build()));
+    plan.segment(SegmentKind::Kernel).unwrap().memory.start
+}
+
+/// The page flags of a machine with 4 GiB of RAM: a slab everywhere, but for what
+/// is ready to be handed out.
+fn page_flags(ready: std::ops::Range<usize>) -> Vec<u8> {
+    let word = |page: usize| if ready.contains(&page) { 0 } else { 1_u64 << 7 };
+    let pages = 0..0x18_0000;
+    pages.flat_map(|page| word(page).to_ne_bytes()).collect()
+}
+
+#[test]
+fn memory_that_is_about_to_be_handed_out_is_left_to_the_kernel() {
+    let tree = machine();
+    let top = kernel_at(&tree);
+    assert!(top >= 0x1_7000_0000, "{top:#x}");
+    tree.put("proc/kpageflags", page_flags(0x17_0000..0x18_0000));
+    let below = kernel_at(&tree);
+    assert!(
+        (0x1_0000_0000..0x1_7000_0000).contains(&below),
+        "{below:#x}"
+    );
+}
+
+/// Not knowing it is no reason to fail, and is said.
+#[test]
+fn a_plan_without_page_flags_says_so() {
+    let tree = machine();
+    let (top, folder) = (kernel_at(&tree), tree.path("proc/kpageflags"));
+    std::fs::create_dir(folder).unwrap();
+    assert_eq!(kernel_at(&tree), top);
+    let plan = placed(&tree, &request(&tree, &BzImageBuilder::new().build()));
+    let note = "without knowing which memory is in use";
+    assert!(
+        plan.notes.iter().any(|n| n.contains(note)),
+        "{:?}",
+        plan.notes
+    );
+}
