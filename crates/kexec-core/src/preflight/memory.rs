@@ -1,7 +1,7 @@
 //! Is there memory enough, now and by the kernel's own rule?
 
 use kexec_image::{Image, Kernel};
-use kexec_plan::FilePlan;
+use kexec_plan::{FilePlan, Method};
 
 use super::{Check, Context, Outcome, Severity};
 use crate::explain::say::Bytes;
@@ -109,14 +109,18 @@ fn half(context: &Context<'_>, demand: Demand) -> Outcome {
     )
 }
 
-/// While it loads, the kernel holds the files as they are beside the image, and
-/// so do we.
+/// While it is loaded, the files are in memory beside the image, and once more
+/// where the kernel reads them itself.
 fn free(context: &Context<'_>, demand: Demand) -> Outcome {
     let what = "free memory";
     let files = Bytes::of(context.plan.kernel.len)
         .0
         .saturating_add(Bytes::of(context.plan.initrd_len()).0);
-    let peak = demand.total().saturating_add(files.saturating_mul(2));
+    let copies = match context.decision.method {
+        Method::FileLoad => 2,
+        Method::ClassicLoad => 1,
+    };
+    let peak = demand.total().saturating_add(files.saturating_mul(copies));
     match &context.host.memory.available {
         Fact::Known(available) if peak <= *available => Outcome::pass(
             what,
