@@ -149,6 +149,12 @@ const E820_ENTRIES: usize = 0x1e8;
 /// (`asm/bootparam.h`).
 const E820_ENTRY: usize = 20;
 
+/// `SETUP_EFI`, and the words of its data: `struct efi_setup_data` of the
+/// kernel. The second was the runtime services table until Linux 5.6 and is not
+/// read any more.
+const SETUP_EFI: u32 = 4;
+const SETUP_EFI_FIELDS: &[&str] = &["fw_vendor", "runtime", "tables", "smbios"];
+
 /// Names of the items (`asm/setup_data.h`).
 const KINDS: &[(u32, &str)] = &[
     (1, "SETUP_E820_EXT"),
@@ -167,7 +173,8 @@ impl BootParams {
     /// Every field by its name, with its value as text: numbers of up to eight
     /// bytes as such, the halves of an address together, other fields and all
     /// bytes without a name as hexadecimal digits (nothing where they are
-    /// zero), the memory map by its entries, setup_data by its items.
+    /// zero), the memory map by its entries, setup_data by its items and, as
+    /// far as they have names, their fields.
     #[must_use]
     pub fn facts(&self) -> BTreeMap<String, String> {
         let mut facts = BTreeMap::new();
@@ -205,8 +212,7 @@ impl BootParams {
             } else {
                 format!("{name} {nth}")
             };
-            let data: String = item.data.iter().map(|b| format!("{b:02x}")).collect();
-            facts.insert(name, format!("[{data}]"));
+            facts.extend(item.facts(&name));
         }
         facts
     }
@@ -250,6 +256,27 @@ impl BootParams {
             )
         };
         entries.map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl SetupData {
+    /// That it is there, with the length of its data, and the data: by its
+    /// fields where they have names.
+    fn facts(&self, name: &str) -> Vec<(String, String)> {
+        let length = format!("{} bytes", self.data.len());
+        let mut facts = vec![(name.to_owned(), length)];
+        if self.kind == SETUP_EFI {
+            let mut words = self.data.chunks(8).map(number);
+            for field in SETUP_EFI_FIELDS {
+                let value = words.next().unwrap_or(0);
+                facts.push((format!("{name}.{field}"), format!("{value:#x}")));
+            }
+            let rest: Vec<String> = words.map(|w| format!("{w:#x}")).collect();
+            facts.push((format!("{name}.reserved"), rest.join(" ")));
+        } else {
+            facts.push((format!("{name}.data"), digits(&self.data)));
+        }
+        facts
     }
 }
 
@@ -335,9 +362,10 @@ mod tests {
             facts["bytes without a name"],
             "0xff0: 00000000000000000000000000000007"
         );
-        assert_eq!(facts["SETUP_RNG_SEED"], "[]");
-        assert_eq!(facts["SETUP_EFI"], "[0102]");
-        assert_eq!(facts["SETUP_RNG_SEED 1"], "[ff]");
+        assert_eq!(facts["SETUP_RNG_SEED"], "0 bytes");
+        assert_eq!(facts["SETUP_EFI"], "2 bytes");
+        assert_eq!(facts["SETUP_EFI.fw_vendor"], "0x201");
+        assert_eq!(facts["SETUP_RNG_SEED 1.data"], "0x0: ff");
         assert_eq!(facts["eddbuf"], "");
         assert!(params.number("edid_info").is_err() && params.number("x").is_err());
     }
