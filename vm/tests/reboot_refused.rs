@@ -55,7 +55,8 @@ fn json(run: &Run) -> Result<Value> {
 }
 
 fn last(trial: &Trial, stage: &str) -> Result<Value> {
-    Ok(json(trial.stage(stage)?.run("status")?)?["last"].clone())
+    let status = json(trial.stage(stage)?.run("status")?)?;
+    status.get("last").cloned().context("status says nothing")
 }
 
 #[test]
