@@ -1,0 +1,249 @@
+//! A command line's meaning in one line, as the table has it.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+
+use super::*;
+use crate::args::typed::printable;
+
+fn slot(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Normal => "normal",
+        Slot::Crash => "crash",
+    }
+}
+
+fn call(syscall: SyscallChoice) -> &'static str {
+    match syscall {
+        SyscallChoice::File => " file",
+        SyscallChoice::Classic => " classic",
+        SyscallChoice::Auto => "",
+        SyscallChoice::Fastest => " fastest",
+    }
+}
+
+fn jump(jump: Jump) -> &'static str {
+    match (jump.sync, jump.interfaces_down) {
+        (true, true) => "jump(sync ifdown)",
+        (true, false) => "jump(sync)",
+        (false, true) => "jump(ifdown)",
+        (false, false) => "jump()",
+    }
+}
+
+fn loaded(out: &mut String, r: &LoadRequest) {
+    write!(
+        out,
+        " {} {}{}",
+        slot(r.slot),
+        printable(r.kernel.as_os_str()),
+        call(r.syscall)
+    )
+    .unwrap();
+    for initrd in &r.initrds {
+        write!(out, " initrd:{}", printable(initrd.as_os_str())).unwrap();
+    }
+    if r.cmdline.reuse {
+        out.push_str(" reuse");
+    }
+    if let Some(append) = &r.cmdline.append {
+        write!(out, " append:{append:?}").unwrap();
+    }
+    if let Some(profile) = r.profile {
+        write!(out, " profile:{profile}").unwrap();
+    }
+    // Of what only kexec_load(2) knows, what was asked for.
+    let usual = format!("{:#?}", kexec_core::request::ClassicAsk::default());
+    let asked = format!("{:#?}", r.classic);
+    let usual: Vec<&str> = usual.lines().collect();
+    for line in asked.lines().filter(|l| !usual.contains(l)) {
+        let line = line.trim().trim_end_matches(',');
+        if !matches!(line, ")" | "]") {
+            write!(out, " {}", line.replace(": ", ":")).unwrap();
+        }
+    }
+}
+
+pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
+    let meant = match meant(arch, words) {
+        Ok(meant) => meant,
+        Err(e) => {
+            let verb = e
+                .verb
+                .map(|v| format!(" of {}", v.name()))
+                .unwrap_or_default();
+            return format!("usage {}{verb}: {}", e.exit_code, e.message)
+                .trim_end()
+                .to_owned();
+        }
+    };
+    let mut out = String::new();
+    let host = |host: &Option<PathBuf>| {
+        host.as_ref()
+            .map(|h| format!(" host:{}", h.display()))
+            .unwrap_or_default()
+    };
+    match &meant.request {
+        Request::Help(None) => out.push_str("help"),
+        Request::Help(Some(verb)) => write!(out, "help {}", verb.name()).unwrap(),
+        Request::Version => out.push_str("version"),
+        Request::Status { slot: s } => write!(out, "status {}", slot(*s)).unwrap(),
+        Request::Load(load) => {
+            out.push_str("load");
+            loaded(&mut out, &load.request);
+            assert_eq!(load.request.debug, meant.debug);
+            if !load.file_flags.is_empty() {
+                write!(out, " {:?}", load.file_flags).unwrap();
+            }
+            if load.sync_after {
+                out.push_str(" sync");
+            }
+            match load.then {
+                Then::Nothing => {}
+                Then::Shutdown => out.push_str(" shutdown"),
+                Then::Jump(how) => write!(out, " {}", jump(how)).unwrap(),
+            }
+        }
+        Request::Unload { slot: s, syscall } => {
+            write!(out, "unload {}{}", slot(*s), call(*syscall)).unwrap();
+        }
+        Request::Exec(how) => out.push_str(jump(*how)),
+        Request::JumpBack { entry } => write!(out, "jump-back {entry:x?}").unwrap(),
+        Request::PrintCrashSize => out.push_str("crash-size"),
+        Request::NotYet(n) => {
+            assert!(!n.remedy.is_empty());
+            write!(out, "not-yet {}: {}", n.exit_code, n.what).unwrap();
+        }
+        Request::Verb(verb) => {
+            let json = match verb {
+                VerbRequest::Reboot {
+                    wanted,
+                    how,
+                    dry_run,
+                    json,
+                } => {
+                    out.push_str("verb reboot");
+                    about(&mut out, wanted);
+                    if how.ask.ignore_inhibitors {
+                        out.push_str(" over-locks");
+                    }
+                    if let Some(when) = &how.ask.when {
+                        write!(out, " when:{when}").unwrap();
+                    }
+                    for (name, set) in [
+                        ("now", how.now),
+                        ("or-cold", how.or_cold),
+                        ("dry-run", *dry_run),
+                    ] {
+                        if set {
+                            write!(out, " {name}").unwrap();
+                        }
+                    }
+                    json
+                }
+                VerbRequest::Load {
+                    wanted,
+                    dry_run,
+                    json,
+                } => {
+                    out.push_str("verb load");
+                    about(&mut out, wanted);
+                    if *dry_run {
+                        out.push_str(" dry-run");
+                    }
+                    json
+                }
+                VerbRequest::Unload {
+                    slot: s,
+                    syscall,
+                    json,
+                } => {
+                    write!(out, "verb unload {}{}", slot(*s), call(*syscall)).unwrap();
+                    json
+                }
+                VerbRequest::Status {
+                    json,
+                    snapshot,
+                    unredacted,
+                    host: h,
+                } => {
+                    write!(out, "verb status{}", host(h)).unwrap();
+                    if let Some(file) = snapshot {
+                        write!(out, " snapshot:{}", file.display()).unwrap();
+                    }
+                    if *unredacted {
+                        out.push_str(" unredacted");
+                    }
+                    json
+                }
+                VerbRequest::Plan {
+                    wanted,
+                    host: h,
+                    svg,
+                    json,
+                } => {
+                    out.push_str("verb plan");
+                    about(&mut out, wanted);
+                    out.push_str(&host(h));
+                    if let Some(file) = svg {
+                        write!(out, " svg:{}", file.display()).unwrap();
+                    }
+                    json
+                }
+                VerbRequest::History { svg, json } => {
+                    out.push_str("verb history");
+                    if let Some(file) = svg {
+                        write!(out, " svg:{}", file.display()).unwrap();
+                    }
+                    json
+                }
+                VerbRequest::List { root, json } => {
+                    out.push_str("verb list");
+                    if let Some(folder) = root {
+                        write!(out, " root:{}", folder.display()).unwrap();
+                    }
+                    json
+                }
+                VerbRequest::Check {
+                    wanted,
+                    host: h,
+                    json,
+                } => {
+                    out.push_str("verb check");
+                    about(&mut out, wanted);
+                    out.push_str(&host(h));
+                    json
+                }
+            };
+            if *json {
+                out.push_str(" json");
+            }
+        }
+    }
+    if meant.debug {
+        out.push_str(" debug");
+    }
+    for note in &meant.notes {
+        // The first word says which option or file it is about.
+        write!(out, " ~{}", note.split(' ').next().unwrap_or_default()).unwrap();
+    }
+    out
+}
+
+/// What a verb is about.
+fn about(out: &mut String, wanted: &Wanted) {
+    assert_eq!(
+        wanted.load.kernel.as_os_str(),
+        wanted.name.clone().unwrap_or_default()
+    );
+    if wanted.name.is_none() {
+        out.push_str(" default-entry");
+    }
+    loaded(out, &wanted.load);
+    if wanted.allow_passphrase {
+        out.push_str(" passphrase");
+    }
+    if let Some(line) = &wanted.cmdline {
+        write!(out, " cmdline:{line}").unwrap();
+    }
+}
