@@ -61,6 +61,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     } else {
         steps.take("real files", real_files);
         steps.take("virtual machines", || virtual_machines(options.all));
+        if !options.all {
+            let why = "marked as ignored, each with its reason; cargo xtask test --all";
+            steps.skip("more cells of installed systems", why);
+        }
     }
     steps.skip(
         "UKIs that ukify made",
