@@ -1,7 +1,7 @@
 //! Base systems: a Debian suite with an init, as one tar file that every
 //! image of that system is made from.
 
-use super::files::{fingerprint, remove_old};
+use super::files::{fingerprint, one_maker, remove_old};
 use crate::apt::Suite;
 use crate::lab::{Kernel, Lab};
 use anyhow::{Context, Result, bail};
@@ -136,8 +136,8 @@ pub fn prepare(lab: &Lab, recipe: &Recipe) -> Result<Base> {
     let folder = lab.folder().join("bases");
     let tar = folder.join(format!("{key}.tar"));
     let record = folder.join(format!("{key}.json"));
+    let _one_maker = one_maker(&folder, &key)?;
     if !record.exists() {
-        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let kernels = make(lab, recipe, &include, &second, &tar)
             .with_context(|| format!("making the base system {recipe}"))?;
         fs::write(&record, serde_json::to_vec(&kernels)?)

@@ -7,7 +7,7 @@ use crate::cpio::Entry;
 use crate::guest::WORDS;
 use crate::initramfs::Initramfs;
 use anyhow::{Context, Result, bail};
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -87,6 +87,16 @@ pub(super) fn call(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Holds back other processes that would make the same file of the cache.
+pub(super) fn one_maker(folder: &Path, name: &str) -> Result<File> {
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let path = folder.join(format!("{name}.lock"));
+    let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
+    file.lock()
+        .with_context(|| format!("locking {}", path.display()))?;
+    Ok(file)
+}
+
 /// Removes what an older recipe made: files of this folder that begin with
 /// `prefix`, are not of `current`, and are older than two days: a test that
 /// started with one of them may still be at work.
@@ -133,7 +143,7 @@ mod tests {
             ("sid-3.tar", false),
             ("trixie-1.tar", true),
         ] {
-            let file = fs::File::create(folder.path().join(name)).unwrap();
+            let file = File::create(folder.path().join(name)).unwrap();
             if is_old {
                 file.set_modified(long_ago).unwrap();
             }

@@ -2,7 +2,7 @@
 //! initramfs images and its boot loader.
 
 use super::base::{self, Base};
-use super::files::{self, call, fingerprint};
+use super::files::{self, call, fingerprint, one_maker};
 use super::layout::{CONSOLE, Layout, Side};
 use super::partitions::{BOOT_UUID, ESP_UUID, Partitions, ROOT_UUID};
 use super::{initrd, installer};
@@ -55,9 +55,9 @@ pub(super) fn prepare(lab: &Lab, base: &Base, layout: Layout, initrd: Initrd) ->
         &files::of(base.init, layout).build()?,
     ];
     let folder = lab.folder().join("images");
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let name = format!("{}-{layout}-{:016x}", base.key, fingerprint(&parts));
     let disk = folder.join(format!("{name}.raw"));
+    let _one_maker = one_maker(&folder, &name)?;
     let mut turn = None;
     if !disk.exists() {
         eprintln!("lab: making the disk image {name}");

@@ -64,7 +64,9 @@ for unit in \
 	proc-sys-fs-binfmt_misc.automount systemd-binfmt.service \
 	sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount \
 	sys-fs-fuse-connections.mount dev-hugepages.mount dev-mqueue.mount \
-	grub-common.service modprobe@drm.service modprobe@fuse.service modprobe@configfs.service \
+	grub-common.service grub2-common.service systemd-modules-load.service \
+	systemd-udev-load-credentials.service systemd-mute-console.socket \
+	modprobe@drm.service modprobe@fuse.service modprobe@configfs.service \
 	kmod-static-nodes.service keyboard-setup.service console-setup.service
 do
 	ln -sf /dev/null "$root/etc/systemd/system/$unit"
