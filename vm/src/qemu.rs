@@ -181,47 +181,72 @@ fn major(version: &str) -> Option<u32> {
     rest.split('.').next()?.parse().ok()
 }
 
-/// Holds back other guests on this machine until it is dropped: interpreted
-/// guests that share processors run into each other's timeouts.
+/// Holds back guests on this machine, until it is dropped, that would be more
+/// than [`turns`]: interpreted guests that share a processor run into each
+/// other's timeouts.
 ///
 /// Nothing is held where a caller such as `flock /tmp/qemu.lock cargo test`
-/// holds the lock for this process already.
+/// holds the first lock for this process already.
 #[derive(Debug)]
 pub(crate) struct Turn(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
 impl Turn {
-    /// Waits until no other guest runs.
+    /// Waits until fewer guests run than may.
     pub(crate) fn wait() -> Result<Self> {
         lock_machine().map(Self)
     }
 }
 
+/// How many guests may run at once: one for each processor (measured on two: two
+/// cycles of a systemd took no longer each than one), as far as memory goes.
+fn turns() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().min(4))
+}
+
 fn lock_machine() -> Result<Option<File>> {
     static HELD_BY_CALLER: OnceLock<bool> = OnceLock::new();
-    let path = std::env::temp_dir().join("qemu.lock");
-    if *HELD_BY_CALLER.get_or_init(|| is_open_here(&path)) {
+    let folder = std::env::temp_dir();
+    let paths: Vec<PathBuf> = (0..turns())
+        .map(|n| match n {
+            0 => folder.join("qemu.lock"),
+            n => folder.join(format!("qemu-{n}.lock")),
+        })
+        .collect();
+    if *HELD_BY_CALLER.get_or_init(|| is_open_here(&folder.join("qemu.lock"))) {
         return Ok(None);
     }
+    let mut waiting = false;
+    loop {
+        for path in &paths {
+            let file = open_lock(path)?;
+            if file.try_lock().is_ok() {
+                return Ok(Some(file));
+            }
+        }
+        if !waiting {
+            eprintln!(
+                "lab: waiting for {} guests on this machine ({})",
+                paths.len(),
+                folder.join("qemu*.lock").display()
+            );
+            waiting = true;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File> {
     // Opening for reading first: a file of another user in a sticky folder
     // can be locked, but not opened with O_CREAT.
-    let file = File::open(&path)
+    File::open(path)
         .or_else(|_| {
             OpenOptions::new()
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .open(&path)
+                .open(path)
         })
-        .with_context(|| format!("opening {}", path.display()))?;
-    if file.try_lock().is_err() {
-        eprintln!(
-            "lab: waiting for another guest on this machine ({})",
-            path.display()
-        );
-        file.lock()
-            .with_context(|| format!("waiting for {}", path.display()))?;
-    }
-    Ok(Some(file))
+        .with_context(|| format!("opening {}", path.display()))
 }
 
 /// Whether this process has the file open. Asked before the lab opens it: the

@@ -149,12 +149,12 @@ fn real_files() -> Result<String> {
     Ok(format!("{} kernels", paths.len()))
 }
 
-/// The scenarios of the lab, one guest at a time; those that are marked as
+/// The scenarios of the lab, a guest for each processor; those that are marked as
 /// ignored only where all are wanted.
 fn virtual_machines(all: bool) -> Result<String> {
     require_lab_tools()?;
     let mut child = cargo(&["test", "--package", "vm", "--test", "*", "--no-fail-fast"])
-        .args(["--", "--test-threads=1"])
+        .arg("--")
         .args(all.then_some("--include-ignored"))
         // An error shows the guest's console; a backtrace would hide it.
         .env("RUST_BACKTRACE", "0")
