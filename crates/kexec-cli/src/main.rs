@@ -4,9 +4,7 @@
 //! carried out ([`commands`]), and its exit code is returned.
 #![forbid(unsafe_code)]
 
-mod args;
 mod commands;
-mod help;
 mod render;
 mod request;
 
@@ -14,6 +12,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use kexec_cli::{args, help};
 use kexec_core::Error;
 use kexec_core::handover::Jump;
 use kexec_image::Arch;

@@ -23,6 +23,7 @@ pub use verb::Verb;
 pub(crate) use verb::{ALL_VERBS, KERNEL_VERBS};
 
 /// The options' names inside the program.
+#[expect(missing_docs, reason = "the rows of the tables describe them")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Id {
     Help,

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::{Flag, Id, Origin, Value};
-use crate::render::visible;
+use crate::visible::visible;
 
 /// How long options may be spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub enum Token {
 }
 
 /// Why a word is not understood.
+#[expect(missing_docs, reason = "the messages describe them")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TypedError {
     #[error("there is no option {name}{}", did_you_mean(similar))]

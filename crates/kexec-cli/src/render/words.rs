@@ -1,6 +1,8 @@
 //! Words and numbers of a plan as people read them, in text and in pictures:
 //! nothing that came from outside reaches a terminal or a document unchecked.
 
+pub use kexec_cli::visible::visible;
+
 /// A number of bytes of memory: `60.2 MiB` (powers of two, as memory maps
 /// count), without a fraction when it is a whole number.
 pub fn bytes(bytes: u64) -> String {
@@ -48,29 +50,6 @@ pub fn scaled(part: u64, whole: u64, length: u64) -> u64 {
     let product = u128::from(part.min(whole)) * u128::from(length);
     let scaled = product.checked_div(u128::from(whole)).unwrap_or(0);
     u64::try_from(scaled).unwrap_or(length)
-}
-
-/// The same text with everything written out that a terminal would act on or
-/// that hides or turns around what stands next to it. No XML document may
-/// contain the rest of what is replaced here either (XML 1.0, production 2).
-pub fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            '\u{ad}'
-            | '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{fffe}'
-            | '\u{ffff}' => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// No line of a text for people is wider.
@@ -200,13 +179,6 @@ mod tests {
         assert_eq!(wrapped("漢字", 2), ["漢", "字"]);
         assert_eq!(shortened("/boot/vmlinuz", 13), "/boot/vmlinuz");
         assert_eq!(shortened("/boot/long/path/vmlinuz", 13), "/boot/…linuz");
-    }
-
-    #[test]
-    fn nothing_acts_on_a_terminal() {
-        assert_eq!(visible("a\x1b[2J\r\nb\u{9b}"), "a\\x1b[2J\\x0d\\x0ab\\x9b");
-        assert_eq!(visible("x\u{202e}y\u{ffff}"), "x\\u{202e}y\\u{ffff}");
-        assert_eq!(visible("größe 漢字"), "größe 漢字");
     }
 
     proptest! {

@@ -1,0 +1,8 @@
+//! What can be typed behind `kexec`, and what is said about it: the definition of
+//! the command line as data. The program understands with it, and its help, its
+//! manual pages and its completions are made from it.
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod help;
+pub mod visible;
