@@ -65,7 +65,20 @@ fn of_verb(verb: Verb) -> String {
         "" => right(flag),
         more => format!("{}. {more}", right(flag)),
     });
-    out.push_str("\nExit codes: 0 done, 1 refused and nothing changed, 2 usage.\n");
+    out.push_str("\nExamples:\n");
+    for example in verb.text().examples {
+        row(
+            &mut out,
+            example.command,
+            example.does.trim_end_matches('.'),
+        );
+    }
+    let codes = verb.exit_codes();
+    let codes: Vec<_> = codes
+        .iter()
+        .map(|(c, what)| format!("{c} {what}"))
+        .collect();
+    let _ = write!(out, "\nExit codes: {}.\n", codes.join(", "));
     out
 }
 

@@ -5,4 +5,5 @@
 
 pub mod args;
 pub mod help;
+pub mod manual;
 pub mod visible;

@@ -48,6 +48,21 @@ fn arch_and_words(line: &str) -> (Arch, Vec<OsString>) {
     (arch, split(line.trim_start()))
 }
 
+/// What the manual pages and the help of the verbs show must be understood.
+#[test]
+fn the_examples_of_the_manual_pages() {
+    for example in kexec_cli::manual::examples() {
+        let (arch, words) = arch_and_words(example.command);
+        let meant = meant(arch, &words).unwrap_or_else(|e| panic!("{}: {e:?}", example.command));
+        assert!(
+            meant.notes.is_empty(),
+            "{}: {:?}",
+            example.command,
+            meant.notes
+        );
+    }
+}
+
 /// With `UPDATE_COMMAND_LINES=1` the answers in the file are written anew, to be
 /// read before they are committed.
 #[test]

@@ -1,0 +1,146 @@
+//! What manual pages say beyond the option tables: which pages there are, what
+//! each verb does, with examples. The help of a verb shows the examples, too.
+//!
+//! In these texts `backticks` stand around what is typed, and a name with its
+//! section, as kexec(8), is another page.
+
+mod pages;
+mod verbs;
+
+pub use pages::{COMPLETE, PAGES};
+
+use crate::args::{Id, Verb, flags_of};
+
+/// A command and what it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Example {
+    /// As it is typed.
+    pub command: &'static str,
+    /// One sentence.
+    pub does: &'static str,
+}
+
+/// What is said of a verb beyond [`Verb::about`].
+#[derive(Debug, Clone, Copy)]
+pub struct Text {
+    /// Paragraphs.
+    pub says: &'static [&'static str],
+    /// Examples.
+    pub examples: &'static [Example],
+}
+
+impl Verb {
+    /// What is said of it beyond [`Verb::about`].
+    pub fn text(self) -> &'static Text {
+        verbs::text(self)
+    }
+
+    /// Its exit codes and what they mean.
+    pub fn exit_codes(self) -> Vec<(u8, &'static str)> {
+        let mut codes = vec![
+            (0, "done"),
+            (1, "refused and nothing changed"),
+            (2, "usage"),
+        ];
+        if flags_of(self).iter().any(|f| f.id == Id::OrCold) {
+            codes.push((3, "a cold reboot instead (--or-cold)"));
+        }
+        codes
+    }
+}
+
+/// A file that a page tells of.
+#[derive(Debug, Clone, Copy)]
+pub struct File {
+    /// Where it is.
+    pub path: &'static str,
+    /// What is in it.
+    pub holds: &'static str,
+}
+
+/// A manual page about some verbs, in section 8.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Its name.
+    pub name: &'static str,
+    /// One line for its heading.
+    pub about: &'static str,
+    /// The verbs, in its order.
+    pub verbs: &'static [Verb],
+    /// Paragraphs in front of them.
+    pub says: &'static [&'static str],
+    /// Paragraphs behind the options, each section with its heading.
+    pub sections: &'static [(&'static str, &'static [&'static str])],
+    /// Files.
+    pub files: &'static [File],
+    /// Pages of others to look at, with their sections.
+    pub see_also: &'static [(&'static str, u8)],
+}
+
+/// The page of the command line without verbs, and what is special to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Complete {
+    /// What it has of a page; its verbs are those of all the others.
+    pub page: Page,
+    /// Exit codes without a verb.
+    pub exit_codes: &'static [(&'static str, &'static str)],
+    /// Examples.
+    pub examples: &'static [Example],
+}
+
+/// Every example.
+pub fn examples() -> impl Iterator<Item = &'static Example> {
+    let verbs = Verb::ALL.iter().flat_map(|v| v.text().examples);
+    COMPLETE.examples.iter().chain(verbs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts() -> Vec<&'static str> {
+        let mut texts: Vec<&str> = examples().map(|e| e.does).collect();
+        for page in PAGES.iter().chain([&COMPLETE.page]) {
+            texts.extend(page.says);
+            texts.extend(page.sections.iter().flat_map(|(_, says)| *says));
+            texts.extend(page.files.iter().map(|f| f.holds));
+        }
+        texts.extend(Verb::ALL.iter().flat_map(|v| v.text().says));
+        texts
+    }
+
+    #[test]
+    fn every_verb_is_on_one_page_and_has_an_example() {
+        for verb in Verb::ALL {
+            let on = PAGES.iter().filter(|p| p.verbs.contains(verb)).count();
+            assert_eq!(on, 1, "{}", verb.name());
+            assert!(!verb.text().says.is_empty(), "{}", verb.name());
+            let own = format!("kexec {}", verb.name());
+            assert!(!verb.text().examples.is_empty(), "{}", verb.name());
+            for example in verb.text().examples {
+                assert!(example.command.starts_with(&own), "{}", example.command);
+            }
+        }
+    }
+
+    #[test]
+    fn texts_are_sentences() {
+        for text in texts() {
+            assert!(text.ends_with(['.', '?']), "{text}");
+            assert!(!text.contains("  "), "{text}");
+            assert_eq!(text.matches('`').count() % 2, 0, "{text}");
+        }
+    }
+
+    /// The first verb of a page gives it its name, so that `man kexec reboot`
+    /// finds it; the other verbs get a page that says where to look.
+    #[test]
+    fn pages_are_called_like_a_verb() {
+        for page in PAGES {
+            assert_eq!(
+                page.name.strip_prefix("kexec-"),
+                page.verbs.first().map(|v| v.name())
+            );
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What is said of each verb, in the order of `--help`.
+
+use super::{Example, Text};
+use crate::args::Verb;
+
+const fn example(command: &'static str, does: &'static str) -> Example {
+    Example { command, does }
+}
+
+pub(super) fn text(verb: Verb) -> &'static Text {
+    match verb {
+        Verb::Reboot => &REBOOT,
+        Verb::Load => &LOAD,
+        Verb::Unload => &UNLOAD,
+        Verb::Status => &STATUS,
+        Verb::History => &HISTORY,
+        Verb::List => &LIST,
+        Verb::Plan => &PLAN,
+        Verb::Check => &CHECK,
+    }
+}
+
+static REBOOT: Text = Text {
+    says: &[
+        "Finds what a normal reboot would boot, or what is named; reads every file of it, runs \
+         every check and loads it; notes the request on the disk; and only then asks init for \
+         the shutdown, at whose end the machine jumps. Whatever is wrong before that ends the \
+         command with exit code 1, the reason and a remedy, and the machine is as it was.",
+        "How init is asked: `systemctl kexec`, `openrc-shutdown --kexec now`, dinit's \
+         `shutdown -k`; with sysvinit, runit and busybox a reboot, where a script at its end \
+         jumps. With --now nobody is asked.",
+        "The next command line gets `kexec.id=`TOKEN, by which the next boot is recognised. One \
+         without it was a cold boot, and `kexec status` says so.",
+    ],
+    examples: &[
+        example("kexec reboot", "Into what a normal reboot would boot."),
+        example(
+            "kexec reboot --dry-run",
+            "Only show what would be loaded, and every check.",
+        ),
+        example(
+            "kexec reboot 6.12.107",
+            "Into the one boot entry with this in its id or its title.",
+        ),
+        example(
+            "kexec reboot --append systemd.unit=rescue.target",
+            "The same entry as ever, with one parameter more.",
+        ),
+        example(
+            "kexec reboot --or-cold",
+            "Through the firmware when there is something against a kexec.",
+        ),
+    ],
+};
+
+static LOAD: Text = Text {
+    says: &[
+        "Finds, reads, checks and loads as `kexec reboot` does, and stops there. `kexec -e` \
+         then jumps at once, `systemctl kexec` stops the services first. What was loaded before \
+         stays loaded when this is refused.",
+        "With --crash the kernel is the one that a panic jumps into. It has to be named, and \
+         memory must have been reserved with `crashkernel=`. (The running kernel gives up an \
+         old crash kernel before it looks at the new one; every check runs before that.)",
+    ],
+    examples: &[
+        example("kexec load", "Load what a normal reboot would boot."),
+        example(
+            "kexec load ./vmlinuz --initrd ./initrd.img --reuse-cmdline",
+            "A kernel file with the running kernel's command line.",
+        ),
+        example(
+            "kexec load ./linux.efi",
+            "A UKI with the command line and the initrds that are in it.",
+        ),
+    ],
+};
+
+static UNLOAD: Text = Text {
+    says: &[
+        "Takes the loaded kernel out again, or with --crash the crash kernel. An empty slot is \
+         not an error.",
+    ],
+    examples: &[
+        example("kexec unload", "A reboot goes through the firmware again."),
+        example(
+            "kexec unload --crash",
+            "A panic is not followed by a crash kernel.",
+        ),
+    ],
+};
+
+static STATUS: Text = Text {
+    says: &[
+        "Shows what is loaded in both slots, from which files and by which system call, and \
+         what became of the last request: whether this boot is the one that was asked for and \
+         how long it took. As root it writes that down, because no later boot could tell.",
+        "With --snapshot it writes what it knows of the machine instead: memory map, firmware, \
+         security settings, command line. Secrets and kernel addresses are left out unless \
+         --unredacted is given. The file is for its owner only, and must not be there yet. \
+         `kexec plan --host`, `kexec check --host` and `kexec status --host` give the answers of \
+         that machine elsewhere.",
+    ],
+    examples: &[
+        example(
+            "kexec status",
+            "What is loaded, and how the last reboot went.",
+        ),
+        example("kexec status --json", "The same for a script."),
+        example(
+            "kexec status --snapshot machine.json",
+            "A file to go with a bug report.",
+        ),
+    ],
+};
+
+static HISTORY: Text = Text {
+    says: &[
+        "Shows the last hundred requests: from which kernel into which, whether the machine \
+         arrived there by a kexec or by a cold boot, and how long it was away.",
+    ],
+    examples: &[
+        example("kexec history", "The newest first."),
+        example(
+            "kexec history --svg reboots.svg",
+            "The same as a picture as well.",
+        ),
+    ],
+};
+
+static LIST: Text = Text {
+    says: &[
+        "Shows the boot entries of GRUB, of systemd-boot and the Boot Loader Specification, of \
+         extlinux, of the firmware, of the distribution's links and of the module folders; which \
+         of them a reboot would take, and why; and which are broken, with file and line. File \
+         systems that are not mounted are looked at through a private read-only mount that \
+         replays no journal.",
+    ],
+    examples: &[
+        example("kexec list", "The entries, the default marked."),
+        example(
+            "kexec list --root /mnt",
+            "Those of a system whose files are below /mnt.",
+        ),
+    ],
+};
+
+static PLAN: Text = Text {
+    says: &[
+        "Shows what would be loaded, by which system call and why; with kexec_load(2) also where \
+         every byte would go. Nothing is loaded.",
+    ],
+    examples: &[
+        example("kexec plan", "What `kexec load` would load."),
+        example(
+            "kexec plan ./vmlinuz -c --svg plan.svg",
+            "Where kexec_load(2) would place it, as a picture as well.",
+        ),
+    ],
+};
+
+static CHECK: Text = Text {
+    says: &[
+        "Runs every check of a load and of the reboot after it, and shows each with its reason \
+         and its remedy. Nothing is loaded. Exit code 1 when one of them refuses.",
+    ],
+    examples: &[
+        example("kexec check", "Would `kexec reboot` arrive?"),
+        example(
+            "kexec check --host machine.json ./vmlinuz",
+            "Would this kernel load on the machine of that snapshot?",
+        ),
+    ],
+};
