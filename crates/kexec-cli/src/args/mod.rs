@@ -105,6 +105,19 @@ pub enum Value {
     Required(&'static str),
 }
 
+/// What a shell can offer for a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Nothing: it is a text or a number.
+    Nothing,
+    /// Names of files.
+    Files,
+    /// Names of folders.
+    Folders,
+    /// One of these words.
+    Words(&'static [&'static str]),
+}
+
 /// The headings of `--help`, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
@@ -254,6 +267,17 @@ impl Flag {
         std::iter::once(self.long)
             .chain(self.aliases.iter().copied())
             .filter(|l| !l.is_empty())
+    }
+
+    /// What a shell can offer for its value.
+    pub fn offer(&self) -> Offer {
+        match (self.id, self.value) {
+            (Id::Integrity, _) => Offer::Words(&["crc32c", "sha256", "none"]),
+            (Id::Serial, _) => Offer::Words(&["ttyS0", "ttyS1"]),
+            (_, Value::Required("FILE")) => Offer::Files,
+            (_, Value::Required("DIR")) => Offer::Folders,
+            _ => Offer::Nothing,
+        }
     }
 
     /// Whether it says what to do, so that `kexec load -e` is the old spelling.

@@ -59,8 +59,8 @@ static LOAD: Text = Text {
          then jumps at once, `systemctl kexec` stops the services first. What was loaded before \
          stays loaded when this is refused.",
         "With --crash the kernel is the one that a panic jumps into. It has to be named, and \
-         memory must have been reserved with `crashkernel=`. (The running kernel gives up an \
-         old crash kernel before it looks at the new one; every check runs before that.)",
+         memory must have been reserved with `crashkernel=`. The running kernel gives up an \
+         old crash kernel before it looks at the new one; every check runs before that.",
     ],
     examples: &[
         example("kexec load", "Load what a normal reboot would boot."),

@@ -12,7 +12,7 @@ use shown::short;
 
 use super::*;
 use crate::args::typed::Typed;
-use crate::args::{Id, Value, flags_for};
+use crate::args::{Id, Offer, Value, flags_for};
 use kexec_plan::Cmdline;
 
 /// Command lines and what they mean; see the file's own head.
@@ -61,6 +61,27 @@ fn the_examples_of_the_manual_pages() {
             meant.notes
         );
     }
+}
+
+/// The words that a shell offers for a value must be taken.
+#[test]
+fn the_words_that_are_offered() {
+    let mut count = 0;
+    for flag in all() {
+        let Offer::Words(offered) = flag.offer() else {
+            continue;
+        };
+        for word in offered {
+            let value = format!("--{}={word}", flag.long);
+            let words = ["-l".into(), "-c".into(), value.clone().into(), "K".into()];
+            assert!(meant(Arch::X86_64, &words).is_ok(), "{value}");
+            let wrong = format!("{value}x").into();
+            let words = ["-l".into(), "-c".into(), wrong, "K".into()];
+            assert!(meant(Arch::X86_64, &words).is_err(), "{value}x");
+            count += 1;
+        }
+    }
+    assert!(count >= 5);
 }
 
 /// With `UPDATE_COMMAND_LINES=1` the answers in the file are written anew, to be
