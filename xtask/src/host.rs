@@ -1,8 +1,10 @@
 //! What this machine has, and running programs on it.
 
 use anyhow::{Context, Result, bail};
+use kexec_cli::args::Arch;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 /// Root of the workspace.
 pub fn root() -> &'static Path {
@@ -36,6 +38,46 @@ pub fn call(command: &mut Command) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The architecture that everything is made for.
+pub fn arch() -> Result<Arch> {
+    let name = std::env::consts::ARCH;
+    Arch::from_uname(name).with_context(|| format!("kexec does not know the architecture {name}"))
+}
+
+/// What time it is for everything that is made: the environment's
+/// SOURCE_DATE_EPOCH (reproducible-builds.org), or that of the last commit. The
+/// same sources make the same files.
+pub fn source_date() -> Result<SystemTime> {
+    let text = match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text,
+        Err(_) => {
+            let output = Command::new("git")
+                .args(["log", "-1", "--format=%ct"])
+                .current_dir(root())
+                .output()
+                .context("asking git for the time of the last commit")?;
+            if !output.status.success() {
+                bail!(
+                    "git log ended with {}: set SOURCE_DATE_EPOCH where there is no repository",
+                    output.status
+                );
+            }
+            String::from_utf8(output.stdout).context("the time of the last commit is no text")?
+        }
+    };
+    let seconds = text
+        .trim()
+        .parse()
+        .with_context(|| format!("SOURCE_DATE_EPOCH is {text:?}, expected seconds since 1970"))?;
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// A day as `2026-11-22`.
+pub fn day(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    text.chars().take(10).collect()
 }
 
 /// Whether there is such a program.

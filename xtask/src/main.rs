@@ -1,6 +1,7 @@
 //! `cargo xtask COMMAND`: what the project does with itself.
 
 mod demo;
+mod docs;
 mod fuzz;
 mod host;
 mod record_machines;
@@ -21,6 +22,7 @@ cargo xtask test --all               the same with every installed system, which
 cargo xtask test --no-vm --no-fuzz   the same without those steps
 cargo xtask fuzz [--seconds N] [TARGET]
                                      each fuzz target, or this one, for N seconds (60)
+cargo xtask man [DIR]                write manual pages and completions below target/man
 cargo xtask record-machines          record the memory maps and boot parameters of the lab's
                                      kernels below vm/fixtures/machines
 
@@ -80,6 +82,8 @@ fn run() -> Result<ExitCode> {
         ["test"] => test::run(&options),
         ["fuzz"] => fuzz::run(seconds, None),
         ["fuzz", target] => fuzz::run(seconds, Some(target)),
+        ["man"] => man(&host::root().join("target/man")),
+        ["man", folder] => man(Path::new(folder)),
         ["record-machines"] => record_machines::run(),
         [] => {
             eprintln!("{USAGE}");
@@ -87,4 +91,12 @@ fn run() -> Result<ExitCode> {
         }
         _ => bail!("asked for {words:?}, which is no command\n{USAGE}"),
     }
+}
+
+/// Writes manual pages and completions.
+fn man(folder: &Path) -> Result<ExitCode> {
+    let date = host::day(host::source_date()?);
+    let made = docs::write(folder, &date, host::arch()?)?;
+    println!("{} files below {}", made.len(), folder.display());
+    Ok(ExitCode::SUCCESS)
 }

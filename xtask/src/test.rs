@@ -1,8 +1,8 @@
 //! `cargo xtask test`: everything.
 
-use crate::host::{call, cargo, require_lab_tools};
+use crate::host::{call, cargo, require_lab_tools, root};
 use crate::steps::Steps;
-use crate::{demo, fuzz};
+use crate::{demo, docs, fuzz};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -48,6 +48,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         call(&mut cargo(&["test", "--package", "vm", "--lib"]))?;
         call(&mut cargo(&["test", "--package", "vm", "--doc"]))?;
         Ok(String::new())
+    });
+    steps.take("manual pages, completions", || {
+        docs::check(&root().join("target/man"))
     });
     let built = steps.take("release build", || {
         let binary = demo::build()?;

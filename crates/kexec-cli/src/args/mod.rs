@@ -15,7 +15,7 @@ pub mod typed;
 mod verb;
 mod x86;
 
-use kexec_image::Arch;
+pub use kexec_image::Arch;
 
 pub(crate) use effect::{ALWAYS, LOADS};
 pub use effect::{Call, Effect, Mode};

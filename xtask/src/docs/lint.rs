@@ -1,0 +1,153 @@
+//! What other programs say of the manual pages and the completions: those that
+//! read them in the end.
+
+use super::Made;
+use crate::host::has;
+use anyhow::{Context, Result, bail, ensure};
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Pages that say more than where to look.
+fn is_whole(made: &Made) -> bool {
+    made.path.starts_with("man8/") && !made.text.starts_with(".so ")
+}
+
+/// Has everything below `folder`, where it was written, looked at; says what
+/// was, and for which programs that are not installed it was not.
+pub fn all(folder: &Path, made: &[Made]) -> Result<String> {
+    let (mut done, mut missing) = (Vec::new(), Vec::new());
+    for (program, look) in LOOKS {
+        // mandoc knows no --version.
+        if has(program) {
+            look(folder, made).with_context(|| format!("{program} has something to say"))?;
+            done.push(*program);
+        } else {
+            missing.push(*program);
+        }
+    }
+    let missing = match missing.as_slice() {
+        [] => String::new(),
+        names => format!(
+            "; not looked at, because not installed: {}",
+            names.join(", ")
+        ),
+    };
+    Ok(format!(
+        "{} files; {}{missing}",
+        made.len(),
+        done.join(", ")
+    ))
+}
+
+/// A program by its name, and how it is asked.
+type Look = (&'static str, fn(&Path, &[Made]) -> Result<()>);
+
+const LOOKS: &[Look] = &[
+    ("mandoc", mandoc),
+    ("man", man),
+    ("bash", |folder, _| only_read("bash", folder, "kexec")),
+    ("zsh", zsh),
+    ("fish", fish),
+];
+
+/// Runs a program that must have nothing to say on standard error.
+fn quiet(command: &mut Command) -> Result<Output> {
+    let output = command
+        .output()
+        .with_context(|| format!("starting {command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success() && said.is_empty(),
+        "{command:?} ended with {}: {said}",
+        output.status
+    );
+    Ok(output)
+}
+
+fn mandoc(folder: &Path, made: &[Made]) -> Result<()> {
+    for page in made.iter().filter(|made| is_whole(made)) {
+        let mut command = Command::new("mandoc");
+        command.args(["-T", "lint", "-W", "warning"]);
+        let output = quiet(command.arg(folder.join(&page.path)))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(said.is_empty(), "{said}");
+    }
+    Ok(())
+}
+
+/// man(1) with groff; every page by its name, as people ask for it.
+fn man(folder: &Path, made: &[Made]) -> Result<()> {
+    for page in made.iter().filter(|made| made.path.starts_with("man8/")) {
+        let name = page.path.trim_start_matches("man8/").trim_end_matches(".8");
+        let mut command = Command::new("man");
+        command
+            .args(["--warnings", "--encoding=UTF-8", "--manpath"])
+            .arg(folder)
+            .args(["8", name])
+            .envs([
+                ("LC_ALL", "C.UTF-8"),
+                ("MANWIDTH", "80"),
+                ("MANPAGER", "cat"),
+            ]);
+        let output = quiet(&mut command)?;
+        let shown = String::from_utf8_lossy(&output.stdout);
+        for heading in ["NAME", "SYNOPSIS", "OPTIONS", "EXAMPLES", "SEE ALSO"] {
+            ensure!(shown.contains(heading), "man 8 {name} shows no {heading}");
+        }
+    }
+    Ok(())
+}
+
+fn only_read(shell: &str, folder: &Path, name: &str) -> Result<()> {
+    let path = folder.join("completions").join(name);
+    quiet(Command::new(shell).arg("-n").arg(path)).map(drop)
+}
+
+fn zsh(folder: &Path, _: &[Made]) -> Result<()> {
+    only_read("zsh", folder, "_kexec")
+}
+
+fn fish(folder: &Path, _: &[Made]) -> Result<()> {
+    only_read("fish", folder, "kexec.fish")?;
+    let file = folder.join("completions/kexec.fish");
+    for (typed, offered) in [
+        ("kexec reb", "reboot\t"),
+        ("kexec load --app", "--append\t"),
+        ("kexec check --integrity=s", "--integrity=sha256\t"),
+        ("kexec --noe", "--noefi\t"),
+    ] {
+        let script = format!("source $argv[1]; complete -C '{typed}'");
+        let output = quiet(Command::new("fish").args(["-N", "-c", &script]).arg(&file))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        if !said.lines().any(|line| line.starts_with(offered)) {
+            bail!("looked for {offered:?} behind {typed:?}, found {said:?}");
+        }
+    }
+    Ok(())
+}
+
+/// What bash offers behind each of these command lines, of which the last word
+/// is being typed.
+#[cfg(test)]
+pub fn bash(completion: &str, lines: &[Vec<&str>]) -> Result<Vec<Vec<String>>> {
+    use std::fmt::Write;
+    let mut script = completion.to_owned();
+    for line in lines {
+        let words: Vec<String> = line.iter().map(|word| format!("'{word}'")).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            script,
+            "COMP_WORDS=(kexec {}); COMP_CWORD={}; _kexec; (IFS=$'\\t'; printf '%s\\n' \"${{COMPREPLY[*]}}\")",
+            words.join(" "),
+            words.len()
+        );
+    }
+    let output = quiet(Command::new("bash").args(["--norc", "-c", &script]))?;
+    let said = String::from_utf8(output.stdout).context("bash's answer is no text")?;
+    let offered: Vec<Vec<String>> = said
+        .lines()
+        .map(|line| line.split('\t').map(str::to_owned).collect())
+        .collect();
+    ensure!(offered.len() == lines.len(), "{} answers", offered.len());
+    Ok(offered)
+}

@@ -1,0 +1,168 @@
+use super::*;
+use kexec_cli::manual::PAGES;
+
+/// The page on which a verb is told of, and that of the old spelling.
+fn page_of(verb: Option<Verb>) -> String {
+    let name = match verb {
+        None => "kexec",
+        Some(verb) => {
+            let mut on = PAGES.iter().filter(|page| page.verbs.contains(&verb));
+            on.next().unwrap().name
+        }
+    };
+    let path = format!("man8/{name}.8");
+    let pages = manual_pages("2026-01-02");
+    pages
+        .into_iter()
+        .find(|made| made.path == path)
+        .unwrap()
+        .text
+}
+
+fn everything() -> Vec<(Option<Verb>, &'static Flag)> {
+    let verbs = Verb::ALL.iter().copied().map(Some).chain([None]);
+    verbs
+        .flat_map(|verb| {
+            flags(verb, Arch::X86_64)
+                .into_iter()
+                .map(move |flag| (verb, flag))
+        })
+        .collect()
+}
+
+#[test]
+fn every_option_is_on_its_page() {
+    for (verb, flag) in everything() {
+        let page = page_of(verb);
+        for spelling in spellings(flag) {
+            let term = roff::bold(&spelling);
+            let there = page
+                .lines()
+                .any(|line| line.starts_with("\\fB\\-") && line.contains(&term));
+            assert!(there, "{verb:?} {spelling}");
+        }
+    }
+    for arch in Arch::ALL {
+        for flag in flags(None, *arch) {
+            assert!(page_of(None).contains(&roff::bold(&spellings(flag)[0])));
+        }
+    }
+}
+
+#[test]
+fn every_verb_has_a_page_under_its_own_name() {
+    let pages = manual_pages("2026-01-02");
+    for verb in Verb::ALL {
+        let path = format!("man8/kexec-{}.8", verb.name());
+        let page = pages.iter().find(|made| made.path == path).unwrap();
+        if let Some(target) = page.text.strip_prefix(".so ") {
+            let target = pages
+                .iter()
+                .find(|made| made.path == target.trim_end())
+                .unwrap();
+            assert!(
+                target
+                    .text
+                    .contains(&format!("\\fBkexec\\fR \\fB{}\\fR", verb.name()))
+            );
+        }
+    }
+}
+
+/// No other characters than those of ASCII: nothing is said about an encoding.
+#[test]
+fn pages_are_plain() {
+    for made in manual_pages("2026-01-02") {
+        assert!(made.text.is_ascii(), "{}", made.path);
+        for line in made.text.lines() {
+            assert!(line.len() <= 200, "{}: {line}", made.path);
+            assert_eq!(line, line.trim_end(), "{}", made.path);
+        }
+    }
+}
+
+/// The completion of bash, in bash.
+#[test]
+fn bash_completes_every_option() {
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    let mut wanted = Vec::new();
+    for (verb, flag) in everything() {
+        for spelling in spellings(flag) {
+            let value = takes_value(flag) && spelling.starts_with("--");
+            wanted.push(format!("{spelling}{}", if value { "=" } else { "" }));
+            let verb = verb.map(|verb| verb.name().to_owned());
+            lines.push(verb.into_iter().chain([spelling]).collect());
+        }
+    }
+    for (offered, (wanted, line)) in bash_offers(&lines).iter().zip(wanted.iter().zip(&lines)) {
+        assert!(offered.contains(wanted), "{line:?}: {offered:?}");
+    }
+}
+
+fn bash_offers<T: AsRef<str>>(lines: &[Vec<T>]) -> Vec<Vec<String>> {
+    let lines: Vec<Vec<&str>> = lines
+        .iter()
+        .map(|line| line.iter().map(AsRef::as_ref).collect())
+        .collect();
+    lint::bash(&bash::completion(Arch::X86_64), &lines).unwrap()
+}
+
+#[test]
+fn bash_completes_words_and_values() {
+    let lines: &[(&[&str], &[&str])] = &[
+        (&["reb"], &["reboot"]),
+        (&["l"], &["load", "list"]),
+        (&["load", "--app"], &["--append="]),
+        (
+            &["--lo"],
+            &[
+                "--load",
+                "--load-panic",
+                "--load-preserve-context",
+                "--load-jump-back-helper",
+                "--load-live-update",
+            ],
+        ),
+        (&["load", "--integrity", "="], &["crc32c", "sha256", "none"]),
+        (&["load", "--integrity", "=", "s"], &["sha256"]),
+        (&["load", "--integrity", "s"], &["sha256"]),
+        (&["-l", "--serial", "=", ""], &["ttyS0", "ttyS1"]),
+        (&["load", "--append", "=", "lo"], &[""]),
+        (&["status", "/et"], &[""]),
+        (&["load", "--initrd", "=", "/et"], &["/etc"]),
+        (&["load", "/et"], &["/etc"]),
+        (&["list", "--root", "/et"], &["/etc"]),
+        (&["/et"], &["/etc"]),
+        // A verb's options are not those of another.
+        (&["list", "--ap"], &[""]),
+        (&["reboot", "--crash"], &[""]),
+    ];
+    let typed: Vec<Vec<&str>> = lines.iter().map(|(words, _)| words.to_vec()).collect();
+    for ((words, wanted), offered) in lines.iter().zip(bash_offers(&typed)) {
+        assert_eq!(&offered, wanted, "{words:?}");
+    }
+}
+
+/// zsh and fish are not everywhere; their files name everything in any case.
+#[test]
+fn the_other_shells_name_every_option_and_verb() {
+    let (zsh, fish) = (
+        zsh::completion(Arch::X86_64),
+        fish::completion(Arch::X86_64),
+    );
+    for (_, flag) in everything() {
+        for spelling in spellings(flag) {
+            let named = |end: &str| zsh.contains(&format!("{spelling}{end}["));
+            assert!(named("") || named("=") || named("+"), "{spelling}");
+            let fish_name = match spelling.strip_prefix("--") {
+                Some(long) => format!(" -l {long} "),
+                None => format!(" -s '{}' ", &spelling[1..]),
+            };
+            assert!(fish.contains(&fish_name), "{fish_name}");
+        }
+    }
+    for verb in Verb::ALL {
+        assert!(zsh.contains(&format!("'{}:", verb.name())));
+        assert!(fish.contains(&format!(" -a {} ", verb.name())));
+    }
+}
