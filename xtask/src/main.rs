@@ -22,7 +22,8 @@ cargo xtask test --all               the same with every installed system, which
 cargo xtask test --no-vm --no-fuzz   the same without those steps
 cargo xtask fuzz [--seconds N] [TARGET]
                                      each fuzz target, or this one, for N seconds (60)
-cargo xtask man [DIR]                write manual pages and completions below target/man
+cargo xtask man [--check] [DIR]      write manual pages and completions below target/man;
+                                     have man, mandoc and the shells look at them
 cargo xtask record-machines          record the memory maps and boot parameters of the lab's
                                      kernels below vm/fixtures/machines
 
@@ -50,6 +51,7 @@ fn run() -> Result<ExitCode> {
     let mut parser = lexopt::Parser::from_env();
     let mut words = Vec::new();
     let mut seconds = None;
+    let mut look = false;
     let mut options = test::Options {
         vm: true,
         all: false,
@@ -63,6 +65,7 @@ fn run() -> Result<ExitCode> {
                 return Ok(ExitCode::SUCCESS);
             }
             Long("all") => options.all = true,
+            Long("check") => look = true,
             Long("no-vm") => options.vm = false,
             Long("no-fuzz") => options.fuzz = false,
             Long("seconds") => {
@@ -82,8 +85,8 @@ fn run() -> Result<ExitCode> {
         ["test"] => test::run(&options),
         ["fuzz"] => fuzz::run(seconds, None),
         ["fuzz", target] => fuzz::run(seconds, Some(target)),
-        ["man"] => man(&host::root().join("target/man")),
-        ["man", folder] => man(Path::new(folder)),
+        ["man"] => man(&host::root().join("target/man"), look),
+        ["man", folder] => man(Path::new(folder), look),
         ["record-machines"] => record_machines::run(),
         [] => {
             eprintln!("{USAGE}");
@@ -93,10 +96,13 @@ fn run() -> Result<ExitCode> {
     }
 }
 
-/// Writes manual pages and completions.
-fn man(folder: &Path) -> Result<ExitCode> {
-    let date = host::day(host::source_date()?);
-    let made = docs::write(folder, &date, host::arch()?)?;
-    println!("{} files below {}", made.len(), folder.display());
+/// Writes manual pages and completions, and has them looked at.
+fn man(folder: &Path, look: bool) -> Result<ExitCode> {
+    if look {
+        println!("{}", docs::check(folder)?);
+    } else {
+        let made = docs::write(folder)?;
+        println!("{} files below {}", made.len(), folder.display());
+    }
     Ok(ExitCode::SUCCESS)
 }

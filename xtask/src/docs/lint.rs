@@ -17,7 +17,6 @@ fn is_whole(made: &Made) -> bool {
 pub fn all(folder: &Path, made: &[Made]) -> Result<String> {
     let (mut done, mut missing) = (Vec::new(), Vec::new());
     for (program, look) in LOOKS {
-        // mandoc knows no --version.
         if has(program) {
             look(folder, made).with_context(|| format!("{program} has something to say"))?;
             done.push(*program);
@@ -104,8 +103,17 @@ fn only_read(shell: &str, folder: &Path, name: &str) -> Result<()> {
 }
 
 fn zsh(folder: &Path, _: &[Made]) -> Result<()> {
-    only_read("zsh", folder, "_kexec")
+    only_read("zsh", folder, "_kexec")?;
+    // What does not come is waited for.
+    let script = tempfile::NamedTempFile::new().context("making a file for zsh's script")?;
+    std::fs::write(script.path(), COMPLETE).context("writing zsh's script")?;
+    let mut command = Command::new("timeout");
+    command.args(["60", "zsh", "-f"]).arg(script.path());
+    quiet(command.arg(folder.join("completions"))).map(drop)
 }
+
+/// Types into zsh what `fish` below is asked.
+const COMPLETE: &str = include_str!("complete.zsh");
 
 fn fish(folder: &Path, _: &[Made]) -> Result<()> {
     only_read("fish", folder, "kexec.fish")?;

@@ -56,8 +56,9 @@ pub fn completions(arch: Arch) -> Vec<Made> {
 }
 
 /// Writes everything below a folder, and returns what that is.
-pub fn write(folder: &Path, date: &str, arch: Arch) -> Result<Vec<Made>> {
-    let made = [manual_pages(date), completions(arch)].concat();
+pub fn write(folder: &Path) -> Result<Vec<Made>> {
+    let date = host::day(host::source_date()?);
+    let made = [manual_pages(&date), completions(host::arch()?)].concat();
     for one in &made {
         let path = folder.join(&one.path);
         let parent = path.parent().unwrap_or(folder);
@@ -69,7 +70,7 @@ pub fn write(folder: &Path, date: &str, arch: Arch) -> Result<Vec<Made>> {
 
 /// Writes everything below a folder and has it looked at.
 pub fn check(folder: &Path) -> Result<String> {
-    let made = write(folder, &host::day(host::source_date()?), host::arch()?)?;
+    let made = write(folder)?;
     lint::all(folder, &made)
 }
 
