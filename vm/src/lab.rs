@@ -6,6 +6,7 @@ use crate::initramfs::Initramfs;
 use crate::qemu::Qemu;
 use anyhow::{Context, Result, bail};
 use kexec_image::decompress;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -256,6 +257,19 @@ impl Lab {
             files.symlink(&format!("bin/{applet}"), "busybox");
         }
         Ok(files)
+    }
+
+    /// The `.deb` files of `package` and its closure without what is in `there`.
+    pub(crate) fn debs(
+        &self,
+        suite: Suite,
+        package: &str,
+        there: &BTreeSet<String>,
+    ) -> Result<Vec<PathBuf>> {
+        self.lock.lock().context("locking the lab's folder")?;
+        let debs = self.apt.debs(suite, package, there);
+        self.lock.unlock().context("unlocking the lab's folder")?;
+        debs
     }
 
     /// The sources of a suite and the settings for reaching them, for tools that

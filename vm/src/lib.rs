@@ -26,6 +26,7 @@
 //! the lab behaves alike on a laptop, in a container and on a CI machine.
 
 pub mod apt;
+pub mod asked;
 mod cpio;
 mod disk;
 mod guest;

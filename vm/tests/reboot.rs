@@ -13,29 +13,6 @@ const WITNESS: &str = "[Unit]\nDescription=Leaves a file when it is stopped\n\
     [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n\
     ExecStop=/bin/sh -c 'echo stopped > /var/lib/witness'\n";
 
-/// Makes the other kernel the default, in the way of the layout.
-fn change_default(layout: Layout, other: &str) -> String {
-    let grub = "sed -i 's/set default=\"0\"/set default=\"1>2\"/' /boot/grub/grub.cfg";
-    match layout {
-        Layout::BiosGrub | Layout::BiosGrubBoot | Layout::BiosGrubAutomount | Layout::EfiGrub => {
-            format!("run change {grub}\n")
-        }
-        Layout::BiosGrubNoauto => {
-            format!("mount /boot\nrun change {grub}\numount /boot\n")
-        }
-        Layout::EfiSystemdBoot => format!(
-            "run change bootctl set-default \"$(basename /efi/loader/entries/*{other}.conf)\"\n"
-        ),
-        Layout::EfiUki => format!("run change bootctl set-default debian-{other}.efi\n"),
-        // By its title: what begins with a digit, as the id does, is a number to
-        // the GRUB of every other distribution than Fedora.
-        Layout::FedoraLike => format!(
-            "run change grub-editenv /boot/grub2/grubenv set \
-             'saved_entry=Fedora Linux ({other}) 44 (Lab)'\n"
-        ),
-    }
-}
-
 /// What the machine thinks of itself, as JSON.
 fn json(trial: &Trial, stage: &str, label: &str) -> Result<Value> {
     let run = trial.stage(stage)?.run(label)?;
@@ -63,7 +40,7 @@ fn reboots_into_the_changed_default(suite: Suite, layout: Layout) -> Result<()> 
                 "{}run list kexec list\nrun check kexec check\n\
                  run mounts cat /proc/self/mounts\n\
                  jump kexec reboot --append trial=one\n",
-                change_default(layout, &other)
+                layout.change_default(&other)
             ),
         )
         .stage(

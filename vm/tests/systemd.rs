@@ -47,10 +47,7 @@ fn load_and_systemctl_kexec(suite: Suite, layout: Layout) -> Result<()> {
         WITNESS,
     );
     let (default, other) = machine.kernels()?;
-    let initrd = match layout {
-        Layout::FedoraLike => format!("/boot/initramfs-{other}.img"),
-        _ => format!("/boot/initrd.img-{other}"),
-    };
+    let initrd = format!("/boot/{}", layout.initrd_name(&other));
     let trial = machine
         .stage("before", &format!("OTHER={other}\nINITRD={initrd}\n{LOAD}"))
         .stage("after", AFTER)

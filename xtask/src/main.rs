@@ -6,6 +6,7 @@ mod fuzz;
 mod host;
 mod record_machines;
 mod steps;
+mod table;
 mod test;
 mod timeline;
 
@@ -24,6 +25,9 @@ cargo xtask fuzz [--seconds N] [TARGET]
                                      each fuzz target, or this one, for N seconds (60)
 cargo xtask man [--check] [DIR]      write manual pages and completions below target/man;
                                      have man, mandoc and the shells look at them
+cargo xtask table asked [WORD...]    who asks for a reboot, and what becomes of it: with this
+                                     package and with what people use today, on installed
+                                     systems; the cells whose names hold these words (all)
 cargo xtask record-machines          record the memory maps and boot parameters of the lab's
                                      kernels below vm/fixtures/machines
 
@@ -87,6 +91,7 @@ fn run() -> Result<ExitCode> {
         ["fuzz", target] => fuzz::run(seconds, Some(target)),
         ["man"] => man(&host::root().join("target/man"), look),
         ["man", folder] => man(Path::new(folder), look),
+        ["table", "asked", words @ ..] => table::asked(words),
         ["record-machines"] => record_machines::run(),
         [] => {
             eprintln!("{USAGE}");

@@ -6,6 +6,7 @@
 //! apt checks signatures and hashes as ever. No privilege is needed and the
 //! host's own apt configuration is only read (mirror and proxy).
 
+mod debs;
 mod mirror;
 mod root;
 mod tree;
@@ -15,6 +16,7 @@ pub use root::Package;
 pub use tree::Tree;
 
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -156,6 +158,21 @@ impl Apt {
     pub fn tree(&self, suite: Suite, package: &str, keep: Keep) -> Result<Tree> {
         let root = root::Root::open(self, suite)?;
         tree::prepare(self, &root, package, keep)
+    }
+
+    /// The `.deb` files of `package` of `suite` and of its whole closure, but for
+    /// the packages in `there`.
+    ///
+    /// # Errors
+    /// If the package cannot be resolved or fetched.
+    pub fn debs(
+        &self,
+        suite: Suite,
+        package: &str,
+        there: &BTreeSet<String>,
+    ) -> Result<Vec<PathBuf>> {
+        let root = root::Root::open(self, suite)?;
+        debs::fetch(self, &root, package, there)
     }
 
     /// The file with the sources of a suite's apt root, and the settings (apt

@@ -108,7 +108,7 @@ fn unpack(root: &Root, packages: &[Package], partial: &Path, path: &Path) -> Res
 }
 
 /// FNV-1a over names and versions: names the tree of exactly this set.
-fn fingerprint(packages: &[Package]) -> u64 {
+pub(super) fn fingerprint(packages: &[Package]) -> u64 {
     packages
         .iter()
         .flat_map(|one| [one.name.as_str(), "=", one.version.as_str(), "\n"])

@@ -6,6 +6,7 @@ use crate::apt::Suite;
 use crate::lab::{Kernel, Lab};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -155,6 +156,40 @@ pub fn prepare(lab: &Lab, recipe: &Recipe) -> Result<Base> {
     })
 }
 
+impl Base {
+    /// Names of the packages that are installed in it.
+    pub(super) fn packages(&self) -> Result<BTreeSet<String>> {
+        let output = Command::new("tar")
+            .args(["--extract", "--to-stdout", "--occurrence=1", "--file"])
+            .arg(&self.tar)
+            .arg("./var/lib/dpkg/status")
+            .output()
+            .context("starting tar")?;
+        if !output.status.success() {
+            bail!(
+                "tar, asked for the dpkg status in {}, ended with {}: {}",
+                self.tar.display(),
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(installed(&String::from_utf8_lossy(&output.stdout)))
+    }
+}
+
+/// The packages that a dpkg status says are installed: deb-control(5), stanzas
+/// with `Package:` and `Status:`, whose last word is the state.
+fn installed(status: &str) -> BTreeSet<String> {
+    status
+        .split("\n\n")
+        .filter_map(|stanza| {
+            let value = |key| stanza.lines().find_map(|line| line.strip_prefix(key));
+            let is_installed = value("Status: ")?.ends_with(" installed");
+            is_installed.then_some(value("Package: ")?.to_owned())
+        })
+        .collect()
+}
+
 /// Runs mmdebstrap; its file takes its final name as the last act.
 fn make(
     lab: &Lab,
@@ -233,4 +268,18 @@ pub(super) fn require_root() -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_installed() {
+        let status = "Package: a\nStatus: install ok installed\nVersion: 1\n\n\
+                      Package: b\nStatus: deinstall ok config-files\n\n\
+                      Package: c\nStatus: hold ok installed\nDescription: x\n Package: d\n";
+        let names: Vec<String> = installed(status).into_iter().collect();
+        assert_eq!(names, ["a", "c"]);
+    }
 }

@@ -130,6 +130,42 @@ impl Layout {
         }
     }
 
+    /// Script for a stage that makes the kernel of this release the boot loader's
+    /// default, in the way of the layout, by a command with the label `change`.
+    /// It has the base system's second kernel in mind where GRUB counts entries.
+    #[must_use]
+    pub fn change_default(self, release: &str) -> String {
+        let grub = "sed -i 's/set default=\"0\"/set default=\"1>2\"/' /boot/grub/grub.cfg";
+        match self {
+            Self::BiosGrub | Self::BiosGrubBoot | Self::BiosGrubAutomount | Self::EfiGrub => {
+                format!("run change {grub}\n")
+            }
+            Self::BiosGrubNoauto => {
+                format!("mount /boot\nrun change {grub}\numount /boot\n")
+            }
+            Self::EfiSystemdBoot => format!(
+                "run change bootctl set-default \
+                 \"$(basename /efi/loader/entries/*{release}.conf)\"\n"
+            ),
+            Self::EfiUki => format!("run change bootctl set-default debian-{release}.efi\n"),
+            // By its title: what begins with a digit, as the id does, is a number
+            // to the GRUB of every other distribution than Fedora.
+            Self::FedoraLike => format!(
+                "run change grub-editenv /boot/grub2/grubenv set \
+                 'saved_entry=Fedora Linux ({release}) 44 (Lab)'\n"
+            ),
+        }
+    }
+
+    /// The initramfs of the kernel of this release, below /boot.
+    #[must_use]
+    pub fn initrd_name(self, release: &str) -> String {
+        match self {
+            Self::FedoraLike => format!("initramfs-{release}.img"),
+            _ => format!("initrd.img-{release}"),
+        }
+    }
+
     /// Run in a guest that has the finished disk, by the lab's kernel.
     pub(super) fn guest_script(self) -> &'static str {
         match self {

@@ -104,6 +104,22 @@ impl<'lab> Machine<'lab> {
         Ok(self.program("usr/sbin/kexec", program))
     }
 
+    /// Adds a Debian package of the machine's suite, with what it depends on and
+    /// the system has not, as files in /lab/debs. They are not installed yet:
+    /// `dpkg -i /lab/debs/*.deb` in a stage does that.
+    ///
+    /// # Errors
+    /// If the package cannot be fetched or the base system cannot be made.
+    pub fn debs(mut self, package: &str) -> Result<Self> {
+        let there = base::prepare(self.lab, &self.recipe)?.packages()?;
+        for deb in self.lab.debs(self.recipe.suite, package, &there)? {
+            let name = deb.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("lab/debs/{name}");
+            self.files.file(&name, crate::lab::read(&deb)?);
+        }
+        Ok(self)
+    }
+
     /// Adds a unit to /etc/systemd/system and enables it for this target (or
     /// other unit).
     #[must_use]

@@ -1,0 +1,288 @@
+//! What became of a cell, read from what the machine reported.
+
+use super::script::{AFTER, BEFORE, PREPARED, commands};
+use super::{Cell, Way};
+use crate::guest::{End, Stage};
+use crate::installed::{Arrival, Trial};
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+/// What came of asking for a reboot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The firmware did not run, and the kernel is the one that was wanted.
+    Kexec,
+    /// The firmware did not run, and another kernel runs: its release.
+    Elsewhere(String),
+    /// The firmware ran.
+    Cold,
+    /// The command failed, and this is what it said.
+    Refused(String),
+    /// Nothing more happened until the time was up.
+    Hung,
+    /// The machine switched itself off.
+    Off,
+    /// It was reset, and came back with nothing.
+    Lost,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Kexec => f.write_str("kexec"),
+            Self::Elsewhere(release) => write!(f, "kexec into {release}"),
+            Self::Cold => f.write_str("cold boot"),
+            Self::Refused(_) => f.write_str("refused"),
+            Self::Hung => f.write_str("hung"),
+            Self::Off => f.write_str("switched off"),
+            Self::Lost => f.write_str("did not come up again"),
+        }
+    }
+}
+
+/// A command, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// As it was typed.
+    pub command: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What a cell showed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Every command that was tried; all but the last were refused.
+    pub answers: Vec<Answer>,
+    /// What was not as it should be after an arrival: services that were not
+    /// stopped, file systems that were not unmounted.
+    pub flaws: Vec<String>,
+    /// Seconds that QEMU ran.
+    pub seconds: f64,
+}
+
+impl Seen {
+    /// What the first command came to, which is the one that people type.
+    #[must_use]
+    pub fn first(&self) -> Option<&Outcome> {
+        self.answers.first().map(|answer| &answer.outcome)
+    }
+
+    /// As text that [`Seen::from_json`] reads again.
+    ///
+    /// # Errors
+    /// If a number in it has no such form.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).context("writing what a cell showed")
+    }
+
+    /// What [`Seen::to_json`] wrote.
+    ///
+    /// # Errors
+    /// If it is not that.
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text).context("reading what a cell showed")
+    }
+}
+
+/// Reads the trial of this cell, whose kernel to arrive in is `wanted`.
+pub(super) fn read(cell: &Cell, trial: &Trial, wanted: &str) -> Result<Seen> {
+    let before = trial.stage(BEFORE)?;
+    for run in &before.runs {
+        let must = PREPARED.contains(&run.label.as_str());
+        ensure!(
+            !must || run.code == 0,
+            "{} ended with {}: {}{}",
+            run.label,
+            run.code,
+            run.out(),
+            run.err()
+        );
+    }
+    ensure!(
+        before.report.release != wanted,
+        "the machine ran {wanted} to begin with: an arrival there would say nothing"
+    );
+    let after = trial.stage(AFTER).ok();
+    Ok(Seen {
+        answers: answers(cell.way, before, || end(trial, wanted))?,
+        flaws: after.map_or_else(|| Ok(Vec::new()), flaws)?,
+        seconds: trial.seconds(),
+    })
+}
+
+/// Each command that was tried. `end` says what the machine did.
+fn answers(way: Way, before: &Stage, end: impl Fn() -> Result<Outcome>) -> Result<Vec<Answer>> {
+    let mut jumps = before.runs.iter().filter(|run| run.label == "jump");
+    let mut answers = Vec::new();
+    for command in commands(way) {
+        let refusal = jumps.next().filter(|run| run.code != 0);
+        let outcome = match refusal {
+            Some(run) => Outcome::Refused(run.err().trim().to_owned()),
+            // It succeeded, or the machine went down before it could say so.
+            None => end()?,
+        };
+        let was_refused = matches!(outcome, Outcome::Refused(_));
+        answers.push(Answer {
+            command: (*command).to_owned(),
+            outcome,
+        });
+        if !was_refused {
+            return Ok(answers);
+        }
+    }
+    Ok(answers)
+}
+
+/// What the machine did after the last command.
+fn end(trial: &Trial, wanted: &str) -> Result<Outcome> {
+    if let Ok(after) = trial.stage(AFTER) {
+        let release = &after.report.release;
+        return Ok(match trial.arrival(AFTER)? {
+            Arrival::Cold => Outcome::Cold,
+            Arrival::Kexec if release == wanted => Outcome::Kexec,
+            Arrival::Kexec => Outcome::Elsewhere(release.clone()),
+        });
+    }
+    match trial.boots.last().map(|boot| boot.end) {
+        Some(End::TimedOut) => Ok(Outcome::Hung),
+        Some(End::PoweredOff) => Ok(Outcome::Off),
+        Some(End::Reset) => Ok(Outcome::Lost),
+        None => bail!("the machine never ran"),
+    }
+}
+
+/// What is wrong with a system that came up again.
+fn flaws(after: &Stage) -> Result<Vec<String>> {
+    let mut flaws = after.unclean()?;
+    if after.run("witness")?.out() != "stopped\n" {
+        flaws.push("services were not stopped".to_owned());
+    }
+    Ok(flaws)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apt::Suite;
+    use crate::guest::{Outcome as Boot, Report, Run};
+    use crate::installed::Layout;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    const CELL: Cell = Cell {
+        suite: Suite::Trixie,
+        layout: Layout::BiosGrub,
+        way: Way::WikiStart,
+    };
+
+    fn run(label: &str, code: u8, stdout: &str, stderr: &str) -> Run {
+        Run {
+            label: label.to_owned(),
+            code,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+        }
+    }
+
+    fn stage(name: &str, release: &str, runs: Vec<Run>) -> Stage {
+        Stage {
+            name: name.to_owned(),
+            started: Duration::ZERO,
+            jumped: None,
+            done: true,
+            report: Report {
+                release: release.to_owned(),
+                ..Report::default()
+            },
+            runs,
+            files: BTreeMap::from([("file-systems".to_owned(), Vec::new())]),
+        }
+    }
+
+    fn before(jumps: Vec<Run>) -> Stage {
+        let mut runs = vec![run("install", 0, "", "")];
+        runs.extend(jumps);
+        stage(BEFORE, "6.12", runs)
+    }
+
+    fn after(release: &str) -> Stage {
+        stage(AFTER, release, vec![run("witness", 0, "stopped\n", "")])
+    }
+
+    fn boot(stages: Vec<Stage>, end: End) -> Boot {
+        Boot {
+            stages,
+            console: String::new(),
+            duration: Duration::from_secs(1),
+            end,
+        }
+    }
+
+    fn outcomes(boots: Vec<Boot>) -> Vec<String> {
+        let seen = read(&CELL, &Trial { boots }, "6.1").unwrap();
+        let answers = seen.answers.iter();
+        answers.map(|answer| answer.outcome.to_string()).collect()
+    }
+
+    #[test]
+    fn refused_and_then_whatever_happened() {
+        let refused = || run("jump", 1, "", "No kexec kernel loaded\n");
+        let done = || run("jump", 0, "", "");
+        // One boot of the firmware with both stages, or one each.
+        let jumped = vec![boot(
+            vec![before(vec![refused(), done()]), after("6.1")],
+            End::PoweredOff,
+        )];
+        assert_eq!(outcomes(jumped), ["refused", "kexec"]);
+        let elsewhere = vec![boot(
+            vec![before(vec![refused(), done()]), after("6.12")],
+            End::PoweredOff,
+        )];
+        assert_eq!(outcomes(elsewhere), ["refused", "kexec into 6.12"]);
+        let cold = vec![
+            boot(vec![before(vec![refused(), done()])], End::Reset),
+            boot(vec![after("6.1")], End::PoweredOff),
+        ];
+        assert_eq!(outcomes(cold), ["refused", "cold boot"]);
+        let hung = vec![boot(vec![before(vec![refused(), done()])], End::TimedOut)];
+        assert_eq!(outcomes(hung), ["refused", "hung"]);
+        let neither = vec![boot(
+            vec![before(vec![refused(), refused()])],
+            End::PoweredOff,
+        )];
+        assert_eq!(outcomes(neither), ["refused", "refused"]);
+    }
+
+    #[test]
+    fn a_command_that_ends_with_its_machine_says_nothing() {
+        let boots = vec![boot(vec![before(vec![]), after("6.1")], End::PoweredOff)];
+        assert_eq!(outcomes(boots), ["kexec"]);
+    }
+
+    #[test]
+    fn what_was_not_installed_proves_nothing() {
+        let broken = stage(BEFORE, "6.12", vec![run("install", 1, "", "no such file")]);
+        let boots = vec![boot(vec![broken], End::PoweredOff)];
+        let error = read(&CELL, &Trial { boots }, "6.1").unwrap_err();
+        assert!(error.to_string().contains("no such file"), "{error:#}");
+        // Nor does an arrival in the kernel that ran before.
+        let boots = vec![boot(vec![before(vec![])], End::PoweredOff)];
+        assert!(read(&CELL, &Trial { boots }, "6.12").is_err());
+    }
+
+    #[test]
+    fn flaws_are_told() {
+        let dirty = stage(AFTER, "6.1", vec![run("witness", 1, "", "")]);
+        let boots = vec![boot(vec![before(vec![]), dirty], End::PoweredOff)];
+        let seen = read(&CELL, &Trial { boots }, "6.1").unwrap();
+        assert_eq!(seen.flaws, ["services were not stopped"]);
+    }
+
+    #[test]
+    fn kept_as_it_was() {
+        let boots = vec![boot(vec![before(vec![]), after("6.1")], End::PoweredOff)];
+        let seen = read(&CELL, &Trial { boots }, "6.1").unwrap();
+        assert_eq!(Seen::from_json(&seen.to_json().unwrap()).unwrap(), seen);
+    }
+}

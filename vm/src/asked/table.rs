@@ -1,0 +1,129 @@
+//! The table of the README.
+
+use super::{Cell, Outcome, SYSTEMS, Seen, Way};
+use crate::apt::Suite;
+use crate::installed::Layout;
+use std::fmt::Write as _;
+
+/// What was seen, as Markdown: a row for each system that a cell was seen of.
+#[must_use]
+pub fn table(seen: &[(Cell, Seen)]) -> String {
+    let mut text = String::from("| system |");
+    for way in Way::ALL {
+        let _ = write!(text, " {} |", heading(way));
+    }
+    text.push_str("\n|---|");
+    text.push_str(&"---|".repeat(Way::ALL.len()));
+    text.push('\n');
+    for (suite, layout) in SYSTEMS {
+        let row: Vec<_> = seen
+            .iter()
+            .filter(|(cell, _)| (cell.suite, cell.layout) == (suite, layout))
+            .collect();
+        if row.is_empty() {
+            continue;
+        }
+        let _ = write!(text, "| {} |", system(suite, layout));
+        for way in Way::ALL {
+            let shown: Vec<_> = row
+                .iter()
+                .filter(|(cell, _)| cell.way == way)
+                .map(|(_, seen)| show(seen))
+                .collect();
+            let _ = write!(text, " {} |", shown.join("<br>"));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn heading(way: Way) -> &'static str {
+    match way {
+        Way::Alone => "`systemctl kexec` alone",
+        Way::WikiStart => "wiki unit 1",
+        Way::WikiStop => "wiki unit 2",
+    }
+}
+
+fn system(suite: Suite, layout: Layout) -> String {
+    let systemd = match suite {
+        Suite::Bookworm | Suite::BookwormBackports => 252,
+        Suite::Trixie | Suite::TrixieBackports => 257,
+        Suite::Sid => 262,
+    };
+    let layout = match layout {
+        Layout::BiosGrub => "BIOS, GRUB",
+        Layout::BiosGrubBoot => "BIOS, GRUB, own /boot",
+        Layout::BiosGrubAutomount => "BIOS, GRUB, /boot automounted",
+        Layout::BiosGrubNoauto => "BIOS, GRUB, /boot not mounted",
+        Layout::EfiSystemdBoot => "UEFI, systemd-boot",
+        Layout::EfiUki => "UEFI, UKI",
+        Layout::EfiGrub => "UEFI, GRUB",
+        Layout::FedoraLike => "BIOS, GRUB as in Fedora",
+    };
+    format!("{systemd}; {layout}")
+}
+
+/// A cell in a few words.
+fn show(seen: &Seen) -> String {
+    let mut parts = Vec::new();
+    for (number, answer) in seen.answers.iter().enumerate() {
+        let outcome = match &answer.outcome {
+            Outcome::Kexec => "kexec".to_owned(),
+            other => format!("**{other}**"),
+        };
+        parts.push(match number {
+            0 => outcome,
+            // The command that is typed if the first is refused.
+            _ => format!("({outcome})"),
+        });
+    }
+    let mut text = parts.join(" ");
+    for flaw in &seen.flaws {
+        let _ = write!(text, "; {flaw}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asked::Answer;
+
+    fn seen(outcomes: &[Outcome]) -> Seen {
+        Seen {
+            answers: outcomes
+                .iter()
+                .map(|outcome| Answer {
+                    command: "x".to_owned(),
+                    outcome: outcome.clone(),
+                })
+                .collect(),
+            flaws: Vec::new(),
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn rows_and_columns() {
+        let cell = |way| Cell {
+            suite: Suite::Trixie,
+            layout: Layout::BiosGrub,
+            way,
+        };
+        let refused = Outcome::Refused("no".to_owned());
+        let text = table(&[
+            (
+                cell(Way::WikiStop),
+                seen(&[refused.clone(), Outcome::Kexec]),
+            ),
+            (cell(Way::Alone), seen(&[refused])),
+        ]);
+        let row = text.lines().last().unwrap();
+        assert_eq!(
+            row,
+            "| 257; BIOS, GRUB | **refused** |  | **refused** (kexec) |"
+        );
+        assert_eq!(text.lines().count(), 3);
+    }
+}
