@@ -46,5 +46,5 @@ pub use guest::{
 pub use initramfs::Initramfs;
 pub use lab::{KERNELS, Kernel, Lab};
 pub use measure::Cost;
-pub use product::{Product, kexec_binary};
+pub use product::{Product, kexec_binary, kexec_deb};
 pub use qemu::{Firmware, Qemu};

@@ -72,3 +72,41 @@ pub fn kexec_binary() -> Result<PathBuf> {
     }
     Ok(path)
 }
+
+/// The environment's `KEXEC_DEB`, or the newest package of this project in the
+/// workspace's `target/dist`.
+///
+/// # Errors
+/// If there is no such file.
+pub fn kexec_deb() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("KEXEC_DEB").filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        if !path.is_file() {
+            bail!(
+                "looked for the package to test at {} (KEXEC_DEB): there is no such file",
+                path.display()
+            );
+        }
+        return Ok(path);
+    }
+    let folder = workspace().join("target/dist");
+    let newest = std::fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .max_by_key(|path| {
+            path.metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok()
+        });
+    match newest {
+        Some(path) => Ok(path),
+        None => bail!(
+            "looked for the package to test in {}: there is none; build it with \
+             `cargo xtask dist deb`, or name one in KEXEC_DEB",
+            folder.display()
+        ),
+    }
+}

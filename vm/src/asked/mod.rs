@@ -39,12 +39,26 @@ pub enum Way {
     WikiStart,
     /// The same with the unit that loads when kexec.target stops it.
     WikiStop,
+    /// This project's package, with what is loaded ahead.
+    Ours(Asker),
+}
+
+/// Who asks for the reboot where this project's package is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Asker {
+    /// `kexec enable preload`; `systemctl kexec`.
+    SystemctlKexec,
+    /// `kexec enable preload`; `systemctl reboot`.
+    SystemctlReboot,
+    /// `kexec enable preload`; `reboot`.
+    Reboot,
+    /// `kexec enable preload`; `shutdown -r now`.
+    Shutdown,
+    /// `systemctl enable kexec-load@linux`; `systemctl kexec`.
+    Template,
 }
 
 impl Way {
-    /// All of them, in the order of the table's columns.
-    pub const ALL: [Self; 3] = [Self::Alone, Self::WikiStart, Self::WikiStop];
-
     /// Short name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -52,36 +66,63 @@ impl Way {
             Self::Alone => "alone",
             Self::WikiStart => "wiki-1",
             Self::WikiStop => "wiki-2",
+            Self::Ours(Asker::SystemctlKexec) => "ours-systemctl-kexec",
+            Self::Ours(Asker::SystemctlReboot) => "ours-systemctl-reboot",
+            Self::Ours(Asker::Reboot) => "ours-reboot",
+            Self::Ours(Asker::Shutdown) => "ours-shutdown",
+            Self::Ours(Asker::Template) => "ours-template",
         }
     }
 }
 
-/// The systems of the table: those that `kexec reboot` is tried on.
-pub const SYSTEMS: [(Suite, Layout); 15] = [
-    (Suite::Bookworm, Layout::BiosGrub),
-    (Suite::Bookworm, Layout::BiosGrubBoot),
-    (Suite::Bookworm, Layout::EfiSystemdBoot),
-    (Suite::Bookworm, Layout::EfiUki),
-    (Suite::Trixie, Layout::BiosGrub),
-    (Suite::Trixie, Layout::BiosGrubAutomount),
-    (Suite::Trixie, Layout::BiosGrubNoauto),
-    (Suite::Trixie, Layout::EfiSystemdBoot),
-    (Suite::Trixie, Layout::EfiUki),
-    (Suite::Trixie, Layout::EfiGrub),
-    (Suite::Sid, Layout::BiosGrubBoot),
-    (Suite::Sid, Layout::BiosGrubNoauto),
-    (Suite::Sid, Layout::EfiSystemdBoot),
-    (Suite::Sid, Layout::EfiUki),
-    (Suite::Sid, Layout::FedoraLike),
+/// The systems of the table, which are those that `kexec reboot` is tried on,
+/// and who asks on each where the package is installed: everybody once with each
+/// version of systemd.
+pub const SYSTEMS: [(Suite, Layout, &[Asker]); 15] = [
+    (Suite::Bookworm, Layout::BiosGrub, &[Asker::SystemctlKexec]),
+    (Suite::Bookworm, Layout::BiosGrubBoot, &[Asker::Template]),
+    (
+        Suite::Bookworm,
+        Layout::EfiSystemdBoot,
+        &[Asker::SystemctlReboot, Asker::Shutdown],
+    ),
+    (Suite::Bookworm, Layout::EfiUki, &[Asker::Reboot]),
+    (Suite::Trixie, Layout::BiosGrub, &[Asker::SystemctlReboot]),
+    (
+        Suite::Trixie,
+        Layout::BiosGrubAutomount,
+        &[Asker::Template, Asker::Reboot],
+    ),
+    (Suite::Trixie, Layout::BiosGrubNoauto, &[Asker::Shutdown]),
+    (
+        Suite::Trixie,
+        Layout::EfiSystemdBoot,
+        &[Asker::SystemctlKexec],
+    ),
+    (Suite::Trixie, Layout::EfiUki, &[Asker::SystemctlReboot]),
+    (Suite::Trixie, Layout::EfiGrub, &[Asker::Reboot]),
+    (Suite::Sid, Layout::BiosGrubBoot, &[Asker::Reboot]),
+    (Suite::Sid, Layout::BiosGrubNoauto, &[Asker::Template]),
+    (Suite::Sid, Layout::EfiSystemdBoot, &[Asker::Shutdown]),
+    (Suite::Sid, Layout::EfiUki, &[Asker::SystemctlReboot]),
+    (Suite::Sid, Layout::FedoraLike, &[Asker::SystemctlKexec]),
 ];
 
 /// Every cell of the table, row by row.
 #[must_use]
 pub fn cells() -> Vec<Cell> {
-    SYSTEMS
-        .iter()
-        .flat_map(|&(suite, layout)| Way::ALL.map(|way| Cell { suite, layout, way }))
-        .collect()
+    let mut cells = Vec::new();
+    for (suite, layout, askers) in SYSTEMS {
+        let today = [Way::Alone, Way::WikiStart, Way::WikiStop];
+        let ours = askers.iter().map(|asker| Way::Ours(*asker));
+        cells.extend(
+            today
+                .into_iter()
+                .chain(ours)
+                .map(|way| Cell { suite, layout, way }),
+        );
+    }
+    cells
 }
 
 /// The longest time between two runs of the firmware. A cycle takes about a
@@ -100,6 +141,15 @@ impl Cell {
         format!("{}-{}-{}", self.suite, self.layout, self.way.name())
     }
 
+    /// How often the firmware may run again: once where the asked reboot comes to
+    /// that, and once before where the units have a boot to do their work in.
+    fn cold_boots(&self) -> usize {
+        match self.way {
+            Way::Ours(_) => 2,
+            _ => 1,
+        }
+    }
+
     /// Runs the cell.
     ///
     /// # Errors
@@ -109,10 +159,28 @@ impl Cell {
         let machine = Machine::new(lab, self.suite, self.layout)
             .unit("witness.service", "multi-user.target", WITNESS)
             .timeout(PATIENCE)
-            .cold_boots(1);
+            .cold_boots(self.cold_boots());
         let (_, other) = machine.kernels()?;
         let trial = script::write(machine, self, &other)?.observe()?;
         outcome::read(self, &trial, &other)
             .with_context(|| format!("{}{}", self.name(), trial.story()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn everybody_asks_every_systemd() {
+        let asked: BTreeSet<_> = cells()
+            .iter()
+            .filter(|cell| matches!(cell.way, Way::Ours(_)))
+            .map(|cell| (cell.suite, cell.way.name()))
+            .collect();
+        assert_eq!(asked.len(), 3 * 5);
+        let names: BTreeSet<_> = cells().iter().map(Cell::name).collect();
+        assert_eq!(names.len(), cells().len());
     }
 }

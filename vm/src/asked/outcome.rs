@@ -1,6 +1,6 @@
 //! What became of a cell, read from what the machine reported.
 
-use super::script::{AFTER, BEFORE, PREPARED, commands};
+use super::script::{AFTER, BEFORE, INSTALL, PREPARED, commands};
 use super::{Cell, Way};
 use crate::guest::{End, Stage};
 use crate::installed::{Arrival, Trial};
@@ -87,8 +87,10 @@ impl Seen {
 
 /// Reads the trial of this cell, whose kernel to arrive in is `wanted`.
 pub(super) fn read(cell: &Cell, trial: &Trial, wanted: &str) -> Result<Seen> {
+    let installing = trial.stage(INSTALL).ok();
     let before = trial.stage(BEFORE)?;
-    for run in &before.runs {
+    let runs = installing.iter().flat_map(|stage| &stage.runs);
+    for run in runs.chain(&before.runs) {
         let must = PREPARED.contains(&run.label.as_str());
         ensure!(
             !must || run.code == 0,
@@ -103,12 +105,50 @@ pub(super) fn read(cell: &Cell, trial: &Trial, wanted: &str) -> Result<Seen> {
         before.report.release != wanted,
         "the machine ran {wanted} to begin with: an arrival there would say nothing"
     );
-    let after = trial.stage(AFTER).ok();
+    let answers = answers(cell.way, before, || end(trial, wanted))?;
+    let mut flaws = trial.stage(AFTER).map_or_else(|_| Ok(Vec::new()), flaws)?;
+    if matches!(cell.way, Way::Ours(_)) {
+        flaws.extend(ours(trial, &answers)?);
+    }
     Ok(Seen {
-        answers: answers(cell.way, before, || end(trial, wanted))?,
-        flaws: after.map_or_else(|| Ok(Vec::new()), flaws)?,
+        answers,
+        flaws,
         seconds: trial.seconds(),
     })
+}
+
+/// What is wrong with our part: units that have not loaded, a status that does not
+/// say what happened.
+fn ours(trial: &Trial, answers: &[Answer]) -> Result<Vec<String>> {
+    let mut flaws = Vec::new();
+    if trial.arrival(BEFORE)? != Arrival::Cold {
+        flaws.push("the boot before was a kexec and not a cold boot".to_owned());
+    }
+    if trial.stage(BEFORE)?.run("loaded")?.out() != "1\n" {
+        flaws.push("nothing was loaded at boot".to_owned());
+    }
+    let Ok(after) = trial.stage(AFTER) else {
+        return Ok(flaws);
+    };
+    for unit in after.run("failed")?.out().lines() {
+        if unit.contains("kexec") {
+            flaws.push(format!("failed: {unit}"));
+        }
+    }
+    let status = after.run("status")?;
+    let value: serde_json::Value = serde_json::from_str(&status.out())
+        .with_context(|| format!("kexec status --json: {}{}", status.out(), status.err()))?;
+    let told = value.pointer("/last/outcome/what");
+    let told = told.and_then(serde_json::Value::as_str);
+    let happened = match answers.last().map(|answer| &answer.outcome) {
+        Some(Outcome::Kexec | Outcome::Elsewhere(_)) => Some("kexec"),
+        Some(Outcome::Cold) => Some("cold"),
+        _ => None,
+    };
+    if told != happened {
+        flaws.push(format!("kexec status tells of {told:?}"));
+    }
+    Ok(flaws)
 }
 
 /// Each command that was tried. `end` says what the machine did.
@@ -201,7 +241,7 @@ mod tests {
     }
 
     fn before(jumps: Vec<Run>) -> Stage {
-        let mut runs = vec![run("install", 0, "", "")];
+        let mut runs = vec![run("dpkg", 0, "", "")];
         runs.extend(jumps);
         stage(BEFORE, "6.12", runs)
     }
@@ -262,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_was_not_installed_proves_nothing() {
-        let broken = stage(BEFORE, "6.12", vec![run("install", 1, "", "no such file")]);
+        let broken = stage(BEFORE, "6.12", vec![run("dpkg", 1, "", "no such file")]);
         let boots = vec![boot(vec![broken], End::PoweredOff)];
         let error = read(&CELL, &Trial { boots }, "6.1").unwrap_err();
         assert!(error.to_string().contains("no such file"), "{error:#}");

@@ -1,22 +1,35 @@
 //! What happens on the machine of a cell.
 
-use super::{Cell, Way};
+use super::{Asker, Cell, Way};
 use crate::Initramfs;
 use crate::installed::Machine;
 use anyhow::Result;
 
-/// The stage that asks, and the one that sees what came of it.
+/// The stage that installs where that is one of its own, the one that asks, and
+/// the one that sees what came of it.
+pub(super) const INSTALL: &str = "install";
 pub(super) const BEFORE: &str = "before";
 pub(super) const AFTER: &str = "after";
 /// Labels of commands that have to succeed, or the cell says nothing.
-pub(super) const PREPARED: [&str; 3] = ["install", "change", "links"];
+pub(super) const PREPARED: [&str; 4] = ["dpkg", "enable", "change", "links"];
 
 const WIKI_START: &str = include_str!("units/wiki-1.service");
 const WIKI_STOP: &str = include_str!("units/wiki-2.service");
 
-/// `dpkg -i` of what is in /lab/debs.
-const INSTALL: &str = "run install env DEBIAN_FRONTEND=noninteractive \
+/// Installs what is in /lab/debs.
+const DPKG: &str = "run dpkg env DEBIAN_FRONTEND=noninteractive \
     sh -c 'dpkg -i /lab/debs/*.deb'\n";
+/// Shows what the wiki's unit is doing.
+const UNIT: &str = "run unit systemctl status kexec-load@linux\n";
+/// The units do their work in the boot after this one, which has to be a cold one.
+const ENABLE_PRELOAD: &str = "run enable kexec enable preload\njump coldreboot\n";
+const ENABLE_TEMPLATE: &str = "run enable systemctl enable kexec-load@linux\n\
+    jump systemctl reboot\n";
+/// What a boot with the units has to show before anybody asks.
+const LOADED: &str = "run loaded cat /sys/kernel/kexec_loaded\nrun preloaded kexec status\n";
+/// What the boot after it has to show. kexec-tools know no status.
+const AFTERWARDS: &str = "run witness cat /var/lib/witness\nrun status kexec status --json\n\
+    run failed systemctl --failed --plain --no-legend\n";
 
 /// Arch's names, which the wiki's units are made for: /boot/vmlinuz-linux and
 /// /boot/initramfs-linux.img. /boot is mounted for it where it is not.
@@ -33,7 +46,10 @@ fn links(kernel: &str, initrd: &str) -> String {
 /// What is asked, one after the other: the next if the one before was refused.
 pub(super) fn commands(way: Way) -> &'static [&'static str] {
     match way {
-        Way::Alone => &["systemctl kexec"],
+        Way::Alone | Way::Ours(Asker::SystemctlKexec | Asker::Template) => &["systemctl kexec"],
+        Way::Ours(Asker::SystemctlReboot) => &["systemctl reboot"],
+        Way::Ours(Asker::Reboot) => &["reboot"],
+        Way::Ours(Asker::Shutdown) => &["shutdown -r now"],
         // What the wiki says, and what at least starts the units.
         Way::WikiStart | Way::WikiStop => {
             &["systemctl kexec", "systemctl --no-block start kexec.target"]
@@ -56,29 +72,40 @@ fn enabled(unit: &str, target: &str) -> Initramfs {
 }
 
 /// Puts the cell's files and stages on the machine. The kernel to arrive in is
-/// `other`: the boot loader's default by then, and not the one that runs.
+/// `other`: not the one that runs, and the boot loader's default by then, but for
+/// the template, which has its own.
 pub(super) fn write<'lab>(
     machine: Machine<'lab>,
     cell: &Cell,
     other: &str,
 ) -> Result<Machine<'lab>> {
-    let mut machine = machine.debs("kexec-tools")?;
-    let mut before = String::from(INSTALL);
-    before.push_str(&cell.layout.change_default(other));
-    match cell.way {
-        Way::Alone => {}
-        Way::WikiStart => machine = machine.with(&enabled(WIKI_START, "kexec.target")),
-        Way::WikiStop => machine = machine.with(&enabled(WIKI_STOP, "basic.target")),
-    }
-    if cell.way != Way::Alone {
-        let kernel = format!("vmlinuz-{other}");
-        before.push_str(&links(&kernel, &cell.layout.initrd_name(other)));
-        before.push_str("run unit systemctl status kexec-load@linux\n");
-    }
-    for command in commands(cell.way) {
-        before.push_str(&format!("jump {command}\n"));
-    }
-    Ok(machine
-        .stage(BEFORE, &before)
-        .stage(AFTER, "run witness cat /var/lib/witness\n"))
+    let change = cell.layout.change_default(other);
+    let links = links(&format!("vmlinuz-{other}"), &cell.layout.initrd_name(other));
+    let asks: String = commands(cell.way)
+        .iter()
+        .map(|command| format!("jump {command}\n"))
+        .collect();
+    let machine = match cell.way {
+        Way::Alone => machine
+            .debs("kexec-tools")?
+            .stage(BEFORE, &format!("{DPKG}{change}{asks}")),
+        Way::WikiStart => wiki(machine, WIKI_START, "kexec.target")?
+            .stage(BEFORE, &format!("{DPKG}{change}{links}{UNIT}{asks}")),
+        Way::WikiStop => wiki(machine, WIKI_STOP, "basic.target")?
+            .stage(BEFORE, &format!("{DPKG}{change}{links}{UNIT}{asks}")),
+        Way::Ours(Asker::Template) => machine
+            .product_deb()?
+            .stage(INSTALL, &format!("{DPKG}{links}{ENABLE_TEMPLATE}"))
+            .stage(BEFORE, &format!("{LOADED}{asks}")),
+        // Loaded at boot, and the default is another by the time that somebody asks.
+        Way::Ours(_) => machine
+            .product_deb()?
+            .stage(INSTALL, &format!("{DPKG}{ENABLE_PRELOAD}"))
+            .stage(BEFORE, &format!("{LOADED}{change}{asks}")),
+    };
+    Ok(machine.stage(AFTER, AFTERWARDS))
+}
+
+fn wiki<'lab>(machine: Machine<'lab>, unit: &str, target: &str) -> Result<Machine<'lab>> {
+    Ok(machine.debs("kexec-tools")?.with(&enabled(unit, target)))
 }

@@ -1,21 +1,31 @@
 //! The table of the README.
 
-use super::{Cell, Outcome, SYSTEMS, Seen, Way};
+use super::{Asker, Cell, Outcome, SYSTEMS, Seen, Way, script};
 use crate::apt::Suite;
 use crate::installed::Layout;
 use std::fmt::Write as _;
 
+/// A heading, and which cells stand below it.
+type Column = (&'static str, fn(Way) -> bool);
+
+const COLUMNS: [Column; 4] = [
+    ("this package", |way| matches!(way, Way::Ours(_))),
+    ("`systemctl kexec` alone", |way| way == Way::Alone),
+    ("wiki unit 1", |way| way == Way::WikiStart),
+    ("wiki unit 2", |way| way == Way::WikiStop),
+];
+
 /// What was seen, as Markdown: a row for each system that a cell was seen of.
 #[must_use]
 pub fn table(seen: &[(Cell, Seen)]) -> String {
-    let mut text = String::from("| system |");
-    for way in Way::ALL {
-        let _ = write!(text, " {} |", heading(way));
+    let mut text = String::from("| systemd; system |");
+    for (heading, _) in COLUMNS {
+        let _ = write!(text, " {heading} |");
     }
     text.push_str("\n|---|");
-    text.push_str(&"---|".repeat(Way::ALL.len()));
+    text.push_str(&"---|".repeat(COLUMNS.len()));
     text.push('\n');
-    for (suite, layout) in SYSTEMS {
+    for (suite, layout, _) in SYSTEMS {
         let row: Vec<_> = seen
             .iter()
             .filter(|(cell, _)| (cell.suite, cell.layout) == (suite, layout))
@@ -24,25 +34,17 @@ pub fn table(seen: &[(Cell, Seen)]) -> String {
             continue;
         }
         let _ = write!(text, "| {} |", system(suite, layout));
-        for way in Way::ALL {
+        for (_, belongs) in COLUMNS {
             let shown: Vec<_> = row
                 .iter()
-                .filter(|(cell, _)| cell.way == way)
-                .map(|(_, seen)| show(seen))
+                .filter(|(cell, _)| belongs(cell.way))
+                .map(|(cell, seen)| show(cell.way, seen))
                 .collect();
             let _ = write!(text, " {} |", shown.join("<br>"));
         }
         text.push('\n');
     }
     text
-}
-
-fn heading(way: Way) -> &'static str {
-    match way {
-        Way::Alone => "`systemctl kexec` alone",
-        Way::WikiStart => "wiki unit 1",
-        Way::WikiStop => "wiki unit 2",
-    }
 }
 
 fn system(suite: Suite, layout: Layout) -> String {
@@ -65,7 +67,7 @@ fn system(suite: Suite, layout: Layout) -> String {
 }
 
 /// A cell in a few words.
-fn show(seen: &Seen) -> String {
+fn show(way: Way, seen: &Seen) -> String {
     let mut parts = Vec::new();
     for (number, answer) in seen.answers.iter().enumerate() {
         let outcome = match &answer.outcome {
@@ -79,6 +81,14 @@ fn show(seen: &Seen) -> String {
         });
     }
     let mut text = parts.join(" ");
+    if let Way::Ours(asker) = way {
+        let unit = match asker {
+            Asker::Template => "kexec-load@linux, ",
+            _ => "",
+        };
+        let command = script::commands(way).join("`, `");
+        text = format!("{unit}`{command}`: {text}");
+    }
     for flaw in &seen.flaws {
         let _ = write!(text, "; {flaw}");
     }
@@ -118,11 +128,12 @@ mod tests {
                 seen(&[refused.clone(), Outcome::Kexec]),
             ),
             (cell(Way::Alone), seen(&[refused])),
+            (cell(Way::Ours(Asker::Reboot)), seen(&[Outcome::Kexec])),
         ]);
         let row = text.lines().last().unwrap();
         assert_eq!(
             row,
-            "| 257; BIOS, GRUB | **refused** |  | **refused** (kexec) |"
+            "| 257; BIOS, GRUB | `reboot`: kexec | **refused** |  | **refused** (kexec) |"
         );
         assert_eq!(text.lines().count(), 3);
     }

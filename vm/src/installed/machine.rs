@@ -120,6 +120,15 @@ impl<'lab> Machine<'lab> {
         Ok(self)
     }
 
+    /// Adds this project's package as a file in /lab/debs, see [`Machine::debs`].
+    ///
+    /// # Errors
+    /// If it has not been built.
+    pub fn product_deb(self) -> Result<Self> {
+        let deb = crate::lab::read(&crate::kexec_deb()?)?;
+        Ok(self.file("lab/debs/kexec-rs.deb", deb))
+    }
+
     /// Adds a unit to /etc/systemd/system and enables it for this target (or
     /// other unit).
     #[must_use]
