@@ -1,5 +1,5 @@
 //! GRUB configurations: the input is one file after the other, with a NUL byte
-//! between them, then perhaps an environment block.
+//! between them, then perhaps an environment block and boot entries.
 #![no_main]
 
 use kexec_core::sources::grub::{Device, Facts, FilePath, MemoryWorld, Start, evaluate};
@@ -10,10 +10,16 @@ fuzz_target!(|bytes: &[u8]| {
         device: Device("disk".into()),
         path: path.to_owned(),
     };
-    let names = ["grub.cfg", "a.cfg", "grubenv", "i386-pc/command.lst"];
+    let names = [
+        "/boot/grub/grub.cfg",
+        "/boot/grub/a.cfg",
+        "/boot/grub/grubenv",
+        "/loader/entries/a-1-2.conf",
+        "/loader/entries/a-1-10.conf",
+    ];
     let mut world = MemoryWorld::new();
     for (name, content) in names.iter().zip(bytes.split(|byte| *byte == 0)) {
-        world.add("disk", &format!("/boot/grub/{name}"), content);
+        world.add("disk", name, content);
     }
     world.add("disk", "/vmlinuz", b"MZ");
     world.name("u", "disk");

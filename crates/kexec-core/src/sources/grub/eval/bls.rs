@@ -3,10 +3,11 @@
 //! Two programs have this name. Fedora's (its page "Changes/
 //! BootLoaderSpecByDefault", rhboot/grub2 pull requests 10 to 36) takes
 //! `$blsdir`, else `/loader/entries` and without one `/boot/loader/entries`, and
-//! sorts by the file names as RPM does. GRUB 2.14's (its manual, "blscfg") takes
-//! options, and sorts as the specification says. Which one it is, the modules in
-//! `$prefix` say, or the `insmod` before it; where that is not known and the two
-//! would sort differently, an entry has no number.
+//! sorts by the file names as RPM sorts packages. GRUB 2.14's (its manual,
+//! "blscfg") takes options, and sorts by the file names as RPM sorts versions,
+//! whatever sort keys and versions the entries have (seen in QEMU). Which one it
+//! is, the modules in `$prefix` say, or the `insmod` before it; where that is not
+//! known and the two would sort differently, an entry has no number.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -19,7 +20,6 @@ use super::super::text::{Device, Piece, Place, Text, Why};
 use super::super::world::{Answer, FilePath};
 use super::{Call, Field, Flow, MAX_ENTRIES, Machine, Status};
 use crate::sources::bls::entry::{self, Entry, Value};
-use crate::sources::bls::order;
 
 /// No file of an entry is larger than this.
 const MAX_FILE: usize = 64 << 10;
@@ -300,29 +300,17 @@ fn sorted(
     dialect: Option<Dialect>,
     place: &Place,
 ) -> (Vec<Snippet>, Option<Why>) {
-    let by_name = |a: &Snippet, b: &Snippet| rpm::compare_packages(&b.id, &a.id);
+    let packages = |a: &Snippet, b: &Snippet| rpm::compare_packages(&b.id, &a.id);
+    let versions = |a: &Snippet, b: &Snippet| rpm::compare(&b.id, &a.id);
     if dialect == Some(Dialect::Upstream) {
-        snippets.sort_by(by_specification);
+        snippets.sort_by(versions);
         return (snippets, None);
     }
-    snippets.sort_by(by_name);
-    let same = snippets.is_sorted_by(|a, b| by_specification(a, b) != Ordering::Greater);
+    snippets.sort_by(packages);
+    let same = snippets.is_sorted_by(|a, b| versions(a, b) != Ordering::Greater);
     let unsure = (dialect.is_none() && !same)
         .then(|| Why::at(place, "the order of the entries depends on GRUB's version"));
     (snippets, unsure)
-}
-
-fn by_specification(a: &Snippet, b: &Snippet) -> Ordering {
-    fn rank(snippet: &Snippet) -> order::Rank<'_> {
-        order::Rank {
-            sort_key: snippet.entry.sort_key.as_ref().map_or("", |v| &v.text),
-            machine_id: snippet.entry.machine_id.as_ref().map_or("", |v| &v.text),
-            version: snippet.entry.version.as_ref().map_or("", |v| &v.text),
-            file: &snippet.id,
-            ..order::Rank::default()
-        }
-    }
-    order::compare(&rank(a), &rank(b))
 }
 
 fn word(text: &str) -> Word {
