@@ -4,6 +4,9 @@
 
 /// How many steps a search may take.
 const MAX_STEPS: u32 = 200_000;
+/// How deep a search may go: each character of a repetition is one step down, and
+/// the stack has an end.
+const MAX_WAY: u32 = 600;
 /// How long a pattern may be, and how deep its parentheses.
 const MAX_PATTERN: usize = 512;
 const MAX_DEPTH: u32 = 24;
@@ -22,6 +25,7 @@ pub(super) fn search(pattern: &str, text: &str) -> Result<Option<Groups>, String
     let mut search = Search {
         text: &text,
         steps: 0,
+        way: 0,
     };
     for start in 0..=text.len() {
         let mut best: Option<State> = None;
@@ -87,6 +91,8 @@ struct State {
 struct Search<'a> {
     text: &'a [char],
     steps: u32,
+    /// How deep the present way is.
+    way: u32,
 }
 
 type Found<'f> = &'f mut dyn FnMut(&mut Search<'_>, State);
@@ -95,9 +101,18 @@ impl Search<'_> {
     /// Hands every way in which the node matches to `found`.
     fn run(&mut self, node: &Node, state: State, found: Found<'_>) {
         self.steps = self.steps.saturating_add(1);
+        if self.way >= MAX_WAY {
+            self.steps = MAX_STEPS;
+        }
         if self.steps >= MAX_STEPS {
             return;
         }
+        self.way = self.way.saturating_add(1);
+        self.step(node, state, found);
+        self.way = self.way.saturating_sub(1);
+    }
+
+    fn step(&mut self, node: &Node, state: State, found: Found<'_>) {
         match node {
             Node::Empty => found(self, state),
             Node::Start if state.at == 0 => found(self, state),
@@ -350,6 +365,10 @@ mod tests {
     #[test]
     fn hostile_patterns_end() {
         assert!(search("(a*)*(a*)*(a*)*b", &"a".repeat(200)).is_err());
+        assert!(search(".*", &"a".repeat(200)).is_ok());
+        for pattern in [".*", "((((((a*)*)*)*)*)*)*b", "(a|aa)*", "(((((.)))))*"] {
+            assert!(search(pattern, &"a".repeat(60_000)).is_err(), "{pattern}");
+        }
         for pattern in [
             "(",
             ")",

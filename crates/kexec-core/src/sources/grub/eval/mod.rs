@@ -276,24 +276,42 @@ impl<'w> Machine<'w> {
     }
 
     fn conditional(&mut self, arms: &[(Block, Block)], otherwise: Option<&Block>) -> Flow {
-        let Some(((condition, body), rest)) = arms.split_first() else {
-            self.state.status = Status::Ok;
-            return otherwise.map_or(Flow::Next, |block| self.run_block(block));
-        };
-        match self.run_block(condition) {
-            Flow::Next => {}
-            other => return other,
+        let mut rest = arms;
+        while let Some(((condition, body), others)) = rest.split_first() {
+            rest = others;
+            match self.run_block(condition) {
+                Flow::Next => {}
+                other => return other,
+            }
+            if self.state.lost.is_some() {
+                return Flow::Next;
+            }
+            match self.state.status.truth() {
+                Truth::Yes => return self.run_block(body),
+                Truth::No => {}
+                Truth::Unknown(why) => {
+                    return self.both_ways(
+                        &why,
+                        |machine| machine.run_block(body),
+                        |machine| machine.deeper(&why, |m| m.conditional(others, otherwise)),
+                    );
+                }
+            }
         }
-        match self.state.status.truth() {
-            _ if self.state.lost.is_some() => Flow::Next,
-            Truth::Yes => self.run_block(body),
-            Truth::No => self.conditional(rest, otherwise),
-            Truth::Unknown(why) => self.both_ways(
-                &why,
-                |machine| machine.run_block(body),
-                |machine| machine.conditional(rest, otherwise),
-            ),
+        self.state.status = Status::Ok;
+        otherwise.map_or(Flow::Next, |block| self.run_block(block))
+    }
+
+    /// One step further down the stack, which has an end.
+    fn deeper(&mut self, why: &Why, step: impl FnOnce(&mut Self) -> Flow) -> Flow {
+        if self.depth >= MAX_DEPTH {
+            self.lose(why.clone());
+            return Flow::Next;
         }
+        self.depth = self.depth.saturating_add(1);
+        let flow = step(self);
+        self.depth = self.depth.saturating_sub(1);
+        flow
     }
 
     /// Does one thing on a copy and the other on the state itself, and keeps

@@ -64,6 +64,10 @@ fn deep_and_long_texts() {
     ] {
         ends(&format!("{}{}", open.repeat(20_000), close.repeat(20_000)));
     }
+    for condition in ["false", "keystatus"] {
+        let arms = format!("elif {condition}; then true; ").repeat(50_000);
+        ends(&format!("if {condition}; then true; {arms} fi"));
+    }
     ends(&format!("[ {} a ]", "(".repeat(50_000)));
     ends(&format!("[ {} a ]", "! ".repeat(50_000)));
     ends(&format!("[ {} a ]", "a -o ".repeat(50_000)));
