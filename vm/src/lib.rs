@@ -29,6 +29,7 @@ pub mod apt;
 pub mod asked;
 mod cpio;
 mod disk;
+pub mod grub;
 mod guest;
 mod initramfs;
 pub mod installed;
