@@ -112,6 +112,31 @@ fn standard(volumes: &Volumes, place: &Place, notes: &mut Vec<String>) {
     }
 }
 
+/// Not more files of a folder than these are read: a hundred kernels are many.
+const MAX_FILES: usize = 1000;
+
+/// The names of the files in a folder of entries.
+pub(super) fn names(volumes: &Volumes, folder: &BootFile, notes: &mut Vec<String>) -> Vec<String> {
+    match volumes.entries(folder) {
+        Fact::Known(mut names) => {
+            if names.len() > MAX_FILES {
+                let left = names.len().saturating_sub(MAX_FILES);
+                notes.push(format!(
+                    "{folder}: {left} of {} files were not read",
+                    names.len()
+                ));
+                names.truncate(MAX_FILES);
+            }
+            names
+        }
+        Fact::Absent => Vec::new(),
+        Fact::Unreadable(reason) => {
+            notes.push(format!("entries were not read: {reason}"));
+            Vec::new()
+        }
+    }
+}
+
 /// The first bytes of a kernel, enough to tell what it is.
 pub(super) fn head(volumes: &Volumes, file: &BootFile) -> Fact<Vec<u8>> {
     volumes.head(file, HEAD)

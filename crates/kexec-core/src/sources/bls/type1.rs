@@ -17,14 +17,7 @@ use crate::sources::volumes::MAX_TEXT;
 /// The entries of a place.
 pub(super) fn drafts(machine: &Machine<'_>, place: &Place, notes: &mut Vec<String>) -> Vec<Draft> {
     let folder = place.file(machine.volumes, "/loader/entries");
-    let names = match machine.volumes.entries(&folder) {
-        Fact::Known(names) => names,
-        Fact::Absent => return Vec::new(),
-        Fact::Unreadable(reason) => {
-            notes.push(format!("entries were not read: {reason}"));
-            return Vec::new();
-        }
-    };
+    let names = places::names(machine.volumes, &folder, notes);
     let files = names.into_iter().filter_map(|name| {
         let parsed = name::parse(&name, ".conf")?;
         let file = place.file(machine.volumes, &format!("/loader/entries/{name}"));

@@ -16,20 +16,14 @@ use crate::host::Fact;
 use crate::sources::Machine;
 use crate::sources::entry::{BootEntry, BootFile, BootTarget, Boots, Origin, Protocol, Tries};
 
-/// No section of text is longer than this many bytes.
-const MAX_TEXT: u64 = 1 << 20;
+/// No section of text is longer than this many bytes: an os-release file has some
+/// hundreds, a command line some thousands at most.
+const MAX_TEXT: u64 = 64 << 10;
 
 /// The entries of a place.
 pub(super) fn drafts(machine: &Machine<'_>, place: &Place, notes: &mut Vec<String>) -> Vec<Draft> {
     let folder = place.file(machine.volumes, "/EFI/Linux");
-    let names = match machine.volumes.entries(&folder) {
-        Fact::Known(names) => names,
-        Fact::Absent => return Vec::new(),
-        Fact::Unreadable(reason) => {
-            notes.push(format!("UKIs were not read: {reason}"));
-            return Vec::new();
-        }
-    };
+    let names = places::names(machine.volumes, &folder, notes);
     let files = names.into_iter().filter_map(|name| {
         let parsed = name::parse(&name, ".efi")?;
         let file = place.file(machine.volumes, &format!("/EFI/Linux/{name}"));
