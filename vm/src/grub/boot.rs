@@ -1,29 +1,13 @@
 //! Starting a machine from such a disk.
 
 use crate::lab::Lab;
-use crate::qemu::lock_machine;
+use crate::qemu::Turn;
 use anyhow::{Context, Result, bail};
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-
-/// The turn of some short machines, one after the other; others wait for it to
-/// be dropped.
-#[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "held, not read")] Option<File>);
-
-impl Turn {
-    /// Waits for it.
-    ///
-    /// # Errors
-    /// If the lock cannot be taken.
-    pub fn take() -> Result<Self> {
-        Ok(Self(lock_machine()?))
-    }
-}
 
 /// A machine that is killed when it goes out of scope.
 struct Running(Child);
@@ -37,18 +21,18 @@ impl Drop for Running {
 
 /// Starts a machine from a disk and collects what it says on its serial port,
 /// up to the line for which `last` holds, or until it ends. What it writes to
-/// the disk is kept.
+/// the disk is kept. It waits for its turn among the lab's guests.
 ///
 /// # Errors
 /// If QEMU cannot be started, or nothing ends it within `timeout`; what was said
 /// so far is in the error.
 pub fn boot(
     lab: &Lab,
-    _turn: &Turn,
     image: &Path,
     timeout: Duration,
     last: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>> {
+    let _turn = Turn::wait()?;
     let mut command = lab.qemu().command();
     command
         .args(["-accel", "tcg", "-machine", "q35", "-cpu", "max,svm=off"])

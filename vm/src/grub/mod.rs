@@ -4,7 +4,7 @@
 mod boot;
 mod generate;
 
-pub use boot::{Turn, boot};
+pub use boot::boot;
 pub use generate::{Generate, generate};
 
 use crate::apt::{Keep, Suite};

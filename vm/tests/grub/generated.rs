@@ -9,9 +9,10 @@ use std::path::Path;
 use std::time::Duration;
 use vm::Lab;
 use vm::apt::Suite;
-use vm::grub::{self, Generate, Grub, Turn, UUID};
+use vm::grub::{self, Generate, Grub, UUID};
 
-/// Kernels in /boot, by release; all the same file.
+/// Kernels in /boot, by release; all the same file. The guest's busybox cannot
+/// sort versions, so grub-mkconfig has them in this order.
 const RELEASES: [&str; 3] = ["6.1.0-10-amd64", "6.1.0-9-amd64", "6.12.1+deb13-amd64"];
 
 /// Entries behind those of the kernels.
@@ -58,7 +59,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "submenu",
-        default: "GRUB_DEFAULT=\"1>4\"",
+        default: "GRUB_DEFAULT=\"1>2\"",
         custom: false,
         block: "",
         boots: &["BOOT_IMAGE=/boot/vmlinuz-6.1.0-9-amd64"],
@@ -96,14 +97,14 @@ const CASES: &[Case] = &[
         default: "GRUB_DEFAULT=0",
         custom: false,
         block: "",
-        boots: &["BOOT_IMAGE=/boot/vmlinuz-6.12.1+deb13-amd64"],
+        boots: &["BOOT_IMAGE=/boot/vmlinuz-6.1.0-10-amd64"],
     },
     Case {
         name: "nothing-fits",
         default: "GRUB_DEFAULT=\"No such entry\"",
         custom: true,
         block: "",
-        boots: &["BOOT_IMAGE=/boot/vmlinuz-6.12.1+deb13-amd64"],
+        boots: &["BOOT_IMAGE=/boot/vmlinuz-6.1.0-10-amd64"],
     },
 ];
 
@@ -127,16 +128,20 @@ fn boot_files(lab: &Lab, root: &Path) -> Result<()> {
 }
 
 /// What the real GRUB boots from a folder: the second kernel's command line.
-fn booted(lab: &Lab, turn: &Turn, grub: &Grub, root: &Path) -> Result<String> {
+fn booted(lab: &Lab, grub: &Grub, root: &Path) -> Result<String> {
     let dir = tempfile::tempdir()?;
     let image = dir.path().join("disk");
     grub.disk(lab, root, &image)?;
     let is_booted = |line: &str| line.contains("@booted ");
-    let lines = grub::boot(lab, turn, &image, Duration::from_secs(150), is_booted)?;
+    let lines = grub::boot(lab, &image, Duration::from_secs(150), is_booted)?;
     let last = lines.iter().rfind(|line| is_booted(line));
     let last = plain(last.with_context(|| format!("nothing booted: {lines:#?}"))?);
     let (_, line) = last.split_once("@booted ").context("no command line")?;
-    Ok(line.trim_end().to_owned())
+    let line = line.trim_end();
+    // GRUB repeats the device where the script names one.
+    let image = line.strip_prefix("BOOT_IMAGE=(");
+    let image = image.and_then(|rest| rest.split_once(')'));
+    Ok(image.map_or_else(|| line.to_owned(), |(_, rest)| format!("BOOT_IMAGE={rest}")))
 }
 
 /// What we say, in the same form.
@@ -156,7 +161,6 @@ fn write_block(root: &Path, lines: &str) -> Result<()> {
 /// Puts a configuration on the disk, and compares.
 fn compare(
     lab: &Lab,
-    turn: &Turn,
     grub: &Grub,
     root: &Path,
     name: &str,
@@ -164,7 +168,7 @@ fn compare(
 ) -> Result<Option<String>> {
     let found = found(root)?;
     let (entry, why) = default(&found)?;
-    let (ours, real) = (ours(entry)?, booted(lab, turn, grub, root)?);
+    let (ours, real) = (ours(entry)?, booted(lab, grub, root)?);
     println!("{} {name}: {why}\n  {real}", grub.version);
     let right = words
         .iter()
@@ -251,11 +255,10 @@ fn all(lab: &Lab, grub: &Grub, root: &Path, cases: &[Case], custom: &str) -> Res
         .collect();
     let configs = grub::generate(lab, grub, root, &wanted)?;
     let mut wrong = Vec::new();
-    let turn = Turn::take()?;
     for (case, config) in cases.iter().zip(configs) {
         fs::write(root.join("boot/grub/grub.cfg"), &config)?;
         write_block(root, case.block)?;
-        wrong.extend(compare(lab, &turn, grub, root, case.name, case.boots)?);
+        wrong.extend(compare(lab, grub, root, case.name, case.boots)?);
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())

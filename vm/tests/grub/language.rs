@@ -198,14 +198,12 @@ fn scripts_and_defaults_as_the_real_ones_have_them() -> Result<()> {
         files(&root)?;
         grub.disk(&lab, &root, &image)?;
         let mut lines = Vec::new();
-        let turn = grub::Turn::take()?;
         for _ in 0..DEFAULTS.len().div_ceil(GROUP) {
-            let said = grub::boot(&lab, &turn, &image, Duration::from_secs(90), |line| {
+            let said = grub::boot(&lab, &image, Duration::from_secs(90), |line| {
                 line.contains("@next")
             })?;
             lines.extend(said.iter().map(|line| plain(line)));
         }
-        drop(turn);
         println!("GRUB {}", grub.version);
         wrong.extend(scripts(&lines, &grub.version)?);
         wrong.extend(defaults(&lines, &grub.version)?);

@@ -9,8 +9,8 @@ use std::path::Path;
 use rustix::fs::IFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::host::Fact;
 use crate::sources::entry::BootEntry;
+use crate::sources::grub::NEXT_ENTRY;
 use crate::sources::volumes::Volumes;
 
 /// Where the wish is kept.
@@ -44,31 +44,24 @@ const GRUBENV_LEN: usize = 1024;
 const VARIABLE: &str =
     "/sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
-/// The variable of GRUB's environment block that is booted once.
-const NEXT_ENTRY: &str = "next_entry";
-
 /// The wish that booting `entry` fulfils, if it is one that is to be booted once.
 pub fn of(entry: &BootEntry, volumes: &Volumes) -> Option<OneShot> {
     if !entry.marks.one_shot {
         return None;
     }
-    if let Fact::Known(content) = volumes.machine_bytes(VARIABLE) {
+    let Some(block) = &entry.once_in else {
         return Some(OneShot::EfiVariable {
             path: VARIABLE.to_owned(),
-            content,
+            content: volumes.machine_bytes(VARIABLE).known()?.clone(),
         });
-    }
-    // Beside the grub.cfg that named the entry.
-    let (folder, _) = entry.origin.file.rsplit_once('/')?;
-    let path = format!("{folder}/grubenv");
-    let block = volumes.machine_bytes(&path);
-    let block = String::from_utf8_lossy(block.known()?).into_owned();
-    let value = block.lines().find_map(|line| {
+    };
+    let text = volumes.text(block);
+    let value = text.known()?.lines().find_map(|line| {
         let (name, value) = line.split_once('=')?;
         (name == NEXT_ENTRY).then(|| value.to_owned())
     });
     Some(OneShot::Grubenv {
-        path,
+        path: block.shown.clone(),
         variable: NEXT_ENTRY.to_owned(),
         value: value.filter(|value| !value.is_empty())?,
     })
@@ -117,9 +110,9 @@ fn clear_variable(path: &Path, content: &[u8]) -> io::Result<bool> {
 }
 
 fn clear_grubenv(path: &Path, variable: &str, value: &str) -> io::Result<bool> {
-    let Some(block) = read(path)? else {
-        return Ok(false);
-    };
+    // Unlike a variable, its file is there whatever it says: not to find it means
+    // that its file system is not mounted.
+    let block = fs::read(path)?;
     let Some(new) = without(&block, variable, value) else {
         return Ok(false);
     };
@@ -182,6 +175,13 @@ mod tests {
             block("saved_entry=a\nx=next_entry\n")
         );
         assert!(!grubenv("1>2").clear(root.path()).unwrap());
+    }
+
+    #[test]
+    fn a_block_that_cannot_be_reached_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let error = grubenv("0").clear(root.path()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

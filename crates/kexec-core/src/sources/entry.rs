@@ -34,6 +34,9 @@ pub struct BootEntry {
     pub tries: Option<Tries>,
     /// What is special about it.
     pub marks: Marks,
+    /// GRUB's environment block, where that names it for one boot only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once_in: Option<BootFile>,
     /// What it boots, or why it cannot.
     pub boots: Boots,
 }
@@ -51,6 +54,7 @@ impl BootEntry {
             sort_key: None,
             tries: None,
             marks: Marks::default(),
+            once_in: None,
             boots,
         }
     }

@@ -5,7 +5,7 @@ use kexec_plan::Cmdline;
 
 use super::disk::{Disks, device_of};
 use super::menu::{Boot, Entry, Refusal};
-use super::{Facts, FilePath, Outcome, Save, Start, evaluate};
+use super::{Facts, FilePath, NEXT_ENTRY, Outcome, Save, Start, evaluate};
 use crate::host::Fact;
 use crate::sources::entry::{
     BootEntry, BootFile, BootTarget, Boots, Broken, Module, Origin, Protocol,
@@ -212,7 +212,11 @@ impl Context<'_> {
                 notes.extend(choice.saves.iter().map(|save| self.would_save(save)));
                 let index = self.chosen(&choice, &mut entries);
                 if let Some((_, entry)) = entries.get_mut(index) {
-                    entry.marks.one_shot = choice.through.iter().any(|name| name == "next_entry");
+                    let once = choice.through.iter().any(|name| name == NEXT_ENTRY);
+                    // A script that does not write it back boots it every time.
+                    let save = choice.saves.iter().find(|save| save.name == NEXT_ENTRY);
+                    entry.once_in = save.filter(|_| once).map(|save| self.block(save));
+                    entry.marks.one_shot = entry.once_in.is_some();
                 }
                 let why = choice.why;
                 Choice::Entry { index, why }
@@ -356,11 +360,18 @@ impl Context<'_> {
         }
     }
 
+    /// The environment block that it is written to.
+    fn block(&self, save: &Save) -> BootFile {
+        let mut file = self.disks.boot_file(&save.file);
+        if !save.file.path.starts_with('/') {
+            // No file, but a place on the device.
+            file.shown = save.file.to_string();
+        }
+        file
+    }
+
     fn would_save(&self, save: &Save) -> String {
-        let file = match save.file.path.starts_with('/') {
-            true => self.disks.boot_file(&save.file).shown,
-            false => save.file.to_string(),
-        };
+        let file = self.block(save);
         format!("GRUB would write {}={} into {file}", save.name, save.value)
     }
 }

@@ -43,6 +43,9 @@ use text::{Text, Truth, Why};
 
 /// How deep menus may open menus.
 const MAX_MENUS: u32 = 8;
+/// The variable of the environment block that names an entry for one boot (GRUB
+/// manual, "Invoking grub-reboot").
+pub const NEXT_ENTRY: &str = "next_entry";
 
 /// What GRUB knows of the machine without asking a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
