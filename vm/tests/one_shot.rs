@@ -103,6 +103,7 @@ fn grub() -> Result<()> {
 }
 
 #[test]
+#[ignore = "a cell of cargo xtask test --all"]
 fn grub_with_blscfg() -> Result<()> {
     boots_once(Suite::Sid, Layout::FedoraLike)
 }

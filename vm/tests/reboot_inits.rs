@@ -78,3 +78,74 @@ fn sysvinit_with_and_without_its_hook() -> Result<()> {
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }
+
+/// busybox runs its `::shutdown:` lines in their order, one after the other: that
+/// of the lab stops the services and unmounts, this one comes behind it.
+const SHUTDOWN_LINE: &str = "::shutdown:/usr/sbin/kexec -e -y";
+
+#[test]
+fn busybox_with_and_without_its_line() -> Result<()> {
+    let lab = Lab::open()?;
+    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
+        .init(Init::Busybox)
+        .product()?
+        .program(
+            "etc/busybox-stop.d/witness",
+            "#!/bin/busybox sh\necho stopped > /var/lib/witness\n",
+        );
+    let (_, other) = machine.kernels()?;
+    let load = format!(
+        "/boot/vmlinuz-{other} --initrd /boot/initrd.img-{other} --reuse-cmdline --append trial="
+    );
+    let trial = machine
+        .stage(
+            "before",
+            &format!(
+                "run refused kexec reboot {load}one\n\
+                 echo '{SHUTDOWN_LINE}' >> /etc/inittab\nrun reread kill -HUP 1\n\
+                 jump kexec reboot {load}one\n"
+            ),
+        )
+        .stage(
+            "after",
+            &format!(
+                "run witness cat /var/lib/witness\nrun says kexec status\n\
+                 jump kexec reboot --now {load}now\n"
+            ),
+        )
+        .stage(
+            "now",
+            &format!("run says kexec status\nrun load kexec load {load}off\njump poweroff\n"),
+        )
+        .stage("off", "run unload kexec unload\n")
+        .run()?;
+    println!("all: {:.1} s", trial.seconds());
+    let refused = trial.stage("before")?.run("refused")?;
+    assert_eq!(refused.code, 1, "{}", refused.err());
+    ensure!(
+        refused.err().contains("::shutdown: line of /etc/inittab"),
+        "{}",
+        refused.err()
+    );
+    ensure!(
+        refused.err().contains("kexec reboot --now"),
+        "{}",
+        refused.err()
+    );
+    let after = trial.stage("after")?;
+    assert_eq!(after.run("witness")?.out(), "stopped\n");
+    for name in ["after", "now"] {
+        let says = trial.stage(name)?.run("says")?.out();
+        ensure!(says.contains("kexec'd from"), "{name}: {says}");
+    }
+    // The line knows nothing of what is asked for: what is loaded is jumped into.
+    for (name, word) in [("after", "one"), ("now", "now"), ("off", "off")] {
+        let stage = trial.stage(name)?;
+        assert_eq!(trial.arrival(name)?, Arrival::Kexec, "{name}");
+        assert_eq!(stage.report.release, other, "{name}");
+        let line = stage.report.command_line();
+        ensure!(line.contains(&format!(" trial={word}")), "{name}: {line}");
+        assert_eq!(stage.unclean()?, Vec::<String>::new(), "{name}");
+    }
+    Ok(())
+}

@@ -9,6 +9,7 @@ use std::path::Path;
 use rustix::fs::IFlags;
 use serde::{Deserialize, Serialize};
 
+use crate::host::Fact;
 use crate::sources::entry::BootEntry;
 use crate::sources::grub::NEXT_ENTRY;
 use crate::sources::volumes::Volumes;
@@ -55,15 +56,18 @@ pub fn of(entry: &BootEntry, volumes: &Volumes) -> Option<OneShot> {
             content: volumes.machine_bytes(VARIABLE).known()?.clone(),
         });
     };
-    let text = volumes.text(block);
-    let value = text.known()?.lines().find_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        (name == NEXT_ENTRY).then(|| value.to_owned())
-    });
+    // What cannot be read now cannot be cleared later, and that is said then.
+    let value = match volumes.text(block) {
+        Fact::Known(text) => text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            (name == NEXT_ENTRY && !value.is_empty()).then(|| value.to_owned())
+        })?,
+        Fact::Absent | Fact::Unreadable(_) => String::new(),
+    };
     Some(OneShot::Grubenv {
         path: block.shown.clone(),
         variable: NEXT_ENTRY.to_owned(),
-        value: value.filter(|value| !value.is_empty())?,
+        value,
     })
 }
 

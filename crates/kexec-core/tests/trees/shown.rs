@@ -57,6 +57,8 @@ fn entry(out: &mut String, entry: &BootEntry) {
         "marks",
         (!marks.is_empty()).then(|| marks.join(" ")).as_deref(),
     );
+    let once_in = entry.once_in.as_ref();
+    row("once in", once_in.map(|block| block.shown.as_str()));
     row("version", entry.version.as_deref());
     row("machine", entry.machine_id.as_deref());
     row("sort-key", entry.sort_key.as_deref());
