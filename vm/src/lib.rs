@@ -48,4 +48,4 @@ pub use initramfs::Initramfs;
 pub use lab::{KERNELS, Kernel, Lab};
 pub use measure::Cost;
 pub use product::{Product, kexec_binary, kexec_deb};
-pub use qemu::{Firmware, Qemu};
+pub use qemu::{Firmware, Qemu, Turn};

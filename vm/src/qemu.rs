@@ -188,11 +188,14 @@ fn major(version: &str) -> Option<u32> {
 /// Nothing is held where a caller such as `flock /tmp/qemu.lock cargo test`
 /// holds the first lock for this process already.
 #[derive(Debug)]
-pub(crate) struct Turn(#[expect(dead_code, reason = "held, not read")] Option<File>);
+pub struct Turn(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
 impl Turn {
     /// Waits until fewer guests run than may.
-    pub(crate) fn wait() -> Result<Self> {
+    ///
+    /// # Errors
+    /// If the lock's file cannot be opened.
+    pub fn wait() -> Result<Self> {
         lock_machine().map(Self)
     }
 }

@@ -21,18 +21,19 @@ impl Drop for Running {
 
 /// Starts a machine from a disk and collects what it says on its serial port,
 /// up to the line for which `last` holds, or until it ends. What it writes to
-/// the disk is kept. It waits for its turn among the lab's guests.
+/// the disk is kept. The turn is for several such short machines, one after the
+/// other.
 ///
 /// # Errors
 /// If QEMU cannot be started, or nothing ends it within `timeout`; what was said
 /// so far is in the error.
 pub fn boot(
     lab: &Lab,
+    _turn: &Turn,
     image: &Path,
     timeout: Duration,
     last: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>> {
-    let _turn = Turn::wait()?;
     let mut command = lab.qemu().command();
     command
         .args(["-accel", "tcg", "-machine", "q35", "-cpu", "max,svm=off"])

@@ -7,9 +7,9 @@ use kexec_core::sources::entry::BootEntry;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use vm::Lab;
 use vm::apt::Suite;
 use vm::grub::{self, Generate, Grub, UUID};
+use vm::{Lab, Turn};
 
 /// Kernels in /boot, by release; all the same file. The guest's busybox cannot
 /// sort versions, so grub-mkconfig has them in this order.
@@ -128,12 +128,12 @@ fn boot_files(lab: &Lab, root: &Path) -> Result<()> {
 }
 
 /// What the real GRUB boots from a folder: the second kernel's command line.
-fn booted(lab: &Lab, grub: &Grub, root: &Path) -> Result<String> {
+fn booted(lab: &Lab, turn: &Turn, grub: &Grub, root: &Path) -> Result<String> {
     let dir = tempfile::tempdir()?;
     let image = dir.path().join("disk");
     grub.disk(lab, root, &image)?;
     let is_booted = |line: &str| line.contains("@booted ");
-    let lines = grub::boot(lab, &image, Duration::from_secs(150), is_booted)?;
+    let lines = grub::boot(lab, turn, &image, Duration::from_secs(150), is_booted)?;
     let last = lines.iter().rfind(|line| is_booted(line));
     let last = plain(last.with_context(|| format!("nothing booted: {lines:#?}"))?);
     let (_, line) = last.split_once("@booted ").context("no command line")?;
@@ -161,6 +161,7 @@ fn write_block(root: &Path, lines: &str) -> Result<()> {
 /// Puts a configuration on the disk, and compares.
 fn compare(
     lab: &Lab,
+    turn: &Turn,
     grub: &Grub,
     root: &Path,
     name: &str,
@@ -168,7 +169,7 @@ fn compare(
 ) -> Result<Option<String>> {
     let found = found(root)?;
     let (entry, why) = default(&found)?;
-    let (ours, real) = (ours(entry)?, booted(lab, grub, root)?);
+    let (ours, real) = (ours(entry)?, booted(lab, turn, grub, root)?);
     println!("{} {name}: {why}\n  {real}", grub.version);
     let right = words
         .iter()
@@ -255,10 +256,11 @@ fn all(lab: &Lab, grub: &Grub, root: &Path, cases: &[Case], custom: &str) -> Res
         .collect();
     let configs = grub::generate(lab, grub, root, &wanted)?;
     let mut wrong = Vec::new();
+    let turn = Turn::wait()?;
     for (case, config) in cases.iter().zip(configs) {
         fs::write(root.join("boot/grub/grub.cfg"), &config)?;
         write_block(root, case.block)?;
-        wrong.extend(compare(lab, grub, root, case.name, case.boots)?);
+        wrong.extend(compare(lab, &turn, grub, root, case.name, case.boots)?);
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use vm::apt::Suite;
-use vm::{Lab, grub};
+use vm::{Lab, Turn, grub};
 
 /// Scripts with what they print, which the evaluator's own tests use as well.
 const SCRIPTS: &str =
@@ -198,12 +198,14 @@ fn scripts_and_defaults_as_the_real_ones_have_them() -> Result<()> {
         files(&root)?;
         grub.disk(&lab, &root, &image)?;
         let mut lines = Vec::new();
+        let turn = Turn::wait()?;
         for _ in 0..DEFAULTS.len().div_ceil(GROUP) {
-            let said = grub::boot(&lab, &image, Duration::from_secs(90), |line| {
+            let said = grub::boot(&lab, &turn, &image, Duration::from_secs(90), |line| {
                 line.contains("@next")
             })?;
             lines.extend(said.iter().map(|line| plain(line)));
         }
+        drop(turn);
         println!("GRUB {}", grub.version);
         wrong.extend(scripts(&lines, &grub.version)?);
         wrong.extend(defaults(&lines, &grub.version)?);
