@@ -197,7 +197,6 @@ fn bookworm_lists_the_same() -> Result<()> {
 }
 
 #[test]
-#[ignore = "was not seen to pass in time: cargo xtask test --all"]
 fn trixie_lists_the_same() -> Result<()> {
     listed_by_both(Suite::Trixie)
 }
