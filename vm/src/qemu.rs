@@ -218,6 +218,11 @@ fn lock_machine() -> Result<Option<File>> {
     if *HELD_BY_CALLER.get_or_init(|| is_open_here(&folder.join("qemu.lock"))) {
         return Ok(None);
     }
+    // One at a time looks for a free place, and the kernel wakes those behind it in
+    // their order: a process that runs one guest after the other does not keep the
+    // rest out.
+    let queue = open_lock(&folder.join("qemu-queue.lock"))?;
+    queue.lock().context("waiting in the queue of guests")?;
     let mut waiting = false;
     loop {
         for path in &paths {
@@ -234,7 +239,7 @@ fn lock_machine() -> Result<Option<File>> {
             );
             waiting = true;
         }
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 
