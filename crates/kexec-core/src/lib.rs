@@ -14,6 +14,7 @@ pub mod jump_back;
 pub mod pipeline;
 mod place;
 pub mod preflight;
+pub mod preload;
 pub mod record;
 pub mod request;
 pub mod sources;

@@ -55,7 +55,8 @@ impl Wishes {
     }
 }
 
-pub(super) fn read(volumes: &Volumes) -> Wishes {
+/// Reads them.
+pub fn read(volumes: &Volumes) -> Wishes {
     let variable = |name: &str| {
         let path = format!("/sys/firmware/efi/efivars/{name}-{GLOBAL}");
         volumes.machine_bytes(&path)

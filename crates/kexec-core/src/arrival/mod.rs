@@ -4,7 +4,7 @@
 //! the checks in `preflight/arrival/`.
 
 mod exitrd;
-mod firmware;
+pub mod firmware;
 mod hardware;
 mod root;
 mod unlock;

@@ -47,6 +47,10 @@ pub struct Attempt {
     pub doubts: Vec<String>,
     /// The boot loader's wish that this attempt fulfils.
     pub one_shot: Option<OneShot>,
+    /// It was loaded ahead, and nobody has asked for the jump yet: `asked` is
+    /// when it was loaded.
+    #[serde(default)]
+    pub preloaded: bool,
     /// A cold reboot is what was asked for in the end (`--or-cold`), and why.
     pub cold: Option<String>,
     /// What became of it, once that is known.
@@ -116,6 +120,49 @@ pub fn forget(root: &Path, attempt: &Attempt) -> io::Result<()> {
     }
 }
 
+/// Takes every attempt back that was only loaded ahead: the image it is about
+/// is gone.
+///
+/// # Errors
+/// When one cannot be read or removed.
+pub fn forget_preloaded(root: &Path) -> io::Result<()> {
+    let attempts = read_all(root)?.into_iter();
+    for attempt in attempts.filter(|a| a.preloaded && a.outcome.is_none()) {
+        forget(root, &attempt)?;
+    }
+    Ok(())
+}
+
+/// Somebody asks for the jump into what was loaded ahead. Returns whether there
+/// was such an attempt of this boot.
+///
+/// # Errors
+/// When it cannot be written down.
+pub fn ask_preloaded(
+    root: &Path,
+    boot_id: &str,
+    asked: &Moment,
+    handover: &str,
+    doubt: Option<String>,
+) -> io::Result<bool> {
+    let attempts = read_all(root)?.into_iter();
+    let mut ahead = attempts.filter(|a| a.preloaded && a.outcome.is_none());
+    let Some(attempt) = ahead.find(|a| a.boot_id == boot_id) else {
+        return Ok(false);
+    };
+    let mut now = attempt.clone();
+    now.preloaded = false;
+    now.asked = asked.clone();
+    now.handover = handover.to_owned();
+    now.doubts.extend(doubt);
+    write(root, &now)?;
+    // Its name has the time in it.
+    if file(root, &now) != file(root, &attempt) {
+        forget(root, &attempt)?;
+    }
+    Ok(true)
+}
+
 /// The names of the files, the oldest first.
 fn names(root: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
@@ -181,6 +228,7 @@ pub(super) mod tests {
             handover: "systemctl kexec".into(),
             doubts: vec![],
             one_shot: None,
+            preloaded: false,
             cold: None,
             outcome: None,
         }
@@ -200,6 +248,36 @@ pub(super) mod tests {
         forget(root.path(), &new).unwrap();
         forget(root.path(), &new).unwrap();
         assert_eq!(read_all(root.path()).unwrap(), [old]);
+    }
+
+    #[test]
+    fn what_was_loaded_ahead_is_asked_for_or_forgotten() {
+        let root = tempfile::tempdir().unwrap();
+        let old = attempt(1_600_000_000_000);
+        write(root.path(), &old).unwrap();
+        let mut ahead = attempt(1_700_000_000_000);
+        ahead.preloaded = true;
+        let asked = Moment {
+            realtime: 1_800_000_000_000,
+            uptime: 5,
+            cycles: None,
+        };
+        let ask = |boot: &str| {
+            let doubt = Some("a doubt".to_owned());
+            ask_preloaded(root.path(), boot, &asked, "kexec.target", doubt).unwrap()
+        };
+        assert!(!ask("first"));
+        write(root.path(), &ahead).unwrap();
+        assert!(!ask("another"));
+        assert!(ask("first"));
+        assert!(!ask("first"));
+        let all = read_all(root.path()).unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!((&all[0].asked, all[0].preloaded), (&asked, false));
+        assert_eq!(all[0].doubts, ["a doubt"]);
+        write(root.path(), &ahead).unwrap();
+        forget_preloaded(root.path()).unwrap();
+        assert_eq!(read_all(root.path()).unwrap(), all);
     }
 
     #[test]

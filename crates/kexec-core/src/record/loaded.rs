@@ -13,6 +13,7 @@ use kexec_sys::Slot;
 use serde::{Deserialize, Serialize};
 
 use super::private;
+use crate::preload::Preloaded;
 
 /// What is remembered of one load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct Record {
     pub method: String,
     /// Why that one.
     pub reason: String,
+    /// It was loaded ahead, and from what.
+    #[serde(default)]
+    pub preloaded: Option<Preloaded>,
 }
 
 impl Record {
@@ -58,6 +62,7 @@ impl Record {
             cmdline: plan.cmdline.clone(),
             method: decision.method.name().to_owned(),
             reason: decision.reason.clone(),
+            preloaded: None,
         }
     }
 }
@@ -124,6 +129,7 @@ mod tests {
             cmdline: "luks.key=secret".into(),
             method: "kexec_file_load".into(),
             reason: "-s asks for it".into(),
+            preloaded: None,
         }
     }
 

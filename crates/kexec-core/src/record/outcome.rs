@@ -93,8 +93,10 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
 }
 
 fn arrival(attempt: &Attempt, boot: &BootFacts) -> Arrival {
-    let counted = boot.cycles_to_start(&attempt.asked);
-    let by_clock = boot.started().checked_sub(attempt.asked.realtime);
+    // When it was only loaded ahead, nobody knows when the shutdown began.
+    let asked = (!attempt.preloaded).then_some(&attempt.asked);
+    let counted = asked.and_then(|asked| boot.cycles_to_start(asked));
+    let by_clock = asked.and_then(|asked| boot.started().checked_sub(asked.realtime));
     let jump = boot.jump_to_start();
     Arrival {
         to: boot.release.clone(),
@@ -183,6 +185,18 @@ mod tests {
         };
         assert_eq!(arrival.shutdown, Some(40_000_000));
         assert_eq!((arrival.counted, arrival.kernel), (false, Some(410)));
+    }
+
+    #[test]
+    fn a_jump_that_nobody_announced_has_no_length() {
+        let mut ahead = attempt(ASKED);
+        ahead.preloaded = true;
+        let mut facts = boot(40_000);
+        facts.token = Some(Token::from_bytes([1; 8]));
+        let Outcome::Kexec(arrival) = judge(&ahead, &facts) else {
+            panic!("not confirmed");
+        };
+        assert_eq!((arrival.shutdown, arrival.kernel), (None, Some(410)));
     }
 
     #[test]

@@ -26,11 +26,27 @@ pub struct Settled {
 pub fn settle(root: &Path, boot: &BootFacts, write: bool) -> std::io::Result<Settled> {
     let mut attempts = attempt::read_all(root)?;
     let mut notes = Vec::new();
-    for (at, one) in attempts.iter_mut().enumerate() {
+    // What was loaded ahead and never asked for has nothing to tell.
+    let (ended, kept): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|one| {
+        one.preloaded
+            && one.outcome.is_none()
+            && !matches!(judge(one, boot), Outcome::Pending | Outcome::Kexec(_))
+    });
+    for one in ended.iter().filter(|_| write) {
+        if let Err(e) = attempt::forget(root, one) {
+            notes.push(format!("cannot forget what was loaded ahead: {e}"));
+        }
+    }
+    attempts = kept;
+    let mut newest = true;
+    for one in &mut attempts {
+        let ahead = one.preloaded && one.boot_id == boot.boot_id;
+        let is_newest = newest;
+        newest &= ahead;
         if one.outcome.as_ref().is_some_and(Outcome::is_final) {
             continue;
         }
-        let outcome = if at == 0 {
+        let outcome = if is_newest {
             judge(one, boot)
         } else {
             superseded(one, boot)
@@ -123,6 +139,42 @@ mod tests {
             assert_eq!(settled.notes.len(), usize::from(confirmed));
             assert_eq!(settled.attempts, looked.attempts);
         }
+    }
+
+    #[test]
+    fn what_was_loaded_ahead_and_never_asked_for_is_forgotten() {
+        let root = tempfile::tempdir().unwrap();
+        let mut asked = attempt(ASKED);
+        asked.token = Token::from_bytes([2; 8]);
+        attempt::write(root.path(), &asked).unwrap();
+        let mut ahead = attempt(ASKED + 10);
+        ahead.preloaded = true;
+        attempt::write(root.path(), &ahead).unwrap();
+        // In the boot that loaded it, it waits, and hides no other.
+        let mut same = boot(None);
+        same.boot_id.clone_from(&ahead.boot_id);
+        let settled = settle(root.path(), &same, true).unwrap();
+        assert_eq!(settled.attempts.len(), 2);
+        assert_eq!(settled.attempts[0].outcome, Some(Outcome::Pending));
+        assert_eq!(settled.attempts[1].outcome, Some(Outcome::Pending));
+        // A boot that has another token has nothing to say about it.
+        let next = boot(Some(asked.token));
+        let settled = settle(root.path(), &next, true).unwrap();
+        assert_eq!(settled.attempts.len(), 1);
+        let outcome = settled.attempts[0].outcome.as_ref().unwrap();
+        assert!(matches!(outcome, Outcome::Kexec(_)), "{outcome:?}");
+        assert_eq!(attempt::read_all(root.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_jump_into_what_was_loaded_ahead_is_confirmed() {
+        let root = tempfile::tempdir().unwrap();
+        let mut ahead = attempt(ASKED);
+        ahead.preloaded = true;
+        attempt::write(root.path(), &ahead).unwrap();
+        let settled = settle(root.path(), &boot(Some(ahead.token)), true).unwrap();
+        let outcome = settled.attempts[0].outcome.as_ref().unwrap();
+        assert!(matches!(outcome, Outcome::Kexec(_)), "{outcome:?}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod grub;
 mod judge;
 mod kernels;
 mod modules;
+pub mod named;
 mod plain;
 mod raw;
 mod running;

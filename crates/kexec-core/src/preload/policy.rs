@@ -1,0 +1,261 @@
+//! Whether something is loaded ahead: one pure function, and the only place
+//! where that is decided.
+
+use super::{Fingerprint, Of, Preloaded};
+
+/// What is in the kernel's slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InSlot {
+    /// The kernel does not say.
+    Unknown,
+    /// Nothing.
+    Empty,
+    /// An image that was loaded ahead by us.
+    Ours(Preloaded),
+    /// An image that somebody loaded on purpose.
+    Theirs,
+}
+
+/// When the question is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// While the machine runs: at boot, or when a kernel was installed.
+    Running,
+    /// While it shuts down, and this target is where it goes.
+    Shutdown {
+        /// It ends in a jump if something is loaded.
+        jumps: bool,
+        /// Somebody asked for a jump in so many words: kexec.target.
+        asked: bool,
+    },
+}
+
+/// Everything that decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Situation {
+    /// When.
+    pub moment: Moment,
+    /// What is to be loaded ahead.
+    pub of: Of,
+    /// What it is made of now, or why that cannot be said.
+    pub wanted: Result<Fingerprint, String>,
+    /// What is loaded.
+    pub slot: InSlot,
+    /// Why this boot has to end in the firmware, whatever is asked: a cold
+    /// reboot was chosen, or it is switched off.
+    pub cold: Option<String>,
+    /// What waits for the firmware or the boot loader, so that a kexec would
+    /// swallow it.
+    pub wishes: Vec<String>,
+    /// Bytes of memory that this machine can give, if that is known.
+    pub available: Option<u64>,
+}
+
+/// What is to be done, each with its reason for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing.
+    Leave(String),
+    /// Nothing, although it should be looked at: what is loaded cannot be
+    /// compared with what a reboot would boot.
+    Doubt(String),
+    /// Load it, over what is there.
+    Load(String),
+    /// Take it out, so that the machine goes through the firmware.
+    TakeOut(String),
+}
+
+/// Of the memory that is free, no more than one part in this many is held ahead.
+const SHARE: u64 = 4;
+
+/// Decides.
+pub fn decide(situation: &Situation) -> Step {
+    let loaded = match &situation.slot {
+        InSlot::Ours(preloaded) => Some(preloaded),
+        InSlot::Unknown => {
+            return Step::Leave("the kernel does not say whether something is loaded".to_owned());
+        }
+        InSlot::Empty | InSlot::Theirs => None,
+    };
+    if let Moment::Shutdown { jumps: false, .. } = situation.moment {
+        return Step::Leave("this shutdown does not end in a jump".to_owned());
+    }
+    let firmware = situation.cold.clone().or_else(|| {
+        let wishes = situation.wishes.join("; ");
+        (!wishes.is_empty()).then_some(wishes)
+    });
+    if let Some(why) = firmware {
+        return match loaded {
+            Some(_) => Step::TakeOut(why),
+            None => Step::Leave(why),
+        };
+    }
+    if situation.slot == InSlot::Theirs {
+        return Step::Leave("another image was loaded on purpose, and stays".to_owned());
+    }
+    match (loaded, &situation.wanted) {
+        (Some(preloaded), _) if outranks(&preloaded.of, &situation.of) => {
+            let Of::Named(name) = &preloaded.of else {
+                return Step::Leave(String::new());
+            };
+            Step::Leave(format!("kexec-load@{name}.service has loaded its kernel"))
+        }
+        (Some(_), Err(why)) => Step::Doubt(why.clone()),
+        (Some(preloaded), Ok(now)) => match now.difference(&preloaded.from) {
+            None => Step::Leave(format!("{} is loaded already", now.entry)),
+            Some(difference) => Step::Load(difference),
+        },
+        (None, Err(why)) => Step::Leave(why.clone()),
+        (None, Ok(now)) => empty(situation, now),
+    }
+}
+
+/// A kernel that was named stays before what a reboot would boot.
+fn outranks(loaded: &Of, wanted: &Of) -> bool {
+    matches!((loaded, wanted), (Of::Named(_), Of::Default))
+}
+
+fn empty(situation: &Situation, now: &Fingerprint) -> Step {
+    if situation.moment
+        == (Moment::Shutdown {
+            jumps: true,
+            asked: false,
+        })
+    {
+        // Somebody took it out, or it was refused: the firmware is what is left.
+        return Step::Leave("nothing is loaded, and nobody asked for a kexec".to_owned());
+    }
+    if let (Some(available), Moment::Running) = (situation.available, situation.moment)
+        && now.size() > available / SHARE
+    {
+        return Step::Leave(format!(
+            "{} has {} bytes, and no more than a quarter of the {available} bytes of free memory \
+             is held ahead",
+            now.entry,
+            now.size()
+        ));
+    }
+    Step::Load("nothing is loaded yet".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::FileStamp;
+    use super::*;
+
+    fn print(entry: &str, size: u64) -> Fingerprint {
+        Fingerprint {
+            entry: entry.into(),
+            request: String::new(),
+            files: vec![FileStamp {
+                path: "/boot/k".into(),
+                size,
+                modified: 1,
+                changed: 1,
+            }],
+        }
+    }
+
+    fn ours(of: Of, size: u64) -> InSlot {
+        InSlot::Ours(Preloaded {
+            of,
+            from: print("debian", size),
+        })
+    }
+
+    fn situation(slot: InSlot) -> Situation {
+        Situation {
+            moment: Moment::Running,
+            of: Of::Default,
+            wanted: Ok(print("debian", 100)),
+            slot,
+            cold: None,
+            wishes: vec![],
+            available: Some(1000),
+        }
+    }
+
+    const REBOOT: Moment = Moment::Shutdown {
+        jumps: true,
+        asked: false,
+    };
+    const KEXEC: Moment = Moment::Shutdown {
+        jumps: true,
+        asked: true,
+    };
+    const POWEROFF: Moment = Moment::Shutdown {
+        jumps: false,
+        asked: false,
+    };
+
+    #[test]
+    fn an_empty_slot_is_filled_while_the_machine_runs() {
+        let mut empty = situation(InSlot::Empty);
+        assert!(matches!(decide(&empty), Step::Load(_)));
+        empty.available = Some(399);
+        assert!(matches!(decide(&empty), Step::Leave(why) if why.contains("a quarter")));
+        empty.available = Some(1000);
+        for (moment, loads) in [(REBOOT, false), (KEXEC, true), (POWEROFF, false)] {
+            empty.moment = moment;
+            assert_eq!(matches!(decide(&empty), Step::Load(_)), loads, "{moment:?}");
+        }
+    }
+
+    #[test]
+    fn a_stale_image_is_replaced_and_a_fresh_one_stays() {
+        for moment in [Moment::Running, REBOOT, KEXEC] {
+            let mut fresh = situation(ours(Of::Default, 100));
+            fresh.moment = moment;
+            assert!(matches!(decide(&fresh), Step::Leave(_)));
+            let mut stale = situation(ours(Of::Default, 99));
+            stale.moment = moment;
+            // What it takes is given back at once: memory does not matter.
+            stale.available = Some(1);
+            assert_eq!(decide(&stale), Step::Load("/boot/k was changed".into()));
+            stale.wanted = Err("/boot cannot be read".into());
+            assert_eq!(decide(&stale), Step::Doubt("/boot cannot be read".into()));
+        }
+        let mut stale = situation(ours(Of::Default, 99));
+        stale.moment = POWEROFF;
+        assert!(matches!(decide(&stale), Step::Leave(_)));
+    }
+
+    #[test]
+    fn what_waits_for_the_firmware_is_never_swallowed() {
+        for moment in [Moment::Running, REBOOT, KEXEC] {
+            for (slot, out) in [
+                (InSlot::Empty, false),
+                (InSlot::Theirs, false),
+                (ours(Of::Default, 100), true),
+                (ours(Of::Named("lts".into()), 100), true),
+            ] {
+                let mut wish = situation(slot.clone());
+                wish.moment = moment;
+                wish.wishes = vec!["the firmware's setup was asked for".into()];
+                let mut cold = situation(slot);
+                cold.moment = moment;
+                cold.cold = Some("kexec reboot --cold".into());
+                for situation in [wish, cold] {
+                    let step = decide(&situation);
+                    assert_eq!(matches!(step, Step::TakeOut(_)), out, "{situation:?}");
+                    assert_eq!(matches!(step, Step::Leave(_)), !out, "{situation:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_somebody_loaded_stays() {
+        for slot in [
+            InSlot::Theirs,
+            InSlot::Unknown,
+            ours(Of::Named("lts".into()), 1),
+        ] {
+            assert!(matches!(decide(&situation(slot)), Step::Leave(_)));
+        }
+        // A name that was asked for comes before the default.
+        let mut named = situation(ours(Of::Default, 99));
+        named.of = Of::Named("lts".into());
+        assert!(matches!(decide(&named), Step::Load(_)));
+    }
+}
