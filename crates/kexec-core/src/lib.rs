@@ -4,6 +4,7 @@
 
 pub mod arrival;
 pub mod classic;
+pub mod enable;
 pub mod error;
 pub mod explain;
 pub mod handover;

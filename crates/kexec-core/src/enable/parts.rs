@@ -1,0 +1,152 @@
+//! What can be switched on, as data: features, and the files that each of them
+//! needs. Their texts are those of `dist/`, which packages install; a machine
+//! that has only the program gets them from here.
+
+/// Something that can be switched on and off.
+#[derive(Debug)]
+pub struct Feature {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// Its units; the first says whether it is on.
+    pub units: &'static [Unit],
+    /// Files that are there only while it is on.
+    pub files: &'static [Part],
+    /// Hooks, which do nothing while it is off; packages bring them along.
+    pub hooks: &'static [Part],
+}
+
+/// A unit that is started at boot.
+#[derive(Debug)]
+pub struct Unit {
+    /// Its name.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// A file, where it belongs, and when.
+#[derive(Debug)]
+pub struct Part {
+    /// Where it is written.
+    pub path: &'static str,
+    /// Its text.
+    pub text: &'static str,
+    /// Its mode.
+    pub mode: u32,
+    /// Where a package has it, if it comes with one.
+    pub packaged: Option<&'static str>,
+    /// Only where this is there: what the file is for.
+    pub with: Option<&'static str>,
+}
+
+/// Where units of packages are (systemd.unit(5), "Unit File Load Path").
+pub const PACKAGED_UNITS: &[&str] = &["/usr/lib/systemd/system", "/lib/systemd/system"];
+/// Where the administrator's are.
+pub const OWN_UNITS: &str = "/etc/systemd/system";
+/// Where `systemctl enable` links units that multi-user.target wants.
+pub const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
+
+macro_rules! dist {
+    ($path:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../dist/", $path))
+    };
+}
+
+const SCRIPT: u32 = 0o755;
+const TEXT: u32 = 0o644;
+
+const PRELOAD: Unit = Unit {
+    name: "kexec-preload.service",
+    text: dist!("systemd/kexec-preload.service"),
+};
+
+const REFRESH: Unit = Unit {
+    name: "kexec-refresh.service",
+    text: dist!("systemd/kexec-refresh.service"),
+};
+
+/// Debian's hooks: `zzz`, because update-grub has `zz` and comes first.
+const fn debian(path: &'static str, with: &'static str) -> Part {
+    Part {
+        path,
+        text: dist!("debian/kernel-hook"),
+        mode: SCRIPT,
+        packaged: Some(path),
+        with: Some(with),
+    }
+}
+
+/// Every feature.
+pub const FEATURES: &[Feature] = &[
+    Feature {
+        name: "preload",
+        about: "what a reboot would boot is loaded ahead, so that every reboot is a kexec",
+        units: &[PRELOAD, REFRESH],
+        files: &[Part {
+            path: "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
+            text: dist!("systemd/systemd-reboot.service.d/50-kexec.conf"),
+            mode: TEXT,
+            packaged: None,
+            with: None,
+        }],
+        hooks: &[
+            Part {
+                path: "/etc/kernel/install.d/95-kexec.install",
+                text: dist!("kernel-install/95-kexec.install"),
+                mode: SCRIPT,
+                packaged: Some("/usr/lib/kernel/install.d/95-kexec.install"),
+                with: Some("/usr/lib/kernel/install.d"),
+            },
+            debian("/etc/kernel/postinst.d/zzz-kexec", "/etc/kernel/postinst.d"),
+            debian("/etc/kernel/postrm.d/zzz-kexec", "/etc/kernel/postrm.d"),
+            debian(
+                "/etc/initramfs/post-update.d/zzz-kexec",
+                "/usr/share/initramfs-tools",
+            ),
+            Part {
+                path: "/etc/pacman.d/hooks/95-kexec.hook",
+                text: dist!("pacman/95-kexec.hook"),
+                mode: TEXT,
+                packaged: Some("/usr/share/libalpm/hooks/95-kexec.hook"),
+                with: Some("/usr/share/libalpm/hooks"),
+            },
+        ],
+    },
+    Feature {
+        name: "refresh",
+        about: "what is loaded is compared with what a reboot would boot at every shutdown",
+        units: &[REFRESH],
+        files: &[],
+        hooks: &[],
+    },
+    Feature {
+        name: "exitrd",
+        about: "the shutdown images of dracut and mkinitcpio get this program",
+        units: &[],
+        files: &[
+            Part {
+                path: "/etc/dracut.conf.d/50-kexec.conf",
+                text: dist!("dracut/50-kexec.conf"),
+                mode: TEXT,
+                packaged: None,
+                with: Some("/usr/lib/dracut"),
+            },
+            Part {
+                path: "/etc/systemd/system/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
+                text: dist!("systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf"),
+                mode: TEXT,
+                packaged: None,
+                with: Some("/usr/lib/initcpio"),
+            },
+        ],
+        hooks: &[Part {
+            path: "/usr/lib/dracut/modules.d/50kexec/module-setup.sh",
+            text: dist!("dracut/50kexec/module-setup.sh"),
+            mode: SCRIPT,
+            packaged: Some("/usr/lib/dracut/modules.d/50kexec/module-setup.sh"),
+            with: Some("/usr/lib/dracut"),
+        }],
+    },
+];
