@@ -18,7 +18,10 @@ use kexec_core::handover::Jump;
 use kexec_image::Arch;
 use kexec_sys::Linux;
 
-use commands::{World, check, exec, history, list, load, plan, reboot, status, unload};
+use commands::{
+    World, check, enable, exec, history, list, load, needs_reboot, plan, preload, reboot, status,
+    unload,
+};
 use render::text;
 use request::{Load, Meant, Request, Then, UsageError, VerbRequest};
 
@@ -134,6 +137,14 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
         VerbRequest::Check { wanted, host, json } => {
             check::verb(world, wanted, host.as_deref(), *json)
         }
+        VerbRequest::NeedsReboot { json } => needs_reboot::verb(world, *json),
+        VerbRequest::Switch {
+            feature,
+            on,
+            dry_run,
+            json,
+        } => enable::verb(world, feature, *on, *dry_run, *json),
+        VerbRequest::Preload { how, json } => preload::verb(world, how, *json),
     }
 }
 

@@ -14,8 +14,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use kexec_core::LoadRequest;
+use kexec_core::enable::Feature;
 use kexec_core::handover::Jump;
 use kexec_core::handover::ask::Ask;
+use kexec_core::preload::Of;
 use kexec_image::Arch;
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
@@ -118,6 +120,26 @@ pub struct Wanted {
     pub load: LoadRequest,
 }
 
+impl Wanted {
+    /// What a reboot would boot, loaded as `load` says.
+    pub fn new(load: LoadRequest) -> Wanted {
+        Wanted {
+            name: None,
+            cmdline: None,
+            allow_passphrase: false,
+            load,
+        }
+    }
+
+    /// The same for the shortest downtime.
+    pub fn default_entry() -> Wanted {
+        Wanted::new(LoadRequest {
+            syscall: SyscallChoice::Fastest,
+            ..LoadRequest::new("")
+        })
+    }
+}
+
 /// What follows the load of `kexec reboot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shutdown {
@@ -127,6 +149,8 @@ pub struct Shutdown {
     pub now: bool,
     /// `--or-cold`.
     pub or_cold: bool,
+    /// `--cold`: no kexec at all.
+    pub cold: bool,
 }
 
 /// The new spelling.
@@ -173,6 +197,33 @@ pub enum VerbRequest {
         host: Option<PathBuf>,
         json: bool,
     },
+    NeedsReboot {
+        json: bool,
+    },
+    /// Switch a feature on, or off.
+    Switch {
+        feature: &'static Feature,
+        on: bool,
+        dry_run: bool,
+        json: bool,
+    },
+    Preload {
+        how: Preload,
+        json: bool,
+    },
+}
+
+/// How something is loaded ahead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preload {
+    /// What.
+    pub of: Of,
+    /// `--at-shutdown`.
+    pub at_shutdown: bool,
+    /// `--if-enabled`.
+    pub if_enabled: bool,
+    /// `--dry-run`.
+    pub dry_run: bool,
 }
 
 /// A command line that makes no sense. Nothing was done.

@@ -12,6 +12,7 @@ pub mod host;
 pub mod initrd;
 pub mod inputs;
 pub mod jump_back;
+pub mod needs_reboot;
 pub mod pipeline;
 mod place;
 pub mod preflight;

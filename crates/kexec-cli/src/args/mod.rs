@@ -94,6 +94,10 @@ pub enum Id {
     OrCold,
     AllowPassphrase,
     Root,
+    Cold,
+    AtShutdown,
+    IfEnabled,
+    Instance,
 }
 
 /// Whether an option takes a value, and what `--help` calls it.

@@ -18,7 +18,17 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         doc_short: "Do everything but load",
-        ..flag(Id::DryRun, "dry-run", &[Verb::Reboot, Verb::Load])
+        ..flag(
+            Id::DryRun,
+            "dry-run",
+            &[
+                Verb::Reboot,
+                Verb::Load,
+                Verb::Enable,
+                Verb::Disable,
+                Verb::Preload,
+            ],
+        )
     },
     Flag {
         value: Value::Required("TEXT"),
@@ -47,6 +57,25 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         doc_short: "Reboot through the firmware when a kexec is refused; exit code 3 then",
         ..flag(Id::OrCold, "or-cold", &[Verb::Reboot])
+    },
+    Flag {
+        doc_short: "Reboot through the firmware, and take out what is loaded",
+        doc_long: "Nothing is loaded ahead any more until the machine is up again.",
+        ..flag(Id::Cold, "cold", &[Verb::Reboot])
+    },
+    Flag {
+        doc_short: "Look only at what was loaded ahead, and only if the machine is shutting down",
+        ..flag(Id::AtShutdown, "at-shutdown", &[Verb::Preload])
+    },
+    Flag {
+        doc_short: "Do nothing unless kexec enable preload was said",
+        ..flag(Id::IfEnabled, "if-enabled", &[Verb::Preload])
+    },
+    Flag {
+        value: Value::Required("NAME"),
+        doc_short: "Load /boot/vmlinuz-NAME with its initramfs and the running command line",
+        doc_long: "NAME is the instance of a unit, as systemd escapes it.",
+        ..flag(Id::Instance, "instance", &[Verb::Preload])
     },
     Flag {
         doc_short: "The crash slot instead of the normal one",

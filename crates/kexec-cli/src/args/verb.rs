@@ -19,6 +19,14 @@ pub enum Verb {
     Plan,
     /// All checks.
     Check,
+    /// Is a reboot due?
+    NeedsReboot,
+    /// Switch a feature on.
+    Enable,
+    /// Switch a feature off.
+    Disable,
+    /// Load ahead.
+    Preload,
 }
 
 impl Verb {
@@ -32,6 +40,10 @@ impl Verb {
         Verb::List,
         Verb::Plan,
         Verb::Check,
+        Verb::NeedsReboot,
+        Verb::Enable,
+        Verb::Disable,
+        Verb::Preload,
     ];
 
     /// The word.
@@ -45,6 +57,10 @@ impl Verb {
             Verb::List => "list",
             Verb::Plan => "plan",
             Verb::Check => "check",
+            Verb::NeedsReboot => "needs-reboot",
+            Verb::Enable => "enable",
+            Verb::Disable => "disable",
+            Verb::Preload => "preload",
         }
     }
 
@@ -59,6 +75,10 @@ impl Verb {
             Verb::List => "kexec list [OPTION]...",
             Verb::Plan => "kexec plan [ENTRY|KERNEL] [OPTION]...",
             Verb::Check => "kexec check [ENTRY|KERNEL] [OPTION]...",
+            Verb::NeedsReboot => "kexec needs-reboot [OPTION]...",
+            Verb::Enable => "kexec enable preload|refresh|exitrd [OPTION]...",
+            Verb::Disable => "kexec disable preload|refresh|exitrd [OPTION]...",
+            Verb::Preload => "kexec preload [OPTION]...",
         }
     }
 
@@ -75,6 +95,24 @@ impl Verb {
             Verb::List => "Show the boot entries, which of them a reboot would take, and why",
             Verb::Plan => "Show what would be loaded, how and from which parts",
             Verb::Check => "Run every check without loading; exit code 1 when one refuses",
+            Verb::NeedsReboot => {
+                "Exit with 0 when a reboot would boot something else than what runs, else with 1"
+            }
+            Verb::Enable => {
+                "Make every reboot a kexec (preload), or switch another feature on that units do"
+            }
+            Verb::Disable => "Switch such a feature off, and remove what enable wrote",
+            Verb::Preload => {
+                "Load what a reboot would boot ahead of it, for units and hooks (kexec enable preload)"
+            }
+        }
+    }
+
+    /// How many words may follow it that are no options.
+    pub fn operands(self) -> usize {
+        match self {
+            Verb::Enable | Verb::Disable => 1,
+            _ => usize::from(self.takes_kernel()),
         }
     }
 

@@ -52,7 +52,14 @@ pub fn load_found(world: &World<'_>, found: &Found, flags: FileFlags) -> Result<
     }
     let loaded = pipeline::load(world.kernel, request, flags, &inputs, prepared, &host);
     let prepared = loaded.map_err(|error| after_failure(world, request, &host, error))?;
-    let record = Record::of(&prepared.plan, &prepared.decision, SystemTime::now());
+    if request.slot == Slot::Normal {
+        // What was loaded ahead is gone, and so is the attempt that told of it.
+        let _ = record::attempt::forget_preloaded(world.root);
+    }
+    let record = Record {
+        preloaded: found.preloaded.clone(),
+        ..Record::of(&prepared.plan, &prepared.decision, SystemTime::now())
+    };
     if let Err(e) = record::write(world.root, request.slot, &record)
         && request.debug
     {

@@ -2,13 +2,17 @@
 //! it acts on, and returns an exit code.
 
 pub mod check;
+pub mod enable;
 pub mod exec;
 pub mod history;
 pub mod list;
 pub mod load;
+pub mod needs_reboot;
 pub mod plan;
+pub mod preload;
 mod progress;
 pub mod reboot;
+mod remember;
 pub mod status;
 pub mod unload;
 mod wanted;

@@ -1,22 +1,18 @@
 //! `kexec reboot`: choose, read, check, load; and only when all of that is done
 //! and remembered, ask init for the shutdown.
 
-use std::path::Path;
-
 use kexec_core::handover::ask::{self, Handover};
 use kexec_core::handover::init::InitFacts;
 use kexec_core::handover::{self, Jump};
 use kexec_core::pipeline::Prepared;
-use kexec_core::preflight::Severity;
-use kexec_core::record::attempt::{self, Attempt, Target};
-use kexec_core::record::boot::Moment;
-use kexec_core::record::{self, BootFacts};
-use kexec_core::request::Mark;
+use kexec_core::preload;
+use kexec_core::record::attempt;
 use kexec_core::sources::volumes::Volumes;
 use kexec_core::{Error, Snapshot, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
 
 use super::load::{self, load_found};
+use super::remember::{self, remember};
 use super::unload::unload;
 use super::wanted::{ArrivalAsk, Found};
 use super::{World, exit, print, print_json};
@@ -53,6 +49,9 @@ struct Reboot<'a> {
 
 impl Reboot<'_> {
     fn run(&self, wanted: &Wanted, dry_run: bool) -> Result<u8, Error> {
+        if self.how.cold {
+            return self.chosen_cold(dry_run);
+        }
         // The way out is looked for first: it costs nothing, and without one
         // nothing else is worth doing.
         let way = match self.how.now {
@@ -61,16 +60,9 @@ impl Reboot<'_> {
         };
         let here = Snapshot::read(self.world.root);
         let mut found = Found::new(self.world, wanted, &here)?;
-        let token = record::new_token().map_err(|e| Error::System {
-            what: "cannot make a token for the next command line".to_owned(),
-            reason: e.to_string(),
-            remedy: "wait until the kernel has random numbers to give".to_owned(),
-        })?;
-        found.request.mark = Some(Mark {
-            token: token.clone(),
-            stamp: Moment::now(self.world.root).cycles.is_some(),
-            mask_bless_boot: counts_boots(self.world.root),
-        });
+        let mark = remember::mark(self.world)?;
+        let token = mark.token.clone();
+        found.request.mark = Some(mark);
         found.arrival = Some(ArrivalAsk {
             by_init: way.is_some(),
             allow_passphrase: wanted.allow_passphrase,
@@ -101,8 +93,10 @@ impl Reboot<'_> {
             }));
         }
         self.show(&found, &prepared, way.as_ref());
-        let attempt = self.attempt(&found, &prepared, &token, way.as_ref());
-        self.remember(&attempt);
+        let handover = way.as_ref().map(Handover::text);
+        let handover = handover.unwrap_or_else(|| "--now".to_owned());
+        let attempt = remember::attempt(self.world, &found, &prepared, &token, handover);
+        remember(self.world, &attempt);
         let done = match &way {
             Some(way) => ask::carry_out(way),
             None => self.jump(),
@@ -123,54 +117,6 @@ impl Reboot<'_> {
             print_json(&json::reboot(prepared, entry, way));
         } else {
             print(&text::reboot(prepared, entry, way));
-        }
-    }
-
-    fn attempt(
-        &self,
-        found: &Found,
-        prepared: &Prepared,
-        token: &kexec_plan::Token,
-        way: Option<&Handover>,
-    ) -> Attempt {
-        let root = self.world.root;
-        let boot = BootFacts::read(root);
-        let doubts = prepared.findings.iter();
-        let doubts = doubts.filter(|f| f.severity == Severity::Warning);
-        let entry = found.entry.as_ref();
-        Attempt {
-            format: Attempt::FORMAT,
-            token: token.clone(),
-            asked: Moment::now(root),
-            boot_id: boot.as_ref().map(|b| b.boot_id.clone()).unwrap_or_default(),
-            from: boot.map(|b| b.release).unwrap_or_default(),
-            target: Target {
-                entry: entry.map(|e| (e.id.clone(), e.title.clone())),
-                kernel: prepared.plan.kernel.origin.clone(),
-                release: prepared.plan.release.clone(),
-                cmdline: prepared.plan.cmdline.clone(),
-            },
-            method: format!(
-                "{}: {}",
-                prepared.decision.method.name(),
-                prepared.decision.reason
-            ),
-            handover: way.map_or_else(|| "--now".to_owned(), Handover::text),
-            doubts: doubts.map(|f| format!("{}: {}", f.what, f.why)).collect(),
-            one_shot: entry.and_then(|e| e.one_shot.clone()),
-            cold: None,
-            outcome: None,
-        }
-    }
-
-    /// A machine that cannot remember is rebooted all the same.
-    fn remember(&self, attempt: &Attempt) {
-        if let Err(e) = attempt::write(self.world.root, attempt) {
-            let folder = attempt::folder(Path::new("/"));
-            eprintln!(
-                "kexec: warning: {} cannot be written ({e}): the next boot will not know how it went",
-                folder.display()
-            );
         }
     }
 
@@ -204,30 +150,7 @@ impl Reboot<'_> {
 
     /// A reboot through the firmware instead, because that was allowed.
     fn cold(&self, refusal: &Error) -> u8 {
-        let way = ask::cold(&self.init, &self.how.ask);
-        let root = self.world.root;
-        if let (Ok(token), Some(boot)) = (record::new_token(), BootFacts::read(root)) {
-            self.remember(&Attempt {
-                format: Attempt::FORMAT,
-                token,
-                asked: Moment::now(root),
-                boot_id: boot.boot_id,
-                from: boot.release,
-                target: Target {
-                    entry: None,
-                    kernel: String::new(),
-                    release: None,
-                    cmdline: kexec_plan::Cmdline::default(),
-                },
-                method: "none".to_owned(),
-                handover: way.text(),
-                doubts: Vec::new(),
-                one_shot: None,
-                cold: Some(refusal.to_string()),
-                outcome: None,
-            });
-        }
-        match ask::carry_out(&way) {
+        match self.through_firmware(refusal.to_string()) {
             Ok(()) => {
                 eprintln!("kexec: a cold reboot is under way instead (--or-cold)");
                 exit::COLD
@@ -238,13 +161,42 @@ impl Reboot<'_> {
             }
         }
     }
-}
 
-/// Whether the boot loader counts boots (Boot Loader Interface,
-/// `LoaderBootCountPath`): it was told of another entry than the one that will
-/// run.
-fn counts_boots(root: &Path) -> bool {
-    root.join("sys/firmware/efi/efivars")
-        .join("LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")
-        .exists()
+    /// `--cold`.
+    fn chosen_cold(&self, dry_run: bool) -> Result<u8, Error> {
+        let way = ask::cold(&self.init, &self.how.ask);
+        if self.json {
+            print_json(&json::cold(&way));
+        } else {
+            print(&text::cold(&way));
+        }
+        if !dry_run {
+            self.through_firmware("kexec reboot --cold asked for it".to_owned())?;
+        }
+        Ok(exit::DONE)
+    }
+
+    /// Nothing that is loaded may be jumped into any more, whoever looks for it
+    /// at the end of the shutdown.
+    fn through_firmware(&self, why: String) -> Result<(), Error> {
+        let root = self.world.root;
+        if handover::is_loaded(root) == Some(true) {
+            unload(self.world, Slot::Normal, SyscallChoice::Auto)?;
+        }
+        if let Err(e) = preload::choose_cold(root) {
+            eprintln!(
+                "kexec: warning: {} cannot be written: {e}",
+                preload::cold_flag(root).display()
+            );
+        }
+        let way = ask::cold(&self.init, &self.how.ask);
+        if let Some(attempt) = remember::cold(self.world, way.text(), why) {
+            remember(self.world, &attempt);
+        }
+        let asked = ask::carry_out(&way);
+        if asked.is_err() {
+            let _ = preload::choose_kexec(root);
+        }
+        asked
+    }
 }

@@ -88,7 +88,7 @@ fn last_request(world: &World<'_>) -> Option<Attempt> {
             for note in &settled.notes {
                 eprintln!("kexec: note: {}", visible(note));
             }
-            settled.attempts.into_iter().next()
+            settled.last().cloned()
         }
         Err(error) => {
             eprint!("{}", text::note(&error));

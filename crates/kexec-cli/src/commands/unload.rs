@@ -38,6 +38,9 @@ pub fn unload(world: &World<'_>, slot: Slot, syscall: SyscallChoice) -> Result<(
     })?;
     // Nothing is loaded now, so status asks the kernel and not the record.
     let _ = record::forget(world.root, slot);
+    if slot == Slot::Normal {
+        let _ = record::attempt::forget_preloaded(world.root);
+    }
     Ok(())
 }
 

@@ -9,12 +9,15 @@ use std::path::Path;
 use kexec_core::arrival::Arrival;
 use kexec_core::pipeline::{self, Inputs, Prepared};
 use kexec_core::preflight::{self, Finding};
+use kexec_core::preload::{Fingerprint, Preloaded};
 use kexec_core::record::oneshot::{self, OneShot};
-use kexec_core::sources::entry::BootTarget;
+use kexec_core::sources::entry::{BootEntry, BootTarget, Boots};
 use kexec_core::sources::facts::Facts;
+use kexec_core::sources::named::named;
 use kexec_core::sources::volumes::Volumes;
 use kexec_core::sources::{Chosen, Machine, Survey, choose, survey};
 use kexec_core::{Error, LoadRequest, Snapshot, target};
+use kexec_image::{Image, Options};
 use kexec_sys::Slot;
 
 use super::{World, progress};
@@ -29,6 +32,8 @@ pub struct Found {
     pub entry: Option<Entry>,
     /// Whether the checks of the arrival are wanted, and how.
     pub arrival: Option<ArrivalAsk>,
+    /// It is loaded ahead, and from what.
+    pub preloaded: Option<Preloaded>,
     /// Where the entry's files are.
     volumes: Option<Volumes>,
 }
@@ -63,6 +68,7 @@ impl Found {
             request: request.clone(),
             entry: None,
             arrival: None,
+            preloaded: None,
             volumes: None,
         }
     }
@@ -90,23 +96,80 @@ impl Found {
         });
         let name = name.map(OsStr::to_string_lossy);
         let chosen = choose(&survey, name.as_deref())?;
-        let request = target::aim(wanted.load.clone(), chosen.target, wanted.cmdline.clone())?;
-        let entry = Entry {
-            id: chosen.entry.id.clone(),
-            title: chosen.entry.title.clone(),
-            why: why(&survey, &chosen),
-            one_shot: oneshot::of(chosen.entry, &volumes),
-            target: chosen.target.clone(),
+        let why = why(&survey, &chosen);
+        let entry = chosen.entry.clone();
+        Found::of_entry(wanted, entry, why, volumes)
+    }
+
+    /// A kernel by its name in /boot.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of_name(
+        world: &World<'_>,
+        wanted: &Wanted,
+        name: &str,
+        here: &Snapshot,
+    ) -> Result<Found, Error> {
+        let volumes = Volumes::read(world.root);
+        let facts = Facts::read(here, &volumes);
+        let machine = Machine {
+            volumes: &volumes,
+            facts: &facts,
+        };
+        let entry = named(&machine, name)?;
+        Found::of_entry(wanted, entry, "it was named".to_owned(), volumes)
+    }
+
+    fn of_entry(
+        wanted: &Wanted,
+        entry: BootEntry,
+        why: String,
+        volumes: Volumes,
+    ) -> Result<Found, Error> {
+        let one_shot = oneshot::of(&entry, &volumes);
+        let target = match entry.boots {
+            Boots::Target(target) => *target,
+            Boots::Broken(broken) => {
+                return Err(Error::Refused {
+                    what: format!("boot entry {}", entry.id),
+                    why: broken.to_string(),
+                    remedy: "repair the entry".to_owned(),
+                });
+            }
         };
         Ok(Found {
-            request,
-            entry: Some(entry),
+            request: target::aim(wanted.load.clone(), &target, wanted.cmdline.clone())?,
+            entry: Some(Entry {
+                id: entry.id,
+                title: entry.title,
+                why,
+                one_shot,
+                target,
+            }),
             arrival: Some(ArrivalAsk {
                 by_init: true,
                 allow_passphrase: wanted.allow_passphrase,
             }),
+            preloaded: None,
             volumes: Some(volumes),
         })
+    }
+
+    /// What the load is made of now.
+    ///
+    /// # Errors
+    /// With the file that cannot be looked at, and why.
+    pub fn fingerprint(&self) -> Result<Fingerprint, String> {
+        match (&self.entry, &self.volumes) {
+            (Some(entry), Some(volumes)) => {
+                let open = target::opener(&entry.target, volumes);
+                Fingerprint::of(&entry.id, &self.request, &open)
+            }
+            _ => Fingerprint::of("", &self.request, &|path| {
+                File::open(path).map_err(|e| e.to_string())
+            }),
+        }
     }
 
     /// What the checks of the arrival find of a load that is prepared; nothing
@@ -130,6 +193,34 @@ impl Found {
             arrival: &facts,
             by_init: ask.by_init,
             allow_passphrase: ask.allow_passphrase,
+        })
+    }
+
+    /// What the kernel file is.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn kernel(&self, here: &Snapshot) -> Result<Image, Error> {
+        let alone = LoadRequest {
+            profile: self.request.profile,
+            ..LoadRequest::new(&self.request.kernel)
+        };
+        let available = here.memory.available.known().copied();
+        let inputs = match (&self.entry, &self.volumes) {
+            (Some(entry), Some(volumes)) => {
+                let open = target::opener(&entry.target, volumes);
+                pipeline::read_with(&alone, available, &open)?
+            }
+            _ => pipeline::read(&alone, available)?,
+        };
+        let options = Options {
+            profile: alone.profile,
+            ..Options::default()
+        };
+        let image = kexec_image::recognise(inputs.kernel.sealed.bytes(), &options);
+        image.map_err(|source| Error::Image {
+            path: alone.kernel,
+            source,
         })
     }
 

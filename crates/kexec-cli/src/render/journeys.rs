@@ -22,6 +22,10 @@ pub fn last(attempt: &Attempt) -> String {
     let from = visible(&attempt.from);
     let asked = date(attempt.asked.realtime);
     match &attempt.outcome {
+        None | Some(Outcome::Pending) if attempt.preloaded => format!(
+            "loaded ahead at {asked} ({}); nobody has asked for the reboot yet",
+            target(attempt)
+        ),
         None | Some(Outcome::Pending) => {
             format!(
                 "asked for at {asked} ({}), not under way yet",
@@ -138,6 +142,7 @@ pub mod tests {
             handover: "systemctl kexec".into(),
             doubts: vec![],
             one_shot: None,
+            preloaded: false,
             cold: None,
             outcome,
         }

@@ -1,8 +1,10 @@
 //! The same values for programs. Keys are only ever added.
 
+use kexec_core::enable::{Change, Feature};
 use kexec_core::handover::ask::Handover;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, refusal};
+use kexec_core::preload::Step;
 use kexec_core::record::{Attempt, Record};
 use kexec_core::sources::Survey;
 use kexec_core::{Error, Snapshot};
@@ -32,6 +34,32 @@ pub fn reboot(
         object.insert("findings".to_owned(), json!(prepared.findings));
     }
     value
+}
+
+/// `kexec reboot --cold --json`.
+pub fn cold(way: &Handover) -> Value {
+    json!({ "cold": true, "then": way })
+}
+
+/// `kexec preload --json`.
+pub fn step(step: &Step) -> Value {
+    let (word, why) = match step {
+        Step::Leave(why) => ("leave", why),
+        Step::Doubt(why) => ("doubt", why),
+        Step::Load(why) => ("load", why),
+        Step::TakeOut(why) => ("take_out", why),
+    };
+    json!({ "step": word, "why": why })
+}
+
+/// `kexec enable --json`, `kexec disable --json`.
+pub fn switch(feature: &Feature, on: bool, changes: &[Change], held: Option<u64>) -> Value {
+    json!({ "feature": feature.name, "on": on, "changes": changes, "held": held })
+}
+
+/// `kexec needs-reboot --json`.
+pub fn needs_reboot(entry: &str, reasons: &[String]) -> Value {
+    json!({ "due": !reasons.is_empty(), "entry": entry, "reasons": reasons })
 }
 
 /// `kexec check --json`.

@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 
+use kexec_core::enable::{Change, Feature};
 use kexec_core::handover::ask::Handover;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, Severity};
+use kexec_core::preload::Step;
 use kexec_core::record::{Attempt, Record};
 use kexec_core::{Error, Snapshot};
 
@@ -159,6 +161,79 @@ pub fn reboot(
     out
 }
 
+/// `kexec reboot --cold`.
+pub fn cold(way: &Handover) -> String {
+    let mut out = String::new();
+    row(
+        &mut out,
+        "cold",
+        "through the firmware; what is loaded is taken out",
+    );
+    row(&mut out, "then", &way.text());
+    out
+}
+
+/// What `kexec preload` does, and why.
+pub fn step(step: &Step) -> String {
+    let (what, why) = match step {
+        Step::Leave(why) => ("Nothing is to be done", why),
+        Step::Doubt(why) => ("What is loaded stays", why),
+        Step::Load(why) => ("Loading", why),
+        Step::TakeOut(why) => ("What was loaded ahead is taken out", why),
+    };
+    format!("{what}: {}.\n", visible(why))
+}
+
+/// What `kexec enable` and `kexec disable` change, and what that costs.
+pub fn switch(feature: &Feature, on: bool, changes: &[Change], held: Option<u64>) -> String {
+    let mut out = String::new();
+    let name = feature.name;
+    if changes.is_empty() {
+        let word = if on { "on" } else { "off" };
+        let _ = writeln!(out, "{name} is {word} already.");
+        return out;
+    }
+    if on {
+        let _ = writeln!(out, "{name}: {}", feature.about);
+    }
+    for change in changes {
+        row(&mut out, "", &change.text());
+    }
+    if let Some(bytes) = held {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        row(
+            &mut out,
+            "costs",
+            &format!(
+                "about {} of memory that nothing else can use while the image is loaded",
+                size(bytes)
+            ),
+        );
+    }
+    if on && name == "preload" {
+        row(
+            &mut out,
+            "then",
+            "every reboot is a kexec; `kexec reboot --cold` and `coldreboot` go through the firmware",
+        );
+    }
+    out
+}
+
+/// `kexec needs-reboot`.
+pub fn needs_reboot(entry: &str, reasons: &[String]) -> String {
+    if reasons.is_empty() {
+        return format!(
+            "No reboot is due: what runs is what a reboot would boot ({}).\n",
+            visible(entry)
+        );
+    }
+    let lines = reasons
+        .iter()
+        .map(|reason| format!("{}.\n", visible(reason)));
+    format!("A reboot is due:\n{}", lines.collect::<String>())
+}
+
 /// Every finding, and what it comes to.
 pub fn findings(findings: &[Finding]) -> String {
     let mut out = String::new();
@@ -238,6 +313,13 @@ fn slot(
             }
             row(out, "", &format!("command line: {}", r.cmdline));
             row(out, "", &format!("loaded with {}: {}", r.method, r.reason));
+            if r.preloaded.is_some() {
+                row(
+                    out,
+                    "",
+                    "loaded ahead: the next reboot is a kexec (kexec reboot --cold is not)",
+                );
+            }
         }
     }
 }

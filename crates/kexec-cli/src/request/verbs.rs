@@ -4,12 +4,15 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use kexec_core::enable::{self, FEATURES, Feature};
 use kexec_core::handover::ask::Ask;
+use kexec_core::preload::Of;
+use kexec_core::sources::named::unescaped;
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_sys::Slot;
 
 use super::old::{chosen, integrity, load_request, profile};
-use super::{Meant, Request, Shutdown, USAGE_VERB, UsageError, VerbRequest, Wanted};
+use super::{Meant, Preload, Request, Shutdown, USAGE_VERB, UsageError, VerbRequest, Wanted};
 use crate::args::typed::{Spelling, Typed, printable};
 use crate::args::{Id, Verb, flags_of};
 
@@ -43,8 +46,7 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             printable(value)
         )));
     }
-    let wanted = usize::from(verb.takes_kernel());
-    if let Some(extra) = typed.operands.get(wanted) {
+    if let Some(extra) = typed.operands.get(verb.operands()) {
         return Err(usage(format!(
             "do not know what to do with {}",
             printable(extra)
@@ -122,8 +124,48 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             host: path(Id::Host),
             json,
         },
+        Verb::NeedsReboot => VerbRequest::NeedsReboot { json },
+        Verb::Enable | Verb::Disable => VerbRequest::Switch {
+            feature: feature(&typed).map_err(usage)?,
+            on: verb == Verb::Enable,
+            dry_run: typed.has(Id::DryRun),
+            json,
+        },
+        Verb::Preload => VerbRequest::Preload {
+            how: preload(&typed),
+            json,
+        },
     };
     done(Request::Verb(what))
+}
+
+/// Which feature is named.
+fn feature(typed: &Typed) -> Result<&'static Feature, String> {
+    let names: Vec<&str> = FEATURES.iter().map(|feature| feature.name).collect();
+    let Some(word) = typed.operands.first() else {
+        return Err(format!("say which: {}", names.join(", ")));
+    };
+    let found = word.to_str().and_then(enable::feature);
+    found.ok_or_else(|| {
+        format!(
+            "there is no feature {}; there are: {}",
+            printable(word),
+            names.join(", ")
+        )
+    })
+}
+
+fn preload(typed: &Typed) -> Preload {
+    let named = typed.last(Id::Instance).map(|name| {
+        let name = name.to_string_lossy();
+        Of::Named(unescaped(&name))
+    });
+    Preload {
+        of: named.unwrap_or(Of::Default),
+        at_shutdown: typed.has(Id::AtShutdown),
+        if_enabled: typed.has(Id::IfEnabled),
+        dry_run: typed.has(Id::DryRun),
+    }
 }
 
 /// What follows a load that is to end in a jump.
@@ -138,8 +180,12 @@ fn shutdown(typed: &Typed) -> Result<Shutdown, String> {
         },
         now: typed.has(Id::Now),
         or_cold: typed.has(Id::OrCold),
+        cold: typed.has(Id::Cold),
     };
     match &how {
+        Shutdown { cold: true, .. } if how.now || how.or_cold || !typed.operands.is_empty() => {
+            Err("--cold boots nothing of ours: it goes with --when and -i alone".to_owned())
+        }
         Shutdown {
             now: true,
             ask: Ask { when: Some(_), .. },

@@ -55,6 +55,14 @@ impl Change {
         }
     }
 
+    /// The unit whose start at boot is taken away.
+    pub fn link(&self) -> Option<&str> {
+        match self {
+            Change::Remove { path } => path.strip_prefix(parts::WANTS)?.strip_prefix('/'),
+            Change::Write { .. } | Change::Link { .. } => None,
+        }
+    }
+
     fn path(&self) -> &str {
         match self {
             Change::Write { path, .. } | Change::Link { path, .. } | Change::Remove { path } => {
@@ -294,11 +302,11 @@ mod tests {
                 "etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
             ]
         );
-        let unit = fs::read_to_string(
-            root.path()
-                .join("etc/systemd/system/kexec-preload.service"),
+        let unit = fs::read_to_string(root.path().join("etc/systemd/system/kexec-preload.service"));
+        assert!(
+            unit.unwrap()
+                .contains("ExecStart=/usr/local/bin/kexec preload")
         );
-        assert!(unit.unwrap().contains("ExecStart=/usr/local/bin/kexec preload"));
         // Once more changes nothing.
         assert_eq!(on(root.path(), "preload"), []);
         off(root.path(), "preload");

@@ -17,6 +17,14 @@ pub struct Feature {
     pub hooks: &'static [Part],
 }
 
+impl PartialEq for Feature {
+    fn eq(&self, other: &Feature) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Feature {}
+
 /// A unit that is started at boot.
 #[derive(Debug)]
 pub struct Unit {

@@ -17,6 +17,14 @@ pub struct Settled {
     pub notes: Vec<String>,
 }
 
+impl Settled {
+    /// The newest request; what was only loaded ahead is none yet.
+    pub fn last(&self) -> Option<&Attempt> {
+        let mut attempts = self.attempts.iter();
+        attempts.find(|a| !a.preloaded || a.outcome.as_ref().is_some_and(Outcome::is_final))
+    }
+}
+
 /// Judges the newest attempt, and those before it that nobody looked at. When
 /// `write` is set, outcomes are written down and a one-shot entry of the boot
 /// loader that was booted is forgotten.
@@ -157,6 +165,7 @@ mod tests {
         assert_eq!(settled.attempts.len(), 2);
         assert_eq!(settled.attempts[0].outcome, Some(Outcome::Pending));
         assert_eq!(settled.attempts[1].outcome, Some(Outcome::Pending));
+        assert_eq!(settled.last(), Some(&settled.attempts[1]));
         // A boot that has another token has nothing to say about it.
         let next = boot(Some(asked.token));
         let settled = settle(root.path(), &next, true).unwrap();

@@ -1,7 +1,7 @@
 //! Kernels, initrds and command lines that no boot loader names: where they
 //! are by convention.
 
-use kexec_plan::Cmdline;
+use kexec_plan::{Cmdline, token};
 
 use super::Machine;
 use super::entry::{BootFile, BootTarget, Boots, Broken, Origin};
@@ -9,9 +9,8 @@ use super::facts::Facts;
 use super::raw;
 use crate::host::Fact;
 
-/// Parameters of the running command line that belong to how it was booted: the
-/// boot loader's own, and the token of the last kexec.
-pub(super) const OF_THIS_BOOT: &[&str] = &["BOOT_IMAGE", "initrd", "kexec.id"];
+/// Parameters of the running command line that belong to how it was booted.
+pub(super) const OF_THIS_BOOT: &[&str] = &["BOOT_IMAGE", "initrd"];
 
 /// Where kernel-install(8) looks for the command line of new entries.
 const CONFIGURED: &[&str] = &["/etc/kernel/cmdline", "/usr/lib/kernel/cmdline"];
@@ -37,10 +36,11 @@ pub(super) fn at(machine: &Machine<'_>, path: &str) -> Fact<BootFile> {
     }
 }
 
-/// The running kernel's command line without what the boot loader added to it.
+/// The running kernel's command line without what the boot loader added to it,
+/// and without the marks of the last kexec.
 pub(super) fn running_cmdline(facts: &Facts) -> Fact<Cmdline> {
     let line = facts.cmdline.as_ref();
-    line.map(|line| line.without(OF_THIS_BOOT))
+    line.map(|line| token::without_token(&line.without(OF_THIS_BOOT)))
 }
 
 /// The command line for a kernel that no boot entry describes.

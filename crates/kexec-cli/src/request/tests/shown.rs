@@ -133,6 +133,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     for (name, set) in [
                         ("now", how.now),
                         ("or-cold", how.or_cold),
+                        ("cold", how.cold),
                         ("dry-run", *dry_run),
                     ] {
                         if set {
@@ -150,6 +151,36 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     about(&mut out, wanted);
                     if *dry_run {
                         out.push_str(" dry-run");
+                    }
+                    json
+                }
+                VerbRequest::NeedsReboot { json } => {
+                    out.push_str("verb needs-reboot");
+                    json
+                }
+                VerbRequest::Switch {
+                    feature,
+                    on,
+                    dry_run,
+                    json,
+                } => {
+                    let word = if *on { "on" } else { "off" };
+                    write!(out, "verb switch {} {word}", feature.name).unwrap();
+                    if *dry_run {
+                        out.push_str(" dry-run");
+                    }
+                    json
+                }
+                VerbRequest::Preload { how, json } => {
+                    write!(out, "verb preload {:?}", how.of).unwrap();
+                    for (name, set) in [
+                        ("at-shutdown", how.at_shutdown),
+                        ("if-enabled", how.if_enabled),
+                        ("dry-run", how.dry_run),
+                    ] {
+                        if set {
+                            write!(out, " {name}").unwrap();
+                        }
                     }
                     json
                 }

@@ -1,0 +1,157 @@
+//! `kexec enable` and `kexec disable`: features with their units and hooks.
+
+use std::path::Path;
+use std::process::Command;
+
+use kexec_core::enable::{self, Change, Feature};
+use kexec_core::handover::init::{Init, InitFacts};
+use kexec_core::preflight::Severity;
+use kexec_core::preload;
+use kexec_core::record;
+use kexec_core::{Error, Snapshot, SyscallChoice};
+use kexec_sys::Slot;
+
+use super::unload::unload;
+use super::wanted::Found;
+use super::{World, exit, load, prepare_found, print, print_json};
+use crate::render::{json, text};
+use crate::request::Wanted;
+
+/// `kexec enable FEATURE`, `kexec disable FEATURE`.
+pub fn verb(world: &World<'_>, feature: &Feature, on: bool, dry_run: bool, json: bool) -> u8 {
+    let done = match on {
+        true => switch_on(world, feature, dry_run, json),
+        false => switch_off(world, feature, dry_run, json),
+    };
+    match done {
+        Ok(()) => exit::DONE,
+        Err(error) => {
+            load::refuse(&error, json);
+            exit::REFUSED
+        }
+    }
+}
+
+fn switch_on(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) -> Result<(), Error> {
+    let held = possible(world, feature)?;
+    let changes =
+        enable::enable(world.root, feature, &program()).map_err(|path| Error::Refused {
+            what: format!("switching {} on", feature.name),
+            why: format!("{path} is there, and is not of this program"),
+            remedy: "move it away, or put what it does into a drop-in of another name".to_owned(),
+        })?;
+    show(feature, true, &changes, held, json);
+    if dry_run {
+        return Ok(());
+    }
+    carry_out(world, feature, &changes)?;
+    let _ = preload::choose_kexec(world.root);
+    for unit in feature.units {
+        systemctl(world, &["start", unit.name])?;
+    }
+    Ok(())
+}
+
+fn switch_off(
+    world: &World<'_>,
+    feature: &Feature,
+    dry_run: bool,
+    json: bool,
+) -> Result<(), Error> {
+    let changes = enable::disable(world.root, feature);
+    show(feature, false, &changes, None, json);
+    if dry_run {
+        return Ok(());
+    }
+    // While they are still there: nothing of this feature runs at the shutdown
+    // any more. What another one needs is started by it again.
+    for change in &changes {
+        if let Some(unit) = change.link() {
+            systemctl(world, &["stop", unit])?;
+        }
+    }
+    carry_out(world, feature, &changes)?;
+    let ours = record::read(world.root, Slot::Normal).is_some_and(|r| r.preloaded.is_some());
+    if feature.name == "preload" && ours {
+        unload(world, Slot::Normal, SyscallChoice::Auto)?;
+    }
+    Ok(())
+}
+
+fn carry_out(world: &World<'_>, feature: &Feature, changes: &[Change]) -> Result<(), Error> {
+    enable::apply(world.root, changes).map_err(|(change, e)| Error::System {
+        what: format!("switching {}: kexec {}", feature.name, change.text()),
+        reason: e.to_string(),
+        remedy: "run it as root, where /etc can be written to; nothing was changed".to_owned(),
+    })?;
+    if changes.is_empty() {
+        return Ok(());
+    }
+    systemctl(world, &["daemon-reload"])
+}
+
+/// Whether it can work here, and how many bytes it will hold.
+fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> {
+    let init = InitFacts::read(world.root);
+    let refused = |why: String, remedy: &str| Error::Refused {
+        what: format!("switching {} on", feature.name),
+        why,
+        remedy: remedy.to_owned(),
+    };
+    if !feature.units.is_empty() && init.init != Init::Systemd {
+        return Err(refused(
+            format!("its units are systemd's, and init is {}", init.init.name()),
+            "run `kexec preload` at the end of the boot (in rc.local), and have the end of the \
+             reboot jump: docs/reboot.md, \"Other inits\"",
+        ));
+    }
+    if feature.name != "preload" {
+        return Ok(None);
+    }
+    let here = Snapshot::read(world.root);
+    let wanted = Wanted::default_entry();
+    let found = Found::new(world, &wanted, &here)?;
+    let prepared = prepare_found(world, &found, &here)?;
+    // What waits for the firmware passes; until then kexec preload waits, too.
+    let findings = prepared.findings.iter();
+    let mut lasting = findings.filter(|finding| finding.check != "firmware-wishes");
+    match lasting.find(|finding| finding.severity == Severity::Refusal) {
+        Some(finding) => Err(refused(
+            format!("{}: {}", finding.what, finding.why),
+            &finding.remedy,
+        )),
+        None => Ok(found.fingerprint().ok().map(|print| print.size())),
+    }
+}
+
+/// Where this program is; units name it by its path.
+fn program() -> String {
+    let path = std::env::current_exe().ok();
+    let path = path.as_deref().and_then(Path::to_str);
+    path.unwrap_or("/usr/sbin/kexec").to_owned()
+}
+
+fn systemctl(world: &World<'_>, words: &[&str]) -> Result<(), Error> {
+    if world.root != Path::new("/") {
+        return Ok(());
+    }
+    let said = format!("systemctl {}", words.join(" "));
+    let failed = |reason: String| Error::System {
+        what: format!("running {said}"),
+        reason,
+        remedy: format!("look at `{said}` and at the journal"),
+    };
+    let status = Command::new("systemctl").args(words).status();
+    match status.map_err(|e| failed(e.to_string()))? {
+        status if status.success() => Ok(()),
+        status => Err(failed(status.to_string())),
+    }
+}
+
+fn show(feature: &Feature, on: bool, changes: &[Change], held: Option<u64>, as_json: bool) {
+    if as_json {
+        print_json(&json::switch(feature, on, changes, held));
+    } else {
+        print(&text::switch(feature, on, changes, held));
+    }
+}

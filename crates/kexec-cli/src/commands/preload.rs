@@ -1,0 +1,244 @@
+//! `kexec preload`: what a reboot would boot is loaded before anybody asks for
+//! the reboot. For units and hooks; `kexec enable preload` switches them on.
+
+use kexec_core::enable;
+use kexec_core::handover::{self, ask};
+use kexec_core::preload::{self, InSlot, Moment, Of, Preloaded, Situation, Step, decide};
+use kexec_core::record::{self, BootFacts, attempt};
+use kexec_core::sources::volumes::Volumes;
+use kexec_core::{Error, Snapshot, SyscallChoice, arrival};
+use kexec_sys::{FileFlags, Slot};
+
+use super::load::{self, load_found};
+use super::unload::unload;
+use super::wanted::{ArrivalAsk, Found};
+use super::{World, exit, history, print, print_json, remember};
+use crate::render::{json, text, visible};
+use crate::request::{Preload, Wanted};
+
+/// The kernel parameter that switches it off for one boot.
+const OFF: &str = "kexec=off";
+
+/// `kexec preload`.
+pub fn verb(world: &World<'_>, how: &Preload, json: bool) -> u8 {
+    let feature = enable::feature("preload");
+    if how.if_enabled && !feature.is_some_and(|f| enable::is_enabled(world.root, f)) {
+        return exit::DONE;
+    }
+    let _lock = preload::lock(world.root);
+    let moment = match shutdown(how) {
+        Ok(moment) => moment,
+        Err(why) => {
+            say(&Step::Leave(why.to_owned()), json);
+            return exit::DONE;
+        }
+    };
+    if moment == Moment::Running && !how.dry_run {
+        tell_last(world);
+    }
+    match Ahead::read(world, how, moment).and_then(|ahead| ahead.act(json)) {
+        Ok(()) => exit::DONE,
+        Err(error) => {
+            load::refuse(&error, json);
+            exit::REFUSED
+        }
+    }
+}
+
+/// When this is: while the machine runs, or at which end of it.
+fn shutdown(how: &Preload) -> Result<Moment, &'static str> {
+    if !how.at_shutdown {
+        return Ok(Moment::Running);
+    }
+    let Some(jobs) = ask::jobs() else {
+        return Err("systemd does not say whether the machine is shutting down");
+    };
+    match ask::target_of(&jobs) {
+        None => Err("the machine is not shutting down"),
+        Some(target) => Ok(Moment::Shutdown {
+            jumps: target == "kexec.target" || target == "reboot.target",
+            asked: target == "kexec.target",
+        }),
+    }
+}
+
+/// The journal of this boot says how the last one ended.
+fn tell_last(world: &World<'_>) {
+    let Ok(settled) = history::settled(world) else {
+        return;
+    };
+    for note in &settled.notes {
+        eprintln!("kexec: note: {}", visible(note));
+    }
+    if let Some(last) = settled.last() {
+        print(&text::last(last));
+    }
+}
+
+struct Ahead<'a> {
+    world: &'a World<'a>,
+    how: &'a Preload,
+    /// What is to be loaded, where it was found.
+    found: Result<Found, Error>,
+    situation: Situation,
+}
+
+impl<'a> Ahead<'a> {
+    fn read(world: &'a World<'a>, how: &'a Preload, moment: Moment) -> Result<Ahead<'a>, Error> {
+        let here = Snapshot::read(world.root);
+        let wanted = Wanted::default_entry();
+        let found = match &how.of {
+            Of::Default => Found::new(world, &wanted, &here),
+            Of::Named(name) => Found::of_name(world, &wanted, name, &here),
+        };
+        let mut wishes = arrival::firmware::read(&Volumes::read(world.root)).texts();
+        if let Ok(found) = &found
+            && let Some(entry) = &found.entry
+            && entry.one_shot.is_some()
+        {
+            wishes.push(format!(
+                "the boot loader is to boot {} once, and a kexec would not end that",
+                entry.id
+            ));
+        }
+        let situation = Situation {
+            moment,
+            of: how.of.clone(),
+            wanted: match &found {
+                Ok(found) => found.fingerprint(),
+                Err(error) => Err(error.to_string()),
+            },
+            slot: slot(world),
+            cold: cold(world, &here),
+            wishes,
+            available: here.memory.available.known().copied(),
+        };
+        Ok(Ahead {
+            world,
+            how,
+            found,
+            situation,
+        })
+    }
+
+    fn act(self, json: bool) -> Result<(), Error> {
+        let step = decide(&self.situation);
+        say(&step, json);
+        if self.how.dry_run {
+            return Ok(());
+        }
+        let (world, moment, of) = (self.world, self.situation.moment, self.how.of.clone());
+        let mut doubt = None;
+        match step {
+            Step::Leave(_) => {
+                // A unit that was to load and cannot say what has failed.
+                if let (Err(error), Moment::Running, InSlot::Empty) =
+                    (self.found, moment, self.situation.slot)
+                {
+                    return Err(error);
+                }
+            }
+            Step::Doubt(why) => {
+                eprintln!("kexec: warning: {}", text_of_doubt(&why));
+                doubt = Some(text_of_doubt(&why));
+            }
+            Step::TakeOut(_) => unload(world, Slot::Normal, SyscallChoice::Auto)?,
+            Step::Load(_) => {
+                let from = self.situation.wanted.map_err(|why| Error::System {
+                    what: "looking at what a reboot would boot".to_owned(),
+                    reason: why,
+                    remedy: "try again".to_owned(),
+                })?;
+                let mut found = self.found?;
+                found.preloaded = Some(Preloaded { of, from });
+                load_ahead(world, found)?;
+            }
+        }
+        if let Moment::Shutdown { asked, .. } = moment {
+            announce(world, asked, doubt);
+        }
+        Ok(())
+    }
+}
+
+fn text_of_doubt(why: &str) -> String {
+    format!("what is loaded could not be compared with what a reboot would boot: {why}")
+}
+
+/// What is in the slot, by the kernel and by our record.
+fn slot(world: &World<'_>) -> InSlot {
+    match handover::is_loaded(world.root) {
+        None => InSlot::Unknown,
+        Some(false) => InSlot::Empty,
+        Some(true) => {
+            let record = record::read(world.root, Slot::Normal);
+            let preloaded = record.and_then(|record| record.preloaded);
+            preloaded.map_or(InSlot::Theirs, InSlot::Ours)
+        }
+    }
+}
+
+/// Why this boot has to end in the firmware, if it has to.
+fn cold(world: &World<'_>, here: &Snapshot) -> Option<String> {
+    if preload::cold_flag(world.root).exists() {
+        return Some("kexec reboot --cold asked for the firmware".to_owned());
+    }
+    let line = here.cmdline.known()?;
+    let off = line.words().any(|word| word == OFF.as_bytes());
+    off.then(|| format!("the running kernel's command line has {OFF}"))
+}
+
+fn load_ahead(world: &World<'_>, mut found: Found) -> Result<(), Error> {
+    let mark = remember::mark(world)?;
+    let token = mark.token.clone();
+    found.request.mark = Some(mark);
+    found.arrival = Some(ArrivalAsk {
+        by_init: true,
+        allow_passphrase: false,
+    });
+    let prepared = match load_found(world, &found, FileFlags::EMPTY) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            // What was there before is not what a reboot would boot any more.
+            if matches!(slot(world), InSlot::Ours(_)) {
+                unload(world, Slot::Normal, SyscallChoice::Auto)?;
+            }
+            return Err(error);
+        }
+    };
+    print(&text::plan(&prepared));
+    let handover = "a reboot".to_owned();
+    let mut ahead = remember::attempt(world, &found, &prepared, &token, handover);
+    ahead.preloaded = true;
+    remember::remember(world, &ahead);
+    Ok(())
+}
+
+/// The shutdown is under way, and what is loaded will be jumped into.
+fn announce(world: &World<'_>, by_name: bool, doubt: Option<String>) {
+    let feature = enable::feature("preload");
+    let every = feature.is_some_and(|f| enable::is_enabled(world.root, f));
+    if !matches!(slot(world), InSlot::Ours(_)) || !(by_name || every) {
+        return;
+    }
+    let Some(boot) = BootFacts::read(world.root) else {
+        return;
+    };
+    let handover = if by_name {
+        "kexec.target"
+    } else {
+        "reboot.target"
+    };
+    let asked = attempt::ask_preloaded(world.root, &boot.boot_id, &boot.now, handover, doubt);
+    if let Err(e) = asked {
+        eprintln!("kexec: warning: the next boot will not know how it went: {e}");
+    }
+}
+
+fn say(step: &Step, as_json: bool) {
+    if as_json {
+        print_json(&json::step(step));
+    } else {
+        print(&text::step(step));
+    }
+}

@@ -1,0 +1,118 @@
+//! What is remembered of a load that is to end in a jump, so that the next boot
+//! can tell what became of it.
+
+use std::path::Path;
+
+use kexec_core::Error;
+use kexec_core::pipeline::Prepared;
+use kexec_core::preflight::Severity;
+use kexec_core::record::attempt::{self, Attempt, Target};
+use kexec_core::record::boot::Moment;
+use kexec_core::record::{self, BootFacts};
+use kexec_core::request::Mark;
+use kexec_plan::Token;
+
+use super::World;
+use super::wanted::Found;
+
+/// What is put on the next command line.
+///
+/// # Errors
+/// When the kernel has no random numbers for a token.
+pub fn mark(world: &World<'_>) -> Result<Mark, Error> {
+    let token = record::new_token().map_err(|e| Error::System {
+        what: "cannot make a token for the next command line".to_owned(),
+        reason: e.to_string(),
+        remedy: "wait until the kernel has random numbers to give".to_owned(),
+    })?;
+    Ok(Mark {
+        token,
+        stamp: Moment::now(world.root).cycles.is_some(),
+        mask_bless_boot: counts_boots(world.root),
+    })
+}
+
+/// A load that is prepared or done, as an attempt: `handover` is how the
+/// shutdown is asked for.
+pub fn attempt(
+    world: &World<'_>,
+    found: &Found,
+    prepared: &Prepared,
+    token: &Token,
+    handover: String,
+) -> Attempt {
+    let boot = BootFacts::read(world.root);
+    let doubts = prepared.findings.iter();
+    let doubts = doubts.filter(|f| f.severity == Severity::Warning);
+    let entry = found.entry.as_ref();
+    Attempt {
+        format: Attempt::FORMAT,
+        token: token.clone(),
+        asked: Moment::now(world.root),
+        boot_id: boot.as_ref().map(|b| b.boot_id.clone()).unwrap_or_default(),
+        from: boot.map(|b| b.release).unwrap_or_default(),
+        target: Target {
+            entry: entry.map(|e| (e.id.clone(), e.title.clone())),
+            kernel: prepared.plan.kernel.origin.clone(),
+            release: prepared.plan.release.clone(),
+            cmdline: prepared.plan.cmdline.clone(),
+        },
+        method: format!(
+            "{}: {}",
+            prepared.decision.method.name(),
+            prepared.decision.reason
+        ),
+        handover,
+        doubts: doubts.map(|f| format!("{}: {}", f.what, f.why)).collect(),
+        one_shot: entry.and_then(|e| e.one_shot.clone()),
+        preloaded: false,
+        cold: None,
+        outcome: None,
+    }
+}
+
+/// A reboot through the firmware that was chosen, and why.
+pub fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt> {
+    let boot = BootFacts::read(world.root)?;
+    Some(Attempt {
+        format: Attempt::FORMAT,
+        token: record::new_token().ok()?,
+        asked: Moment::now(world.root),
+        boot_id: boot.boot_id,
+        from: boot.release,
+        target: Target {
+            entry: None,
+            kernel: String::new(),
+            release: None,
+            cmdline: kexec_plan::Cmdline::default(),
+        },
+        method: "none".to_owned(),
+        handover,
+        doubts: Vec::new(),
+        one_shot: None,
+        preloaded: false,
+        cold: Some(why),
+        outcome: None,
+    })
+}
+
+/// Writes an attempt down. A machine that cannot remember is rebooted all the
+/// same.
+pub fn remember(world: &World<'_>, attempt: &Attempt) {
+    if let Err(e) = attempt::write(world.root, attempt) {
+        let folder = attempt::folder(Path::new("/"));
+        eprintln!(
+            "kexec: warning: {} cannot be written ({e}): the next boot will not know how it went",
+            folder.display()
+        );
+    }
+}
+
+/// Whether the boot loader counts boots (Boot Loader Interface,
+/// `LoaderBootCountPath`): it was told of another entry than the one that will
+/// run.
+fn counts_boots(root: &Path) -> bool {
+    root.join("sys/firmware/efi/efivars")
+        .join("LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")
+        .exists()
+}

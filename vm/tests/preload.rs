@@ -1,0 +1,82 @@
+//! `kexec enable preload` with the program alone, without a package: switched
+//! on, used by a plain `systemctl reboot`, and switched off again.
+
+use anyhow::{Result, ensure};
+use vm::Lab;
+use vm::apt::Suite;
+use vm::installed::{Arrival, Layout, Machine};
+
+const FILES: &str = "find /etc /usr/lib/systemd /usr/lib/kernel -newer /var/lib/before \
+                     -name '*kexec*' ! -name '*.wants'";
+
+#[test]
+fn switched_on_used_and_switched_off() -> Result<()> {
+    let lab = Lab::open()?;
+    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub).product()?;
+    let (first, other) = machine.kernels()?;
+    let trial = machine
+        .stage(
+            "before",
+            "run change sed -i 's/set default=\"0\"/set default=\"1>2\"/' /boot/grub/grub.cfg\n\
+             touch /var/lib/before\n\
+             run due kexec needs-reboot\n\
+             run enable kexec enable preload\n\
+             run again kexec enable preload\n\
+             run status kexec status\n\
+             jump systemctl reboot\n",
+        )
+        .stage(
+            "after",
+            &format!(
+                "run due kexec needs-reboot\n\
+                 run journal journalctl -b -u kexec-preload -o cat --no-pager\n\
+                 run idle sh -c 'systemctl daemon-reload; systemctl stop kexec-preload \
+                 kexec-refresh; kexec status'\n\
+                 run disable kexec disable preload\n\
+                 run loaded cat /sys/kernel/kexec_loaded\n\
+                 run left {FILES}\n\
+                 run off kexec disable preload\n"
+            ),
+        )
+        .run()?;
+    let (before, after) = (trial.stage("before")?, trial.stage("after")?);
+    let out = |stage: &str, label: &str| -> Result<String> {
+        let run = trial.stage(stage)?.run(label)?;
+        println!("# {label}: {}\n{}{}", run.code, run.out(), run.err());
+        Ok(run.out())
+    };
+    assert_eq!(before.report.release, first);
+    out("before", "due")?;
+    assert_eq!(before.run("due")?.code, 0);
+    ensure!(out("before", "enable")?.contains("every reboot is a kexec"));
+    assert_eq!(out("before", "again")?, "preload is on already.\n");
+    ensure!(out("before", "status")?.contains("loaded ahead"));
+
+    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(after.report.release, other);
+    assert_eq!(after.unclean()?, Vec::<String>::new());
+    out("after", "due")?;
+    assert_eq!(after.run("due")?.code, 1);
+    let journal = out("after", "journal")?;
+    ensure!(
+        journal.contains(&format!("kexec'd from {first} to {other}")),
+        "{journal}"
+    );
+    ensure!(
+        journal.contains("Loading: nothing is loaded yet."),
+        "{journal}"
+    );
+    // Neither a reload nor a stop loads or unloads anything.
+    ensure!(out("after", "idle")?.contains("loaded ahead"));
+    assert_eq!(
+        after.run("disable")?.code,
+        0,
+        "{}",
+        after.run("disable")?.err()
+    );
+    assert_eq!(out("after", "loaded")?, "0\n");
+    assert_eq!(out("after", "left")?, "");
+    assert_eq!(out("after", "off")?, "preload is off already.\n");
+    println!("all: {:.1} s", trial.seconds());
+    Ok(())
+}
