@@ -37,6 +37,13 @@ impl Verb {
 
     /// Its exit codes and what they mean.
     pub fn exit_codes(self) -> Vec<(u8, &'static str)> {
+        if self == Verb::NeedsReboot {
+            return vec![
+                (0, "a reboot is due"),
+                (1, "it is not, or that cannot be said"),
+                (2, "usage"),
+            ];
+        }
         let mut codes = vec![
             (0, "done"),
             (1, "refused and nothing changed"),

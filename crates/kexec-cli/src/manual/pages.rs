@@ -57,6 +57,44 @@ pub const PAGES: &[Page] = &[
         files: &[],
         see_also: &[("kexec_load", 2), ("kernel_lockdown", 7)],
     },
+    Page {
+        name: "kexec-preload",
+        about: "make every reboot a kexec, whoever asks for it",
+        verbs: &[
+            Verb::Preload,
+            Verb::Enable,
+            Verb::Disable,
+            Verb::NeedsReboot,
+        ],
+        says: &[
+            "What a reboot would boot is loaded before anybody asks for the reboot: then \
+             `systemctl reboot`, `reboot`, `shutdown -r`, unattended upgrades and agents of fleets \
+             end in a kexec, and nothing depends on /boot being mounted. `coldreboot` and \
+             `kexec reboot --cold` go through the firmware.",
+        ],
+        sections: &[(
+            "UNITS",
+            &[
+                "`kexec-preload.service` loads at boot; `kexec-refresh.service` looks at what is \
+                 loaded before the machine goes down. `kexec enable preload` switches both on.",
+                "`kexec-load@NAME.service` loads /boot/vmlinuz-NAME with its initramfs and the \
+                 running command line: `systemctl enable --now kexec-load@linux`, then \
+                 `systemctl kexec`. A kernel that is named so stays loaded before the default one.",
+            ],
+        )],
+        files: &[
+            File {
+                path: "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
+                holds: "Has every reboot jump into what is loaded; there while preload is on.",
+            },
+            File {
+                path: "/run/kexec/cold",
+                holds: "Is there when this boot is to end in the firmware.",
+            },
+            LOADED,
+        ],
+        see_also: &[("systemctl", 1), ("kernel-install", 8)],
+    },
 ];
 
 /// kexec(8).

@@ -17,6 +17,10 @@ pub(super) fn text(verb: Verb) -> &'static Text {
         Verb::List => &LIST,
         Verb::Plan => &PLAN,
         Verb::Check => &CHECK,
+        Verb::NeedsReboot => &NEEDS_REBOOT,
+        Verb::Enable => &ENABLE,
+        Verb::Disable => &DISABLE,
+        Verb::Preload => &PRELOAD,
     }
 }
 
@@ -168,6 +172,77 @@ static CHECK: Text = Text {
         example(
             "kexec check --host machine.json ./vmlinuz",
             "Would this kernel load on the machine of that snapshot?",
+        ),
+    ],
+};
+
+static NEEDS_REBOOT: Text = Text {
+    says: &[
+        "Compares the running kernel with the one that a reboot would boot: its release, and \
+         the build that its file names; and looks whether the kernel or its initrds were written \
+         since the boot. The command line is not compared. What cannot be told is no reason: a \
+         machine that reboots for nothing would do so for ever.",
+    ],
+    examples: &[
+        example("kexec needs-reboot", "Say whether, and why."),
+        example(
+            "kexec needs-reboot && kexec reboot",
+            "For a timer of one's own.",
+        ),
+    ],
+};
+
+static ENABLE: Text = Text {
+    says: &[
+        "preload: a unit loads what a reboot would boot at each boot, the hooks of kernel packages \
+         load it again when it changes, and a drop-in of `systemd-reboot.service` has every reboot \
+         jump into it, whoever asks. A second unit looks at the image before the machine goes \
+         down: a stale one is replaced, and one that would swallow a request to the firmware or \
+         the boot loader is taken out. Where a package has not brought the units along, they are \
+         written.",
+        "refresh: the second unit alone, which also loads when `kexec.target` is started and \
+         nothing is loaded.",
+        "exitrd: the images into which systemd changes at the end of a shutdown, as dracut and \
+         mkinitcpio make them, get the program; without it mkinitcpio's falls back to the \
+         firmware.",
+        "What is changed and what it costs is said. Refused where it cannot work.",
+    ],
+    examples: &[
+        example("kexec enable preload", "Every reboot is a kexec."),
+        example(
+            "kexec enable preload --dry-run",
+            "Show what would be changed.",
+        ),
+    ],
+};
+
+static DISABLE: Text = Text {
+    says: &[
+        "Removes what `kexec enable` made, and takes out what was loaded ahead. What a package \
+         brought along stays, and does nothing.",
+    ],
+    examples: &[example(
+        "kexec disable preload",
+        "Reboots go through the firmware again.",
+    )],
+};
+
+static PRELOAD: Text = Text {
+    says: &[
+        "Loads what a reboot would boot, unless it is loaded already. Does nothing where another \
+         image was loaded on purpose, while something waits for the firmware (its setup, an \
+         update, BootNext) or the boot loader (an entry to be booted once), after \
+         `kexec reboot --cold`, with `kexec=off` on the kernel's command line, or where the files \
+         have more than a quarter of the free memory.",
+        "With --at-shutdown nothing happens unless a shutdown is under way that ends in a reboot \
+         or a kexec. What was loaded ahead is compared with what a reboot would boot, replaced \
+         or taken out.",
+    ],
+    examples: &[
+        example("kexec preload", "Load it, or say why not."),
+        example(
+            "kexec preload --instance linux-lts",
+            "What `kexec-load@linux-lts.service` does.",
         ),
     ],
 };
