@@ -185,10 +185,7 @@ static NEEDS_REBOOT: Text = Text {
     ],
     examples: &[
         example("kexec needs-reboot", "Say whether, and why."),
-        example(
-            "kexec needs-reboot && kexec reboot",
-            "For a timer of one's own.",
-        ),
+        example("kexec needs-reboot --json", "The same for a script."),
     ],
 };
 
