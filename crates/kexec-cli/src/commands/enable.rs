@@ -5,7 +5,7 @@ use std::process::Command;
 
 use kexec_core::enable::{self, Change, Feature};
 use kexec_core::handover::init::{Init, InitFacts};
-use kexec_core::preflight::Severity;
+use kexec_core::preflight::{self, Severity};
 use kexec_core::preload;
 use kexec_core::record;
 use kexec_core::{Error, Snapshot, SyscallChoice};
@@ -120,7 +120,7 @@ fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> 
             format!("{}: {}", finding.what, finding.why),
             &finding.remedy,
         )),
-        None => Ok(found.fingerprint().ok().map(|print| print.size())),
+        None => Ok(Some(preflight::held(&prepared.image, &prepared.plan))),
     }
 }
 

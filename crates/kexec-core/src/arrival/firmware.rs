@@ -15,6 +15,12 @@ pub struct Wishes {
     pub boot_next: Fact<u16>,
     /// Capsules that wait on the EFI system partition for the firmware, by path.
     pub capsules: Vec<String>,
+    /// The boot loader is to show its menu at the next boot
+    /// (LoaderConfigTimeoutOneShot, `systemctl reboot --boot-loader-menu=`).
+    pub menu: bool,
+    /// What a reboot tells the firmware (/run/systemd/reboot-param,
+    /// `systemctl reboot --reboot-argument=`).
+    pub argument: Option<String>,
 }
 
 /// `EFI_OS_INDICATIONS_BOOT_TO_FW_UI` (UEFI specification, section 8.5.4).
@@ -22,6 +28,13 @@ const BOOT_TO_FIRMWARE_UI: u64 = 1;
 /// `EFI_OS_INDICATIONS_FILE_CAPSULE_DELIVERY_SUPPORTED`: capsules are to be
 /// taken from the disk (the same section).
 const FILE_CAPSULES: u64 = 4;
+
+/// How systemd-boot is told to wait in its menu once (systemd-boot(7)).
+const MENU: &str = "/sys/firmware/efi/efivars/LoaderConfigTimeoutOneShot-\
+                    4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/// Where systemctl leaves the argument of reboot(2) for the end of the shutdown
+/// (systemctl(1), `--reboot-argument=`).
+const ARGUMENT: &str = "/run/systemd/reboot-param";
 
 /// The vendor of the variables that the UEFI specification defines.
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
@@ -42,6 +55,14 @@ impl Wishes {
         }
         if let Fact::Known(number) = self.boot_next {
             texts.push(format!("Boot{number:04X} is to be booted once (BootNext)"));
+        }
+        if self.menu {
+            texts.push("the boot loader is to show its menu (LoaderConfigTimeoutOneShot)".into());
+        }
+        if let Some(argument) = &self.argument {
+            texts.push(format!(
+                "the reboot has an argument for the firmware ({argument})"
+            ));
         }
         for capsule in &self.capsules {
             texts.push(format!("an update waits for the firmware ({capsule})"));
@@ -74,6 +95,8 @@ pub fn read(volumes: &Volumes) -> Wishes {
         os_indications: variable("OsIndications").map(number),
         boot_next: next.map(|n| u16::try_from(n & 0xffff).unwrap_or(u16::MAX)),
         capsules: capsules(volumes),
+        menu: volumes.machine_has(MENU),
+        argument: super::text(volumes, ARGUMENT).filter(|text| !text.is_empty()),
     }
 }
 
@@ -118,9 +141,12 @@ mod tests {
             (&indications, &[7, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0]),
             (&next, &[7, 0, 0, 0, 0x1f, 0]),
             ("efi/EFI/UpdateCapsule/fw.cap", b""),
+            (MENU.trim_start_matches('/'), b"\x07\0\0\05\0\0\0"),
+            ("run/systemd/reboot-param", b"0 tryboot\n"),
         ]);
         let texts = read(&volumes).texts();
-        assert_eq!(texts.len(), 4);
+        assert_eq!(texts.len(), 6);
+        assert!(texts[4].contains("0 tryboot"), "{texts:?}");
         assert!(texts[2].contains("Boot001F"), "{texts:?}");
     }
 

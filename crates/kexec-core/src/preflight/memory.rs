@@ -44,6 +44,11 @@ impl std::fmt::Display for Demand {
     }
 }
 
+/// Bytes of memory that an image holds while it is loaded.
+pub fn held(image: &Image, plan: &FilePlan) -> u64 {
+    demand(image, plan).total()
+}
+
 /// What the load of an image takes, as its header says.
 pub(super) fn demand(image: &Image, plan: &FilePlan) -> Demand {
     let file = Bytes::of(plan.kernel.len).0;

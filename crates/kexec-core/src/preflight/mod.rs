@@ -18,6 +18,8 @@ mod screen;
 mod syscall_built;
 mod uki_companions;
 
+pub use memory::held;
+
 use kexec_image::{Image, ImageError, Proof};
 use kexec_plan::{Decision, FilePlan, LoadPlan};
 use serde::Serialize;

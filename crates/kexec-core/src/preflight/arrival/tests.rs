@@ -23,6 +23,8 @@ fn arrival() -> Arrival {
         },
         exitrd: Exitrd::None,
         wishes: Wishes {
+            menu: false,
+            argument: None,
             os_indications: Fact::Absent,
             boot_next: Fact::Absent,
             capsules: vec![],
