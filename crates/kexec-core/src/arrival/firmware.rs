@@ -141,7 +141,7 @@ mod tests {
             (&indications, &[7, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0]),
             (&next, &[7, 0, 0, 0, 0x1f, 0]),
             ("efi/EFI/UpdateCapsule/fw.cap", b""),
-            (MENU.trim_start_matches('/'), b"\x07\0\0\05\0\0\0"),
+            (MENU.trim_start_matches('/'), b"\x07\0\0\0"),
             ("run/systemd/reboot-param", b"0 tryboot\n"),
         ]);
         let texts = read(&volumes).texts();
