@@ -63,7 +63,7 @@ pub(super) fn read(volumes: &Volumes) -> Exitrd {
     if has("/run/initramfs/mkinitcpio-shutdown.conf") || generates(volumes) {
         return Exitrd::Used {
             kind: ExitrdKind::Mkinitcpio,
-            kexec: Some(configured(volumes)),
+            kexec: Some(configured(volumes) || added(volumes)),
             because: "mkinitcpio-generate-shutdown-ramfs.service makes one".to_owned(),
         };
     }
@@ -100,14 +100,33 @@ fn program(volumes: &Volumes) -> bool {
     })
 }
 
+/// The unit that makes mkinitcpio's image.
+const SERVICE: &str = "mkinitcpio-generate-shutdown-ramfs.service";
+
 fn generates(volumes: &Volumes) -> bool {
-    const SERVICE: &str = "mkinitcpio-generate-shutdown-ramfs.service";
     ["etc", "usr/lib"].iter().any(|top| {
         ["kexec", "shutdown", "reboot"].iter().any(|target| {
             volumes.machine_has(&format!(
                 "/{top}/systemd/system/{target}.target.wants/{SERVICE}"
             ))
         })
+    })
+}
+
+/// Whether a drop-in of that unit puts kexec into the image, as that of
+/// `kexec enable exitrd` does.
+fn added(volumes: &Volumes) -> bool {
+    ["etc", "usr/lib"].iter().any(|top| {
+        let folder = format!("/{top}/systemd/system/{SERVICE}.d");
+        let names = volumes.machine_entries(&folder);
+        let names = names.known().into_iter().flatten();
+        names
+            .filter(|name| name.ends_with(".conf"))
+            .filter_map(|name| text(volumes, &format!("{folder}/{name}")))
+            .any(|file| {
+                let mut lines = file.lines();
+                lines.any(|line| line.starts_with("ExecStart") && line.contains("kexec"))
+            })
     })
 }
 
@@ -165,6 +184,17 @@ mod tests {
         );
         let made = ("run/initramfs/mkinitcpio-shutdown.conf", b"".as_slice());
         assert_eq!(kexec(&[made]), (Some(ExitrdKind::Mkinitcpio), Some(false)));
+        let drop_in = (
+            "etc/systemd/system/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
+            include_bytes!(
+                "../../../../dist/systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf"
+            )
+            .as_slice(),
+        );
+        assert_eq!(
+            kexec(&[made, drop_in]),
+            (Some(ExitrdKind::Mkinitcpio), Some(true))
+        );
         let listed = ("etc/mkinitcpio.conf", b"BINARIES=(kexec)\n".as_slice());
         assert_eq!(
             kexec(&[made, listed]),

@@ -49,7 +49,7 @@ fn remedy(kind: ExitrdKind) -> &'static str {
             "put this program, as a regular file, at /usr/sbin/kexec: dracut's shutdown takes it along"
         }
         ExitrdKind::Mkinitcpio => {
-            "add kexec to BINARIES in /etc/mkinitcpio.conf, or disable mkinitcpio-generate-shutdown-ramfs.service"
+            "put it there with `kexec enable exitrd`, or disable mkinitcpio-generate-shutdown-ramfs.service"
         }
         ExitrdKind::Other => {
             "put a kexec program into it, or take /run/initramfs/shutdown away; --now goes around it"
