@@ -1,6 +1,7 @@
 //! `cargo xtask COMMAND`: what the project does with itself.
 
 mod demo;
+mod dist;
 mod docs;
 mod fuzz;
 mod host;
@@ -28,6 +29,10 @@ cargo xtask man [--check] [DIR]      write manual pages and completions below ta
 cargo xtask table asked [WORD...]    who asks for a reboot, and what becomes of it: with this
                                      package and with what people use today, on installed
                                      systems; the cells whose names hold these words (all)
+cargo xtask dist [--check] deb       the Debian package, in target/dist; looked at by lintian
+cargo xtask dist rpm                 the RPM package (needs cargo-generate-rpm)
+cargo xtask dist stage KIND DIR      what a package of this kind (deb, rpm, arch) has, below an
+                                     empty folder
 cargo xtask record-machines          record the memory maps and boot parameters of the lab's
                                      kernels below vm/fixtures/machines
 
@@ -92,6 +97,7 @@ fn run() -> Result<ExitCode> {
         ["man"] => man(&host::root().join("target/man"), look),
         ["man", folder] => man(Path::new(folder), look),
         ["table", "asked", words @ ..] => table::asked(words),
+        ["dist", wanted @ ..] => dist::run(wanted, look),
         ["record-machines"] => record_machines::run(),
         [] => {
             eprintln!("{USAGE}");

@@ -2,7 +2,7 @@
 
 use crate::host::{call, cargo, require_lab_tools, root};
 use crate::steps::Steps;
-use crate::{demo, docs, fuzz};
+use crate::{demo, dist, docs, fuzz};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -56,6 +56,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         let binary = demo::build()?;
         check_binary(&binary)
     });
+    if built {
+        steps.take("package", || dist::check(&vm::kexec_binary()?));
+    } else {
+        steps.skip("package", "there is no release build");
+    }
     if !options.vm {
         steps.skip("real files", "--no-vm");
         steps.skip("virtual machines", "--no-vm");

@@ -1,0 +1,186 @@
+//! What is installed: one table, from which every package is made.
+
+/// A kind of package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Debian's and Ubuntu's.
+    Deb,
+    /// Fedora's, openSUSE's and their relatives'.
+    Rpm,
+    /// Arch Linux's.
+    Arch,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: &'static [Kind] = &[Kind::Deb, Kind::Rpm, Kind::Arch];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Deb => "deb",
+            Kind::Rpm => "rpm",
+            Kind::Arch => "arch",
+        }
+    }
+}
+
+/// Where a file comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The release build.
+    Product,
+    /// Every manual page; the destination is a folder.
+    Pages,
+    /// One of the completions, by its name below completions/.
+    Completion(&'static str),
+    /// The licences of the crates that are linked in.
+    ThirdParty,
+    /// Debian's changelog.
+    DebianChangelog,
+    /// A file of the repository.
+    Tree(&'static str),
+}
+
+/// A line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct File {
+    /// Where it comes from.
+    pub source: Source,
+    /// Where it goes, from the root on. What is below usr/share/man, and a
+    /// changelog, is compressed and gets `.gz` at its end.
+    pub to: &'static str,
+    /// Its permissions.
+    pub mode: u32,
+    /// Which packages have it.
+    pub kinds: &'static [Kind],
+}
+
+const ALL: &[Kind] = Kind::ALL;
+const DEB: &[Kind] = &[Kind::Deb];
+const NOT_DEB: &[Kind] = &[Kind::Rpm, Kind::Arch];
+
+const fn file(source: Source, to: &'static str, kinds: &'static [Kind]) -> File {
+    File {
+        source,
+        to,
+        mode: 0o644,
+        kinds,
+    }
+}
+
+const fn program(source: Source, to: &'static str, kinds: &'static [Kind]) -> File {
+    File {
+        mode: 0o755,
+        ..file(source, to, kinds)
+    }
+}
+
+use Source::{Completion, DebianChangelog, Pages, Product, ThirdParty, Tree};
+
+/// Everything that is installed. Arch Linux has usr/bin for usr/sbin.
+pub const FILES: &[File] = &[
+    program(Product, "usr/sbin/kexec", ALL),
+    file(Pages, "usr/share/man/man8/", ALL),
+    file(
+        Completion("kexec"),
+        "usr/share/bash-completion/completions/kexec",
+        ALL,
+    ),
+    file(
+        Completion("_kexec"),
+        "usr/share/zsh/vendor-completions/_kexec",
+        DEB,
+    ),
+    file(
+        Completion("_kexec"),
+        "usr/share/zsh/site-functions/_kexec",
+        NOT_DEB,
+    ),
+    file(
+        Completion("kexec.fish"),
+        "usr/share/fish/vendor_completions.d/kexec.fish",
+        ALL,
+    ),
+    // What the program is and where it differs.
+    file(Tree("README.md"), "usr/share/doc/kexec-rs/README.md", ALL),
+    file(
+        Tree("docs/compatibility.md"),
+        "usr/share/doc/kexec-rs/compatibility.md",
+        ALL,
+    ),
+    file(
+        Tree("docs/reboot.md"),
+        "usr/share/doc/kexec-rs/reboot.md",
+        ALL,
+    ),
+    file(
+        Tree("CHANGELOG.md"),
+        "usr/share/doc/kexec-rs/changelog",
+        ALL,
+    ),
+    // An example, because systemd would make a kexec.service of a script in
+    // /etc/init.d, and jump when that is stopped.
+    program(
+        Tree("dist/sysvinit/kexec"),
+        "usr/share/doc/kexec-rs/examples/sysvinit/kexec",
+        ALL,
+    ),
+    // Licences.
+    file(ThirdParty, "usr/share/doc/kexec-rs/third-party.txt", ALL),
+    file(
+        Tree("LICENSE-MIT"),
+        "usr/share/licenses/kexec-rs/LICENSE-MIT",
+        NOT_DEB,
+    ),
+    file(
+        Tree("LICENSE-APACHE"),
+        "usr/share/licenses/kexec-rs/LICENSE-APACHE",
+        NOT_DEB,
+    ),
+    file(
+        Tree("dist/debian/copyright"),
+        "usr/share/doc/kexec-rs/copyright",
+        DEB,
+    ),
+    file(
+        DebianChangelog,
+        "usr/share/doc/kexec-rs/changelog.Debian",
+        DEB,
+    ),
+    file(
+        Tree("dist/debian/lintian-overrides"),
+        "usr/share/lintian/overrides/kexec-rs",
+        DEB,
+    ),
+];
+
+/// What dpkg(1) runs and reads beside the control file: a file of the
+/// repository, its name in the package, its permissions.
+pub const DEBIAN_CONTROL: &[(&str, &str, u32)] = &[("dist/debian/postrm", "postrm", 0o755)];
+
+/// Files below dist/ that packages are made with and that are not in them.
+#[cfg(test)]
+pub const MAKING: &[&str] = &["dist/arch/PKGBUILD"];
+
+/// Where a file goes in a package of this kind.
+pub fn destination(kind: Kind, to: &str) -> String {
+    let to = match (kind, to.strip_prefix("usr/sbin/")) {
+        (Kind::Arch, Some(name)) => format!("usr/bin/{name}"),
+        _ => to.to_owned(),
+    };
+    if is_compressed(&to) {
+        format!("{to}.gz")
+    } else {
+        to
+    }
+}
+
+/// Manual pages and changelogs are (Debian Policy 12.1 and 12.7); rpm and pacman
+/// take them as well.
+pub fn is_compressed(to: &str) -> bool {
+    let name = to.rsplit('/').next().unwrap_or_default();
+    to.starts_with("usr/share/man/")
+        || to.starts_with("usr/share/doc/")
+            && ["changelog", "changelog.Debian", "third-party.txt"].contains(&name)
+}

@@ -1,0 +1,83 @@
+//! An RPM package, by cargo-generate-rpm from a staged folder and metadata that
+//! are made from the table.
+
+use super::files::Kind;
+use super::stage::{Inputs, Item, items, stage};
+use super::texts::{DESCRIPTION, HOMEPAGE, STANDS_FOR, SUMMARY};
+use crate::host;
+use anyhow::{Context, Result, ensure};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// Makes the package in a folder; says where it is. The staged files and the
+/// metadata stay beside it.
+pub fn make(folder: &Path, inputs: &Inputs) -> Result<String> {
+    ensure!(
+        host::has("cargo-generate-rpm"),
+        "looked for cargo-generate-rpm: there is none; `cargo install cargo-generate-rpm`"
+    );
+    let items = items(Kind::Rpm, inputs)?;
+    let tree = folder.join("rpm");
+    if tree.exists() {
+        fs::remove_dir_all(&tree).with_context(|| format!("removing {}", tree.display()))?;
+    }
+    stage(&tree, &items, inputs.date)?;
+    let described = folder.join("rpm.toml");
+    fs::write(&described, metadata(&tree, &items))
+        .with_context(|| format!("writing {}", described.display()))?;
+    let seconds = inputs
+        .date
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    host::call(
+        host::cargo(&[
+            "generate-rpm",
+            "--package",
+            "crates/kexec-cli",
+            "--payload-compress",
+            "xz",
+        ])
+        .arg("--source-date")
+        .arg(seconds.to_string())
+        .arg("--metadata-overwrite")
+        .arg(&described)
+        .arg("--output")
+        .arg(folder),
+    )?;
+    Ok(format!("below {}", folder.display()))
+}
+
+/// What cargo-generate-rpm wants to know, as TOML.
+fn metadata(tree: &Path, items: &[Item]) -> String {
+    // A string of TOML in double quotes has the escapes of Rust's Debug here:
+    // there are none but quotes and backslashes in these texts.
+    let mut out = format!(
+        "name = \"kexec-rs\"\nsummary = {SUMMARY:?}\ndescription = {:?}\nurl = {HOMEPAGE:?}\n\
+         license = \"MIT OR Apache-2.0\"\nauto-req = \"disabled\"\n",
+        DESCRIPTION.join("\n\n")
+    );
+    out.push_str("assets = [\n");
+    for item in items {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            out,
+            "  {{ source = {:?}, dest = {:?}, mode = \"{:o}\"{} }},",
+            tree.join(&item.to).display().to_string(),
+            format!("/{}", item.to),
+            0o100_000 | item.mode,
+            if item.to.starts_with("etc/") {
+                ", config = \"noreplace\""
+            } else {
+                ""
+            }
+        );
+    }
+    let _ = write!(
+        out,
+        "]\n\n[provides]\nkexec-tools = \"= {STANDS_FOR}\"\n\n[conflicts]\nkexec-tools = \"*\"\n\n\
+         [obsoletes]\nkexec-tools = \"<= {STANDS_FOR}\"\n"
+    );
+    out
+}

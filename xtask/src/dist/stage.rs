@@ -1,0 +1,160 @@
+//! A folder as it will be on the machine, made from the table.
+
+use super::files::{FILES, Kind, Source, destination, is_compressed};
+use super::texts;
+use crate::docs::{self, Made};
+use crate::host;
+use anyhow::{Context, Result, ensure};
+use flate2::{Compression, GzBuilder};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A file as it is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Where, from the root on.
+    pub to: String,
+    /// Its permissions.
+    pub mode: u32,
+    /// What is in it.
+    pub data: Vec<u8>,
+}
+
+/// What is made and not in the repository.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The program.
+    pub product: Vec<u8>,
+    /// Manual pages.
+    pub pages: Vec<Made>,
+    /// Completions.
+    pub completions: Vec<Made>,
+    /// [`Source::ThirdParty`].
+    pub third_party: String,
+    /// The time of everything.
+    pub date: SystemTime,
+}
+
+impl Inputs {
+    /// Made from the repository, with this program.
+    pub fn new(product: &Path) -> Result<Inputs> {
+        let date = host::source_date()?;
+        Ok(Inputs {
+            product: read(product)?,
+            pages: docs::manual_pages(&host::day(date)),
+            completions: docs::completions(host::arch()?),
+            third_party: texts::third_party()?,
+            date,
+        })
+    }
+}
+
+/// Every file of a package, sorted by its place.
+pub fn items(kind: Kind, inputs: &Inputs) -> Result<Vec<Item>> {
+    let mut items = Vec::new();
+    for file in FILES.iter().filter(|file| file.kinds.contains(&kind)) {
+        let mut put = |to: &str, data: Vec<u8>| -> Result<()> {
+            let data = if is_compressed(to) {
+                compressed(&data)?
+            } else {
+                data
+            };
+            items.push(Item {
+                to: destination(kind, to),
+                mode: file.mode,
+                data,
+            });
+            Ok(())
+        };
+        match file.source {
+            Source::Product => put(file.to, inputs.product.clone())?,
+            Source::Pages => {
+                for page in &inputs.pages {
+                    let name = page.path.rsplit('/').next().unwrap_or_default();
+                    put(
+                        &format!("{}{name}", file.to),
+                        page.text.clone().into_bytes(),
+                    )?;
+                }
+            }
+            Source::Completion(name) => {
+                let path = format!("completions/{name}");
+                let made = inputs.completions.iter().find(|made| made.path == path);
+                let made = made.with_context(|| format!("no completion is called {name}"))?;
+                put(file.to, made.text.clone().into_bytes())?;
+            }
+            Source::ThirdParty => put(file.to, inputs.third_party.clone().into_bytes())?,
+            Source::DebianChangelog => {
+                put(file.to, texts::debian_changelog(inputs.date).into_bytes())?;
+            }
+            Source::Tree(path) => put(file.to, read(&host::root().join(path))?)?,
+        }
+    }
+    items.sort_by(|a, b| a.to.cmp(&b.to));
+    Ok(items)
+}
+
+/// Writes the files below an empty folder, with their permissions and one time.
+pub fn stage(folder: &Path, items: &[Item], date: SystemTime) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let mut there = fs::read_dir(folder)?;
+    ensure!(
+        there.next().is_none(),
+        "looked for an empty folder at {}: there is something in it",
+        folder.display()
+    );
+    for item in items {
+        let path = folder.join(&item.to);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+        write(&path, &item.data, item.mode)?;
+    }
+    settle(folder, date)
+}
+
+/// Writes a file with these permissions, whatever the umask is.
+pub fn write(path: &Path, data: &[u8], mode: u32) -> Result<()> {
+    fs::write(path, data)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+        .with_context(|| format!("writing {}", path.display()))
+}
+
+/// Folders of mode 0755, and everything of one time: the deepest first, because
+/// writing changes a folder's time.
+pub fn settle(folder: &Path, date: SystemTime) -> Result<()> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            settle(&path, date)?;
+        } else {
+            set_time(&path, date)?;
+        }
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("setting the permissions of {}", folder.display()))?;
+    set_time(folder, date)
+}
+
+fn set_time(path: &Path, date: SystemTime) -> Result<()> {
+    fs::File::open(path)
+        .and_then(|file| file.set_modified(date))
+        .with_context(|| format!("setting the time of {}", path.display()))
+}
+
+/// As `gzip -9n`: no name and no time.
+fn compressed(data: &[u8]) -> Result<Vec<u8>> {
+    let mut writer = GzBuilder::new().write(Vec::new(), Compression::best());
+    writer.write_all(data)?;
+    writer.finish().context("compressing")
+}
+
+/// Reads a file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("reading {}", path.display()))
+}

@@ -1,0 +1,164 @@
+use super::files::{DEBIAN_CONTROL, FILES, Kind, MAKING, Source, destination};
+use super::stage::{Inputs, items, stage};
+use super::*;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+/// Everything as in a package, with a few bytes for the program.
+fn inputs() -> Inputs {
+    let product = tempfile::NamedTempFile::new().unwrap();
+    fs::write(product.path(), b"\x7fELF").unwrap();
+    Inputs::new(product.path()).unwrap()
+}
+
+/// Every file below a folder, from there on.
+fn below(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            found.extend(
+                below(&path)
+                    .into_iter()
+                    .map(|more| format!("{name}/{more}")),
+            );
+        } else {
+            found.insert(name.to_owned());
+        }
+    }
+    found
+}
+
+/// Every file that somebody puts below dist/ is meant to be installed, or to make
+/// packages with.
+#[test]
+fn everything_below_dist_is_in_the_table() {
+    let mut known: BTreeSet<String> = MAKING.iter().map(|path| (*path).to_owned()).collect();
+    known.extend(DEBIAN_CONTROL.iter().map(|(path, _, _)| (*path).to_owned()));
+    for file in FILES {
+        if let Source::Tree(path) = file.source {
+            assert!(host::root().join(path).is_file(), "{path} is not there");
+            known.insert(path.to_owned());
+        }
+    }
+    for path in below(&host::root().join("dist")) {
+        let path = format!("dist/{path}");
+        assert!(known.contains(&path), "{path} is in no line of FILES");
+    }
+}
+
+#[test]
+fn no_place_is_taken_twice() {
+    for kind in Kind::ALL {
+        let items = items(*kind, &inputs()).unwrap();
+        for pair in items.windows(2) {
+            assert_ne!(pair[0].to, pair[1].to);
+        }
+        for item in &items {
+            assert!(
+                !item.to.starts_with('/') && !item.to.ends_with('/'),
+                "{}",
+                item.to
+            );
+            let program = item.data.starts_with(b"#!") || item.data.starts_with(b"\x7fELF");
+            assert_eq!(item.mode == 0o755, program, "{}", item.to);
+        }
+    }
+    for file in FILES {
+        assert!(!file.kinds.is_empty(), "{}", file.to);
+    }
+}
+
+/// What is there whichever package it is.
+#[test]
+fn each_package_has_its_essentials() {
+    for kind in Kind::ALL {
+        let items = items(*kind, &inputs()).unwrap();
+        let has = |path: &str| items.iter().any(|item| item.to == path);
+        assert!(has(&destination(*kind, "usr/sbin/kexec")));
+        for page in ["kexec", "kexec-reboot", "kexec-list"] {
+            assert!(has(&format!("usr/share/man/man8/{page}.8.gz")));
+        }
+        assert!(items.iter().any(|item| item.to.ends_with("/_kexec")));
+        let licence = if *kind == Kind::Deb {
+            "copyright"
+        } else {
+            "LICENSE-MIT"
+        };
+        assert!(items.iter().any(|item| item.to.ends_with(licence)));
+    }
+    // https://archlinux.org/news/binaries-move-to-usrbin-requiring-update-intervention/
+    assert_eq!(destination(Kind::Arch, "usr/sbin/kexec"), "usr/bin/kexec");
+}
+
+/// Two folders made one after the other are the same, times and all.
+#[test]
+fn a_staged_folder_is_reproducible() {
+    let folder = tempfile::tempdir().unwrap();
+    let listing = |name: &str| {
+        let inputs = inputs();
+        let into = folder.path().join(name);
+        stage(&into, &items(Kind::Deb, &inputs).unwrap(), inputs.date).unwrap();
+        let output = Command::new("tar")
+            .args(["--sort=name", "--owner=0", "--group=0", "-c", "-C"])
+            .arg(&into)
+            .arg(".")
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        let mode = fs::metadata(into.join("usr/sbin/kexec"))
+            .unwrap()
+            .permissions();
+        assert_eq!(mode.mode() & 0o7777, 0o755);
+        output.stdout
+    };
+    assert!(listing("one") == listing("two"));
+    let error = stage(&folder.path().join("one"), &[], std::time::UNIX_EPOCH).unwrap_err();
+    assert!(error.to_string().contains("empty folder"), "{error:#}");
+}
+
+/// dpkg reads what dpkg-deb made; it needs no privilege for that.
+#[test]
+fn a_debian_package_has_what_the_table_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = deb::make(folder.path(), &inputs()).unwrap();
+    deb::compare(&made).unwrap();
+    let first = fs::read(&made.path).unwrap();
+    let again = deb::make(folder.path(), &inputs()).unwrap();
+    assert!(first == fs::read(&again.path).unwrap(), "not reproducible");
+    let ask = |field: &str| {
+        let output = Command::new("dpkg-deb")
+            .arg("-f")
+            .arg(&made.path)
+            .arg(field)
+            .output();
+        String::from_utf8(output.unwrap().stdout)
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(ask("Package"), "kexec-rs");
+    assert_eq!(ask("Conflicts"), "kexec-tools");
+    assert!(ask("Provides").starts_with("kexec-tools (= 1:2.0.32+"));
+    // Another program in it is another package: the comparison can fail.
+    let mut other = made;
+    other.items[0].data.push(0);
+    assert!(deb::compare(&other).is_err());
+}
+
+/// PKGBUILD's own functions, in bash, with the staging replaced.
+#[test]
+fn the_pkgbuild_is_of_this_version() {
+    let script = "source dist/arch/PKGBUILD; echo \"$pkgname $pkgver\"; echo \"${provides[*]}\"";
+    let output = Command::new("bash")
+        .args(["--norc", "-c", script])
+        .current_dir(host::root())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let provides = format!("kexec-tools={}", texts::STANDS_FOR);
+    assert_eq!(said, format!("kexec-rs {}\n{provides}\n", texts::VERSION));
+}
