@@ -157,7 +157,11 @@ pub const FILES: &[File] = &[
 
 /// What dpkg(1) runs and reads beside the control file: a file of the
 /// repository, its name in the package, its permissions.
-pub const DEBIAN_CONTROL: &[(&str, &str, u32)] = &[("dist/debian/postrm", "postrm", 0o755)];
+pub const DEBIAN_CONTROL: &[(&str, &str, u32)] = &[
+    ("dist/debian/preinst", "preinst", 0o755),
+    ("dist/debian/postinst", "postinst", 0o755),
+    ("dist/debian/postrm", "postrm", 0o755),
+];
 
 /// Files below dist/ that packages are made with and that are not in them.
 #[cfg(test)]
