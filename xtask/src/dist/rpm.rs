@@ -3,7 +3,7 @@
 
 use super::files::Kind;
 use super::stage::{Inputs, Item, items, stage};
-use super::texts::{DESCRIPTION, HOMEPAGE, STANDS_FOR, SUMMARY};
+use super::texts::{HOMEPAGE, STANDS_FOR, SUMMARY};
 use crate::host;
 use anyhow::{Context, Result, ensure};
 use std::fmt::Write;
@@ -36,6 +36,8 @@ pub fn make(folder: &Path, inputs: &Inputs) -> Result<String> {
             "generate-rpm",
             "--package",
             "crates/kexec-cli",
+            "--auto-req",
+            "disabled",
             "--payload-compress",
             "xz",
         ])
@@ -46,17 +48,16 @@ pub fn make(folder: &Path, inputs: &Inputs) -> Result<String> {
         .arg("--output")
         .arg(folder),
     )?;
-    Ok(format!("below {}", folder.display()))
+    Ok(format!("an RPM package in {}", folder.display()))
 }
 
 /// What cargo-generate-rpm wants to know, as TOML.
 fn metadata(tree: &Path, items: &[Item]) -> String {
-    // A string of TOML in double quotes has the escapes of Rust's Debug here:
-    // there are none but quotes and backslashes in these texts.
+    // A string of TOML in double quotes has the escapes of Rust's Debug here: there
+    // is nothing but letters, dots and dashes in these texts.
     let mut out = format!(
-        "name = \"kexec-rs\"\nsummary = {SUMMARY:?}\ndescription = {:?}\nurl = {HOMEPAGE:?}\n\
-         license = \"MIT OR Apache-2.0\"\nauto-req = \"disabled\"\n",
-        DESCRIPTION.join("\n\n")
+        "name = \"kexec-rs\"\nsummary = {SUMMARY:?}\nurl = {HOMEPAGE:?}\n\
+         license = \"MIT OR Apache-2.0\"\n"
     );
     out.push_str("assets = [\n");
     for item in items {
@@ -67,17 +68,39 @@ fn metadata(tree: &Path, items: &[Item]) -> String {
             tree.join(&item.to).display().to_string(),
             format!("/{}", item.to),
             0o100_000 | item.mode,
-            if item.to.starts_with("etc/") {
-                ", config = \"noreplace\""
-            } else {
-                ""
+            match item.to.as_str() {
+                to if to.starts_with("etc/") => ", config = \"noreplace\"",
+                to if to.starts_with("usr/share/doc/") => ", doc = true",
+                _ => "",
             }
         );
     }
+    // No Obsoletes: nobody's kexec-tools is to go with an ordinary upgrade.
     let _ = write!(
         out,
-        "]\n\n[provides]\nkexec-tools = \"= {STANDS_FOR}\"\n\n[conflicts]\nkexec-tools = \"*\"\n\n\
-         [obsoletes]\nkexec-tools = \"<= {STANDS_FOR}\"\n"
+        "]\n\n[provides]\nkexec-tools = \"= {STANDS_FOR}\"\n\n[conflicts]\nkexec-tools = \"*\"\n"
     );
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_an_asset_with_its_permissions() {
+        let item = |to: &str, mode| Item {
+            to: to.to_owned(),
+            mode,
+            data: Vec::new(),
+        };
+        let items = [item("usr/sbin/kexec", 0o755), item("etc/x", 0o644)];
+        let text = metadata(Path::new("/tree"), &items);
+        assert!(text.contains(
+            "  { source = \"/tree/usr/sbin/kexec\", dest = \"/usr/sbin/kexec\", \
+             mode = \"100755\" },\n"
+        ));
+        assert!(text.contains("dest = \"/etc/x\", mode = \"100644\", config = \"noreplace\" }"));
+        assert!(text.contains("[provides]\nkexec-tools = \"= 2.0.32\"\n"));
+    }
 }
