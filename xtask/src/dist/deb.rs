@@ -94,12 +94,14 @@ fn debian_arch() -> Result<&'static str> {
 }
 
 /// The control file. Whoever depends on kexec-tools, with or without a version,
-/// is content with this package (Debian Policy 7.5 and 7.6.2).
+/// is content with this package (Debian Policy 7.5 and 7.6.2). Older versions of
+/// molly-guard divert /sbin/coldreboot, which kexec-tools has as well.
 fn fields(installed: u64) -> Result<String> {
     let mut out = format!(
         "Package: kexec-rs\nVersion: {}\nArchitecture: {}\nMaintainer: {MAINTAINER}\n\
          Installed-Size: {installed}\nSection: admin\nPriority: optional\nHomepage: {HOMEPAGE}\n\
-         Provides: kexec-tools (= 1:{STANDS_FOR}+kexecrs{VERSION})\nConflicts: kexec-tools\n\
+         Provides: kexec-tools (= 1:{STANDS_FOR}+kexecrs{VERSION})\n\
+         Conflicts: kexec-tools, molly-guard (<< 0.8.4~)\n\
          Replaces: kexec-tools\nDescription: {SUMMARY}\n",
         debian_version(),
         debian_arch()?

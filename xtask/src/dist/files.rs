@@ -58,6 +58,7 @@ pub struct File {
 
 const ALL: &[Kind] = Kind::ALL;
 const DEB: &[Kind] = &[Kind::Deb];
+const ARCH: &[Kind] = &[Kind::Arch];
 const NOT_DEB: &[Kind] = &[Kind::Rpm, Kind::Arch];
 
 const fn file(source: Source, to: &'static str, kinds: &'static [Kind]) -> File {
@@ -101,6 +102,59 @@ pub const FILES: &[File] = &[
         Completion("kexec.fish"),
         "usr/share/fish/vendor_completions.d/kexec.fish",
         ALL,
+    ),
+    // Units and hooks: nothing happens before `kexec enable`. The places are those
+    // that crates/kexec-core/src/enable/parts.rs looks in.
+    program(Tree("dist/bin/coldreboot"), "usr/sbin/coldreboot", ALL),
+    file(
+        Tree("dist/systemd/kexec-preload.service"),
+        "usr/lib/systemd/system/kexec-preload.service",
+        ALL,
+    ),
+    file(
+        Tree("dist/systemd/kexec-refresh.service"),
+        "usr/lib/systemd/system/kexec-refresh.service",
+        ALL,
+    ),
+    file(
+        Tree("dist/systemd/kexec-load@.service"),
+        "usr/lib/systemd/system/kexec-load@.service",
+        ALL,
+    ),
+    program(
+        Tree("dist/kernel-install/95-kexec.install"),
+        "usr/lib/kernel/install.d/95-kexec.install",
+        ALL,
+    ),
+    program(
+        Tree("dist/dracut/50kexec/module-setup.sh"),
+        "usr/lib/dracut/modules.d/50kexec/module-setup.sh",
+        ALL,
+    ),
+    program(
+        Tree("dist/debian/kernel-hook"),
+        "etc/kernel/postinst.d/zzz-kexec",
+        DEB,
+    ),
+    program(
+        Tree("dist/debian/kernel-hook"),
+        "etc/kernel/postrm.d/zzz-kexec",
+        DEB,
+    ),
+    program(
+        Tree("dist/debian/kernel-hook"),
+        "etc/initramfs/post-update.d/zzz-kexec",
+        DEB,
+    ),
+    file(
+        Tree("dist/pacman/95-kexec.hook"),
+        "usr/share/libalpm/hooks/95-kexec.hook",
+        ARCH,
+    ),
+    program(
+        Tree("dist/mkinitcpio/kexec"),
+        "usr/lib/initcpio/install/kexec",
+        ARCH,
     ),
     // What the program is and where it differs.
     file(Tree("README.md"), "usr/share/doc/kexec-rs/README.md", ALL),
@@ -160,12 +214,19 @@ pub const FILES: &[File] = &[
 pub const DEBIAN_CONTROL: &[(&str, &str, u32)] = &[
     ("dist/debian/preinst", "preinst", 0o755),
     ("dist/debian/postinst", "postinst", 0o755),
+    ("dist/debian/prerm", "prerm", 0o755),
     ("dist/debian/postrm", "postrm", 0o755),
 ];
 
-/// Files below dist/ that packages are made with and that are not in them.
+/// Files below dist/ that are in no package: packages are made with them, or the
+/// program has them in itself and writes them (`kexec enable`).
 #[cfg(test)]
-pub const MAKING: &[&str] = &["dist/arch/PKGBUILD"];
+pub const MAKING: &[&str] = &[
+    "dist/arch/PKGBUILD",
+    "dist/dracut/50-kexec.conf",
+    "dist/systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
+    "dist/systemd/systemd-reboot.service.d/50-kexec.conf",
+];
 
 /// Where a file goes in a package of this kind.
 pub fn destination(kind: Kind, to: &str) -> String {

@@ -141,7 +141,7 @@ fn a_debian_package_has_what_the_table_says() {
             .to_owned()
     };
     assert_eq!(ask("Package"), "kexec-rs");
-    assert_eq!(ask("Conflicts"), "kexec-tools");
+    assert!(ask("Conflicts").starts_with("kexec-tools,"));
     assert!(ask("Provides").starts_with("kexec-tools (= 1:2.0.32+"));
     // Another program in it is another package: the comparison can fail.
     let mut other = made;

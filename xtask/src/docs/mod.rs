@@ -35,6 +35,8 @@ impl Made {
 pub fn manual_pages(date: &str) -> Vec<Made> {
     let named = |name: &str, text| Made::new(format!("man8/{name}.8"), text);
     let mut made = vec![named("kexec", pages::complete(date))];
+    // The script `coldreboot` is nothing but `kexec reboot --cold`.
+    made.push(named("coldreboot", ".so man8/kexec-reboot.8\n".to_owned()));
     for page in kexec_cli::manual::PAGES {
         made.push(named(page.name, pages::page(page, date)));
         // So that `man kexec list` finds it.
