@@ -160,7 +160,7 @@ fn licence_files(folder: &Path, licence: &str) -> Result<Vec<PathBuf>> {
             .iter()
             .any(|start| name.starts_with(start))
     });
-    let is_mit = |name: &String| name.to_ascii_uppercase() == "LICENSE-MIT";
+    let is_mit = |name: &String| name.eq_ignore_ascii_case("LICENSE-MIT");
     if licence.split(' ').any(|word| word == "MIT") && names.iter().any(is_mit) {
         names.retain(is_mit);
     }
