@@ -34,6 +34,7 @@ mod guest;
 mod initramfs;
 pub mod installed;
 mod lab;
+pub mod loads;
 pub mod machines;
 mod measure;
 pub mod modules;
