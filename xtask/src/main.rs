@@ -1,5 +1,6 @@
 //! `cargo xtask COMMAND`: what the project does with itself.
 
+mod bench;
 mod demo;
 mod dist;
 mod docs;
@@ -24,6 +25,9 @@ cargo xtask test --all               the same with every installed system, which
 cargo xtask test --no-vm --no-fuzz   the same without those steps
 cargo xtask fuzz [--seconds N] [TARGET]
                                      each fuzz target, or this one, for N seconds (60)
+cargo xtask bench load               what a load costs in instructions and memory, beside
+                                     kexec-tools, and the speed of the checks: the table of
+                                     docs/performance.md
 cargo xtask man [--check] [DIR]      write manual pages and completions below target/man;
                                      have man, mandoc and the shells look at them
 cargo xtask table asked [WORD...]    who asks for a reboot, and what becomes of it: with this
@@ -92,6 +96,7 @@ fn run() -> Result<ExitCode> {
         ["demo"] => demo::run(None),
         ["demo", picture] => demo::run(Some(Path::new(picture))),
         ["test"] => test::run(&options),
+        ["bench", "load"] => bench::load(),
         ["fuzz"] => fuzz::run(seconds, None),
         ["fuzz", target] => fuzz::run(seconds, Some(target)),
         ["man"] => man(&host::root().join("target/man"), look),

@@ -1,0 +1,121 @@
+//! `cargo xtask bench load`: what a load costs, by each way to load.
+
+use crate::demo;
+use crate::host::{call, cargo, require_lab_tools};
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::process::ExitCode;
+use vm::loads::{self, LARGE, Load, Loaded, Loader, Loads};
+use vm::{Kernel, Lab};
+
+/// The kernel that loads, and is loaded.
+const KERNEL: &str = "6.12";
+/// The large initrd, MiB.
+const LARGE_MB: usize = 490;
+/// The machines, MiB.
+const MEMORY_MB: [u32; 2] = [4096, 2048];
+
+/// One line of the table: a load in a guest of its own, so that nobody finds
+/// what another one left.
+struct Row {
+    memory_mb: u32,
+    load: Load,
+}
+
+impl Row {
+    fn measure(&self, lab: &Lab, kernel: &Kernel, disk: &Path) -> Result<Loaded> {
+        let loads = Loads {
+            memory_mb: self.memory_mb,
+            disk: Some(disk).filter(|_| !self.load.initrds.is_empty()),
+            loads: std::slice::from_ref(&self.load),
+        };
+        let loads = loads.run(lab, kernel)?;
+        loads.first().copied().context("nothing was loaded")
+    }
+
+    fn print(&self, result: &Result<Loaded>) {
+        let by = self.load.loader.name();
+        match result {
+            Ok(Loaded { files, cost }) => println!(
+                "| {} | {} | `{by}` | {} | {} | {} |",
+                tenths(*files),
+                self.memory_mb,
+                cost.instructions / 1_000_000,
+                tenths(cost.peak_rss),
+                tenths(cost.peak_memory),
+            ),
+            Err(_) => println!("| | {} | `{by}` | failed | | |", self.memory_mb),
+        }
+    }
+}
+
+/// Loads a small and a large image in machines with much and with little memory;
+/// then how fast the checks are on this machine itself.
+pub fn run() -> Result<ExitCode> {
+    println!("Building kexec ...");
+    demo::build()?;
+    require_lab_tools()?;
+    let lab = Lab::open()?;
+    let kernel = lab.kernel(KERNEL)?;
+    let folder = tempfile::tempdir()?;
+    let disk = loads::disk(&lab, folder.path(), LARGE_MB, 1)?;
+    println!(
+        "\nkernel {}, {}, kexec-tools {}\n",
+        kernel.release,
+        lab.qemu().version,
+        lab.kexec_tools_version()?
+    );
+
+    println!("| files, MB | guest, MiB | by | million instructions | RSS, MB | memory, MB |");
+    println!("|---:|---:|---|---:|---:|---:|");
+    let mut failures = Vec::new();
+    for row in rows() {
+        // One guest after the other, whatever the lab allows: some are large.
+        let result = row.measure(&lab, &kernel, &disk);
+        row.print(&result);
+        failures.extend(result.err());
+    }
+    if let Some(failure) = failures.pop() {
+        return Err(failure.context("a load failed"));
+    }
+
+    println!("\nThe checks, on this machine itself:");
+    call(&mut cargo(&[
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "kexec-purgatory",
+        "--example",
+        "throughput",
+    ]))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for initrds in [&[][..], &[LARGE]] {
+        for memory_mb in MEMORY_MB {
+            let loaders = Loader::ALL.into_iter().filter(|loader| match loader {
+                Loader::Classic | Loader::Tools => true,
+                // The kernel itself reads the files, and where it puts them is its
+                // own matter: one machine says enough.
+                Loader::File => memory_mb == MEMORY_MB[0],
+            });
+            rows.extend(loaders.map(|loader| Row {
+                memory_mb,
+                load: Load {
+                    loader,
+                    initrds: initrds.to_vec(),
+                },
+            }));
+        }
+    }
+    rows
+}
+
+/// Megabytes with one decimal.
+fn tenths(bytes: u64) -> String {
+    let tenths = bytes / 100_000;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
