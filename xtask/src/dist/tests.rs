@@ -50,6 +50,39 @@ fn everything_below_dist_is_in_the_table() {
     }
 }
 
+/// What `kexec enable` does not write where a package has brought it along is what
+/// packages bring along, in the same place and with the same text.
+#[test]
+fn packages_bring_what_kexec_enable_looks_for() {
+    let brings = |path: &str, text: &str| {
+        let mut lines = FILES
+            .iter()
+            .filter(|file| file.to == path.trim_start_matches('/'));
+        let line = lines
+            .next()
+            .unwrap_or_else(|| panic!("{path} is in no package"));
+        let Source::Tree(source) = line.source else {
+            panic!("{path} is not of the repository");
+        };
+        let there = fs::read_to_string(host::root().join(source)).unwrap();
+        assert_eq!(there, text, "{path}");
+    };
+    let mut count = 0;
+    for feature in kexec_core::enable::FEATURES {
+        for unit in feature.units {
+            brings(&format!("usr/lib/systemd/system/{}", unit.name), unit.text);
+            count += 1;
+        }
+        for part in feature.files.iter().chain(feature.hooks) {
+            if let Some(path) = part.packaged {
+                brings(path, part.text);
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 8, "{count}");
+}
+
 #[test]
 fn no_place_is_taken_twice() {
     for kind in Kind::ALL {
