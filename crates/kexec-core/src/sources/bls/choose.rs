@@ -212,12 +212,15 @@ fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decisi
         });
     }
     let named = |candidate: &Candidate| {
-        let mut names = std::iter::once(&candidate.id).chain(&candidate.aliases);
+        // Of another profile than the first, only the name that the menu has counts.
+        let others = candidate
+            .aliases
+            .iter()
+            .filter(|_| !candidate.other_profile);
+        let mut names = std::iter::once(&candidate.id).chain(others);
         names.any(|id| glob.matches(id))
     };
-    let hits = (0..).zip(candidates).filter(|(_, c)| named(c));
-    // Another profile is only taken by its full name.
-    let mut hits = hits.filter(|(_, c)| !c.other_profile || c.id.eq_ignore_ascii_case(name));
+    let mut hits = (0..).zip(candidates).filter(|(_, c)| named(c));
     let bad_too = !wish.asker.passes_over_bad();
     let mut only_bad = false;
     for (at, candidate) in &mut hits {

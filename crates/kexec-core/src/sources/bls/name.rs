@@ -18,12 +18,19 @@ pub struct FileName {
 /// file is none: another suffix, or a hidden file.
 ///
 /// # Errors
-/// When a counter is a larger number than there can be.
+/// When a counter is a larger number than there can be, or the name is one of
+/// those that systemd-boot keeps for itself.
 pub fn parse(name: &str, suffix: &str) -> Option<Result<FileName, String>> {
     let at = name.len().checked_sub(suffix.len())?;
     let (stem, end) = name.split_at_checked(at)?;
     if !end.eq_ignore_ascii_case(suffix) || name.starts_with('.') {
         return None;
+    }
+    if own(name) {
+        return Some(Err(format!(
+            "systemd-boot keeps names that begin with {AUTO} for entries of its own, and shows no \
+             file that is called {name}"
+        )));
     }
     let Some((base, counters)) = stem.rsplit_once('+') else {
         return Some(Ok(uncounted(name)));
@@ -50,6 +57,15 @@ pub fn parse(name: &str, suffix: &str) -> Option<Result<FileName, String>> {
     }))
 }
 
+/// How the names of systemd-boot's own entries begin, such as `auto-windows`
+/// (loader.conf(5), table 1).
+const AUTO: &str = "auto-";
+
+fn own(name: &str) -> bool {
+    let start = name.get(..AUTO.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(AUTO))
+}
+
 fn uncounted(name: &str) -> FileName {
     FileName {
         id: name.to_owned(),
@@ -69,6 +85,14 @@ pub fn is_portable(name: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn names_of_the_boot_loaders_own_entries() {
+        for name in ["auto-x.conf", "Auto-.conf"] {
+            assert!(parse(name, ".conf").unwrap().is_err(), "{name}");
+        }
+        assert!(parse("auto.conf", ".conf").unwrap().is_ok());
+    }
 
     #[test]
     fn counters_are_no_part_of_the_id() {

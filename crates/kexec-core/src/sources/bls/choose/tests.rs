@@ -17,6 +17,7 @@ fn menu() -> Vec<Candidate> {
         entry("old.conf"),
         Candidate {
             other_profile: true,
+            aliases: vec!["multi.efi@1".to_owned()],
             ..entry("multi.efi@reset")
         },
         Candidate {
@@ -126,7 +127,7 @@ fn the_entry_that_was_booted_last() {
 }
 
 #[test]
-fn profiles_are_taken_by_their_full_name_only() {
+fn profiles_are_taken_by_the_name_in_the_menu() {
     let by = |pattern: &str| {
         let wishes = Wishes {
             default: name(pattern),
@@ -135,7 +136,9 @@ fn profiles_are_taken_by_their_full_name_only() {
         said(&menu(), &wishes).split(':').next().unwrap().to_owned()
     };
     assert_eq!(by("multi.efi@reset"), "multi.efi@reset");
-    assert_eq!(by("multi.efi@res*"), "multi.efi@main");
+    assert_eq!(by("multi.efi@res*"), "multi.efi@reset");
+    assert_eq!(by("multi.efi@1"), "multi.efi@main", "the first of the menu");
+    assert_eq!(by("multi*"), "multi.efi@main");
     assert_eq!(by("multi.efi"), "multi.efi@main");
     assert_eq!(by("multi.efi@0"), "multi.efi@main");
     let only = [menu().remove(3)];
