@@ -72,6 +72,13 @@ pub fn of(entry: &BootEntry, volumes: &Volumes) -> Option<OneShot> {
 }
 
 impl OneShot {
+    /// The file that holds it.
+    pub fn path(&self) -> &str {
+        match self {
+            OneShot::EfiVariable { path, .. } | OneShot::Grubenv { path, .. } => path,
+        }
+    }
+
     /// Forgets it. Returns whether it was still there.
     ///
     /// # Errors

@@ -94,9 +94,10 @@ fn forget_one_shot(root: &Path, attempt: &Attempt) -> Option<String> {
         }
         Ok(false) => None,
         Err(e) => Some(format!(
-            "the boot loader's one-shot entry was booted and cannot be forgotten ({e}): the next \
-             start through the firmware will boot it once more; clear it with `bootctl set-oneshot \"\"` \
-             or `grub-editenv - unset next_entry`"
+            "the boot loader's one-shot entry was booted and cannot be forgotten in {} ({e}): the \
+             next start through the firmware will boot it once more; mount what it is on, and clear \
+             it with `bootctl set-oneshot \"\"` or `grub-editenv - unset next_entry`",
+            one_shot.path()
         )),
     }
 }
@@ -184,6 +185,26 @@ mod tests {
         let settled = settle(root.path(), &boot(Some(ahead.token)), true).unwrap();
         let outcome = settled.attempts[0].outcome.as_ref().unwrap();
         assert!(matches!(outcome, Outcome::Kexec(_)), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_one_shot_out_of_reach_is_told_with_its_file() {
+        let root = tempfile::tempdir().unwrap();
+        let mut asked = attempt(ASKED);
+        asked.one_shot = Some(OneShot::Grubenv {
+            path: "vda1 (not mounted): /grub/grubenv".into(),
+            variable: "next_entry".into(),
+            value: "1>2".into(),
+        });
+        attempt::write(root.path(), &asked).unwrap();
+        let settled = settle(root.path(), &boot(Some(asked.token.clone())), true).unwrap();
+        let [note] = settled.notes.as_slice() else {
+            panic!("{:?}", settled.notes);
+        };
+        assert!(
+            note.contains("cannot be forgotten in vda1 (not mounted)"),
+            "{note}"
+        );
     }
 
     #[test]
