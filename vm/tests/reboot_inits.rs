@@ -117,12 +117,7 @@ fn busybox_with_and_without_its_line() -> Result<()> {
             "now",
             &format!("run says kexec status\nrun load kexec load {load}off\njump poweroff\n"),
         )
-        .stage(
-            "off",
-            &format!("run load kexec load {load}not\nrun unload kexec unload\njump reboot\n"),
-        )
-        .stage("cold", "")
-        .cold_boots(1)
+        .stage("off", "run unload kexec unload\n")
         .run()?;
     println!("all: {:.1} s", trial.seconds());
     let refused = trial.stage("before")?.run("refused")?;
@@ -143,9 +138,6 @@ fn busybox_with_and_without_its_line() -> Result<()> {
         let says = trial.stage(name)?.run("says")?.out();
         ensure!(says.contains("kexec'd from"), "{name}: {says}");
     }
-    // Nothing is loaded any more: the line lets the reboot go on.
-    assert_eq!(trial.stage("off")?.run("unload")?.code, 0);
-    assert_eq!(trial.arrival("cold")?, Arrival::Cold);
     // The line knows nothing of what is asked for: what is loaded is jumped into.
     for (name, word) in [("after", "one"), ("now", "now"), ("off", "off")] {
         let stage = trial.stage(name)?;
