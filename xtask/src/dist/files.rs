@@ -218,11 +218,15 @@ pub const DEBIAN_CONTROL: &[(&str, &str, u32)] = &[
     ("dist/debian/postrm", "postrm", 0o755),
 ];
 
+/// The same for rpm: a file of the repository, and what cargo-generate-rpm calls it.
+pub const RPM_SCRIPTS: &[(&str, &str)] = &[("dist/rpm/preun", "pre_uninstall_script")];
+
 /// Files below dist/ that are in no package: packages are made with them, or the
 /// program has them in itself and writes them (`kexec enable`).
 #[cfg(test)]
 pub const MAKING: &[&str] = &[
     "dist/arch/PKGBUILD",
+    "dist/arch/kexec-rs.install",
     "dist/dracut/50-kexec.conf",
     "dist/systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
     "dist/systemd/systemd-reboot.service.d/50-kexec.conf",

@@ -1,7 +1,7 @@
 //! An RPM package, by cargo-generate-rpm from a staged folder and metadata that
 //! are made from the table.
 
-use super::files::Kind;
+use super::files::{Kind, RPM_SCRIPTS};
 use super::stage::{Inputs, Item, items, stage};
 use super::texts::{HOMEPAGE, STANDS_FOR, SUMMARY};
 use crate::host;
@@ -59,9 +59,13 @@ fn metadata(tree: &Path, items: &[Item]) -> String {
         "name = \"kexec-rs\"\nsummary = {SUMMARY:?}\nurl = {HOMEPAGE:?}\n\
          license = \"MIT OR Apache-2.0\"\n"
     );
+    for (path, key) in RPM_SCRIPTS {
+        let path = host::root().join(path).display().to_string();
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{key} = {path:?}");
+    }
     out.push_str("assets = [\n");
     for item in items {
-        // Writing to a String cannot fail.
         let _ = writeln!(
             out,
             "  {{ source = {:?}, dest = {:?}, mode = \"{:o}\"{} }},",

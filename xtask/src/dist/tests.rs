@@ -1,4 +1,4 @@
-use super::files::{DEBIAN_CONTROL, FILES, Kind, MAKING, Source, destination};
+use super::files::{DEBIAN_CONTROL, FILES, Kind, MAKING, RPM_SCRIPTS, Source, destination};
 use super::stage::{Inputs, items, stage};
 use super::*;
 use std::collections::BTreeSet;
@@ -38,6 +38,7 @@ fn below(folder: &Path) -> BTreeSet<String> {
 fn everything_below_dist_is_in_the_table() {
     let mut known: BTreeSet<String> = MAKING.iter().map(|path| (*path).to_owned()).collect();
     known.extend(DEBIAN_CONTROL.iter().map(|(path, _, _)| (*path).to_owned()));
+    known.extend(RPM_SCRIPTS.iter().map(|(path, _)| (*path).to_owned()));
     for file in FILES {
         if let Source::Tree(path) = file.source {
             assert!(host::root().join(path).is_file(), "{path} is not there");
@@ -182,16 +183,26 @@ fn a_debian_package_has_what_the_table_says() {
     assert!(deb::compare(&other).is_err());
 }
 
-/// PKGBUILD's own functions, in bash, with the staging replaced.
+/// What PKGBUILD says of itself, to bash.
 #[test]
 fn the_pkgbuild_is_of_this_version() {
-    let script = "source dist/arch/PKGBUILD; echo \"$pkgname $pkgver\"; echo \"${provides[*]}\"";
+    let script = "source dist/arch/PKGBUILD; echo \"$pkgname $pkgver\"; echo \"${provides[*]}\"
+        source \"dist/arch/$install\"; declare -F build package pre_remove";
     let output = Command::new("bash")
         .args(["--norc", "-c", script])
         .current_dir(host::root())
         .output()
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    let provides = format!("kexec-tools={}", texts::STANDS_FOR);
-    assert_eq!(said, format!("kexec-rs {}\n{provides}\n", texts::VERSION));
+    let expected = format!(
+        "kexec-rs {}\nkexec-tools={}\nbuild\npackage\npre_remove\n",
+        texts::VERSION,
+        texts::STANDS_FOR
+    );
+    assert_eq!(
+        said,
+        expected,
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
