@@ -46,10 +46,10 @@ pub fn completion(arch: Arch) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "    local operands=1\n    case $verb in");
     for verb in Verb::ALL {
-        let operands = if verb.takes_kernel() {
-            ""
-        } else {
-            " operands="
+        let operands = match verb.offer() {
+            Offer::Words(offered) => format!(" operands= words='{}'", offered.join(" ")),
+            Offer::Nothing => " operands=".to_owned(),
+            Offer::Files | Offer::Folders => String::new(),
         };
         let _ = writeln!(
             out,

@@ -13,4 +13,5 @@ say $'kexec reb\t' oot
 say $'\C-ukexec load --app\t' --append=
 say $'\C-ukexec check --integrity=s\t' --integrity=sha256
 say $'\C-ukexec --noe\t' --noefi
+say $'\C-ukexec enable ex\t' exitrd
 zpty -d inner

@@ -47,6 +47,16 @@ pub fn completion(arch: Arch) -> String {
         "complete -c kexec -n '__kexec_has {}' -f",
         names.join(" ")
     );
+    for verb in Verb::ALL {
+        if let Offer::Words(offered) = verb.offer() {
+            let _ = writeln!(
+                out,
+                "complete -c kexec -n '__kexec_has {}' -a '{}'",
+                verb.name(),
+                offered.join(" ")
+            );
+        }
+    }
     for flag in all() {
         let mut places: Vec<&str> = flag.verbs.iter().map(|verb| verb.name()).collect();
         if flag.old && flag.arches.contain(arch) {

@@ -123,6 +123,7 @@ fn fish(folder: &Path, _: &[Made]) -> Result<()> {
         ("kexec load --app", "--append\t"),
         ("kexec check --integrity=s", "--integrity=sha256\t"),
         ("kexec --noe", "--noefi\t"),
+        ("kexec enable ex", "exitrd"),
     ] {
         let script = format!("source $argv[1]; complete -C '{typed}'");
         let output = quiet(Command::new("fish").args(["-N", "-c", &script]).arg(&file))?;

@@ -133,6 +133,7 @@ fn bash_completes_words_and_values() {
         (&["load", "/et"], &["/etc"]),
         (&["list", "--root", "/et"], &["/etc"]),
         (&["/et"], &["/etc"]),
+        (&["enable", "ex"], &["exitrd"]),
         // A verb's options are not those of another.
         (&["list", "--ap"], &[""]),
         (&["reboot", "--crash"], &[""]),

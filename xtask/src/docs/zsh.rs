@@ -32,10 +32,10 @@ pub fn completion(arch: Arch) -> String {
     for verb in Verb::ALL {
         let _ = writeln!(out, "    ({})\n      options=(", verb.name());
         specs(&mut out, &flags(Some(*verb), arch), 8);
-        let operand = if verb.takes_kernel() {
-            " '1:boot entry or kernel:_files'"
-        } else {
-            ""
+        let operand = match verb.offer() {
+            Offer::Files | Offer::Folders => " '1:boot entry or kernel:_files'".to_owned(),
+            Offer::Words(offered) => format!(" '1:feature:({})'", offered.join(" ")),
+            Offer::Nothing => String::new(),
         };
         let _ = writeln!(
             out,

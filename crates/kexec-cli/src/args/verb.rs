@@ -1,5 +1,7 @@
 //! The verbs of the new spelling.
 
+use super::Offer;
+
 /// The first word of the new spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
@@ -121,6 +123,15 @@ impl Verb {
         KERNEL_VERBS.contains(&self)
     }
 
+    /// What a shell can offer for its operand.
+    pub fn offer(self) -> Offer {
+        match self {
+            Verb::Enable | Verb::Disable => Offer::Words(FEATURES),
+            verb if verb.takes_kernel() => Offer::Files,
+            _ => Offer::Nothing,
+        }
+    }
+
     /// From the word.
     pub fn from_bytes(word: &[u8]) -> Option<Verb> {
         Verb::ALL
@@ -130,7 +141,27 @@ impl Verb {
     }
 }
 
+/// What can be switched on and off: the names in `kexec_core::enable::FEATURES`.
+const FEATURES: &[&str] = &["preload", "refresh", "exitrd"];
+
 /// The verbs that understand a kernel.
 pub(crate) const KERNEL_VERBS: &[Verb] = &[Verb::Reboot, Verb::Load, Verb::Plan, Verb::Check];
 /// All verbs.
 pub(crate) const ALL_VERBS: &[Verb] = Verb::ALL;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_features_are_those_that_there_are() {
+        let names: Vec<&str> = kexec_core::enable::FEATURES
+            .iter()
+            .map(|f| f.name)
+            .collect();
+        assert_eq!(FEATURES, names);
+        for verb in [Verb::Enable, Verb::Disable] {
+            assert!(verb.synopsis().contains(&FEATURES.join("|")));
+        }
+    }
+}
