@@ -52,6 +52,9 @@ impl Handover {
 const NO_PROGRAM: u32 = 261;
 /// The first systemd with `systemctl --when` (NEWS, version 254).
 const WHEN: u32 = 254;
+/// The first systemd whose locks hold for root, too, and for `systemctl -i` where no
+/// polkit says otherwise (NEWS, version 257; "Access denied" in a guest without it).
+const STRONG_LOCKS: u32 = 257;
 
 /// What jumps without init.
 const NOW: &str = "kexec reboot --now jumps without stopping services: file systems are written \
@@ -139,21 +142,18 @@ fn systemd(
                 "install this program there",
             ));
         }
-        return Ok(Handover {
-            why: "logind of this version refuses without a program at /usr/sbin/kexec; the \
-                  service manager does not"
-                .to_owned(),
-            ..Handover::new(
-                facts.init,
-                &[
-                    "systemctl",
-                    "start",
-                    "kexec.target",
-                    "--job-mode=replace-irreversibly",
-                    "--no-block",
-                ],
-            )
-        });
+        return Ok(by_manager(
+            "kexec.target",
+            "logind of this version refuses without a program at /usr/sbin/kexec; the service \
+             manager does not",
+        ));
+    }
+    if over_strong_locks(facts, ask) {
+        return Ok(by_manager(
+            "kexec.target",
+            "logind of this version lets nobody go over a lock without asking polkit, which may \
+             not be there; the service manager is not asked to heed locks",
+        ));
     }
     // Said in words, because versions differ in what they do for root when
     // nothing is said.
@@ -166,9 +166,33 @@ fn systemd(
     Ok(handover)
 }
 
+/// Whether there are locks that logind would not go over.
+fn over_strong_locks(facts: &InitFacts, ask: &Ask) -> bool {
+    let strong = facts.systemd.is_none_or(|running| running >= STRONG_LOCKS);
+    ask.ignore_inhibitors && ask.when.is_none() && !facts.inhibitors.is_empty() && strong
+}
+
+/// The service manager itself, without logind.
+fn by_manager(target: &str, why: &str) -> Handover {
+    let command = [
+        "systemctl",
+        "start",
+        target,
+        "--job-mode=replace-irreversibly",
+        "--no-block",
+    ];
+    Handover {
+        why: why.to_owned(),
+        ..Handover::new(Init::Systemd, &command)
+    }
+}
+
 /// The way to a reboot through the firmware, for `--or-cold`.
 pub fn cold(facts: &InitFacts, ask: &Ask) -> Handover {
     match facts.init {
+        Init::Systemd if over_strong_locks(facts, ask) => {
+            by_manager("reboot.target", "the service manager heeds no locks")
+        }
         Init::Systemd => {
             let check = if ask.ignore_inhibitors { "no" } else { "yes" };
             let mut handover = Handover::new(facts.init, &["systemctl", "reboot"]);
@@ -309,10 +333,18 @@ mod tests {
             ignore_inhibitors: true,
             ..Ask::default()
         };
-        assert_eq!(
-            text(&systemd, &ignore),
-            "systemctl kexec --check-inhibitors=no"
-        );
+        assert!(text(&systemd, &ignore).starts_with("systemctl start kexec.target"));
+        for (version, locks) in [(Some(252), true), (Some(257), false)] {
+            let mut other = systemd.clone();
+            other.systemd = version;
+            if !locks {
+                other.inhibitors.clear();
+            }
+            assert_eq!(
+                text(&other, &ignore),
+                "systemctl kexec --check-inhibitors=no"
+            );
+        }
     }
 
     #[test]
@@ -344,6 +376,17 @@ mod tests {
             text,
             "SYSTEMCTL_SKIP_AUTO_KEXEC=1 systemctl reboot --check-inhibitors=yes"
         );
+        let mut locked = facts(Init::Systemd);
+        locked.inhibitors = vec![Inhibitor {
+            who: "apt".into(),
+            why: String::new(),
+        }];
+        let ignore = Ask {
+            ignore_inhibitors: true,
+            ..Ask::default()
+        };
+        let text = cold(&locked, &ignore).text();
+        assert!(text.starts_with("systemctl start reboot.target"), "{text}");
         assert_eq!(
             cold(&facts(Init::Sysvinit), &Ask::default()).text(),
             "shutdown -r now"
