@@ -164,7 +164,7 @@ impl Reboot<'_> {
 
     /// `--cold`.
     fn chosen_cold(&self, dry_run: bool) -> Result<u8, Error> {
-        let way = ask::cold(&self.init, &self.how.ask);
+        let way = ask::cold(&self.init, &self.how.ask)?;
         if self.json {
             print_json(&json::cold(&way));
         } else {
@@ -179,6 +179,7 @@ impl Reboot<'_> {
     /// Nothing that is loaded may be jumped into any more, whoever looks for it
     /// at the end of the shutdown.
     fn through_firmware(&self, why: String) -> Result<(), Error> {
+        let way = ask::cold(&self.init, &self.how.ask)?;
         let root = self.world.root;
         if handover::is_loaded(root) == Some(true) {
             unload(self.world, Slot::Normal, SyscallChoice::Auto)?;
@@ -189,7 +190,6 @@ impl Reboot<'_> {
                 preload::cold_flag(root).display()
             );
         }
-        let way = ask::cold(&self.init, &self.how.ask);
         if let Some(attempt) = remember::cold(self.world, way.text(), why) {
             remember(self.world, &attempt);
         }

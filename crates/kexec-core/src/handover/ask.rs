@@ -60,25 +60,37 @@ const STRONG_LOCKS: u32 = 257;
 const NOW: &str = "kexec reboot --now jumps without stopping services: file systems are written \
                    out and frozen first";
 
+fn refusal(facts: &InitFacts, why: String, remedy: &str) -> Error {
+    Error::Refused {
+        what: format!("asking {} for the shutdown", facts.init.name()),
+        why,
+        remedy: remedy.to_owned(),
+    }
+}
+
+/// Whether init takes the time, where there is one.
+fn can_wait(facts: &InitFacts, ask: &Ask) -> Result<(), Error> {
+    let why = match (facts.init, facts.systemd) {
+        _ if ask.when.is_none() => return Ok(()),
+        (Init::Systemd, Some(version)) if version < WHEN => {
+            format!("systemd {version} cannot plan it ahead (--when came with {WHEN})")
+        }
+        (Init::Systemd, _) => return Ok(()),
+        _ => "it takes no time for a shutdown".to_owned(),
+    };
+    Err(refusal(facts, why, "leave --when out"))
+}
+
 /// The way to a shutdown that ends in the jump.
 ///
 /// # Errors
 /// [`Error::Refused`]: init would not do it, or would boot cold.
 pub fn plan(facts: &InitFacts, ask: &Ask) -> Result<Handover, Error> {
-    let refused = |why: String, remedy: &str| Error::Refused {
-        what: format!("asking {} for the shutdown", facts.init.name()),
-        why,
-        remedy: remedy.to_owned(),
-    };
+    let refused = |why: String, remedy: &str| refusal(facts, why, remedy);
     if let (Some(first), false) = (facts.inhibitors.first(), ask.ignore_inhibitors) {
         return Err(refused(locks(first, facts.inhibitors.len()), LOCKS));
     }
-    if ask.when.is_some() && facts.init != Init::Systemd {
-        return Err(refused(
-            "it takes no time for a kexec".to_owned(),
-            "leave --when out",
-        ));
-    }
+    can_wait(facts, ask)?;
     let by_hook = |command: &[&str], place: &str| match &facts.hook {
         Some(file) => Ok(Handover {
             why: format!("{file} jumps at its end"),
@@ -126,15 +138,6 @@ fn systemd(
     refused: impl Fn(String, &str) -> Error,
 ) -> Result<Handover, Error> {
     let older = |version: u32| facts.systemd.is_some_and(|running| running < version);
-    if let (Some(_), true) = (&ask.when, older(WHEN)) {
-        return Err(refused(
-            format!(
-                "systemd {} cannot plan a kexec ahead (--when came with {WHEN})",
-                facts.systemd.unwrap_or(0)
-            ),
-            "leave --when out",
-        ));
-    }
     if older(NO_PROGRAM) && !facts.kexec_installed {
         if ask.when.is_some() {
             return Err(refused(
@@ -187,9 +190,13 @@ fn by_manager(target: &str, why: &str) -> Handover {
     }
 }
 
-/// The way to a reboot through the firmware, for `--or-cold`.
-pub fn cold(facts: &InitFacts, ask: &Ask) -> Handover {
-    match facts.init {
+/// The way to a reboot through the firmware, for `--or-cold` and `--cold`.
+///
+/// # Errors
+/// [`Error::Refused`]: init takes no time for it.
+pub fn cold(facts: &InitFacts, ask: &Ask) -> Result<Handover, Error> {
+    can_wait(facts, ask)?;
+    Ok(match facts.init {
         Init::Systemd if over_strong_locks(facts, ask) => {
             by_manager("reboot.target", "the service manager heeds no locks")
         }
@@ -200,11 +207,13 @@ pub fn cold(facts: &InitFacts, ask: &Ask) -> Handover {
             // Something else that is loaded must not be jumped into.
             let variable = ("SYSTEMCTL_SKIP_AUTO_KEXEC".to_owned(), "1".to_owned());
             handover.environment.push(variable);
+            let when = ask.when.iter().map(|when| format!("--when={when}"));
+            handover.command.extend(when);
             handover
         }
         Init::Busybox => Handover::new(facts.init, &["reboot"]),
         _ => Handover::new(facts.init, &["shutdown", "-r", "now"]),
-    }
+    })
 }
 
 /// Runs the command of a plan and waits for its answer. The shutdown itself
@@ -371,11 +380,14 @@ mod tests {
 
     #[test]
     fn a_cold_reboot_stays_cold() {
-        let text = cold(&facts(Init::Systemd), &Ask::default()).text();
+        let text = cold(&facts(Init::Systemd), &Ask::default()).unwrap().text();
         assert_eq!(
             text,
             "SYSTEMCTL_SKIP_AUTO_KEXEC=1 systemctl reboot --check-inhibitors=yes"
         );
+        let later = cold(&facts(Init::Systemd), &when()).unwrap().text();
+        assert!(later.ends_with(" --when=03:00"), "{later}");
+        assert!(cold(&facts(Init::Sysvinit), &when()).is_err());
         let mut locked = facts(Init::Systemd);
         locked.inhibitors = vec![Inhibitor {
             who: "apt".into(),
@@ -385,10 +397,12 @@ mod tests {
             ignore_inhibitors: true,
             ..Ask::default()
         };
-        let text = cold(&locked, &ignore).text();
+        let text = cold(&locked, &ignore).unwrap().text();
         assert!(text.starts_with("systemctl start reboot.target"), "{text}");
         assert_eq!(
-            cold(&facts(Init::Sysvinit), &Ask::default()).text(),
+            cold(&facts(Init::Sysvinit), &Ask::default())
+                .unwrap()
+                .text(),
             "shutdown -r now"
         );
     }
