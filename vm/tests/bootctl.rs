@@ -40,20 +40,28 @@ fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The entries of `bootctl list --json`: systemd 252 says each by itself, later
+/// ones say one array of them.
+fn said(json: &[u8]) -> Result<Vec<Value>> {
+    let values = serde_json::Deserializer::from_slice(json).into_iter::<Value>();
+    let mut entries = Vec::new();
+    for value in values {
+        match value.context("reading what bootctl says")? {
+            Value::Array(several) => entries.extend(several),
+            one => entries.push(one),
+        }
+    }
+    Ok(entries)
+}
+
 /// What `bootctl list --json` says, without the entries that no file describes.
 fn theirs(json: &[u8]) -> Result<Menu> {
-    // systemd 252 says each entry by itself, later ones say one array of them.
-    let values = serde_json::Deserializer::from_slice(json).into_iter::<Value>();
-    let values: Vec<Value> = values
-        .collect::<Result<_, _>>()
-        .context("reading what bootctl says")?;
-    let files = values
-        .iter()
-        .flat_map(|value| match value {
-            Value::Array(entries) => entries.as_slice(),
-            one => std::slice::from_ref(one),
-        })
-        .filter(|e| matches!(e["type"].as_str(), Some("type1" | "type2")));
+    let said = said(json)?;
+    let files = said.iter().filter(|e| match e["type"].as_str() {
+        Some(kind) => matches!(kind, "type1" | "type2"),
+        // systemd 252 does not say what it is, but where it has it from.
+        None => e["path"].as_str().is_some_and(|p| !p.starts_with("/sys/")),
+    });
     let default = files.clone().find(|e| e["isDefault"] == true);
     Ok(Menu {
         default: default.and_then(|e| text(&e["id"])),
@@ -76,8 +84,8 @@ fn theirs(json: &[u8]) -> Result<Menu> {
 /// Whether bootctl's default is an entry of this boot's menu (LoaderEntries) that
 /// has no file any more; the next boot will not find it.
 fn is_gone(json: &[u8]) -> Result<bool> {
-    let all: Value = serde_json::from_slice(json).context("reading what bootctl says")?;
-    let mut default = array(&all).iter().filter(|e| e["isDefault"] == true);
+    let said = said(json)?;
+    let mut default = said.iter().filter(|e| e["isDefault"] == true);
     Ok(default.any(|e| e["type"] == "loader"))
 }
 
@@ -187,6 +195,10 @@ fn listed_by_both(suite: Suite) -> Result<()> {
         );
         let theirs = theirs(bootctl.out().as_bytes())?;
         let (mut ours, broken) = ours(kexec.out().as_bytes())?;
+        if suite == Suite::Bookworm {
+            // systemd 252 does not say which is the default.
+            ours.default = None;
+        }
         // bootctl says nothing of what it cannot read; kexec list says why.
         let known = |id: &String| theirs.entries.iter().any(|e| e.id == *id);
         // systemd-boot knows the first profile by the name of the file, too, and
@@ -216,7 +228,6 @@ fn listed_by_both(suite: Suite) -> Result<()> {
 }
 
 #[test]
-#[ignore = "was not seen to pass in time: cargo xtask test --all"]
 fn bookworm_lists_the_same() -> Result<()> {
     listed_by_both(Suite::Bookworm)
 }
@@ -227,7 +238,6 @@ fn trixie_lists_the_same() -> Result<()> {
 }
 
 #[test]
-#[ignore = "was not seen to pass in time: cargo xtask test --all"]
 fn sid_lists_the_same() -> Result<()> {
     listed_by_both(Suite::Sid)
 }
