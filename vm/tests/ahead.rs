@@ -209,6 +209,47 @@ fn a_stale_initrd_is_replaced_at_shutdown() -> Result<()> {
     Ok(())
 }
 
+/// Names as people have them: with hyphens (linux-lts), and with the plus of Debian's
+/// releases, which systemd escapes. Stopping the unit leaves the image where it is.
+#[test]
+#[ignore = "a cell of cargo xtask test --all"]
+fn names_of_the_template() -> Result<()> {
+    let lab = Lab::open()?;
+    let machine = machine(&lab, Suite::Trixie, Layout::BiosGrub)?;
+    let (default, other) = machine.kernels()?;
+    ensure!(default.contains('+'), "{default} has no plus any more");
+    let trial = machine
+        .stage(
+            "before",
+            &format!(
+                "{STATE}\
+                 run dpkg env DEBIAN_FRONTEND=noninteractive sh -c 'dpkg -i /lab/debs/*.deb'\n\
+                 ln -s vmlinuz-{other} /boot/vmlinuz-linux-lts\n\
+                 ln -s initrd.img-{other} /boot/initramfs-linux-lts.img\n\
+                 run lts systemctl enable --now kexec-load@linux-lts\nstate with-lts\n\
+                 run off systemctl disable --now kexec-load@linux-lts\nstate off\n\
+                 run plus systemctl enable --now kexec-load@{default}\nstate with-plus\n\
+                 jump systemctl kexec\n"
+            ),
+        )
+        .stage("after", "run witness cat /var/lib/witness\n")
+        .run()?;
+    let before = trial.stage("before")?;
+    for label in ["dpkg", "lts", "off", "plus"] {
+        good(before, label)?;
+    }
+    let lts = image(before, "with-lts")?;
+    ensure!(loaded(before, "with-lts")? && loaded(before, "off")?);
+    assert_eq!(image(before, "off")?, lts);
+    ensure!(image(before, "with-plus")? != lts);
+    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    let after = trial.stage("after")?;
+    assert_eq!(after.report.release, default);
+    assert_eq!(after.run("witness")?.out(), "stopped\n");
+    println!("all: {:.1} s", trial.seconds());
+    Ok(())
+}
+
 /// The same package under a higher version.
 fn upgraded(scratch: &Path) -> Result<Vec<u8>> {
     let tree = scratch.join("tree");
