@@ -17,13 +17,13 @@ const WITNESS: &str = "[Unit]\nDescription=Leaves a file when it is stopped\n\
 /// Installs the package and switches preloading on; `state LABEL` says what is
 /// loaded.
 const ENABLED: &str = r#"
-state() { run "$1-loaded" cat /sys/kernel/kexec_loaded; run "$1" kexec status --json; }
+state() { run "$1-loaded" cat /sys/kernel/kexec_loaded; run "$1-status" kexec status --json; }
 run dpkg env DEBIAN_FRONTEND=noninteractive sh -c 'dpkg -i /lab/debs/*.deb'
 run enable kexec enable preload
 state enabled
 "#;
 const STATE: &str = r#"
-state() { run "$1-loaded" cat /sys/kernel/kexec_loaded; run "$1" kexec status --json; }
+state() { run "$1-loaded" cat /sys/kernel/kexec_loaded; run "$1-status" kexec status --json; }
 "#;
 
 fn machine(lab: &Lab, suite: Suite, layout: Layout) -> Result<Machine<'_>> {
@@ -50,7 +50,7 @@ fn loaded(stage: &Stage, label: &str) -> Result<bool> {
 
 /// What is loaded, as `kexec status` says: with the token of its command line.
 fn image(stage: &Stage, label: &str) -> Result<Value> {
-    let run = good(stage, label)?;
+    let run = good(stage, &format!("{label}-status"))?;
     let status: Value =
         serde_json::from_str(&run.out()).with_context(|| format!("{label}: {}", run.out()))?;
     let image = status.pointer("/normal/image").cloned();
@@ -226,9 +226,9 @@ fn names_of_the_template() -> Result<()> {
                  run dpkg env DEBIAN_FRONTEND=noninteractive sh -c 'dpkg -i /lab/debs/*.deb'\n\
                  ln -s vmlinuz-{other} /boot/vmlinuz-linux-lts\n\
                  ln -s initrd.img-{other} /boot/initramfs-linux-lts.img\n\
-                 run lts systemctl enable --now kexec-load@linux-lts\nstate with-lts\n\
+                 run lts systemctl enable --now kexec-load@linux-lts\nstate lts\n\
                  run off systemctl disable --now kexec-load@linux-lts\nstate off\n\
-                 run plus systemctl enable --now kexec-load@{default}\nstate with-plus\n\
+                 run plus systemctl enable --now kexec-load@{default}\nstate plus\n\
                  jump systemctl kexec\n"
             ),
         )
@@ -238,10 +238,10 @@ fn names_of_the_template() -> Result<()> {
     for label in ["dpkg", "lts", "off", "plus"] {
         good(before, label)?;
     }
-    let lts = image(before, "with-lts")?;
-    ensure!(loaded(before, "with-lts")? && loaded(before, "off")?);
+    let lts = image(before, "lts")?;
+    ensure!(loaded(before, "lts")? && loaded(before, "off")?);
     assert_eq!(image(before, "off")?, lts);
-    ensure!(image(before, "with-plus")? != lts);
+    ensure!(image(before, "plus")? != lts);
     assert_eq!(trial.arrival("after")?, Arrival::Kexec);
     let after = trial.stage("after")?;
     assert_eq!(after.report.release, default);
