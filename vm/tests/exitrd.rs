@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use std::time::Duration;
 use vm::Lab;
 use vm::apt::{Keep, Suite};
 use vm::installed::{Arrival, Layout, Machine, Trial};
@@ -40,14 +41,19 @@ fn dracut() -> Result<()> {
     let (default, other) = machine.kernels()?;
     // As dracut's hooks for logical volumes and multipath say it.
     let wanted = "mkdir -p /run/initramfs\ntouch /run/initramfs/.need_shutdown\n\
-                  run unit systemctl is-active dracut-shutdown.service\n";
+                  run unit systemctl is-active dracut-shutdown.service\n\
+                  run unpack systemctl stop dracut-shutdown.service\n\
+                  run log journalctl -b -u dracut-shutdown -o cat --no-pager\n\
+                  run there test -x /run/initramfs/shutdown\n";
     let trial = machine
         .stage(
             "without",
             &format!(
-                "{DPKG}{}{wanted}\
+                "{}{DPKG}{}{wanted}\
                  run has sh -c 'lsinitrd /boot/initramfs-{default}.img | grep -c bin/kexec'\n\
                  jump systemctl reboot\n",
+                // By its title; as it was installed, only Fedora's GRUB knows its meaning.
+                Layout::FedoraLike.change_default(&default),
                 Layout::FedoraLike.change_default(&other)
             ),
         )
@@ -56,19 +62,23 @@ fn dracut() -> Result<()> {
         .stage(
             "with",
             &format!(
-                "{AFTER}{}{wanted}run exitrd kexec enable exitrd\n\
+                "{AFTER}{}run exitrd kexec enable exitrd\n\
                  run make dracut --force --no-kernel --modules 'base shutdown kexec' \
                  /boot/initramfs-{other}.img {other}\n\
-                 run has sh -c 'lsinitrd /boot/initramfs-{other}.img | grep -c bin/kexec'\n\
+                 {wanted}run has sh -c 'lsinitrd /boot/initramfs-{other}.img | grep -c bin/kexec'\n\
                  jump systemctl reboot\n",
                 Layout::FedoraLike.change_default(&default)
             ),
         )
         .stage("after", AFTER)
+        .timeout(Duration::from_secs(500))
         .run()?;
-    must(&trial, "without", &["dpkg", "preload", "change", "unit"])?;
+    let unpacked = ["unit", "unpack", "log", "there"];
+    must(&trial, "without", &["change", "dpkg", "preload"])?;
+    must(&trial, "without", &unpacked)?;
     assert_eq!(trial.stage("without")?.run("has")?.out(), "0\n");
-    must(&trial, "with", &["change", "unit", "exitrd", "make", "has"])?;
+    must(&trial, "with", &["change", "exitrd", "make", "has"])?;
+    must(&trial, "with", &unpacked)?;
     for (stage, release) in [("with", &other), ("after", &default)] {
         assert_eq!(trial.arrival(stage)?, Arrival::Kexec, "{}", trial.story());
         assert_eq!(&trial.stage(stage)?.report.release, release);

@@ -2,7 +2,7 @@
 
 use super::{Asker, Cell, Way};
 use crate::Initramfs;
-use crate::installed::Machine;
+use crate::installed::{Layout, Machine};
 use anyhow::Result;
 
 /// The stage that installs where that is one of its own, the one that asks, and
@@ -85,6 +85,12 @@ pub(super) fn write<'lab>(
         .iter()
         .map(|command| format!("jump {command}\n"))
         .collect();
+    // As that one is installed, its default means one thing to Fedora's GRUB and
+    // another to everybody else's.
+    let by_title = match cell.layout {
+        Layout::FedoraLike => cell.layout.change_default(&machine.kernels()?.0),
+        _ => String::new(),
+    };
     let machine = match cell.way {
         Way::Alone => machine
             .debs("kexec-tools")?
@@ -100,7 +106,7 @@ pub(super) fn write<'lab>(
         // Loaded at boot, and the default is another by the time that somebody asks.
         Way::Ours(_) => machine
             .product_deb()?
-            .stage(INSTALL, &format!("{DPKG}{ENABLE_PRELOAD}"))
+            .stage(INSTALL, &format!("{by_title}{DPKG}{ENABLE_PRELOAD}"))
             .stage(BEFORE, &format!("{LOADED}{change}{asks}")),
     };
     Ok(machine.stage(AFTER, AFTERWARDS))
