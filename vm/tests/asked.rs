@@ -1,10 +1,10 @@
 //! Who asks for the reboot: cells of the README's table, each on an installed
 //! system. `cargo xtask table asked` runs all of them and prints the table.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use vm::Lab;
 use vm::apt::Suite;
-use vm::asked::{Cell, Outcome, Seen, Way};
+use vm::asked::{Asker, Cell, Outcome, Seen, Way, cells};
 use vm::installed::Layout;
 
 fn run(suite: Suite, layout: Layout, way: Way) -> Result<Seen> {
@@ -41,4 +41,64 @@ fn systemctl_alone_does_it_with_systemd_boot() -> Result<()> {
     assert_eq!(outcome, &Outcome::Kexec);
     assert_eq!(seen.flaws, Vec::<String>::new());
     Ok(())
+}
+
+/// Another kernel than the one that runs, without the firmware, with everything
+/// stopped and unmounted, and told by `kexec status`.
+fn arrives(suite: Suite, layout: Layout, asker: Asker) -> Result<()> {
+    let seen = run(suite, layout, Way::Ours(asker))?;
+    ensure!(
+        seen.first() == Some(&Outcome::Kexec) && seen.flaws.is_empty(),
+        "{suite} {layout} {asker:?}: {seen:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn systemctl_reboot_of_systemd_252_arrives() -> Result<()> {
+    let asker = Asker::SystemctlReboot;
+    arrives(Suite::Bookworm, Layout::EfiSystemdBoot, asker)
+}
+
+#[test]
+fn the_template_arrives_with_an_automounted_boot() -> Result<()> {
+    arrives(Suite::Trixie, Layout::BiosGrubAutomount, Asker::Template)
+}
+
+#[test]
+fn shutdown_arrives_with_a_boot_that_is_not_mounted() -> Result<()> {
+    arrives(Suite::Trixie, Layout::BiosGrubNoauto, Asker::Shutdown)
+}
+
+/// Every cell of this package with this version of systemd; all that do not arrive
+/// are told.
+fn all_arrive(suite: Suite) -> Result<()> {
+    let mut failed = Vec::new();
+    for cell in cells().into_iter().filter(|cell| cell.suite == suite) {
+        if let Way::Ours(asker) = cell.way
+            && let Err(error) = arrives(suite, cell.layout, asker)
+        {
+            failed.push(format!("{error:#}"));
+        }
+    }
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "cells of cargo xtask test --all"]
+fn all_arrive_with_systemd_252() -> Result<()> {
+    all_arrive(Suite::Bookworm)
+}
+
+#[test]
+#[ignore = "cells of cargo xtask test --all"]
+fn all_arrive_with_systemd_257() -> Result<()> {
+    all_arrive(Suite::Trixie)
+}
+
+#[test]
+#[ignore = "cells of cargo xtask test --all"]
+fn all_arrive_with_systemd_262() -> Result<()> {
+    all_arrive(Suite::Sid)
 }
