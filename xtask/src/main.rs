@@ -33,6 +33,7 @@ cargo xtask man [--check] [DIR]      write manual pages and completions below ta
 cargo xtask table asked [WORD...]    who asks for a reboot, and what becomes of it: with this
                                      package and with what people use today, on installed
                                      systems; the cells whose names hold these words (all)
+cargo xtask table seen               the same table of what was seen so far
 cargo xtask dist [--check] deb       the Debian package, in target/dist; looked at by lintian
 cargo xtask dist rpm                 the RPM package (needs cargo-generate-rpm)
 cargo xtask dist stage KIND DIR      what a package of this kind (deb, rpm, arch) has, below an
@@ -101,6 +102,7 @@ fn run() -> Result<ExitCode> {
         ["fuzz", target] => fuzz::run(seconds, Some(target)),
         ["man"] => man(&host::root().join("target/man"), look),
         ["man", folder] => man(Path::new(folder), look),
+        ["table", "seen"] => table::seen(),
         ["table", "asked", words @ ..] => table::asked(words),
         ["dist", wanted @ ..] => dist::run(wanted, look),
         ["record-machines"] => record_machines::run(),

@@ -58,6 +58,15 @@ pub fn asked(words: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints the table of what was seen so far, and runs nothing.
+pub fn seen() -> Result<ExitCode> {
+    println!(
+        "{}",
+        asked::table(&known(&host::root().join("target/asked"))?)
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
 fn next(queue: &Mutex<Vec<Cell>>) -> Option<Cell> {
     queue.lock().ok()?.pop()
 }

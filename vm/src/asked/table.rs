@@ -40,7 +40,11 @@ pub fn table(seen: &[(Cell, Seen)]) -> String {
                 .filter(|(cell, _)| belongs(cell.way))
                 .map(|(cell, seen)| show(cell.way, seen))
                 .collect();
-            let _ = write!(text, " {} |", shown.join("<br>"));
+            let shown = match shown.as_slice() {
+                [] => "not run".to_owned(),
+                some => some.join("<br>"),
+            };
+            let _ = write!(text, " {shown} |");
         }
         text.push('\n');
     }
@@ -133,7 +137,7 @@ mod tests {
         let row = text.lines().last().unwrap();
         assert_eq!(
             row,
-            "| 257; BIOS, GRUB | `reboot`: kexec | **refused** |  | **refused** (kexec) |"
+            "| 257; BIOS, GRUB | `reboot`: kexec | **refused** | not run | **refused** (kexec) |"
         );
         assert_eq!(text.lines().count(), 3);
     }
