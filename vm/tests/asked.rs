@@ -61,8 +61,8 @@ fn systemctl_reboot_of_systemd_252_arrives() -> Result<()> {
 }
 
 #[test]
-fn the_template_arrives_with_an_automounted_boot() -> Result<()> {
-    arrives(Suite::Trixie, Layout::BiosGrubAutomount, Asker::Template)
+fn the_template_arrives_with_a_boot_of_its_own() -> Result<()> {
+    arrives(Suite::Bookworm, Layout::BiosGrubBoot, Asker::Template)
 }
 
 #[test]
