@@ -16,6 +16,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+/// Brings the card of [`Machine::ssh`] up.
+const NETWORK: &str = include_str!("scripts/network.service");
+
 /// An installed system to be tried once. Its disk is a copy: nothing that it
 /// does lasts.
 #[derive(Debug)]
@@ -191,6 +194,19 @@ impl<'lab> Machine<'lab> {
         self.qemu_arguments
             .extend(arguments.iter().map(|one| (*one).to_owned()));
         self
+    }
+
+    /// A network with nobody but the host in it, whose port `port` of 127.0.0.1 is
+    /// the machine's port 22. Whoever has the key may log in as root. Asks for the
+    /// packages openssh-server and iproute2.
+    #[must_use]
+    pub fn ssh(self, port: u16, public_key: &str) -> Self {
+        let network = format!("user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22");
+        self.file("root/.ssh/authorized_keys", public_key)
+            .unit("lab-network.service", "ssh.service", NETWORK)
+            .qemu_arguments(&["-netdev", &network])
+            // No option ROM: nobody boots from it.
+            .qemu_arguments(&["-device", "virtio-net-pci,netdev=ssh,romfile="])
     }
 
     /// The releases of the system's two kernels: the one that its boot loader
