@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use kexec_cli::{args, help};
 use kexec_core::Error;
 use kexec_core::handover::Jump;
+use kexec_core::sources::volumes::Automounts;
 use kexec_image::Arch;
 use kexec_sys::Linux;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
             let world = World {
                 kernel: &kernel,
                 root: Path::new("/"),
+                automounts: Automounts::Wake,
             };
             run(&world, arch, &meant)
         }

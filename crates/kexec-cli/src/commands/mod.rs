@@ -21,6 +21,7 @@ use std::path::Path;
 
 use kexec_core::host::Fact;
 use kexec_core::pipeline::{self, Carried, Prepared};
+use kexec_core::sources::volumes::{Automounts, Volumes};
 use kexec_core::{Error, Snapshot};
 use kexec_sys::Kernel;
 
@@ -34,6 +35,15 @@ pub struct World<'a> {
     pub kernel: &'a dyn Kernel,
     /// Where /proc, /sys and /run are.
     pub root: &'a Path,
+    /// Whether automounts can be woken up.
+    pub automounts: Automounts,
+}
+
+impl World<'_> {
+    /// The file systems.
+    pub fn volumes(&self) -> Volumes {
+        Volumes::read_with(self.root, self.automounts)
+    }
 }
 
 impl std::fmt::Debug for World<'_> {

@@ -5,7 +5,7 @@ use kexec_core::enable;
 use kexec_core::handover::{self, ask};
 use kexec_core::preload::{self, InSlot, Moment, Of, Preloaded, Situation, Step, decide};
 use kexec_core::record::{self, BootFacts, attempt};
-use kexec_core::sources::volumes::Volumes;
+use kexec_core::sources::volumes::Automounts;
 use kexec_core::{Error, Snapshot, SyscallChoice, arrival};
 use kexec_sys::{FileFlags, Slot};
 
@@ -36,6 +36,13 @@ pub fn verb(world: &World<'_>, how: &Preload, json: bool) -> u8 {
     if moment == Moment::Running && !how.dry_run {
         tell_last(world);
     }
+    let world = &World {
+        automounts: match moment {
+            Moment::Running => Automounts::Wake,
+            Moment::Shutdown { .. } => Automounts::Leave,
+        },
+        ..*world
+    };
     match Ahead::read(world, how, moment).and_then(|ahead| ahead.act(json)) {
         Ok(()) => exit::DONE,
         Err(error) => {
@@ -91,7 +98,7 @@ impl<'a> Ahead<'a> {
             Of::Default => Found::new(world, &wanted, &here),
             Of::Named(name) => Found::of_name(world, &wanted, name, &here),
         };
-        let mut wishes = arrival::firmware::read(&Volumes::read(world.root)).texts();
+        let mut wishes = arrival::firmware::read(&world.volumes()).texts();
         if let Ok(found) = &found
             && let Some(entry) = &found.entry
             && entry.one_shot.is_some()

@@ -7,7 +7,6 @@ use kexec_core::handover::{self, Jump};
 use kexec_core::pipeline::Prepared;
 use kexec_core::preload;
 use kexec_core::record::attempt;
-use kexec_core::sources::volumes::Volumes;
 use kexec_core::{Error, Snapshot, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
 
@@ -121,7 +120,7 @@ impl Reboot<'_> {
     }
 
     fn jump(&self) -> Result<(), Error> {
-        let volumes = Volumes::read(self.world.root);
+        let volumes = self.world.volumes();
         let points = handover::file_systems(&volumes);
         let how = Jump {
             sync: true,

@@ -88,7 +88,7 @@ impl Found {
             }
             return Ok(found);
         }
-        let volumes = Volumes::read(world.root);
+        let volumes = world.volumes();
         let facts = Facts::read(here, &volumes);
         let survey = survey(&Machine {
             volumes: &volumes,
@@ -111,7 +111,7 @@ impl Found {
         name: &str,
         here: &Snapshot,
     ) -> Result<Found, Error> {
-        let volumes = Volumes::read(world.root);
+        let volumes = world.volumes();
         let facts = Facts::read(here, &volumes);
         let machine = Machine {
             volumes: &volumes,
@@ -182,7 +182,7 @@ impl Found {
         let volumes = match &self.volumes {
             Some(volumes) => volumes,
             None => {
-                read = Volumes::read(world.root);
+                read = world.volumes();
                 &read
             }
         };

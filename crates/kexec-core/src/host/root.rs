@@ -21,6 +21,9 @@ pub(crate) const MAX_FILE: u64 = 4 << 20;
 /// largest in practice is /proc with its processes.
 pub(crate) const MAX_ENTRIES: usize = 1 << 17;
 
+/// How often a look into the kernel's caches is tried.
+const CACHED_TRIES: usize = 5;
+
 /// The directory that stands for `/`. Paths are given as they are on the
 /// machine, with their leading slash, and appear so in reasons.
 #[derive(Debug)]
@@ -28,6 +31,10 @@ pub(crate) struct Root {
     dir: Result<OwnedFd, String>,
     /// How paths are followed; `None` is the machine's own way.
     resolve: Option<ResolveFlags>,
+    /// Folders that nobody may walk into.
+    closed: Vec<String>,
+    /// Folders that are kept open, so that what is mounted there stays.
+    held: Vec<OwnedFd>,
 }
 
 impl Root {
@@ -39,7 +46,44 @@ impl Root {
             dir: dir.map_err(|e| format!("{}: {}", path.display(), Errno::from(e))),
             resolve: (path != Path::new("/"))
                 .then_some(ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS),
+            closed: Vec::new(),
+            held: Vec::new(),
         }
+    }
+
+    /// Keeps what is mounted on an automount point, when that can be done without
+    /// asking anybody; else nobody walks there any more. Returns whether it is kept.
+    ///
+    /// While an automount sleeps or its idle time ends, every walk over it waits for
+    /// the one who mounts, and who may wait for us. What the kernel has in its caches
+    /// is found without (openat2(2), `RESOLVE_CACHED`, from Linux 5.12).
+    pub(crate) fn keep_or_close(&mut self, point: &str) -> bool {
+        let Ok(dir) = &self.dir else {
+            return false;
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = self.resolve.unwrap_or(ResolveFlags::empty()) | ResolveFlags::CACHED;
+        let below = point.trim_start_matches('/');
+        // Others that change the tree at that moment make it fail, too.
+        let kept = (0..CACHED_TRIES)
+            .find_map(|_| rustix::fs::openat2(dir, below, flags, Mode::empty(), resolve).ok());
+        match kept {
+            Some(fd) => {
+                self.held.push(fd);
+                true
+            }
+            None => {
+                self.closed.push(point.to_owned());
+                false
+            }
+        }
+    }
+
+    fn is_closed(&self, path: &str) -> bool {
+        self.closed.iter().any(|point| {
+            let below = path.strip_prefix(point.as_str());
+            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        })
     }
 
     /// One file system, from its top: links are followed as a boot loader
@@ -49,6 +93,8 @@ impl Root {
         Root {
             dir: Ok(dir),
             resolve: Some(inside | ResolveFlags::NO_XDEV),
+            closed: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -61,6 +107,10 @@ impl Root {
     /// escapes; the inner one is about this path.
     fn open(&self, path: &str, flags: OFlags) -> Result<Result<OwnedFd, Errno>, String> {
         let dir = self.dir.as_ref().map_err(Clone::clone)?;
+        if self.is_closed(path) {
+            // What systemd answers while it stops an automount.
+            return Ok(Err(Errno::EHOSTDOWN));
+        }
         let below = match path.trim_start_matches('/') {
             "" => ".",
             below => below,

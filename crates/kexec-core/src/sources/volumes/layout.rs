@@ -2,7 +2,7 @@
 
 use super::devices::{self, Device};
 use super::mountinfo::{self, Mount, Planned};
-use super::{Volume, VolumeId, paths, private};
+use super::{Automounts, Volume, VolumeId, paths, private};
 use crate::host::Fact;
 use crate::host::root::Root;
 
@@ -37,8 +37,16 @@ const NO_FILES: &[&str] = &[
 ];
 
 /// Every file system that is mounted or that a device holds.
-pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Vec<Volume> {
-    let mounts = mounts(root, notes);
+pub(super) fn read(
+    root: &mut Root,
+    automounts: Automounts,
+    notes: &mut Vec<String>,
+) -> Vec<Volume> {
+    let mounts = match automounts {
+        Automounts::Wake => mounts(root, notes),
+        Automounts::Leave => quiet_mounts(root, notes),
+    };
+    let root = &*root;
     let devices = match devices::read(root, notes) {
         Fact::Known(devices) => devices,
         Fact::Absent => Vec::new(),
@@ -62,6 +70,40 @@ pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Vec<Volume> {
     all
 }
 
+/// The mounts with files, without those of an automount that sleeps or ends: what
+/// belongs there is found by its device.
+fn quiet_mounts(root: &mut Root, notes: &mut Vec<String>) -> Vec<Mount> {
+    let text = match root.text("/proc/self/mountinfo") {
+        Fact::Known(text) => text,
+        Fact::Absent | Fact::Unreadable(_) => return mounts(root, notes),
+    };
+    let mut found = mountinfo::parse(&text);
+    // Also those that something is mounted on: a walk goes over both.
+    for point in boot_points(&mountinfo::automounts(&text)) {
+        if !root.keep_or_close(&point) {
+            let below = format!("{point}/");
+            found.retain(|mount| mount.point != point && !mount.point.starts_with(&below));
+        }
+    }
+    found.retain(has_files);
+    found
+}
+
+/// The automount points of boot files, the upper ones first.
+fn boot_points(automounts: &[Mount]) -> Vec<String> {
+    let points = automounts.iter().map(|mount| mount.point.clone());
+    let mut points: Vec<String> = points
+        .filter(|point| BOOT_POINTS.contains(&point.as_str()))
+        .collect();
+    points.sort_unstable();
+    points.dedup();
+    points
+}
+
+fn has_files(mount: &Mount) -> bool {
+    !NO_FILES.contains(&mount.kind.as_str())
+}
+
 /// The mounts with files. An automount point of boot files is touched, so that
 /// what belongs there is mounted now.
 fn mounts(root: &Root, notes: &mut Vec<String>) -> Vec<Mount> {
@@ -70,15 +112,10 @@ fn mounts(root: &Root, notes: &mut Vec<String>) -> Vec<Mount> {
         Fact::Absent => Err("/proc/self/mountinfo is not there".to_owned()),
         Fact::Unreadable(reason) => Err(reason),
     };
-    let waiting =
-        |mount: &&Mount| mount.kind == "autofs" && BOOT_POINTS.contains(&mount.point.as_str());
     let mut found = table();
     if let Ok(mounts) = &found {
-        let sleeping: Vec<String> = mounts
-            .iter()
-            .filter(waiting)
-            .map(|m| m.point.clone())
-            .collect();
+        let autofs = mounts.iter().filter(|mount| mount.kind == "autofs");
+        let sleeping = boot_points(&autofs.cloned().collect::<Vec<_>>());
         for point in &sleeping {
             if let Fact::Unreadable(reason) = root.entries(point) {
                 notes.push(format!(
@@ -96,8 +133,7 @@ fn mounts(root: &Root, notes: &mut Vec<String>) -> Vec<Mount> {
         ));
         vec![everything()]
     });
-    let files = |mount: &Mount| !NO_FILES.contains(&mount.kind.as_str());
-    found.into_iter().filter(files).collect()
+    found.into_iter().filter(has_files).collect()
 }
 
 /// What stands for the mounts of a tree that says nothing about them.

@@ -94,13 +94,29 @@ struct View {
     path: String,
 }
 
+/// What becomes of the automounts of boot files when volumes are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Automounts {
+    /// They are woken up, so that what belongs there is mounted.
+    #[default]
+    Wake,
+    /// One that is awake is kept so; nobody walks over the others. For the end of a
+    /// shutdown: systemd does not answer for an automount that it is stopping.
+    Leave,
+}
+
 impl Volumes {
     /// Finds the file systems of the machine below `root`, which is `/` for the
     /// running one. Never fails: what could not be found out is in [`Volumes::notes`].
     pub fn read(root: &Path) -> Volumes {
-        let root = Root::new(root);
+        Volumes::read_with(root, Automounts::Wake)
+    }
+
+    /// The same, and says what becomes of automounts.
+    pub fn read_with(root: &Path, automounts: Automounts) -> Volumes {
+        let mut root = Root::new(root);
         let mut notes = Vec::new();
-        let all = layout::read(&root, &mut notes);
+        let all = layout::read(&mut root, automounts, &mut notes);
         Volumes {
             root,
             all,

@@ -58,6 +58,12 @@ pub fn parse(text: &str) -> Vec<Mount> {
         .collect()
 }
 
+/// The automount points, also those that something is mounted on.
+pub fn automounts(text: &str) -> Vec<Mount> {
+    let lines = text.lines().take(MAX_MOUNTS).filter_map(line);
+    lines.filter(|mount| mount.kind == "autofs").collect()
+}
+
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`.
 fn line(line: &str) -> Option<Mount> {
     let mut fields = line.split(' ');

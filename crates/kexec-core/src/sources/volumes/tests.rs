@@ -255,3 +255,28 @@ fn a_file_system_that_cannot_be_opened_is_told_once() {
         ["sda1 (not mounted): the device is not there"]
     );
 }
+
+#[test]
+fn automounts_that_must_not_be_woken() {
+    let table = format!(
+        "{EXT4}2 1 0:41 / /boot rw - autofs systemd-1 rw\n\
+         3 2 8:1 / /boot rw - ext4 /dev/sda1 rw\n\
+         4 1 0:42 / /efi rw - autofs systemd-1 rw\n\
+         5 4 8:3 / /efi rw - vfat /dev/sda3 rw\n\
+         6 1 0:43 / /net rw - autofs systemd-1 rw\n"
+    );
+    let tree = Tree::new(&table);
+    tree.put("boot/vmlinuz", "x");
+    let volumes = Volumes::read_with(tree.root(), Automounts::Leave);
+    // /boot is in the kernel's caches, and is kept. /efi is not there at all.
+    let kept = volumes.get(&id("sda1")).unwrap();
+    assert_eq!(kept.mounts.len(), 1);
+    assert!(volumes.machine_has("/boot/vmlinuz"));
+    assert_eq!(volumes.get(&id("sda3")), None);
+    tree.put("efi/loader/loader.conf", "x");
+    assert_eq!(
+        volumes.machine_bytes("/efi/loader/loader.conf"),
+        Fact::Unreadable("/efi/loader/loader.conf: EHOSTDOWN (Host is down)".into())
+    );
+    assert!(Volumes::read(tree.root()).machine_has("/efi/loader/loader.conf"));
+}
