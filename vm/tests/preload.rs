@@ -80,3 +80,36 @@ fn switched_on_used_and_switched_off() -> Result<()> {
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }
+
+/// While the idle time of an automount ends, every walk over it waits for systemd,
+/// which waits for the units that look at /boot: the shutdown hung for ever.
+#[test]
+fn an_automount_that_ends_during_the_shutdown() -> Result<()> {
+    let lab = Lab::open()?;
+    // Stopped before kexec-refresh.service, for longer than the idle time of 2 s.
+    let late = "[Unit]\nAfter=kexec-refresh.service boot.automount\n[Service]\nType=oneshot\n\
+                RemainAfterExit=yes\nExecStart=true\nExecStop=sleep 6\n";
+    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrubAutomount)
+        .product()?
+        .unit("late.service", "multi-user.target", late);
+    let trial = machine
+        .stage(
+            "before",
+            "run enable kexec enable preload\n\
+             run touch ls /boot\n\
+             jump systemctl reboot\n",
+        )
+        .stage("after", "run says kexec status\n")
+        .run()?;
+    assert_eq!(trial.stage("before")?.run("enable")?.code, 0);
+    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    let after = trial.stage("after")?;
+    ensure!(
+        after.run("says")?.out().contains("kexec'd from"),
+        "{}",
+        after.run("says")?.out()
+    );
+    assert_eq!(after.unclean()?, Vec::<String>::new());
+    println!("all: {:.1} s", trial.seconds());
+    Ok(())
+}

@@ -8,7 +8,7 @@ use kexec_core::handover::init::{Init, InitFacts};
 use kexec_core::preflight::{self, Severity};
 use kexec_core::preload;
 use kexec_core::record;
-use kexec_core::{Error, Snapshot, SyscallChoice};
+use kexec_core::{Error, SyscallChoice};
 use kexec_sys::Slot;
 
 use super::unload::unload;
@@ -108,7 +108,7 @@ fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> 
     if feature.name != "preload" {
         return Ok(None);
     }
-    let here = Snapshot::read(world.root);
+    let here = world.snapshot();
     let wanted = Wanted::default_entry();
     let found = Found::new(world, &wanted, &here)?;
     let prepared = prepare_found(world, &found, &here)?;

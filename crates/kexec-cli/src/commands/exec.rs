@@ -1,8 +1,8 @@
 //! The jump.
 
+use kexec_core::Error;
 use kexec_core::explain::{self, Call};
 use kexec_core::handover::{self, Jump};
-use kexec_core::{Error, Snapshot};
 use kexec_sys::Errno;
 
 use super::World;
@@ -30,7 +30,7 @@ pub fn exec(world: &World<'_>, how: Jump) -> Result<(), Error> {
 
 /// The kernel's answer to the jump, explained.
 pub fn did_not_jump(world: &World<'_>, errno: Errno) -> Error {
-    let host = Snapshot::read(world.root);
+    let host = world.snapshot();
     let tried = "jumping into the loaded kernel".to_owned();
     Error::Kernel(explain::explain(Call::Reboot, errno, tried, &host, None))
 }

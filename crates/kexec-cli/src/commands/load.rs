@@ -31,7 +31,7 @@ pub fn load(world: &World<'_>, request: &LoadRequest, flags: FileFlags) -> Resul
 /// As [`load`].
 pub fn load_found(world: &World<'_>, found: &Found, flags: FileFlags) -> Result<Prepared, Error> {
     let request = &found.request;
-    let host = Snapshot::read(world.root);
+    let host = world.snapshot();
     if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
         return Err(no_crash_region());
     }
@@ -73,7 +73,7 @@ pub fn load_found(world: &World<'_>, found: &Found, flags: FileFlags) -> Result<
 /// # Errors
 /// When there is none, or the kernel refuses it.
 pub fn jump_back(world: &World<'_>, entry: Option<u64>) -> Result<(), Error> {
-    let host = Snapshot::read(world.root);
+    let host = world.snapshot();
     load_helper(world.kernel, &host, entry)?;
     // It is no kernel that a record could describe.
     let _ = record::forget(world.root, Slot::Normal);
@@ -112,7 +112,7 @@ fn after_failure(
     if request.slot != Slot::Crash || !is(&before.kexec.crash_loaded) {
         return error;
     }
-    let now = Snapshot::read(world.root);
+    let now = world.snapshot();
     if is(&now.kexec.crash_loaded) {
         return error;
     }
@@ -131,7 +131,7 @@ pub fn verb(world: &World<'_>, wanted: &Wanted, json: bool, dry_run: bool) -> u8
     let result = if dry_run {
         prepare(world, wanted, None)
     } else {
-        Found::new(world, wanted, &Snapshot::read(world.root))
+        Found::new(world, wanted, &world.snapshot())
             .and_then(|found| load_found(world, &found, FileFlags::EMPTY))
     };
     match result {

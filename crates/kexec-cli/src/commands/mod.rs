@@ -40,6 +40,11 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
+    /// The machine.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::read_with(self.root, self.automounts)
+    }
+
     /// The file systems.
     pub fn volumes(&self) -> Volumes {
         Volumes::read_with(self.root, self.automounts)
@@ -70,7 +75,7 @@ pub mod exit {
 /// When the snapshot cannot be read or understood.
 pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, Error> {
     let Some(path) = snapshot else {
-        return Ok(Snapshot::read(world.root));
+        return Ok(world.snapshot());
     };
     let failed = |reason: String| Error::Read {
         what: "machine snapshot",
@@ -94,7 +99,7 @@ pub fn prepare(
     wanted: &Wanted,
     snapshot: Option<&Path>,
 ) -> Result<Prepared, Error> {
-    let here = Snapshot::read(world.root);
+    let here = world.snapshot();
     if let (None, Some(path)) = (&wanted.name, snapshot) {
         return Err(Error::Refused {
             what: "finding what a reboot would boot".to_owned(),

@@ -1,7 +1,7 @@
 //! `kexec needs-reboot`: for kured's sentinel, needrestart and the like.
 
+use kexec_core::Error;
 use kexec_core::needs_reboot::{Next, Running, reasons};
-use kexec_core::{Error, Snapshot};
 
 use super::wanted::Found;
 use super::{World, load, print, print_json};
@@ -40,7 +40,7 @@ fn due(world: &World<'_>) -> Result<(String, Vec<String>), Error> {
     };
     let running =
         Running::read(world.root).ok_or_else(|| unknown("/proc does not say what runs".into()))?;
-    let here = Snapshot::read(world.root);
+    let here = world.snapshot();
     let found = Found::new(world, &Wanted::default_entry(), &here)?;
     let files = found.fingerprint().map_err(unknown)?;
     let image = found.kernel(&here)?;

@@ -92,7 +92,7 @@ struct Ahead<'a> {
 
 impl<'a> Ahead<'a> {
     fn read(world: &'a World<'a>, how: &'a Preload, moment: Moment) -> Result<Ahead<'a>, Error> {
-        let here = Snapshot::read(world.root);
+        let here = world.snapshot();
         let wanted = Wanted::default_entry();
         let found = match &how.of {
             Of::Default => Found::new(world, &wanted, &here),

@@ -7,7 +7,7 @@ use kexec_core::handover::{self, Jump};
 use kexec_core::pipeline::Prepared;
 use kexec_core::preload;
 use kexec_core::record::attempt;
-use kexec_core::{Error, Snapshot, SyscallChoice};
+use kexec_core::{Error, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
 
 use super::load::{self, load_found};
@@ -57,7 +57,7 @@ impl Reboot<'_> {
             true => None,
             false => Some(ask::plan(&self.init, &self.how.ask)?),
         };
-        let here = Snapshot::read(self.world.root);
+        let here = self.world.snapshot();
         let mut found = Found::new(self.world, wanted, &here)?;
         let mark = remember::mark(self.world)?;
         let token = mark.token.clone();

@@ -2,7 +2,7 @@
 
 use kexec_core::explain::{self, Call};
 use kexec_core::record;
-use kexec_core::{Error, Snapshot, SyscallChoice};
+use kexec_core::{Error, SyscallChoice};
 use kexec_sys::{Errno, Slot};
 
 use super::{World, exit, print, print_json};
@@ -27,7 +27,7 @@ pub fn unload(world: &World<'_>, slot: Slot, syscall: SyscallChoice) -> Result<(
             Slot::Normal => "unloading the loaded kernel",
             Slot::Crash => "unloading the crash kernel",
         };
-        let host = Snapshot::read(world.root);
+        let host = world.snapshot();
         Error::Kernel(explain::explain(
             Call::Unload(slot),
             errno,
@@ -46,7 +46,7 @@ pub fn unload(world: &World<'_>, slot: Slot, syscall: SyscallChoice) -> Result<(
 
 /// `kexec unload`.
 pub fn verb(world: &World<'_>, slot: Slot, syscall: SyscallChoice, json: bool) -> u8 {
-    let host = Snapshot::read(world.root);
+    let host = world.snapshot();
     let before = match slot {
         Slot::Normal => &host.kexec.loaded,
         Slot::Crash => &host.kexec.crash_loaded,

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::sources::volumes::{Automounts, leave_automounts};
 use kexec_image::Arch;
 use kexec_plan::Cmdline;
 use serde::{Deserialize, Serialize};
@@ -285,7 +286,17 @@ impl Snapshot {
     /// Reads the machine below `root`, which is `/` for the running one. Never
     /// fails: what could not be read says why.
     pub fn read(root: &Path) -> Snapshot {
-        let root = &Root::new(root);
+        Snapshot::read_with(root, Automounts::Wake)
+    }
+
+    /// The same, and says what becomes of automounts: a kernel's configuration may
+    /// be in /boot.
+    pub fn read_with(root: &Path, automounts: Automounts) -> Snapshot {
+        let mut root = Root::new(root);
+        if automounts == Automounts::Leave {
+            leave_automounts(&mut root);
+        }
+        let root = &root;
         let uname = uname(root);
         let cmdline = root
             .bytes("/proc/cmdline")

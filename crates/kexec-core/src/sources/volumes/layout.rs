@@ -73,20 +73,29 @@ pub(super) fn read(
 /// The mounts with files, without those of an automount that sleeps or ends: what
 /// belongs there is found by its device.
 fn quiet_mounts(root: &mut Root, notes: &mut Vec<String>) -> Vec<Mount> {
-    let text = match root.text("/proc/self/mountinfo") {
-        Fact::Known(text) => text,
+    let closed = leave_automounts(root);
+    let mut found = match root.text("/proc/self/mountinfo") {
+        Fact::Known(text) => mountinfo::parse(&text),
         Fact::Absent | Fact::Unreadable(_) => return mounts(root, notes),
     };
-    let mut found = mountinfo::parse(&text);
-    // Also those that something is mounted on: a walk goes over both.
-    for point in boot_points(&mountinfo::automounts(&text)) {
-        if !root.keep_or_close(&point) {
-            let below = format!("{point}/");
-            found.retain(|mount| mount.point != point && !mount.point.starts_with(&below));
-        }
+    for point in closed {
+        let below = format!("{point}/");
+        found.retain(|mount| mount.point != point && !mount.point.starts_with(&below));
     }
     found.retain(has_files);
     found
+}
+
+/// From now on nobody walks over an automount of boot files that sleeps or ends:
+/// these are returned. One that is awake is kept so.
+pub(crate) fn leave_automounts(root: &mut Root) -> Vec<String> {
+    let Fact::Known(text) = root.text("/proc/self/mountinfo") else {
+        return Vec::new();
+    };
+    // Also those that something is mounted on: a walk goes over both.
+    let mut points = boot_points(&mountinfo::automounts(&text));
+    points.retain(|point| !root.keep_or_close(point));
+    points
 }
 
 /// The automount points of boot files, the upper ones first.

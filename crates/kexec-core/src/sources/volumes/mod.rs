@@ -31,6 +31,8 @@ use super::entry::BootFile;
 use crate::host::Fact;
 use crate::host::root::Root;
 
+pub(crate) use layout::leave_automounts;
+
 pub use boot::BootPartitions;
 pub use devices::Partition;
 pub use mountinfo::Mount;
