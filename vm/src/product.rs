@@ -3,7 +3,7 @@
 use crate::initramfs::Initramfs;
 use crate::lab::{Lab, read, workspace};
 use anyhow::{Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// In `KEXEC_BIN`: the real kexec-tools. A scenario that holds for it proves
 /// the scenario; one that does not shows a difference.
@@ -101,7 +101,16 @@ pub fn kexec_deb() -> Result<PathBuf> {
                 .and_then(|metadata| metadata.modified())
                 .ok()
         });
+    let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    let program = kexec_binary()?;
     match newest {
+        // What an older program did must not pass for this one.
+        Some(path) if modified(&path) < modified(&program) => bail!(
+            "the package to test, {}, is older than the program {}: build it anew with \
+             `cargo xtask dist deb`, or name one in KEXEC_DEB",
+            path.display(),
+            program.display()
+        ),
         Some(path) => Ok(path),
         None => bail!(
             "looked for the package to test in {}: there is none; build it with \
