@@ -7,6 +7,7 @@
 //!
 //! One rule stands above all others: what is loaded ahead is what a reboot
 //! through the firmware would boot now, or the machine is left to the firmware.
+//! Where that cannot be told, what is loaded stays, and a warning says so.
 
 mod fresh;
 mod policy;
