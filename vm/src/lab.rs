@@ -281,8 +281,8 @@ impl Lab {
         sources
     }
 
-    /// The real kexec-tools of Debian sid as `/ref/kexec`, with the libraries
-    /// that it is linked with, for comparisons.
+    /// The real kexec-tools of Debian sid as `/ref/kexec` and `/ref/vmcore-dmesg`,
+    /// with the libraries that they are linked with, for comparisons.
     ///
     /// # Errors
     /// If the package cannot be fetched or does not look as expected.
@@ -291,7 +291,9 @@ impl Lab {
         let libraries = tree.path.join("usr/lib/x86_64-linux-gnu");
         let loader = libraries.join("ld-linux-x86-64.so.2");
         let program = tree.path.join("usr/sbin/kexec");
-        // The tree's own loader says what the program needs.
+        let dmesg = tree.path.join("usr/sbin/vmcore-dmesg");
+        // The tree's own loader says what the program needs; the other one needs no
+        // more.
         let output = Command::new(&loader)
             .arg("--library-path")
             .args([&libraries])
@@ -309,6 +311,7 @@ impl Lab {
         }
         let mut root = Initramfs::new();
         root.program("ref/kexec", read(&program)?);
+        root.program("ref/vmcore-dmesg", read(&dmesg)?);
         root.program("lib64/ld-linux-x86-64.so.2", read(&loader)?);
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             // "\tlibz.so.1 => /path/libz.so.1 (0x...)"; the vdso has no path.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 /// the scenario; one that does not shows a difference.
 const REFERENCE: &str = "kexec-tools";
 
-/// The program under test, as files for a guest: it is `kexec` in the path.
+/// The program under test, as files for a guest: it is `kexec` and `vmcore-dmesg` in
+/// the path.
 #[derive(Debug, Clone)]
 pub struct Product {
     /// What to add to the guest.
@@ -29,6 +30,7 @@ impl Lab {
         if std::env::var_os("KEXEC_BIN").is_some_and(|value| value == REFERENCE) {
             let mut files = self.kexec_tools()?;
             files.symlink("bin/kexec", "/ref/kexec");
+            files.symlink("bin/vmcore-dmesg", "/ref/vmcore-dmesg");
             return Ok(Product {
                 files,
                 is_reference: true,
@@ -36,6 +38,7 @@ impl Lab {
         }
         let mut files = Initramfs::new();
         files.program("bin/kexec", read(&kexec_binary()?)?);
+        files.symlink("bin/vmcore-dmesg", "kexec");
         Ok(Product {
             files,
             is_reference: false,

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use kexec_image::Arch;
 
 use crate::args::{Call, Flag, Group, Value, Verb, flags_for, flags_of};
+use crate::vmcore_dmesg;
 
 /// The widest line.
 const WIDTH: usize = 100;
@@ -34,6 +35,40 @@ pub fn usage(verb: Verb) -> String {
         "Usage: {}\nTry `kexec {} --help`.\n",
         verb.synopsis(),
         verb.name()
+    )
+}
+
+/// What `vmcore-dmesg --help` prints.
+pub fn vmcore_dmesg() -> String {
+    let mut out = format!(
+        "Print the log of a crashed kernel.\n\nUsage: {}\n",
+        vmcore_dmesg::SYNOPSIS
+    );
+    groups(
+        &mut out,
+        &vmcore_dmesg::FLAGS.iter().collect::<Vec<_>>(),
+        right,
+    );
+    out.push_str("\nExamples:\n");
+    for example in vmcore_dmesg::EXAMPLES {
+        row(
+            &mut out,
+            example.command,
+            example.does.trim_end_matches('.'),
+        );
+    }
+    out.push_str(
+        "\nExit code: 0 when the whole log was printed; vmcore-dmesg(8) lists the others.\n",
+    );
+    out
+}
+
+/// What a usage error of it shows.
+pub fn vmcore_dmesg_usage() -> String {
+    format!(
+        "Usage: {}\nTry `{} --help`.\n",
+        vmcore_dmesg::SYNOPSIS,
+        vmcore_dmesg::NAME
     )
 }
 
@@ -159,7 +194,9 @@ mod tests {
 
     fn everything() -> impl Iterator<Item = String> {
         let verbs = Verb::ALL.iter().map(|v| help(Arch::X86_64, Some(*v)));
-        verbs.chain(Arch::ALL.iter().map(|a| help(*a, None)))
+        verbs
+            .chain(Arch::ALL.iter().map(|a| help(*a, None)))
+            .chain([vmcore_dmesg()])
     }
 
     #[test]
@@ -194,6 +231,11 @@ mod tests {
     #[test]
     fn help_of_a_verb() {
         insta::assert_snapshot!(help(Arch::X86_64, Some(Verb::Load)));
+    }
+
+    #[test]
+    fn help_of_vmcore_dmesg() {
+        insta::assert_snapshot!(vmcore_dmesg());
     }
 
     #[test]

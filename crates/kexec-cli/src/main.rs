@@ -8,10 +8,11 @@ mod commands;
 mod render;
 mod request;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
+use kexec_cli::vmcore_dmesg::NAME;
 use kexec_cli::{args, help};
 use kexec_core::Error;
 use kexec_core::handover::Jump;
@@ -32,7 +33,13 @@ const FAILED: u8 = 255;
 const DIED: u8 = 1;
 
 fn main() -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
+    let words: Vec<OsString> = words.collect();
+    // One file with two names: a link to it is the other program.
+    if Path::new(&name).file_name() == Some(OsStr::new(NAME)) {
+        return ExitCode::from(commands::vmcore_dmesg::run(&words));
+    }
     let arch = running_arch();
     ExitCode::from(match request::meant(arch, &words) {
         Ok(meant) => {

@@ -138,9 +138,10 @@ fn installed_size(items: &[Item]) -> u64 {
     u64::try_from(files.sum::<usize>() + folders.len()).unwrap_or(u64::MAX)
 }
 
-/// One line for each file (deb-md5sums(5)), except configuration.
+/// One line for each file (deb-md5sums(5)), except configuration and links.
 fn md5sums(tree: &Path, items: &[Item]) -> Result<String> {
-    let names = items.iter().map(|item| item.to.as_str());
+    let files = items.iter().filter(|item| item.link.is_none());
+    let names = files.map(|item| item.to.as_str());
     let output = Command::new("md5sum")
         .args(names.filter(|name| !name.starts_with("etc/")))
         .current_dir(tree)
@@ -189,15 +190,20 @@ pub fn compare(deb: &Deb) -> Result<()> {
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         // -rwxr-xr-x root/root 2427152 2026-11-23 03:07 ./usr/sbin/kexec
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [permissions, owner, size, _, _, path] = words.as_slice() else {
-            bail!("dpkg-deb lists {line:?}");
+        // lrwxrwxrwx root/root 0 2026-11-23 03:07 ./usr/sbin/vmcore-dmesg -> kexec
+        let (permissions, owner, size, path, target) = match words.as_slice() {
+            [permissions, owner, size, _, _, path] => (permissions, owner, size, path, ""),
+            [permissions, owner, size, _, _, path, "->", target] => {
+                (permissions, owner, size, path, *target)
+            }
+            _ => bail!("dpkg-deb lists {line:?}"),
         };
         ensure!(*owner == "root/root", "{path} belongs to {owner}");
         let path = path.trim_start_matches("./");
         if permissions.starts_with('d') {
             ensure!(*permissions == "drwxr-xr-x", "{path} is {permissions}");
         } else {
-            listed.push(format!("{permissions} {size} {path}"));
+            listed.push(format!("{path} {permissions} {size} {target}"));
         }
     }
     let wanted: Vec<String> = deb
@@ -205,13 +211,15 @@ pub fn compare(deb: &Deb) -> Result<()> {
         .iter()
         .map(|item| {
             let permissions = match item.mode {
+                0o777 => "lrwxrwxrwx",
                 0o755 => "-rwxr-xr-x",
                 _ => "-rw-r--r--",
             };
-            format!("{permissions} {} {}", item.data.len(), item.to)
+            let target = item.link.unwrap_or_default();
+            format!("{} {permissions} {} {target}", item.to, item.data.len())
         })
         .collect();
-    listed.sort_by(|a, b| a.rsplit(' ').next().cmp(&b.rsplit(' ').next()));
+    listed.sort_by(|a, b| a.split(' ').next().cmp(&b.split(' ').next()));
     ensure!(
         listed == wanted,
         "the package has\n{}\nand was to have\n{}",

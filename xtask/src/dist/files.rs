@@ -40,6 +40,8 @@ pub enum Source {
     DebianChangelog,
     /// A file of the repository.
     Tree(&'static str),
+    /// A symbolic link to this, seen from the link's own folder.
+    Link(&'static str),
 }
 
 /// A line of the table.
@@ -77,11 +79,20 @@ const fn program(source: Source, to: &'static str, kinds: &'static [Kind]) -> Fi
     }
 }
 
+const fn link(target: &'static str, to: &'static str, kinds: &'static [Kind]) -> File {
+    File {
+        mode: 0o777,
+        ..file(Source::Link(target), to, kinds)
+    }
+}
+
 use Source::{Completion, DebianChangelog, Pages, Product, ThirdParty, Tree};
 
 /// Everything that is installed. Arch Linux has usr/bin for usr/sbin.
 pub const FILES: &[File] = &[
     program(Product, "usr/sbin/kexec", ALL),
+    // One program with two names.
+    link("kexec", "usr/sbin/vmcore-dmesg", ALL),
     file(Pages, "usr/share/man/man8/", ALL),
     file(
         Completion("kexec"),
@@ -101,6 +112,26 @@ pub const FILES: &[File] = &[
     file(
         Completion("kexec.fish"),
         "usr/share/fish/vendor_completions.d/kexec.fish",
+        ALL,
+    ),
+    file(
+        Completion("vmcore-dmesg"),
+        "usr/share/bash-completion/completions/vmcore-dmesg",
+        ALL,
+    ),
+    file(
+        Completion("_vmcore-dmesg"),
+        "usr/share/zsh/vendor-completions/_vmcore-dmesg",
+        DEB,
+    ),
+    file(
+        Completion("_vmcore-dmesg"),
+        "usr/share/zsh/site-functions/_vmcore-dmesg",
+        NOT_DEB,
+    ),
+    file(
+        Completion("vmcore-dmesg.fish"),
+        "usr/share/fish/vendor_completions.d/vmcore-dmesg.fish",
         ALL,
     ),
     // Units and hooks: nothing happens before `kexec enable`. The places are those

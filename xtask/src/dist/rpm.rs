@@ -18,7 +18,9 @@ pub fn make(folder: &Path, inputs: &Inputs) -> Result<String> {
         host::has("cargo-generate-rpm"),
         "looked for cargo-generate-rpm: there is none; `cargo install cargo-generate-rpm`"
     );
-    let items = items(Kind::Rpm, inputs)?;
+    let mut items = items(Kind::Rpm, inputs)?;
+    // cargo-generate-rpm cannot make links.
+    items.retain(|item| item.link.is_none());
     let tree = folder.join("rpm");
     if tree.exists() {
         fs::remove_dir_all(&tree).with_context(|| format!("removing {}", tree.display()))?;
@@ -97,6 +99,7 @@ mod tests {
             to: to.to_owned(),
             mode,
             data: Vec::new(),
+            link: None,
         };
         let items = [item("usr/sbin/kexec", 0o755), item("etc/x", 0o644)];
         let text = metadata(Path::new("/tree"), &items);

@@ -6,11 +6,12 @@ use crate::docs::{self, Made};
 use crate::host;
 use anyhow::{Context, Result, ensure};
 use flate2::{Compression, GzBuilder};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A file as it is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,10 @@ pub struct Item {
     pub to: String,
     /// Its permissions.
     pub mode: u32,
-    /// What is in it.
+    /// What is in it; for a link nothing.
     pub data: Vec<u8>,
+    /// What it is a symbolic link to, if it is one.
+    pub link: Option<&'static str>,
 }
 
 /// What is made and not in the repository.
@@ -66,6 +69,7 @@ pub fn items(kind: Kind, inputs: &Inputs) -> Result<Vec<Item>> {
                 to: destination(kind, to),
                 mode: file.mode,
                 data,
+                link: None,
             });
             Ok(())
         };
@@ -91,6 +95,12 @@ pub fn items(kind: Kind, inputs: &Inputs) -> Result<Vec<Item>> {
                 put(file.to, texts::debian_changelog(inputs.date).into_bytes())?;
             }
             Source::Tree(path) => put(file.to, read(&host::root().join(path))?)?,
+            Source::Link(target) => items.push(Item {
+                to: destination(kind, file.to),
+                mode: file.mode,
+                data: Vec::new(),
+                link: Some(target),
+            }),
         }
     }
     items.sort_by(|a, b| a.to.cmp(&b.to));
@@ -110,7 +120,11 @@ pub fn stage(folder: &Path, items: &[Item], date: SystemTime) -> Result<()> {
         let path = folder.join(&item.to);
         let parent = path.parent().unwrap_or(folder);
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
-        write(&path, &item.data, item.mode)?;
+        match item.link {
+            Some(target) => symlink(target, &path)
+                .with_context(|| format!("making the link {}", path.display()))?,
+            None => write(&path, &item.data, item.mode)?,
+        }
     }
     settle(folder, date)
 }
@@ -130,7 +144,7 @@ pub fn settle(folder: &Path, date: SystemTime) -> Result<()> {
         .collect::<Result<_>>()?;
     paths.sort();
     for path in paths {
-        if path.is_dir() {
+        if path.is_dir() && !path.is_symlink() {
             settle(&path, date)?;
         } else {
             set_time(&path, date)?;
@@ -141,9 +155,18 @@ pub fn settle(folder: &Path, date: SystemTime) -> Result<()> {
     set_time(folder, date)
 }
 
+/// Of the file itself, or of the link itself.
 fn set_time(path: &Path, date: SystemTime) -> Result<()> {
-    fs::File::open(path)
-        .and_then(|file| file.set_modified(date))
+    let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time = Timespec {
+        tv_sec: since.as_secs().try_into().unwrap_or(0),
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
         .with_context(|| format!("setting the time of {}", path.display()))
 }
 

@@ -99,6 +99,13 @@ fn no_place_is_taken_twice() {
             );
             let program = item.data.starts_with(b"#!") || item.data.starts_with(b"\x7fELF");
             assert_eq!(item.mode == 0o755, program, "{}", item.to);
+            assert_eq!(item.mode == 0o777, item.link.is_some(), "{}", item.to);
+            if let Some(target) = item.link {
+                let folder = Path::new(&item.to).parent().unwrap();
+                let target = folder.join(target);
+                let there = items.iter().any(|item| Path::new(&item.to) == target);
+                assert!(there, "{} leads to nothing", item.to);
+            }
         }
     }
     for file in FILES {
@@ -113,7 +120,7 @@ fn each_package_has_its_essentials() {
         let items = items(*kind, &inputs()).unwrap();
         let has = |path: &str| items.iter().any(|item| item.to == path);
         assert!(has(&destination(*kind, "usr/sbin/kexec")));
-        for page in ["kexec", "kexec-reboot", "kexec-list"] {
+        for page in ["kexec", "kexec-reboot", "kexec-list", "vmcore-dmesg"] {
             assert!(has(&format!("usr/share/man/man8/{page}.8.gz")));
         }
         assert!(items.iter().any(|item| item.to.ends_with("/_kexec")));

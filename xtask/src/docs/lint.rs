@@ -44,7 +44,7 @@ type Look = (&'static str, fn(&Path, &[Made]) -> Result<()>);
 const LOOKS: &[Look] = &[
     ("mandoc", mandoc),
     ("man", man),
-    ("bash", |folder, _| only_read("bash", folder, "kexec")),
+    ("bash", bash_reads),
     ("zsh", zsh),
     ("fish", fish),
 ];
@@ -97,6 +97,19 @@ fn man(folder: &Path, made: &[Made]) -> Result<()> {
     Ok(())
 }
 
+/// Reads both files, and completes for the program that has no function.
+fn bash_reads(folder: &Path, _: &[Made]) -> Result<()> {
+    only_read("bash", folder, "kexec")?;
+    only_read("bash", folder, "vmcore-dmesg")?;
+    let script = "source \"$1\"; complete -p vmcore-dmesg";
+    let mut command = Command::new("bash");
+    command.args(["--norc", "-c", script, "bash"]);
+    let output = quiet(command.arg(folder.join("completions/vmcore-dmesg")))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(said.contains("--json"), "bash has understood {said:?}");
+    Ok(())
+}
+
 fn only_read(shell: &str, folder: &Path, name: &str) -> Result<()> {
     let path = folder.join("completions").join(name);
     quiet(Command::new(shell).arg("-n").arg(path)).map(drop)
@@ -104,6 +117,7 @@ fn only_read(shell: &str, folder: &Path, name: &str) -> Result<()> {
 
 fn zsh(folder: &Path, _: &[Made]) -> Result<()> {
     only_read("zsh", folder, "_kexec")?;
+    only_read("zsh", folder, "_vmcore-dmesg")?;
     // What does not come is waited for.
     let script = tempfile::NamedTempFile::new().context("making a file for zsh's script")?;
     std::fs::write(script.path(), COMPLETE).context("writing zsh's script")?;
@@ -117,14 +131,18 @@ const COMPLETE: &str = include_str!("complete.zsh");
 
 fn fish(folder: &Path, _: &[Made]) -> Result<()> {
     only_read("fish", folder, "kexec.fish")?;
-    let file = folder.join("completions/kexec.fish");
+    only_read("fish", folder, "vmcore-dmesg.fish")?;
+    let folder = folder.join("completions");
     for (typed, offered) in [
         ("kexec reb", "reboot\t"),
         ("kexec load --app", "--append\t"),
         ("kexec check --integrity=s", "--integrity=sha256\t"),
         ("kexec --noe", "--noefi\t"),
         ("kexec enable ex", "exitrd"),
+        ("vmcore-dmesg --js", "--json\t"),
     ] {
+        let program = typed.split(' ').next().unwrap_or_default();
+        let file = folder.join(format!("{program}.fish"));
         let script = format!("source $argv[1]; complete -C '{typed}'");
         let output = quiet(Command::new("fish").args(["-N", "-c", &script]).arg(&file))?;
         let said = String::from_utf8_lossy(&output.stdout);

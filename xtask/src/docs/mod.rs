@@ -5,6 +5,7 @@ mod fish;
 mod lint;
 mod pages;
 mod roff;
+mod vmcore_dmesg;
 mod zsh;
 
 #[cfg(test)]
@@ -37,6 +38,10 @@ pub fn manual_pages(date: &str) -> Vec<Made> {
     let mut made = vec![named("kexec", pages::complete(date))];
     // The script `coldreboot` is nothing but `kexec reboot --cold`.
     made.push(named("coldreboot", ".so man8/kexec-reboot.8\n".to_owned()));
+    made.push(named(
+        kexec_cli::vmcore_dmesg::NAME,
+        vmcore_dmesg::page(date),
+    ));
     for page in kexec_cli::manual::PAGES {
         made.push(named(page.name, pages::page(page, date)));
         // So that `man kexec list` finds it.
@@ -50,11 +55,13 @@ pub fn manual_pages(date: &str) -> Vec<Made> {
 
 /// The completions of the shells, on a machine of `arch`.
 pub fn completions(arch: Arch) -> Vec<Made> {
-    vec![
+    let mut made = vec![
         Made::new("completions/kexec", bash::completion(arch)),
         Made::new("completions/_kexec", zsh::completion(arch)),
         Made::new("completions/kexec.fish", fish::completion(arch)),
-    ]
+    ];
+    made.extend(vmcore_dmesg::completions());
+    made
 }
 
 /// Writes everything below a folder, and returns what that is.

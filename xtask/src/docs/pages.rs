@@ -110,7 +110,7 @@ fn sections(out: &mut Roff, page: &Page) {
     }
 }
 
-fn files(out: &mut Roff, files: &[File]) {
+pub(super) fn files(out: &mut Roff, files: &[File]) {
     if files.is_empty() {
         return;
     }
@@ -120,7 +120,7 @@ fn files(out: &mut Roff, files: &[File]) {
     }
 }
 
-fn examples(out: &mut Roff, examples: &[Example]) {
+pub(super) fn examples(out: &mut Roff, examples: &[Example]) {
     out.section("EXAMPLES");
     for (number, example) in examples.iter().enumerate() {
         match number {
@@ -168,7 +168,7 @@ fn who_takes_what(page: &Page) -> Vec<Vec<Verb>> {
 }
 
 /// An option: its spellings, and everything that the tables say of it.
-fn option(out: &mut Roff, flag: &Flag, old: bool) {
+pub(super) fn option(out: &mut Roff, flag: &Flag, old: bool) {
     let value = match flag.value {
         Value::None => String::new(),
         Value::Required(name) => format!("={}", italic(name)),
@@ -206,7 +206,7 @@ fn sentence(text: &str) -> String {
 
 /// A synopsis: the words in small letters are typed, those in capitals stand for
 /// something.
-fn synopsis(text: &str) -> String {
+pub(super) fn synopsis(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         if word.chars().any(|c| c.is_ascii_uppercase()) {
             let mut out = String::new();

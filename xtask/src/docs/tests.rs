@@ -49,6 +49,22 @@ fn every_option_is_on_its_page() {
     }
 }
 
+/// The page of the other program, and what the shells offer for it.
+#[test]
+fn every_option_of_vmcore_dmesg_is_told_of() {
+    let mut made = manual_pages("2026-01-02");
+    made.extend(completions(Arch::X86_64));
+    let text = |path: &str| &made.iter().find(|made| made.path == path).unwrap().text;
+    for spelling in kexec_cli::vmcore_dmesg::FLAGS.iter().flat_map(spellings) {
+        let page = text("man8/vmcore-dmesg.8");
+        assert!(page.contains(&roff::bold(&spelling)), "{spelling}");
+        assert!(text("completions/vmcore-dmesg").contains(&spelling));
+        assert!(text("completions/_vmcore-dmesg").contains(&format!("'{spelling}[")));
+        let name = spelling.trim_start_matches('-');
+        assert!(text("completions/vmcore-dmesg.fish").contains(&format!(" {name} ")));
+    }
+}
+
 #[test]
 fn every_verb_has_a_page_under_its_own_name() {
     let pages = manual_pages("2026-01-02");

@@ -98,6 +98,8 @@ pub enum Id {
     AtShutdown,
     IfEnabled,
     Instance,
+    Raw,
+    Vmcoreinfo,
 }
 
 /// Whether an option takes a value, and what `--help` calls it.

@@ -15,6 +15,7 @@ pub mod reboot;
 mod remember;
 pub mod status;
 pub mod unload;
+pub mod vmcore_dmesg;
 mod wanted;
 
 use std::path::Path;

@@ -2,6 +2,7 @@
 
 mod bands;
 pub mod classic;
+pub mod dmesg;
 pub mod entries;
 mod facts;
 pub mod journeys;

@@ -1,0 +1,157 @@
+//! `vmcore-dmesg`: the log of a crashed kernel.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use kexec_cli::help;
+use kexec_cli::vmcore_dmesg::{Ask, NAME, Show, meant};
+use kexec_vmcore::log::{self, Summary};
+use kexec_vmcore::{Memory, Source, VmcoreError};
+
+use super::print;
+use crate::render::dmesg;
+
+/// The exit codes of kexec-tools, as far as they tell apart what went wrong.
+mod exit {
+    pub const DONE: u8 = 0;
+    pub const USAGE: u8 = 1;
+    pub const OPEN: u8 = 2;
+    pub const NO_CORE: u8 = 4;
+    pub const HEADERS: u8 = 10;
+    pub const NO_VMCOREINFO: u8 = 20;
+    pub const NOT_IN_DUMP: u8 = 30;
+    pub const READ: u8 = 40;
+    pub const UNKNOWN: u8 = 50;
+    pub const WRITE: u8 = 53;
+}
+
+/// A dump in a file.
+struct Dump {
+    file: File,
+    len: u64,
+}
+
+impl Source for Dump {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+}
+
+/// Carries out what was typed behind the name.
+pub fn run(words: &[std::ffi::OsString]) -> u8 {
+    match meant(words) {
+        Ok(Ask::Help) => {
+            print(&help::vmcore_dmesg());
+            exit::DONE
+        }
+        Ok(Ask::Version) => {
+            print(&help::version());
+            exit::DONE
+        }
+        Ok(Ask::Log { vmcore, show }) => of(&vmcore, show),
+        Err(wrong) => {
+            eprint!("{NAME}: {wrong}\n{}", help::vmcore_dmesg_usage());
+            exit::USAGE
+        }
+    }
+}
+
+fn of(path: &Path, show: Show) -> u8 {
+    let name = path.display();
+    let opened = File::open(path).and_then(|file| {
+        let len = file.metadata()?.len();
+        Ok(Dump { file, len })
+    });
+    let dump = match opened {
+        Ok(dump) => dump,
+        Err(error) => {
+            eprintln!("{NAME}: opening {name}: {error}");
+            if path == Path::new("/proc/vmcore") && error.kind() == io::ErrorKind::NotFound {
+                eprintln!(
+                    "{:14}it is there only while a crash kernel runs, which was loaded with kexec -p",
+                    ""
+                );
+            }
+            return exit::OPEN;
+        }
+    };
+    let shown = Memory::open(&dump).and_then(|memory| {
+        let mut out = BufWriter::new(io::stdout().lock());
+        if show == Show::Vmcoreinfo {
+            return Ok((dmesg::vmcoreinfo(&mut out, &memory.info), None));
+        }
+        let mut page = dmesg::Page::new(show, &memory.info);
+        let mut written = page.begin(&mut out);
+        let summary = log::read(&memory, &mut |item| {
+            if written.is_ok() {
+                written = page.item(&mut out, &item);
+            }
+            match written {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        // What was found is printed whatever comes of the rest.
+        let summary = match summary {
+            Ok(summary) => summary,
+            Err(error) => {
+                let _ = out.flush();
+                return Err(error);
+            }
+        };
+        let written = written
+            .and_then(|()| page.end(&mut out, &summary))
+            .and_then(|()| out.flush());
+        Ok((written, Some(summary)))
+    });
+    match shown {
+        Err(error) => {
+            eprintln!("{NAME}: {name}: {error}");
+            code(&error)
+        }
+        Ok((Err(error), _)) => {
+            // Whoever has closed the pipe knows.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                eprintln!("{NAME}: writing to standard output: {error}");
+            }
+            exit::WRITE
+        }
+        Ok((Ok(()), summary)) => summary.map_or(exit::DONE, |summary| verdict(&name, &summary)),
+    }
+}
+
+/// What is said of a log that was printed.
+fn verdict(name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
+    if summary.lost > 0 {
+        eprintln!(
+            "{NAME}: {name}: the text of {} messages was overwritten or never written",
+            summary.lost
+        );
+    }
+    match &summary.why {
+        None => exit::DONE,
+        Some(why) => {
+            let many = summary.unreadable;
+            eprintln!("{NAME}: {name}: {many} parts of the log are missing; the first: {why}");
+            code(why)
+        }
+    }
+}
+
+fn code(error: &VmcoreError) -> u8 {
+    match error {
+        VmcoreError::NotElfCore { .. } => exit::NO_CORE,
+        VmcoreError::Headers { .. } => exit::HEADERS,
+        VmcoreError::NoVmcoreinfo { .. } => exit::NO_VMCOREINFO,
+        VmcoreError::NotInDump { .. } => exit::NOT_IN_DUMP,
+        VmcoreError::CutShort { .. } | VmcoreError::Read { .. } => exit::READ,
+        VmcoreError::Vmcoreinfo { .. } => exit::UNKNOWN,
+    }
+}

@@ -1,0 +1,79 @@
+//! What can be wrong with a dump.
+
+use std::io;
+
+/// What was looked for, what was found, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum VmcoreError {
+    /// It is another kind of file.
+    #[error("{found}, expected an ELF core file, such as /proc/vmcore or a copy of it; {remedy}")]
+    NotElfCore {
+        /// What it is.
+        found: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Its headers contradict themselves or the file.
+    #[error(
+        "{what} at byte {at}: {found}; the file was not copied whole, or is damaged: copy it again"
+    )]
+    Headers {
+        /// Which part.
+        what: &'static str,
+        /// Where it is in the file.
+        at: u64,
+        /// What is wrong with it.
+        found: String,
+    },
+    /// It does not describe itself.
+    #[error(
+        "there is no VMCOREINFO note among its notes ({found}): without it nobody knows where the \
+         log is; a dump from QEMU has one when the guest had `-device vmcoreinfo`"
+    )]
+    NoVmcoreinfo {
+        /// What was found instead.
+        found: String,
+    },
+    /// A part of memory is not in the dump.
+    #[error(
+        "{what} at virtual address {address:#x}: the dump does not hold that memory; it was \
+         filtered too much, or not copied whole"
+    )]
+    NotInDump {
+        /// What is there.
+        what: &'static str,
+        /// The address.
+        address: u64,
+    },
+    /// The file ends before the memory that its headers promise.
+    #[error(
+        "{what} is at byte {at} of the dump, which ends at byte {len}: it was not copied whole; \
+         copy it again"
+    )]
+    CutShort {
+        /// What is there.
+        what: &'static str,
+        /// Where it is in the file.
+        at: u64,
+        /// How long the file is.
+        len: u64,
+    },
+    /// Reading failed.
+    #[error("reading {wanted} bytes at byte {at} of the dump: {source}")]
+    Read {
+        /// Where.
+        at: u64,
+        /// How many.
+        wanted: usize,
+        /// Why.
+        source: io::Error,
+    },
+    /// The description lacks something, or cannot be true.
+    #[error("VMCOREINFO: {key} {found}: this program does not know how that kernel keeps its log")]
+    Vmcoreinfo {
+        /// The key.
+        key: String,
+        /// What was found.
+        found: String,
+    },
+}

@@ -1,0 +1,156 @@
+//! The log of a crashed kernel (`dmesg`). A kernel keeps it in one of three ways;
+//! what it says of itself tells which: one file each.
+
+mod bytes;
+mod records;
+mod ring;
+#[cfg(test)]
+mod tests;
+
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use crate::{Memory, VmcoreError};
+
+/// How a kernel keeps its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// Descriptors and text apart, without a lock: since 5.10.
+    Ring,
+    /// Records, each with its text behind it: 3.5 to 5.9.
+    Records,
+    /// Nothing but text: before 3.5.
+    Bytes,
+}
+
+/// Who wrote a message (`caller_id`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caller {
+    /// A thread, by its number.
+    Thread(u32),
+    /// A processor outside of any thread.
+    Cpu(u32),
+}
+
+/// One message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// Its number, counted since the boot.
+    pub seq: Option<u64>,
+    /// Nanoseconds since the boot.
+    pub ts_nsec: u64,
+    /// What it is about, 0 for the kernel itself (syslog(3), "facility").
+    pub facility: Option<u8>,
+    /// How bad it is: 0 the worst, 7 for debugging (syslog(3), "level").
+    pub level: Option<u8>,
+    /// Who wrote it.
+    pub caller: Option<Caller>,
+    /// The text, without a newline at its end. It need not be UTF-8.
+    #[serde(serialize_with = "lossy")]
+    pub text: Vec<u8>,
+}
+
+fn lossy<S: serde::Serializer>(text: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(text))
+}
+
+/// A part of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A message.
+    Record(Record),
+    /// Text, of a kernel that keeps nothing else.
+    Text(Vec<u8>),
+}
+
+/// What became of the whole log.
+#[derive(Debug)]
+pub struct Summary {
+    /// How the kernel kept it.
+    pub layout: Layout,
+    /// Messages that were found.
+    pub records: u64,
+    /// Messages whose text was already overwritten by newer ones, or never written.
+    pub lost: u64,
+    /// Messages that are in a part of memory which the dump does not hold, or that
+    /// make no sense.
+    pub unreadable: u64,
+    /// Why the first of these is unreadable.
+    pub why: Option<VmcoreError>,
+}
+
+impl Summary {
+    fn new(layout: Layout) -> Summary {
+        Summary {
+            layout,
+            records: 0,
+            lost: 0,
+            unreadable: 0,
+            why: None,
+        }
+    }
+
+    fn unreadable(&mut self, error: VmcoreError) {
+        self.unreadable += 1;
+        self.why.get_or_insert(error);
+    }
+
+    /// Whether everything was found that the kernel had.
+    pub fn complete(&self) -> bool {
+        self.unreadable == 0
+    }
+}
+
+/// What is done with each part; breaking off ends the walk.
+pub type Sink<'a> = &'a mut dyn FnMut(Item) -> ControlFlow<()>;
+
+/// Walks through the log, from the oldest message to the newest. What cannot be read
+/// is counted and passed over.
+///
+/// # Errors
+/// When the way to the log is not known or not in the dump.
+pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError> {
+    let has = |name| memory.info.symbol(name).is_some();
+    if has("prb") {
+        ring::read(memory, sink)
+    } else if has("log_first_idx") {
+        records::read(memory, sink)
+    } else {
+        bytes::read(memory, sink)
+    }
+}
+
+/// A variable of the kernel, by its name.
+fn symbol(memory: &Memory<'_>, name: &str) -> Result<u64, VmcoreError> {
+    let missing = || VmcoreError::Vmcoreinfo {
+        key: format!("SYMBOL({name})"),
+        found: "is not there".to_owned(),
+    };
+    memory.info.symbol(name).ok_or_else(missing)
+}
+
+/// Refuses a buffer that is larger than the whole dump: the dump has to hold it.
+fn bounded(memory: &Memory<'_>, key: &str, len: u64) -> Result<u64, VmcoreError> {
+    if len == 0 || len > memory.file_len() {
+        return Err(VmcoreError::Vmcoreinfo {
+            key: key.to_owned(),
+            found: format!(
+                "leads to a buffer of {len} bytes, in a dump of {}",
+                memory.file_len()
+            ),
+        });
+    }
+    Ok(len)
+}
+
+/// `flags` and `level` share a byte: five and three bits, from the end that the order
+/// of bytes begins at.
+fn level(memory: &Memory<'_>, byte: u8) -> u8 {
+    match memory.words.endian {
+        crate::Endian::Little => byte >> 5,
+        crate::Endian::Big => byte & 7,
+    }
+}

@@ -1,0 +1,110 @@
+//! The log of 3.5 to 5.9: records one behind the other, each with its text behind
+//! it, from `log_first_idx` to `log_next_idx`. One without a length means that the
+//! next is at the start of the buffer.
+
+use super::{Item, Layout, Record, Sink, Summary, bounded, level, symbol};
+use crate::{Memory, VmcoreError};
+
+/// Where the fields of a record are. The structure is called `printk_log`; until
+/// 3.10 it was `log`.
+struct Offsets {
+    size: usize,
+    ts_nsec: usize,
+    len: usize,
+    text_len: usize,
+    dict_len: Option<usize>,
+}
+
+impl Offsets {
+    fn new(memory: &Memory<'_>) -> Result<Offsets, VmcoreError> {
+        let info = &memory.info;
+        let name = match info.text("SIZE(printk_log)") {
+            Some(_) => "printk_log",
+            None => "log",
+        };
+        let offset = |field: &str| info.offset(&format!("{name}.{field}"));
+        let at = Offsets {
+            size: info.size(name)?,
+            ts_nsec: offset("ts_nsec")?,
+            len: offset("len")?,
+            text_len: offset("text_len")?,
+            dict_len: offset("dict_len").ok(),
+        };
+        if at.ts_nsec + 8 > at.size || at.len.max(at.text_len) + 2 > at.size {
+            return Err(VmcoreError::Vmcoreinfo {
+                key: format!("SIZE({name})"),
+                found: format!("is {}, less than its fields need", at.size),
+            });
+        }
+        Ok(at)
+    }
+}
+
+pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError> {
+    let what = "the log's buffer";
+    let at = Offsets::new(memory)?;
+    let number = |name| memory.number(what, symbol(memory, name)?, 4);
+    let buffer = memory.long("the pointer log_buf", symbol(memory, "log_buf")?)?;
+    let len = bounded(memory, "log_buf_len", number("log_buf_len")?)?;
+    let (first, next) = (number("log_first_idx")?, number("log_next_idx")?);
+    let mut summary = Summary::new(Layout::Records);
+    let size = at.size as u64;
+    let mut index = first;
+    let mut wrapped = false;
+    // Every step goes on by the length of a record, or back to the start once.
+    while index != next {
+        if wrapped && index > next || index.saturating_add(size) > len {
+            summary.unreadable(senseless(index, "no record fits there"));
+            break;
+        }
+        let mut record = vec![0_u8; at.size];
+        let address = buffer.wrapping_add(index);
+        if let Err(error) = memory.read("a message", address, &mut record) {
+            // Without its length nobody knows where the next one is.
+            summary.unreadable(error);
+            break;
+        }
+        let words = memory.words;
+        let short = |at: usize| words.number(&record, at, 2).unwrap_or(0);
+        let step = short(at.len);
+        if step == 0 && !wrapped {
+            wrapped = true;
+            index = 0;
+            continue;
+        }
+        let text_len = short(at.text_len);
+        if step < size || size + text_len > step || index + step > len {
+            summary.unreadable(senseless(index, "its lengths contradict each other"));
+            break;
+        }
+        let mut text = vec![0_u8; usize::try_from(text_len).unwrap_or(0)];
+        match memory.read("a message's text", address.wrapping_add(size), &mut text) {
+            Ok(()) => {
+                // `facility`, and `flags` with `level`, are behind dict_len.
+                let byte = |more: usize| record.get(at.dict_len? + more).copied();
+                summary.records += 1;
+                let found = Record {
+                    ts_nsec: words.number(&record, at.ts_nsec, 8).unwrap_or(0),
+                    facility: byte(2),
+                    level: byte(3).map(|byte| level(memory, byte)),
+                    text,
+                    ..Record::default()
+                };
+                if sink(Item::Record(found)).is_break() {
+                    break;
+                }
+            }
+            Err(error) => summary.unreadable(error),
+        }
+        index += step;
+    }
+    Ok(summary)
+}
+
+fn senseless(index: u64, why: &str) -> VmcoreError {
+    VmcoreError::Headers {
+        what: "a message of the log's buffer",
+        at: index,
+        found: why.to_owned(),
+    }
+}

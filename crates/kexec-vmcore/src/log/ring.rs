@@ -1,0 +1,237 @@
+//! The log since 5.10: a ring of descriptors, a ring of what is known of each
+//! message, and a ring of text; see the comments of the kernel's
+//! printk_ringbuffer.h for the words that are used here. Where the fields are is
+//! in VMCOREINFO (Documentation/admin-guide/kdump/vmcoreinfo.rst, "printk").
+
+use super::{Caller, Item, Layout, Record, Sink, Summary, bounded, level, symbol};
+use crate::{Memory, VmcoreError};
+
+/// The two highest bits of `state_var` are the state, the others the descriptor's
+/// number.
+const STATE_BITS: u32 = 2;
+/// Its writer is done with it, and may still reopen it.
+const COMMITTED: u64 = 1;
+/// Its writer is done with it.
+const FINALIZED: u64 = 2;
+/// A position with the lowest bit set stands for no text at all. This one: the text
+/// did not fit. The other (3): the message is an empty line.
+const FAILED: u64 = 1;
+/// `caller_id`: a processor and no thread.
+const CPU: u32 = 1 << 31;
+
+/// The rings, and where the fields are.
+struct Ring<'a, 'b> {
+    memory: &'a Memory<'b>,
+    descs: u64,
+    infos: u64,
+    count_bits: u32,
+    head: u64,
+    tail: u64,
+    data: u64,
+    size_bits: u32,
+    at: Offsets,
+}
+
+/// Bytes from the start of each structure.
+struct Offsets {
+    desc_size: usize,
+    state: usize,
+    begin: usize,
+    next: usize,
+    info_size: usize,
+    seq: usize,
+    ts_nsec: usize,
+    text_len: usize,
+    caller_id: usize,
+}
+
+impl Offsets {
+    fn new(memory: &Memory<'_>) -> Result<Offsets, VmcoreError> {
+        let info = &memory.info;
+        let lpos = info.offset("prb_desc.text_blk_lpos")?;
+        Ok(Offsets {
+            desc_size: info.size("prb_desc")?,
+            state: info.offset("prb_desc.state_var")? + info.offset("atomic_long_t.counter")?,
+            begin: lpos + info.offset("prb_data_blk_lpos.begin")?,
+            next: lpos + info.offset("prb_data_blk_lpos.next")?,
+            info_size: info.size("printk_info")?,
+            seq: info.offset("printk_info.seq")?,
+            ts_nsec: info.offset("printk_info.ts_nsec")?,
+            text_len: info.offset("printk_info.text_len")?,
+            caller_id: info.offset("printk_info.caller_id")?,
+        })
+    }
+}
+
+/// What a descriptor leads to.
+enum Found {
+    Record(Record),
+    /// Its text is gone, or never fitted.
+    Lost,
+    /// It holds no message: not written yet, or reused.
+    Nothing,
+}
+
+pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError> {
+    let ring = Ring::open(memory)?;
+    let mut summary = Summary::new(Layout::Ring);
+    let mask = memory.words.max() >> STATE_BITS;
+    let mut id = ring.tail;
+    // Once around at most, whatever head and tail say.
+    for _ in 0..1_u64 << ring.count_bits {
+        match ring.record(id) {
+            Ok(Found::Record(record)) => {
+                summary.records += 1;
+                if sink(Item::Record(record)).is_break() {
+                    break;
+                }
+            }
+            Ok(Found::Lost) => summary.lost += 1,
+            Ok(Found::Nothing) => {}
+            Err(error) => summary.unreadable(error),
+        }
+        if id == ring.head {
+            break;
+        }
+        id = id.wrapping_add(1) & mask;
+    }
+    Ok(summary)
+}
+
+impl<'a, 'b> Ring<'a, 'b> {
+    fn open(memory: &'a Memory<'b>) -> Result<Ring<'a, 'b>, VmcoreError> {
+        let info = &memory.info;
+        let what = "the log's ring buffer";
+        let ring = memory.long("the pointer prb", symbol(memory, "prb")?)?;
+        // An address that leaves the memory is not in the dump either.
+        let within = |base: u64, offset: usize| base.wrapping_add(offset as u64);
+        let descs = within(ring, info.offset("printk_ringbuffer.desc_ring")?);
+        let text = within(ring, info.offset("printk_ringbuffer.text_data_ring")?);
+        let counter = info.offset("atomic_long_t.counter")?;
+        let in_descs = |field: &str| Ok(within(descs, info.offset(field)?));
+        let count_bits = memory.number(what, in_descs("prb_desc_ring.count_bits")?, 4)?;
+        let size_at = within(text, info.offset("prb_data_ring.size_bits")?);
+        let size_bits = memory.number(what, size_at, 4)?;
+        let at = Offsets::new(memory)?;
+        let long = memory.words.long;
+        let fits = [at.state, at.begin, at.next]
+            .iter()
+            .all(|field| field + long <= at.desc_size)
+            && at.text_len + 2 <= at.info_size
+            && at.caller_id + 4 <= at.info_size
+            && [at.seq, at.ts_nsec]
+                .iter()
+                .all(|field| field + 8 <= at.info_size);
+        if !fits {
+            return Err(VmcoreError::Vmcoreinfo {
+                key: "SIZE(prb_desc), SIZE(printk_info)".to_owned(),
+                found: "are smaller than their fields".to_owned(),
+            });
+        }
+        let power = |bits: u64| u32::try_from(bits).ok().and_then(|b| 1_u64.checked_shl(b));
+        let count = power(count_bits).unwrap_or(0);
+        let descs_len = count.saturating_mul(at.desc_size as u64);
+        bounded(memory, "prb_desc_ring.count_bits", descs_len)?;
+        bounded(
+            memory,
+            "prb_data_ring.size_bits",
+            power(size_bits).unwrap_or(0),
+        )?;
+        let mask = memory.words.max() >> STATE_BITS;
+        let id = |field: &str| {
+            let at = within(in_descs(field)?, counter);
+            Ok::<u64, VmcoreError>(memory.long(what, at)? & mask)
+        };
+        Ok(Ring {
+            memory,
+            descs: memory.long(what, in_descs("prb_desc_ring.descs")?)?,
+            infos: memory.long(what, in_descs("prb_desc_ring.infos")?)?,
+            count_bits: u32::try_from(count_bits).unwrap_or(0),
+            head: id("prb_desc_ring.head_id")?,
+            tail: id("prb_desc_ring.tail_id")?,
+            data: memory.long(what, within(text, info.offset("prb_data_ring.data")?))?,
+            size_bits: u32::try_from(size_bits).unwrap_or(0),
+            at,
+        })
+    }
+
+    fn record(&self, id: u64) -> Result<Found, VmcoreError> {
+        let words = self.memory.words;
+        let index = id & ((1 << self.count_bits) - 1);
+        let entry = |base: u64, size: usize| base.wrapping_add(index.wrapping_mul(size as u64));
+        let mut desc = vec![0_u8; self.at.desc_size];
+        let address = entry(self.descs, self.at.desc_size);
+        self.memory
+            .read("a message's descriptor", address, &mut desc)?;
+        let long = |at: usize| words.long(&desc, at).unwrap_or(0);
+        let state = long(self.at.state) >> (words.bits() - STATE_BITS);
+        let same = long(self.at.state) & (words.max() >> STATE_BITS) == id;
+        if !same || (state != COMMITTED && state != FINALIZED) {
+            return Ok(Found::Nothing);
+        }
+        let mut info = vec![0_u8; self.at.info_size];
+        let address = entry(self.infos, self.at.info_size);
+        self.memory
+            .read("what is known of a message", address, &mut info)?;
+        let number = |at: usize, size: usize| words.number(&info, at, size).unwrap_or(0);
+        let len = usize::try_from(number(self.at.text_len, 2)).unwrap_or(0);
+        let Some(text) = self.text(id, long(self.at.begin), long(self.at.next), len)? else {
+            return Ok(Found::Lost);
+        };
+        let caller = u32::try_from(number(self.at.caller_id, 4)).unwrap_or(0);
+        // `facility`, and `flags` with `level`, are between text_len and caller_id,
+        // and not in VMCOREINFO.
+        let known = self.at.caller_id == self.at.text_len + 4;
+        let byte = |at: usize| info.get(at).copied().filter(|_| known);
+        Ok(Found::Record(Record {
+            seq: Some(number(self.at.seq, 8)),
+            ts_nsec: number(self.at.ts_nsec, 8),
+            facility: byte(self.at.text_len + 2),
+            level: byte(self.at.text_len + 3).map(|byte| level(self.memory, byte)),
+            caller: Some(match caller & CPU {
+                0 => Caller::Thread(caller),
+                _ => Caller::Cpu(caller & !CPU),
+            }),
+            text,
+        }))
+    }
+
+    /// The text between two positions; nothing if it is not there any more.
+    fn text(
+        &self,
+        id: u64,
+        begin: u64,
+        next: u64,
+        len: usize,
+    ) -> Result<Option<Vec<u8>>, VmcoreError> {
+        if begin & 1 == 1 || next & 1 == 1 {
+            return Ok((begin != FAILED).then(Vec::new));
+        }
+        let words = self.memory.words;
+        let size = 1_u64 << self.size_bits;
+        let round = |position: u64| (position & words.max()) >> self.size_bits;
+        // A block is in one piece: one that does not fit before the end of the ring
+        // is at its start. One that ends exactly at the end fits.
+        let last = next.wrapping_sub(1);
+        let (start, block) = if round(begin) == round(last) {
+            (begin % size, next.wrapping_sub(begin) & words.max())
+        } else {
+            (0, next % size)
+        };
+        let head = words.long as u64;
+        if block <= head || block > size {
+            return Ok(None);
+        }
+        let address = self.data.wrapping_add(start);
+        // A block begins with its descriptor's number; another one's means that it
+        // was overwritten.
+        if self.memory.long("a message's text", address)? != id {
+            return Ok(None);
+        }
+        let there = usize::try_from(block - head).unwrap_or(usize::MAX);
+        let mut text = vec![0_u8; len.min(there)];
+        let address = address.wrapping_add(head);
+        self.memory.read("a message's text", address, &mut text)?;
+        Ok(Some(text))
+    }
+}

@@ -1,0 +1,208 @@
+use super::*;
+use crate::testing::{self, Dump, LITTLE64, Message};
+use crate::{Endian, Words};
+use proptest::prelude::*;
+
+const WORDS: [Words; 4] = [
+    LITTLE64,
+    Words {
+        endian: Endian::Little,
+        long: 4,
+    },
+    Words {
+        endian: Endian::Big,
+        long: 8,
+    },
+    Words {
+        endian: Endian::Big,
+        long: 4,
+    },
+];
+
+fn message(ts_nsec: u64, text: &str) -> Message<'_> {
+    Message {
+        ts_nsec,
+        level: 6,
+        caller: 1,
+        text: text.as_bytes(),
+    }
+}
+
+fn walk(bytes: Vec<u8>) -> Result<(Vec<Item>, Summary), VmcoreError> {
+    let memory = Memory::open(&bytes)?;
+    let mut items = Vec::new();
+    let summary = read(&memory, &mut |item| {
+        items.push(item);
+        ControlFlow::Continue(())
+    })?;
+    Ok((items, summary))
+}
+
+fn texts(dump: &Dump) -> (Vec<String>, Summary) {
+    let (items, summary) = walk(dump.build()).expect("a good dump");
+    let text = |item| match item {
+        Item::Record(record) => String::from_utf8_lossy(&record.text).into_owned(),
+        Item::Text(text) => String::from_utf8_lossy(&text).into_owned(),
+    };
+    (items.into_iter().map(text).collect(), summary)
+}
+
+#[test]
+fn a_ring_with_all_that_is_known() {
+    for words in WORDS {
+        let dump = testing::ring(
+            words,
+            &[
+                message(0, "Linux version"),
+                Message {
+                    ts_nsec: 1_500_000_000,
+                    level: 2,
+                    caller: 1 << 31 | 3,
+                    text: b"two\nlines",
+                },
+            ],
+        );
+        let (items, summary) = walk(dump.build()).expect("a good dump");
+        assert!(summary.complete(), "{summary:?}");
+        assert_eq!((summary.layout, summary.records), (Layout::Ring, 2));
+        let Some(Item::Record(last)) = items.get(1) else {
+            panic!("{items:?}");
+        };
+        let wanted = Record {
+            seq: Some(1),
+            ts_nsec: 1_500_000_000,
+            facility: Some(0),
+            level: Some(2),
+            caller: Some(Caller::Cpu(3)),
+            text: b"two\nlines".to_vec(),
+        };
+        assert_eq!(*last, wanted, "{words:?}");
+    }
+}
+
+/// More messages than there are descriptors: the oldest are gone without a trace.
+/// Blocks that go around the end of the ring are at its start.
+#[test]
+fn a_ring_that_went_around() {
+    for words in WORDS {
+        let texts_in: Vec<String> = (0..20).map(|n| format!("message {n:>9}")).collect();
+        let messages: Vec<Message<'_>> = texts_in.iter().map(|text| message(0, text)).collect();
+        let (found, summary) = texts(&testing::ring(words, &messages));
+        assert!(summary.complete());
+        assert_eq!(found, texts_in[12..], "{words:?}");
+    }
+}
+
+/// A block that ends exactly with the ring is where it began.
+#[test]
+fn a_block_to_the_very_end() {
+    let full = "x".repeat(256 - 8);
+    let (found, _) = texts(&testing::ring(LITTLE64, &[message(0, &full)]));
+    assert_eq!(found, [full]);
+}
+
+#[test]
+fn overwritten_text_is_lost_and_an_empty_line_is_not() {
+    let long = "y".repeat(200);
+    let messages = [
+        message(0, "gone"),
+        message(1, ""),
+        message(2, &long),
+        message(3, &long),
+    ];
+    for words in WORDS {
+        let (found, summary) = texts(&testing::ring(words, &messages));
+        assert_eq!(found, ["", &long], "{words:?}");
+        assert_eq!(
+            (summary.records, summary.lost, summary.unreadable),
+            (2, 2, 0)
+        );
+    }
+}
+
+#[test]
+fn a_text_outside_of_the_dump_is_counted_and_passed_over() {
+    let bytes = testing::ring(LITTLE64, &[message(0, "one"), message(1, "two")]).build();
+    // Of the last piece, the text, all but the first message is cut off.
+    let (items, summary) = walk(bytes[..bytes.len() - 256 + 16].to_vec()).expect("the rest");
+    assert_eq!((items.len(), summary.unreadable), (1, 1));
+    assert!(!summary.complete());
+    assert!(summary.why.is_some());
+}
+
+#[test]
+fn records_straight_and_around() {
+    let messages = [
+        message(1, "first"),
+        message(2, ""),
+        message(3, "third\nand more"),
+    ];
+    for words in WORDS {
+        for before_end in 0..3 {
+            let dump = testing::records(words, &messages, before_end);
+            let (found, summary) = texts(&dump);
+            assert_eq!(found, ["first", "", "third\nand more"], "{words:?}");
+            assert_eq!(summary.layout, Layout::Records);
+            assert!(summary.complete(), "{summary:?}");
+        }
+        let (items, _) = walk(testing::records(words, &messages, 0).build()).expect("good");
+        let Some(Item::Record(record)) = items.first() else {
+            panic!("{items:?}");
+        };
+        assert_eq!((record.level, record.ts_nsec), (Some(6), 1));
+    }
+}
+
+#[test]
+fn bytes_straight_and_around() {
+    for words in WORDS {
+        let (found, summary) = texts(&testing::bytes(words, b"<6>one\n<5>two\n"));
+        assert_eq!(found.concat(), "<6>one\n<5>two\n");
+        assert_eq!((summary.layout, summary.records), (Layout::Bytes, 2));
+        let long: Vec<u8> = (0..100).map(|n| b'a' + n % 26).collect();
+        let (found, _) = texts(&testing::bytes(words, &long));
+        assert_eq!(found.concat().as_bytes(), &long[36..]);
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let mut dump = Dump::new(LITTLE64);
+    dump.info("OSRELEASE=1.0");
+    let said = walk(dump.build()).map_err(|error| error.to_string());
+    let Err(said) = said else {
+        panic!("a dump without a log")
+    };
+    assert!(
+        said.starts_with("VMCOREINFO: SYMBOL(log_buf) is not there"),
+        "{said}"
+    );
+}
+
+fn good(which: u8) -> Vec<u8> {
+    let messages = [message(1, "one"), message(2, "two\nlines"), message(3, "")];
+    match which % 3 {
+        0 => testing::ring(LITTLE64, &messages).build(),
+        1 => testing::records(LITTLE64, &messages, 1).build(),
+        _ => testing::bytes(LITTLE64, b"one\ntwo\n").build(),
+    }
+}
+
+proptest! {
+    /// Whatever is spoilt: an answer, in bounded time.
+    #[test]
+    fn a_spoilt_dump_ends_in_an_answer(
+        which in 0_u8..3,
+        spoilt in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        keep in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = good(which);
+        for (at, value) in spoilt {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let _ = walk(bytes.clone());
+        bytes.truncate(keep.index(bytes.len()));
+        let _ = walk(bytes);
+    }
+}

@@ -1,0 +1,170 @@
+//! The memory of the crashed kernel by its virtual addresses.
+
+use std::cell::Cell;
+
+use crate::elf::{Elf, Load};
+use crate::{Source, VmcoreError, Vmcoreinfo, Words};
+
+/// What of the crashed kernel's memory is in a dump.
+pub struct Memory<'a> {
+    source: &'a dyn Source,
+    loads: Vec<Load>,
+    /// The piece that was read last: the next read is there, too, nearly always.
+    last: Cell<usize>,
+    /// How it writes numbers.
+    pub words: Words,
+    /// What it says of itself.
+    pub info: Vmcoreinfo,
+}
+
+impl std::fmt::Debug for Memory<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory")
+            .field("loads", &self.loads)
+            .field("words", &self.words)
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Memory<'a> {
+    /// The memory in a dump.
+    ///
+    /// # Errors
+    /// As [`Elf::read`].
+    pub fn open(source: &'a dyn Source) -> Result<Memory<'a>, VmcoreError> {
+        let elf = Elf::read(source)?;
+        Ok(Memory {
+            source,
+            loads: elf.loads,
+            last: Cell::new(0),
+            words: elf.words,
+            info: Vmcoreinfo::parse(&elf.vmcoreinfo),
+        })
+    }
+
+    /// How large the dump is: nothing in it can be larger.
+    pub fn file_len(&self) -> u64 {
+        self.source.len()
+    }
+
+    /// Fills the buffer with what is at a virtual address; `what` is for the error.
+    ///
+    /// # Errors
+    /// When a part of it is not in the dump, or cannot be read.
+    pub fn read(
+        &self,
+        what: &'static str,
+        address: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), VmcoreError> {
+        let mut done = 0_usize;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let missing = || VmcoreError::NotInDump { what, address };
+            let at = u64::try_from(done)
+                .ok()
+                .and_then(|done| address.checked_add(done))
+                .ok_or_else(missing)?;
+            let load = self.holds(at).ok_or_else(missing)?;
+            let inside = at - load.vaddr;
+            let there = usize::try_from(load.filesz - inside).unwrap_or(usize::MAX);
+            let part = rest.len().min(there);
+            let rest = rest.get_mut(..part).unwrap_or_default();
+            let offset = load.offset.checked_add(inside).ok_or_else(missing)?;
+            let failed = |source| {
+                let len = self.source.len();
+                let end = offset.checked_add(u64::try_from(part).unwrap_or(u64::MAX));
+                if end.is_none_or(|end| end > len) {
+                    let at = offset;
+                    return VmcoreError::CutShort { what, at, len };
+                }
+                VmcoreError::Read {
+                    at: offset,
+                    wanted: part,
+                    source,
+                }
+            };
+            self.source.read_exact_at(offset, rest).map_err(failed)?;
+            done += part;
+        }
+        Ok(())
+    }
+
+    /// The `long` or address at a virtual address.
+    ///
+    /// # Errors
+    /// As [`Memory::read`].
+    pub fn long(&self, what: &'static str, address: u64) -> Result<u64, VmcoreError> {
+        self.number(what, address, self.words.long)
+    }
+
+    /// The number of 1, 2, 4 or 8 bytes at a virtual address.
+    ///
+    /// # Errors
+    /// As [`Memory::read`].
+    pub fn number(
+        &self,
+        what: &'static str,
+        address: u64,
+        size: usize,
+    ) -> Result<u64, VmcoreError> {
+        let mut bytes = [0_u8; 8];
+        let size = size.min(8);
+        self.read(what, address, bytes.get_mut(..size).unwrap_or_default())?;
+        let missing = VmcoreError::NotInDump { what, address };
+        self.words.number(&bytes, 0, size).ok_or(missing)
+    }
+
+    /// The piece that an address is in.
+    fn holds(&self, address: u64) -> Option<Load> {
+        let inside = |load: &&Load| {
+            address
+                .checked_sub(load.vaddr)
+                .is_some_and(|inside| inside < load.filesz)
+        };
+        if let Some(load) = self.loads.get(self.last.get()).filter(inside) {
+            return Some(*load);
+        }
+        let found = self.loads.iter().position(|load| inside(&load))?;
+        self.last.set(found);
+        self.loads.get(found).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Dump, LITTLE64};
+    use crate::{Memory, VmcoreError};
+
+    #[test]
+    fn across_pieces_that_touch_and_not_beyond() {
+        let mut dump = Dump::new(LITTLE64);
+        dump.info("OSRELEASE=6.1");
+        dump.load(0xffff_8880_0000_1000, b"one, ");
+        dump.load(0xffff_8880_0000_1005, b"two");
+        dump.load(u64::MAX - 3, b"last");
+        let bytes = dump.build();
+        let memory = Memory::open(&bytes).expect("a good dump");
+        let mut buffer = [0; 8];
+        memory
+            .read("text", 0xffff_8880_0000_1000, &mut buffer)
+            .expect("both pieces");
+        assert_eq!(&buffer, b"one, two");
+        let missing = memory.read("text", 0xffff_8880_0000_1001, &mut buffer);
+        assert!(matches!(missing, Err(VmcoreError::NotInDump { .. })));
+        assert!(memory.read("text", u64::MAX - 3, &mut buffer[..4]).is_ok());
+        assert!(memory.read("text", u64::MAX - 3, &mut buffer[..5]).is_err());
+        assert!(memory.read("text", 0, &mut []).is_ok());
+        let text = memory
+            .read("text", 0, &mut buffer)
+            .map_err(|e| e.to_string());
+        assert_eq!(
+            text,
+            Err(
+                "text at virtual address 0x0: the dump does not hold that memory; it was \
+                 filtered too much, or not copied whole"
+                    .to_owned()
+            )
+        );
+    }
+}

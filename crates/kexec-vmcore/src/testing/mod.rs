@@ -1,0 +1,145 @@
+//! Small dumps, for tests and fuzz targets.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "what is written here is as large as it is made"
+)]
+
+mod logs;
+
+pub use logs::{Message, bytes, records, ring};
+
+use crate::{Endian, Words};
+
+/// As nearly every machine writes numbers.
+pub const LITTLE64: Words = Words {
+    endian: Endian::Little,
+    long: 8,
+};
+
+/// A dump that is being made.
+#[derive(Debug, Clone)]
+pub struct Dump {
+    words: Words,
+    info: String,
+    loads: Vec<(u64, Vec<u8>)>,
+    many: bool,
+}
+
+impl Dump {
+    /// An empty one.
+    pub fn new(words: Words) -> Dump {
+        Dump {
+            words,
+            info: String::new(),
+            loads: Vec::new(),
+            many: false,
+        }
+    }
+
+    /// Adds a line to its description.
+    pub fn info(&mut self, line: &str) {
+        self.info.push_str(line);
+        self.info.push('\n');
+    }
+
+    /// Adds memory.
+    pub fn load(&mut self, vaddr: u64, bytes: &[u8]) {
+        self.loads.push((vaddr, bytes.to_vec()));
+    }
+
+    /// Counts the program headers as a dump with more than 65534 of them does.
+    #[must_use]
+    pub fn many(mut self, many: bool) -> Dump {
+        self.many = many;
+        self
+    }
+
+    /// A number of `size` bytes.
+    pub fn number(&self, value: u64, size: usize) -> Vec<u8> {
+        number(self.words, value, size)
+    }
+
+    /// The file.
+    pub fn build(&self) -> Vec<u8> {
+        let wide = self.words.long == 8;
+        let long = self.words.long;
+        let (ehdr, phdr, shdr) = if wide { (64, 56, 64) } else { (52, 32, 40) };
+        let count = self.loads.len() + 1;
+        let mut note = Vec::new();
+        if !self.info.is_empty() {
+            for size in [11, self.info.len(), 0] {
+                note.extend(self.number(size as u64, 4));
+            }
+            note.extend(b"VMCOREINFO\0\0");
+            note.extend(self.info.as_bytes());
+            note.resize(note.len().next_multiple_of(4) + 16, 0);
+        }
+        let sections = ehdr + phdr * count;
+        let mut data = sections + shdr;
+        let mut out = vec![0x7f, b'E', b'L', b'F', if wide { 2 } else { 1 }];
+        out.push(if self.words.endian == Endian::Little {
+            1
+        } else {
+            2
+        });
+        out.resize(16, 0);
+        let put =
+            |out: &mut Vec<u8>, value: usize, size| out.extend(self.number(value as u64, size));
+        for (value, size) in [
+            (4, 2),
+            (62, 2),
+            (1, 4),
+            (0, long),
+            (ehdr, long),
+            (sections, long),
+            (0, 4),
+            (ehdr, 2),
+            (phdr, 2),
+            (if self.many { 0xffff } else { count }, 2),
+            (shdr, 2),
+            (1, 2),
+            (0, 2),
+        ] {
+            put(&mut out, value, size);
+        }
+        let mut segment = |out: &mut Vec<u8>, kind: usize, vaddr: u64, len: usize| {
+            put(out, kind, 4);
+            if wide {
+                put(out, 0, 4);
+            }
+            put(out, data, long);
+            out.extend(self.number(vaddr, long));
+            put(out, 0, long);
+            put(out, len, long);
+            put(out, len, long);
+            if !wide {
+                put(out, 0, 4);
+            }
+            put(out, 0, long);
+            data += len;
+        };
+        segment(&mut out, 4, 0, note.len());
+        for (vaddr, bytes) in &self.loads {
+            segment(&mut out, 1, *vaddr, bytes.len());
+        }
+        // The first section header; only its sh_info says something.
+        let info = if wide { 44 } else { 28 };
+        out.resize(sections + info, 0);
+        put(&mut out, count, 4);
+        out.resize(sections + shdr, 0);
+        out.extend(note);
+        for (_, bytes) in &self.loads {
+            out.extend(bytes);
+        }
+        out
+    }
+}
+
+/// A number of `size` bytes.
+pub fn number(words: Words, value: u64, size: usize) -> Vec<u8> {
+    let mut bytes = value.to_le_bytes()[..size].to_vec();
+    if words.endian == Endian::Big {
+        bytes.reverse();
+    }
+    bytes
+}

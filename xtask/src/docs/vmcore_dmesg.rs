@@ -1,0 +1,69 @@
+//! The manual page and the completions of vmcore-dmesg.
+
+use super::pages::{examples, files, option, synopsis};
+use super::roff::{Roff, bold, reference};
+use super::{Made, spellings};
+use kexec_cli::vmcore_dmesg::{
+    ABOUT, EXAMPLES, EXIT_CODES, FILES, FLAGS, NAME, SAYS, SEE_ALSO, SYNOPSIS,
+};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// vmcore-dmesg(8).
+pub fn page(date: &str) -> String {
+    let mut out = Roff::new(NAME, date, VERSION);
+    out.section("NAME");
+    out.line_of_name(NAME, ABOUT);
+    out.section("SYNOPSIS");
+    out.lines(&[synopsis(SYNOPSIS)]);
+    out.section("DESCRIPTION");
+    out.paragraphs(SAYS);
+    out.section("OPTIONS");
+    for flag in FLAGS {
+        option(&mut out, flag, false);
+    }
+    out.section("EXIT STATUS");
+    for (code, what) in EXIT_CODES {
+        out.item(&bold(code), what);
+    }
+    files(&mut out, FILES);
+    examples(&mut out, EXAMPLES);
+    out.section("SEE ALSO");
+    let names = SEE_ALSO
+        .iter()
+        .map(|(name, section)| reference(name, *section));
+    out.marked_text(&names.collect::<Vec<_>>().join(", "));
+    out.finish()
+}
+
+/// Its completions: none of its options takes a value.
+pub fn completions() -> [Made; 3] {
+    let all: Vec<String> = FLAGS.iter().flat_map(spellings).collect();
+    let made = "Made from the definition of the command line: cargo xtask man";
+    let bash = format!(
+        "# {NAME}(8) in bash. {made}\ncomplete -o default -W '{}' {NAME}\n",
+        all.join(" ")
+    );
+    let mut zsh = format!("#compdef {NAME}\n# {NAME}(8) in zsh. {made}\n\n_arguments -s");
+    let mut fish = format!("# {NAME}(8) in fish. {made}\n\n");
+    for flag in FLAGS {
+        for spelling in spellings(flag) {
+            zsh.push_str(&format!(" \\\n  '{spelling}[{}]'", flag.doc_short));
+        }
+        let short = flag
+            .short
+            .map(|letter| format!(" -s {}", char::from(letter)));
+        fish.push_str(&format!(
+            "complete -c {NAME}{} -l {} -d '{}'\n",
+            short.unwrap_or_default(),
+            flag.long,
+            flag.doc_short
+        ));
+    }
+    zsh.push_str(" \\\n  '1:dump:_files'\n");
+    [
+        Made::new(format!("completions/{NAME}"), bash),
+        Made::new(format!("completions/_{NAME}"), zsh),
+        Made::new(format!("completions/{NAME}.fish"), fish),
+    ]
+}
