@@ -2,6 +2,7 @@
 //! on, used by a plain `systemctl reboot`, and switched off again.
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 use vm::Lab;
 use vm::apt::Suite;
 use vm::installed::{Arrival, Layout, Machine};
@@ -99,16 +100,29 @@ fn an_automount_that_ends_during_the_shutdown() -> Result<()> {
              run touch ls /boot\n\
              jump systemctl reboot\n",
         )
-        .stage("after", "run says kexec status\n")
+        .stage(
+            "after",
+            "run says kexec status\nrun status kexec status --json\n\
+             run journal journalctl -b -u kexec-preload -o cat --no-pager\n",
+        )
         .run()?;
     assert_eq!(trial.stage("before")?.run("enable")?.code, 0);
     assert_eq!(trial.arrival("after")?, Arrival::Kexec);
     let after = trial.stage("after")?;
-    ensure!(
-        after.run("says")?.out().contains("kexec'd from"),
-        "{}",
-        after.run("says")?.out()
-    );
+    // What stayed could not be compared, and the boot that it led to says so.
+    for label in ["says", "journal"] {
+        let said = after.run(label)?.out();
+        println!("# {label}\n{said}");
+        ensure!(said.contains("kexec'd from"), "{label}: {said}");
+        ensure!(
+            said.contains("not compared at the shutdown with what a reboot would have booted"),
+            "{label}: {said}"
+        );
+    }
+    let status: Value = serde_json::from_str(&after.run("status")?.out())?;
+    let said = |path: &str| status.pointer(path).and_then(Value::as_str);
+    assert_eq!(said("/last/outcome/what"), Some("kexec"), "{status}");
+    ensure!(said("/last/uncompared").is_some(), "{status}");
     assert_eq!(after.unclean()?, Vec::<String>::new());
     println!("all: {:.1} s", trial.seconds());
     Ok(())

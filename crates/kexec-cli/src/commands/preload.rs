@@ -135,7 +135,7 @@ impl<'a> Ahead<'a> {
             return Ok(());
         }
         let (world, moment, of) = (self.world, self.situation.moment, self.how.of.clone());
-        let mut doubt = None;
+        let mut uncompared = None;
         match step {
             Step::Leave(_) => {
                 // A unit that was to load and cannot say what has failed.
@@ -146,8 +146,12 @@ impl<'a> Ahead<'a> {
                 }
             }
             Step::Doubt(why) => {
-                eprintln!("kexec: warning: {}", text_of_doubt(&why));
-                doubt = Some(text_of_doubt(&why));
+                eprintln!(
+                    "kexec: warning: what is loaded could not be compared with what a reboot would \
+                     boot: {}",
+                    visible(&why)
+                );
+                uncompared = Some(why);
             }
             Step::TakeOut(_) => unload(world, Slot::Normal, SyscallChoice::Auto)?,
             Step::Load(_) => {
@@ -162,14 +166,10 @@ impl<'a> Ahead<'a> {
             }
         }
         if let Moment::Shutdown { asked, .. } = moment {
-            announce(world, asked, doubt);
+            announce(world, asked, uncompared);
         }
         Ok(())
     }
-}
-
-fn text_of_doubt(why: &str) -> String {
-    format!("what is loaded could not be compared with what a reboot would boot: {why}")
 }
 
 /// What is in the slot, by the kernel and by our record.
@@ -222,7 +222,7 @@ fn load_ahead(world: &World<'_>, mut found: Found) -> Result<(), Error> {
 }
 
 /// The shutdown is under way, and what is loaded will be jumped into.
-fn announce(world: &World<'_>, by_name: bool, doubt: Option<String>) {
+fn announce(world: &World<'_>, by_name: bool, uncompared: Option<String>) {
     let feature = enable::feature("preload");
     let every = feature.is_some_and(|f| enable::is_enabled(world.root, f));
     if !matches!(slot(world), InSlot::Ours(_)) || !(by_name || every) {
@@ -236,7 +236,7 @@ fn announce(world: &World<'_>, by_name: bool, doubt: Option<String>) {
     } else {
         "reboot.target"
     };
-    let asked = attempt::ask_preloaded(world.root, &boot.boot_id, &boot.now, handover, doubt);
+    let asked = attempt::ask_preloaded(world.root, &boot.boot_id, &boot.now, handover, uncompared);
     if let Err(e) = asked {
         eprintln!("kexec: warning: the next boot will not know how it went: {e}");
     }

@@ -233,7 +233,8 @@ static PRELOAD: Text = Text {
          have more than a quarter of the free memory.",
         "With --at-shutdown nothing happens unless a shutdown is under way that ends in a reboot \
          or a kexec. What was loaded ahead is compared with what a reboot would boot, replaced \
-         or taken out.",
+         or taken out. Where that cannot be told it stays, and the next boot says so, in its \
+         journal and in `kexec status`.",
     ],
     examples: &[
         example("kexec preload", "Load it, or say why not."),

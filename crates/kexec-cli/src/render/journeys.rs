@@ -41,6 +41,9 @@ pub fn last(attempt: &Attempt) -> String {
             if let Some(times) = times(arrival) {
                 let _ = write!(text, "\n{times}");
             }
+            if let Some(why) = &attempt.uncompared {
+                let _ = write!(text, "\n{}", uncompared(why));
+            }
             text
         }
         Some(Outcome::Cold { to, at, candidates }) => {
@@ -61,6 +64,16 @@ pub fn last(attempt: &Attempt) -> String {
             visible(why)
         ),
     }
+}
+
+/// That a jump went into an image of which nobody knew whether it was still the
+/// right one, and how to find out.
+fn uncompared(why: &str) -> String {
+    format!(
+        "not compared at the shutdown with what a reboot would have booted: {}\n\
+         `kexec needs-reboot` says whether that is something else now",
+        visible(why)
+    )
 }
 
 /// What was to be booted: the entry, or else the kernel.
@@ -141,6 +154,7 @@ pub mod tests {
             method: "kexec_load: shortest downtime".into(),
             handover: "systemctl kexec".into(),
             doubts: vec![],
+            uncompared: None,
             one_shot: None,
             preloaded: false,
             cold: None,
@@ -174,7 +188,11 @@ pub mod tests {
                 why: "this boot started 3 days after the request".into(),
             }),
         ];
-        outcomes.into_iter().map(attempt).collect()
+        let mut all: Vec<Attempt> = outcomes.into_iter().map(attempt).collect();
+        let mut stayed = attempt(Some(kexec(None)));
+        stayed.uncompared = Some("the automount at /boot ends\u{1b}[2J".into());
+        all.push(stayed);
+        all
     }
 
     #[test]

@@ -45,6 +45,11 @@ pub struct Attempt {
     /// What was known to speak against it when it was asked for: the first
     /// candidates when it did not come about.
     pub doubts: Vec<String>,
+    /// Why it could not be compared at the shutdown with what a reboot through the
+    /// firmware would have booted; it stayed loaded all the same. The next boot
+    /// tells it however it came about, because that journal is a new one.
+    #[serde(default)]
+    pub uncompared: Option<String>,
     /// The boot loader's wish that this attempt fulfils.
     pub one_shot: Option<OneShot>,
     /// It was loaded ahead, and nobody has asked for the jump yet: `asked` is
@@ -133,7 +138,8 @@ pub fn forget_preloaded(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Somebody asks for the jump into what was loaded ahead. Returns whether there
+/// Somebody asks for the jump into what was loaded ahead; `uncompared` is why
+/// nobody knows whether it is still what a reboot would boot. Returns whether there
 /// was such an attempt of this boot.
 ///
 /// # Errors
@@ -143,7 +149,7 @@ pub fn ask_preloaded(
     boot_id: &str,
     asked: &Moment,
     handover: &str,
-    doubt: Option<String>,
+    uncompared: Option<String>,
 ) -> io::Result<bool> {
     let attempts = read_all(root)?.into_iter();
     let mut ahead = attempts.filter(|a| a.preloaded && a.outcome.is_none());
@@ -154,7 +160,7 @@ pub fn ask_preloaded(
     now.preloaded = false;
     now.asked = asked.clone();
     now.handover = handover.to_owned();
-    now.doubts.extend(doubt);
+    now.uncompared = uncompared;
     write(root, &now)?;
     // Its name has the time in it.
     if file(root, &now) != file(root, &attempt) {
@@ -227,6 +233,7 @@ pub(super) mod tests {
             method: "kexec_load: shortest downtime".into(),
             handover: "systemctl kexec".into(),
             doubts: vec![],
+            uncompared: None,
             one_shot: None,
             preloaded: false,
             cold: None,
@@ -263,8 +270,8 @@ pub(super) mod tests {
             cycles: None,
         };
         let ask = |boot: &str| {
-            let doubt = Some("a doubt".to_owned());
-            ask_preloaded(root.path(), boot, &asked, "kexec.target", doubt).unwrap()
+            let why = Some("/boot is gone".to_owned());
+            ask_preloaded(root.path(), boot, &asked, "kexec.target", why).unwrap()
         };
         assert!(!ask("first"));
         write(root.path(), &ahead).unwrap();
@@ -274,10 +281,22 @@ pub(super) mod tests {
         let all = read_all(root.path()).unwrap();
         assert_eq!(all.len(), 2);
         assert_eq!((&all[0].asked, all[0].preloaded), (&asked, false));
-        assert_eq!(all[0].doubts, ["a doubt"]);
+        assert_eq!(all[0].uncompared.as_deref(), Some("/boot is gone"));
         write(root.path(), &ahead).unwrap();
         forget_preloaded(root.path()).unwrap();
         assert_eq!(read_all(root.path()).unwrap(), all);
+    }
+
+    #[test]
+    fn an_attempt_of_an_earlier_version_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let old = attempt(1_700_000_000_000);
+        write(root.path(), &old).unwrap();
+        let mut json: serde_json::Value = serde_json::to_value(&old).unwrap();
+        let fields = json.as_object_mut().unwrap();
+        fields.remove("uncompared").unwrap();
+        fs::write(file(root.path(), &old), json.to_string()).unwrap();
+        assert_eq!(read_all(root.path()).unwrap(), [old]);
     }
 
     #[test]

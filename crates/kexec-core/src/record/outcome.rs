@@ -122,6 +122,11 @@ fn candidates(attempt: &Attempt, boot: &BootFacts) -> Vec<String> {
         ];
     }
     let mut candidates = attempt.doubts.clone();
+    // An image of yesterday may not get along with today's root file system.
+    let stale = attempt.uncompared.as_ref();
+    candidates.extend(stale.map(|why| {
+        format!("what was loaded may not have been what a reboot boots: it was not compared: {why}")
+    }));
     candidates.extend([
         "the image was unloaded before the end of the shutdown (kexec -u, kexec unload)".into(),
         "something asked for a plain reboot meanwhile, or init fell back to one".into(),
@@ -232,6 +237,7 @@ mod tests {
     fn without_the_token_it_was_a_cold_boot() {
         let mut asked = attempt(ASKED);
         asked.doubts = vec!["the shutdown image has no kexec".into()];
+        asked.uncompared = Some("/boot is gone".into());
         let Outcome::Cold { candidates, to, .. } = judge(&asked, &boot(90)) else {
             panic!("not cold");
         };
@@ -240,7 +246,8 @@ mod tests {
             candidates.first().unwrap(),
             "the shutdown image has no kexec"
         );
-        assert!(candidates.len() > 1);
+        assert!(candidates[1].ends_with("it was not compared: /boot is gone"));
+        assert!(candidates.len() > 2);
     }
 
     #[test]
