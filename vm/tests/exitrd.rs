@@ -30,6 +30,14 @@ fn must(trial: &Trial, stage: &str, labels: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// dracut 112 demands its mark in the folder that it unpacks into, and 3cpio 0.14
+/// unpacks into no folder with files unless it is told to: on a machine that has
+/// 3cpio there is no image until one of the two is mended. The folder is asked for
+/// here as dracut means it.
+const UNPACK: &str = "#!/bin/sh\n\
+    case \" $* \" in *' --force '*) ;; *' --extract '*) set -- --force \"$@\" ;; esac\n\
+    exec /usr/bin/3cpio \"$@\"\n";
+
 /// dracut's image, unpacked by its own unit as on a machine whose root is on a
 /// logical volume. Without the hook it has no kexec and takes ours from the old
 /// root; with the hook it brings it.
@@ -37,7 +45,9 @@ fn must(trial: &Trial, stage: &str, labels: &[&str]) -> Result<()> {
 #[ignore = "a cell of cargo xtask test --all"]
 fn dracut() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, Suite::Sid, Layout::FedoraLike).product_deb()?;
+    let machine = Machine::new(&lab, Suite::Sid, Layout::FedoraLike)
+        .product_deb()?
+        .program("usr/local/bin/3cpio", UNPACK);
     let (default, other) = machine.kernels()?;
     // As dracut's hooks for logical volumes and multipath say it.
     let wanted = "mkdir -p /run/initramfs\ntouch /run/initramfs/.need_shutdown\n\
