@@ -183,7 +183,8 @@ pub fn disk(lab: &Lab, folder: &Path, large_mb: usize, part_mb: usize) -> Result
 
 /// Bytes that are not alike anywhere, the same in every run (a linear
 /// congruential generator, Knuth's MMIX).
-fn noise(len: usize) -> Vec<u8> {
+#[must_use]
+pub fn noise(len: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut bytes = Vec::with_capacity(len);
     while bytes.len() < len {

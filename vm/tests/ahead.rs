@@ -9,11 +9,6 @@ use vm::apt::Suite;
 use vm::installed::{Arrival, Layout, Machine, Trial};
 use vm::{End, Lab, Run, Stage};
 
-/// Stops with the system, in the ordinary order, and leaves a file.
-const WITNESS: &str = "[Unit]\nDescription=Leaves a file when it is stopped\n\
-    [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n\
-    ExecStop=/bin/sh -c 'echo stopped > /var/lib/witness'\n";
-
 /// Installs the package and switches preloading on; `state LABEL` says what is
 /// loaded.
 const ENABLED: &str = r#"
@@ -27,8 +22,7 @@ state() { run "$1-loaded" cat /sys/kernel/kexec_loaded; run "$1-status" kexec st
 "#;
 
 fn machine(lab: &Lab, suite: Suite, layout: Layout) -> Result<Machine<'_>> {
-    let machine = Machine::new(lab, suite, layout).product_deb()?;
-    Ok(machine.unit("witness.service", "multi-user.target", WITNESS))
+    Ok(Machine::new(lab, suite, layout).product_deb()?.witness())
 }
 
 fn good<'a>(stage: &'a Stage, label: &str) -> Result<&'a Run> {

@@ -5,7 +5,7 @@
 //! kexec-tools (those of verbs, which it does not have, are left to ours).
 
 use anyhow::{Result, ensure};
-use vm::{Firmware, Guest, Lab, Next, Outcome};
+use vm::{Firmware, Guest, Lab, Next, Outcome, Stage};
 
 /// A command line with everything that a careless program would change:
 /// quotes, runs of blanks, a backslash, UTF-8, an equals sign in a value.
@@ -88,6 +88,22 @@ fn pair(lab: &Lab) -> Result<(Guest<'_>, String)> {
     Ok((guest, second.release))
 }
 
+/// It ended well; what it said otherwise.
+fn succeeds(stage: &Stage, label: &str) -> Result<()> {
+    let run = stage.run(label)?;
+    assert_eq!(run.code, 0, "{label}: {}{}", run.out(), run.err());
+    Ok(())
+}
+
+/// The second kernel is this one, with the console's words and this one.
+fn arrives(outcome: &Outcome, release: &str, word: &str) -> Result<()> {
+    let two = &outcome.stage("second")?.report;
+    assert_eq!(two.release, release);
+    let line = format!("console=ttyS0 panic=-1 {word}");
+    assert_eq!(two.command_line(), line);
+    Ok(())
+}
+
 /// `-f` with a kernel loads and jumps at once, without the init system.
 #[test]
 fn force_loads_and_jumps() -> Result<()> {
@@ -96,9 +112,7 @@ fn force_loads_and_jumps() -> Result<()> {
     let outcome = guest
         .script("jump kexec -f -s -x $NEXT --initrd=$NEXT_INITRD --command-line=\"$CONSOLE f\"\n")
         .run()?;
-    let two = &outcome.stage("second")?.report;
-    assert_eq!(two.release, release);
-    assert_eq!(two.command_line(), "console=ttyS0 panic=-1 f");
+    arrives(&outcome, &release, "f")?;
     same_machine(&outcome)
 }
 
@@ -115,10 +129,8 @@ fn options_in_any_order() -> Result<()> {
         )
         .run()?;
     let one = outcome.stage("first")?;
-    assert_eq!(one.run("load")?.code, 0, "{}", one.run("load")?.err());
-    let two = &outcome.stage("second")?.report;
-    assert_eq!(two.release, release);
-    assert_eq!(two.command_line(), "console=ttyS0 panic=-1 last");
+    succeeds(one, "load")?;
+    arrives(&outcome, &release, "last")?;
     Ok(())
 }
 
@@ -136,7 +148,7 @@ fn the_running_command_line_again() -> Result<()> {
         )
         .run()?;
     let one = outcome.stage("first")?;
-    assert_eq!(one.run("load")?.code, 0, "{}", one.run("load")?.err());
+    succeeds(one, "load")?;
     let line = outcome.stage("second")?.report.command_line();
     let words: Vec<_> = line.split_whitespace().collect();
     assert_eq!(
@@ -167,10 +179,10 @@ fn what_is_loaded_can_be_asked_and_unloaded() -> Result<()> {
     let one = outcome.stage("first")?;
     let code = |label: &str| one.run(label).map(|run| run.code);
     assert_eq!(code("before")?, 0);
-    assert_eq!(code("load")?, 0, "{}", one.run("load")?.err());
+    succeeds(one, "load")?;
     assert_eq!(code("loaded")?, 1);
     assert_eq!(code("crash")?, 0);
-    assert_eq!(code("unload")?, 0, "{}", one.run("unload")?.err());
+    succeeds(one, "unload")?;
     assert_eq!(code("after")?, 0);
     assert_ne!(code("exec")?, 0);
     assert_eq!(one.run("alive")?.out(), "alive\n");
@@ -182,8 +194,7 @@ fn what_is_loaded_can_be_asked_and_unloaded() -> Result<()> {
 #[test]
 fn a_kernel_cut_short_is_refused() -> Result<()> {
     let lab = Lab::open()?;
-    let product = lab.product()?;
-    if product.is_reference {
+    if lab.product()?.is_reference {
         return Ok(());
     }
     let (guest, release) = pair(&lab)?;
@@ -197,14 +208,12 @@ fn a_kernel_cut_short_is_refused() -> Result<()> {
         )
         .run()?;
     let one = outcome.stage("first")?;
-    assert_eq!(one.run("load")?.code, 0, "{}", one.run("load")?.err());
+    succeeds(one, "load")?;
     let short = one.run("short")?;
     assert_ne!(short.code, 0);
     ensure!(short.err().contains("/tmp/short"), "{}", short.err());
     assert_eq!(one.run("loaded")?.code, 1);
-    let two = &outcome.stage("second")?.report;
-    assert_eq!(two.release, release);
-    assert_eq!(two.command_line(), "console=ttyS0 panic=-1 kept");
+    arrives(&outcome, &release, "kept")?;
     Ok(())
 }
 
@@ -228,8 +237,7 @@ fn several_initrds_are_joined() -> Result<()> {
              jump kexec -e\n",
         )
         .run()?;
-    let load = outcome.stage("first")?.run("load")?;
-    assert_eq!(load.code, 0, "{}", load.err());
+    succeeds(outcome.stage("first")?, "load")?;
     let joined = outcome.stage("second")?.run("joined")?;
     assert_eq!(joined.out(), "from the second archive", "{}", joined.err());
     Ok(())
@@ -239,8 +247,7 @@ fn several_initrds_are_joined() -> Result<()> {
 #[test]
 fn verbs() -> Result<()> {
     let lab = Lab::open()?;
-    let product = lab.product()?;
-    if product.is_reference {
+    if lab.product()?.is_reference {
         return Ok(());
     }
     let (guest, release) = pair(&lab)?;
@@ -259,16 +266,13 @@ fn verbs() -> Result<()> {
         .run()?;
     let one = outcome.stage("first")?;
     for label in ["check", "plan", "load", "status", "unload", "again"] {
-        let run = one.run(label)?;
-        assert_eq!(run.code, 0, "{label}: {}{}", run.out(), run.err());
+        succeeds(one, label)?;
     }
     assert_eq!(one.run("untouched")?.out(), "0\n");
     assert_eq!(one.run("unloaded")?.out(), "0\n");
     for label in ["plan", "status"] {
         serde_json::from_slice::<serde_json::Value>(&one.run(label)?.stdout)?;
     }
-    let two = &outcome.stage("second")?.report;
-    assert_eq!(two.release, release);
-    assert_eq!(two.command_line(), "console=ttyS0 panic=-1 verbs");
+    arrives(&outcome, &release, "verbs")?;
     Ok(())
 }

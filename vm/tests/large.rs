@@ -3,28 +3,13 @@
 use anyhow::{Context, Result};
 use std::process::Command;
 use std::time::Duration;
-use vm::{Guest, Lab, Next};
+use vm::{Guest, Lab, Next, loads};
 
 /// The file in the second initrd, bytes.
 const LARGE: usize = 700 << 20;
 /// The machine. The initrd is there as the kernel's copy and as the program's
 /// own; in the second kernel as it came and unpacked.
 const MEMORY_MB: u32 = 6144;
-
-/// Bytes that are not alike anywhere, the same in every run (a linear
-/// congruential generator, Knuth's MMIX).
-fn noise(len: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let mut bytes = Vec::with_capacity(len);
-    while bytes.len() < len {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        bytes.extend_from_slice(&(state ^ (state >> 29)).to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
 
 #[test]
 fn seven_hundred_megabytes() -> Result<()> {
@@ -35,7 +20,7 @@ fn seven_hundred_megabytes() -> Result<()> {
     std::fs::create_dir(&files)?;
 
     let mut root = lab.initramfs("second")?;
-    let large = noise(LARGE);
+    let large = loads::noise(LARGE);
     std::fs::write(folder.path().join("large"), &large)?;
     root.file("large", large);
     root.file("lab/script", "run sum md5sum /large\n");

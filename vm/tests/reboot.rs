@@ -8,11 +8,6 @@ use vm::Lab;
 use vm::apt::Suite;
 use vm::installed::{Arrival, Layout, Machine, Trial};
 
-/// Stops with the system, in the ordinary order, and leaves a file.
-const WITNESS: &str = "[Unit]\nDescription=Leaves a file when it is stopped\n\
-    [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n\
-    ExecStop=/bin/sh -c 'echo stopped > /var/lib/witness'\n";
-
 /// What the machine thinks of itself, as JSON.
 fn json(trial: &Trial, stage: &str, label: &str) -> Result<Value> {
     let run = trial.stage(stage)?.run(label)?;
@@ -20,18 +15,10 @@ fn json(trial: &Trial, stage: &str, label: &str) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{label}: {text}\n{}", run.err()))
 }
 
-fn machine(lab: &Lab, suite: Suite, layout: Layout) -> Result<Machine<'_>> {
-    Ok(Machine::new(lab, suite, layout).product()?.unit(
-        "witness.service",
-        "multi-user.target",
-        WITNESS,
-    ))
-}
-
 /// The whole cell.
 fn reboots_into_the_changed_default(suite: Suite, layout: Layout) -> Result<()> {
     let lab = Lab::open()?;
-    let machine = machine(&lab, suite, layout)?;
+    let machine = Machine::new(&lab, suite, layout).product()?.witness();
     let (default, other) = machine.kernels()?;
     let trial = machine
         .stage(
@@ -94,19 +81,8 @@ fn reboots_into_the_changed_default(suite: Suite, layout: Layout) -> Result<()> 
     Ok(())
 }
 
-macro_rules! cells {
-    ($($(#[$attribute:meta])* $name:ident: $suite:ident, $layout:ident;)*) => {
-        $(
-            #[test]
-            $(#[$attribute])*
-            fn $name() -> Result<()> {
-                reboots_into_the_changed_default(Suite::$suite, Layout::$layout)
-            }
-        )*
-    };
-}
-
-cells! {
+vm::cells! {
+    reboots_into_the_changed_default;
     trixie_efi_systemd_boot: Trixie, EfiSystemdBoot;
     bookworm_efi_uki: Bookworm, EfiUki;
     trixie_bios_grub: Trixie, BiosGrub;

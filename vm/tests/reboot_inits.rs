@@ -1,13 +1,24 @@
 //! `kexec reboot` under inits that know nothing of kexec.
 
 use anyhow::{Result, ensure};
-use vm::Lab;
 use vm::apt::Suite;
 use vm::installed::{Arrival, Init, Layout, Machine};
+use vm::{Lab, Stage};
 
 /// As a package would install it: at the end of runlevel 6, in front of the
 /// script that reboots.
 const HOOK: &str = include_str!("../../dist/sysvinit/kexec");
+
+/// Without the hook `kexec reboot` is refused, says what is missing, and what works
+/// without it.
+fn refused(stage: &Stage, missing: &str) -> Result<()> {
+    let refused = stage.run("refused")?;
+    assert_eq!(refused.code, 1, "{}", refused.err());
+    for said in [missing, "kexec reboot --now"] {
+        ensure!(refused.err().contains(said), "{}", refused.err());
+    }
+    Ok(())
+}
 
 #[test]
 fn sysvinit_with_and_without_its_hook() -> Result<()> {
@@ -45,18 +56,7 @@ fn sysvinit_with_and_without_its_hook() -> Result<()> {
         .stage("now", "run says kexec status\n")
         .run()?;
     let before = trial.stage("before")?;
-    let refused = before.run("refused")?;
-    assert_eq!(refused.code, 1, "{}", refused.err());
-    ensure!(
-        refused.err().contains("its reboot does not jump"),
-        "{}",
-        refused.err()
-    );
-    ensure!(
-        refused.err().contains("kexec reboot --now"),
-        "{}",
-        refused.err()
-    );
+    refused(before, "its reboot does not jump")?;
     // Without that order startpar runs both at once, and sometimes the firmware wins.
     let order = before.run("order")?.out();
     ensure!(order.contains(" kexec"), "{order}");
@@ -120,18 +120,7 @@ fn busybox_with_and_without_its_line() -> Result<()> {
         .stage("off", "run unload kexec unload\n")
         .run()?;
     println!("all: {:.1} s", trial.seconds());
-    let refused = trial.stage("before")?.run("refused")?;
-    assert_eq!(refused.code, 1, "{}", refused.err());
-    ensure!(
-        refused.err().contains("::shutdown: line of /etc/inittab"),
-        "{}",
-        refused.err()
-    );
-    ensure!(
-        refused.err().contains("kexec reboot --now"),
-        "{}",
-        refused.err()
-    );
+    refused(trial.stage("before")?, "::shutdown: line of /etc/inittab")?;
     let after = trial.stage("after")?;
     assert_eq!(after.run("witness")?.out(), "stopped\n");
     for name in ["after", "now"] {

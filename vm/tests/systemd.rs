@@ -6,11 +6,6 @@ use vm::Lab;
 use vm::apt::Suite;
 use vm::installed::{Arrival, Init, Layout, Machine, Trial};
 
-/// Stops with the system, in the ordinary order, and leaves a file.
-const WITNESS: &str = "[Unit]\nDescription=Leaves a file when it is stopped\n\
-    [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n\
-    ExecStop=/bin/sh -c 'echo stopped > /var/lib/witness'\n";
-
 /// Loads the kernel that is not the default, with a word of its own, from a
 /// /boot that may have to be mounted for it, and lets that go again.
 const LOAD: &str = r#"
@@ -41,11 +36,7 @@ fn show(what: &str, trial: &Trial) {
 /// `kexec load` of the kernel that is not the default, and `systemctl kexec`.
 fn load_and_systemctl_kexec(suite: Suite, layout: Layout) -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, suite, layout).product()?.unit(
-        "witness.service",
-        "multi-user.target",
-        WITNESS,
-    );
+    let machine = Machine::new(&lab, suite, layout).product()?.witness();
     let (default, other) = machine.kernels()?;
     let initrd = format!("/boot/{}", layout.initrd_name(&other));
     let trial = machine
@@ -79,19 +70,8 @@ fn load_and_systemctl_kexec(suite: Suite, layout: Layout) -> Result<()> {
     Ok(())
 }
 
-macro_rules! cells {
-    ($($(#[$attribute:meta])* $name:ident: $suite:ident, $layout:ident;)*) => {
-        $(
-            #[test]
-            $(#[$attribute])*
-            fn $name() -> Result<()> {
-                load_and_systemctl_kexec(Suite::$suite, Layout::$layout)
-            }
-        )*
-    };
-}
-
-cells! {
+vm::cells! {
+    load_and_systemctl_kexec;
     trixie_bios_grub: Trixie, BiosGrub;
     bookworm_efi_systemd_boot: Bookworm, EfiSystemdBoot;
     sid_efi_uki: Sid, EfiUki;

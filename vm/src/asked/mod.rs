@@ -129,11 +129,6 @@ pub fn cells() -> Vec<Cell> {
 /// minute; what is not through by then hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Stops with the system, in the ordinary order, and leaves a file.
-const WITNESS: &str = "[Unit]\nDescription=Leaves a file when it is stopped\n\
-    [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n\
-    ExecStop=/bin/sh -c 'echo stopped > /var/lib/witness'\n";
-
 impl Cell {
     /// Its name: what there is of it, in one word.
     #[must_use]
@@ -157,7 +152,7 @@ impl Cell {
     /// reboot that goes wrong is no error but an [`Outcome`].
     pub fn run(&self, lab: &Lab) -> Result<Seen> {
         let machine = Machine::new(lab, self.suite, self.layout)
-            .unit("witness.service", "multi-user.target", WITNESS)
+            .witness()
             .timeout(PATIENCE)
             .cold_boots(self.cold_boots());
         let (_, other) = machine.kernels()?;

@@ -16,6 +16,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+/// The unit of [`Machine::witness`].
+const WITNESS: &str = include_str!("scripts/witness.service");
 /// Brings the card of [`Machine::ssh`] up.
 const NETWORK: &str = include_str!("scripts/network.service");
 
@@ -143,6 +145,13 @@ impl<'lab> Machine<'lab> {
             &format!("/{folder}/{name}"),
         );
         self
+    }
+
+    /// Adds a unit that stops with the system, in the ordinary order, and leaves
+    /// `stopped` in /var/lib/witness.
+    #[must_use]
+    pub fn witness(self) -> Self {
+        self.unit("witness.service", "multi-user.target", WITNESS)
     }
 
     /// Adds files to the root file system. They are there before the system

@@ -8,6 +8,7 @@
 //! files. `vm/README.md` shows how a trial is written.
 
 mod base;
+mod cells;
 mod files;
 mod image;
 mod initrd;

@@ -1,0 +1,16 @@
+//! Tests that are the same story on one installed system after the other.
+
+/// A test for each line `NAME: SUITE, LAYOUT;`, which calls the function in front
+/// with both. Attributes of a line are the test's own.
+#[macro_export]
+macro_rules! cells {
+    ($story:ident; $($(#[$attribute:meta])* $name:ident: $suite:ident, $layout:ident;)*) => {
+        $(
+            #[test]
+            $(#[$attribute])*
+            fn $name() -> anyhow::Result<()> {
+                $story($crate::apt::Suite::$suite, $crate::installed::Layout::$layout)
+            }
+        )*
+    };
+}
