@@ -13,10 +13,9 @@ use super::lines::Value;
 /// An entry of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// What the boot loader calls it.
+    /// What the boot loader calls it, the only name that it knows.
     pub id: String,
-    /// Other names of the same entry: the first profile of a UKI is its file
-    /// name and `@0` too.
+    /// What others call it, and the boot loader does not find it by.
     pub aliases: Vec<String>,
     /// Its tries are used up.
     pub bad: bool,
@@ -211,16 +210,7 @@ fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decisi
             reason: format!("{wish}, a pattern with {what}, which systemd-boot does not know"),
         });
     }
-    let named = |candidate: &Candidate| {
-        // Of another profile than the first, only the name that the menu has counts.
-        let others = candidate
-            .aliases
-            .iter()
-            .filter(|_| !candidate.other_profile);
-        let mut names = std::iter::once(&candidate.id).chain(others);
-        names.any(|id| glob.matches(id))
-    };
-    let mut hits = (0..).zip(candidates).filter(|(_, c)| named(c));
+    let mut hits = (0..).zip(candidates).filter(|(_, c)| glob.matches(&c.id));
     let bad_too = !wish.asker.passes_over_bad();
     let mut only_bad = false;
     for (at, candidate) in &mut hits {
@@ -241,7 +231,17 @@ fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decisi
             id: id.to_owned(),
             why: Why::Asked(wish),
         }),
-        _ => Err(format!("{wish}, which is not there")),
+        _ => Err(format!("{wish}, {}", missing(candidates, &glob))),
+    }
+}
+
+/// Why nothing of the menu has the name: bootctl writes names that systemd-boot
+/// does not know.
+fn missing(candidates: &[Candidate], glob: &Glob) -> String {
+    let mut called = candidates.iter();
+    match called.find(|c| c.aliases.iter().any(|id| glob.matches(id))) {
+        Some(Candidate { id, .. }) => format!("which systemd-boot knows only as {id:?}"),
+        None => "which is not there".to_owned(),
     }
 }
 

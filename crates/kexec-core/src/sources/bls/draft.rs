@@ -13,7 +13,7 @@ use crate::sources::kernels;
 pub(super) struct Draft {
     /// The entry.
     pub(super) entry: BootEntry,
-    /// Its other names.
+    /// Its other names, by which people may ask for it.
     pub(super) aliases: Vec<String>,
     /// The file name without counters.
     pub(super) file: String,
@@ -36,6 +36,17 @@ pub(super) struct Brings {
 }
 
 impl Draft {
+    /// What systemd-boot calls it. The first profile of a UKI has the name of the
+    /// file there and no other, whatever its own name is: bootctl shows `@` and that
+    /// name, and systemd-boot does not find it by that (seen with 262; the test
+    /// `sid_boots_the_profile_that_was_listed` of the lab).
+    pub(super) fn called(&self) -> &str {
+        match self.profile {
+            0 => &self.file,
+            _ => &self.entry.id,
+        }
+    }
+
     /// What it is sorted by.
     pub(super) fn rank(&self) -> Rank<'_> {
         fn text(text: &Option<String>) -> &str {

@@ -181,8 +181,11 @@ fn choice(
 
 fn candidate(draft: &Draft) -> Candidate {
     Candidate {
-        id: draft.entry.id.clone(),
-        aliases: draft.aliases.clone(),
+        id: draft.called().to_owned(),
+        aliases: std::iter::once(&draft.entry.id)
+            .chain(&draft.aliases)
+            .cloned()
+            .collect(),
         bad: draft.entry.tries.is_some_and(|tries| tries.left == 0),
         other_profile: draft.profile > 0,
     }

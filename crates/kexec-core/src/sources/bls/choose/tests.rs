@@ -10,14 +10,13 @@ fn menu() -> Vec<Candidate> {
     };
     vec![
         Candidate {
-            aliases: vec!["multi.efi".to_owned(), "multi.efi@0".to_owned()],
-            ..entry("multi.efi@main")
+            aliases: vec!["multi.efi@main".to_owned(), "multi.efi@0".to_owned()],
+            ..entry("multi.efi")
         },
         entry("new.conf"),
         entry("old.conf"),
         Candidate {
             other_profile: true,
-            aliases: vec!["multi.efi@1".to_owned()],
             ..entry("multi.efi@reset")
         },
         Candidate {
@@ -81,7 +80,7 @@ fn wishes_count_in_their_order() {
     wishes.default = None;
     is(
         &wishes,
-        "multi.efi@main: preferred in loader.conf line 2 asks for \"MULTI.*\"",
+        "multi.efi: preferred in loader.conf line 2 asks for \"MULTI.*\"",
     );
     wishes.conf.preferred = None;
     is(
@@ -91,7 +90,7 @@ fn wishes_count_in_their_order() {
     wishes.conf.default = None;
     is(
         &wishes,
-        "multi.efi@main: first entry of the menu that is not bad",
+        "multi.efi: first entry of the menu that is not bad",
     );
 }
 
@@ -105,7 +104,7 @@ fn what_names_nothing_is_passed_over_and_said() {
     };
     assert_eq!(
         said(&menu(), &wishes),
-        "multi.efi@main: first entry of the menu that is not bad; \
+        "multi.efi: first entry of the menu that is not bad; \
          LoaderEntryOneShot (for the next boot only) asks for \"gone.conf\", which is not there; \
          LoaderEntryPreferred asks for \"bad.conf\", whose tries are used up; \
          LoaderEntryDefault asks for \"@saved\", the entry that was booted last, but \
@@ -137,10 +136,22 @@ fn profiles_are_taken_by_the_name_in_the_menu() {
     };
     assert_eq!(by("multi.efi@reset"), "multi.efi@reset");
     assert_eq!(by("multi.efi@res*"), "multi.efi@reset");
-    assert_eq!(by("multi.efi@1"), "multi.efi@main", "the first of the menu");
-    assert_eq!(by("multi*"), "multi.efi@main");
-    assert_eq!(by("multi.efi"), "multi.efi@main");
-    assert_eq!(by("multi.efi@0"), "multi.efi@main");
+    assert_eq!(by("multi.efi@1"), "multi.efi", "the first of the menu");
+    assert_eq!(by("multi*"), "multi.efi");
+    assert_eq!(by("multi.efi"), "multi.efi");
+    for unknown in ["multi.efi@main", "multi.efi@0"] {
+        let wishes = Wishes {
+            default: name(unknown),
+            ..Wishes::default()
+        };
+        let expected = format!(
+            "new.conf: first entry of the menu that is not bad; LoaderEntryDefault asks for \
+             {unknown:?}, which systemd-boot knows only as \"multi.efi\""
+        );
+        let mut menu = menu();
+        menu.rotate_left(1);
+        assert_eq!(said(&menu, &wishes), expected);
+    }
     let only = [menu().remove(3)];
     assert_eq!(said(&only, &Wishes::default()), "nothing");
 }
@@ -156,7 +167,7 @@ fn entries_of_the_boot_loader_itself_are_no_others() {
         "foreign auto-windows: default in loader.conf line 1 asks for \"auto-win*\""
     );
     wishes.reported = vec!["new.conf".to_owned()];
-    assert!(said(&menu(), &wishes).starts_with("multi.efi@main: first"));
+    assert!(said(&menu(), &wishes).starts_with("multi.efi: first"));
     wishes = Wishes {
         one_shot: name("auto-reboot-to-firmware-setup"),
         ..Wishes::default()
