@@ -26,6 +26,7 @@ run old dpkg -i --force-depends /lab/debs/kexec-tools_*.deb
 run install dpkg -i /lab/debs/kexec-rs.deb
 run ours cmp /usr/sbin/kexec /lab/kexec
 run version kexec --version
+run dmesg vmcore-dmesg --vmcoreinfo /proc/kcore
 run whole dpkg -V kexec-rs
 run audit dpkg --audit
 run diversions dpkg-divert --list '*kexec*'
@@ -63,7 +64,7 @@ const REMOVE: &str = r#"
 run status kexec status
 run remembered ls /var/lib/kexec/attempts
 run remove dpkg -r kexec-rs
-run gone test ! -e /usr/sbin/kexec
+run gone sh -c 'test ! -e /usr/sbin/kexec && test ! -e /usr/sbin/vmcore-dmesg'
 run kept ls /var/lib/kexec/attempts
 run purge dpkg -P kexec-rs kexec-tools
 list > /var/tmp/after
@@ -112,6 +113,7 @@ fn comes_and_goes(suite: Suite) -> Result<()> {
             "install",
             "ours",
             "version",
+            "dmesg",
             "clause",
             "needs-kdump",
             "needs-version",
@@ -133,6 +135,8 @@ fn comes_and_goes(suite: Suite) -> Result<()> {
     )?;
     let installed = trial.stage("installed")?;
     ensure!(installed.run("version")?.out().starts_with("kexec-rs "));
+    // The other program of the package, which kexec-tools has as well.
+    ensure!(installed.run("dmesg")?.out().contains("SYMBOL(prb)="));
     ensure!(installed.run("clause")?.out().contains("kexec-tools"));
     let future = installed.run("needs-future")?;
     ensure!(

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use kexec_cli::help;
 use kexec_cli::vmcore_dmesg::{Ask, NAME, Show, meant};
+use kexec_sys::Errno;
 use kexec_vmcore::log::{self, Summary};
 use kexec_vmcore::{Memory, Source, VmcoreError};
 
@@ -72,7 +73,7 @@ fn of(path: &Path, show: Show) -> u8 {
     let dump = match opened {
         Ok(dump) => dump,
         Err(error) => {
-            eprintln!("{NAME}: opening {name}: {error}");
+            eprintln!("{NAME}: opening {name}: {}", Errno::from_io(&error));
             if path == Path::new("/proc/vmcore") && error.kind() == io::ErrorKind::NotFound {
                 eprintln!(
                     "{:14}it is there only while a crash kernel runs, which was loaded with kexec -p",
@@ -119,7 +120,10 @@ fn of(path: &Path, show: Show) -> u8 {
         Ok((Err(error), _)) => {
             // Whoever has closed the pipe knows.
             if error.kind() != io::ErrorKind::BrokenPipe {
-                eprintln!("{NAME}: writing to standard output: {error}");
+                eprintln!(
+                    "{NAME}: writing to standard output: {}",
+                    Errno::from_io(&error)
+                );
             }
             exit::WRITE
         }
