@@ -66,6 +66,16 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// A replacement was refused, and what it was to replace could not be taken out.
+    #[error("{refusal}; what was loaded before stays, and a reboot would not boot that: {unload}")]
+    Stays {
+        /// Why the new image was refused.
+        refusal: Box<Error>,
+        /// Why the old one stays.
+        unload: Box<Error>,
+        /// What to do about both.
+        remedy: String,
+    },
 }
 
 impl Error {
@@ -77,7 +87,8 @@ impl Error {
             Error::Plan(e) => e.hint(),
             Error::Refused { remedy, .. }
             | Error::NotReady { remedy, .. }
-            | Error::System { remedy, .. } => remedy,
+            | Error::System { remedy, .. }
+            | Error::Stays { remedy, .. } => remedy,
             Error::Kernel(e) => &e.remedy,
         }
     }

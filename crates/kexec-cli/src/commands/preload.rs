@@ -206,11 +206,8 @@ fn load_ahead(world: &World<'_>, mut found: Found) -> Result<(), Error> {
     let prepared = match load_found(world, &found, FileFlags::EMPTY) {
         Ok(prepared) => prepared,
         Err(error) => {
-            // What was there before is not what a reboot would boot any more.
-            if matches!(slot(world), InSlot::Ours(_)) {
-                unload(world, Slot::Normal, SyscallChoice::Auto)?;
-            }
-            return Err(error);
+            let take_out = || unload(world, Slot::Normal, SyscallChoice::Auto);
+            return Err(preload::after_refusal(error, &slot(world), take_out));
         }
     };
     print(&text::plan(&prepared));

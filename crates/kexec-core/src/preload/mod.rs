@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+
 pub use fresh::{FileStamp, Fingerprint};
 pub use policy::{InSlot, Moment, Situation, Step, decide};
 
@@ -39,6 +41,31 @@ pub struct Preloaded {
     pub of: Of,
     /// The files it came from, as they were.
     pub from: Fingerprint,
+}
+
+/// A load ahead was refused. What was loaded ahead before is not what a reboot would
+/// boot any more: `take_out` takes it out. Says what to tell of it, the refusal first.
+pub fn after_refusal(
+    refusal: Error,
+    slot: &InSlot,
+    take_out: impl FnOnce() -> Result<(), Error>,
+) -> Error {
+    if !matches!(slot, InSlot::Ours(_)) {
+        return refusal;
+    }
+    match take_out() {
+        Ok(()) => refusal,
+        Err(unload) => {
+            let hints = [refusal.hint(), unload.hint()];
+            let mut hints: Vec<_> = hints.into_iter().filter(|hint| !hint.is_empty()).collect();
+            hints.dedup();
+            Error::Stays {
+                remedy: hints.join("; "),
+                refusal: Box::new(refusal),
+                unload: Box::new(unload),
+            }
+        }
+    }
 }
 
 /// Where it is remembered that this boot is to end in the firmware: nothing is
@@ -89,6 +116,51 @@ pub fn lock(root: &Path) -> Option<fs::File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn refused(what: &str, remedy: &str) -> Error {
+        Error::Refused {
+            what: what.to_owned(),
+            why: "refused".to_owned(),
+            remedy: remedy.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_although_the_old_image_stays() {
+        let ours = InSlot::Ours(Preloaded {
+            of: Of::Default,
+            from: Fingerprint {
+                entry: "debian".to_owned(),
+                request: String::new(),
+                files: vec![],
+            },
+        });
+        let load = || refused("the new kernel", "sign it");
+        let told = |slot: &InSlot, unload: Result<(), Error>| {
+            let mut asked = false;
+            let error = after_refusal(load(), slot, || {
+                asked = true;
+                unload
+            });
+            (error.to_string(), error.hint().to_owned(), asked)
+        };
+        let plain = |asked| {
+            let text = "the new kernel: refused".to_owned();
+            (text, "sign it".to_owned(), asked)
+        };
+        assert_eq!(told(&ours, Ok(())), plain(true));
+        // What somebody else loaded is not touched.
+        for slot in [InSlot::Theirs, InSlot::Empty, InSlot::Unknown] {
+            assert_eq!(told(&slot, Ok(())), plain(false));
+        }
+        let (text, hint, asked) = told(&ours, Err(refused("unloading", "be root")));
+        assert!(asked);
+        assert!(text.starts_with("the new kernel: refused; "), "{text}");
+        assert!(text.ends_with(": unloading: refused"), "{text}");
+        assert_eq!(hint, "sign it; be root");
+        let (_, hint, _) = told(&ours, Err(refused("unloading", "sign it")));
+        assert_eq!(hint, "sign it");
+    }
 
     #[test]
     fn a_cold_boot_is_chosen_and_taken_back() {
