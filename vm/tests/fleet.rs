@@ -201,3 +201,41 @@ fn the_exact_calls() -> Result<()> {
     ensure!(log.contains("reboot-required, rebooting"), "{log}");
     Ok(())
 }
+
+/// Signal 40 asks systemd for kexec.target, and nobody looks first whether something
+/// is loaded: what docs/fleets.md says of that.
+#[test]
+#[ignore = "a cell of cargo xtask test --all"]
+fn signal_40_with_nothing_loaded() -> Result<()> {
+    ensure!(
+        DOCS.contains("Where nothing is loaded, signal 40 is a reboot through the firmware"),
+        "docs/fleets.md says what comes of it"
+    );
+    let lab = Lab::open()?;
+    let (machine, first, _) = machine(&lab)?;
+    let trial = machine
+        .cold_boots(1)
+        .stage(
+            "before",
+            "run loaded cat /sys/kernel/kexec_loaded\njump sh -c 'kill -40 1'\n",
+        )
+        .stage(
+            "after",
+            "run witness cat /var/lib/witness\nrun status kexec status\n",
+        )
+        .run()?;
+    let (before, after) = (trial.stage("before")?, trial.stage("after")?);
+    assert_eq!(before.run("loaded")?.out(), "0\n");
+    assert_eq!(trial.arrival("after")?, Arrival::Cold);
+    assert_eq!(after.report.release, first);
+    // An orderly shutdown all the same.
+    assert_eq!(after.run("witness")?.out(), "stopped\n");
+    assert_eq!(after.unclean()?, Vec::<String>::new());
+    println!(
+        "{}{}",
+        after.run("status")?.out(),
+        after.run("status")?.err()
+    );
+    println!("all: {:.1} s", trial.seconds());
+    Ok(())
+}

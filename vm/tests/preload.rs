@@ -36,8 +36,17 @@ fn switched_on_used_and_switched_off() -> Result<()> {
                  run disable kexec disable preload\n\
                  run loaded cat /sys/kernel/kexec_loaded\n\
                  run left {FILES}\n\
-                 run off kexec disable preload\n"
+                 run off kexec disable preload\n\
+                 run change sed -i '/vmlinuz-{other} /s/$/ kexec=off/' /boot/grub/grub.cfg\n\
+                 run on kexec enable preload\n\
+                 jump systemctl reboot\n"
             ),
+        )
+        .stage(
+            "off",
+            "run journal journalctl -b -u kexec-preload -o cat --no-pager\n\
+             run preload kexec preload\n\
+             run loaded cat /sys/kernel/kexec_loaded\n",
         )
         .run()?;
     let (before, after) = (trial.stage("before")?, trial.stage("after")?);
@@ -78,6 +87,21 @@ fn switched_on_used_and_switched_off() -> Result<()> {
     assert_eq!(out("after", "loaded")?, "0\n");
     assert_eq!(out("after", "left")?, "");
     assert_eq!(out("after", "off")?, "preload is off already.\n");
+
+    // kexec=off on the command line of one boot: nothing is loaded in it.
+    for label in ["change", "on"] {
+        out("after", label)?;
+        assert_eq!(after.run(label)?.code, 0, "{label}");
+    }
+    let off = trial.stage("off")?;
+    assert_eq!(trial.arrival("off")?, Arrival::Kexec);
+    let line = off.report.command_line();
+    ensure!(line.split(' ').any(|word| word == "kexec=off"), "{line}");
+    for said in [out("off", "journal")?, out("off", "preload")?] {
+        ensure!(said.contains("command line has kexec=off"), "{said}");
+    }
+    assert_eq!(off.run("preload")?.code, 0);
+    assert_eq!(out("off", "loaded")?, "0\n");
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }
