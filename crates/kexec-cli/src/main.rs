@@ -21,8 +21,8 @@ use kexec_image::Arch;
 use kexec_sys::Linux;
 
 use commands::{
-    World, check, enable, exec, history, list, load, needs_reboot, plan, preload, reboot, status,
-    unload,
+    World, check, enable, exec, history, instances, list, load, needs_reboot, plan, preload,
+    reboot, status, unload,
 };
 use render::text;
 use request::{Load, Meant, Request, Then, UsageError, VerbRequest};
@@ -154,6 +154,7 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             json,
         } => enable::verb(world, feature, *on, *dry_run, *json),
         VerbRequest::Preload { how, json } => preload::verb(world, how, *json),
+        VerbRequest::StartEnabled { dry_run, json } => instances::verb(world, *dry_run, *json),
     }
 }
 

@@ -211,6 +211,11 @@ pub enum VerbRequest {
         how: Preload,
         json: bool,
     },
+    /// `kexec preload --enabled`.
+    StartEnabled {
+        dry_run: bool,
+        json: bool,
+    },
 }
 
 /// How something is loaded ahead.

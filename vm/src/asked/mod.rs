@@ -140,6 +140,7 @@ impl Cell {
     /// that, and once before where the units have a boot to do their work in.
     fn cold_boots(&self) -> usize {
         match self.way {
+            Way::Ours(Asker::Template) => 1,
             Way::Ours(_) => 2,
             _ => 1,
         }

@@ -125,7 +125,7 @@ fn ours(trial: &Trial, answers: &[Answer]) -> Result<Vec<String>> {
         flaws.push("the boot before was a kexec and not a cold boot".to_owned());
     }
     if trial.stage(BEFORE)?.run("loaded")?.out() != "1\n" {
-        flaws.push("nothing was loaded at boot".to_owned());
+        flaws.push("nothing was loaded before".to_owned());
     }
     let Ok(after) = trial.stage(AFTER) else {
         return Ok(flaws);

@@ -23,8 +23,10 @@ const DPKG: &str = "run dpkg env DEBIAN_FRONTEND=noninteractive \
 const UNIT: &str = "run unit systemctl status kexec-load@linux\n";
 /// The units do their work in the boot after this one, which has to be a cold one.
 const ENABLE_PRELOAD: &str = "run enable kexec enable preload\njump coldreboot\n";
+/// And here without a boot in between: what people type next comes a moment later.
 const ENABLE_TEMPLATE: &str = "run enable systemctl enable kexec-load@linux\n\
-    jump systemctl reboot\n";
+    run wait sh -c 'for n in $(seq 100); do grep -q 1 /sys/kernel/kexec_loaded && exit; \
+    sleep 0.2; done; exit 1'\n";
 /// What a boot with the units has to show before anybody asks.
 const LOADED: &str = "run loaded cat /sys/kernel/kexec_loaded\nrun preloaded kexec status\n";
 /// What the boot after it has to show. kexec-tools know no status.
@@ -99,10 +101,10 @@ pub(super) fn write<'lab>(
             .stage(BEFORE, &format!("{DPKG}{change}{links}{UNIT}{asks}")),
         Way::WikiStop => wiki(machine, WIKI_STOP, "basic.target")?
             .stage(BEFORE, &format!("{DPKG}{change}{links}{UNIT}{asks}")),
-        Way::Ours(Asker::Template) => machine
-            .product_deb()?
-            .stage(INSTALL, &format!("{DPKG}{links}{ENABLE_TEMPLATE}"))
-            .stage(BEFORE, &format!("{LOADED}{asks}")),
+        Way::Ours(Asker::Template) => machine.product_deb()?.stage(
+            BEFORE,
+            &format!("{DPKG}{links}{ENABLE_TEMPLATE}{LOADED}{asks}"),
+        ),
         // Loaded at boot, and the default is another by the time that somebody asks.
         Way::Ours(_) => machine
             .product_deb()?

@@ -134,7 +134,8 @@ pub const FILES: &[File] = &[
         "usr/share/fish/vendor_completions.d/vmcore-dmesg.fish",
         ALL,
     ),
-    // Units and hooks: nothing happens before `kexec enable`. The places are those
+    // Units and hooks: nothing is loaded before `kexec enable`, or before a
+    // kexec-load@NAME.service is enabled. The places are those
     // that crates/kexec-core/src/enable/parts.rs looks in.
     program(Tree("dist/bin/coldreboot"), "usr/sbin/coldreboot", ALL),
     file(
@@ -150,6 +151,26 @@ pub const FILES: &[File] = &[
     file(
         Tree("dist/systemd/kexec-load@.service"),
         "usr/lib/systemd/system/kexec-load@.service",
+        ALL,
+    ),
+    file(
+        Tree("dist/systemd/kexec-load.target"),
+        "usr/lib/systemd/system/kexec-load.target",
+        ALL,
+    ),
+    file(
+        Tree("dist/systemd/kexec-load-enabled.path"),
+        "usr/lib/systemd/system/kexec-load-enabled.path",
+        ALL,
+    ),
+    file(
+        Tree("dist/systemd/kexec-load-enabled.service"),
+        "usr/lib/systemd/system/kexec-load-enabled.service",
+        ALL,
+    ),
+    file(
+        Tree("dist/systemd/multi-user.target.d/50-kexec-load.conf"),
+        "usr/lib/systemd/system/multi-user.target.d/50-kexec-load.conf",
         ALL,
     ),
     program(
@@ -250,7 +271,10 @@ pub const DEBIAN_CONTROL: &[(&str, &str, u32)] = &[
 ];
 
 /// The same for rpm: a file of the repository, and what cargo-generate-rpm calls it.
-pub const RPM_SCRIPTS: &[(&str, &str)] = &[("dist/rpm/preun", "pre_uninstall_script")];
+pub const RPM_SCRIPTS: &[(&str, &str)] = &[
+    ("dist/rpm/post", "post_install_script"),
+    ("dist/rpm/preun", "pre_uninstall_script"),
+];
 
 /// Files below dist/ that are in no package: packages are made with them, or the
 /// program has them in itself and writes them (`kexec enable`).

@@ -194,7 +194,8 @@ fn a_debian_package_has_what_the_table_says() {
 #[test]
 fn the_pkgbuild_is_of_this_version() {
     let script = "source dist/arch/PKGBUILD; echo \"$pkgname $pkgver\"; echo \"${provides[*]}\"
-        source \"dist/arch/$install\"; declare -F build package pre_remove";
+        source \"dist/arch/$install\"; declare -F build package
+        declare -F post_install post_upgrade pre_remove";
     let output = Command::new("bash")
         .args(["--norc", "-c", script])
         .current_dir(host::root())
@@ -202,7 +203,8 @@ fn the_pkgbuild_is_of_this_version() {
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let expected = format!(
-        "kexec-rs {}\nkexec-tools={}\nbuild\npackage\npre_remove\n",
+        "kexec-rs {}\nkexec-tools={}\nbuild\npackage\npost_install\n\
+         post_upgrade\npre_remove\n",
         texts::VERSION,
         texts::STANDS_FOR
     );

@@ -96,6 +96,7 @@ pub enum Id {
     Root,
     Cold,
     AtShutdown,
+    Enabled,
     IfEnabled,
     Instance,
     Raw,

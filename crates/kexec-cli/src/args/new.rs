@@ -72,6 +72,11 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::IfEnabled, "if-enabled", &[Verb::Preload])
     },
     Flag {
+        doc_short: "Start each kexec-load@NAME.service that was just enabled",
+        doc_long: "Loads nothing itself. For the unit that watches systemctl enable.",
+        ..flag(Id::Enabled, "enabled", &[Verb::Preload])
+    },
+    Flag {
         value: Value::Required("NAME"),
         doc_short: "Load /boot/vmlinuz-NAME with its initramfs and the running command line",
         doc_long: "NAME is the instance of a unit, as systemd escapes it.",

@@ -5,6 +5,7 @@ pub mod check;
 pub mod enable;
 pub mod exec;
 pub mod history;
+pub mod instances;
 pub mod list;
 pub mod load;
 pub mod needs_reboot;

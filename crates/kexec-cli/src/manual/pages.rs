@@ -78,8 +78,12 @@ pub const PAGES: &[Page] = &[
                 "`kexec-preload.service` loads at boot; `kexec-refresh.service` looks at what is \
                  loaded before the machine goes down. `kexec enable preload` switches both on.",
                 "`kexec-load@NAME.service` loads /boot/vmlinuz-NAME with its initramfs and the \
-                 running command line: `systemctl enable --now kexec-load@linux`, then \
-                 `systemctl kexec`. A kernel that is named so stays loaded before the default one.",
+                 running command line: `systemctl enable kexec-load@linux`, then `systemctl kexec`. \
+                 It loads at boot, and a few seconds after it was enabled; \
+                 `systemctl enable --now` returns when it is loaded, and is for scripts. A \
+                 kernel that is named so stays loaded before the default one.",
+                "`kexec-load-enabled.path` sees what is enabled. It loads nothing when units are \
+                 disabled, stopped or read anew, or when the package is upgraded.",
             ],
         )],
         files: &[

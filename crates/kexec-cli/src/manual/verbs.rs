@@ -242,5 +242,9 @@ static PRELOAD: Text = Text {
             "kexec preload --instance linux-lts",
             "What `kexec-load@linux-lts.service` does.",
         ),
+        example(
+            "kexec preload --enabled",
+            "What `kexec-load-enabled.service` does.",
+        ),
     ],
 };

@@ -131,6 +131,17 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             dry_run: typed.has(Id::DryRun),
             json,
         },
+        Verb::Preload if typed.has(Id::Enabled) => {
+            let loads = [Id::AtShutdown, Id::IfEnabled, Id::Instance];
+            if loads.into_iter().any(|id| typed.has(id)) {
+                let why = "--enabled starts units, and goes with --dry-run and --json only";
+                return Err(usage(why.to_owned()));
+            }
+            VerbRequest::StartEnabled {
+                dry_run: typed.has(Id::DryRun),
+                json,
+            }
+        }
         Verb::Preload => VerbRequest::Preload {
             how: preload(&typed),
             json,

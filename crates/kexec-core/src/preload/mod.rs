@@ -10,6 +10,7 @@
 //! Where that cannot be told, what is loaded stays, and a warning says so.
 
 mod fresh;
+pub mod instances;
 mod policy;
 
 use std::fs;

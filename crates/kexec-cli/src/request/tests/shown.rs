@@ -184,6 +184,13 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     json
                 }
+                VerbRequest::StartEnabled { dry_run, json } => {
+                    out.push_str("verb preload enabled");
+                    if *dry_run {
+                        out.push_str(" dry-run");
+                    }
+                    json
+                }
                 VerbRequest::Unload {
                     slot: s,
                     syscall,
