@@ -47,7 +47,7 @@ The lab's kernels, QEMU and firmware are Debian packages, kept below target/lab
 /// Seconds for each fuzz target when they are all that is run.
 const FUZZ_ALONE: u64 = 60;
 /// Seconds for each beside everything else: a look whether it still stands.
-const FUZZ_IN_TEST: u64 = 15;
+const FUZZ_IN_TEST: u64 = 8;
 
 fn main() -> ExitCode {
     match run() {
