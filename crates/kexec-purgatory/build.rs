@@ -54,8 +54,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// One of those that cargo sets for this program, and follows itself: asking to be
+/// run again when it changes would compare cargo's own environment, in which `cargo
+/// run` has put another package's.
 fn variable(name: &str) -> Result<String, String> {
-    println!("cargo::rerun-if-env-changed={name}");
     env::var(name).map_err(|_| format!("{name} is not set: this is to be run by cargo"))
 }
 

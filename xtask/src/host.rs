@@ -145,7 +145,8 @@ fn install(packages: &[&str]) -> Result<()> {
     )
 }
 
-fn is_root() -> Result<bool> {
+/// Whether this process may do everything.
+pub fn is_root() -> Result<bool> {
     use std::os::unix::fs::MetadataExt;
     Ok(std::fs::metadata("/proc/self")
         .context("asking /proc for this process's user")?

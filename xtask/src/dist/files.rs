@@ -274,6 +274,7 @@ pub const DEBIAN_CONTROL: &[(&str, &str, u32)] = &[
 pub const RPM_SCRIPTS: &[(&str, &str)] = &[
     ("dist/rpm/post", "post_install_script"),
     ("dist/rpm/preun", "pre_uninstall_script"),
+    ("dist/rpm/postun", "post_uninstall_script"),
 ];
 
 /// Files below dist/ that are in no package: packages are made with them, or the

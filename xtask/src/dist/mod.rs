@@ -1,8 +1,10 @@
 //! `cargo xtask dist`: packages, all from one table ([`files::FILES`]).
 
+mod arch;
 mod deb;
 mod files;
 mod rpm;
+mod scratch;
 mod stage;
 mod texts;
 
@@ -23,13 +25,14 @@ pub fn run(words: &[&str], look: bool) -> Result<ExitCode> {
             let note = deb(&demo::build()?, look)?;
             println!("{note}");
         }
-        ["rpm"] => println!("{}", rpm::make(&folder(), &Inputs::new(&demo::build()?)?)?),
+        ["rpm"] => println!("{}", rpm(&demo::build()?, look)?),
+        ["arch"] => println!("{}", arch(&demo::build()?, look)?),
         ["stage", kind, into] => {
             let inputs = Inputs::new(&demo::build()?)?;
             let items = stage::items(named(kind)?, &inputs)?;
             stage::stage(Path::new(into), &items, inputs.date)?;
         }
-        _ => bail!("asked for dist {words:?}, expected deb, rpm, or stage KIND DIR"),
+        _ => bail!("asked for dist {words:?}, expected deb, rpm, arch, or stage KIND DIR"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -69,7 +72,45 @@ fn deb(product: &Path, look: bool) -> Result<String> {
     Ok(note)
 }
 
-/// The step of `cargo xtask test`: the Debian package, looked at.
+/// The same for the RPM package.
+fn rpm(product: &Path, look: bool) -> Result<String> {
+    let made = rpm::make(&folder(), &Inputs::new(product)?)?;
+    let mut note = size(&made.path, made.items.len())?;
+    if look {
+        rpm::check(&made)?;
+        note.push_str("; rpm installed and removed it");
+    }
+    Ok(note)
+}
+
+/// The same for Arch Linux's package.
+fn arch(product: &Path, look: bool) -> Result<String> {
+    let made = arch::make(&folder(), &Inputs::new(product)?)?;
+    let mut note = size(&made.path, made.items.len())?;
+    if look {
+        arch::check(&made)?;
+        note.push_str("; pacman installed it, ran its hook and removed it");
+    }
+    Ok(note)
+}
+
+fn size(package: &Path, files: usize) -> Result<String> {
+    let size = std::fs::metadata(package)
+        .with_context(|| format!("looked for {}", package.display()))?
+        .len();
+    Ok(format!(
+        "{}: {size} bytes, {files} files",
+        package.display()
+    ))
+}
+
+/// The step of `cargo xtask test`: every package, looked at.
 pub fn check(product: &Path) -> Result<String> {
-    deb(product, true)
+    let mut notes = Vec::new();
+    for look_at in [deb, rpm, arch] {
+        let note = look_at(product, true)?;
+        println!("{note}");
+        notes.push(note);
+    }
+    Ok(notes.join("; "))
 }

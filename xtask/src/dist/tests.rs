@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 /// Everything as in a package, with a few bytes for the program.
-fn inputs() -> Inputs {
+pub fn inputs() -> Inputs {
     let product = tempfile::NamedTempFile::new().unwrap();
     fs::write(product.path(), b"\x7fELF").unwrap();
     Inputs::new(product.path()).unwrap()

@@ -1,0 +1,389 @@
+//! Arch Linux's package: makepkg(8) runs dist/arch/PKGBUILD as it is, on a tarball
+//! of these sources; pacman(8) installs what it made into a scratch root, has our
+//! hook run by a kernel's package, and removes it again.
+
+use super::files::Kind;
+use super::scratch::{Scratch, as_root, require, said_by};
+use super::stage::{Inputs, Item, items, read, write};
+use super::texts::{STANDS_FOR, VERSION};
+use crate::host;
+use anyhow::{Context, Result, bail, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::UNIX_EPOCH;
+
+/// What makepkg is configured with. As on Arch Linux, the options are those of its
+/// makepkg.conf, and there are flags for rustc from outside (its rust.conf): they
+/// take the place of those in .cargo/config.toml. Here they are empty, so that what
+/// was compiled without them serves.
+const CONFIGURATION: &str = "source /etc/makepkg.conf\n\
+    CARCH=x86_64\n\
+    OPTIONS=(strip docs !libtool !staticlibs emptydirs zipman purge debug lto)\n\
+    export RUSTFLAGS=\n\
+    PKGEXT=.pkg.tar\n";
+
+/// pacman's: without signatures, and without looking at mount points.
+const PACMAN: &str = "[options]\nArchitecture = auto\nLocalFileSigLevel = Never\n";
+
+/// As the hook describes itself.
+const LOADING: &str = "Loading what a reboot would boot";
+
+/// The user nobody of every Debian system. makepkg refuses root.
+const NOBODY: &str = "65534";
+
+/// What is installed beside makepkg itself.
+const NEEDED: &[(&str, &str)] = &[
+    ("makepkg", "makepkg"),
+    ("fakeroot", "fakeroot"),
+    ("bsdtar", "libarchive-tools"),
+    ("pacman", "pacman-package-manager"),
+    ("setpriv", "util-linux"),
+    ("ldd", "libc-bin"),
+];
+
+/// A package that was made.
+#[derive(Debug)]
+pub struct Arch {
+    /// The file.
+    pub path: PathBuf,
+    /// What is to be in it.
+    pub items: Vec<Item>,
+}
+
+/// Makes the package in a folder.
+pub fn make(folder: &Path, inputs: &Inputs) -> Result<Arch> {
+    require(NEEDED)?;
+    let items = items(Kind::Arch, inputs)?;
+    // Not below the workspace: cargo would read its configuration as well.
+    let work = tempfile::tempdir().context("making a folder for makepkg")?;
+    tarball(&work.path().join(format!("kexec-rs-{VERSION}.tar.gz")))?;
+    for name in ["PKGBUILD", "kexec-rs.install"] {
+        let text = read(&host::root().join("dist/arch").join(name))?;
+        write(&work.path().join(name), &text, 0o644)?;
+    }
+    let configuration = work.path().join("makepkg.conf");
+    write(&configuration, CONFIGURATION.as_bytes(), 0o644)?;
+    // On one file system with what is compiled already, for hard links.
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let objects = tempfile::tempdir_in(folder).context("making a folder for objects")?;
+    compiled(objects.path())?;
+    let seconds = inputs
+        .date
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let said = said_by(
+        unprivileged("makepkg")?
+            .args(["--nodeps", "--force", "--nocolor", "--config"])
+            .arg(&configuration)
+            .current_dir(work.path())
+            .env("HOME", work.path())
+            .env("CARGO_HOME", of_home("CARGO_HOME", ".cargo")?)
+            .env("RUSTUP_HOME", of_home("RUSTUP_HOME", ".rustup")?)
+            .env("CARGO_TARGET_DIR", objects.path())
+            .env("CARGO_NET_OFFLINE", "true")
+            // It would be packed instead of what makepkg has built.
+            .env_remove("KEXEC_BIN")
+            .env("PKGDEST", folder)
+            .env("SOURCE_DATE_EPOCH", seconds.to_string()),
+    )?;
+    ensure!(
+        !said.contains("contains reference to"),
+        "makepkg found names of its own folders in the package: {said}"
+    );
+    let path = folder.join(format!("kexec-rs-{VERSION}-1-x86_64.pkg.tar"));
+    ensure!(
+        path.is_file(),
+        "looked for {} after makepkg: there is none; it said: {said}",
+        path.display()
+    );
+    Ok(Arch { path, items })
+}
+
+/// These sources as the archive of a tag has them: what is tracked, as it is now,
+/// of the time at which it was changed. (`git archive` gives everything the time of
+/// the commit, after which cargo would build all of it once more.)
+fn tarball(path: &Path) -> Result<()> {
+    let names = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(host::root())
+        .output()
+        .context("starting git")?;
+    ensure!(
+        names.status.success() && !names.stdout.is_empty(),
+        "asked git for the files of {}: it ended with {}: {}",
+        host::root().display(),
+        names.status,
+        String::from_utf8_lossy(&names.stderr)
+    );
+    let list = tempfile::NamedTempFile::new().context("making a list of files")?;
+    fs::write(list.path(), &names.stdout).context("writing a list of files")?;
+    host::call(
+        Command::new("tar")
+            .args(["--create", "--gzip", "--owner=0", "--group=0", "--file"])
+            .arg(path)
+            .arg(format!("--transform=flags=r;s,^,kexec-rs-{VERSION}/,"))
+            .args(["--null", "--no-recursion", "--files-from"])
+            .arg(list.path())
+            .current_dir(host::root()),
+    )
+}
+
+/// Gives makepkg's cargo what is compiled already; it looks itself whether that is
+/// of the same sources. Libraries are never written in place and are linked, what
+/// cargo notes about them is copied. Programs are linked anew (xtask knows the
+/// folder of its sources), but for ours.
+fn compiled(into: &Path) -> Result<()> {
+    let from = match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => host::root().join(folder),
+        None => host::root().join("target"),
+    };
+    let triple = "x86_64-unknown-linux-gnu/";
+    for (target, profile) in [
+        ("", "debug"),
+        ("", "release"),
+        (triple, "debug"),
+        (triple, "release"),
+    ] {
+        let name = format!("{target}{profile}");
+        let (from, into) = (from.join(&name), into.join(&name));
+        if !from.join(".fingerprint").is_dir() {
+            continue;
+        }
+        fs::create_dir_all(into.join("deps")).context("making a folder for objects")?;
+        host::call(
+            Command::new("cp")
+                .args(["--archive", "--target-directory"])
+                .arg(&into)
+                .args([from.join(".fingerprint"), from.join("build")]),
+        )?;
+        for entry in fs::read_dir(from.join("deps"))? {
+            let path = entry?.path();
+            let place = into.join("deps").join(path.file_name().unwrap_or_default());
+            let kind = path.extension().and_then(|extension| extension.to_str());
+            let is_ours = place.to_string_lossy().contains("/deps/kexec-");
+            match kind {
+                Some("rlib" | "rmeta" | "so") => {
+                    fs::hard_link(&path, &place)
+                        .with_context(|| format!("linking {}", path.display()))?;
+                }
+                None if profile == "release" && is_ours => {
+                    fs::copy(&path, &place)
+                        .with_context(|| format!("copying {}", path.display()))?;
+                    let date = fs::metadata(&path)?.modified()?;
+                    fs::File::open(&place)?.set_modified(date)?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What this variable says, or a folder of the user's.
+fn of_home(variable: &str, name: &str) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os(variable) {
+        return Ok(folder.into());
+    }
+    let home = std::env::var_os("HOME").context("looked for HOME: it is not set")?;
+    Ok(Path::new(&home).join(name))
+}
+
+/// A command without root's privileges but one: root's compiler is often where
+/// nobody else may look. Without the last option access(2) would not heed it
+/// (capabilities(7), SECBIT_NO_SETUID_FIXUP), and gcc not find its linker.
+fn unprivileged(program: &str) -> Result<Command> {
+    if !host::is_root()? {
+        return Ok(Command::new(program));
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
+        .args(["--inh-caps=+dac_override", "--ambient-caps=+dac_override"])
+        .args(["--securebits=+no_setuid_fixup", "--", program]);
+    Ok(command)
+}
+
+/// Looks at the package.
+pub fn check(arch: &Arch) -> Result<()> {
+    listed(arch)?;
+    described(arch)?;
+    installed(arch)
+}
+
+/// Compares the list of files: permissions, owners, sizes.
+fn listed(arch: &Arch) -> Result<()> {
+    let said = said_by(
+        Command::new("bsdtar")
+            .args(["--list", "--verbose", "--file"])
+            .arg(&arch.path),
+    )?;
+    let mut found = Vec::new();
+    for line in said.lines() {
+        // -rwxr-xr-x  0 root   root  3574944 Nov 23 05:47 usr/bin/kexec
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // lrwxrwxrwx  0 root   root  0 Nov 23 05:47 usr/bin/vmcore-dmesg -> kexec
+        let (mode, user, group, size, path, target) = match words.as_slice() {
+            [mode, _, user, group, size, _, _, _, path] => (mode, user, group, size, path, ""),
+            [mode, _, user, group, size, _, _, _, path, "->", target] => {
+                (mode, user, group, size, path, *target)
+            }
+            _ => bail!("bsdtar lists {line:?}"),
+        };
+        ensure!(
+            (*user, *group) == ("root", "root"),
+            "{path} belongs to {user}:{group}"
+        );
+        if mode.starts_with('d') {
+            ensure!(*mode == "drwxr-xr-x", "{path} is {mode}");
+        } else if !path.starts_with('.') {
+            found.push(format!("{path} {mode} {size} {target}"));
+        }
+    }
+    let mut wanted: Vec<String> = arch
+        .items
+        .iter()
+        .map(|item| {
+            let mode = match item.mode {
+                0o777 => "lrwxrwxrwx",
+                0o755 => "-rwxr-xr-x",
+                _ => "-rw-r--r--",
+            };
+            let target = item.link.unwrap_or_default();
+            format!("{} {mode} {} {target}", item.to, item.data.len())
+        })
+        .collect();
+    found.sort();
+    wanted.sort();
+    ensure!(
+        found == wanted,
+        "the package has\n{}\nand was to have\n{}",
+        found.join("\n"),
+        wanted.join("\n")
+    );
+    Ok(())
+}
+
+/// What the package says of itself and of others (PKGBUILD(5), .PKGINFO), and its
+/// scripts.
+fn described(arch: &Arch) -> Result<()> {
+    let member = |name: &str| {
+        said_by(
+            Command::new("bsdtar")
+                .args(["--extract", "--to-stdout", "--file"])
+                .arg(&arch.path)
+                .arg(name),
+        )
+    };
+    let info = member(".PKGINFO")?;
+    let relations = [
+        "conflict", "depend", "license", "pkgname", "pkgver", "provides", "replaces",
+    ];
+    let mut found: Vec<&str> = info
+        .lines()
+        .filter(|line| {
+            let key = line.split(" = ").next();
+            key.is_some_and(|key| relations.contains(&key))
+        })
+        .collect();
+    found.sort_unstable();
+    let wanted = [
+        "conflict = kexec-tools".to_owned(),
+        "license = MIT OR Apache-2.0".to_owned(),
+        "pkgname = kexec-rs".to_owned(),
+        format!("pkgver = {VERSION}-1"),
+        format!("provides = kexec-tools={STANDS_FOR}"),
+    ];
+    ensure!(
+        found == wanted,
+        "the package says of itself {found:?}, expected {wanted:?}"
+    );
+    let scripts = fs::read_to_string(host::root().join("dist/arch/kexec-rs.install"))?;
+    ensure!(
+        member(".INSTALL")? == scripts,
+        "the package's scripts are not dist/arch/kexec-rs.install"
+    );
+    Ok(())
+}
+
+/// Has pacman install the package into a root, compares every byte; then other
+/// packages, of which the hook has to heed the one with a kernel; then removes all.
+fn installed(arch: &Arch) -> Result<()> {
+    let scratch = Scratch::new()?;
+    // pacman makes its log and its cache, but not this.
+    fs::create_dir_all(scratch.path().join("var/lib/pacman"))?;
+    let work = tempfile::tempdir().context("making a folder for packages")?;
+    let configuration = work.path().join("pacman.conf");
+    write(&configuration, PACMAN.as_bytes(), 0o644)?;
+    let pacman = |operation: &str, what: &Path| {
+        said_by(
+            as_root("pacman")?
+                .arg("--config")
+                .arg(&configuration)
+                .arg("--root")
+                .arg(scratch.path())
+                .args(["--noconfirm", "--nodeps", operation])
+                .arg(what),
+        )
+    };
+    pacman("--upgrade", &arch.path)?;
+    scratch.compare(&arch.items)?;
+    scratch.record("usr/bin/kexec")?;
+
+    let without = other(work.path(), "without", "usr/share/without/file")?;
+    let kernel = other(work.path(), "kernel", "usr/lib/modules/1-lab/vmlinuz")?;
+    let expect = |what: &str, heard: &str, wanted: &[&str]| -> Result<()> {
+        let said = scratch.said()?;
+        ensure!(
+            said == wanted && heard.contains(LOADING) != wanted.is_empty(),
+            "{what}: kexec was called as {said:?}, expected {wanted:?}; pacman said {heard}"
+        );
+        Ok(())
+    };
+    expect(
+        "a package without a kernel came",
+        &pacman("--upgrade", &without)?,
+        &[],
+    )?;
+    expect(
+        "a kernel came",
+        &pacman("--upgrade", &kernel)?,
+        &[
+            "preload --if-enabled",
+            "there is /usr/lib/modules/1-lab/vmlinuz",
+        ],
+    )?;
+    expect(
+        "a kernel went",
+        &pacman("--remove", Path::new("kernel"))?,
+        &["preload --if-enabled"],
+    )?;
+    pacman("--remove", Path::new("kexec-rs"))?;
+    let said = scratch.said()?;
+    let wanted = ["disable preload", "disable refresh", "disable exitrd"];
+    ensure!(
+        said == wanted,
+        "when pacman removed the package, kexec was called as {said:?}, expected {wanted:?}"
+    );
+    scratch.nothing_left()
+}
+
+/// A package of this name that has this one file.
+fn other(folder: &Path, name: &str, file: &str) -> Result<PathBuf> {
+    let tree = folder.join(name);
+    let place = tree.join(file);
+    fs::create_dir_all(place.parent().unwrap_or(&tree)).context("making a package")?;
+    write(&place, b"x", 0o644)?;
+    let info = format!("pkgname = {name}\npkgver = 1-1\narch = any\nsize = 1\n");
+    write(&tree.join(".PKGINFO"), info.as_bytes(), 0o644)?;
+    let path = folder.join(format!("{name}.pkg.tar"));
+    host::call(
+        Command::new("bsdtar")
+            .args(["--create", "--uid", "0", "--gid", "0", "--file"])
+            .arg(&path)
+            .arg("--directory")
+            .arg(&tree)
+            .args([".PKGINFO", "usr"]),
+    )?;
+    Ok(path)
+}
