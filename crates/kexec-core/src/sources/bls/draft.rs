@@ -38,8 +38,8 @@ pub(super) struct Brings {
 impl Draft {
     /// What systemd-boot calls it. The first profile of a UKI has the name of the
     /// file there and no other, whatever its own name is: bootctl shows `@` and that
-    /// name, and systemd-boot does not find it by that (seen with 262; the test
-    /// `sid_boots_the_profile_that_was_listed` of the lab).
+    /// name, and systemd-boot does not find it by that (seen with 257 and 262: the
+    /// tests `*_boots_the_profile_that_was_listed` of the lab).
     pub(super) fn called(&self) -> &str {
         match self.profile {
             0 => &self.file,
