@@ -35,8 +35,8 @@ cargo xtask table asked [WORD...]    who asks for a reboot, and what becomes of 
                                      systems; the cells whose names hold these words (all)
 cargo xtask table seen               the same table of what was seen so far
 cargo xtask dist [--check] deb       the Debian package, in target/dist; looked at by lintian
-cargo xtask dist [--check] rpm       the RPM package, by cargo-generate-rpm, which is installed
-                                     beside the lab; installed into a scratch root by rpm
+cargo xtask dist [--check] rpm       the RPM package, by rpmbuild; installed into a scratch root
+                                     by rpm
 cargo xtask dist [--check] arch      Arch Linux's package, made by makepkg; installed into a
                                      scratch root by pacman, which runs our hook
 cargo xtask dist stage KIND DIR      what a package of this kind (deb, rpm, arch) has, below an

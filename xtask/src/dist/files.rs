@@ -270,12 +270,8 @@ pub const DEBIAN_CONTROL: &[(&str, &str, u32)] = &[
     ("dist/debian/postrm", "postrm", 0o755),
 ];
 
-/// The same for rpm: a file of the repository, and what cargo-generate-rpm calls it.
-pub const RPM_SCRIPTS: &[(&str, &str)] = &[
-    ("dist/rpm/post", "post_install_script"),
-    ("dist/rpm/preun", "pre_uninstall_script"),
-    ("dist/rpm/postun", "post_uninstall_script"),
-];
+/// The same for rpm: a file of the repository, and its section of the spec file.
+pub const RPM_SCRIPTS: &[(&str, &str)] = &[("dist/rpm/post", "post"), ("dist/rpm/preun", "preun")];
 
 /// Files below dist/ that are in no package: packages are made with them, or the
 /// program has them in itself and writes them (`kexec enable`).

@@ -1,24 +1,25 @@
-//! An RPM package, by cargo-generate-rpm from a staged folder and metadata that
-//! are made from the table; looked at by rpm(8), which installs it into a scratch
-//! root and removes it again.
+//! An RPM package, by rpmbuild(1) from a staged folder and a spec file that is made
+//! from the table; looked at by rpm(8), which installs it into a scratch root and
+//! removes it again.
 
 use super::files::{Kind, RPM_SCRIPTS};
 use super::scratch::{Scratch, as_root, require, said_by};
-use super::stage::{Inputs, Item, items, read, stage};
-use super::texts::{HOMEPAGE, STANDS_FOR, SUMMARY, VERSION};
+use super::stage::{Inputs, Item, items, read, stage, write};
+use super::texts::{DESCRIPTION, HOMEPAGE, STANDS_FOR, SUMMARY, VERSION};
 use crate::host;
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
 
-/// The version of cargo-generate-rpm that this was tried with.
-const GENERATOR: &str = "0.21.1";
 /// Where rpm keeps its database in a root, whatever its configuration says.
 const DATABASE: &str = "/var/lib/rpm";
+
+/// What rpmbuild calls the package.
+const FILE_NAME: &str = "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm";
 
 /// A package that was made.
 #[derive(Debug)]
@@ -29,63 +30,43 @@ pub struct Rpm {
     pub items: Vec<Item>,
 }
 
-/// Makes the package in a folder. The staged files and the metadata stay beside it.
+/// Makes the package in a folder. The staged files and the spec file stay beside it.
 pub fn make(folder: &Path, inputs: &Inputs) -> Result<Rpm> {
-    let generator = generator()?;
-    let mut items = items(Kind::Rpm, inputs)?;
-    // cargo-generate-rpm cannot make links.
-    items.retain(|item| item.link.is_none());
+    require(&[("rpmbuild", "rpm")])?;
+    let items = items(Kind::Rpm, inputs)?;
     let tree = folder.join("rpm");
     if tree.exists() {
         fs::remove_dir_all(&tree).with_context(|| format!("removing {}", tree.display()))?;
     }
     stage(&tree, &items, inputs.date)?;
-    let described = folder.join("rpm.toml");
-    fs::write(&described, metadata(&tree, &items))
-        .with_context(|| format!("writing {}", described.display()))?;
+    let spec = folder.join("kexec-rs.spec");
+    write(&spec, spec_of(&tree, &items)?.as_bytes(), 0o644)?;
     let seconds = inputs
         .date
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
     let arch = host::arch()?.name();
-    let path = folder.join(format!("kexec-rs-{VERSION}-1.{arch}.rpm"));
-    host::call(
-        Command::new(generator)
-            .current_dir(host::root())
-            .args(["--package", "crates/kexec-cli", "--auto-req", "disabled"])
-            .args(["--payload-compress", "xz", "--source-date"])
-            .arg(seconds.to_string())
-            .args(["--arch", arch])
-            .arg("--metadata-overwrite")
-            .arg(&described)
-            .arg("--output")
-            .arg(&path),
-    )?;
-    Ok(Rpm { path, items })
-}
-
-/// The program cargo-generate-rpm, installed beside the lab's other programs unless
-/// it is there. Without optimisation: it takes as long to build as to wait for.
-fn generator() -> Result<PathBuf> {
-    let folder = std::path::absolute(vm::default_folder())
-        .context("asking for the current folder")?
-        .join(format!("tools/cargo-generate-rpm-{GENERATOR}"));
-    let program = folder.join("bin/cargo-generate-rpm");
-    if !program.is_file() {
-        println!(
-            "installing cargo-generate-rpm {GENERATOR} into {}: cargo install --locked",
-            folder.display()
-        );
-        host::call(
-            host::cargo(&["install", "cargo-generate-rpm", "--version", GENERATOR])
-                .args(["--locked", "--debug", "--root"])
-                .arg(&folder)
-                .env("CARGO_PROFILE_DEV_DEBUG", "0")
-                // Not from the workspace: its configuration asks for static programs.
-                .current_dir(std::env::temp_dir()),
-        )?;
+    let scratch = tempfile::tempdir().context("making a folder for rpmbuild")?;
+    let mut command = Command::new("rpmbuild");
+    command.args(["-bb", "--quiet", "--target", arch]);
+    for (name, value) in [
+        ("_topdir", scratch.path().display().to_string()),
+        ("_rpmdir", folder.display().to_string()),
+        ("_rpmfilename", FILE_NAME.to_owned()),
+        // The same sources make the same package, wherever and whenever.
+        ("use_source_date_epoch_as_buildtime", "1".to_owned()),
+        ("clamp_mtime_to_source_date_epoch", "1".to_owned()),
+        ("_buildhost", "reproducible".to_owned()),
+        ("_binary_payload", "w6.xzdio".to_owned()),
+    ] {
+        command.arg("--define").arg(format!("{name} {value}"));
     }
-    Ok(program)
+    command
+        .arg(&spec)
+        .env("SOURCE_DATE_EPOCH", seconds.to_string());
+    said_by(&mut command)?;
+    let path = folder.join(format!("kexec-rs-{VERSION}-1.{arch}.rpm"));
+    Ok(Rpm { path, items })
 }
 
 /// Looks at the package with rpm itself.
@@ -114,23 +95,42 @@ fn query(rpm: &Rpm, format: &str) -> Result<String> {
     String::from_utf8(output.stdout).context("rpm's answer is no text")
 }
 
-/// Compares the list of files: permissions, owners, sizes, what is documentation.
+/// Compares the list of files and folders: permissions, owners, sizes, links, what is
+/// documentation.
 fn listed(rpm: &Rpm) -> Result<()> {
     let format = "[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILESIZES} \
-                  %{FILEFLAGS:fflags} %{FILENAMES}\\n]";
+                  %{FILEFLAGS:fflags} %{FILENAMES} %{FILELINKTOS}\\n]";
     let listed = query(rpm, format)?;
-    let mut found: Vec<&str> = listed.lines().collect();
+    // The size of a folder is that of its file system.
+    let mut found: Vec<String> = listed
+        .lines()
+        .map(
+            |line| match line.split(' ').collect::<Vec<_>>().as_slice() {
+                [perms, owner, _, rest @ ..] if perms.starts_with('d') => {
+                    format!("{perms} {owner} 0 {}", rest.join(" "))
+                }
+                _ => line.to_owned(),
+            },
+        )
+        .collect();
+    let folders = folders(&rpm.items);
+    let folders = folders
+        .iter()
+        .map(|folder| format!("drwxr-xr-x root:root 0  /{folder} "));
     let mut wanted: Vec<String> = rpm
         .items
         .iter()
         .map(|item| {
+            let link = item.link.unwrap_or_default();
             format!(
-                "{} root:root {} {} /{}",
+                "{} root:root {} {} /{} {link}",
                 match item.mode {
+                    0o777 => "lrwxrwxrwx",
                     0o755 => "-rwxr-xr-x",
                     _ => "-rw-r--r--",
                 },
-                item.data.len(),
+                // The content of a link is where it leads to.
+                item.data.len() + link.len(),
                 match kept(&item.to) {
                     Kept::Configuration => "cn",
                     Kept::Documentation => "d",
@@ -139,6 +139,7 @@ fn listed(rpm: &Rpm) -> Result<()> {
                 item.to
             )
         })
+        .chain(folders)
         .collect();
     found.sort_unstable();
     wanted.sort();
@@ -185,13 +186,13 @@ fn described(rpm: &Rpm) -> Result<()> {
         .filter(|name| *name != "/bin/sh" && !name.starts_with("rpmlib("))
         .collect();
     ensure!(more.is_empty(), "the package requires {more:?}");
-    for (tag, key) in [
-        ("%|PREIN?{%{PREIN}}|", "pre_install_script"),
-        ("%|POSTIN?{%{POSTIN}}|", "post_install_script"),
-        ("%|PREUN?{%{PREUN}}|", "pre_uninstall_script"),
-        ("%|POSTUN?{%{POSTUN}}|", "post_uninstall_script"),
+    for (tag, section) in [
+        ("%|PREIN?{%{PREIN}}|", "pre"),
+        ("%|POSTIN?{%{POSTIN}}|", "post"),
+        ("%|PREUN?{%{PREUN}}|", "preun"),
+        ("%|POSTUN?{%{POSTUN}}|", "postun"),
     ] {
-        let script = RPM_SCRIPTS.iter().find(|(_, known)| *known == key);
+        let script = RPM_SCRIPTS.iter().find(|(_, known)| *known == section);
         let text = match script {
             Some((path, _)) => String::from_utf8(read(&host::root().join(path))?)
                 .with_context(|| format!("{path} is no text"))?,
@@ -256,43 +257,59 @@ fn kept(to: &str) -> Kept {
     }
 }
 
-/// What cargo-generate-rpm wants to know, as TOML.
-fn metadata(tree: &Path, items: &[Item]) -> String {
-    // A string of TOML in double quotes has the escapes of Rust's Debug here: there
-    // is nothing but letters, dots and dashes in these texts.
+/// The folders that are nobody else's: those that bear our name.
+fn folders(items: &[Item]) -> BTreeSet<String> {
+    items
+        .iter()
+        .flat_map(|item| Path::new(&item.to).ancestors().skip(1))
+        .map(|folder| folder.display().to_string())
+        .filter(|folder| folder.contains("kexec"))
+        .collect()
+}
+
+/// The spec file (rpm's documentation, "Spec file format"). A percent sign in what is
+/// quoted would begin a macro.
+fn spec_of(tree: &Path, items: &[Item]) -> Result<String> {
     let mut letters = SUMMARY.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     let summary: String = first.into_iter().chain(letters).collect();
+    // No Obsoletes: nobody's kexec-tools is to go with an ordinary upgrade. Nothing is
+    // stripped or looked for in the files: the program is one static file.
     let mut out = format!(
-        "name = \"kexec-rs\"\nsummary = {summary:?}\nurl = {HOMEPAGE:?}\n\
-         license = \"MIT OR Apache-2.0\"\n"
+        "%global debug_package %{{nil}}\n%global _build_id_links none\n\
+         %global __os_install_post %{{nil}}\n\n\
+         Name: kexec-rs\nVersion: {VERSION}\nRelease: 1\nSummary: {summary}\n\
+         License: MIT OR Apache-2.0\nURL: {HOMEPAGE}\n\
+         Provides: kexec-tools = {STANDS_FOR}\nConflicts: kexec-tools\nAutoReqProv: no\n\n\
+         %description\n{}\n\n\
+         %install\ncp -a '{}/.' %{{buildroot}}/\n",
+        DESCRIPTION.join("\n\n"),
+        tree.display()
     );
-    for (path, key) in RPM_SCRIPTS {
-        let path = host::root().join(path).display().to_string();
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{key} = {path:?}");
+    for (path, section) in RPM_SCRIPTS {
+        let script = String::from_utf8(read(&host::root().join(path))?)
+            .with_context(|| format!("{path} is no text"))?;
+        out.push_str(&format!("\n%{section}\n{}", script.replace('%', "%%")));
     }
-    out.push_str("assets = [\n");
+    out.push_str("\n%files\n%defattr(-,root,root,0755)\n");
+    for folder in folders(items) {
+        out.push_str(&format!("%dir /{folder}\n"));
+    }
     for item in items {
-        let _ = writeln!(
-            out,
-            "  {{ source = {:?}, dest = {:?}, mode = \"{:o}\"{} }},",
-            tree.join(&item.to).display().to_string(),
-            format!("/{}", item.to),
-            0o100_000 | item.mode,
-            match kept(&item.to) {
-                Kept::Configuration => ", config = \"noreplace\"",
-                Kept::Documentation => ", doc = true",
-                Kept::Nothing => "",
-            }
-        );
+        let kept = match kept(&item.to) {
+            Kept::Configuration => "%config(noreplace) ",
+            Kept::Documentation => "%doc ",
+            Kept::Nothing => "",
+        };
+        match item.link {
+            Some(_) => out.push_str(&format!("{kept}/{}\n", item.to)),
+            None => out.push_str(&format!(
+                "%attr({:o},root,root) {kept}/{}\n",
+                item.mode, item.to
+            )),
+        }
     }
-    // No Obsoletes: nobody's kexec-tools is to go with an ordinary upgrade.
-    let _ = write!(
-        out,
-        "]\n\n[provides]\nkexec-tools = \"= {STANDS_FOR}\"\n\n[conflicts]\nkexec-tools = \"*\"\n"
-    );
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -300,47 +317,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_is_an_asset_with_its_permissions() {
-        let item = |to: &str, mode| Item {
+    fn every_file_is_in_the_spec_with_its_permissions() {
+        let item = |to: &str, mode, link| Item {
             to: to.to_owned(),
             mode,
             data: Vec::new(),
-            link: None,
+            link,
         };
-        let items = [item("usr/sbin/kexec", 0o755), item("etc/x", 0o644)];
-        let text = metadata(Path::new("/tree"), &items);
-        assert!(text.contains(
-            "  { source = \"/tree/usr/sbin/kexec\", dest = \"/usr/sbin/kexec\", \
-             mode = \"100755\" },\n"
-        ));
-        assert!(text.contains("dest = \"/etc/x\", mode = \"100644\", config = \"noreplace\" }"));
-        assert!(text.contains("[provides]\nkexec-tools = \"= 2.0.32\"\n"));
-    }
-
-    /// Folders that bear our name are nobody else's. They have to be named from the
-    /// deepest on, or rmdir(1) finds them in use.
-    #[test]
-    fn the_last_script_removes_every_folder_of_ours() {
-        let inputs = super::super::tests::inputs();
-        let mut wanted: Vec<String> = items(Kind::Rpm, &inputs)
-            .unwrap()
-            .iter()
-            .flat_map(|item| Path::new(&item.to).ancestors().skip(1))
-            .map(|folder| format!("/{}", folder.display()))
-            .filter(|folder| folder.contains("kexec"))
-            .collect();
-        wanted.sort();
-        wanted.dedup();
-        let script = fs::read_to_string(host::root().join("dist/rpm/postun")).unwrap();
-        let mut named: Vec<&str> = script
-            .split_whitespace()
-            .filter(|word| word.starts_with("/usr/"))
-            .collect();
-        for (at, folder) in named.iter().enumerate() {
-            let above = named[..at].iter().find(|one| folder.starts_with(*one));
-            assert_eq!(above, None, "named before {folder}");
+        let items = [
+            item("usr/sbin/kexec", 0o755, None),
+            item("usr/sbin/vmcore-dmesg", 0o777, Some("kexec")),
+            item("etc/x", 0o644, None),
+            item("usr/share/doc/kexec-rs/README.md", 0o644, None),
+        ];
+        let text = spec_of(Path::new("/tree"), &items).unwrap();
+        for line in [
+            "%attr(755,root,root) /usr/sbin/kexec",
+            "/usr/sbin/vmcore-dmesg",
+            "%attr(644,root,root) %config(noreplace) /etc/x",
+            "%attr(644,root,root) %doc /usr/share/doc/kexec-rs/README.md",
+            "%dir /usr/share/doc/kexec-rs",
+            "Provides: kexec-tools = 2.0.32",
+            "Conflicts: kexec-tools",
+            "%preun",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}: {text}");
         }
-        named.sort_unstable();
-        assert_eq!(named, wanted);
     }
 }
