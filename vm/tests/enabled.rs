@@ -140,6 +140,10 @@ fn typed(suite: Suite, layout: Layout) -> Result<()> {
                  run unload kexec unload\n\
                  run again systemctl enable kexec-load@linux\n\
                  quiet again\n\
+                 run unload kexec unload\n\
+                 run twice sh -euc 'systemctl disable kexec-load@linux; \
+                 systemctl enable kexec-load@linux'\n\
+                 quiet twice\n\
                  run links sh -c 'ls {INBOX}; ls /etc/systemd/system/multi-user.target.wants | grep kexec'\n\
                  run failed systemctl --failed --plain --no-legend\n"
             ),
@@ -179,15 +183,23 @@ fn typed(suite: Suite, layout: Layout) -> Result<()> {
     // The upgrade has started the watch that was stopped.
     let second = image(after, "second")?;
     ensure!(loaded(after, "second")? && second != boot, "{second}");
-    for label in ["disable", "others", "dpkg-again", "unseen", "again"] {
+    for label in [
+        "disable",
+        "others",
+        "dpkg-again",
+        "unseen",
+        "again",
+        "twice",
+    ] {
         good(after, label)?;
     }
     for label in ["disable", "nothing"] {
         ensure!(!loaded(after, label)?, "loaded by {label}");
     }
     // A link that systemd did not see being made is there after it has read its units
-    // anew; and to enable a unit that was stopped by hand starts it.
-    for (label, release) in [("unseen", &first), ("again", &other)] {
+    // anew; and to enable a unit that was stopped by hand starts it, or one that is
+    // active although somebody has unloaded its kernel.
+    for (label, release) in [("unseen", &first), ("again", &other), ("twice", &other)] {
         let image = image(after, label)?;
         let there = image.get("release").and_then(Value::as_str);
         assert_eq!(there, Some(release.as_str()), "{label}");

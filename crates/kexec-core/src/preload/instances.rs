@@ -131,7 +131,9 @@ fn moved(new: &New) -> io::Result<bool> {
     }
 }
 
-/// Has systemd start units, and does not wait for them.
+/// Has systemd start units, and does not wait for them. `restart`, because one that
+/// was enabled again may be active although somebody unloaded its kernel; stopping it
+/// does nothing while the machine stays up, and what is still loaded is left alone.
 ///
 /// # Errors
 /// As [`Error::System`], with what systemctl(1) said.
@@ -140,12 +142,15 @@ pub fn start(units: &[String]) -> Result<(), Error> {
         return Ok(());
     }
     let failed = |reason: String| Error::System {
-        what: format!("asking systemd with `systemctl start {}`", units.join(" ")),
+        what: format!(
+            "asking systemd with `systemctl restart {}`",
+            units.join(" ")
+        ),
         reason,
         remedy: "look at what it says; the next boot starts them".to_owned(),
     };
     let output = Command::new("systemctl")
-        .args(["start", "--no-block", "--"])
+        .args(["restart", "--no-block", "--"])
         .args(units)
         .output()
         .map_err(|e| failed(e.to_string()))?;
