@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use vm::apt::Suite;
 use vm::installed::{Arrival, Layout, Machine, Trial};
-use vm::{End, Lab, Run, Stage};
+use vm::{End, Lab, Stage};
 
 /// Installs the package and switches preloading on; `state LABEL` says what is
 /// loaded.
@@ -25,26 +25,14 @@ fn machine(lab: &Lab, suite: Suite, layout: Layout) -> Result<Machine<'_>> {
     Ok(Machine::new(lab, suite, layout).product_deb()?.witness())
 }
 
-fn good<'a>(stage: &'a Stage, label: &str) -> Result<&'a Run> {
-    let run = stage.run(label)?;
-    ensure!(
-        run.code == 0,
-        "{label} ended with {}: {}{}",
-        run.code,
-        run.out(),
-        run.err()
-    );
-    Ok(run)
-}
-
 /// Whether something is loaded, as the kernel says.
 fn loaded(stage: &Stage, label: &str) -> Result<bool> {
-    Ok(good(stage, &format!("{label}-loaded"))?.out() == "1\n")
+    Ok(stage.good(&format!("{label}-loaded"))?.out() == "1\n")
 }
 
 /// What is loaded, as `kexec status` says: with the token of its command line.
 fn image(stage: &Stage, label: &str) -> Result<Value> {
-    let run = good(stage, &format!("{label}-status"))?;
+    let run = stage.good(&format!("{label}-status"))?;
     let status: Value =
         serde_json::from_str(&run.out()).with_context(|| format!("{label}: {}", run.out()))?;
     let image = status.pointer("/normal/image").cloned();
@@ -55,7 +43,7 @@ fn image(stage: &Stage, label: &str) -> Result<Value> {
 
 /// What `kexec status` says of the last reboot.
 fn last(stage: &Stage) -> Result<String> {
-    let run = good(stage, "status")?;
+    let run = stage.good("status")?;
     let status: Value = serde_json::from_str(&run.out()).context("kexec status --json")?;
     let what = status.pointer("/last/outcome/what").and_then(Value::as_str);
     Ok(what.unwrap_or("nothing").to_owned())
@@ -94,7 +82,7 @@ fn nothing_but_a_change_of_the_boot_files_changes_what_is_loaded() -> Result<()>
         )
         .observe()?;
     let install = trial.stage("install")?;
-    println!("{}", good(install, "enable")?.out());
+    println!("{}", install.good("enable")?.out());
     ensure!(loaded(install, "enabled")?, "enabling it loads");
     let idle = trial.stage("idle")?;
     // The wish for the firmware takes out what was loaded.
@@ -102,7 +90,7 @@ fn nothing_but_a_change_of_the_boot_files_changes_what_is_loaded() -> Result<()>
     let at_boot = image(idle, "boot")?;
     ensure!(at_boot != image(install, "enabled")?, "loaded anew at boot");
     for label in ["reload", "stop", "start", "again", "dpkg"] {
-        good(idle, label)?;
+        idle.good(label)?;
         ensure!(loaded(idle, label)?, "after {label}");
         assert_eq!(image(idle, label)?, at_boot, "after {label}");
     }
@@ -140,7 +128,7 @@ fn what_waits_for_the_firmware_gets_it() -> Result<()> {
         .stage("neither", "")
         .observe()?;
     let one_shot = trial.stage("one-shot")?;
-    good(one_shot, "wish")?;
+    one_shot.good("wish")?;
     ensure!(loaded(one_shot, "enabled")?, "{}", trial.story());
     let setup = trial.stage("setup")?;
     assert_eq!(trial.arrival("setup")?, Arrival::Cold, "{}", trial.story());
@@ -160,7 +148,7 @@ fn what_waits_for_the_firmware_gets_it() -> Result<()> {
 /// Kilobytes of initrd that a kernel gave back once it had unpacked it.
 fn initrd_kb(stage: &Stage) -> Result<u64> {
     // "Freeing initrd memory: 2064K"
-    let text = good(stage, "initrd")?.out();
+    let text = stage.good("initrd")?.out();
     let (_, rest) = text.split_once("memory: ").context(text.clone())?;
     let digits = rest.split('K').next().unwrap_or_default();
     digits.parse().with_context(|| format!("reading {text}"))
@@ -192,7 +180,7 @@ fn a_stale_initrd_is_replaced_at_shutdown() -> Result<()> {
         )
         .run()?;
     let (before, after) = (trial.stage("before")?, trial.stage("after")?);
-    good(before, "rewrite")?;
+    before.good("rewrite")?;
     assert_eq!(trial.arrival("after")?, Arrival::Kexec);
     let (small, large) = (initrd_kb(before)?, initrd_kb(after)?);
     ensure!(large >= small + 8000, "{small} K before, {large} K after");
@@ -230,7 +218,7 @@ fn names_of_the_template() -> Result<()> {
         .run()?;
     let before = trial.stage("before")?;
     for label in ["dpkg", "lts", "off", "plus"] {
-        good(before, label)?;
+        before.good(label)?;
     }
     let lts = image(before, "lts")?;
     ensure!(loaded(before, "lts")? && loaded(before, "off")?);
@@ -307,17 +295,17 @@ fn upgrade_and_removal() -> Result<()> {
         .stage("after", "run witness cat /var/lib/witness\n")
         .run()?;
     let upgrade = trial.stage("upgrade")?;
-    good(upgrade, "upgrade")?;
-    ensure!(good(upgrade, "version")?.out().ends_with("+more"));
+    upgrade.good("upgrade")?;
+    ensure!(upgrade.good("version")?.out().ends_with("+more"));
     assert_eq!(image(upgrade, "upgraded")?, image(upgrade, "enabled")?);
     let remove = trial.stage("remove")?;
     assert_eq!(trial.arrival("remove")?, Arrival::Kexec);
     ensure!(loaded(remove, "boot")?, "still enabled after the upgrade");
-    let said = good(remove, "remove")?;
+    let said = remove.good("remove")?;
     println!("{}{}", said.out(), said.err());
     assert_eq!(remove.run("left")?.out(), "");
     ensure!(!loaded(remove, "removed")?, "its image is taken out");
-    good(remove, "purge")?;
+    remove.good("purge")?;
     assert_eq!(remove.run("etc")?.out(), "");
     assert_eq!(trial.arrival("after")?, Arrival::Cold);
     let after = trial.stage("after")?;

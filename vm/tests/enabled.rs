@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use vm::apt::Suite;
 use vm::installed::{Arrival, Layout, Machine, Trial};
-use vm::{Lab, Run, Stage};
+use vm::{Lab, Stage};
 
 /// Stops with the system, in the ordinary order, and leaves a file.
 const WITNESS: &str = "[Unit]\nDescription=Leaves a file when it is stopped\n\
@@ -33,29 +33,17 @@ const DPKG: &str = "env DEBIAN_FRONTEND=noninteractive sh -c 'dpkg -i /lab/debs/
 const WAIT: &str = "sh -c 'n=0; until grep -q 1 /sys/kernel/kexec_loaded; do n=$((n + 1)); \
     [ $n -le 100 ] || exit 1; sleep 0.2; done; cat /proc/uptime'";
 
-fn good<'a>(stage: &'a Stage, label: &str) -> Result<&'a Run> {
-    let run = stage.run(label)?;
-    ensure!(
-        run.code == 0,
-        "{label} ended with {}: {}{}",
-        run.code,
-        run.out(),
-        run.err()
-    );
-    Ok(run)
-}
-
 /// Whether something is loaded, as the kernel says.
 fn loaded(stage: &Stage, label: &str) -> Result<bool> {
     if let Ok(over) = stage.run(&format!("{label}-over")) {
         ensure!(over.code == 0, "jobs are left after {label}");
     }
-    Ok(good(stage, &format!("{label}-loaded"))?.out() == "1\n")
+    Ok(stage.good(&format!("{label}-loaded"))?.out() == "1\n")
 }
 
 /// What is loaded, as `kexec status` says; null for nothing.
 fn image(stage: &Stage, label: &str) -> Result<Value> {
-    let run = good(stage, &format!("{label}-status"))?;
+    let run = stage.good(&format!("{label}-status"))?;
     let status: Value = serde_json::from_str(&run.out()).context(run.out())?;
     Ok(status
         .pointer("/normal/image")
@@ -76,7 +64,7 @@ fn tell(trial: &Trial) {
 
 /// Seconds since the boot, from /proc/uptime.
 fn uptime(stage: &Stage, label: &str) -> Result<f64> {
-    let text = good(stage, label)?.out();
+    let text = stage.good(label)?.out();
     let first = text.split_whitespace().next().context("an empty uptime")?;
     first.parse().with_context(|| format!("reading {text}"))
 }
@@ -154,7 +142,7 @@ fn typed(suite: Suite, layout: Layout) -> Result<()> {
     ensure!(trial.boots.len() == 1, "a cold boot{}", trial.story());
     let (before, after) = (trial.stage("before")?, trial.stage("after")?);
     for label in ["dpkg", "links", "reload", "other", "enable"] {
-        good(before, label)?;
+        before.good(label)?;
     }
     ensure!(!loaded(before, "idle")?, "loaded before it was enabled");
     let (start, typed) = (uptime(before, "before")?, uptime(before, "typed")?);
@@ -176,7 +164,7 @@ fn typed(suite: Suite, layout: Layout) -> Result<()> {
     let boot = image(after, "boot")?;
     ensure!(!boot.is_null(), "unknown to kexec status");
     for label in ["reload", "other", "stop", "dpkg", "second", "unload"] {
-        good(after, label)?;
+        after.good(label)?;
     }
     assert_eq!(image(after, "stop")?, boot);
     assert_eq!(image(after, "dpkg")?, boot);
@@ -191,7 +179,7 @@ fn typed(suite: Suite, layout: Layout) -> Result<()> {
         "again",
         "twice",
     ] {
-        good(after, label)?;
+        after.good(label)?;
     }
     for label in ["disable", "nothing"] {
         ensure!(!loaded(after, label)?, "loaded by {label}");
@@ -205,13 +193,13 @@ fn typed(suite: Suite, layout: Layout) -> Result<()> {
         assert_eq!(there, Some(release.as_str()), "{label}");
     }
     assert_eq!(
-        good(after, "links")?.out(),
+        after.good("links")?.out(),
         format!(
             "kexec-load@{}.service\nkexec-load@linux.service\n",
             first.replace('+', r"\x2b")
         )
     );
-    assert_eq!(good(after, "failed")?.out(), "");
+    assert_eq!(after.good("failed")?.out(), "");
     Ok(())
 }
 
@@ -272,21 +260,21 @@ fn enabled_before_the_upgrade() -> Result<()> {
         .run()?;
     tell(&trial);
     let (upgrade, boot) = (trial.stage("old")?, trial.stage("boot")?);
-    good(upgrade, "link")?;
+    upgrade.good("link")?;
     for label in ["dpkg", "reload"] {
-        good(upgrade, label)?;
+        upgrade.good(label)?;
         ensure!(!loaded(upgrade, label)?, "loaded by {label}");
     }
     assert_eq!(trial.arrival("boot")?, Arrival::Cold);
     ensure!(loaded(boot, "boot")?, "not loaded at boot");
-    assert_eq!(good(boot, "is")?.out(), "enabled\n");
+    assert_eq!(boot.good("is")?.out(), "enabled\n");
     let image = image(boot, "boot")?;
     for label in ["enable", "disable"] {
-        good(boot, label)?;
+        boot.good(label)?;
         assert_eq!(self::image(boot, label)?, image, "after {label}");
     }
-    assert_eq!(good(boot, "left")?.out(), "");
-    good(boot, "by-hand")?;
+    assert_eq!(boot.good("left")?.out(), "");
+    boot.good("by-hand")?;
     ensure!(loaded(boot, "by-hand")?);
     let by_hand = self::image(boot, "by-hand")?;
     assert_eq!(

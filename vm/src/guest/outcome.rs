@@ -1,7 +1,7 @@
 //! What came out of a run.
 
 use super::boot_params::BootParams;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -224,6 +224,22 @@ impl Stage {
                     self.name
                 )
             })
+    }
+
+    /// The command with this label, which must have ended well.
+    ///
+    /// # Errors
+    /// If the script did not run it, or its exit code is not 0: with what it said.
+    pub fn good(&self, label: &str) -> Result<&Run> {
+        let run = self.run(label)?;
+        ensure!(
+            run.code == 0,
+            "{label} ended with {}: {}{}",
+            run.code,
+            run.out(),
+            run.err()
+        );
+        Ok(run)
     }
 
     /// The file that the script put out under this name.

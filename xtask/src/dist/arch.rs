@@ -4,7 +4,7 @@
 
 use super::files::Kind;
 use super::scratch::{Scratch, as_root, require, said_by};
-use super::stage::{Inputs, Item, items, read, write};
+use super::stage::{Inputs, Item, items, read, same, write};
 use super::texts::{STANDS_FOR, VERSION};
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
@@ -240,28 +240,7 @@ fn listed(arch: &Arch) -> Result<()> {
             found.push(format!("{path} {mode} {size} {target}"));
         }
     }
-    let mut wanted: Vec<String> = arch
-        .items
-        .iter()
-        .map(|item| {
-            let mode = match item.mode {
-                0o777 => "lrwxrwxrwx",
-                0o755 => "-rwxr-xr-x",
-                _ => "-rw-r--r--",
-            };
-            let target = item.link.unwrap_or_default();
-            format!("{} {mode} {} {target}", item.to, item.data.len())
-        })
-        .collect();
-    found.sort();
-    wanted.sort();
-    ensure!(
-        found == wanted,
-        "the package has\n{}\nand was to have\n{}",
-        found.join("\n"),
-        wanted.join("\n")
-    );
-    Ok(())
+    same(found, arch.items.iter().map(Item::line).collect())
 }
 
 /// What the package says of itself and of others (PKGBUILD(5), .PKGINFO), and its

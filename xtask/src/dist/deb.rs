@@ -1,7 +1,7 @@
 //! A Debian package, by dpkg-deb(1) from a staged folder.
 
 use super::files::{DEBIAN_CONTROL, Kind};
-use super::stage::{Inputs, Item, items, read, settle, stage, write};
+use super::stage::{Inputs, Item, items, read, same, settle, stage, write};
 use super::texts::{
     DESCRIPTION, HOMEPAGE, MAINTAINER, STANDS_FOR, SUMMARY, VERSION, debian_version,
 };
@@ -206,25 +206,5 @@ pub fn compare(deb: &Deb) -> Result<()> {
             listed.push(format!("{path} {permissions} {size} {target}"));
         }
     }
-    let wanted: Vec<String> = deb
-        .items
-        .iter()
-        .map(|item| {
-            let permissions = match item.mode {
-                0o777 => "lrwxrwxrwx",
-                0o755 => "-rwxr-xr-x",
-                _ => "-rw-r--r--",
-            };
-            let target = item.link.unwrap_or_default();
-            format!("{} {permissions} {} {target}", item.to, item.data.len())
-        })
-        .collect();
-    listed.sort_by(|a, b| a.split(' ').next().cmp(&b.split(' ').next()));
-    ensure!(
-        listed == wanted,
-        "the package has\n{}\nand was to have\n{}",
-        listed.join("\n"),
-        wanted.join("\n")
-    );
-    Ok(())
+    same(listed, deb.items.iter().map(Item::line).collect())
 }

@@ -4,7 +4,7 @@
 
 use super::files::{Kind, RPM_SCRIPTS};
 use super::scratch::{Scratch, as_root, require, said_by};
-use super::stage::{Inputs, Item, items, read, stage, write};
+use super::stage::{Inputs, Item, items, read, same, stage, write};
 use super::texts::{DESCRIPTION, HOMEPAGE, STANDS_FOR, SUMMARY, VERSION};
 use crate::host;
 use anyhow::{Context, Result, ensure};
@@ -102,7 +102,7 @@ fn listed(rpm: &Rpm) -> Result<()> {
                   %{FILEFLAGS:fflags} %{FILENAMES} %{FILELINKTOS}\\n]";
     let listed = query(rpm, format)?;
     // The size of a folder is that of its file system.
-    let mut found: Vec<String> = listed
+    let found: Vec<String> = listed
         .lines()
         .map(
             |line| match line.split(' ').collect::<Vec<_>>().as_slice() {
@@ -117,18 +117,14 @@ fn listed(rpm: &Rpm) -> Result<()> {
     let folders = folders
         .iter()
         .map(|folder| format!("drwxr-xr-x root:root 0  /{folder} "));
-    let mut wanted: Vec<String> = rpm
+    let wanted: Vec<String> = rpm
         .items
         .iter()
         .map(|item| {
             let link = item.link.unwrap_or_default();
             format!(
                 "{} root:root {} {} /{} {link}",
-                match item.mode {
-                    0o777 => "lrwxrwxrwx",
-                    0o755 => "-rwxr-xr-x",
-                    _ => "-rw-r--r--",
-                },
+                item.permissions(),
                 // The content of a link is where it leads to.
                 item.data.len() + link.len(),
                 match kept(&item.to) {
@@ -141,15 +137,7 @@ fn listed(rpm: &Rpm) -> Result<()> {
         })
         .chain(folders)
         .collect();
-    found.sort_unstable();
-    wanted.sort();
-    ensure!(
-        found == wanted,
-        "the package has\n{}\nand was to have\n{}",
-        found.join("\n"),
-        wanted.join("\n")
-    );
-    Ok(())
+    same(found, wanted)
 }
 
 /// What the package says of itself and of others, and its scripts.

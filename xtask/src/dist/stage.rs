@@ -26,6 +26,38 @@ pub struct Item {
     pub link: Option<&'static str>,
 }
 
+impl Item {
+    /// Its kind and permissions as ls(1) and package managers show them.
+    pub fn permissions(&self) -> &'static str {
+        match self.mode {
+            0o777 => "lrwxrwxrwx",
+            0o755 => "-rwxr-xr-x",
+            _ => "-rw-r--r--",
+        }
+    }
+
+    /// A line for comparing lists: place, permissions, size, where a link leads.
+    pub fn line(&self) -> String {
+        let target = self.link.unwrap_or_default();
+        let size = self.data.len();
+        format!("{} {} {size} {target}", self.to, self.permissions())
+    }
+}
+
+/// Compares what a package manager lists with what was to be in the package, in any
+/// order.
+pub fn same(mut found: Vec<String>, mut wanted: Vec<String>) -> Result<()> {
+    found.sort();
+    wanted.sort();
+    ensure!(
+        found == wanted,
+        "the package has\n{}\nand was to have\n{}",
+        found.join("\n"),
+        wanted.join("\n")
+    );
+    Ok(())
+}
+
 /// What is made and not in the repository.
 #[derive(Debug)]
 pub struct Inputs {
