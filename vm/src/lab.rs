@@ -340,9 +340,8 @@ impl Lab {
     }
 }
 
-/// Where the lab is: the environment's `KEXEC_LAB`, or `target/lab` of the workspace.
-#[must_use]
-pub fn default_folder() -> PathBuf {
+/// `KEXEC_LAB`, or `target/lab` of the workspace.
+fn default_folder() -> PathBuf {
     std::env::var_os("KEXEC_LAB")
         .filter(|folder| !folder.is_empty())
         .map_or_else(|| workspace().join("target/lab"), PathBuf::from)

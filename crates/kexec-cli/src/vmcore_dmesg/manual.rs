@@ -8,8 +8,8 @@ pub const SAYS: &[&str] = &[
     "`vmcore-dmesg` prints the log of a kernel that has crashed, out of the dump of its memory: \
      /proc/vmcore, which is there while the crash kernel runs, or a copy of it. The dump says \
      itself where the log is and how it is kept, so that nothing is needed of the kernel that \
-     crashed, and one program reads the dumps of all of them: every way that Linux has kept its \
-     log, 32 and 64 bits, either order of bytes.",
+     crashed. It knows every way that Linux has kept its log, 32 and 64 bits, either order of \
+     bytes; tried on real crashes were 6.1, 6.12 and 7.x on x86_64.",
     "The log goes to standard output as `dmesg` prints it; bytes that a terminal would act on are \
      printed as \\xNN. What is wrong goes to standard error. A message that cannot be read is \
      passed over, and the others are printed; the exit code is not 0 then.",
