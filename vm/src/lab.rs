@@ -101,7 +101,7 @@ impl Lab {
     /// # Errors
     /// If this is no Debian or Ubuntu machine or something cannot be fetched.
     pub fn open() -> Result<Self> {
-        Self::open_at(&default_folder())
+        Self::open_at(&lab_folder())
     }
 
     /// The same in another folder.
@@ -340,8 +340,9 @@ impl Lab {
     }
 }
 
-/// `KEXEC_LAB`, or `target/lab` of the workspace.
-fn default_folder() -> PathBuf {
+/// Where [`Lab::open`] keeps everything: `KEXEC_LAB`, or `target/lab` of the workspace.
+#[must_use]
+pub fn lab_folder() -> PathBuf {
     std::env::var_os("KEXEC_LAB")
         .filter(|folder| !folder.is_empty())
         .map_or_else(|| workspace().join("target/lab"), PathBuf::from)

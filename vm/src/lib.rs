@@ -46,7 +46,7 @@ pub use guest::{
     BootParams, End, Guest, MemoryRange, Next, Outcome, Report, Run, SetupData, Stage,
 };
 pub use initramfs::Initramfs;
-pub use lab::{KERNELS, Kernel, Lab};
+pub use lab::{KERNELS, Kernel, Lab, lab_folder};
 pub use measure::Cost;
 pub use product::{Product, kexec_binary, kexec_deb};
 pub use qemu::{Firmware, Qemu, Turn};

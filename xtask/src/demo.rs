@@ -4,7 +4,7 @@ use crate::host::{call, cargo, require_lab_tools};
 use crate::timeline::{self, Bar};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use vm::{Firmware, Guest, Lab, Next, Run};
 
 /// The kernel that the machine starts with, and the one that it jumps into.
@@ -20,13 +20,13 @@ jump kexec -e
 
 /// Builds the product and tells where it is.
 pub fn build() -> Result<PathBuf> {
-    call(&mut cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "kexec-cli",
-    ]))?;
+    call(&mut build_command())?;
     vm::kexec_binary()
+}
+
+/// What builds it.
+pub fn build_command() -> Command {
+    cargo(&["build", "--release", "--package", "kexec-cli"])
 }
 
 /// Runs the demonstration, and draws it.

@@ -2,7 +2,7 @@
 
 use crate::host::{call, cargo, has, root};
 use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 
@@ -14,14 +14,8 @@ const MEMORY_MB: u32 = 2048;
 const TIMEOUT: u32 = 10;
 
 /// Fuzzes all targets or this one.
-pub fn run(seconds: u64, target: Option<&str>) -> Result<ExitCode> {
-    println!("{}", all(seconds, target)?);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The same for the list of steps.
-pub fn all(seconds: u64, only: Option<&str>) -> Result<String> {
-    let mut targets = targets(&root().join("fuzz/fuzz_targets"))?;
+pub fn run(seconds: u64, only: Option<&str>) -> Result<ExitCode> {
+    let mut targets = targets()?;
     if let Some(only) = only {
         if !targets.iter().any(|target| target == only) {
             bail!(
@@ -31,17 +25,7 @@ pub fn all(seconds: u64, only: Option<&str>) -> Result<String> {
         }
         targets.retain(|target| target == only);
     }
-    if targets.is_empty() {
-        bail!("looked for fuzz/fuzz_targets/*.rs: there are none");
-    }
-    if !has("cargo-fuzz") {
-        println!("installing cargo-fuzz for this user: cargo install cargo-fuzz --locked");
-        // Not from the workspace: its configuration asks for static programs.
-        let home = std::env::temp_dir();
-        call(cargo(&["install", "cargo-fuzz", "--locked"]).current_dir(home))?;
-    }
-    call(&mut cargo_fuzz(&["build"], None))?;
-
+    build(call)?;
     let failed = Mutex::new(Vec::new());
     let queue = Mutex::new(targets.iter());
     std::thread::scope(|scope| {
@@ -63,16 +47,25 @@ pub fn all(seconds: u64, only: Option<&str>) -> Result<String> {
     if !failed.is_empty() {
         bail!("{}", failed.join("\n"));
     }
-    Ok(format!("{} targets, {seconds} s each", targets.len()))
+    println!("{} targets, {seconds} s each", targets.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds every target, with `call` to run programs; installs cargo-fuzz if it is not
+/// there.
+pub fn build(call: impl Fn(&mut Command) -> Result<()>) -> Result<()> {
+    if !has("cargo-fuzz") {
+        println!("installing cargo-fuzz for this user: cargo install cargo-fuzz --locked");
+        // Not from the workspace: its configuration asks for static programs.
+        let home = std::env::temp_dir();
+        call(cargo(&["install", "cargo-fuzz", "--locked"]).current_dir(home))?;
+    }
+    call(&mut cargo_fuzz(&["build"], None))
 }
 
 /// One target; its output is shown only if it finds something.
 fn one(target: &str, seconds: u64) -> Result<()> {
-    let output = cargo_fuzz(&["run"], Some(target))
-        .arg("--")
-        .arg(format!("-max_total_time={seconds}"))
-        .arg(format!("-rss_limit_mb={MEMORY_MB}"))
-        .arg(format!("-timeout={TIMEOUT}"))
+    let output = command(target, seconds)
         .stdin(Stdio::null())
         .output()
         .context("starting cargo fuzz")?;
@@ -84,13 +77,25 @@ fn one(target: &str, seconds: u64) -> Result<()> {
             output.status
         );
     }
-    // "#12345 DONE cov: ... exec/s: ..."
-    let done = text
-        .lines()
-        .rfind(|line| line.contains("DONE"))
-        .unwrap_or("done");
-    println!("{target}: {}", done.trim());
+    println!("{target}: {}", last_words(&text));
     Ok(())
+}
+
+/// Fuzzes this target for so long.
+pub fn command(target: &str, seconds: u64) -> Command {
+    let mut command = cargo_fuzz(&["run"], Some(target));
+    command
+        .arg("--")
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-rss_limit_mb={MEMORY_MB}"))
+        .arg(format!("-timeout={TIMEOUT}"));
+    command
+}
+
+/// What libFuzzer says of a run: `#12345 DONE cov: ... exec/s: ...`.
+pub fn last_words(text: &str) -> String {
+    let done = text.lines().rfind(|line| line.contains("DONE"));
+    done.unwrap_or("done").trim().to_owned()
 }
 
 /// `cargo fuzz VERB --sanitizer none [TARGET]`: without a sanitizer it works
@@ -107,21 +112,24 @@ fn cargo_fuzz(verb: &[&str], target: Option<&str>) -> Command {
     command
 }
 
-/// Names of the targets in the folder.
-fn targets(folder: &Path) -> Result<Vec<String>> {
-    let mut names: Vec<String> = match std::fs::read_dir(folder) {
-        Ok(entries) => entries
-            .map(|entry| Ok(entry?.path()))
-            .collect::<Result<Vec<PathBuf>>>()?
-            .iter()
-            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-            .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-            .collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => {
-            return Err(error).with_context(|| format!("reading {}", folder.display()));
-        }
-    };
+/// Names of the targets, sorted.
+///
+/// # Errors
+/// If there are none.
+pub fn targets() -> Result<Vec<String>> {
+    let folder = root().join("fuzz/fuzz_targets");
+    let listing =
+        std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut names: Vec<String> = listing
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<PathBuf>>>()?
+        .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    if names.is_empty() {
+        bail!("looked for fuzz/fuzz_targets/*.rs: there are none");
+    }
     names.sort();
     Ok(names)
 }

@@ -25,19 +25,24 @@ pub fn call(command: &mut Command) -> Result<()> {
         .status()
         .with_context(|| format!("starting {command:?}"))?;
     if !status.success() {
-        let words: Vec<_> = command
-            .get_args()
-            .map(|word| word.to_string_lossy())
-            .collect();
-        let program = Path::new(command.get_program());
-        let program = program.file_name().unwrap_or(program.as_os_str());
-        bail!(
-            "{} {} ended with {status}",
-            program.display(),
-            words.join(" ")
-        );
+        bail!("{} ended with {status}", shown(command));
     }
     Ok(())
+}
+
+/// A command as one reads it: the program's name and its words.
+pub fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let mut text = program
+        .file_name()
+        .unwrap_or(program.as_os_str())
+        .to_string_lossy()
+        .into_owned();
+    for word in command.get_args() {
+        text.push(' ');
+        text.push_str(&word.to_string_lossy());
+    }
+    text
 }
 
 /// The architecture that everything is made for.

@@ -64,10 +64,9 @@ fn distinct(entry: &mut EntryState, width: u32) {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn what_is_intact_is_jumped_to_with_the_registers_asked_for() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(100 * KIB + 13);
     let mut params = checked(DATA, &bytes, Mode::Long64);
     params.regions.push(Region {
@@ -108,10 +107,9 @@ fn what_is_intact_is_jumped_to_with_the_registers_asked_for() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn without_the_instruction_the_table_checks() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(50 * KIB + 7);
     let params = checked(DATA, &bytes, Mode::Long64);
     machine.cpu = "max,sse4.2=off".into();
@@ -127,10 +125,9 @@ fn without_the_instruction_the_table_checks() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn it_runs_above_4_gib() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(30 * KIB);
     let high = 4 * GIB + 0x1000_0000;
     let mut params = checked(high + 0x100_0000, &bytes, Mode::Long64);
@@ -146,10 +143,9 @@ fn it_runs_above_4_gib() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn a_32_bit_entry_finds_paging_off() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(20 * KIB);
     let mut params = checked(DATA, &bytes, Mode::Protected32);
     distinct(&mut params.entry, 32);
@@ -178,10 +174,9 @@ fn a_32_bit_entry_finds_paging_off() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn damage_is_named_and_the_machine_is_reset() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(64 * KIB);
     let mut params = checked(DATA, &bytes, Mode::Long64);
     params.regions.insert(
@@ -244,10 +239,9 @@ fn damage_is_named_and_the_machine_is_reset() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn a_damaged_purgatory_finds_itself_damaged() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let params = checked(DATA, b"", Mode::Long64);
     let params = Params {
         regions: Vec::new(),
@@ -268,10 +262,9 @@ fn a_damaged_purgatory_finds_itself_damaged() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn without_a_known_frequency_and_without_a_keyboard_controller_it_resets_too() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(10);
     let mut params = checked(DATA, &bytes, Mode::Long64);
     params.tsc_khz = 0;
@@ -287,10 +280,9 @@ fn without_a_known_frequency_and_without_a_keyboard_controller_it_resets_too() {
 /// An ISA machine without a keyboard controller: what remains is a fault without an
 /// IDT.
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn where_no_device_resets_a_triple_fault_does() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(10);
     let mut params = checked(DATA, &bytes, Mode::Long64);
     params.wait_seconds = 0;
@@ -303,10 +295,9 @@ fn where_no_device_resets_a_triple_fault_does() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn memory_that_is_not_mapped_is_told() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let mut params = checked(DATA, &data(1), Mode::Long64);
     params.regions[0].start = 1 << 40;
     machine.purgatory(PURGATORY, &params);
@@ -326,10 +317,9 @@ fn memory_that_is_not_mapped_is_told() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn a_console_that_is_not_there_holds_nothing_up() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(10);
     let mut params = checked(DATA, &bytes, Mode::Long64);
     params.consoles.insert(
@@ -349,10 +339,9 @@ fn a_console_that_is_not_there_holds_nothing_up() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn the_text_screen_scrolls_up() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(10);
     let mut params = checked(DATA, &bytes, Mode::Long64);
     params.consoles = vec![Console::Vga];
@@ -376,10 +365,9 @@ fn the_text_screen_scrolls_up() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn the_way_back_is_added_to_the_command_line() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let mut cmdline = b"root=/dev/sda1 quiet".to_vec();
     let checksum = cmdline.clone();
     cmdline.resize(128, 0);
@@ -409,10 +397,9 @@ fn the_way_back_is_added_to_the_command_line() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn the_time_of_the_jump_is_written_after_the_check() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let mut cmdline = b"quiet kexec.at=0000000000000000 x".to_vec();
     let checksum = cmdline.clone();
     cmdline.resize(128, 0);
@@ -432,10 +419,9 @@ fn the_time_of_the_jump_is_written_after_the_check() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn a_command_line_without_room_stays_as_it_is() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let cmdline = b"root=/dev/sda1 quiet\0".to_vec();
     let mut params = checked(DATA, &cmdline, Mode::Long64);
     params.jump_back = Some(JumpBack {
@@ -457,10 +443,9 @@ fn a_command_line_without_room_stays_as_it_is() {
 }
 
 #[test]
+#[ignore = "needs a QEMU in KEXEC_QEMU: cargo xtask test names the lab's"]
 fn low_memory_is_copied() {
-    let Some(mut machine) = Machine::new() else {
-        return;
-    };
+    let mut machine = Machine::new();
     let bytes = data(4 * KIB);
     let mut params = checked(DATA, &bytes, Mode::Long64);
     params.backup = Some(Backup {

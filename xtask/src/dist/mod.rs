@@ -103,14 +103,3 @@ fn size(package: &Path, files: usize) -> Result<String> {
         package.display()
     ))
 }
-
-/// The step of `cargo xtask test`: every package, looked at.
-pub fn check(product: &Path) -> Result<String> {
-    let mut notes = Vec::new();
-    for look_at in [deb, rpm, arch] {
-        let note = look_at(product, true)?;
-        println!("{note}");
-        notes.push(note);
-    }
-    Ok(notes.join("; "))
-}

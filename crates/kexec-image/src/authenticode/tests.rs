@@ -241,10 +241,9 @@ fn object_identifiers_are_written_as_people_do() {
 /// Signed files on this machine, `:` between them: real kernels, for whom the
 /// digest must come out right.
 #[test]
+#[ignore = "needs signed kernels in KEXEC_SIGNED_FILES: cargo xtask test names the lab's"]
 fn real_files_match() {
-    let Ok(paths) = std::env::var("KEXEC_SIGNED_FILES") else {
-        return;
-    };
+    let paths = std::env::var("KEXEC_SIGNED_FILES").unwrap();
     for path in paths.split(':') {
         let file = std::fs::read(path).unwrap();
         let signatures = check(&file).unwrap_or_else(|e| panic!("{path}: {e}"));

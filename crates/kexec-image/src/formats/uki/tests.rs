@@ -309,10 +309,9 @@ fn every_truncation_is_an_error() {
 
 /// UKIs on this machine, `:` between them, as real tools build them.
 #[test]
+#[ignore = "needs UKIs in KEXEC_UKI_FILES, and ukify is not in the lab"]
 fn real_files_open() {
-    let Ok(paths) = std::env::var("KEXEC_UKI_FILES") else {
-        return;
-    };
+    let paths = std::env::var("KEXEC_UKI_FILES").unwrap();
     for path in paths.split(':') {
         let file = Bytes::from(std::fs::read(path).unwrap());
         let image =

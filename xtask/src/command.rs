@@ -1,0 +1,314 @@
+//! What was typed behind `cargo xtask`: one table of the commands, their flags and
+//! their help.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeMap;
+
+/// A flag of a command.
+#[derive(Debug)]
+pub struct Flag {
+    /// With its two dashes.
+    pub name: &'static str,
+    /// What its value is called; none where it has no value.
+    pub value: Option<&'static str>,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// A command of the project.
+#[derive(Debug)]
+pub struct Command {
+    /// The first word.
+    pub name: &'static str,
+    /// The words behind it, as shown.
+    pub words: &'static str,
+    /// What it does, in lines of at most 58 characters.
+    pub help: &'static [&'static str],
+    /// Every flag that it has.
+    pub flags: &'static [Flag],
+}
+
+const fn flag(name: &'static str, help: &'static str) -> Flag {
+    Flag {
+        name,
+        value: None,
+        help,
+    }
+}
+
+const SECONDS: Flag = Flag {
+    name: "--seconds",
+    value: Some("N"),
+    help: "for each fuzz target",
+};
+const CHECK: Flag = flag(
+    "--check",
+    "have what is made looked at by those who read it",
+);
+
+/// All of them, in the order of the help.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        words: "[PICTURE.svg]",
+        help: &[
+            "boot a Debian kernel in a virtual machine, load another",
+            "one with our kexec, jump; and draw the timeline",
+        ],
+        flags: &[],
+    },
+    Command {
+        name: "test",
+        words: "[NAME...]",
+        help: &[
+            "everything: style, lints, unit and command-line tests,",
+            "packages, virtual machines, fuzzing; or only what has",
+            "one of these words in its name",
+        ],
+        flags: &[
+            flag("--static", "only what needs no virtual machine"),
+            flag("--vm", "only virtual machines"),
+            flag("--fuzz", "only fuzzing"),
+            flag(
+                "--all",
+                "also what is left out of every run, which takes hours",
+            ),
+            flag("--list", "list the names and run nothing"),
+            SECONDS,
+        ],
+    },
+    Command {
+        name: "fuzz",
+        words: "[TARGET]",
+        help: &["each fuzz target, or this one, for a minute"],
+        flags: &[SECONDS],
+    },
+    Command {
+        name: "bench",
+        words: "load",
+        help: &[
+            "what a load costs in instructions and memory, beside",
+            "kexec-tools: the table of docs/performance.md",
+        ],
+        flags: &[],
+    },
+    Command {
+        name: "man",
+        words: "[DIR]",
+        help: &["write manual pages and completions below target/man"],
+        flags: &[CHECK],
+    },
+    Command {
+        name: "table",
+        words: "asked [WORD...] | seen",
+        help: &[
+            "who asks for a reboot, and what becomes of it, on",
+            "installed systems; the cells whose names hold these",
+            "words (all); or what was seen so far",
+        ],
+        flags: &[],
+    },
+    Command {
+        name: "dist",
+        words: "deb | rpm | arch",
+        help: &[
+            "a package, in target/dist; `dist stage KIND DIR` puts",
+            "what it has below an empty folder",
+        ],
+        flags: &[CHECK],
+    },
+    Command {
+        name: "record-machines",
+        words: "",
+        help: &[
+            "record the memory maps and boot parameters of the lab's",
+            "kernels below vm/fixtures/machines",
+        ],
+        flags: &[],
+    },
+];
+
+const LAB: &str = "\
+The lab's kernels, QEMU and firmware are Debian packages, kept below target/lab
+(or $KEXEC_LAB); nothing of them is installed on this machine.";
+
+/// What was typed: a command of the table, its words, and its flags with their values.
+#[derive(Debug)]
+pub struct Typed {
+    /// The command.
+    pub command: &'static Command,
+    /// The words behind it.
+    pub words: Vec<String>,
+    flags: BTreeMap<&'static str, String>,
+}
+
+/// What to do about it.
+#[derive(Debug)]
+pub enum Wish {
+    /// Print this text.
+    Help(String),
+    /// Nothing was typed: print this text as an error.
+    Nothing(String),
+    /// Run a command.
+    Run(Typed),
+}
+
+impl Typed {
+    /// Whether this flag was given.
+    pub fn has(&self, name: &str) -> bool {
+        self.flags.contains_key(name)
+    }
+
+    /// The number behind this flag, if it was given.
+    pub fn number(&self, name: &str) -> Result<Option<u64>> {
+        let Some(text) = self.flags.get(name) else {
+            return Ok(None);
+        };
+        let number = text
+            .parse()
+            .with_context(|| format!("{name} {text}: expected a whole number"))?;
+        Ok(Some(number))
+    }
+}
+
+/// Understands the words behind `cargo xtask`.
+///
+/// # Errors
+/// If there is no such command, or it does not have such a flag.
+pub fn parse(mut parser: lexopt::Parser) -> Result<Wish> {
+    use lexopt::Arg::{Long, Short, Value};
+    let mut command: Option<&'static Command> = None;
+    let mut words = Vec::new();
+    let mut flags = BTreeMap::new();
+    while let Some(argument) = parser.next()? {
+        let name = match argument {
+            Long("help") | Short('h') => {
+                return Ok(Wish::Help(command.map_or_else(usage, Command::usage)));
+            }
+            Value(word) => {
+                let word = word.string()?;
+                if command.is_some() {
+                    words.push(word);
+                } else {
+                    command = Some(named(&word)?);
+                }
+                continue;
+            }
+            Long(name) => format!("--{name}"),
+            Short(letter) => format!("-{letter}"),
+        };
+        let command =
+            command.with_context(|| format!("{name} stands before the command\n{}", usage()))?;
+        let Some(flag) = command.flags.iter().find(|flag| flag.name == name) else {
+            bail!("`{}` has no flag {name}\n{}", command.name, command.usage());
+        };
+        let value = match flag.value {
+            Some(_) => parser.value()?.string()?,
+            None => String::new(),
+        };
+        flags.insert(flag.name, value);
+    }
+    let Some(command) = command else {
+        return Ok(Wish::Nothing(usage()));
+    };
+    ensure!(
+        words.is_empty() || !command.words.is_empty(),
+        "`{}` takes no words, found {}",
+        command.name,
+        words.join(" ")
+    );
+    Ok(Wish::Run(Typed {
+        command,
+        words,
+        flags,
+    }))
+}
+
+use lexopt::ValueExt as _;
+
+fn named(word: &str) -> Result<&'static Command> {
+    COMMANDS
+        .iter()
+        .find(|command| command.name == word)
+        .with_context(|| format!("there is no command {word:?}\n{}", usage()))
+}
+
+impl Command {
+    /// Its part of the help.
+    pub fn usage(&self) -> String {
+        let head = format!("cargo xtask {} {}", self.name, self.words);
+        let mut rows = vec![(head, self.help.first().copied().unwrap_or_default())];
+        rows.extend(self.help.iter().skip(1).map(|line| (String::new(), *line)));
+        for flag in self.flags {
+            let name = match flag.value {
+                Some(value) => format!("    {} {value}", flag.name),
+                None => format!("    {}", flag.name),
+            };
+            rows.push((name, flag.help));
+        }
+        let mut text = String::new();
+        for (left, right) in rows {
+            text.push_str(&format!("{left:<36} {right}\n"));
+        }
+        text
+    }
+}
+
+/// The help of everything.
+pub fn usage() -> String {
+    let all: String = COMMANDS.iter().map(Command::usage).collect();
+    format!("{all}\n{LAB}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(words: &[&str]) -> Result<Wish> {
+        parse(lexopt::Parser::from_args(words))
+    }
+
+    #[test]
+    fn a_command_takes_its_own_flags_only() {
+        let Wish::Run(typed_test) = typed(&["test", "--seconds=3", "--vm", "fleet"]).unwrap()
+        else {
+            panic!("expected a command");
+        };
+        assert!(typed_test.has("--vm") && !typed_test.has("--all"));
+        assert_eq!(typed_test.number("--seconds").unwrap(), Some(3));
+        assert_eq!(typed_test.words, ["fleet"]);
+        for (words, said) in [
+            (&["demo", "--all"][..], "`demo` has no flag --all"),
+            (&["test", "--check"], "`test` has no flag --check"),
+            (&["test", "-x"], "`test` has no flag -x"),
+            (&["test", "--vm=1"], "--vm"),
+            (&["test", "--seconds"], "--seconds"),
+            (&["--all", "test"], "before the command"),
+            (&["tset"], "no command \"tset\""),
+            (&["record-machines", "now"], "takes no words"),
+        ] {
+            let error = typed(words).unwrap_err().to_string();
+            assert!(error.contains(said), "{words:?}: {error}");
+        }
+        let Wish::Run(wrong) = typed(&["test", "--seconds", "many"]).unwrap() else {
+            panic!("expected a command");
+        };
+        assert!(wrong.number("--seconds").is_err());
+    }
+
+    #[test]
+    fn help_is_of_everything_or_of_one_command() {
+        let Wish::Help(all) = typed(&["--help"]).unwrap() else {
+            panic!("expected help");
+        };
+        for command in COMMANDS {
+            assert!(all.contains(&format!("cargo xtask {}", command.name)));
+        }
+        let Wish::Help(one) = typed(&["test", "-h"]).unwrap() else {
+            panic!("expected help");
+        };
+        assert!(one.contains("--list") && !one.contains("xtask demo"));
+        assert!(all.lines().all(|line| line.len() <= 100), "{all}");
+        assert!(matches!(typed(&[]).unwrap(), Wish::Nothing(_)));
+    }
+}

@@ -1,0 +1,105 @@
+//! `cargo xtask test`: everything that the project proves about itself.
+//!
+//! What there is to do is a list of [`pool::Job`]s, and the programs that cargo builds
+//! add theirs when they are there. [`pool`] runs them, [`progress`] says how far it is,
+//! [`report`] what became of it.
+
+mod binaries;
+mod log;
+mod plan;
+mod pool;
+mod product;
+mod progress;
+mod real;
+mod report;
+mod times;
+
+use crate::host::root;
+use anyhow::{Context, Result, bail};
+use plan::Plan;
+use pool::Pool;
+use progress::Progress;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use times::Times;
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What needs no virtual machine.
+    pub steady: bool,
+    /// Virtual machines.
+    pub vm: bool,
+    /// Fuzzing.
+    pub fuzz: bool,
+    /// Also what is marked as ignored.
+    pub all: bool,
+    /// Only the names.
+    pub list: bool,
+    /// Only what has one of these words in its name; everything if there are none.
+    pub names: Vec<String>,
+    /// Seconds for each fuzz target.
+    pub fuzz_seconds: u64,
+}
+
+/// Runs what is wanted and says what became of it.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let times_file = Times::file();
+    let times = Times::read(&times_file);
+    let plan = Arc::new(Plan::new(options.clone(), root().join("target/test-logs")));
+    if options.list {
+        eprintln!("Building the tests, to see which there are ...");
+        print!("{}", plan.list(&times)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let workers = workers();
+    let progress = Progress::new();
+    println!(
+        "{workers} at a time, each with a log of its own below {}.{}",
+        plan.logs().display(),
+        if times.is_empty() {
+            " How long it takes is not known yet: nothing ran here before."
+        } else {
+            ""
+        }
+    );
+    let restarts = plan.restarts();
+    let _ = std::fs::remove_file(&restarts);
+    let pool = Pool::new(workers, &times, plan.logs().to_owned());
+    let mut state = pool.run(plan.jobs(), &progress);
+    plan.settle(&mut state);
+    let kept = times.keep(&state.ended, &times_file);
+    let restarts = lines(&restarts)?;
+    // The last thing that is said, whatever becomes of the times.
+    let report = report::text(&state, &restarts, progress.elapsed());
+    if let Err(error) = &kept {
+        eprintln!("how long the tests took is not kept: {error:#}");
+    }
+    if state.ended.is_empty() {
+        bail!(
+            "nothing has {} in its name; `cargo xtask test --list` lists the names",
+            options.names.join(" or ")
+        );
+    }
+    progress.line(&report);
+    if report::success(&state) {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+/// How many jobs run at a time.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The lines of a file; none where it is not there.
+fn lines(file: &PathBuf) -> Result<Vec<String>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
+    }
+}

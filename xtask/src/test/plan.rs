@@ -1,0 +1,452 @@
+//! What there is to do, and what waits for what.
+
+use super::Options;
+use super::binaries::{self, Binary, Test};
+use super::log::{Log, last_line};
+use super::pool::{Done, Job, Rank, Skipped, State};
+use super::product;
+use super::real::REAL;
+use super::times::Times;
+use crate::host::cargo;
+use crate::{demo, fuzz};
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+const FORMATTING: &str = "formatting";
+const TESTS: &str = "build of the tests";
+const LINTS: &str = "lints";
+const DOCUMENTATION: &str = "documentation tests";
+const MANUAL: &str = "manual pages and completions";
+const RELEASE: &str = "release build";
+const DEB: &str = "package deb";
+const RPM: &str = "package rpm";
+const ARCH: &str = "package arch";
+const LAB: &str = "the lab's kernels and QEMU";
+const FUZZ_BUILD: &str = "build of the fuzz targets";
+/// What is known before anything is built.
+const STATIC: &[&str] = &[
+    FORMATTING,
+    LINTS,
+    DOCUMENTATION,
+    MANUAL,
+    RELEASE,
+    DEB,
+    RPM,
+    ARCH,
+];
+
+/// The package of the lab: each of its scenarios is a job.
+const LAB_PACKAGE: &str = "vm";
+/// Names a kernel with CONFIG_KEXEC_JUMP, which no kernel of Debian has.
+const JUMP_KERNEL: &str = "KEXEC_JUMP_KERNEL";
+/// The scenarios that need it.
+const JUMPS: &[&str] = &["a_program_returns", "a_second_linux_jumps_back"];
+/// A file to which the lab adds a line for each guest that it started once more.
+const RESTARTS: &str = "KEXEC_LAB_RESTARTS";
+
+/// What is wanted, and where the logs are.
+#[derive(Debug)]
+pub struct Plan {
+    options: Options,
+    logs: PathBuf,
+}
+
+impl Plan {
+    /// The plan for what is wanted.
+    pub fn new(options: Options, logs: PathBuf) -> Self {
+        Plan { options, logs }
+    }
+
+    /// The folder of the logs.
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// The file in which the lab notes what it started once more.
+    pub fn restarts(&self) -> PathBuf {
+        self.logs.join("restarts")
+    }
+
+    fn named(&self, name: &str) -> bool {
+        self.options.names.is_empty() || self.options.names.iter().any(|word| name.contains(word))
+    }
+
+    /// Whether one of the steps that are known before is wanted.
+    fn step(&self, name: &str) -> bool {
+        self.options.steady && self.named(name)
+    }
+
+    /// Whether the program is built in any case, before it is known which tests want it.
+    fn release_first(&self) -> bool {
+        [RELEASE, DEB, RPM, ARCH].iter().any(|name| self.step(name))
+            || (self.options.vm && self.options.names.is_empty())
+    }
+
+    /// Whether tests are built: only where no word names a step and nothing else.
+    fn wants_tests(&self) -> bool {
+        let only_steps = !self.options.names.is_empty()
+            && self
+                .options
+                .names
+                .iter()
+                .all(|word| STATIC.contains(&word.as_str()) || word.starts_with("fuzz::"));
+        (self.options.steady || self.options.vm) && !only_steps
+    }
+
+    /// What can be done from the beginning.
+    pub fn jobs(self: &Arc<Self>) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        if self.step(FORMATTING) {
+            jobs.push(step(FORMATTING, &[], || {
+                cargo(&["fmt", "--all", "--check"])
+            }));
+        }
+        if self.wants_tests() {
+            let plan = Arc::clone(self);
+            jobs.push(Job::new(TESTS, Rank::Build, move |log| plan.tests(log)));
+        }
+        let after: &'static [&'static str] = if self.wants_tests() { &[TESTS] } else { &[] };
+        if self.step(LINTS) {
+            jobs.push(step(LINTS, after, || {
+                let mut command = cargo(&["clippy", "--workspace", "--all-targets"]);
+                command.args(["--", "-D", "warnings"]);
+                // Beside others.
+                command.env("CARGO_BUILD_JOBS", "1");
+                command
+            }));
+        }
+        if self.step(DOCUMENTATION) {
+            let job = Job::new(DOCUMENTATION, Rank::Static, |log| {
+                let success = log.run(&mut cargo(&["test", "--workspace", "--doc"]))?;
+                binaries::count("documentation", success, &log.text()?)
+            });
+            jobs.push(job.after(after));
+        }
+        if self.step(MANUAL) {
+            jobs.push(step(MANUAL, &[], || xtask(&["man", "--check"])));
+        }
+        if self.release_first() {
+            jobs.extend(self.release());
+        }
+        if self.options.fuzz && self.wants_fuzz() {
+            let plan = Arc::clone(self);
+            jobs.push(Job::new(FUZZ_BUILD, Rank::Static, move |log| {
+                plan.fuzz(log)
+            }));
+        }
+        jobs
+    }
+
+    fn wants_fuzz(&self) -> bool {
+        self.named(FUZZ_BUILD)
+            || fuzz::targets().is_ok_and(|targets| {
+                targets
+                    .iter()
+                    .any(|target| self.named(&format!("fuzz::{target}")))
+            })
+    }
+
+    /// The program, its packages, and what guests need beside it.
+    fn release(&self) -> Vec<Job> {
+        let mut jobs = vec![Job::new(RELEASE, Rank::Build, |log| {
+            log.call(&mut demo::build_command())?;
+            Ok(Done::one(product::check(&vm::kexec_binary()?)?))
+        })];
+        if self.options.vm || self.step(DEB) {
+            // Guests install it.
+            let mut job = step(DEB, &[RELEASE], || xtask(&["dist", "--check", "deb"]));
+            job.rank = Rank::Build;
+            jobs.push(job);
+        }
+        if self.step(RPM) {
+            jobs.push(step(RPM, &[RELEASE], || xtask(&["dist", "--check", "rpm"])));
+        }
+        if self.step(ARCH) {
+            jobs.push(step(ARCH, &[RELEASE], || {
+                xtask(&["dist", "--check", "arch"])
+            }));
+        }
+        if self.options.vm {
+            jobs.push(Job::new(LAB, Rank::Build, |_| {
+                let lab = vm::Lab::open()?;
+                let mut releases = Vec::new();
+                for label in vm::KERNELS.iter().map(|kernel| kernel.label) {
+                    releases.push(lab.kernel(label)?.release);
+                }
+                Ok(Done {
+                    note: format!("{}; {}", releases.join(", "), lab.qemu().version),
+                    ..Done::default()
+                })
+            }));
+        }
+        jobs
+    }
+
+    /// Builds the test programs; each of them, or each of its tests, is a job.
+    fn tests(self: &Arc<Self>, log: &Log) -> Result<Done> {
+        let mut done = Done::default();
+        let mut guests = Vec::new();
+        let all = binaries::build(log)?;
+        for binary in &all {
+            let real = REAL.iter().find(|real| real.is_of(binary));
+            if self.is_lab(binary) {
+                if self.options.vm {
+                    self.scenarios(binary, &mut guests, &mut done.skipped)?;
+                }
+                continue;
+            }
+            if let Some(real) = real
+                && self.options.vm
+                && self.named(&real.name())
+            {
+                guests.push(real.job(binary.clone()).after(&[LAB]));
+                if real.test.is_none() {
+                    continue;
+                }
+            }
+            if self.options.steady {
+                done.more.extend(self.unit(binary)?);
+            }
+        }
+        done.note = format!("{} programs", all.len());
+        if !guests.is_empty() && !self.release_first() {
+            done.more.extend(self.release());
+        }
+        done.more.extend(guests);
+        Ok(done)
+    }
+
+    fn is_lab(&self, binary: &Binary) -> bool {
+        binary.package == LAB_PACKAGE
+            && binary.target != "lib"
+            && !binary.target.starts_with("bin-")
+    }
+
+    /// A program of unit tests, or those of its tests that are wanted.
+    fn unit(&self, binary: &Binary) -> Result<Option<Job>> {
+        let binary = binary.clone();
+        let name = binary.name();
+        let only = if self.named(&name) {
+            None
+        } else {
+            let tests = binary.tests()?;
+            let names: Vec<String> = tests
+                .into_iter()
+                .map(|test| test.name)
+                .filter(|test| self.named(&format!("{name}::{test}")))
+                .collect();
+            if names.is_empty() {
+                return Ok(None);
+            }
+            Some(names)
+        };
+        Ok(Some(Job::new(name, Rank::Static, move |log| {
+            binary.run(only.as_deref(), log)
+        })))
+    }
+
+    /// The scenarios of a program of the lab: which are run, and which are not.
+    fn scenarios(
+        self: &Arc<Self>,
+        binary: &Binary,
+        jobs: &mut Vec<Job>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<()> {
+        let name = binary.name();
+        let tests = binary.tests()?;
+        let wanted = tests
+            .iter()
+            .filter(|test| self.named(&format!("{name}::{}", test.name)));
+        let (runs, left_out): (Vec<&Test>, Vec<&Test>) = wanted.partition(|test| self.runs(test));
+        skipped.extend(binary.reasons(&left_out)?);
+        for test in runs {
+            let (binary, test) = (binary.clone(), test.name.clone());
+            let restarts = self.restarts();
+            let job = Job::new(format!("{name}::{test}"), Rank::Guest, move |log| {
+                let words = ["--exact", &test, "--include-ignored", "--nocapture"];
+                let mut command = binary.command(&words);
+                // An error shows the guest's console; a backtrace would hide it.
+                command.env("RUST_BACKTRACE", "0").env(RESTARTS, &restarts);
+                count_one(log, &mut command)
+            });
+            jobs.push(job.after(&[RELEASE, DEB, LAB]));
+        }
+        Ok(())
+    }
+
+    fn runs(&self, test: &Test) -> bool {
+        let jumps = JUMPS.iter().any(|name| test.name.ends_with(name));
+        if jumps {
+            return std::env::var_os(JUMP_KERNEL).is_some();
+        }
+        self.options.all || !test.ignored
+    }
+
+    /// Builds the fuzz targets; each is a job.
+    fn fuzz(&self, log: &Log) -> Result<Done> {
+        fuzz::build(|command| log.call(command.env("CARGO_BUILD_JOBS", "1")))?;
+        let seconds = self.options.fuzz_seconds;
+        let mut done = Done::default();
+        for target in fuzz::targets()? {
+            let name = format!("fuzz::{target}");
+            if self.named(&name) || self.named(FUZZ_BUILD) {
+                done.more.push(Job::new(name, Rank::Fuzz, move |log| {
+                    log.call(&mut fuzz::command(&target, seconds))?;
+                    Ok(Done::one(fuzz::last_words(&log.text()?)))
+                }));
+            }
+        }
+        Ok(done)
+    }
+
+    /// What was left out in one place and done in another is not left out; what no
+    /// place does is.
+    pub fn settle(&self, state: &mut State) {
+        let done: Vec<&str> = state.ended.iter().map(|one| one.name.as_str()).collect();
+        state
+            .skipped
+            .retain(|one| !done.contains(&one.name.as_str()));
+        state.skipped.sort();
+        state.skipped.dedup();
+    }
+
+    /// The names of everything that is wanted, with the seconds of the last time.
+    pub fn list(self: &Arc<Self>, times: &Times) -> Result<String> {
+        let log = Log::new(&self.logs, "list");
+        let mut rows: Vec<(String, Rank)> = self
+            .jobs()
+            .into_iter()
+            .map(|job| (job.name, job.rank))
+            .collect();
+        let mut skipped = Vec::new();
+        if self.wants_tests() {
+            let done = self.tests(&log)?;
+            rows.extend(done.more.into_iter().map(|job| (job.name, job.rank)));
+            skipped = done.skipped;
+        }
+        if self.options.fuzz {
+            let targets = fuzz::targets()?;
+            let names = targets.into_iter().map(|target| format!("fuzz::{target}"));
+            rows.extend(
+                names
+                    .filter(|name| self.named(name))
+                    .map(|name| (name, Rank::Fuzz)),
+            );
+        }
+        let mut text = String::new();
+        for (name, rank) in rows {
+            let seconds = times.estimate(&name, rank).as_secs_f64();
+            text.push_str(&format!("{seconds:>7.1}  {name}\n"));
+        }
+        for one in skipped {
+            text.push_str(&format!("skipped  {} ({})\n", one.name, one.reason));
+        }
+        Ok(text)
+    }
+}
+
+/// A program that has to succeed; it counts as one. What it said last of what it made
+/// is a word about it.
+fn step(
+    name: &'static str,
+    needs: &'static [&'static str],
+    command: impl Fn() -> Command + Send + 'static,
+) -> Job {
+    Job::new(name, Rank::Static, move |log| {
+        log.call(&mut command())?;
+        let said = last_line(log.path()).filter(|_| needs.contains(&RELEASE));
+        Ok(Done::one(said.unwrap_or_default()))
+    })
+    .after(needs)
+}
+
+/// A run of one test, which has to be there.
+fn count_one(log: &Log, command: &mut Command) -> Result<Done> {
+    let success = log.run(command)?;
+    let done = binaries::count("", success, &log.text()?)?;
+    anyhow::ensure!(
+        done.passed == 1,
+        "expected one test, {} were run",
+        done.passed
+    );
+    Ok(Done::one(""))
+}
+
+/// This program itself.
+fn xtask(words: &[&str]) -> Command {
+    let program = std::env::current_exe().unwrap_or_else(|_| "xtask".into());
+    let mut command = Command::new(program);
+    command.args(words);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(change: impl FnOnce(&mut Options)) -> Arc<Plan> {
+        let mut options = Options {
+            steady: true,
+            vm: true,
+            fuzz: true,
+            all: false,
+            list: false,
+            names: Vec::new(),
+            fuzz_seconds: 1,
+        };
+        change(&mut options);
+        Arc::new(Plan::new(options, PathBuf::from("logs")))
+    }
+
+    fn names(plan: &Arc<Plan>) -> Vec<String> {
+        plan.jobs().into_iter().map(|job| job.name).collect()
+    }
+
+    #[test]
+    fn every_step_is_there_unless_a_part_or_a_name_is_asked_for() {
+        let all = names(&plan(|_| {}));
+        for step in STATIC.iter().chain(&[TESTS, LAB, FUZZ_BUILD]) {
+            assert!(all.contains(&(*step).to_owned()), "{step}: {all:?}");
+        }
+        let steady = names(&plan(|options| {
+            (options.vm, options.fuzz) = (false, false);
+        }));
+        assert!(steady.contains(&LINTS.to_owned()) && !steady.contains(&LAB.to_owned()));
+        let vm = names(&plan(|options| {
+            (options.steady, options.fuzz) = (false, false);
+        }));
+        assert_eq!(vm, [TESTS, RELEASE, DEB, LAB]);
+        let one = names(&plan(|options| options.names = vec![FORMATTING.to_owned()]));
+        assert_eq!(one, [FORMATTING]);
+        let some = names(&plan(|options| options.names = vec!["fleet".to_owned()]));
+        assert_eq!(some, [TESTS]);
+        let targets = names(&plan(|options| {
+            options.names = vec!["fuzz::elf".to_owned()]
+        }));
+        assert_eq!(targets, [FUZZ_BUILD]);
+    }
+
+    #[test]
+    fn what_ran_elsewhere_was_not_skipped() {
+        let plan = plan(|_| {});
+        let skipped = |name: &str| Skipped {
+            reason: "r".to_owned(),
+            name: name.to_owned(),
+        };
+        let mut state = State {
+            skipped: vec![skipped("b"), skipped("a"), skipped("b")],
+            ..State::default()
+        };
+        state.ended.push(super::super::pool::Ended {
+            name: "a".to_owned(),
+            took: std::time::Duration::ZERO,
+            passed: 1,
+            note: String::new(),
+            failure: None,
+        });
+        plan.settle(&mut state);
+        assert_eq!(state.skipped, [skipped("b")]);
+    }
+}

@@ -1,0 +1,426 @@
+//! Jobs and who runs them: as many at once as the machine has processors, the
+//! longest first among those that may start.
+
+use super::log::Log;
+use super::progress::Progress;
+use super::times::Times;
+use anyhow::Result;
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// When a job starts, among those that may: in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// What others wait for.
+    Build,
+    /// What is quickly known.
+    Static,
+    /// A scenario on real kernels.
+    Guest,
+    /// Short ones, which fill what is left at the end.
+    Fuzz,
+}
+
+/// What a job does; it returns what became of it, or the reason why it failed.
+pub type Work = Box<dyn FnOnce(&Log) -> Result<Done> + Send>;
+
+/// One thing to do.
+pub struct Job {
+    /// Its name, as `cargo xtask test NAME` has it.
+    pub name: String,
+    /// Its place in the order.
+    pub rank: Rank,
+    /// Names of jobs that must have passed before.
+    pub needs: Vec<&'static str>,
+    /// What it does.
+    pub work: Work,
+}
+
+impl Job {
+    /// A job that waits for nobody.
+    pub fn new(
+        name: impl Into<String>,
+        rank: Rank,
+        work: impl FnOnce(&Log) -> Result<Done> + Send + 'static,
+    ) -> Self {
+        Job {
+            name: name.into(),
+            rank,
+            needs: Vec::new(),
+            work: Box::new(work),
+        }
+    }
+
+    /// The same after these have passed.
+    pub fn after(mut self, needs: &[&'static str]) -> Self {
+        self.needs.extend_from_slice(needs);
+        self
+    }
+}
+
+/// A test that was not run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Skipped {
+    /// Why.
+    pub reason: String,
+    /// Which.
+    pub name: String,
+}
+
+/// What became of a job that did not fail.
+#[derive(Default)]
+pub struct Done {
+    /// How many tests it was.
+    pub passed: usize,
+    /// A word about the result.
+    pub note: String,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+    /// What can be done now.
+    pub more: Vec<Job>,
+}
+
+impl Done {
+    /// One thing passed; this is a word about it.
+    pub fn one(note: impl Into<String>) -> Self {
+        Done {
+            passed: 1,
+            note: note.into(),
+            ..Done::default()
+        }
+    }
+}
+
+/// Why a job failed, and how many tests of it did.
+#[derive(Debug)]
+pub struct Failure {
+    /// The reason, one line or more.
+    pub reason: String,
+    /// Where what it said is kept; nothing if it was not run.
+    pub log: Option<PathBuf>,
+}
+
+/// A job that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its name.
+    pub name: String,
+    /// How long it took.
+    pub took: Duration,
+    /// How many tests passed.
+    pub passed: usize,
+    /// A word about the result.
+    pub note: String,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+/// What is under way.
+#[derive(Debug)]
+pub struct Running {
+    /// Its name.
+    pub name: String,
+    /// Since when.
+    pub since: Instant,
+    /// How long it took the last time.
+    pub estimate: Duration,
+    /// Where it writes.
+    pub log: PathBuf,
+}
+
+/// Everything at one moment.
+#[derive(Default)]
+pub struct State {
+    /// What may start when its time has come, the next one last, with its estimate.
+    pub waiting: Vec<(Job, Duration)>,
+    /// What is under way.
+    pub running: Vec<Running>,
+    /// What has ended.
+    pub ended: Vec<Ended>,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+}
+
+impl State {
+    fn add(&mut self, jobs: Vec<Job>, times: &Times) {
+        for job in jobs {
+            let estimate = times.estimate(&job.name, job.rank);
+            self.waiting.push((job, estimate));
+        }
+        // The last one is taken first.
+        self.waiting
+            .sort_by_key(|(job, estimate)| (std::cmp::Reverse(job.rank), *estimate));
+    }
+
+    /// How many jobs are known of.
+    pub fn known(&self) -> usize {
+        self.waiting
+            .len()
+            .saturating_add(self.running.len())
+            .saturating_add(self.ended.len())
+    }
+
+    /// How long the rest takes with so many workers, as far as it is known.
+    pub fn left(&self, workers: usize) -> Duration {
+        let rest = |running: &Running| running.estimate.saturating_sub(running.since.elapsed());
+        let all: Duration = self.waiting.iter().map(|(_, estimate)| *estimate).sum();
+        let all = all.saturating_add(self.running.iter().map(rest).sum());
+        let longest = self.running.iter().map(rest).max().unwrap_or_default();
+        let shared = all
+            .checked_div(u32::try_from(workers).unwrap_or(1).max(1))
+            .unwrap_or_default();
+        shared.max(longest)
+    }
+
+    /// The next job that may start, and the reasons of those that never may.
+    fn next(&mut self) -> Next {
+        let passed = |need: &&str, ended: &[Ended]| {
+            ended
+                .iter()
+                .find(|one| one.name == **need)
+                .map(|one| one.failure.is_none())
+        };
+        let mut at = self.waiting.len();
+        while let Some(index) = at.checked_sub(1) {
+            at = index;
+            let Some((job, _)) = self.waiting.get(index) else {
+                continue;
+            };
+            let needs: Vec<_> = job
+                .needs
+                .iter()
+                .map(|need| (*need, passed(need, &self.ended)))
+                .collect();
+            if let Some((need, _)) = needs.iter().find(|(_, passed)| *passed == Some(false)) {
+                let (job, _) = self.waiting.remove(index);
+                let failure = Failure {
+                    reason: format!("not run, because `{need}` failed"),
+                    log: None,
+                };
+                return Next::Never(job, failure);
+            }
+            if needs.iter().all(|(_, passed)| *passed == Some(true)) {
+                let (job, estimate) = self.waiting.remove(index);
+                return Next::Run(job, estimate);
+            }
+        }
+        if self.running.is_empty() {
+            // What waits for a job that is not there is a fault of the plan.
+            return match self.waiting.pop() {
+                Some((job, _)) => {
+                    let reason = format!("waits for {:?}, which nobody runs", job.needs);
+                    Next::Never(job, Failure { reason, log: None })
+                }
+                None => Next::Finished,
+            };
+        }
+        Next::Wait
+    }
+}
+
+enum Next {
+    Run(Job, Duration),
+    Never(Job, Failure),
+    Wait,
+    Finished,
+}
+
+/// The pool of workers and what they share.
+pub struct Pool<'a> {
+    state: Mutex<State>,
+    changed: Condvar,
+    workers: usize,
+    times: &'a Times,
+    logs: PathBuf,
+}
+
+impl<'a> Pool<'a> {
+    /// A pool with so many workers, whose jobs write below `logs`.
+    pub fn new(workers: usize, times: &'a Times, logs: PathBuf) -> Self {
+        Pool {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            workers: workers.max(1),
+            times,
+            logs,
+        }
+    }
+
+    /// Runs these jobs and all that come out of them, and tells what became of each.
+    pub fn run(self, jobs: Vec<Job>, progress: &Progress) -> State {
+        self.state().add(jobs, self.times);
+        thread::scope(|scope| {
+            for _ in 0..self.workers {
+                scope.spawn(|| self.work(progress));
+            }
+            scope.spawn(|| self.watch(progress));
+        });
+        self.state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, progress: &Progress) {
+        let mut state = self.state();
+        loop {
+            match state.next() {
+                Next::Finished => {
+                    self.changed.notify_all();
+                    return;
+                }
+                Next::Wait => {
+                    state = self
+                        .changed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+                Next::Never(job, failure) => {
+                    let ended = Ended {
+                        name: job.name,
+                        took: Duration::ZERO,
+                        passed: 0,
+                        note: String::new(),
+                        failure: Some(failure),
+                    };
+                    state.ended.push(ended);
+                    progress.ended(&state, self.workers);
+                }
+                Next::Run(job, estimate) => {
+                    let log = Log::new(&self.logs, &job.name);
+                    state.running.push(Running {
+                        name: job.name.clone(),
+                        since: Instant::now(),
+                        estimate,
+                        log: log.path().to_owned(),
+                    });
+                    drop(state);
+                    let ended = run(job, &log);
+                    state = self.state();
+                    state.running.retain(|one| one.name != ended.0.name);
+                    state.ended.push(ended.0);
+                    state.skipped.extend(ended.1.skipped);
+                    state.add(ended.1.more, self.times);
+                    progress.ended(&state, self.workers);
+                    self.changed.notify_all();
+                }
+            }
+        }
+    }
+
+    /// Says now and then what is under way.
+    fn watch(&self, progress: &Progress) {
+        let mut state = self.state();
+        while !(state.waiting.is_empty() && state.running.is_empty()) {
+            progress.now(&state, self.workers);
+            let (next, _) = self
+                .changed
+                .wait_timeout(state, Duration::from_millis(500))
+                .unwrap_or_else(PoisonError::into_inner);
+            state = next;
+        }
+    }
+}
+
+/// Runs one job; a panic of it is its failure.
+fn run(job: Job, log: &Log) -> (Ended, Done) {
+    let started = Instant::now();
+    let work = job.work;
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(log)))
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked")));
+    let (mut done, failure) = match result {
+        Ok(done) => (done, None),
+        Err(error) => {
+            let failure = Failure {
+                reason: format!("{error:#}"),
+                log: Some(log.path().to_owned()),
+            };
+            (Done::default(), Some(failure))
+        }
+    };
+    let ended = Ended {
+        name: job.name,
+        took: started.elapsed(),
+        passed: done.passed,
+        note: std::mem::take(&mut done.note),
+        failure,
+    };
+    (ended, done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn pool(workers: usize, jobs: Vec<Job>) -> State {
+        let folder = tempfile::tempdir().unwrap();
+        let times = Times::default();
+        Pool::new(workers, &times, folder.path().to_owned()).run(jobs, &Progress::quiet())
+    }
+
+    fn job(name: &str, rank: Rank, order: &Arc<Mutex<Vec<String>>>) -> Job {
+        let (order, text) = (Arc::clone(order), name.to_owned());
+        Job::new(name, rank, move |_| {
+            order.lock().unwrap().push(text);
+            Ok(Done::one(""))
+        })
+    }
+
+    #[test]
+    fn needs_come_first_and_what_needs_a_failed_one_is_not_run() {
+        let order = Arc::default();
+        let broken = Job::new("broken", Rank::Build, |_| anyhow::bail!("no"));
+        let state = pool(
+            2,
+            vec![
+                job("late", Rank::Static, &order).after(&["early"]),
+                job("early", Rank::Fuzz, &order),
+                job("never", Rank::Static, &order).after(&["broken"]),
+                job("nobody", Rank::Static, &order).after(&["missing"]),
+                broken,
+            ],
+        );
+        assert_eq!(*order.lock().unwrap(), ["early", "late"]);
+        let mut failed: Vec<_> = state
+            .ended
+            .iter()
+            .filter_map(|one| Some((one.name.as_str(), one.failure.as_ref()?.reason.as_str())))
+            .collect();
+        failed.sort_unstable();
+        assert_eq!(
+            failed,
+            [
+                ("broken", "no"),
+                ("never", "not run, because `broken` failed"),
+                ("nobody", "waits for [\"missing\"], which nobody runs"),
+            ]
+        );
+    }
+
+    #[test]
+    fn more_jobs_come_out_of_one_and_a_panic_is_a_failure() {
+        let order: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (one, two) = (
+            job("one", Rank::Guest, &order),
+            job("two", Rank::Static, &order),
+        );
+        let first = Job::new("first", Rank::Build, move |_| {
+            Ok(Done {
+                more: vec![one, two],
+                ..Done::one("")
+            })
+        });
+        let panics = Job::new("panics", Rank::Fuzz, |_| panic!("on purpose"));
+        let state = pool(1, vec![panics, first]);
+        assert_eq!(*order.lock().unwrap(), ["two", "one"]);
+        assert_eq!(state.known(), 4);
+        let failed = state.ended.iter().filter(|one| one.failure.is_some());
+        assert_eq!(failed.count(), 1);
+    }
+}

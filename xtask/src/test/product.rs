@@ -1,0 +1,72 @@
+//! The release build: one static file of a bearable size.
+
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+/// The product must stay below this, bytes.
+const LARGEST: u64 = 6_000_000;
+
+/// One static file of a bearable size.
+pub fn check(binary: &Path) -> Result<String> {
+    let metadata = std::fs::symlink_metadata(binary)
+        .with_context(|| format!("looking at {}", binary.display()))?;
+    let size = metadata.len();
+    if !metadata.is_file() {
+        bail!("{} is not a regular file", binary.display());
+    }
+    if size >= LARGEST {
+        bail!(
+            "{} has {size} bytes, and must have less than {LARGEST}",
+            binary.display()
+        );
+    }
+    let bytes = std::fs::read(binary)?;
+    if let Some(interpreter) = dynamic_part(&bytes).context("reading the ELF program headers")? {
+        bail!(
+            "{} is not static: it has a {interpreter} segment",
+            binary.display()
+        );
+    }
+    Ok(format!("{size} bytes, static"))
+}
+
+/// The name of a program header that a static program does not have.
+///
+/// ELF-64 gABI: e_phoff at 32, e_phentsize at 54, e_phnum at 56; p_type is
+/// the first word of a program header, PT_INTERP is 3.
+fn dynamic_part(elf: &[u8]) -> Option<Option<&'static str>> {
+    let u16_at = |at: usize| Some(u16::from_le_bytes(*elf.get(at..)?.first_chunk()?));
+    if !elf.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let table = usize::try_from(u64::from_le_bytes(*elf.get(32..)?.first_chunk()?)).ok()?;
+    let size = usize::from(u16_at(54)?);
+    for number in 0..usize::from(u16_at(56)?) {
+        let header = table.checked_add(number.checked_mul(size)?)?;
+        let kind = u32::from_le_bytes(*elf.get(header..)?.first_chunk()?);
+        if kind == 3 {
+            return Some(Some("PT_INTERP"));
+        }
+    }
+    Some(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_static_program_has_no_interpreter() {
+        let mut elf = vec![0_u8; 64 + 2 * 56];
+        elf[..4].copy_from_slice(b"\x7fELF");
+        elf[32] = 64;
+        elf[54] = 56;
+        elf[56] = 2;
+        elf[64] = 1;
+        assert_eq!(dynamic_part(&elf), Some(None));
+        elf[64 + 56] = 3;
+        assert_eq!(dynamic_part(&elf), Some(Some("PT_INTERP")));
+        assert_eq!(dynamic_part(&elf[..100]), None);
+        assert_eq!(dynamic_part(b"MZ"), None);
+    }
+}

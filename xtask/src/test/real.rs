@@ -1,0 +1,84 @@
+//! Tests of other packages that need a kernel or a QEMU of the lab. They are marked as
+//! ignored, so that nobody takes them for run who has none.
+
+use super::binaries::{self, Binary};
+use super::pool::{Job, Rank};
+use anyhow::{Context, Result};
+use std::ffi::OsString;
+
+/// Such a test.
+pub struct Real {
+    package: &'static str,
+    target: &'static str,
+    /// The test, where it is not the whole program.
+    pub test: Option<&'static str>,
+    variable: &'static str,
+    value: fn(&vm::Lab) -> Result<OsString>,
+}
+
+/// All of them.
+pub const REAL: &[Real] = &[
+    Real {
+        package: "kexec-image",
+        target: "real",
+        test: None,
+        variable: "KEXEC_TEST_KERNELS",
+        value: kernels,
+    },
+    Real {
+        package: "kexec-image",
+        target: "lib",
+        test: Some("authenticode::tests::real_files_match"),
+        variable: "KEXEC_SIGNED_FILES",
+        value: kernels,
+    },
+    Real {
+        package: "kexec-purgatory",
+        target: "guest",
+        test: None,
+        variable: "KEXEC_QEMU",
+        value: |lab| {
+            let qemu = lab.folder().join("qemu");
+            lab.qemu().wrapper(&qemu)?;
+            Ok(qemu.into())
+        },
+    },
+];
+
+impl Real {
+    /// Its name, as that of a test.
+    pub fn name(&self) -> String {
+        let of = format!("{}::{}", self.package, self.target);
+        match self.test {
+            Some(test) => format!("{of}::{test}"),
+            None => of,
+        }
+    }
+
+    /// The job that runs it with what it needs.
+    pub fn job(&'static self, binary: Binary) -> Job {
+        Job::new(self.name(), Rank::Guest, move |log| {
+            let value = (self.value)(&vm::Lab::open()?)?;
+            let mut command = binary.command(&["--include-ignored"]);
+            command.env(self.variable, value);
+            if let Some(test) = self.test {
+                command.args(["--exact", test]);
+            }
+            binaries::count(&binary.name(), log.run(&mut command)?, &log.text()?)
+        })
+    }
+
+    /// Whether it is a test, or all tests, of this program.
+    pub fn is_of(&self, binary: &Binary) -> bool {
+        self.package == binary.package && self.target == binary.target
+    }
+}
+
+/// The files of the lab's kernels, `:` between them.
+fn kernels(lab: &vm::Lab) -> Result<OsString> {
+    let mut paths = Vec::new();
+    for label in vm::KERNELS.iter().map(|kernel| kernel.label) {
+        paths.push(lab.kernel(label)?.path);
+    }
+    std::env::join_paths(&paths).context("a path of the lab has a colon")
+}

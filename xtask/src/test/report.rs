@@ -1,0 +1,155 @@
+//! What is said when everything has ended.
+
+use super::pool::{Ended, Skipped, State};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// How many of the slowest are listed.
+const SLOWEST: usize = 30;
+/// How much of a failed job's log is shown, lines.
+const TAIL: usize = 120;
+
+/// The whole report; its last line is `N passed, N failed, N skipped`.
+pub fn text(state: &State, restarts: &[String], elapsed: Duration) -> String {
+    let mut out = String::new();
+    slowest(&mut out, &state.ended);
+    skipped(&mut out, &state.skipped);
+    if !restarts.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nStarted once more, because they hung before anything of ours ran: {}",
+            restarts.len()
+        );
+        for line in restarts {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+    let failed: Vec<&Ended> = failed(&state.ended).collect();
+    for one in &failed {
+        failure(&mut out, one);
+    }
+    let busy: Duration = state.ended.iter().map(|one| one.took).sum();
+    let _ = writeln!(
+        out,
+        "\n{:.1} minutes, {:.1} one after the other",
+        elapsed.as_secs_f64() / 60.0,
+        busy.as_secs_f64() / 60.0
+    );
+    for one in &failed {
+        let _ = writeln!(out, "FAILED {}", one.name);
+    }
+    let passed = state
+        .ended
+        .iter()
+        .map(|one| one.passed)
+        .fold(0, usize::saturating_add);
+    let _ = write!(
+        out,
+        "{passed} passed, {} failed, {} skipped",
+        failed.len(),
+        state.skipped.len()
+    );
+    out
+}
+
+/// Whether nothing failed.
+pub fn success(state: &State) -> bool {
+    failed(&state.ended).next().is_none()
+}
+
+fn failed(ended: &[Ended]) -> impl Iterator<Item = &Ended> {
+    ended.iter().filter(|one| one.failure.is_some())
+}
+
+fn slowest(out: &mut String, ended: &[Ended]) {
+    let mut by_time: Vec<&Ended> = ended.iter().collect();
+    by_time.sort_by_key(|one| std::cmp::Reverse(one.took));
+    by_time.truncate(SLOWEST);
+    let _ = writeln!(out, "\nThe slowest {}, seconds:", by_time.len());
+    for one in by_time {
+        let _ = writeln!(out, "{:>7.1}  {}", one.took.as_secs_f64(), one.name);
+    }
+}
+
+fn skipped(out: &mut String, skipped: &[Skipped]) {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for one in skipped {
+        by_reason.entry(&one.reason).or_default().push(&one.name);
+    }
+    if !by_reason.is_empty() {
+        let _ = writeln!(out, "\nSkipped: {}", skipped.len());
+    }
+    for (reason, mut names) in by_reason {
+        names.sort_unstable();
+        let _ = writeln!(out, "  {reason} ({})", names.len());
+        for name in names {
+            let _ = writeln!(out, "    {name}");
+        }
+    }
+}
+
+fn failure(out: &mut String, one: &Ended) {
+    let Some(failure) = &one.failure else {
+        return;
+    };
+    let _ = writeln!(out, "\n==== FAILED {}\n{}", one.name, failure.reason);
+    if let Some(log) = &failure.log {
+        let _ = writeln!(out, "---- the end of {}", log.display());
+        out.push_str(&tail(log));
+    }
+}
+
+fn tail(log: &Path) -> String {
+    let bytes = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(TAIL);
+    lines
+        .get(from..)
+        .unwrap_or_default()
+        .iter()
+        .flat_map(|line| [*line, "\n"])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test::pool::Failure;
+
+    #[test]
+    fn the_last_line_counts_and_the_failed_are_named_before_it() {
+        let ended = |name: &str, passed, failure| Ended {
+            name: name.to_owned(),
+            took: Duration::from_secs(2),
+            passed,
+            note: String::new(),
+            failure,
+        };
+        let failure = Failure {
+            reason: "it broke".to_owned(),
+            log: None,
+        };
+        let state = State {
+            ended: vec![ended("a", 41, None), ended("b", 0, Some(failure))],
+            skipped: vec![Skipped {
+                reason: "no moon".to_owned(),
+                name: "c".to_owned(),
+            }],
+            ..State::default()
+        };
+        let text = text(&state, &["d".to_owned()], Duration::from_secs(60));
+        assert!(text.ends_with("\nFAILED b\n41 passed, 1 failed, 1 skipped"));
+        for part in [
+            "it broke",
+            "no moon (1)\n    c",
+            "ran: 1\n  d",
+            "1.0 minutes",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!success(&state));
+    }
+}
