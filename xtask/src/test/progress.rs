@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 /// How often something is said where nothing ends and nobody watches a terminal.
 const QUIET: Duration = Duration::from_secs(30);
-/// What fits on the line that is drawn again and again.
+/// What fits on the line that is drawn again and again: on a narrow terminal too.
+const DRAWN: usize = 79;
+/// How much of a reason or a note is shown.
 const WIDTH: usize = 110;
 
 /// Who says it, and when it was last said.
@@ -76,7 +78,7 @@ impl Progress {
             line.push_str(&format!(": {said}"));
         }
         if self.terminal {
-            let line: String = line.chars().take(WIDTH).collect();
+            let line: String = line.chars().take(DRAWN).collect();
             print!("\r\x1b[K{line}");
             let _ = std::io::stdout().flush();
         } else if self.said.lock().is_ok_and(|said| said.elapsed() > QUIET) {
