@@ -272,6 +272,17 @@ impl Lab {
         debs
     }
 
+    /// Refuses packages that `suite` does not have, or not with all that they need.
+    ///
+    /// # Errors
+    /// As [`Apt::require`].
+    pub fn require(&self, suite: Suite, packages: &[&str]) -> Result<()> {
+        self.lock.lock().context("locking the lab's folder")?;
+        let answer = self.apt.require(suite, packages);
+        self.lock.unlock().context("unlocking the lab's folder")?;
+        answer
+    }
+
     /// The sources of a suite and the settings for reaching them, for tools that
     /// have an apt of their own.
     pub(crate) fn apt_sources(&self, suite: Suite) -> Result<(PathBuf, String)> {

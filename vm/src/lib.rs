@@ -39,6 +39,8 @@ pub mod machines;
 mod measure;
 pub mod modules;
 mod product;
+pub mod programs;
+pub mod progress;
 mod qemu;
 
 pub use cpio::{CpioError, Entry, newc};

@@ -130,7 +130,7 @@ impl Qemu {
     /// that a killed test leaves no guest behind.
     pub(crate) fn command(&self) -> Command {
         let mut words = Vec::new();
-        if Command::new("setpriv").arg("--version").output().is_ok() {
+        if crate::programs::find("setpriv").is_some() {
             words.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from));
         }
         words.extend(self.command.iter().cloned());

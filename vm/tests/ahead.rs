@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use vm::apt::Suite;
 use vm::installed::{Arrival, Layout, Machine, Trial};
+use vm::programs::Start;
 use vm::{End, Lab, Stage};
 
 /// Installs the package and switches preloading on; `state LABEL` says what is
@@ -238,7 +239,7 @@ fn upgraded(scratch: &Path) -> Result<Vec<u8>> {
     let deb = vm::kexec_deb()?;
     let new = scratch.join("new.deb");
     let call = |command: &mut Command| -> Result<()> {
-        let output = command.output().context("starting dpkg-deb")?;
+        let output = command.start_output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "{command:?}: {said}");
         Ok(())

@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vm::programs::Start;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -40,9 +41,7 @@ fn tool(lab: &Lab, package: &str, program: &str) -> Result<Command> {
 }
 
 fn call(command: &mut Command) -> Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("starting {command:?}"))?;
+    let output = command.start_output()?;
     ensure!(
         output.status.success(),
         "{command:?}: {}{}",

@@ -118,6 +118,15 @@ pub const COMMANDS: &[Command] = &[
         flags: &[CHECK],
     },
     Command {
+        name: "bare",
+        words: "[SUITE]",
+        help: &[
+            "demo and the static tests in a root that has only Rust,",
+            "git and certificates; of Debian's trixie, bookworm, sid",
+        ],
+        flags: &[flag("--again", "although it ran there within a day")],
+    },
+    Command {
         name: "record-machines",
         words: "",
         help: &[

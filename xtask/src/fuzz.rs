@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
+use vm::programs::Start;
 
 /// How many targets run at once.
 const AT_ONCE: usize = 2;
@@ -67,8 +68,7 @@ pub fn build(call: impl Fn(&mut Command) -> Result<()>) -> Result<()> {
 fn one(target: &str, seconds: u64) -> Result<()> {
     let output = command(target, seconds)
         .stdin(Stdio::null())
-        .output()
-        .context("starting cargo fuzz")?;
+        .start_output()?;
     let text = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         eprintln!("{text}");

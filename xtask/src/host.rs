@@ -3,8 +3,9 @@
 use anyhow::{Context, Result, bail};
 use kexec_cli::args::Arch;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
+use vm::programs::Start;
 
 /// Root of the workspace.
 pub fn root() -> &'static Path {
@@ -21,9 +22,7 @@ pub fn cargo(arguments: &[&str]) -> Command {
 
 /// Runs a command with its output on the terminal.
 pub fn call(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("starting {command:?}"))?;
+    let status = command.start_status()?;
     if !status.success() {
         bail!("{} ended with {status}", shown(command));
     }
@@ -61,7 +60,7 @@ pub fn source_date() -> Result<SystemTime> {
             let output = Command::new("git")
                 .args(["log", "-1", "--format=%ct"])
                 .current_dir(root())
-                .output()
+                .start_output()
                 .context("asking git for the time of the last commit")?;
             if !output.status.success() {
                 bail!(
@@ -87,67 +86,7 @@ pub fn day(time: SystemTime) -> String {
 
 /// Whether there is such a program.
 pub fn has(program: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok()
-}
-
-/// Refuses a machine on which the lab cannot fetch Debian packages, and
-/// installs the one package that Ubuntu does not come with.
-pub fn require_lab_tools() -> Result<()> {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        bail!("the lab runs on x86_64 Linux");
-    }
-    let missing: Vec<_> = ["apt-get", "apt-config", "dpkg-deb"]
-        .into_iter()
-        .filter(|tool| !has(tool))
-        .collect();
-    if !missing.is_empty() {
-        bail!(
-            "looked for {}: not on this machine ({}). The lab fetches Debian's kernels, QEMU and \
-             kexec-tools with apt. On Fedora or openSUSE install the packages apt, dpkg and \
-             debian-keyring, on Arch Linux apt, dpkg and debian-archive-keyring; or use a Debian \
-             or Ubuntu machine or container.",
-            missing.join(", "),
-            distribution()
-        );
-    }
-    if !Path::new("/usr/share/keyrings/debian-archive-keyring.gpg").exists() {
-        install(&["debian-archive-keyring"])?;
-    }
-    Ok(())
-}
-
-/// Installs packages on this machine, saying so.
-fn install(packages: &[&str]) -> Result<()> {
-    let sudo = !is_root()?;
-    if sudo && !has("sudo") {
-        bail!(
-            "need the package {}: install it as root with `apt-get install {0}`",
-            packages.join(" ")
-        );
-    }
-    println!("installing on this machine: {}", packages.join(" "));
-    let apt_get = || {
-        if sudo {
-            let mut command = Command::new("sudo");
-            command.arg("apt-get");
-            command
-        } else {
-            Command::new("apt-get")
-        }
-    };
-    // A fresh container has no index yet.
-    call(apt_get().args(["update", "-qq"]))?;
-    call(
-        apt_get()
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(packages),
-    )
+    vm::programs::find(program).is_some()
 }
 
 /// Whether this process may do everything.
@@ -157,16 +96,4 @@ pub fn is_root() -> Result<bool> {
         .context("asking /proc for this process's user")?
         .uid()
         == 0)
-}
-
-/// What this machine calls itself.
-fn distribution() -> String {
-    std::fs::read_to_string("/etc/os-release")
-        .unwrap_or_default()
-        .lines()
-        .find_map(|line| line.strip_prefix("PRETTY_NAME="))
-        .map_or_else(
-            || "unknown distribution".to_owned(),
-            |name| name.trim_matches('"').to_owned(),
-        )
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask COMMAND`: what the project does with itself.
 
+mod bare;
 mod bench;
 mod command;
 mod demo;
@@ -7,6 +8,7 @@ mod dist;
 mod docs;
 mod fuzz;
 mod host;
+mod needs;
 mod record_machines;
 mod table;
 mod test;
@@ -54,6 +56,9 @@ fn wish() -> Result<ExitCode> {
 fn run(typed: &Typed) -> Result<ExitCode> {
     let words: Vec<&str> = typed.words.iter().map(String::as_str).collect();
     let seconds = typed.number("--seconds")?;
+    needs::ensure(&needs::of(typed.command.name, &words, |flag| {
+        typed.has(flag)
+    }))?;
     match (typed.command.name, words.as_slice()) {
         ("demo", []) => demo::run(None),
         ("demo", [picture]) => demo::run(Some(Path::new(picture))),
@@ -78,6 +83,8 @@ fn run(typed: &Typed) -> Result<ExitCode> {
         ("table", ["seen"]) => table::seen(),
         ("table", ["asked", words @ ..]) => table::asked(words),
         ("dist", wanted) => dist::run(wanted, typed.has("--check")),
+        ("bare", []) => bare::run(None, typed.has("--again")),
+        ("bare", [suite]) => bare::run(Some(suite), typed.has("--again")),
         ("record-machines", []) => record_machines::run(),
         (name, words) => bail!(
             "`{name}` does not understand {words:?}\n{}",

@@ -26,9 +26,14 @@ pub(super) fn fetch(
     let path = folder.join(&name);
     if !path.exists() {
         eprintln!(
-            "lab: fetching {package} of {} for a guest ({} packages)",
+            "lab: fetching {package} of {} for a guest ({} packages, {} MB)",
             root.suite,
-            packages.len()
+            packages.len(),
+            packages
+                .iter()
+                .map(|one| one.size)
+                .sum::<u64>()
+                .div_ceil(1_000_000)
         );
         let partial = folder.join(format!(".partial-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&partial)

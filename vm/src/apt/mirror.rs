@@ -23,9 +23,17 @@ impl std::fmt::Debug for Mirror {
 }
 
 impl Mirror {
+    /// Lines of apt configuration for reaching it. They can hold a password: never
+    /// printed.
+    #[must_use]
+    pub fn settings(&self) -> &str {
+        &self.settings
+    }
+
     /// The environment's `KEXEC_LAB_MIRROR`, or the mirror of the host's own
     /// Debian sources, or deb.debian.org.
-    pub(super) fn of_this_machine() -> Self {
+    #[must_use]
+    pub fn of_this_machine() -> Self {
         let uri = std::env::var("KEXEC_LAB_MIRROR")
             .ok()
             .filter(|uri| !uri.is_empty())

@@ -15,10 +15,10 @@ pub use mirror::Mirror;
 pub use root::Package;
 pub use tree::Tree;
 
+use crate::programs;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// A suite of the Debian archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,7 +106,7 @@ impl Apt {
     /// If this is not a machine with apt, or Debian's keyring is missing.
     pub fn open(folder: &Path) -> Result<Self> {
         for tool in ["apt-get", "apt-config", "dpkg-deb"] {
-            if Command::new(tool).arg("--version").output().is_err() {
+            if programs::find(tool).is_none() {
                 bail!(
                     "looked for {tool} to fetch the lab's Debian packages: there is none; \
                      the lab needs a Debian or Ubuntu machine (packages apt, dpkg)"
@@ -158,6 +158,14 @@ impl Apt {
     pub fn tree(&self, suite: Suite, package: &str, keep: Keep) -> Result<Tree> {
         let root = root::Root::open(self, suite)?;
         tree::prepare(self, &root, package, keep)
+    }
+
+    /// Refuses packages that `suite` does not have, or not with all that they need.
+    ///
+    /// # Errors
+    /// If it does not have one of them, or its index cannot be read.
+    pub fn require(&self, suite: Suite, packages: &[&str]) -> Result<()> {
+        root::Root::open(self, suite)?.require(packages)
     }
 
     /// The `.deb` files of `package` of `suite` and of its whole closure, but for

@@ -1,6 +1,7 @@
 //! One apt root: its configuration, its index, and what a name resolves to.
 
 use super::{Apt, Suite};
+use crate::progress::{megabytes, watched};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -68,7 +69,9 @@ impl Root {
             apt.mirror.uri
         );
         write_number(&tried, now())?;
-        match root.apt_get(&["update", "-qq", "--error-on=any"], &root.folder) {
+        let lists = root.folder.join("state/lists");
+        let say = || format!("the index of {release}: {} MB", megabytes(&lists));
+        match root.apt_get(&["update", "-qq", "--error-on=any"], &root.folder, say) {
             Ok(_) => {
                 root.index = now();
                 write_number(&stamp, root.index)?;
@@ -162,6 +165,7 @@ impl Root {
                 package,
             ],
             &self.folder,
+            || format!("what {package} of {} is made of", self.suite),
         )?;
         let packages = parse_uris(&String::from_utf8_lossy(&output.stdout));
         if !packages.iter().any(|one| one.name == package) {
@@ -179,6 +183,15 @@ impl Root {
         Ok(resolved.packages)
     }
 
+    /// Refuses packages that the suite does not have, or not with all that they need.
+    pub(super) fn require(&self, packages: &[&str]) -> Result<()> {
+        let mut arguments = vec!["install", "-qq", "--yes", "--print-uris"];
+        arguments.extend(["--no-install-recommends", "-t", self.suite.name()]);
+        arguments.extend(packages);
+        let say = || format!("what {} packages are made of", packages.len());
+        self.apt_get(&arguments, &self.folder, say).map(drop)
+    }
+
     /// Fetches these packages as `.deb` files into `into`; apt checks each
     /// against the signed index.
     pub(super) fn download(&self, packages: &[&Package], into: &Path) -> Result<()> {
@@ -188,19 +201,37 @@ impl Root {
             .collect();
         let mut arguments = vec!["download", "-qq", "-t", self.suite.name()];
         arguments.extend(exact.iter().map(String::as_str));
-        self.apt_get(&arguments, into)?;
+        let bytes: u64 = packages.iter().map(|package| package.size).sum();
+        let of = bytes.div_ceil(1_000_000);
+        let [first, ..] = packages else {
+            return Ok(());
+        };
+        let say = || {
+            let so_far = megabytes(into);
+            format!(
+                "{so_far} of {of} MB of {} and what it needs fetched",
+                first.name
+            )
+        };
+        self.apt_get(&arguments, into, say)?;
         Ok(())
     }
 
-    fn apt_get(&self, arguments: &[&str], folder: &Path) -> Result<Output> {
-        let output = Command::new("apt-get")
+    /// apt-get with this root's configuration; `say` knows how far it is.
+    fn apt_get(
+        &self,
+        arguments: &[&str],
+        folder: &Path,
+        say: impl Fn() -> String + Send,
+    ) -> Result<Output> {
+        let mut command = Command::new("apt-get");
+        command
             .args(arguments)
             .current_dir(folder)
             .env("APT_CONFIG", &self.config)
             .env("LC_ALL", "C.UTF-8")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .output()
-            .context("starting apt-get")?;
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        let output = watched(&mut command, say)?;
         if !output.status.success() {
             let words: Vec<_> = arguments.iter().take(8).copied().collect();
             bail!(

@@ -2,6 +2,7 @@
 
 use super::root::Root;
 use super::{Apt, Keep, Package};
+use crate::programs::Start;
 use anyhow::{Context, Result, bail};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -81,8 +82,7 @@ fn unpack(root: &Root, packages: &[Package], partial: &Path, path: &Path) -> Res
         let output = Command::new("dpkg-deb")
             .arg("--extract")
             .args([&deb, &tree])
-            .output()
-            .context("starting dpkg-deb")?;
+            .start_output()?;
         if !output.status.success() {
             bail!(
                 "dpkg-deb --extract {} ended with {}: {}",

@@ -5,6 +5,7 @@ use super::{Grub, UUID, assemble, file_system};
 use crate::cpio::Entry;
 use crate::guest::Guest;
 use crate::lab::Lab;
+use crate::programs::Start;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -164,8 +165,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         .args(["-a", "--no-preserve=ownership"])
         .arg(from.join("."))
         .arg(to)
-        .output()
-        .context("starting cp")?;
+        .start_output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!(

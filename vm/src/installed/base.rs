@@ -4,6 +4,8 @@
 use super::files::{fingerprint, one_maker, remove_old};
 use crate::apt::Suite;
 use crate::lab::{Kernel, Lab};
+use crate::programs::Start;
+use crate::progress::watched;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -163,8 +165,7 @@ impl Base {
             .args(["--extract", "--to-stdout", "--occurrence=1", "--file"])
             .arg(&self.tar)
             .arg("./var/lib/dpkg/status")
-            .output()
-            .context("starting tar")?;
+            .start_output()?;
         if !output.status.success() {
             bail!(
                 "tar, asked for the dpkg status in {}, ended with {}: {}",
@@ -213,7 +214,8 @@ fn make(
     let options = scratch.path().join("apt.conf");
     fs::write(&options, settings).context("writing the base system's apt settings")?;
     let partial = tar.with_extension(format!("partial-{}", std::process::id()));
-    let output = Command::new("mmdebstrap")
+    let mut command = Command::new("mmdebstrap");
+    command
         .args(["--variant=minbase", "--mode=root", "--format=tar"])
         .arg(format!("--include={}", include.join(",")))
         .arg(format!("--aptopt={}", options.display()))
@@ -229,12 +231,15 @@ fn make(
         .env("LAB_KERNEL", &second.path)
         .env("LAB_MODULES", &second.modules)
         .env("LAB_RELEASE", &second.release)
-        .env("LAB_RELEASES", &releases)
-        .output()
-        .context("starting mmdebstrap (package mmdebstrap)")?;
+        .env("LAB_RELEASES", &releases);
+    let log = scratch.path().join("log");
+    command.arg(format!("--logfile={}", log.display()));
+    let say = || format!("the base system {recipe}: {}", last_line(&log));
+    let output = watched(&mut command, say)?;
     if !output.status.success() {
         let _ = fs::remove_file(&partial);
-        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        let mut log = fs::read_to_string(&log).unwrap_or_default();
+        log.push_str(&String::from_utf8_lossy(&output.stderr));
         let lines: Vec<_> = log.lines().collect();
         let from = lines.len().saturating_sub(30);
         bail!(
@@ -255,12 +260,17 @@ fn make(
     Ok(kernels)
 }
 
+/// What mmdebstrap said last in its log: `I: downloading packages with apt...`.
+fn last_line(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let last = text.lines().rfind(|line| line.starts_with("I: "));
+    let last = last.map_or("starting", |line| line.trim_start_matches("I: "));
+    last.trim_end_matches('.').to_owned()
+}
+
 /// Refuses to go on where files cannot be given to other users.
 pub(super) fn require_root() -> Result<()> {
-    let output = Command::new("id")
-        .arg("-u")
-        .output()
-        .context("running id -u")?;
+    let output = Command::new("id").arg("-u").start_output()?;
     if output.stdout.trim_ascii() != b"0" {
         bail!(
             "installed systems are unpacked with their owners and changed in a chroot, which only \

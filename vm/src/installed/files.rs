@@ -6,6 +6,7 @@ use super::layout::Layout;
 use crate::cpio::Entry;
 use crate::guest::WORDS;
 use crate::initramfs::Initramfs;
+use crate::programs::Start;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -73,9 +74,7 @@ pub(super) fn write(root: &Path, files: &Initramfs) -> Result<()> {
 /// Runs a tool of the host; what it says is part of the error.
 pub(super) fn call(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .with_context(|| format!("starting {name}: is its package installed?"))?;
+    let output = command.start_output()?;
     if !output.status.success() {
         bail!(
             "{name} ended with {}: {}{}",

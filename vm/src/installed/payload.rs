@@ -3,6 +3,7 @@
 
 use crate::cpio::Entry;
 use crate::initramfs::Initramfs;
+use crate::programs::Start;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -49,8 +50,7 @@ impl Image {
         let output = Command::new("debugfs")
             .args(["-w", "-f"])
             .args([self.script.as_os_str(), self.name.as_ref()])
-            .output()
-            .context("starting debugfs (package e2fsprogs)")?;
+            .start_output()?;
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         if !output.status.success() {
             bail!(
@@ -149,7 +149,7 @@ mod tests {
         let output = Command::new("debugfs")
             .args(["-R", request])
             .arg(format!("{}?offset=1048576", disk.display()))
-            .output()
+            .start_output()
             .unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
@@ -165,7 +165,7 @@ mod tests {
             .args(["-q", "-F", "-E", "offset=1048576"])
             .arg(&disk)
             .arg("6M")
-            .status()
+            .start_status()
             .unwrap();
         assert!(made.success());
         let mut files = Initramfs::new();
@@ -187,7 +187,7 @@ mod tests {
         let checked = Command::new("e2fsck")
             .args(["-f", "-n"])
             .arg(format!("{}?offset=1048576", disk.display()))
-            .status()
+            .start_status()
             .unwrap();
         assert!(checked.success());
         // There is no file system at this place.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use vm::Lab;
+use vm::programs::Start;
 
 /// How long one playbook may take, for timeout(1).
 const LONGEST: &str = "250";
@@ -17,9 +18,7 @@ const LONGEST: &str = "250";
 /// Runs a tool of the host; its standard output. An error has everything that it
 /// said, and `remedy`.
 fn call(command: &mut Command, remedy: &str) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("starting {command:?}: {remedy}"))?;
+    let output = command.start_output()?;
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         bail!(

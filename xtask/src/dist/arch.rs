@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
+use vm::programs::Start;
 
 /// What makepkg is configured with. As on Arch Linux, the options are those of its
 /// makepkg.conf, and there are flags for rustc from outside (its rust.conf): they
@@ -107,8 +108,7 @@ fn tarball(path: &Path) -> Result<()> {
     let names = Command::new("git")
         .args(["ls-files", "-z"])
         .current_dir(host::root())
-        .output()
-        .context("starting git")?;
+        .start_output()?;
     ensure!(
         names.status.success() && !names.stdout.is_empty(),
         "asked git for the files of {}: it ended with {}: {}",

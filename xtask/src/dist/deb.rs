@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
+use vm::programs::Start;
 
 /// A package that was made.
 #[derive(Debug)]
@@ -145,8 +146,7 @@ fn md5sums(tree: &Path, items: &[Item]) -> Result<String> {
     let output = Command::new("md5sum")
         .args(names.filter(|name| !name.starts_with("etc/")))
         .current_dir(tree)
-        .output()
-        .context("starting md5sum")?;
+        .start_output()?;
     ensure!(
         output.status.success(),
         "md5sum ended with {}",
@@ -161,8 +161,7 @@ pub fn lint(deb: &Deb) -> Result<()> {
         .args(["--fail-on", "error,warning", "--tag-display-limit", "0"])
         .arg("--allow-root")
         .arg(&deb.path)
-        .output()
-        .context("starting lintian")?;
+        .start_output()?;
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(
         output.status.success() && said.is_empty(),
@@ -179,8 +178,7 @@ pub fn compare(deb: &Deb) -> Result<()> {
         .arg("--contents")
         .arg(&deb.path)
         .env("LC_ALL", "C.UTF-8")
-        .output()
-        .context("starting dpkg-deb")?;
+        .start_output()?;
     ensure!(
         output.status.success(),
         "dpkg-deb ended with {}",

@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
+use vm::programs::Start;
 
 /// Where rpm keeps its database in a root, whatever its configuration says.
 const DATABASE: &str = "/var/lib/rpm";
@@ -85,7 +86,7 @@ fn query(rpm: &Rpm, format: &str) -> Result<String> {
         .args(["--query", "--queryformat", format, "--package"])
         .arg(&rpm.path)
         .env("LC_ALL", "C.UTF-8");
-    let output = command.output().context("starting rpm")?;
+    let output = command.start_output()?;
     ensure!(
         output.status.success(),
         "rpm --query ended with {}: {}",

@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vm::programs::Start;
 
 /// Where package managers keep their own things; and what scripts write to
 /// /dev/null is a file here.
@@ -156,8 +157,7 @@ pub fn said_by(command: &mut Command) -> Result<String> {
     let output = command
         .env("LC_ALL", "C.UTF-8")
         .stdin(std::process::Stdio::null())
-        .output()
-        .with_context(|| format!("starting {command:?}"))?;
+        .start_output()?;
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

@@ -6,6 +6,7 @@ use crate::host::has;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::process::{Command, Output};
+use vm::programs::Start;
 
 /// Pages that say more than where to look.
 fn is_whole(made: &Made) -> bool {
@@ -51,9 +52,7 @@ const LOOKS: &[Look] = &[
 
 /// Runs a program that must have nothing to say on standard error.
 fn quiet(command: &mut Command) -> Result<Output> {
-    let output = command
-        .output()
-        .with_context(|| format!("starting {command:?}"))?;
+    let output = command.start_output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success() && said.is_empty(),

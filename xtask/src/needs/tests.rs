@@ -1,0 +1,111 @@
+use super::*;
+
+fn thing(name: &str) -> &'static Thing {
+    let mut things = programs::THINGS.iter();
+    things.find(|thing| thing.name == name).unwrap()
+}
+
+#[test]
+fn one_list_with_everything() {
+    let things = [thing("mandoc"), thing("rpmbuild"), thing("rpm")];
+    assert_eq!(
+        refusal(&things, STATIC, Some(Family::Debian)),
+        "this machine lacks what the command needs:
+  mandoc                   for manual pages and completions
+  rpmbuild                 for the RPM package
+  rpm                      for the RPM package
+Install it as root and try again:
+  apt-get install mandoc rpm"
+    );
+    let text = refusal(
+        &[thing("pacman"), thing("fish")],
+        STATIC,
+        Some(Family::Suse),
+    );
+    assert!(text.contains("zypper install fish\n"), "{text}");
+    assert!(text.contains("no package has pacman"), "{text}");
+    let text = refusal(&things, STATIC, None);
+    assert!(
+        text.contains("dnf install mandoc rpm-build rpm\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn only_what_the_command_needs() {
+    let names = |command, words: &[&str], flag| {
+        let things = programs::needed(&of(command, words, |name| name == flag));
+        things.iter().map(|thing| thing.name).collect::<Vec<_>>()
+    };
+    let demo = names("demo", &[], "");
+    assert!(
+        demo.contains(&"cc") && demo.contains(&"apt-get"),
+        "{demo:?}"
+    );
+    assert!(!demo.contains(&"zsh") && !demo.contains(&"g++"), "{demo:?}");
+    let everything = names("test", &[], "");
+    for one in ["makepkg", "mcopy", "g++", "cargo fmt", "ssh-keygen"] {
+        assert!(everything.contains(&one), "{one}");
+    }
+    let steady = names("test", &[], "--static");
+    assert!(
+        steady.contains(&"makepkg") && !steady.contains(&"mcopy"),
+        "{steady:?}"
+    );
+    assert_eq!(names("dist", &["rpm"], "").last(), Some(&"ldd"));
+    assert!(names("table", &["seen"], "").is_empty());
+}
+
+#[test]
+fn readme_names_the_rust_that_cargo_asks_for() {
+    let read = |name: &str| std::fs::read_to_string(host::root().join(name)).unwrap();
+    let manifest = read("Cargo.toml");
+    let mut lines = manifest.lines();
+    let version = lines
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .unwrap()
+        .trim_matches('"');
+    let wanted = format!("[Rust](https://rustup.rs) {version} or newer");
+    assert!(
+        read("README.md").contains(&wanted),
+        "looked for {wanted:?} in README.md"
+    );
+}
+
+/// What starts a program by its name is in the table.
+#[test]
+fn every_program_that_is_started_is_in_the_table() {
+    // Shells and programs of every Linux; what is started only if it is there; what
+    // the lab itself fetches; and cargo, which started this.
+    let known = ["sh", "env", "sudo", "rustup", "rustc"];
+    let mut files = Vec::new();
+    for folder in ["xtask/src", "vm/src", "vm/tests"] {
+        sources(&host::root().join(folder), &mut files);
+    }
+    let mut seen = 0;
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for rest in text.split(concat!("Command::new", "(\"")).skip(1) {
+            let name = rest.split('"').next().unwrap();
+            let listed = programs::THINGS.iter().any(|thing| thing.name == name);
+            assert!(
+                listed || known.contains(&name) || name.starts_with("no-such-"),
+                "{} starts {name}, which vm/src/programs.rs does not know",
+                file.display()
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "found only {seen} places that start a program");
+}
+
+fn sources(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
