@@ -166,7 +166,7 @@ impl Root {
         let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = home.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cargo")));
         let Some(home) = home else { return Ok(()) };
-        for name in ["config.toml", "credentials.toml", "registry"] {
+        for name in ["config.toml", "registry"] {
             let from = home.join(name);
             if from.exists() {
                 answer(Command::new("cp").arg("-a").arg(&from).arg(&cargo))?;

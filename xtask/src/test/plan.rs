@@ -24,9 +24,11 @@ const DEB: &str = "package deb";
 const RPM: &str = "package rpm";
 const ARCH: &str = "package arch";
 const LAB: &str = "the lab's kernels and QEMU";
+const BARE: &str = "bare machine";
 const FUZZ_BUILD: &str = "build of the fuzz targets";
 /// What is known before anything is built.
-const STATIC: &[&str] = &[
+const STEPS: &[&str] = &[
+    BARE,
     FORMATTING,
     LINTS,
     DOCUMENTATION,
@@ -91,7 +93,7 @@ impl Plan {
                 .options
                 .names
                 .iter()
-                .all(|word| STATIC.contains(&word.as_str()) || word.starts_with("fuzz::"));
+                .all(|word| STEPS.contains(&word.as_str()) || word.starts_with("fuzz::"));
         (self.options.steady || self.options.vm) && !only_steps
     }
 
@@ -129,6 +131,13 @@ impl Plan {
         }
         if self.release_first() {
             jobs.extend(self.release());
+        }
+        if self.options.vm && self.named(BARE) {
+            // A root in which everything is built: the others need not wait for it.
+            jobs.push(Job::new(BARE, Rank::Guest, |log| {
+                log.call(&mut xtask(&["bare"]))?;
+                Ok(Done::one(last_line(log.path()).unwrap_or_default()))
+            }));
         }
         if self.options.fuzz && self.wants_fuzz() {
             let plan = Arc::clone(self);
@@ -407,7 +416,7 @@ mod tests {
     #[test]
     fn every_step_is_there_unless_a_part_or_a_name_is_asked_for() {
         let all = names(&plan(|_| {}));
-        for step in STATIC.iter().chain(&[TESTS, LAB, FUZZ_BUILD]) {
+        for step in STEPS.iter().chain(&[TESTS, LAB, FUZZ_BUILD]) {
             assert!(all.contains(&(*step).to_owned()), "{step}: {all:?}");
         }
         let steady = names(&plan(|options| {
@@ -417,7 +426,7 @@ mod tests {
         let vm = names(&plan(|options| {
             (options.steady, options.fuzz) = (false, false);
         }));
-        assert_eq!(vm, [TESTS, RELEASE, DEB, LAB]);
+        assert_eq!(vm, [TESTS, RELEASE, DEB, LAB, BARE]);
         let one = names(&plan(|options| options.names = vec![FORMATTING.to_owned()]));
         assert_eq!(one, [FORMATTING]);
         let some = names(&plan(|options| options.names = vec!["fleet".to_owned()]));
