@@ -3,7 +3,8 @@
 use kexec_plan::Cmdline;
 use serde::Serialize;
 
-use crate::sources::volumes::Volumes;
+use crate::sources::volumes::config::is_copied;
+use crate::sources::volumes::{Lookup, Volumes};
 
 /// What `root=` comes to on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,6 +18,13 @@ pub enum RootDevice {
         wanted: String,
         /// The device.
         device: String,
+    },
+    /// Several devices are it, or only one that is no boot source.
+    Unclear {
+        /// The value of root=.
+        wanted: String,
+        /// Which, and why that is no answer.
+        why: String,
     },
     /// There is no such device.
     Missing {
@@ -48,9 +56,16 @@ pub(super) fn read(volumes: &Volumes, cmdline: &Cmdline) -> RootDevice {
     if !(tagged || node) || wanted.contains("PARTNROFF") {
         return RootDevice::Elsewhere { wanted };
     }
-    if let Some(volume) = volumes.find(&wanted) {
-        let device = volume.device.clone().unwrap_or_else(|| volume.id.0.clone());
-        return RootDevice::Here { wanted, device };
+    match volumes.find(&wanted) {
+        Lookup::One(volume) => {
+            let device = volume.device.clone().unwrap_or_else(|| volume.id.0.clone());
+            return RootDevice::Here { wanted, device };
+        }
+        // A device that is named by its path is that one, wherever it hangs.
+        Lookup::Refused(why) if tagged || is_copied(&wanted) => {
+            return RootDevice::Unclear { wanted, why };
+        }
+        Lookup::Refused(_) | Lookup::None => {}
     }
     // Volumes of a volume group that are not active have no node yet, but those
     // of the running machine's root have.

@@ -49,7 +49,7 @@ const MAX_DEPTH: usize = 8;
 
 pub(super) fn read(root: &Path, volumes: &Volumes) -> Vec<Locked> {
     let mut locked: Vec<Locked> = Vec::new();
-    for volume in volumes.all() {
+    for volume in volumes.every() {
         let mount = volume
             .mounts
             .iter()

@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use kexec_sys::{Errno, Kernel};
 
 use super::{Jump, jump};
-use crate::sources::volumes::Volumes;
+use crate::sources::volumes::{Volumes, trust};
 
 /// The mount points of file systems that are on a device, each file system
 /// once, the deepest first.
 pub fn file_systems(volumes: &Volumes) -> Vec<PathBuf> {
-    let on_devices = volumes.all().iter().filter(|v| v.device.is_some());
-    let points = on_devices.filter_map(|v| v.mounts.first());
+    let on_devices = volumes.every().iter().filter(|v| v.device.is_some());
+    // A program that answers for a file system would have to live on.
+    let points = on_devices.filter_map(|v| {
+        let mut mounts = v.mounts.iter().chain(&v.passed);
+        mounts.find(|mount| !trust::is_fuse(&mount.kind))
+    });
     let mut points: Vec<PathBuf> = points.map(|mount| mount.point.clone().into()).collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
     points

@@ -79,6 +79,14 @@ impl Root {
         }
     }
 
+    /// From now on nobody walks there: it is not even looked whether it exists.
+    pub(crate) fn close(&mut self, point: &str) {
+        // Without the top there is nothing left.
+        if point != "/" {
+            self.closed.push(point.to_owned());
+        }
+    }
+
     fn is_closed(&self, path: &str) -> bool {
         self.closed.iter().any(|point| {
             let below = path.strip_prefix(point.as_str());

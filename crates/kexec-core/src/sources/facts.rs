@@ -7,7 +7,7 @@ use kexec_image::Arch;
 use kexec_plan::Cmdline;
 use serde::Serialize;
 
-use super::volumes::Volumes;
+use super::volumes::{Volumes, Word};
 use crate::Snapshot;
 use crate::host::Fact;
 
@@ -47,5 +47,22 @@ impl Facts {
     /// A variable of the boot loader interface, where it could be read.
     pub fn loader(&self) -> Option<&LoaderVars> {
         self.efi.known().map(|efi| &efi.loader)
+    }
+
+    /// The partition that this boot came from, by the word of the boot loader or else of
+    /// the firmware.
+    pub fn booted_from(&self) -> Option<Word> {
+        let efi = self.efi.known()?;
+        if let Fact::Known(partuuid) = &efi.loader.device_partuuid {
+            return Some(Word {
+                partuuid: partuuid.clone(),
+                said: "LoaderDevicePartUUID".to_owned(),
+            });
+        }
+        let option = efi.option(*efi.current.known()?)?;
+        Some(Word {
+            partuuid: option.partuuid.clone()?,
+            said: format!("BootCurrent is Boot{:04X}", option.number),
+        })
     }
 }

@@ -99,7 +99,10 @@ fn choice(efi: &Efi, entries: &[(u16, BootEntry)]) -> Choice {
 fn entry(machine: &Machine<'_>, option: &BootOption) -> Option<BootEntry> {
     let path = option.file.as_ref()?;
     let folder = path.get(..UKIS.len()).unwrap_or_default();
-    let volume = machine.volumes.by_partuuid(option.partuuid.as_ref()?)?;
+    let volume = machine
+        .volumes
+        .by_partuuid(option.partuuid.as_ref()?)
+        .one()?;
     if folder.eq_ignore_ascii_case(UKIS) {
         return None;
     }

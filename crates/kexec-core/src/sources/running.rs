@@ -105,9 +105,7 @@ fn path_of(text: &str) -> String {
 /// of an EFI boot loader, or of the root.
 fn booted(machine: &Machine<'_>, path: &str) -> Fact<BootFile> {
     let volumes = machine.volumes;
-    let loader = machine.facts.loader();
-    let loader = loader.and_then(|loader| loader.device_partuuid.known());
-    let parts = volumes.boot_partitions(loader.map(String::as_str));
+    let parts = volumes.boot_partitions(machine.facts.booted_from().as_ref());
     let parts = parts.xbootldr.into_iter().chain(parts.esp);
     let below_boot = || kernels::at(machine, &format!("/boot{path}"));
     let on_parts = || {

@@ -21,6 +21,12 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
             "this machine has no such device: the next kernel would wait for it and give up",
             "correct the boot entry, or give another command line with --cmdline",
         ),
+        RootDevice::Unclear { wanted, why } => Outcome::new(
+            Severity::Refusal,
+            format!("root={wanted}"),
+            why,
+            "take the device away that is not meant, or name the root by the path of its device",
+        ),
         RootDevice::Elsewhere { wanted } => Outcome::new(
             Severity::Note,
             format!("root={wanted}"),

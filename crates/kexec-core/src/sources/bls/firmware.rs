@@ -49,7 +49,7 @@ pub(super) fn next(efi: &Efi, volumes: &Volumes, drafts: &[Draft]) -> Next {
     let on = option
         .partuuid
         .as_ref()
-        .and_then(|uuid| volumes.by_partuuid(uuid));
+        .and_then(|uuid| volumes.by_partuuid(uuid).one());
     let is = |file: &BootFile| {
         file.path.eq_ignore_ascii_case(&path) && on.is_none_or(|volume| volume.id == file.volume)
     };

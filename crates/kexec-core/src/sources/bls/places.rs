@@ -51,9 +51,7 @@ impl Place {
 /// The places of this machine, the ESP first.
 pub(super) fn places(machine: &Machine<'_>, notes: &mut Vec<String>) -> Vec<Place> {
     let volumes = machine.volumes;
-    let loader = machine.facts.loader();
-    let own = loader.and_then(|l| l.device_partuuid.known());
-    let found = volumes.boot_partitions(own.map(String::as_str));
+    let found = volumes.boot_partitions(machine.facts.booted_from().as_ref());
     let mut places = Vec::new();
     places.extend(found.esp.map(|v| Place::top(&v.id)));
     places.extend(found.xbootldr.map(|v| Place::top(&v.id)));

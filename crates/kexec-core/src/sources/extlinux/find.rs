@@ -96,9 +96,8 @@ fn entry(context: &Context<'_>, name: &At<String>, title: &str, boots: Boots) ->
 /// The configurations that are there, with what is in them.
 fn places(machine: &Machine<'_>) -> Vec<(BootFile, String)> {
     let volumes = machine.volumes;
-    let loader = machine.facts.loader();
-    let loader = loader.and_then(|loader| loader.device_partuuid.known());
-    let esp = volumes.boot_partitions(loader.map(String::as_str)).esp;
+    let word = machine.facts.booted_from();
+    let esp = volumes.boot_partitions(word.as_ref()).esp;
     let located = PLACES.iter().filter_map(|path| volumes.locate(path).ok());
     let esp = esp.map(|esp| volumes.file(&esp.id, ON_ESP));
     let mut found: Vec<(BootFile, String)> = Vec::new();

@@ -8,7 +8,8 @@ use super::text::Device;
 use super::world::{Answer, FilePath, Node, ProbeFor, SearchBy, World};
 use crate::host::Fact;
 use crate::sources::entry::BootFile;
-use crate::sources::volumes::{Volume, VolumeId, Volumes};
+use crate::sources::volumes::trust::Doubt;
+use crate::sources::volumes::{Lookup, Volume, VolumeId, Volumes};
 
 /// A device is called by the name of its volume.
 #[derive(Debug)]
@@ -32,28 +33,22 @@ impl Disks<'_> {
         self.volumes.get(&VolumeId(device.0.to_string()))
     }
 
-    /// The one volume for which something holds; a btrfs of several devices is
-    /// one file system.
+    /// The one volume for which something holds.
     fn only(&self, what: &str, fits: impl Fn(&Volume) -> bool) -> Answer<Device> {
-        let found: Vec<&Volume> = self.volumes.all().iter().filter(|v| fits(v)).collect();
-        match found.as_slice() {
-            [] => Answer::Unknown(format!("no file system of this machine has {what}")),
-            [first, others @ ..] => {
-                let same = |other: &&Volume| {
-                    other.kind.as_deref() == Some("btrfs") && other.uuid == first.uuid
-                };
-                match others.iter().all(same) {
-                    true => Answer::Is(device_of(&first.id)),
-                    false => Answer::Unknown(format!("several file systems have {what}")),
-                }
-            }
+        match self.volumes.only(what, fits) {
+            Lookup::One(volume) => Answer::Is(device_of(&volume.id)),
+            Lookup::None => Answer::Unknown(format!("no file system of this machine has {what}")),
+            Lookup::Refused(reason) => Answer::Unknown(reason),
         }
     }
 
     /// `hd0,gpt2`, `hd0,msdos2`, `hd0,2`: known only where the machine has one
     /// disk, because it is the firmware that counts them.
     fn partition(&self, name: &str, number: u32) -> Answer<Device> {
-        let mut disks: Vec<&String> = self.volumes.all().iter().flat_map(|v| &v.disks).collect();
+        // The firmware counts what is plugged in, but not what programs made up.
+        let counts = |v: &&Volume| v.verdict.doubt().is_none_or(Doubt::is_hardware);
+        let counted = self.volumes.every().iter().filter(counts);
+        let mut disks: Vec<&String> = counted.flat_map(|v| &v.disks).collect();
         disks.sort_unstable();
         disks.dedup();
         let all = disks.len();
@@ -127,12 +122,13 @@ impl World for Disks<'_> {
                 volume.label.as_deref() == Some(value)
             }),
             SearchBy::File => {
+                // What is no boot source is not looked into.
                 let mut unread = None;
                 let answer = self.only(&format!("a file {value}"), |volume| {
                     let file = self.volumes.file(&volume.id, value);
                     matches!(self.volumes.exists(&file), Fact::Known(()))
                 });
-                for volume in self.volumes.all() {
+                for volume in self.volumes.disks() {
                     let file = self.volumes.file(&volume.id, value);
                     if let Fact::Unreadable(why) = self.volumes.exists(&file) {
                         unread.get_or_insert(why);
@@ -150,8 +146,10 @@ impl World for Disks<'_> {
         if let Some(mapped) = name.strip_prefix("lvm/") {
             // The manual's "Device syntax"; the name is that of device mapper.
             let node = format!("/dev/mapper/{mapped}");
-            if let Some(volume) = self.volumes.find(&node) {
-                return Answer::Is(device_of(&volume.id));
+            match self.volumes.find(&node) {
+                Lookup::One(volume) => return Answer::Is(device_of(&volume.id)),
+                Lookup::Refused(reason) => return Answer::Unknown(reason),
+                Lookup::None => {}
             }
         }
         Answer::Unknown(format!("which device GRUB calls {name} is not known"))

@@ -152,8 +152,9 @@ fn stub(machine: &Machine<'_>) -> Option<BootFile> {
     let (folder, _) = program.rsplit_once('/')?;
     let volumes = machine.volumes;
     let own = option.partuuid.as_deref();
-    let own = own.and_then(|uuid| volumes.by_partuuid(uuid));
-    let esp = own.or_else(|| volumes.boot_partitions(None).esp)?;
+    let own = own.and_then(|uuid| volumes.by_partuuid(uuid).one());
+    let word = machine.facts.booted_from();
+    let esp = own.or_else(|| volumes.boot_partitions(word.as_ref()).esp)?;
     Some(volumes.file(&esp.id, &format!("{folder}/grub.cfg")))
 }
 

@@ -1,6 +1,7 @@
 //! Which partitions the firmware and a boot loader of the Boot Loader
 //! Specification read.
 
+use super::lookup::{self, Lookup};
 use super::{Volume, Volumes};
 
 /// EFI system partition: GPT (UEFI specification, 5.3.3) and MBR (5.2.2).
@@ -21,7 +22,16 @@ pub struct BootPartitions<'a> {
     pub why: String,
 }
 
-pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&str>) -> BootPartitions<'a> {
+/// A partition that the firmware or the boot loader says this boot came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Its UUID.
+    pub partuuid: String,
+    /// Who says so: `LoaderDevicePartUUID`.
+    pub said: String,
+}
+
+pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> BootPartitions<'a> {
     let (esp, why) = esp(volumes, loader);
     let beside = |v: &&Volume| esp.is_some_and(|esp| is(v, XBOOTLDR) && shares(esp, v));
     let mut beside: Vec<&Volume> = volumes.all().iter().filter(beside).collect();
@@ -35,14 +45,19 @@ pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&str>) -> BootPartit
 
 /// The ESP that the boot loader came from; else one that is mounted where they
 /// are; else one on the disk of the root file system; else the only one.
-fn esp<'a>(volumes: &'a Volumes, loader: Option<&str>) -> (Option<&'a Volume>, String) {
-    let own = loader.and_then(|uuid| volumes.by_partuuid(uuid));
-    if let Some(own) = own {
-        let why = format!(
-            "the boot loader came from {} (LoaderDevicePartUUID)",
-            own.id
-        );
-        return (Some(own), why);
+fn esp<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> (Option<&'a Volume>, String) {
+    if let Some(Word { partuuid, said }) = loader {
+        match volumes.by_partuuid(partuuid) {
+            Lookup::One(own) => {
+                let why = format!("the boot loader came from {} ({said})", own.id);
+                return (Some(own), why);
+            }
+            Lookup::Refused(reason) => {
+                let why = format!("where the boot loader came from ({said}): {reason}");
+                return (None, why);
+            }
+            Lookup::None => {}
+        }
     }
     for point in ESP_POINTS {
         if let Some(esp) = mounted(volumes, point) {
@@ -76,9 +91,9 @@ fn esp<'a>(volumes: &'a Volumes, loader: Option<&str>) -> (Option<&'a Volume>, S
 /// The ESP at a mount point, where it is mounted or fstab(5) wants it. Without a
 /// known partition type, vfat at /efi or /boot/efi is taken for one.
 fn mounted<'a>(volumes: &'a Volumes, point: &str) -> Option<&'a Volume> {
-    let known = |v: &Volume| match v.partition.as_ref().and_then(|p| p.kind.as_ref()) {
-        Some(_) => is(v, ESP),
-        None => v.kind.as_deref() == Some("vfat") && point != "/boot",
+    let known = |v: &Volume| match lookup::on(v, |p| p.kind.is_some()) {
+        true => is(v, ESP),
+        false => v.kind.as_deref() == Some("vfat") && point != "/boot",
     };
     volumes.all().iter().find(|v| at(v, point) && known(v))
 }
@@ -88,8 +103,10 @@ fn at(volume: &Volume, point: &str) -> bool {
 }
 
 fn is(volume: &Volume, kinds: &[&str]) -> bool {
-    let kind = volume.partition.as_ref().and_then(|p| p.kind.as_deref());
-    kind.is_some_and(|kind| kinds.contains(&kind))
+    lookup::on(volume, |partition| {
+        let kind = partition.kind.as_deref();
+        kind.is_some_and(|kind| kinds.contains(&kind))
+    })
 }
 
 /// Whether two file systems share a disk.
@@ -140,7 +157,11 @@ mod tests {
     }
 
     fn chosen(volumes: &Volumes, loader: Option<&str>) -> (Option<String>, Option<String>, String) {
-        let found = volumes.boot_partitions(loader);
+        let word = loader.map(|partuuid| Word {
+            partuuid: partuuid.to_owned(),
+            said: "LoaderDevicePartUUID".to_owned(),
+        });
+        let found = volumes.boot_partitions(word.as_ref());
         let name = |v: Option<&Volume>| v.map(|v| v.id.0.clone());
         (name(found.esp), name(found.xbootldr), found.why)
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::attached::{self, Attached};
 use super::superblock::{self, Content};
 use super::tables;
 use crate::host::Fact;
 use crate::host::root::Root;
 
-const FOLDER: &str = "/sys/class/block";
+pub(super) const FOLDER: &str = "/sys/class/block";
 
 /// A machine with more block devices than this is not searched further; large
 /// storage servers have some thousands.
@@ -33,7 +34,7 @@ pub struct Partition {
 }
 
 /// One block device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Device {
     /// The kernel's name: `vda2`, `dm-0`.
     pub(super) name: String,
@@ -46,6 +47,9 @@ pub(super) struct Device {
     pub(super) partition: Option<Partition>,
     /// The devices below this one: what LUKS, LVM, RAID are made of.
     pub(super) below: Vec<String>,
+    /// Each device below holds the same as this one: RAID 1, multipath.
+    pub(super) mirrors: bool,
+    pub(super) attached: Attached,
     pub(super) content: Content,
 }
 
@@ -102,16 +106,28 @@ fn device(root: &Root, name: String) -> Option<(Device, bool)> {
     let is_partition = text("partition");
     let disk =
         || disk(root, &folder).or_else(|| udev.get("ID_PART_ENTRY_DISK").map(|d| (*d).to_owned()));
+    let mapping = text("dm/uuid").unwrap_or_default();
+    let number_of = is_partition.clone().or_else(|| mapped_partition(&mapping));
     let device = Device {
         disk: is_partition.as_ref().and_then(|_| disk()),
-        partition: is_partition.map(|number| partition(&udev, number.parse().ok())),
+        partition: number_of.map(|number| partition(&udev, number.parse().ok())),
         mapped: text("dm/name"),
         below: names(root, &format!("{folder}/slaves")),
+        mirrors: mapping.starts_with("mpath-") || text("md/level").as_deref() == Some("raid1"),
+        attached: attached::read(root, &name),
         content: content(&udev),
         number,
         name,
     };
     Some((device, known))
+}
+
+/// The number of a partition that device mapper makes, as kpartx(8) does on top of
+/// multipath: it writes `part1-` in front of the name of the whole.
+fn mapped_partition(uuid: &str) -> Option<String> {
+    let (number, _) = uuid.strip_prefix("part")?.split_once('-')?;
+    number.parse::<u32>().ok()?;
+    Some(number.to_owned())
 }
 
 fn names(root: &Root, folder: &str) -> Vec<String> {

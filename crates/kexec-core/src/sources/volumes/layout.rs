@@ -1,15 +1,14 @@
 //! Mounts, devices and fstab(5) put together into volumes.
 
+use super::btrfs::Btrfs;
+use super::config::Config;
 use super::devices::{self, Device};
+use super::lookup::Lookup;
 use super::mountinfo::{self, Mount, Planned};
+use super::trust::{self, BOOT_POINTS, Because, Verdict};
 use super::{Automounts, Volume, VolumeId, paths, private};
 use crate::host::Fact;
 use crate::host::root::Root;
-
-/// Where boot files are mounted by convention (UAPI.1 "The Partitions",
-/// systemd-gpt-auto-generator(8), and /boot/firmware on boards). Only these
-/// automounts are woken up: touching others may ask the network.
-const BOOT_POINTS: &[&str] = &["/boot", "/efi", "/boot/efi", "/boot/firmware"];
 
 /// File systems of the kernel itself, which hold nothing that boots.
 const NO_FILES: &[&str] = &[
@@ -36,17 +35,21 @@ const NO_FILES: &[&str] = &[
     "tracefs",
 ];
 
-/// Every file system that is mounted or that a device holds.
-pub(super) fn read(
-    root: &mut Root,
-    automounts: Automounts,
-    notes: &mut Vec<String>,
-) -> Vec<Volume> {
-    let mounts = match automounts {
-        Automounts::Wake => mounts(root, notes),
-        Automounts::Leave => quiet_mounts(root, notes),
-    };
-    let root = &*root;
+/// What was found of a machine's file systems.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    /// Those that may be read first, in the order of their mounts, then those that may
+    /// not.
+    pub(super) all: Vec<Volume>,
+    /// How many may be read.
+    pub(super) believed: usize,
+    /// Mount points of /etc/fstab at which nothing believed can be: each with why.
+    pub(super) blocked: Vec<(String, String)>,
+}
+
+/// Every file system that is mounted or that a device holds, with the verdict on it.
+pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<String>) -> Layout {
+    let config = Config::read(root);
     let devices = match devices::read(root, notes) {
         Fact::Known(devices) => devices,
         Fact::Absent => Vec::new(),
@@ -57,17 +60,139 @@ pub(super) fn read(
             Vec::new()
         }
     };
+    let asleep = match root.text("/proc/self/mountinfo") {
+        Fact::Known(text) => mountinfo::parse(&text),
+        Fact::Absent | Fact::Unreadable(_) => Vec::new(),
+    };
+    // Whoever answers for a file system of a user answers what and when he likes.
+    for mount in asleep.iter().filter(|m| trust::is_fuse(&m.kind)) {
+        root.close(&mount.point);
+    }
+    let btrfs = Btrfs::read(root);
+    let before = verdicts(root, &devices, &btrfs, &asleep, &config);
+    let forged = forged(&devices, &before, &config, notes);
+    let mounts = match automounts {
+        // What systemd would mount may be the wrong one of two.
+        Automounts::Wake if forged => quiet_mounts(root, notes),
+        Automounts::Wake => mounts(root, notes),
+        Automounts::Leave => quiet_mounts(root, notes),
+    };
+    let root = &*root;
+    let known = Known {
+        root,
+        verdicts: verdicts(root, &devices, &btrfs, &mounts, &config),
+        devices: &devices,
+        btrfs: &btrfs,
+        config: &config,
+    };
     let mut all: Vec<Volume> = Vec::new();
     for mount in mounts {
-        add_mount(root, &mut all, &devices, mount);
+        known.add_mount(&mut all, mount);
     }
     for device in &devices {
-        add_device(&mut all, &devices, device);
+        known.add_device(&mut all, device);
     }
-    if let Fact::Known(text) = root.text("/etc/fstab") {
-        plan(root, &mut all, mountinfo::fstab(&text));
+    all.sort_by_key(|volume| !volume.verdict.is_believed());
+    let mut layout = Layout {
+        believed: all.iter().filter(|v| v.verdict.is_believed()).count(),
+        all,
+        blocked: Vec::new(),
+    };
+    plan(root, &mut layout, &config);
+    layout
+}
+
+/// The verdict on every device.
+fn verdicts(
+    root: &Root,
+    devices: &[Device],
+    btrfs: &Btrfs,
+    mounts: &[Mount],
+    config: &Config,
+) -> Vec<Verdict> {
+    let own = mounts
+        .iter()
+        .filter(|m| trust::user_mount(m, config).is_none());
+    let carries: Vec<(&Device, &str)> = own
+        .flat_map(|mount| {
+            let device = device_of(root, devices, btrfs, mount);
+            let all = device.into_iter().flat_map(|d| btrfs.with(devices, d));
+            all.map(|device| (device, mount.point.as_str()))
+        })
+        .collect();
+    trust::judge(devices, &carries, config)
+}
+
+/// Whether a device that is no boot source answers to a name of one, or to one that
+/// /etc/fstab has for boot files; with a note on each.
+fn forged(
+    devices: &[Device],
+    verdicts: &[Verdict],
+    config: &Config,
+    notes: &mut Vec<String>,
+) -> bool {
+    let mut found = false;
+    let judged = || devices.iter().zip(verdicts);
+    for (device, verdict) in judged() {
+        let Verdict::Doubted(doubt) = verdict else {
+            continue;
+        };
+        // A part of a stack shares its name with the whole.
+        let twin = judged().find_map(|(other, verdict)| {
+            let believed = verdict.is_believed() && !lies_below(devices, other, device);
+            let name = trust::shared(device, other).filter(|_| believed)?;
+            Some((other, name))
+        });
+        if let Some((other, name)) = twin {
+            found = true;
+            notes.push(format!(
+                "{} has the {name} of {} as well, and is not read: {doubt}",
+                id_of(device),
+                id_of(other),
+            ));
+        }
+        let boot = |line: &&Planned| BOOT_POINTS.contains(&line.point.as_str());
+        let mut lines = config.planned.iter().filter(boot);
+        found |= lines.any(|line| answers(device, &line.source));
     }
-    all
+    found
+}
+
+/// Whether a device answers to a word of fstab(5).
+fn answers(device: &Device, word: &str) -> bool {
+    let part = device.partition.clone().unwrap_or_default();
+    let names = [
+        ("UUID", &device.content.uuid),
+        ("LABEL", &device.content.label),
+        ("PARTUUID", &part.uuid),
+        ("PARTLABEL", &part.label),
+    ];
+    let mut names = names.into_iter().filter_map(|(tag, value)| {
+        let value = value.as_ref().filter(|value| !value.is_empty())?;
+        Some((tag, value))
+    });
+    names.any(|(tag, value)| paths::is_tag(word, tag, value))
+}
+
+/// Whether `lower` is part of what `upper` is made of.
+fn lies_below(devices: &[Device], upper: &Device, lower: &Device) -> bool {
+    let whole = lower.disk.as_deref();
+    let mut todo: Vec<&str> = upper.below.iter().map(String::as_str).collect();
+    todo.extend(upper.disk.as_deref().filter(|disk| Some(*disk) != whole));
+    let mut seen: Vec<&str> = Vec::new();
+    while let Some(name) = todo.pop() {
+        if name == lower.name || Some(name) == whole {
+            return true;
+        }
+        if seen.contains(&name) {
+            continue;
+        }
+        seen.push(name);
+        if let Some(device) = devices.iter().find(|d| d.name == name) {
+            todo.extend(device.below.iter().chain(&device.disk).map(String::as_str));
+        }
+    }
+    false
 }
 
 /// The mounts with files, without those of an automount that sleeps or ends: what
@@ -98,7 +223,8 @@ pub(crate) fn leave_automounts(root: &mut Root) -> Vec<String> {
     points
 }
 
-/// The automount points of boot files, the upper ones first.
+/// The automount points of boot files, the upper ones first. Only these are woken up:
+/// touching others may ask the network.
 fn boot_points(automounts: &[Mount]) -> Vec<String> {
     let points = automounts.iter().map(|mount| mount.point.clone());
     let mut points: Vec<String> = points
@@ -156,61 +282,160 @@ fn everything() -> Mount {
         kind: String::new(),
         source: String::from("root"),
         writable: false,
+        nosuid: false,
     }
 }
 
-fn add_mount(root: &Root, all: &mut Vec<Volume>, devices: &[Device], mount: Mount) {
-    let device = device_of(root, devices, &mount);
-    let mount = match pool(&mount) {
-        Some((top, source)) => Mount {
-            top,
-            source,
-            ..mount
-        },
-        None => mount,
-    };
-    let id = match device {
-        Some(device) => id_of(device),
-        None if mount.source.starts_with("/dev/") => {
-            VolumeId(mount.source.trim_start_matches("/dev/").to_owned())
-        }
-        None if mount.source.contains('/') || mount.kind == "zfs" => {
-            VolumeId(format!("{} {}", mount.kind, mount.source))
-        }
-        // tmpfs and overlay have no source that names one of them.
-        None if mount.kind.is_empty() => VolumeId(mount.source.clone()),
-        None => VolumeId(format!("{} {}", mount.kind, mount.number)),
-    };
-    if let Some(known) = all.iter_mut().find(|v| v.id == id) {
-        known.mounts.push(mount);
-        return;
-    }
-    let mut volume = match device {
-        Some(device) => volume(devices, device),
-        None => Volume {
-            device: mount
-                .source
-                .starts_with("/dev/")
-                .then(|| mount.source.clone()),
-            ..empty(id)
-        },
-    };
-    volume.kind = volume
-        .kind
-        .or_else(|| Some(mount.kind.clone()).filter(|kind| !kind.is_empty()));
-    volume.mounts.push(mount);
-    all.push(volume);
+/// What mounts are put together with.
+struct Known<'a> {
+    root: &'a Root,
+    devices: &'a [Device],
+    verdicts: Vec<Verdict>,
+    btrfs: &'a Btrfs,
+    config: &'a Config,
 }
 
-/// By number, or where the file system makes its number up, by name.
-fn device_of<'a>(root: &Root, devices: &'a [Device], mount: &Mount) -> Option<&'a Device> {
+impl Known<'_> {
+    fn verdict(&self, device: &Device) -> Verdict {
+        let judged = self.devices.iter().zip(&self.verdicts);
+        let own = judged.into_iter().find(|(d, _)| d.name == device.name);
+        // A btrfs of several devices is what all of them hold.
+        let whole = self.btrfs.with(self.devices, device);
+        let doubted = whole.into_iter().find_map(|part| {
+            let mut judged = self.devices.iter().zip(&self.verdicts);
+            let (_, verdict) = judged.find(|(d, _)| d.name == part.name)?;
+            verdict.doubt().map(|_| verdict.clone())
+        });
+        doubted
+            .or_else(|| own.map(|(_, verdict)| verdict.clone()))
+            .unwrap_or_else(|| trust::by_name(&device.name, &[]))
+    }
+
+    fn add_mount(&self, all: &mut Vec<Volume>, mount: Mount) {
+        let user = trust::user_mount(&mount, self.config);
+        let device = device_of(self.root, self.devices, self.btrfs, &mount);
+        let mount = match pool(&mount) {
+            Some((top, source)) => Mount {
+                top,
+                source,
+                ..mount
+            },
+            None => mount,
+        };
+        let unseen = unseen(self.devices, &mount);
+        let id = match (device, &unseen) {
+            (Some(device), _) => id_of(device),
+            (None, Some(name)) => VolumeId(name.clone()),
+            (None, None) if !trust::is_fuse(&mount.kind) && names_itself(&mount) => {
+                VolumeId(format!("{} {}", mount.kind, mount.source))
+            }
+            // tmpfs and overlay have no source that names one of them.
+            (None, None) if mount.kind.is_empty() => VolumeId(mount.source.clone()),
+            (None, None) => VolumeId(format!("{} {}", mount.kind, mount.number)),
+        };
+        let known = all.iter().position(|v| v.id == id);
+        let at = known.unwrap_or_else(|| {
+            let mut volume = match device {
+                Some(device) => self.volume(device),
+                None => Volume {
+                    device: unseen.as_ref().map(|_| mount.source.clone()),
+                    verdict: match (&user, &unseen) {
+                        (Some(doubt), _) => Verdict::Doubted(doubt.clone()),
+                        (None, Some(name)) => trust::by_name(name, &[&mount.point]),
+                        (None, None) => Verdict::Believed(Because::Mounted),
+                    },
+                    ..empty(id)
+                },
+            };
+            if user.is_none() || device.is_none() {
+                let kind = Some(mount.kind.clone()).filter(|kind| !kind.is_empty());
+                volume.kind = volume.kind.or(kind);
+            }
+            all.push(volume);
+            all.len().saturating_sub(1)
+        });
+        let Some(volume) = all.get_mut(at) else {
+            return;
+        };
+        match user {
+            Some(_) => volume.passed.push(mount),
+            None => volume.mounts.push(mount),
+        }
+    }
+
+    fn add_device(&self, all: &mut Vec<Volume>, device: &Device) {
+        let kind = device.content.kind.as_deref();
+        let id = id_of(device);
+        let volume = self.volume(device);
+        let several = |v: &Volume| {
+            kind == Some("btrfs")
+                && v.uuid.is_some()
+                && v.uuid == device.content.uuid
+                && v.verdict.is_believed() == volume.verdict.is_believed()
+        };
+        // A member of an array, or a path to it, that shows what the whole holds.
+        let part = self.devices.iter().any(|upper| {
+            trust::shared(upper, device).is_some() && lies_below(self.devices, upper, device)
+        });
+        let known = part || all.iter().any(|v| v.id == id || several(v));
+        if !known && kind.is_some_and(private::knows) {
+            all.push(volume);
+        }
+    }
+
+    fn volume(&self, device: &Device) -> Volume {
+        let below = |d: &&Device| device.mirrors && device.below.contains(&d.name);
+        let below = self.devices.iter().filter(below);
+        Volume {
+            device: Some(device.node()),
+            disks: devices::disks(self.devices, device),
+            kind: device.content.kind.clone(),
+            uuid: device.content.uuid.clone(),
+            label: device.content.label.clone(),
+            partition: device.partition.clone(),
+            members: below.filter_map(|d| d.partition.clone()).collect(),
+            verdict: self.verdict(device),
+            ..empty(id_of(device))
+        }
+    }
+}
+
+/// The device of a mount, by its number. Only btrfs makes up a number for what is on
+/// devices that are named beside it; they have to be those of a btrfs in sysfs.
+fn device_of<'a>(
+    root: &Root,
+    devices: &'a [Device],
+    btrfs: &Btrfs,
+    mount: &Mount,
+) -> Option<&'a Device> {
     let by_number = devices.iter().find(|d| d.number == mount.number);
     by_number.or_else(|| {
-        let source = mount.source.starts_with("/dev/").then_some(&mount.source)?;
-        let node = paths::canonical(root, source).ok()?;
-        let named = |d: &&Device| d.node() == *source || format!("/dev/{}", d.name) == node;
-        devices.iter().find(named)
+        let source = mount.source.as_str();
+        let named = mount.kind == "btrfs" && source.starts_with("/dev/");
+        let node = named
+            .then(|| paths::canonical(root, source).ok())
+            .flatten()?;
+        let is = |d: &&Device| d.node() == source || format!("/dev/{}", d.name) == node;
+        let device = devices.iter().find(is)?;
+        btrfs.has(device).then_some(device)
     })
+}
+
+/// The name of a mounted device that sysfs does not show, as in a container: the mount
+/// has the number of a block device, or is a btrfs, and no device has that name.
+fn unseen(devices: &[Device], mount: &Mount) -> Option<String> {
+    let on_device = !mount.number.starts_with("0:") || mount.kind == "btrfs";
+    let name = mount.source.strip_prefix("/dev/")?;
+    let taken = devices
+        .iter()
+        .any(|d| d.name == name || d.node() == mount.source);
+    (on_device && !taken && !trust::is_fuse(&mount.kind)).then(|| name.to_owned())
+}
+
+/// NFS, 9p and ZFS have a source that nothing else has.
+fn names_itself(mount: &Mount) -> bool {
+    let path = mount.source.contains('/') && !mount.source.starts_with("/dev/");
+    path || mount.kind == "zfs"
 }
 
 /// A ZFS data set as a folder of its pool, which is how GRUB names it:
@@ -227,31 +452,8 @@ fn pool(mount: &Mount) -> Option<(String, String)> {
     Some((top, pool.to_owned()))
 }
 
-fn add_device(all: &mut Vec<Volume>, devices: &[Device], device: &Device) {
-    let kind = device.content.kind.as_deref();
-    let id = id_of(device);
-    let several =
-        |v: &Volume| kind == Some("btrfs") && v.uuid.is_some() && v.uuid == device.content.uuid;
-    let known = all.iter().any(|v| v.id == id || several(v));
-    if !known && kind.is_some_and(private::knows) {
-        all.push(volume(devices, device));
-    }
-}
-
 fn id_of(device: &Device) -> VolumeId {
     VolumeId(device.mapped.as_ref().unwrap_or(&device.name).clone())
-}
-
-fn volume(devices: &[Device], device: &Device) -> Volume {
-    Volume {
-        device: Some(device.node()),
-        disks: devices::disks(devices, device),
-        kind: device.content.kind.clone(),
-        uuid: device.content.uuid.clone(),
-        label: device.content.label.clone(),
-        partition: device.partition.clone(),
-        ..empty(id_of(device))
-    }
 }
 
 fn empty(id: VolumeId) -> Volume {
@@ -263,21 +465,36 @@ fn empty(id: VolumeId) -> Volume {
         uuid: None,
         label: None,
         partition: None,
+        members: Vec::new(),
         mounts: Vec::new(),
+        passed: Vec::new(),
         planned: None,
+        verdict: Verdict::Believed(Because::Mounted),
     }
 }
 
-/// Where fstab(5) wants what is not mounted.
-fn plan(root: &Root, all: &mut [Volume], planned: Vec<Planned>) {
-    for line in planned {
-        let taken = all
-            .iter()
-            .any(|v| v.mounts.iter().any(|m| m.point == line.point));
-        let id = paths::find(root, all, &line.source).map(|v| v.id.clone());
-        let volume = all.iter_mut().find(|v| Some(&v.id) == id.as_ref());
-        if let Some(volume) = volume.filter(|_| !taken) {
-            volume.planned.get_or_insert(line.point);
+/// Where fstab(5) wants what is not mounted. What is mounted there by somebody else, or
+/// is the wrong one of two, is not what belongs there.
+fn plan(root: &Root, layout: &mut Layout, config: &Config) {
+    for line in &config.planned {
+        let taken = layout.all.iter().take(layout.believed).any(|v| {
+            let mut points = v.mounts.iter().map(|m| &m.point);
+            points.any(|point| *point == line.point)
+        });
+        if taken {
+            continue;
+        }
+        let found = paths::find(root, &layout.all, &line.source);
+        let id = match found {
+            Lookup::One(volume) => volume.id.clone(),
+            Lookup::None => continue,
+            Lookup::Refused(reason) => {
+                layout.blocked.push((line.point.clone(), reason));
+                continue;
+            }
+        };
+        if let Some(volume) = layout.all.iter_mut().find(|v| v.id == id) {
+            volume.planned.get_or_insert_with(|| line.point.clone());
         }
     }
 }

@@ -6,9 +6,13 @@
 //! read below a root directory that a test can replace; there a folder may stand
 //! for a device that is not mounted, and holds that file system's files.
 
+mod attached;
 mod boot;
+mod btrfs;
+pub mod config;
 mod devices;
 mod layout;
+mod lookup;
 pub mod mountinfo;
 mod paths;
 mod private;
@@ -16,6 +20,7 @@ pub mod superblock;
 pub mod tables;
 #[cfg(test)]
 mod tests;
+pub mod trust;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -27,15 +32,19 @@ use std::rc::Rc;
 use kexec_sys::Errno;
 use serde::{Deserialize, Serialize};
 
+use layout::Layout;
+
 use super::entry::BootFile;
 use crate::host::Fact;
 use crate::host::root::Root;
 
 pub(crate) use layout::leave_automounts;
 
-pub use boot::BootPartitions;
+pub use boot::{BootPartitions, Word};
 pub use devices::Partition;
+pub use lookup::Lookup;
 pub use mountinfo::Mount;
+pub use trust::Verdict;
 
 /// No text file of a boot loader is read beyond this many bytes; a grub.cfg of
 /// a machine with a hundred kernels has less than one MB.
@@ -71,17 +80,23 @@ pub struct Volume {
     pub label: Option<String>,
     /// What the partition table says.
     pub partition: Option<Partition>,
-    /// Where it is mounted.
+    /// The partitions that each hold all of it: those of a RAID 1.
+    pub members: Vec<Partition>,
+    /// Where the system mounted it.
     pub mounts: Vec<Mount>,
+    /// Where users mounted it. Nothing is read there.
+    pub passed: Vec<Mount>,
     /// Where /etc/fstab wants it.
     pub planned: Option<String>,
+    /// Whether this machine boots from it, and why.
+    pub verdict: Verdict,
 }
 
 /// Every file system of a machine.
 #[derive(Debug)]
 pub struct Volumes {
     root: Root,
-    all: Vec<Volume>,
+    layout: Layout,
     notes: Vec<String>,
     /// Folders that were opened already, by the volume and the folder of it
     /// that is at their top.
@@ -118,18 +133,30 @@ impl Volumes {
     pub fn read_with(root: &Path, automounts: Automounts) -> Volumes {
         let mut root = Root::new(root);
         let mut notes = Vec::new();
-        let all = layout::read(&mut root, automounts, &mut notes);
+        let layout = layout::read(&mut root, automounts, &mut notes);
         Volumes {
             root,
-            all,
+            layout,
             notes,
             opened: RefCell::default(),
         }
     }
 
-    /// All of them: mounted ones in the order of their mounts, then the others.
+    /// Those that this machine can boot from: mounted ones in the order of their
+    /// mounts, then the others.
     pub fn all(&self) -> &[Volume] {
-        &self.all
+        let all = self.layout.all.get(..self.layout.believed);
+        all.unwrap_or_default()
+    }
+
+    /// All of them, also those that are no boot sources.
+    pub fn every(&self) -> &[Volume] {
+        &self.layout.all
+    }
+
+    /// Those on disks, which are what a boot loader searches.
+    pub fn disks(&self) -> impl Iterator<Item = &Volume> {
+        self.all().iter().filter(|volume| lookup::is_disk(volume))
     }
 
     /// What could not be found out, and which file systems could not be opened
@@ -144,39 +171,32 @@ impl Volumes {
 
     /// The file system of that name.
     pub fn get(&self, id: &VolumeId) -> Option<&Volume> {
-        self.all.iter().find(|volume| volume.id == *id)
+        self.every().iter().find(|volume| volume.id == *id)
     }
 
     /// The file system that `UUID=`, `LABEL=`, `PARTUUID=`, `PARTLABEL=` or a
     /// device node name, as in root= and in fstab(5).
-    pub fn find(&self, wanted: &str) -> Option<&Volume> {
-        paths::find(&self.root, &self.all, wanted)
+    pub fn find(&self, wanted: &str) -> Lookup<'_> {
+        paths::find(&self.root, self.every(), wanted)
     }
 
-    /// The file system with this UUID; the case of letters does not matter.
-    pub fn by_uuid(&self, uuid: &str) -> Option<&Volume> {
-        self.all.iter().find(|v| paths::same(&v.uuid, uuid))
-    }
-
-    /// The file system with this label.
-    pub fn by_label(&self, label: &str) -> Option<&Volume> {
-        self.all.iter().find(|v| v.label.as_deref() == Some(label))
+    /// The one file system on a disk of which something holds; `what` says what, as in
+    /// `the UUID 1-2`.
+    pub fn only(&self, what: &str, fits: impl Fn(&Volume) -> bool) -> Lookup<'_> {
+        lookup::only(self.every(), what, |volume| {
+            (lookup::is_disk(volume) || !volume.verdict.is_believed()) && fits(volume)
+        })
     }
 
     /// The file system on the partition with this UUID.
-    pub fn by_partuuid(&self, uuid: &str) -> Option<&Volume> {
-        let part = |v: &&Volume| {
-            v.partition
-                .as_ref()
-                .is_some_and(|p| paths::same(&p.uuid, uuid))
-        };
-        self.all.iter().find(part)
+    pub fn by_partuuid(&self, uuid: &str) -> Lookup<'_> {
+        lookup::by_partuuid(self.every(), uuid)
     }
 
     /// The EFI system partition that the machine boots from, and the extended
     /// boot loader partition beside it. `loader` is the partition that the boot
     /// loader says it came from.
-    pub fn boot_partitions(&self, loader: Option<&str>) -> BootPartitions<'_> {
+    pub fn boot_partitions(&self, loader: Option<&Word>) -> BootPartitions<'_> {
         boot::find(self, loader)
     }
 
@@ -185,7 +205,7 @@ impl Volumes {
     pub fn file(&self, volume: &VolumeId, path: &str) -> BootFile {
         let path = paths::normal(path);
         let shown = match self.get(volume) {
-            Some(volume) => paths::shown(&self.all, volume, &path),
+            Some(volume) => paths::shown(self.every(), volume, &path),
             None => format!("{volume} (not found): {path}"),
         };
         BootFile {
@@ -200,11 +220,11 @@ impl Volumes {
     /// counts as if it were mounted.
     ///
     /// # Errors
-    /// When links lead in circles, or no file system is known there.
+    /// When links lead in circles, no file system is known there, or it is no boot
+    /// source.
     pub fn locate(&self, path: &str) -> Result<BootFile, String> {
         let real = paths::canonical(&self.root, path)?;
-        let (volume, inside) = paths::owner(&self.all, &real)
-            .ok_or_else(|| format!("{path}: no file system is known to be mounted there"))?;
+        let (volume, inside) = paths::owner(&self.layout, &real)?;
         Ok(self.file(&volume.id, &inside))
     }
 
@@ -301,6 +321,9 @@ impl Volumes {
         let volume = self
             .get(&file.volume)
             .ok_or_else(|| format!("{}: there is no such file system", file.shown))?;
+        if let Some(doubt) = volume.verdict.doubt() {
+            return Err(format!("{}: it is not read: {doubt}", file.shown));
+        }
         let Some((mount, path)) = paths::through(volume, &file.path) else {
             let top = self.opened(&volume.id, "/", || self.unmounted(volume));
             return Ok(View {
@@ -308,7 +331,7 @@ impl Volumes {
                 path: file.path.clone(),
             });
         };
-        let cover = paths::cover(&self.all, mount, &path);
+        let cover = paths::cover(self.every(), mount, &path);
         if let (Some(cover), false) = (cover, self.root.is_machine()) {
             return Err(format!("{}: hidden below the mount at {cover}", file.shown));
         }
@@ -327,7 +350,11 @@ impl Volumes {
 
     fn mount_point(&self, mount: &Mount) -> Result<OwnedFd, String> {
         match self.root.opened(&mount.point) {
-            Fact::Known(fd) => Ok(fd),
+            Fact::Known(fd) if !self.root.is_machine() || is_mount(&fd, mount.id) => Ok(fd),
+            Fact::Known(_) => Err(format!(
+                "{}: something else is mounted there now; try again",
+                mount.point
+            )),
             Fact::Absent => Err(format!("{}: the mount point is gone", mount.point)),
             Fact::Unreadable(reason) => Err(reason),
         }
@@ -374,7 +401,9 @@ impl Volumes {
     fn private(&self, volume: &Volume, device: &str, top: bool) -> Result<OwnedFd, String> {
         let kind = volume.kind.as_deref();
         let kind = kind.ok_or("what kind of file system it is was not found out")?;
-        let in_use = volume.mounts.iter().any(|mount| mount.writable);
+        let mut mounts = volume.mounts.iter().chain(&volume.passed);
+        let in_use = mounts.any(|mount| mount.writable);
+        self.no_mixture(volume, kind)?;
         let head = self.root.bytes_at(device, 0, superblock::LEN);
         let orphans = head
             .known()
@@ -392,6 +421,23 @@ impl Volumes {
             in_use,
             top,
         })
+    }
+
+    /// The kernel puts a btrfs together from every device that has its UUID, also from
+    /// those that are no boot sources.
+    fn no_mixture(&self, volume: &Volume, kind: &str) -> Result<(), String> {
+        let mounted = !volume.mounts.is_empty() || !volume.passed.is_empty();
+        let twin = self.every().iter().find(|other| {
+            let doubted = !other.verdict.is_believed();
+            doubted && volume.uuid.is_some() && other.uuid == volume.uuid
+        });
+        match twin.filter(|_| kind == "btrfs" && !mounted) {
+            Some(twin) => Err(format!(
+                "{} has its UUID as well, and the kernel could mount a mixture of both: {}",
+                twin.id, twin.verdict
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The folder of a file system that is shown when it is mounted without
@@ -429,5 +475,16 @@ impl Volumes {
             }
         }
         Err("it is not mounted; mount it and try again".to_owned())
+    }
+}
+
+/// Whether a folder is on the mount with this number (statx(2), `STATX_MNT_ID`). A
+/// kernel before Linux 5.8 does not tell.
+fn is_mount(folder: &OwnedFd, id: u64) -> bool {
+    use rustix::fs::{AtFlags, StatxFlags};
+    let wanted = StatxFlags::MNT_ID;
+    match rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, wanted) {
+        Ok(stat) if stat.stx_mask & wanted.bits() != 0 => stat.stx_mnt_id == id,
+        _ => true,
     }
 }

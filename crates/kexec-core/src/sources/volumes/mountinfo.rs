@@ -27,6 +27,9 @@ pub struct Mount {
     pub source: String,
     /// The file system itself, not only this mount of it, may be written to.
     pub writable: bool,
+    /// Programs on it do not get their owner's rights.
+    #[serde(default)]
+    pub nosuid: bool,
 }
 
 /// A line of /etc/fstab.
@@ -36,6 +39,8 @@ pub struct Planned {
     pub source: String,
     /// Where it belongs.
     pub point: String,
+    /// `noauto`, `user`, ...
+    pub options: Vec<String>,
 }
 
 /// The mounts that paths lead to, in the order of the file. A mount that
@@ -71,6 +76,7 @@ fn line(line: &str) -> Option<Mount> {
     let (id, parent) = (next()?.parse().ok()?, next()?.parse().ok()?);
     let number = next()?.to_owned();
     let (top, point) = (unescaped(next()?), unescaped(next()?));
+    let nosuid = next()?.split(',').any(|option| option == "nosuid");
     let mut rest = fields.skip_while(|field| *field != "-").skip(1);
     let (kind, source) = (rest.next()?.to_owned(), unescaped(rest.next()?));
     let writable = rest.next()?.split(',').any(|option| option == "rw");
@@ -83,6 +89,7 @@ fn line(line: &str) -> Option<Mount> {
         kind,
         source,
         writable,
+        nosuid,
     })
 }
 
@@ -99,13 +106,20 @@ pub fn fstab(text: &str) -> Vec<Planned> {
                 "" => "/".to_owned(),
                 point => point.to_owned(),
             };
-            point.starts_with('/').then_some(Planned { source, point })
+            let options = fields.nth(1).unwrap_or_default().split(',');
+            let options = options.map(str::to_owned).collect();
+            let planned = Planned {
+                source,
+                point,
+                options,
+            };
+            planned.point.starts_with('/').then_some(planned)
         })
         .collect()
 }
 
 /// Both files write blanks and backslashes as `\040`: three octal digits.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, more)) = rest.split_first() {

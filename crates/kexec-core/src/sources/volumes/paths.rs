@@ -1,5 +1,7 @@
 //! Paths of the machine and paths of file systems, translated into each other.
 
+use super::layout::Layout;
+use super::lookup::{self, Lookup};
 use super::{Mount, Volume};
 use crate::host::Fact;
 use crate::host::root::Root;
@@ -77,20 +79,56 @@ fn parts(path: &str) -> Vec<String> {
 }
 
 /// The file system that a path without links is on, and the path from its top.
-/// The deepest mount point decides; what fstab(5) only wants there counts too.
-pub(super) fn owner<'a>(all: &'a [Volume], path: &str) -> Option<(&'a Volume, String)> {
-    let mounted = all.iter().flat_map(|volume| {
-        let mounts = volume.mounts.iter();
-        mounts.map(move |m| (volume, m.point.as_str(), m.top.as_str()))
-    });
+/// The deepest mount point decides; what fstab(5) only wants there counts too, and
+/// takes the place of what is mounted there and is no boot source.
+///
+/// # Errors
+/// When nothing is known to be there, or it is no boot source.
+pub(super) fn owner<'a>(layout: &'a Layout, path: &str) -> Result<(&'a Volume, String), String> {
+    let all = &layout.all;
     let planned = all
         .iter()
-        .filter_map(|v| Some((v, v.planned.as_deref()?, "/")));
-    mounted
+        .filter_map(|v| Some((v, v.planned.as_deref()?, "/", None)));
+    let wanted: Vec<&str> = planned.clone().map(|(_, point, ..)| point).collect();
+    let mounted = all.iter().flat_map(|volume| {
+        let doubt = volume.verdict.doubt();
+        let mounts = volume
+            .mounts
+            .iter()
+            .map(move |m| (m, doubt.map(ToString::to_string)));
+        let user = || Some("it is mounted by a user".to_owned());
+        let passed = volume.passed.iter().map(move |m| (m, user()));
+        let mounts = mounts.chain(passed);
+        mounts.map(move |(m, why)| (volume, m.point.as_str(), m.top.as_str(), why))
+    });
+    let mounted = mounted.filter(|(_, point, _, why)| why.is_none() || !wanted.contains(point));
+    let found = mounted
         .chain(planned)
-        .filter_map(|(volume, point, top)| Some((volume, point, top, below(path, point)?)))
-        .max_by_key(|(_, point, ..)| point.len())
-        .map(|(volume, _, top, rest)| (volume, joined(top, rest)))
+        .filter_map(|(volume, point, top, why)| {
+            Some((volume, point, top, why, below(path, point)?))
+        })
+        .max_by_key(|(_, point, ..)| point.len());
+    let blocked = layout.blocked.iter();
+    let blocked = blocked.filter(|(point, _)| below(path, point).is_some());
+    if let Some((point, why)) = blocked.max_by_key(|(point, _)| point.len())
+        && found
+            .as_ref()
+            .is_none_or(|(_, at, ..)| at.len() <= point.len())
+    {
+        return Err(format!(
+            "{path}: what /etc/fstab has at {point} is not known: {why}"
+        ));
+    }
+    match found {
+        Some((volume, _, top, None, rest)) => Ok((volume, joined(top, rest))),
+        Some((volume, point, _, Some(why), _)) => Err(format!(
+            "{path}: {} at {point} is no boot source: {why}",
+            volume.id
+        )),
+        None => Err(format!(
+            "{path}: no file system is known to be mounted there"
+        )),
+    }
 }
 
 /// The mount of a volume through which a path of it can be reached, and the path
@@ -104,7 +142,8 @@ pub(super) fn through<'a>(volume: &'a Volume, path: &str) -> Option<(&'a Mount, 
 /// The mount point that hides what is at `path` of a mount.
 pub(super) fn cover<'a>(all: &'a [Volume], mount: &Mount, path: &str) -> Option<&'a str> {
     let machine = joined(&mount.point, path);
-    let points = all.iter().flat_map(|v| &v.mounts).map(|m| m.point.as_str());
+    let mounts = all.iter().flat_map(|v| v.mounts.iter().chain(&v.passed));
+    let points = mounts.map(|m| m.point.as_str());
     points
         .filter(|point| point.len() > mount.point.len() && below(point, &mount.point).is_some())
         .find(|point| below(&machine, point).is_some())
@@ -120,32 +159,56 @@ pub(super) fn shown(all: &[Volume], volume: &Volume, path: &str) -> String {
 }
 
 /// The volume that a word of fstab(5) or root= names.
-pub(super) fn find<'a>(root: &Root, all: &'a [Volume], wanted: &str) -> Option<&'a Volume> {
-    let part = |v: &Volume| v.partition.clone().unwrap_or_default();
-    let is = |v: &&'a Volume| match wanted.split_once('=') {
-        Some(("UUID", uuid)) => same(&v.uuid, bare(uuid)),
-        Some(("LABEL", label)) => v.label.as_deref() == Some(bare(label)),
-        Some(("PARTUUID", uuid)) => same(&part(v).uuid, bare(uuid)),
-        Some(("PARTLABEL", label)) => part(v).label.as_deref() == Some(bare(label)),
-        _ => false,
-    };
+pub(super) fn find<'a>(root: &Root, all: &'a [Volume], wanted: &str) -> Lookup<'a> {
+    let some = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     if !wanted.starts_with("/dev/") {
-        return all.iter().find(is);
+        return lookup::only(all, wanted, |v| {
+            let own = |tag: &str, value: &Option<String>| {
+                some(value).is_some_and(|value| is_tag(wanted, tag, &value))
+            };
+            own("UUID", &v.uuid)
+                || own("LABEL", &v.label)
+                || lookup::on(v, |p| {
+                    own("PARTUUID", &p.uuid) || own("PARTLABEL", &p.label)
+                })
+        });
     }
-    let node = canonical(root, wanted).ok()?;
-    let has = |v: &&'a Volume, node: &str| {
-        let names = v.device.as_deref() == Some(node);
-        names
-            || v.device
-                .as_deref()
-                .is_some_and(|own| canonical(root, own).as_deref() == Ok(node))
+    // Links by what is on a medium lead to whichever came last.
+    let by = |folder: &str, tag: &str| Some(format!("{tag}={}", wanted.strip_prefix(folder)?));
+    let tagged = by("/dev/disk/by-uuid/", "UUID")
+        .or_else(|| by("/dev/disk/by-partuuid/", "PARTUUID"))
+        .or_else(|| by("/dev/disk/by-label/", "LABEL"))
+        .or_else(|| by("/dev/disk/by-partlabel/", "PARTLABEL"));
+    if let Some(tagged) = tagged {
+        match find(root, all, &tagged) {
+            Lookup::None => {}
+            found => return found,
+        }
+    }
+    let Ok(node) = canonical(root, wanted) else {
+        return Lookup::None;
     };
-    all.iter().find(|v| has(v, &node) || has(v, wanted))
+    lookup::only(all, &format!("the name {wanted}"), |v| {
+        let Some(own) = v.device.as_deref() else {
+            return false;
+        };
+        own == node || own == wanted || canonical(root, own).as_deref() == Ok(node.as_str())
+    })
 }
 
-/// fstab(5) allows quotes around the value.
-fn bare(value: &str) -> &str {
-    value.trim_matches('"')
+/// Whether `word` is `TAG=value`: UUIDs in either case, labels as they are. fstab(5)
+/// allows quotes around the value.
+pub(super) fn is_tag(word: &str, tag: &str, value: &str) -> bool {
+    match word.split_once('=') {
+        Some((name, given)) if name == tag => {
+            let given = given.trim_matches('"');
+            match tag.ends_with("UUID") {
+                true => value.eq_ignore_ascii_case(given),
+                false => value == given,
+            }
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ fn a_device_goes_by_many_names() {
     std::fs::create_dir_all(tree.root().join("dev/mapper")).unwrap();
     std::os::unix::fs::symlink("../dm-0", tree.root().join("dev/mapper/vg-boot")).unwrap();
     let volumes = tree.volumes();
-    let found = |name: &str| volumes.find(name).map(|volume| volume.id.0.clone());
+    let found = |name: &str| volumes.find(name).one().map(|volume| volume.id.0.clone());
     for name in [
         "UUID=aBcD",
         "LABEL=boot",
