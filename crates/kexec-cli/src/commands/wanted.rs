@@ -11,10 +11,11 @@ use kexec_core::pipeline::{self, Inputs, Prepared};
 use kexec_core::preflight::{self, Finding};
 use kexec_core::preload::{Fingerprint, Preloaded};
 use kexec_core::record::oneshot::{self, OneShot};
+use kexec_core::sources::believed::BootSource;
 use kexec_core::sources::entry::{BootEntry, BootTarget, Boots};
 use kexec_core::sources::facts::Facts;
 use kexec_core::sources::named::named;
-use kexec_core::sources::volumes::Volumes;
+use kexec_core::sources::volumes::{Volumes, Word};
 use kexec_core::sources::{Chosen, Machine, Survey, choose, survey};
 use kexec_core::{Error, LoadRequest, Snapshot, target};
 use kexec_image::{Image, Options};
@@ -58,6 +59,8 @@ pub struct Entry {
     pub why: String,
     /// The boot loader's wish that is fulfilled by booting it.
     pub one_shot: Option<OneShot>,
+    /// The partition that the running system was booted from.
+    booted: Option<Word>,
     target: BootTarget,
 }
 
@@ -98,7 +101,7 @@ impl Found {
         let chosen = choose(&survey, name.as_deref())?;
         let why = why(&survey, &chosen);
         let entry = chosen.entry.clone();
-        Found::of_entry(wanted, entry, why, volumes)
+        Found::of_entry(wanted, entry, why, facts.booted_from(), volumes)
     }
 
     /// A kernel by its name in /boot.
@@ -118,13 +121,15 @@ impl Found {
             facts: &facts,
         };
         let entry = named(&machine, name)?;
-        Found::of_entry(wanted, entry, "it was named".to_owned(), volumes)
+        let why = "it was named".to_owned();
+        Found::of_entry(wanted, entry, why, facts.booted_from(), volumes)
     }
 
     fn of_entry(
         wanted: &Wanted,
         entry: BootEntry,
         why: String,
+        booted: Option<Word>,
         volumes: Volumes,
     ) -> Result<Found, Error> {
         let one_shot = oneshot::of(&entry, &volumes);
@@ -145,6 +150,7 @@ impl Found {
                 title: entry.title,
                 why,
                 one_shot,
+                booted,
                 target,
             }),
             arrival: Some(ArrivalAsk {
@@ -186,7 +192,10 @@ impl Found {
                 &read
             }
         };
-        let facts = Arrival::read(world.root, volumes, &prepared.plan.cmdline);
+        let facts = Arrival {
+            boot_sources: self.boot_sources(),
+            ..Arrival::read(world.root, volumes, &prepared.plan.cmdline)
+        };
         preflight::arrival::run(&preflight::arrival::Context {
             host,
             plan: &prepared.plan,
@@ -194,6 +203,17 @@ impl Found {
             by_init: ask.by_init,
             allow_passphrase: ask.allow_passphrase,
         })
+    }
+
+    /// Where the files of the entry are read from.
+    fn boot_sources(&self) -> Vec<BootSource> {
+        match (&self.entry, &self.volumes) {
+            (Some(entry), Some(volumes)) => {
+                let ids = entry.target.files().map(|file| &file.volume);
+                BootSource::all(volumes, ids, entry.booted.as_ref())
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// What the kernel file is.

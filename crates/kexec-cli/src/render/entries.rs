@@ -25,6 +25,9 @@ pub fn list(survey: &Survey) -> String {
             &format!("{}: {}", answer.source, answer.why),
         );
     }
+    for source in answering.into_iter().flat_map(|listed| &listed.read_from) {
+        field(&mut out, TOP, "read from", &source.to_string());
+    }
     for note in &survey.notes {
         field(&mut out, TOP, "note", note);
     }

@@ -16,6 +16,7 @@ use kexec_plan::Cmdline;
 use serde::Serialize;
 
 use crate::handover::init::InitFacts;
+use crate::sources::believed::BootSource;
 use crate::sources::volumes::Volumes;
 
 pub use exitrd::{Exitrd, ExitrdKind};
@@ -28,6 +29,9 @@ pub use watchdog::Watchdog;
 /// The facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Arrival {
+    /// Where the files of the boot entry are read from; none for a kernel file that
+    /// somebody named.
+    pub boot_sources: Vec<BootSource>,
     /// What the next command line says about the root file system.
     pub root: RootDevice,
     /// The program that will be asked for the shutdown.
@@ -48,6 +52,7 @@ impl Arrival {
     /// Reads them for a load with this command line.
     pub fn read(root: &Path, volumes: &Volumes, cmdline: &Cmdline) -> Arrival {
         Arrival {
+            boot_sources: Vec::new(),
             root: root::read(volumes, cmdline),
             init: InitFacts::read(root),
             exitrd: exitrd::read(volumes),

@@ -165,6 +165,7 @@ mod tests {
         let listed = |source, entries, choice| Listed {
             source,
             evidence: Evidence::Silent,
+            read_from: vec![],
             found: Found {
                 entries,
                 choice,

@@ -9,6 +9,7 @@
 //! Nothing here loads or changes anything. A file system that is not mounted is
 //! looked at through a mount of our own that nobody else sees.
 
+pub mod believed;
 pub mod bls;
 mod choose;
 pub mod entry;

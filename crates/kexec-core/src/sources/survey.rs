@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use super::believed::BootSource;
+use super::entry::{BootEntry, BootTarget};
 use super::facts::Efi;
 use super::judge::Judge;
 use super::{Choice, Evidence, Found, Machine, SOURCES, Source};
@@ -26,6 +28,9 @@ pub struct Listed {
     pub source: &'static str,
     /// What the machine says about it.
     pub evidence: Evidence,
+    /// The file systems that its configuration was read from and that its entries' files
+    /// are on.
+    pub read_from: Vec<BootSource>,
     /// Its entries.
     pub found: Found,
 }
@@ -50,8 +55,10 @@ fn survey_of(sources: &[Source], machine: &Machine<'_>) -> Survey {
     let mut notes = Vec::new();
     let mut listed = Vec::new();
     let mut judge = Judge::new(machine);
+    let booted = machine.facts.booted_from();
     for source in sources {
         let evidence = (source.evidence)(machine.facts);
+        machine.volumes.forget_reads();
         let found = (source.find)(machine).or_else(|| missing(source, &evidence));
         let Some(mut found) = found else {
             continue;
@@ -59,9 +66,17 @@ fn survey_of(sources: &[Source], machine: &Machine<'_>) -> Survey {
         for entry in &mut found.entries {
             judge.entry(entry);
         }
+        let mut ids = machine.volumes.reads();
+        let targets = found.entries.iter().filter_map(BootEntry::target);
+        ids.extend(
+            targets
+                .flat_map(BootTarget::files)
+                .map(|f| f.volume.clone()),
+        );
         listed.push(Listed {
             source: source.name,
             evidence,
+            read_from: BootSource::all(machine.volumes, ids.iter(), booted.as_ref()),
             found,
         });
     }
@@ -183,6 +198,7 @@ mod tests {
         Listed {
             source,
             evidence,
+            read_from: Vec::new(),
             found: Found {
                 entries: Vec::new(),
                 choice: Choice::None { why: String::new() },

@@ -21,6 +21,9 @@ pub fn survey(survey: &Survey) -> String {
             Choice::None { why } => writeln!(out, "default: none: {why}").unwrap(),
             Choice::Refused(broken) => writeln!(out, "default: refused: {broken}").unwrap(),
         }
+        for source in &listed.read_from {
+            writeln!(out, "read from: {source}").unwrap();
+        }
         for note in &listed.found.notes {
             writeln!(out, "note: {note}").unwrap();
         }

@@ -2,6 +2,7 @@
 //! whether the machine will arrive in it, and whether it would have gone
 //! anywhere else for a reason. One file per check, one list.
 
+mod boot_source;
 mod exitrd;
 mod firmware_wishes;
 mod hardware;
@@ -52,6 +53,7 @@ impl std::fmt::Debug for Check {
 /// Every check, in the order in which people read them: first where it goes,
 /// then how it gets there.
 pub const CHECKS: &[Check] = &[
+    boot_source::CHECK,
     root_exists::CHECK,
     modules_fit::CHECK,
     unlock::CHECK,

@@ -10,6 +10,7 @@ use crate::preflight::Severity;
 
 fn arrival() -> Arrival {
     Arrival {
+        boot_sources: vec![],
         root: RootDevice::Here {
             wanted: "UUID=1".into(),
             device: "/dev/vda1".into(),

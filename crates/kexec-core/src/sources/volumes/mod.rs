@@ -23,7 +23,7 @@ mod tests;
 pub mod trust;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -101,6 +101,8 @@ pub struct Volumes {
     /// Folders that were opened already, by the volume and the folder of it
     /// that is at their top.
     opened: RefCell<BTreeMap<(VolumeId, String), Opened>>,
+    /// Where files were read since [`Volumes::forget_reads`].
+    reads: RefCell<BTreeSet<VolumeId>>,
 }
 
 type Opened = Rc<Result<Root, String>>;
@@ -139,6 +141,7 @@ impl Volumes {
             layout,
             notes,
             opened: RefCell::default(),
+            reads: RefCell::default(),
         }
     }
 
@@ -235,12 +238,34 @@ impl Volumes {
 
     /// All of a file, unless it is larger than `limit` bytes.
     pub fn bytes(&self, file: &BootFile, limit: u64) -> Fact<Vec<u8>> {
-        self.look(file, |top, path| top.bytes_up_to(path, limit))
+        self.noted(
+            file,
+            self.look(file, |top, path| top.bytes_up_to(path, limit)),
+        )
     }
 
     /// The first `limit` bytes of a file.
     pub fn head(&self, file: &BootFile, limit: u64) -> Fact<Vec<u8>> {
-        self.look(file, |top, path| top.head(path, limit))
+        self.noted(file, self.look(file, |top, path| top.head(path, limit)))
+    }
+
+    /// Notes that something was read from a file system.
+    fn noted<T>(&self, file: &BootFile, read: Fact<T>) -> Fact<T> {
+        if let Fact::Known(_) = read {
+            self.reads.borrow_mut().insert(file.volume.clone());
+        }
+        read
+    }
+
+    /// The file systems of which the content of a file was read since
+    /// [`Volumes::forget_reads`].
+    pub fn reads(&self) -> Vec<VolumeId> {
+        self.reads.borrow().iter().cloned().collect()
+    }
+
+    /// What is read from now on is noted anew.
+    pub fn forget_reads(&self) {
+        self.reads.borrow_mut().clear();
     }
 
     /// A text file of at most [`MAX_TEXT`] bytes. Bytes that are no UTF-8 are
