@@ -8,6 +8,7 @@
 
 mod shown;
 mod tree;
+mod trust;
 
 use kexec_core::Snapshot;
 use kexec_core::sources::facts::Facts;

@@ -1,0 +1,6 @@
+//! Machines whose boot files somebody would like to replace, and odd machines of
+//! honest people: whose word counts.
+
+mod attacks;
+mod machine;
+mod odd;
