@@ -1,9 +1,9 @@
-//! What says where file systems are: superblocks, partition tables, mount
-//! tables and the firmware's boot options.
+//! What says where file systems are, and whose: superblocks, partition tables, mount
+//! tables, root's configuration and the firmware's boot options.
 #![no_main]
 
 use kexec_core::sources::facts::boot_option;
-use kexec_core::sources::volumes::{mountinfo, superblock, tables};
+use kexec_core::sources::volumes::{config, mountinfo, superblock, tables};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -20,4 +20,8 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = (tables::mbr(bytes), boot_option(1, bytes));
     let text = String::from_utf8_lossy(bytes);
     let _ = (mountinfo::parse(&text), mountinfo::fstab(&text));
+    // What root's configuration and libmount's table say of devices.
+    let named = config::mdadm(&text);
+    assert!(named.iter().all(|device| device.starts_with("/dev/")));
+    let _ = (config::crypttab(&text), config::users(&text));
 });

@@ -43,7 +43,7 @@ nobody() {
 	modprobe fuse
 	mkdir -p /media/u/f
 	exec 9<>/dev/fuse
-	mount -i -t fuse -o fd=9,rootmode=40000,user_id=1000,group_id=1000 "$1" /media/u/f
+	LIBMOUNT_FORCE_MOUNT2=always mount -i -t fuse -o fd=9,rootmode=40000,user_id=1000,group_id=1000 "$1" /media/u/f
 }
 "#;
 
@@ -63,8 +63,8 @@ fn the_boot_loader_is_believed(suite: Suite, layout: Layout) -> Result<()> {
         .stage(
             "before",
             &format!(
-                ". /lab/attacks\n{}{asleep}\
-                 run honest kexec list\n\
+                ". /lab/attacks\n{}\
+                 run honest kexec list\n{asleep}\
                  run forge forge\nrun attach attach\nrun nobody nobody /dev/vda1\n\
                  run table cat /proc/self/mountinfo\n\
                  run links ls -l /dev/disk/by-uuid /dev/disk/by-partuuid\n\
@@ -171,7 +171,7 @@ fn image(folder: &Path, name: &str, line: &str) -> Result<PathBuf> {
             "-U",
             "6b657865-6300-4c61-8000-00000000000b",
         ])
-        .args(["-O", "^orphan_file", "-d"])
+        .args(["-O", "^orphan_file,^metadata_csum", "-d"])
         .args([&files, &image])
         .output()
         .context("starting mkfs.ext4 (package e2fsprogs)")?;
@@ -195,6 +195,7 @@ fn a_disk_on_usb() -> Result<()> {
     let wanted = [
         "virtio_pci",
         "virtio_blk",
+        "crc32c_generic",
         "ext4",
         "xhci_pci",
         "usb_storage",

@@ -138,6 +138,11 @@ static LIST: Text = Text {
          of them a reboot would take, and why; and which are broken, with file and line. File \
          systems that are not mounted are looked at through a private read-only mount that \
          replays no journal.",
+        "Boot files are read only from devices that root or the builder of the machine attached: \
+         what is plugged in, loop devices and file systems of users are never read, whatever UUID \
+         or label they have, unless the running system runs from them or root's configuration names \
+         the device by its path. The line \"read from\" names device and file system, and why they are \
+         believed; a UUID or label that two devices have is refused with both.",
     ],
     examples: &[
         example("kexec list", "The entries, the default marked."),
