@@ -24,7 +24,7 @@ pub(super) fn at(machine: &Machine<'_>, path: &str) -> Fact<BootFile> {
     let volumes = machine.volumes;
     let file = match volumes.locate(path) {
         Ok(file) => file,
-        Err(reason) => return Fact::Unreadable(reason),
+        Err(reason) => return Fact::Unreadable(without(path, reason)),
     };
     match volumes.exists(&file) {
         Fact::Known(()) => Fact::Known(file),
@@ -34,6 +34,13 @@ pub(super) fn at(machine: &Machine<'_>, path: &str) -> Fact<BootFile> {
         Fact::Absent => Fact::Absent,
         Fact::Unreadable(reason) => Fact::Unreadable(reason),
     }
+}
+
+/// A reason without the path that it begins with, for those who name that themselves.
+pub(super) fn without(path: &str, reason: String) -> String {
+    let bare = reason.strip_prefix(path);
+    let bare = bare.and_then(|reason| reason.strip_prefix(": "));
+    bare.map_or(reason.clone(), str::to_owned)
 }
 
 /// The running kernel's command line without what the boot loader added to it,

@@ -35,11 +35,7 @@ impl Disks<'_> {
 
     /// The one volume for which something holds.
     fn only(&self, what: &str, fits: impl Fn(&Volume) -> bool) -> Answer<Device> {
-        match self.volumes.only(what, fits) {
-            Lookup::One(volume) => Answer::Is(device_of(&volume.id)),
-            Lookup::None => Answer::Unknown(format!("no file system of this machine has {what}")),
-            Lookup::Refused(reason) => Answer::Unknown(reason),
-        }
+        found(what, self.volumes.only(what, fits))
     }
 
     /// `hd0,gpt2`, `hd0,msdos2`, `hd0,2`: known only where the machine has one
@@ -61,6 +57,15 @@ impl Disks<'_> {
                 "which disk the firmware calls {name} is not known: this machine has {all} of them"
             )),
         }
+    }
+}
+
+/// What a look-up comes to.
+fn found(what: &str, found: Lookup<'_>) -> Answer<Device> {
+    match found {
+        Lookup::One(volume) => Answer::Is(device_of(&volume.id)),
+        Lookup::None => Answer::Unknown(format!("no file system of this machine has {what}")),
+        Lookup::Refused(reason) => Answer::Unknown(reason),
     }
 }
 
@@ -118,9 +123,10 @@ impl World for Disks<'_> {
                 let uuid = volume.uuid.as_deref();
                 uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(value))
             }),
-            SearchBy::Label => self.only(&format!("the label {value}"), |volume| {
-                volume.label.as_deref() == Some(value)
-            }),
+            SearchBy::Label => {
+                let what = format!("the label {value}");
+                found(&what, self.volumes.by_label(value))
+            }
             SearchBy::File => {
                 // What is no boot source is not looked into.
                 let mut unread = None;

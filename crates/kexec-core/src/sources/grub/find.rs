@@ -11,6 +11,7 @@ use crate::sources::entry::{
     BootEntry, BootFile, BootTarget, Boots, Broken, Module, Origin, Protocol,
 };
 use crate::sources::facts::Facts as MachineFacts;
+use crate::sources::kernels::without;
 use crate::sources::volumes::Volume;
 use crate::sources::{Choice, Evidence, Found, Machine, Source};
 
@@ -57,7 +58,9 @@ fn evidence(facts: &MachineFacts) -> Evidence {
 fn find(machine: &Machine<'_>) -> Option<Found> {
     let mut notes = Vec::new();
     let mut configs = configurations(machine).into_iter();
-    let config = configs.next()?;
+    let Some(config) = configs.next() else {
+        return nowhere(machine);
+    };
     for other in configs {
         notes.push(format!("{} is there as well, and not read", other.file));
     }
@@ -76,6 +79,30 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     let outcome = evaluate(&disks, &facts(machine), &config.start(machine, &mut notes));
     let context = Context { disks, config };
     Some(context.found(outcome, notes))
+}
+
+/// GRUB started this machine, and where its configuration belongs nothing may be read:
+/// to go on with another source's entries would be a guess.
+fn nowhere(machine: &Machine<'_>) -> Option<Found> {
+    if !matches!(
+        evidence(machine.facts),
+        Evidence::For(_) | Evidence::Likely(_)
+    ) {
+        return None;
+    }
+    let mut refused = PLACES.iter().filter_map(|path| {
+        let reason = machine.volumes.locate(path).err()?;
+        Some((path, without(path, reason)))
+    });
+    let (path, reason) = refused.next()?;
+    Some(Found {
+        entries: Vec::new(),
+        choice: Choice::Refused(Broken {
+            at: Origin::file(path),
+            reason,
+        }),
+        notes: Vec::new(),
+    })
 }
 
 /// A configuration file with which GRUB may begin.

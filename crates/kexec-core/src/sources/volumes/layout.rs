@@ -4,8 +4,9 @@ use super::btrfs::Btrfs;
 use super::config::Config;
 use super::devices::{self, Device};
 use super::lookup::Lookup;
-use super::mountinfo::{self, Mount, Planned};
+use super::mountinfo::{self, Mount};
 use super::trust::{self, BOOT_POINTS, Because, Verdict};
+use super::twins;
 use super::{Automounts, Volume, VolumeId, paths, private};
 use crate::host::Fact;
 use crate::host::root::Root;
@@ -45,6 +46,8 @@ pub(super) struct Layout {
     pub(super) believed: usize,
     /// Mount points of /etc/fstab at which nothing believed can be: each with why.
     pub(super) blocked: Vec<(String, String)>,
+    /// Automounts of boot files that are left asleep.
+    pub(super) asleep: Vec<String>,
 }
 
 /// Every file system that is mounted or that a device holds, with the verdict on it.
@@ -60,22 +63,21 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
             Vec::new()
         }
     };
-    let asleep = match root.text("/proc/self/mountinfo") {
-        Fact::Known(text) => mountinfo::parse(&text),
-        Fact::Absent | Fact::Unreadable(_) => Vec::new(),
-    };
+    let table = root.text("/proc/self/mountinfo");
+    let table = table.known().map_or("", String::as_str);
+    let before = mountinfo::parse(table);
     // Whoever answers for a file system of a user answers what and when he likes.
-    for mount in asleep.iter().filter(|m| trust::is_fuse(&m.kind)) {
+    for mount in before.iter().filter(|m| trust::is_fuse(&m.kind)) {
         root.close(&mount.point);
     }
     let btrfs = Btrfs::read(root);
-    let before = verdicts(root, &devices, &btrfs, &asleep, &config);
-    let forged = forged(&devices, &before, &config, notes);
+    let judged = verdicts(root, &devices, &btrfs, &before, &config);
+    let forged = twins::forged(&devices, &judged, &config, notes);
+    let mut asleep = Vec::new();
     let mounts = match automounts {
         // What systemd would mount may be the wrong one of two.
-        Automounts::Wake if forged => quiet_mounts(root, notes),
-        Automounts::Wake => mounts(root, notes),
-        Automounts::Leave => quiet_mounts(root, notes),
+        Automounts::Wake if !forged => mounts(root, notes),
+        Automounts::Wake | Automounts::Leave => quiet_mounts(root, &mut asleep, notes),
     };
     let root = &*root;
     let known = Known {
@@ -92,8 +94,16 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
     for device in &devices {
         known.add_device(&mut all, device);
     }
+    for mount in mountinfo::covered(table).iter().filter(|m| m.writable) {
+        let device = device_of(root, &devices, &btrfs, mount).map(id_of);
+        let volume = all.iter_mut().find(|v| Some(&v.id) == device.as_ref());
+        if let Some(volume) = volume {
+            volume.hidden = true;
+        }
+    }
     all.sort_by_key(|volume| !volume.verdict.is_believed());
     let mut layout = Layout {
+        asleep,
         believed: all.iter().filter(|v| v.verdict.is_believed()).count(),
         all,
         blocked: Vec::new(),
@@ -123,89 +133,17 @@ fn verdicts(
     trust::judge(devices, &carries, config)
 }
 
-/// Whether a device that is no boot source answers to a name of one, or to one that
-/// /etc/fstab has for boot files; with a note on each.
-fn forged(
-    devices: &[Device],
-    verdicts: &[Verdict],
-    config: &Config,
-    notes: &mut Vec<String>,
-) -> bool {
-    let mut found = false;
-    let judged = || devices.iter().zip(verdicts);
-    for (device, verdict) in judged() {
-        let Verdict::Doubted(doubt) = verdict else {
-            continue;
-        };
-        // A part of a stack shares its name with the whole.
-        let twin = judged().find_map(|(other, verdict)| {
-            let believed = verdict.is_believed() && !lies_below(devices, other, device);
-            let name = trust::shared(device, other).filter(|_| believed)?;
-            Some((other, name))
-        });
-        if let Some((other, name)) = twin {
-            found = true;
-            notes.push(format!(
-                "{} has the {name} of {} as well, and is not read: {doubt}",
-                id_of(device),
-                id_of(other),
-            ));
-        }
-        let boot = |line: &&Planned| BOOT_POINTS.contains(&line.point.as_str());
-        let mut lines = config.planned.iter().filter(boot);
-        found |= lines.any(|line| answers(device, &line.source));
-    }
-    found
-}
-
-/// Whether a device answers to a word of fstab(5).
-fn answers(device: &Device, word: &str) -> bool {
-    let part = device.partition.clone().unwrap_or_default();
-    let names = [
-        ("UUID", &device.content.uuid),
-        ("LABEL", &device.content.label),
-        ("PARTUUID", &part.uuid),
-        ("PARTLABEL", &part.label),
-    ];
-    let mut names = names.into_iter().filter_map(|(tag, value)| {
-        let value = value.as_ref().filter(|value| !value.is_empty())?;
-        Some((tag, value))
-    });
-    names.any(|(tag, value)| paths::is_tag(word, tag, value))
-}
-
-/// Whether `lower` is part of what `upper` is made of.
-fn lies_below(devices: &[Device], upper: &Device, lower: &Device) -> bool {
-    let whole = lower.disk.as_deref();
-    let mut todo: Vec<&str> = upper.below.iter().map(String::as_str).collect();
-    todo.extend(upper.disk.as_deref().filter(|disk| Some(*disk) != whole));
-    let mut seen: Vec<&str> = Vec::new();
-    while let Some(name) = todo.pop() {
-        if name == lower.name || Some(name) == whole {
-            return true;
-        }
-        if seen.contains(&name) {
-            continue;
-        }
-        seen.push(name);
-        if let Some(device) = devices.iter().find(|d| d.name == name) {
-            todo.extend(device.below.iter().chain(&device.disk).map(String::as_str));
-        }
-    }
-    false
-}
-
 /// The mounts with files, without those of an automount that sleeps or ends: what
 /// belongs there is found by its device.
-fn quiet_mounts(root: &mut Root, notes: &mut Vec<String>) -> Vec<Mount> {
-    let closed = leave_automounts(root);
+fn quiet_mounts(root: &mut Root, asleep: &mut Vec<String>, notes: &mut Vec<String>) -> Vec<Mount> {
+    *asleep = leave_automounts(root);
     let mut found = match root.text("/proc/self/mountinfo") {
         Fact::Known(text) => mountinfo::parse(&text),
         Fact::Absent | Fact::Unreadable(_) => return mounts(root, notes),
     };
-    for point in closed {
+    for point in asleep.iter() {
         let below = format!("{point}/");
-        found.retain(|mount| mount.point != point && !mount.point.starts_with(&below));
+        found.retain(|mount| mount.point != *point && !mount.point.starts_with(&below));
     }
     found.retain(has_files);
     found
@@ -375,7 +313,7 @@ impl Known<'_> {
         };
         // A member of an array, or a path to it, that shows what the whole holds.
         let part = self.devices.iter().any(|upper| {
-            trust::shared(upper, device).is_some() && lies_below(self.devices, upper, device)
+            trust::shared(upper, device).is_some() && twins::lies_below(self.devices, upper, device)
         });
         let known = part || all.iter().any(|v| v.id == id || several(v));
         if !known && kind.is_some_and(private::knows) {
@@ -452,7 +390,7 @@ fn pool(mount: &Mount) -> Option<(String, String)> {
     Some((top, pool.to_owned()))
 }
 
-fn id_of(device: &Device) -> VolumeId {
+pub(super) fn id_of(device: &Device) -> VolumeId {
     VolumeId(device.mapped.as_ref().unwrap_or(&device.name).clone())
 }
 
@@ -468,6 +406,7 @@ fn empty(id: VolumeId) -> Volume {
         members: Vec::new(),
         mounts: Vec::new(),
         passed: Vec::new(),
+        hidden: false,
         planned: None,
         verdict: Verdict::Believed(Because::Mounted),
     }

@@ -16,23 +16,24 @@ mod lookup;
 pub mod mountinfo;
 mod paths;
 mod private;
+mod reach;
 pub mod superblock;
 pub mod tables;
 #[cfg(test)]
 mod tests;
 pub mod trust;
+mod twins;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::rc::Rc;
 
-use kexec_sys::Errno;
 use serde::{Deserialize, Serialize};
 
 use layout::Layout;
+use reach::Opened;
 
 use super::entry::BootFile;
 use crate::host::Fact;
@@ -86,6 +87,8 @@ pub struct Volume {
     pub mounts: Vec<Mount>,
     /// Where users mounted it. Nothing is read there.
     pub passed: Vec<Mount>,
+    /// It is mounted, and may be written to, where another mount covers it.
+    pub hidden: bool,
     /// Where /etc/fstab wants it.
     pub planned: Option<String>,
     /// Whether this machine boots from it, and why.
@@ -101,16 +104,10 @@ pub struct Volumes {
     /// Folders that were opened already, by the volume and the folder of it
     /// that is at their top.
     opened: RefCell<BTreeMap<(VolumeId, String), Opened>>,
+    /// What else has a label that was looked for.
+    asides: RefCell<BTreeSet<String>>,
     /// Where files were read since [`Volumes::forget_reads`].
     reads: RefCell<BTreeSet<VolumeId>>,
-}
-
-type Opened = Rc<Result<Root, String>>;
-
-/// A folder of a file system, and the path from there.
-struct View {
-    top: Opened,
-    path: String,
 }
 
 /// What becomes of the automounts of boot files when volumes are read.
@@ -141,6 +138,7 @@ impl Volumes {
             layout,
             notes,
             opened: RefCell::default(),
+            asides: RefCell::default(),
             reads: RefCell::default(),
         }
     }
@@ -169,7 +167,9 @@ impl Volumes {
         let failed = opened
             .values()
             .filter_map(|top| top.as_ref().as_ref().err());
-        self.notes.iter().chain(failed).cloned().collect()
+        let asides = self.asides.borrow();
+        let notes = self.notes.iter().chain(failed).chain(asides.iter());
+        notes.cloned().collect()
     }
 
     /// The file system of that name.
@@ -180,7 +180,33 @@ impl Volumes {
     /// The file system that `UUID=`, `LABEL=`, `PARTUUID=`, `PARTLABEL=` or a
     /// device node name, as in root= and in fstab(5).
     pub fn find(&self, wanted: &str) -> Lookup<'_> {
-        paths::find(&self.root, self.every(), wanted)
+        let found = paths::find(&self.root, self.every(), wanted);
+        if let (Lookup::One(_), Some(("LABEL" | "PARTLABEL", _))) = (&found, wanted.split_once('='))
+        {
+            self.aside(wanted, |v| paths::is_called(v, wanted));
+        }
+        found
+    }
+
+    /// The one file system on a disk with this label.
+    pub fn by_label(&self, label: &str) -> Lookup<'_> {
+        let what = format!("the label {label}");
+        let found = self.only(&what, |v| v.label.as_deref() == Some(label));
+        if let Lookup::One(_) = found {
+            self.aside(&what, |v| v.label.as_deref() == Some(label));
+        }
+        found
+    }
+
+    /// Notes what is no boot source and fits as well. What shares a UUID was noted when
+    /// the devices were read.
+    fn aside(&self, what: &str, fits: impl Fn(&Volume) -> bool) {
+        for other in self.every().iter().filter(|v| fits(v)) {
+            if let Some(doubt) = other.verdict.doubt() {
+                let note = format!("{} has {what} as well, and is not read: {doubt}", other.id);
+                self.asides.borrow_mut().insert(note);
+            }
+        }
     }
 
     /// The one file system on a disk of which something holds; `what` says what, as in
@@ -208,7 +234,7 @@ impl Volumes {
     pub fn file(&self, volume: &VolumeId, path: &str) -> BootFile {
         let path = paths::normal(path);
         let shown = match self.get(volume) {
-            Some(volume) => paths::shown(self.every(), volume, &path),
+            Some(volume) => paths::shown(&self.layout, volume, &path),
             None => format!("{volume} (not found): {path}"),
         };
         BootFile {
@@ -293,9 +319,10 @@ impl Volumes {
     /// Bytes of the device itself, such as the blocks in front of a btrfs in
     /// which GRUB keeps its environment.
     pub fn device_bytes(&self, volume: &VolumeId, offset: u64, len: u64) -> Fact<Vec<u8>> {
-        let device = self.get(volume).and_then(|volume| volume.device.as_deref());
+        let believed = self.get(volume).filter(|v| v.verdict.is_believed());
+        let device = believed.and_then(|volume| volume.device.as_deref());
         let (Some(device), Ok(len)) = (device, usize::try_from(len)) else {
-            return Fact::Unreadable(format!("{volume} has no device"));
+            return Fact::Unreadable(format!("{volume} has no device that may be read"));
         };
         self.root.bytes_at(device, offset, len)
     }
@@ -339,177 +366,5 @@ impl Volumes {
             },
             Err(reason) => Fact::Unreadable(reason.clone()),
         }
-    }
-
-    /// The mount through which a file is reached.
-    fn view(&self, file: &BootFile) -> Result<View, String> {
-        let volume = self
-            .get(&file.volume)
-            .ok_or_else(|| format!("{}: there is no such file system", file.shown))?;
-        if let Some(doubt) = volume.verdict.doubt() {
-            return Err(format!("{}: it is not read: {doubt}", file.shown));
-        }
-        let Some((mount, path)) = paths::through(volume, &file.path) else {
-            let top = self.opened(&volume.id, "/", || self.unmounted(volume));
-            return Ok(View {
-                top,
-                path: file.path.clone(),
-            });
-        };
-        let cover = paths::cover(self.every(), mount, &path);
-        if let (Some(cover), false) = (cover, self.root.is_machine()) {
-            return Err(format!("{}: hidden below the mount at {cover}", file.shown));
-        }
-        let top = match cover {
-            None => self.opened(&volume.id, &mount.top, || self.mounted(mount)),
-            Some(cover) => self.opened(&volume.id, &format!("{} bare", mount.top), || {
-                self.uncovered(mount, cover)
-            }),
-        };
-        Ok(View { top, path })
-    }
-
-    fn mounted(&self, mount: &Mount) -> Result<Root, String> {
-        self.mount_point(mount).map(Root::file_system)
-    }
-
-    fn mount_point(&self, mount: &Mount) -> Result<OwnedFd, String> {
-        match self.root.opened(&mount.point) {
-            Fact::Known(fd) if !self.root.is_machine() || is_mount(&fd, mount.id) => Ok(fd),
-            Fact::Known(_) => Err(format!(
-                "{}: something else is mounted there now; try again",
-                mount.point
-            )),
-            Fact::Absent => Err(format!("{}: the mount point is gone", mount.point)),
-            Fact::Unreadable(reason) => Err(reason),
-        }
-    }
-
-    /// What is hidden below `cover`, which is mounted on it.
-    fn uncovered(&self, mount: &Mount, cover: &str) -> Result<Root, String> {
-        let folder = self.mount_point(mount)?;
-        let bare = private::uncovered(&folder).map_err(|errno| {
-            format!("looking below the mount at {cover}: {errno}; only root can do that")
-        })?;
-        Ok(Root::file_system(bare))
-    }
-
-    fn opened(
-        &self,
-        id: &VolumeId,
-        top: &str,
-        open: impl FnOnce() -> Result<Root, String>,
-    ) -> Opened {
-        let key = (id.clone(), top.to_owned());
-        let mut opened = self.opened.borrow_mut();
-        Rc::clone(opened.entry(key).or_insert_with(|| Rc::new(open())))
-    }
-
-    /// A file system that is not mounted, or of which only other folders are.
-    /// Below a test's root a folder may stand for the device.
-    fn unmounted(&self, volume: &Volume) -> Result<Root, String> {
-        let failed = |reason: &str| format!("{} (not mounted): {reason}", volume.id);
-        let device = volume.device.as_deref();
-        let device = device.ok_or_else(|| failed("it has no device"))?;
-        if !self.root.is_machine() {
-            return match self.root.opened(device) {
-                Fact::Known(fd) => Ok(Root::file_system(fd)),
-                Fact::Absent => Err(failed("the device is not there")),
-                Fact::Unreadable(reason) => Err(failed(&reason)),
-            };
-        }
-        let dir = self.private(volume, device, true).map_err(|r| failed(&r))?;
-        Ok(Root::file_system(dir))
-    }
-
-    /// A mount of our own of a whole file system, or of what it shows by itself.
-    fn private(&self, volume: &Volume, device: &str, top: bool) -> Result<OwnedFd, String> {
-        let kind = volume.kind.as_deref();
-        let kind = kind.ok_or("what kind of file system it is was not found out")?;
-        let mut mounts = volume.mounts.iter().chain(&volume.passed);
-        let in_use = mounts.any(|mount| mount.writable);
-        self.no_mixture(volume, kind)?;
-        let head = self.root.bytes_at(device, 0, superblock::LEN);
-        let orphans = head
-            .known()
-            .is_some_and(|head| superblock::has_orphans(head));
-        if orphans && !in_use {
-            return Err(
-                "it was not cleanly unmounted, and the kernel would write to it even when it is \
-                 mounted read-only; mount it and try again"
-                    .to_owned(),
-            );
-        }
-        private::mount(private::Wanted {
-            device,
-            kind,
-            in_use,
-            top,
-        })
-    }
-
-    /// The kernel puts a btrfs together from every device that has its UUID, also from
-    /// those that are no boot sources.
-    fn no_mixture(&self, volume: &Volume, kind: &str) -> Result<(), String> {
-        let mounted = !volume.mounts.is_empty() || !volume.passed.is_empty();
-        let twin = self.every().iter().find(|other| {
-            let doubted = !other.verdict.is_believed();
-            doubted && volume.uuid.is_some() && other.uuid == volume.uuid
-        });
-        match twin.filter(|_| kind == "btrfs" && !mounted) {
-            Some(twin) => Err(format!(
-                "{} has its UUID as well, and the kernel could mount a mixture of both: {}",
-                twin.id, twin.verdict
-            )),
-            None => Ok(()),
-        }
-    }
-
-    /// The folder of a file system that is shown when it is mounted without
-    /// saying which: `/`, but the default subvolume of btrfs. GRUB of openSUSE
-    /// begins there.
-    pub fn default_subvolume(&self, id: &VolumeId) -> Fact<String> {
-        let Some(volume) = self.get(id) else {
-            return Fact::Absent;
-        };
-        if volume.kind.as_deref() != Some("btrfs") {
-            return Fact::Known("/".to_owned());
-        }
-        if !self.root.is_machine() {
-            // A tree has nobody to ask: what is at / was mounted without a name.
-            let root = volume.mounts.iter().find(|mount| mount.point == "/");
-            return Fact::Known(root.map_or("/", |mount| mount.top.as_str()).to_owned());
-        }
-        match self.shown_by_itself(volume) {
-            Ok(top) => Fact::Known(top),
-            Err(reason) => Fact::Unreadable(format!("the default subvolume of {id}: {reason}")),
-        }
-    }
-
-    /// Every subvolume has a device number of its own, the same in all mounts.
-    fn shown_by_itself(&self, volume: &Volume) -> Result<String, String> {
-        let device = volume.device.as_deref().ok_or("it has no device")?;
-        let identity = |fd: &OwnedFd| {
-            let stat = rustix::fs::fstat(fd).map_err(|e| Errno::from(e).to_string())?;
-            Ok::<_, String>((stat.st_dev, stat.st_ino))
-        };
-        let wanted = identity(&self.private(volume, device, false)?)?;
-        for mount in &volume.mounts {
-            if self.mount_point(mount).and_then(|fd| identity(&fd)) == Ok(wanted) {
-                return Ok(mount.top.clone());
-            }
-        }
-        Err("it is not mounted; mount it and try again".to_owned())
-    }
-}
-
-/// Whether a folder is on the mount with this number (statx(2), `STATX_MNT_ID`). A
-/// kernel before Linux 5.8 does not tell.
-fn is_mount(folder: &OwnedFd, id: u64) -> bool {
-    use rustix::fs::{AtFlags, StatxFlags};
-    let wanted = StatxFlags::MNT_ID;
-    match rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, wanted) {
-        Ok(stat) if stat.stx_mask & wanted.bits() != 0 => stat.stx_mnt_id == id,
-        _ => true,
     }
 }

@@ -1,6 +1,8 @@
 //! /proc/self/mountinfo (proc_pid_mountinfo(5)) and /etc/fstab (fstab(5)), as
 //! values.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 /// No table is followed further than this many lines; a busy container host
@@ -47,20 +49,25 @@ pub struct Planned {
 /// another one was put on at the same place is left out, and so is a line that
 /// cannot be understood.
 pub fn parse(text: &str) -> Vec<Mount> {
+    split(text).0
+}
+
+/// The mounts that another one was put on at the same place.
+pub fn covered(text: &str) -> Vec<Mount> {
+    split(text).1
+}
+
+fn split(text: &str) -> (Vec<Mount>, Vec<Mount>) {
     let lines = text.lines().take(MAX_MOUNTS);
     let all: Vec<Mount> = lines.filter_map(line).collect();
-    let mut covered: Vec<u64> = Vec::new();
-    let point = |id: u64| all.iter().find(|m| m.id == id).map(|m| &m.point);
+    let points: BTreeMap<u64, &str> = all.iter().map(|m| (m.id, m.point.as_str())).collect();
     // The root mount is its own parent's child in some containers.
-    for mount in all.iter().filter(|m| m.id != m.parent) {
-        if point(mount.parent) == Some(&mount.point) {
-            covered.push(mount.parent);
-        }
-    }
-    covered.sort_unstable();
+    let above = all.iter().filter(|mount| {
+        mount.id != mount.parent && points.get(&mount.parent) == Some(&mount.point.as_str())
+    });
+    let covered: BTreeSet<u64> = above.map(|mount| mount.parent).collect();
     all.into_iter()
-        .filter(|mount| covered.binary_search(&mount.id).is_err())
-        .collect()
+        .partition(|mount| !covered.contains(&mount.id))
 }
 
 /// The automount points, also those that something is mounted on.

@@ -108,15 +108,20 @@ pub(super) fn owner<'a>(layout: &'a Layout, path: &str) -> Result<(&'a Volume, S
             Some((volume, point, top, why, below(path, point)?))
         })
         .max_by_key(|(_, point, ..)| point.len());
-    let blocked = layout.blocked.iter();
+    let refused = layout.blocked.iter();
+    let refused = refused.map(|(point, why)| (point, why.as_str()));
+    let asleep = "the automount there is left asleep";
+    let asleep = layout.asleep.iter().map(|point| (point, asleep));
+    let blocked = asleep.chain(refused);
     let blocked = blocked.filter(|(point, _)| below(path, point).is_some());
+    let better = |(_, at, _, why, _): &(&Volume, &str, &str, Option<String>, &str), point: &str| {
+        at.len() > point.len() || (at.len() == point.len() && why.is_none())
+    };
     if let Some((point, why)) = blocked.max_by_key(|(point, _)| point.len())
-        && found
-            .as_ref()
-            .is_none_or(|(_, at, ..)| at.len() <= point.len())
+        && !found.as_ref().is_some_and(|found| better(found, point))
     {
         return Err(format!(
-            "{path}: what /etc/fstab has at {point} is not known: {why}"
+            "{path}: what belongs at {point} is not known: {why}"
         ));
     }
     match found {
@@ -140,19 +145,23 @@ pub(super) fn through<'a>(volume: &'a Volume, path: &str) -> Option<(&'a Mount, 
 }
 
 /// The mount point that hides what is at `path` of a mount.
-pub(super) fn cover<'a>(all: &'a [Volume], mount: &Mount, path: &str) -> Option<&'a str> {
+pub(super) fn cover<'a>(layout: &'a Layout, mount: &Mount, path: &str) -> Option<&'a str> {
     let machine = joined(&mount.point, path);
-    let mounts = all.iter().flat_map(|v| v.mounts.iter().chain(&v.passed));
-    let points = mounts.map(|m| m.point.as_str());
+    let mounts = layout
+        .all
+        .iter()
+        .flat_map(|v| v.mounts.iter().chain(&v.passed));
+    let points = mounts.map(|m| &m.point).chain(&layout.asleep);
     points
+        .map(String::as_str)
         .filter(|point| point.len() > mount.point.len() && below(point, &mount.point).is_some())
         .find(|point| below(&machine, point).is_some())
 }
 
 /// A path as people see it on the running machine.
-pub(super) fn shown(all: &[Volume], volume: &Volume, path: &str) -> String {
+pub(super) fn shown(layout: &Layout, volume: &Volume, path: &str) -> String {
     match through(volume, path) {
-        Some((mount, rest)) if cover(all, mount, &rest).is_none() => joined(&mount.point, &rest),
+        Some((mount, rest)) if cover(layout, mount, &rest).is_none() => joined(&mount.point, &rest),
         Some(_) => format!("{}: {path}", volume.id),
         None => format!("{} (not mounted): {path}", volume.id),
     }
@@ -194,6 +203,19 @@ pub(super) fn find<'a>(root: &Root, all: &'a [Volume], wanted: &str) -> Lookup<'
         };
         own == node || own == wanted || canonical(root, own).as_deref() == Ok(node.as_str())
     })
+}
+
+/// Whether a file system answers to `TAG=value`.
+pub(super) fn is_called(volume: &Volume, word: &str) -> bool {
+    let own = |tag: &str, value: &Option<String>| {
+        let value = value.as_ref().filter(|value| !value.is_empty());
+        value.is_some_and(|value| is_tag(word, tag, value))
+    };
+    own("UUID", &volume.uuid)
+        || own("LABEL", &volume.label)
+        || lookup::on(volume, |p| {
+            own("PARTUUID", &p.uuid) || own("PARTLABEL", &p.label)
+        })
 }
 
 /// Whether `word` is `TAG=value`: UUIDs in either case, labels as they are. fstab(5)

@@ -280,3 +280,155 @@ fn automounts_that_must_not_be_woken() {
     );
     assert!(Volumes::read(tree.root()).machine_has("/efi/loader/loader.conf"));
 }
+
+/// A stick or a loop device with the UUID of sda1.
+fn with_twin(table: &str) -> Tree {
+    let tree = Tree::new(&format!("{EXT4}{table}"));
+    tree.device("sda1", "8:1", "E:ID_FS_TYPE=vfat\nE:ID_FS_UUID=AB-CD\n");
+    tree.device("loop0", "7:0", "E:ID_FS_TYPE=vfat\nE:ID_FS_UUID=ab-cd\n");
+    tree
+}
+
+#[test]
+fn an_automount_stays_asleep_while_two_answer_to_its_name() {
+    let table = "2 1 0:42 / /efi rw - autofs systemd-1 rw\n";
+    let tree = with_twin(table);
+    tree.put("dev/sda1/linux", "x");
+    let path = "/efi/loader/loader.conf";
+    let volumes = tree.volumes();
+    tree.put("efi/loader/loader.conf", "x");
+    assert_eq!(
+        volumes.machine_bytes(path),
+        Fact::Unreadable(format!("{path}: EHOSTDOWN (Host is down)"))
+    );
+    assert_eq!(
+        volumes.locate(path),
+        Err(format!(
+            "{path}: what belongs at /efi is not known: the automount there is left asleep"
+        ))
+    );
+    // With a line of fstab it is known, and looked at without the automount.
+    tree.put(
+        "etc/fstab",
+        "UUID=AB-CD /efi vfat noauto,x-systemd.automount\n",
+    );
+    let volumes = tree.volumes();
+    assert_eq!(
+        place(&volumes, "/efi/linux"),
+        "sda1:/linux = sda1 (not mounted): /linux"
+    );
+    let names: Vec<&str> = volumes.all().iter().map(|v| v.id.0.as_str()).collect();
+    assert_eq!(names, ["sda2", "sda1"]);
+    assert_eq!(volumes.notes().len(), 1, "{:?}", volumes.notes());
+    // Nobody answers but the one that it is.
+    std::fs::remove_dir_all(tree.root().join("sys/class/block/loop0")).unwrap();
+    assert!(tree.volumes().machine_bytes(path).known().is_some());
+}
+
+#[test]
+fn what_is_no_boot_source_is_known_and_not_read() {
+    let tree = with_twin("2 1 7:0 / /media/u/x rw,nosuid - vfat /dev/loop0 rw\n");
+    tree.put("media/u/x/linux", "evil");
+    let volumes = tree.volumes();
+    let why = "it is a loop device, which users can set up";
+    let loop0 = volumes.get(&id("loop0")).unwrap();
+    assert_eq!(loop0.verdict.to_string(), why);
+    assert_eq!((loop0.mounts.len(), loop0.passed.len()), (0, 1));
+    let file = volumes.file(&id("loop0"), "/linux");
+    let said = volumes.text(&file);
+    assert_eq!(
+        said.reason(),
+        Some(format!("{}: it is not read: {why}", file.shown).as_str())
+    );
+    assert!(volumes.device_bytes(&id("loop0"), 0, 1).reason().is_some());
+    assert_eq!(
+        volumes.locate("/media/u/x/linux"),
+        Err(
+            "/media/u/x/linux: loop0 at /media/u/x is no boot source: it is mounted by a user"
+                .into()
+        )
+    );
+    let found = volumes.find("UUID=AB-CD").one().map(|v| v.id.0.as_str());
+    assert_eq!(found, Some("sda1"));
+    let Lookup::Refused(said) = volumes.find("/dev/loop0") else {
+        panic!("found");
+    };
+    assert_eq!(
+        said,
+        format!("only loop0 has the name /dev/loop0, and is not read: {why}")
+    );
+}
+
+#[test]
+fn a_fuse_file_system_is_what_it_is_and_is_not_entered() {
+    for table in [
+        "2 1 0:60 / /boot rw - fuse.x /dev/sda1 rw\n",
+        // The driver for file systems on devices has the device's own number.
+        "2 1 8:1 / /boot rw - fuseblk /dev/sda1 rw\n",
+    ] {
+        let tree = Tree::new(&format!("{EXT4}{table}"));
+        tree.device("sda1", "8:1", "E:ID_FS_TYPE=vfat\nE:ID_FS_UUID=AB-CD\n");
+        tree.put("boot/vmlinuz", "evil");
+        tree.put("dev/sda1/vmlinuz", "honest");
+        std::os::unix::fs::symlink("boot/vmlinuz", tree.root().join("vmlinuz")).unwrap();
+        let volumes = tree.volumes();
+        assert_eq!(
+            volumes.machine_bytes("/boot/vmlinuz"),
+            Fact::Unreadable("/boot/vmlinuz: EHOSTDOWN (Host is down)".into())
+        );
+        let said = volumes.locate("/vmlinuz").unwrap_err();
+        assert!(said.contains("is no boot source"), "{said}");
+        let own = volumes.file(&id("sda1"), "/vmlinuz");
+        assert_eq!(volumes.text(&own), Fact::Known("honest".into()));
+        // What fstab has there is read all the same.
+        tree.put("etc/fstab", "UUID=AB-CD /boot vfat\n");
+        let volumes = tree.volumes();
+        assert_eq!(
+            place(&volumes, "/vmlinuz"),
+            "sda1:/vmlinuz = sda1 (not mounted): /vmlinuz"
+        );
+    }
+}
+
+#[test]
+fn a_made_up_number_is_only_believed_of_a_btrfs_that_the_kernel_lists() {
+    let tree = Tree::new("1 0 0:30 / / rw - btrfs /dev/sda2 rw\n");
+    tree.device("sda2", "8:2", "E:ID_FS_TYPE=btrfs\nE:ID_FS_UUID=u\n");
+    tree.device("sdb2", "8:18", "E:ID_FS_TYPE=btrfs\nE:ID_FS_UUID=v\n");
+    let root = |tree: &Tree| tree.volumes().locate("/x").unwrap().volume.0;
+    assert_eq!(root(&tree), "sda2");
+    tree.put("sys/fs/btrfs/v/devices/sdb2", "");
+    assert_eq!(root(&tree), "btrfs 0:30");
+    tree.put("sys/fs/btrfs/u/devices/sda2", "");
+    assert_eq!(root(&tree), "sda2");
+}
+
+#[test]
+fn a_btrfs_is_not_put_together_with_what_somebody_attached() {
+    let tree = Tree::new(EXT4);
+    tree.device("sdb1", "8:17", "E:ID_FS_TYPE=btrfs\nE:ID_FS_UUID=u\n");
+    tree.put("dev/sdb1/linux", "x");
+    let text = |tree: &Tree| {
+        let volumes = tree.volumes();
+        volumes.text(&volumes.file(&id("sdb1"), "/linux"))
+    };
+    assert_eq!(text(&tree), Fact::Known("x".into()));
+    tree.device("loop0", "7:0", "E:ID_FS_TYPE=btrfs\nE:ID_FS_UUID=u\n");
+    let said = text(&tree);
+    let said = said.reason().unwrap();
+    assert!(said.contains("could mount a mixture of both"), "{said}");
+}
+
+#[test]
+fn a_mount_that_another_one_covers_is_still_in_use() {
+    let tree = with_twin(
+        "2 1 8:1 / /boot rw - vfat /dev/sda1 rw\n3 2 7:0 / /boot rw - vfat /dev/loop0 rw\n",
+    );
+    tree.put("etc/fstab", "UUID=AB-CD /boot vfat\n");
+    tree.put("boot/linux", "evil");
+    tree.put("dev/sda1/linux", "honest");
+    let volumes = tree.volumes();
+    assert!(volumes.get(&id("sda1")).unwrap().hidden);
+    let file = volumes.locate("/boot/linux").unwrap();
+    assert_eq!(volumes.text(&file), Fact::Known("honest".into()));
+}

@@ -201,7 +201,7 @@ const SOFTWARE: &[(&str, &str)] = &[
 const DRIVES: &[&str] = &["sr", "fd"];
 
 /// Devices of /sys/devices/virtual/block that only root's programs make.
-const MADE_BY_ROOT: &[&str] = &["md", "dm-", "bcache", "drbd"];
+const MADE_BY_ROOT: &[&str] = &["md", "dm-", "bcache", "drbd", "ubiblock"];
 
 /// Devices are stacked no deeper than this; real stacks have five floors.
 const MAX_DEPTH: usize = 64;
