@@ -7,6 +7,7 @@ use kexec_plan::Cmdline;
 
 use super::entry::{BootEntry, BootFile, BootTarget, Boots, Broken, Origin, Protocol};
 use super::facts::{BootOption, Efi, Facts};
+use super::volumes::Lookup;
 use super::{Choice, Evidence, Found, Machine, Source};
 use crate::host::Fact;
 
@@ -99,13 +100,29 @@ fn choice(efi: &Efi, entries: &[(u16, BootEntry)]) -> Choice {
 fn entry(machine: &Machine<'_>, option: &BootOption) -> Option<BootEntry> {
     let path = option.file.as_ref()?;
     let folder = path.get(..UKIS.len()).unwrap_or_default();
-    let volume = machine
-        .volumes
-        .by_partuuid(option.partuuid.as_ref()?)
-        .one()?;
     if folder.eq_ignore_ascii_case(UKIS) {
         return None;
     }
+    let name = format!("Boot{:04X}", option.number);
+    let origin = Origin::file(&name);
+    let new = |boots| {
+        BootEntry::new(
+            SOURCE.name,
+            &name,
+            &option.description,
+            origin.clone(),
+            boots,
+        )
+    };
+    let volume = match machine.volumes.by_partuuid(option.partuuid.as_ref()?) {
+        Lookup::One(volume) => volume,
+        Lookup::None => return None,
+        Lookup::Refused(reason) => {
+            let at = origin.clone();
+            let broken = || Boots::Broken(Broken { at, reason });
+            return has_arguments(option).then(|| new(broken()));
+        }
+    };
     let file = machine.volumes.file(&volume.id, &path.replace('\\', "/"));
     let protocol = match machine.volumes.head(&file, HEAD) {
         Fact::Known(head) => protocol(&head),
@@ -114,8 +131,6 @@ fn entry(machine: &Machine<'_>, option: &BootOption) -> Option<BootEntry> {
     // What cannot be looked at, or is gone, may be anything; with arguments of a
     // kernel it is one.
     let protocol = protocol.or(has_arguments(option).then_some(Protocol::Linux))?;
-    let name = format!("Boot{:04X}", option.number);
-    let origin = Origin::file(&name);
     let boots = match &option.arguments {
         None if option.has_data => Boots::Broken(Broken {
             at: origin.clone(),
@@ -126,13 +141,7 @@ fn entry(machine: &Machine<'_>, option: &BootOption) -> Option<BootEntry> {
             Boots::Target(Box::new(target(machine, file, protocol, arguments)))
         }
     };
-    Some(BootEntry::new(
-        SOURCE.name,
-        &name,
-        &option.description,
-        origin,
-        boots,
-    ))
+    Some(new(boots))
 }
 
 /// A kernel that the firmware can start is a PE file; so is a boot loader, which

@@ -4,7 +4,7 @@ use super::draft::Draft;
 use crate::host::Fact;
 use crate::sources::entry::BootFile;
 use crate::sources::facts::{BootOption, Efi};
-use crate::sources::volumes::Volumes;
+use crate::sources::volumes::{Lookup, Volumes};
 
 /// The folder of UKIs, as the firmware writes it.
 const FOLDER: &str = "\\EFI\\Linux\\";
@@ -46,10 +46,15 @@ pub(super) fn next(efi: &Efi, volumes: &Volumes, drafts: &[Draft]) -> Next {
     if is_systemd_boot(&path) {
         return Next::Menu;
     }
-    let on = option
+    let on = match option
         .partuuid
         .as_ref()
-        .and_then(|uuid| volumes.by_partuuid(uuid).one());
+        .map(|uuid| volumes.by_partuuid(uuid))
+    {
+        Some(Lookup::One(volume)) => Some(volume),
+        Some(Lookup::Refused(reason)) => return Next::Other(format!("{named} is {why}: {reason}")),
+        Some(Lookup::None) | None => None,
+    };
     let is = |file: &BootFile| {
         file.path.eq_ignore_ascii_case(&path) && on.is_none_or(|volume| volume.id == file.volume)
     };

@@ -76,7 +76,18 @@ fn evidence(facts: &Facts) -> Evidence {
 
 fn find(machine: &Machine<'_>) -> Option<Found> {
     let mut notes = Vec::new();
-    let places = places::places(machine, &mut notes);
+    let places = match places::places(machine, &mut notes) {
+        Ok(places) => places,
+        Err(reason) if matches!(evidence(machine.facts), Evidence::For(_)) => {
+            let at = Origin::file("the EFI system partition");
+            return Some(Found {
+                entries: Vec::new(),
+                choice: Choice::Refused(Broken { at, reason }),
+                notes,
+            });
+        }
+        Err(_) => return None,
+    };
     let mut drafts = Vec::new();
     for place in &places {
         drafts.extend(type1::drafts(machine, place, &mut notes));

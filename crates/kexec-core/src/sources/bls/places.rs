@@ -49,9 +49,16 @@ impl Place {
 }
 
 /// The places of this machine, the ESP first.
-pub(super) fn places(machine: &Machine<'_>, notes: &mut Vec<String>) -> Vec<Place> {
+///
+/// # Errors
+/// Why the partition that this boot came from may not be read: then no other one is
+/// taken for it.
+pub(super) fn places(machine: &Machine<'_>, notes: &mut Vec<String>) -> Result<Vec<Place>, String> {
     let volumes = machine.volumes;
     let found = volumes.boot_partitions(machine.facts.booted_from().as_ref());
+    if found.refused {
+        return Err(found.why);
+    }
     let mut places = Vec::new();
     places.extend(found.esp.map(|v| Place::top(&v.id)));
     places.extend(found.xbootldr.map(|v| Place::top(&v.id)));
@@ -64,7 +71,7 @@ pub(super) fn places(machine: &Machine<'_>, notes: &mut Vec<String>) -> Vec<Plac
     for place in &places {
         standard(volumes, place, notes);
     }
-    places
+    Ok(places)
 }
 
 /// /boot, where it is none of the two partitions and has entries.

@@ -1,7 +1,7 @@
 //! Which partitions the firmware and a boot loader of the Boot Loader
 //! Specification read.
 
-use super::lookup::{self, Lookup};
+use super::lookup;
 use super::{Volume, Volumes};
 
 /// EFI system partition: GPT (UEFI specification, 5.3.3) and MBR (5.2.2).
@@ -20,6 +20,8 @@ pub struct BootPartitions<'a> {
     pub xbootldr: Option<&'a Volume>,
     /// Why this ESP, or why none.
     pub why: String,
+    /// Where this boot came from is known, and may not be read.
+    pub refused: bool,
 }
 
 /// A partition that the firmware or the boot loader says this boot came from.
@@ -32,6 +34,18 @@ pub struct Word {
 }
 
 pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> BootPartitions<'a> {
+    let refused = loader.and_then(|word| {
+        let found = volumes.by_partuuid(&word.partuuid).refused();
+        found.map(|reason| format!("where the boot loader came from ({}): {reason}", word.said))
+    });
+    if let Some(why) = refused {
+        return BootPartitions {
+            esp: None,
+            xbootldr: None,
+            why,
+            refused: true,
+        };
+    }
     let (esp, why) = esp(volumes, loader);
     let beside = |v: &&Volume| esp.is_some_and(|esp| is(v, XBOOTLDR) && shares(esp, v));
     let mut beside: Vec<&Volume> = volumes.all().iter().filter(beside).collect();
@@ -40,6 +54,7 @@ pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> BootParti
         esp,
         xbootldr: beside.first().copied(),
         why,
+        refused: false,
     }
 }
 
@@ -47,16 +62,9 @@ pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> BootParti
 /// are; else one on the disk of the root file system; else the only one.
 fn esp<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> (Option<&'a Volume>, String) {
     if let Some(Word { partuuid, said }) = loader {
-        match volumes.by_partuuid(partuuid) {
-            Lookup::One(own) => {
-                let why = format!("the boot loader came from {} ({said})", own.id);
-                return (Some(own), why);
-            }
-            Lookup::Refused(reason) => {
-                let why = format!("where the boot loader came from ({said}): {reason}");
-                return (None, why);
-            }
-            Lookup::None => {}
+        if let Some(own) = volumes.by_partuuid(partuuid).one() {
+            let why = format!("the boot loader came from {} ({said})", own.id);
+            return (Some(own), why);
         }
     }
     for point in ESP_POINTS {

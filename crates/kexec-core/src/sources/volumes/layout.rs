@@ -304,6 +304,9 @@ impl Known<'_> {
     fn add_device(&self, all: &mut Vec<Volume>, device: &Device) {
         let kind = device.content.kind.as_deref();
         let id = id_of(device);
+        if !kind.is_some_and(private::knows) {
+            return;
+        }
         let volume = self.volume(device);
         let several = |v: &Volume| {
             kind == Some("btrfs")
@@ -316,7 +319,7 @@ impl Known<'_> {
             trust::shared(upper, device).is_some() && twins::lies_below(self.devices, upper, device)
         });
         let known = part || all.iter().any(|v| v.id == id || several(v));
-        if !known && kind.is_some_and(private::knows) {
+        if !known {
             all.push(volume);
         }
     }

@@ -7,6 +7,7 @@
 //! them), plug things in and mount file systems of their own; none of that decides
 //! what boots next, whatever UUID or label it carries.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -246,6 +247,7 @@ pub(super) fn judge<'a>(
 ) -> Vec<Verdict> {
     let mut bench = Bench {
         devices,
+        names: devices.iter().map(|d| (d.name.as_str(), d)).collect(),
         runs: Vec::new(),
         own: Vec::new(),
         config,
@@ -296,6 +298,7 @@ pub(super) fn by_name(name: &str, points: &[&str]) -> Verdict {
 
 struct Bench<'a> {
     devices: &'a [Device],
+    names: BTreeMap<&'a str, &'a Device>,
     /// The disks that the running system runs from, each with a mount point.
     runs: Vec<(&'a str, String)>,
     /// The devices that it has mounted itself.
@@ -305,7 +308,7 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn get(&self, name: &str) -> Option<&'a Device> {
-        self.devices.iter().find(|device| device.name == name)
+        self.names.get(name).copied()
     }
 
     fn runs_from(&mut self, device: &'a Device, point: &str) {

@@ -320,3 +320,42 @@ fn two_of_one_name_are_refused_with_both() {
         "{why}"
     );
 }
+
+/// The ESP that systemd-boot came from has a double on another disk of the machine: no
+/// other place is looked at instead.
+#[test]
+fn two_esps_of_one_partuuid_are_refused_with_both() {
+    let mut machine = Machine::new("initrd=\\initrd");
+    machine.disk("sda", SATA);
+    machine.disk("sdb", SATA2);
+    let root = machine.part("sda", SATA, "sda2", fs("ext4", ROOT_UUID));
+    machine.mount(&root, "/", "rw", "ext4", "/dev/sda2");
+    let own = machine.part("sda", SATA, "sda1", esp("ABCD-1234", ONE));
+    machine.mount(&own, "/efi", "rw", "vfat", "/dev/sda1");
+    machine.part("sdb", SATA2, "sdb1", esp("ABCD-0000", ONE));
+    machine.systemd_boot(ONE);
+    entry(&mut machine, "/efi", "own");
+    entry(&mut machine, "/boot", "left over");
+    let survey = machine.survey();
+    assert!(default(&survey).is_err(), "{survey:?}");
+    let text = serde_json::to_string(&survey).unwrap();
+    let both = format!("/dev/sda1 and /dev/sdb1 have the PARTUUID {ONE}");
+    assert!(text.contains(&both), "{text}");
+}
+
+/// A kernel that the firmware starts itself from such a partition is shown as broken.
+#[test]
+fn a_kernel_of_the_firmware_on_one_of_two() {
+    let mut machine = Machine::new("root=/dev/sda2");
+    machine.disk("sda", SATA);
+    machine.part("sda", SATA, "sda1", esp("ABCD-1234", ONE));
+    machine.booted(ONE, "\\vmlinuz.efi");
+    machine.file("/dev/sda1/vmlinuz.efi", "MZ");
+    let alone = serde_json::to_string(&machine.survey()).unwrap();
+    assert!(!alone.contains("PARTUUID"), "{alone}");
+    machine.disk("sdb", SATA2);
+    machine.part("sdb", SATA2, "sdb1", esp("ABCD-0000", ONE));
+    let survey = machine.survey();
+    let listed = survey.sources.iter().find(|s| s.source == "firmware");
+    assert!(listed.is_none_or(|l| l.found.entries.iter().all(|e| e.target().is_none())));
+}
