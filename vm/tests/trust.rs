@@ -22,6 +22,9 @@ const EVIL: &str = "init=/home/u/x";
 /// by the name of a disk, for which no program answers: who enters it waits for ever.
 const ATTACKS: &str = r#"
 forge() {
+	sync
+	blockdev --flushbufs /dev/vda
+	echo 3 > /proc/sys/vm/drop_caches
 	dd if=/dev/vda of=/root/evil bs=1M count=201 conv=sparse status=none
 	truncate -s "$(blockdev --getsize64 /dev/vda)" /root/evil
 }
