@@ -60,7 +60,9 @@ pub fn covered(text: &str) -> Vec<Mount> {
 fn split(text: &str) -> (Vec<Mount>, Vec<Mount>) {
     let lines = text.lines().take(MAX_MOUNTS);
     let all: Vec<Mount> = lines.filter_map(line).collect();
-    let points: BTreeMap<u64, &str> = all.iter().map(|m| (m.id, m.point.as_str())).collect();
+    // The first of an id counts, should two have it.
+    let points = all.iter().rev().map(|m| (m.id, m.point.as_str()));
+    let points: BTreeMap<u64, &str> = points.collect();
     // The root mount is its own parent's child in some containers.
     let above = all.iter().filter(|mount| {
         mount.id != mount.parent && points.get(&mount.parent) == Some(&mount.point.as_str())
