@@ -61,11 +61,11 @@ pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> BootParti
 /// The ESP that the boot loader came from; else one that is mounted where they
 /// are; else one on the disk of the root file system; else the only one.
 fn esp<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> (Option<&'a Volume>, String) {
-    if let Some(Word { partuuid, said }) = loader {
-        if let Some(own) = volumes.by_partuuid(partuuid).one() {
-            let why = format!("the boot loader came from {} ({said})", own.id);
-            return (Some(own), why);
-        }
+    if let Some(Word { partuuid, said }) = loader
+        && let Some(own) = volumes.by_partuuid(partuuid).one()
+    {
+        let why = format!("the boot loader came from {} ({said})", own.id);
+        return (Some(own), why);
     }
     for point in ESP_POINTS {
         if let Some(esp) = mounted(volumes, point) {
