@@ -2,6 +2,8 @@
 //! made of it. Offsets and names are those of the System V gABI, chapters "ELF
 //! Header", "Program Header" and "Note Section".
 
+use std::collections::BTreeMap;
+
 use crate::{Endian, Source, VmcoreError, Words, vmcoreinfo};
 
 /// `e_type` of a core file.
@@ -228,6 +230,9 @@ fn ident(header: &[u8; HEADER], there: usize) -> Result<(&'static Layout, Words)
 /// The content of the note `VMCOREINFO`: the first that is not empty.
 fn find(source: &dyn Source, words: Words, notes: &[Load]) -> Result<Vec<u8>, VmcoreError> {
     let mut seen = 0_u64;
+    // Where segments were that are done with, by their starts: where another one is
+    // on it, nothing new is there.
+    let mut done: BTreeMap<u64, u64> = BTreeMap::new();
     for segment in notes {
         let end = segment.offset.checked_add(segment.filesz);
         let Some(end) = end.filter(|end| *end <= source.len()) else {
@@ -241,6 +246,11 @@ fn find(source: &dyn Source, words: Words, notes: &[Load]) -> Result<Vec<u8>, Vm
                 ),
             });
         };
+        let before = done.range(..end).next_back();
+        if segment.filesz == 0 || before.is_some_and(|(_, before)| *before > segment.offset) {
+            continue;
+        }
+        done.insert(segment.offset, end);
         let mut at = segment.offset;
         // namesz, descsz, type; then the name and the content, each to a multiple
         // of four bytes.

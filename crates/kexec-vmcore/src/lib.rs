@@ -8,6 +8,7 @@
 //! spoilt any part of it.
 #![forbid(unsafe_code)]
 
+mod cached;
 pub mod elf;
 mod error;
 pub mod log;

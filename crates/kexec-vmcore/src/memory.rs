@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 
+use crate::cached::Cached;
 use crate::elf::{Elf, Load};
 use crate::{Source, VmcoreError, Vmcoreinfo, Words};
 
 /// What of the crashed kernel's memory is in a dump.
 pub struct Memory<'a> {
-    source: &'a dyn Source,
+    source: Cached<'a>,
+    /// By their addresses, and none on another.
     loads: Vec<Load>,
     /// The piece that was read last: the next read is there, too, nearly always.
     last: Cell<usize>,
@@ -33,10 +35,11 @@ impl<'a> Memory<'a> {
     /// # Errors
     /// As [`Elf::read`].
     pub fn open(source: &'a dyn Source) -> Result<Memory<'a>, VmcoreError> {
-        let elf = Elf::read(source)?;
+        let source = Cached::new(source);
+        let elf = Elf::read(&source)?;
         Ok(Memory {
             source,
-            loads: elf.loads,
+            loads: apart(elf.loads),
             last: Cell::new(0),
             words: elf.words,
             info: Vmcoreinfo::parse(&elf.vmcoreinfo),
@@ -125,16 +128,83 @@ impl<'a> Memory<'a> {
         if let Some(load) = self.loads.get(self.last.get()).filter(inside) {
             return Some(*load);
         }
-        let found = self.loads.iter().position(|load| inside(&load))?;
+        // The last one that does not begin behind the address.
+        let behind = self.loads.partition_point(|load| load.vaddr <= address);
+        let found = behind.checked_sub(1)?;
+        self.loads.get(found).filter(inside)?;
         self.last.set(found);
         self.loads.get(found).copied()
     }
+}
+
+/// The pieces in the order of their addresses. Where two have the same address, the
+/// one that begins first keeps it: in a dump that is not spoilt both are the same
+/// memory.
+fn apart(mut loads: Vec<Load>) -> Vec<Load> {
+    loads.sort_by_key(|load| load.vaddr);
+    let mut end = 0_u128;
+    loads.retain_mut(|load| {
+        let (start, stop) = (
+            u128::from(load.vaddr),
+            u128::from(load.vaddr) + u128::from(load.filesz),
+        );
+        let Ok(cut) = u64::try_from(end.saturating_sub(start)) else {
+            return false;
+        };
+        if cut >= load.filesz {
+            return false;
+        }
+        let Some(offset) = load.offset.checked_add(cut) else {
+            return false;
+        };
+        // Cannot overflow: cut is less than filesz, and end is at most 2^64 here.
+        load.vaddr = load.vaddr.saturating_add(cut);
+        load.offset = offset;
+        load.filesz -= cut;
+        end = stop;
+        true
+    });
+    loads
 }
 
 #[cfg(test)]
 mod tests {
     use crate::testing::{Dump, LITTLE64};
     use crate::{Memory, VmcoreError};
+
+    /// 2^17 pieces and as many jumps between them: a walk over all pieces for each jump
+    /// would take minutes.
+    #[test]
+    fn many_pieces_are_found_by_their_addresses() {
+        let count = 1_u64 << 17;
+        let mut dump = Dump::new(LITTLE64).many(true);
+        dump.info("OSRELEASE=6.1");
+        for number in 0..count {
+            dump.load(0x1000 * (count - number), &[number.to_le_bytes()[0]]);
+        }
+        let bytes = dump.build();
+        let memory = Memory::open(&bytes).expect("a good dump");
+        let began = std::time::Instant::now();
+        for number in (0..count).map(|n| n * 7919 % count) {
+            let found = memory.number("text", 0x1000 * (count - number), 1);
+            assert_eq!(found.ok(), Some(number & 0xff));
+        }
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn pieces_on_each_other() {
+        let mut dump = Dump::new(LITTLE64);
+        dump.info("OSRELEASE=6.1");
+        dump.load(0x1004, b"4567");
+        dump.load(0x1000, b"012345");
+        dump.load(0x1001, b"12");
+        let bytes = dump.build();
+        let memory = Memory::open(&bytes).expect("a good dump");
+        let mut buffer = [0; 8];
+        memory.read("text", 0x1000, &mut buffer).expect("all");
+        assert_eq!(&buffer, b"01234567");
+    }
 
     #[test]
     fn across_pieces_that_touch_and_not_beyond() {

@@ -1,6 +1,6 @@
 //! The log before 3.5: text in a ring, whose times are part of the text.
 
-use super::{Item, Layout, Sink, Summary, bounded, symbol};
+use super::{Item, Layout, MAX_LOG, Sink, Summary, bounded, symbol};
 use crate::{Memory, VmcoreError};
 
 /// Bytes that are read at once.
@@ -10,7 +10,7 @@ pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError>
     let what = "the log's buffer";
     let number = |name| memory.number(what, symbol(memory, name)?, 4);
     let buffer = memory.long("the pointer log_buf", symbol(memory, "log_buf")?)?;
-    let len = bounded(memory, "log_buf_len", number("log_buf_len")?)?;
+    let len = bounded(memory, "log_buf_len", number("log_buf_len")?, MAX_LOG)?;
     // Counted since the boot, and cleared by `dmesg -c`.
     let (end, logged) = (number("log_end")?, number("logged_chars")?.min(len));
     let mut summary = Summary::new(Layout::Bytes);

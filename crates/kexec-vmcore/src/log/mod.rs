@@ -132,13 +132,21 @@ fn symbol(memory: &Memory<'_>, name: &str) -> Result<u64, VmcoreError> {
     memory.info.symbol(name).ok_or_else(missing)
 }
 
-/// Refuses a buffer that is larger than the whole dump: the dump has to hold it.
-fn bounded(memory: &Memory<'_>, key: &str, len: u64) -> Result<u64, VmcoreError> {
-    if len == 0 || len > memory.file_len() {
+/// No kernel's log is larger than this many bytes (`log_buf_len=` of the kernel's
+/// kernel-parameters.rst: "LOG_BUF_LEN_MAX" of kernel/printk/printk.c is 2 GiB).
+const MAX_LOG: u64 = 1 << 31;
+/// Bytes of descriptors: one for each 32 bytes of text (`PRB_AVGBITS`, the same
+/// file); each has 24 bytes, and room to grow.
+const MAX_DESCS: u64 = (MAX_LOG >> 5) * 64;
+
+/// Refuses a buffer that is larger than the whole dump, which has to hold it, or than
+/// `most`: a dump with holes may call itself as large as it likes.
+fn bounded(memory: &Memory<'_>, key: &str, len: u64, most: u64) -> Result<u64, VmcoreError> {
+    if len == 0 || len > memory.file_len().min(most) {
         return Err(VmcoreError::Vmcoreinfo {
             key: key.to_owned(),
             found: format!(
-                "leads to a buffer of {len} bytes, in a dump of {}",
+                "leads to a buffer of {len} bytes, in a dump of {}; a kernel has at most {most}",
                 memory.file_len()
             ),
         });

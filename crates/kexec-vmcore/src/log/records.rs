@@ -2,7 +2,7 @@
 //! it, from `log_first_idx` to `log_next_idx`. One without a length means that the
 //! next is at the start of the buffer.
 
-use super::{Item, Layout, Record, Sink, Summary, bounded, level, symbol};
+use super::{Item, Layout, MAX_LOG, Record, Sink, Summary, bounded, level, symbol};
 use crate::{Memory, VmcoreError};
 
 /// Where the fields of a record are. The structure is called `printk_log`; until
@@ -45,7 +45,7 @@ pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError>
     let at = Offsets::new(memory)?;
     let number = |name| memory.number(what, symbol(memory, name)?, 4);
     let buffer = memory.long("the pointer log_buf", symbol(memory, "log_buf")?)?;
-    let len = bounded(memory, "log_buf_len", number("log_buf_len")?)?;
+    let len = bounded(memory, "log_buf_len", number("log_buf_len")?, MAX_LOG)?;
     let (first, next) = (number("log_first_idx")?, number("log_next_idx")?);
     let mut summary = Summary::new(Layout::Records);
     let size = at.size as u64;

@@ -3,7 +3,9 @@
 //! printk_ringbuffer.h for the words that are used here. Where the fields are is
 //! in VMCOREINFO (Documentation/admin-guide/kdump/vmcoreinfo.rst, "printk").
 
-use super::{Caller, Item, Layout, Record, Sink, Summary, bounded, level, symbol};
+use super::{
+    Caller, Item, Layout, MAX_DESCS, MAX_LOG, Record, Sink, Summary, bounded, level, symbol,
+};
 use crate::{Memory, VmcoreError};
 
 /// The two highest bits of `state_var` are the state, the others the descriptor's
@@ -77,10 +79,21 @@ pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError>
     let mut summary = Summary::new(Layout::Ring);
     let mask = memory.words.max() >> STATE_BITS;
     let mut id = ring.tail;
+    // Texts that do not lie on each other are not longer together than their ring.
+    let mut room = 1_u64 << ring.size_bits;
     // Once around at most, whatever head and tail say.
     for _ in 0..1_u64 << ring.count_bits {
         match ring.record(id) {
             Ok(Found::Record(record)) => {
+                let Some(rest) = room.checked_sub(record.text.len() as u64) else {
+                    summary.unreadable(VmcoreError::Headers {
+                        what: "a message of the log's ring buffer",
+                        at: id,
+                        found: "all texts up to it are longer than the ring".to_owned(),
+                    });
+                    break;
+                };
+                room = rest;
                 summary.records += 1;
                 if sink(Item::Record(record)).is_break() {
                     break;
@@ -131,11 +144,12 @@ impl<'a, 'b> Ring<'a, 'b> {
         let power = |bits: u64| u32::try_from(bits).ok().and_then(|b| 1_u64.checked_shl(b));
         let count = power(count_bits).unwrap_or(0);
         let descs_len = count.saturating_mul(at.desc_size as u64);
-        bounded(memory, "prb_desc_ring.count_bits", descs_len)?;
+        bounded(memory, "prb_desc_ring.count_bits", descs_len, MAX_DESCS)?;
         bounded(
             memory,
             "prb_data_ring.size_bits",
             power(size_bits).unwrap_or(0),
+            MAX_LOG,
         )?;
         let mask = memory.words.max() >> STATE_BITS;
         let id = |field: &str| {
