@@ -26,12 +26,15 @@ impl Glob {
             parts: Vec::new(),
             unusual: None,
         };
+        // Looked for once: a pattern may be of nothing but brackets.
+        let last = lower.rfind(']').unwrap_or(0);
         while let Some(c) = rest.chars().next() {
             rest = rest.get(c.len_utf8()..).unwrap_or_default();
             let part = match c {
                 '?' => Part::Any,
                 '*' if glob.parts.last() == Some(&Part::Many) => continue,
                 '*' => Part::Many,
+                '[' if lower.len() - rest.len() > last => Part::One('['),
                 '[' => match glob.set(rest) {
                     Some((set, behind)) => {
                         rest = behind;

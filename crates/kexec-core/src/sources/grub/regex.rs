@@ -1,9 +1,14 @@
 //! POSIX extended regular expressions for `regexp`: leftmost, and of the matches
 //! that begin there the longest. The search tries every way within a limit, so
-//! that a pattern cannot make it take for ever.
+//! that a pattern cannot make it take for ever; what it did is told, so that many
+//! searches can be paid for.
+
+use super::eval::BYTES_A_UNIT;
 
 /// How many steps a search may take.
 const MAX_STEPS: u32 = 200_000;
+/// How many steps of a short pattern cost as much as a command.
+const STEPS_A_UNIT: u64 = 16;
 /// How deep a search may go: each character of a repetition is one step down, and
 /// the stack has an end.
 const MAX_WAY: u32 = 600;
@@ -15,45 +20,44 @@ const MAX_DEPTH: u32 = 24;
 /// part.
 pub(super) type Groups = Vec<Option<String>>;
 
+/// What came of a search.
+#[derive(Debug)]
+pub(super) struct Searched {
+    /// The match; or what is not understood in the pattern, or that the search
+    /// takes too long.
+    pub(super) found: Result<Option<Groups>, String>,
+    /// What it took, in units of [`super::eval::FUEL`].
+    pub(super) fuel: u64,
+}
+
 /// Searches for a pattern.
-///
-/// # Errors
-/// What is not understood in the pattern, or that the search takes too long.
-pub(super) fn search(pattern: &str, text: &str) -> Result<Option<Groups>, String> {
-    let (node, groups) = parse(pattern)?;
+pub(super) fn search(pattern: &str, text: &str) -> Searched {
+    let units = |bytes: usize| u64::try_from(bytes / BYTES_A_UNIT).unwrap_or(u64::MAX);
+    let (node, groups) = match parse(pattern) {
+        Ok(parsed) => parsed,
+        Err(why) => {
+            return Searched {
+                found: Err(why),
+                fuel: units(pattern.len()),
+            };
+        }
+    };
     let text: Vec<char> = text.chars().collect();
     let mut search = Search {
         text: &text,
         steps: 0,
         way: 0,
     };
-    for start in 0..=text.len() {
-        let mut best: Option<State> = None;
-        let state = State {
-            at: start,
-            groups: vec![None; groups + 1],
-        };
-        search.run(&node, state, &mut |_, state| {
-            if best.as_ref().is_none_or(|best| state.at > best.at) {
-                best = Some(state);
-            }
-        });
-        if search.steps >= MAX_STEPS {
-            return Err(format!("{pattern:?} takes too long to search for"));
-        }
-        if let Some(best) = best {
-            let part =
-                |range: (usize, usize)| text.get(range.0..range.1).map(|c| c.iter().collect());
-            let mut groups: Groups = best.groups.into_iter().map(|g| part(g?)).collect();
-            if let Some(whole) = groups.first_mut() {
-                *whole = part((start, best.at));
-            }
-            return Ok(Some(groups));
-        }
+    let found = search.all(&node, groups, pattern);
+    // A step looks at a set of characters and copies the groups; the pattern's
+    // length bounds both.
+    let step = units(pattern.len()).saturating_add(1);
+    let steps = u64::from(search.steps).saturating_mul(step) / STEPS_A_UNIT;
+    Searched {
+        found,
+        fuel: units(text.len()).saturating_add(steps),
     }
-    Ok(None)
 }
-
 #[derive(Debug)]
 enum Node {
     Empty,
@@ -98,6 +102,36 @@ struct Search<'a> {
 type Found<'f> = &'f mut dyn FnMut(&mut Search<'_>, State);
 
 impl Search<'_> {
+    /// Every place of the text in turn.
+    fn all(&mut self, node: &Node, groups: usize, pattern: &str) -> Result<Option<Groups>, String> {
+        for start in 0..=self.text.len() {
+            let mut best: Option<State> = None;
+            let state = State {
+                at: start,
+                groups: vec![None; groups + 1],
+            };
+            self.run(node, state, &mut |_, state| {
+                if best.as_ref().is_none_or(|best| state.at > best.at) {
+                    best = Some(state);
+                }
+            });
+            if self.steps >= MAX_STEPS {
+                return Err(format!("{pattern:?} takes too long to search for"));
+            }
+            if let Some(best) = best {
+                let part = |range: (usize, usize)| {
+                    self.text.get(range.0..range.1).map(|c| c.iter().collect())
+                };
+                let mut groups: Groups = best.groups.into_iter().map(|g| part(g?)).collect();
+                if let Some(whole) = groups.first_mut() {
+                    *whole = part((start, best.at));
+                }
+                return Ok(Some(groups));
+            }
+        }
+        Ok(None)
+    }
+
     /// Hands every way in which the node matches to `found`.
     fn run(&mut self, node: &Node, state: State, found: Found<'_>) {
         self.steps = self.steps.saturating_add(1);
@@ -341,7 +375,7 @@ mod tests {
     use super::*;
 
     fn groups(pattern: &str, text: &str) -> Vec<String> {
-        let found = search(pattern, text).unwrap().unwrap_or_default();
+        let found = search(pattern, text).found.unwrap().unwrap_or_default();
         found.into_iter().map(Option::unwrap_or_default).collect()
     }
 
@@ -364,10 +398,13 @@ mod tests {
 
     #[test]
     fn hostile_patterns_end() {
-        assert!(search("(a*)*(a*)*(a*)*b", &"a".repeat(200)).is_err());
-        assert!(search(".*", &"a".repeat(200)).is_ok());
+        assert!(search("(a*)*(a*)*(a*)*b", &"a".repeat(200)).found.is_err());
+        assert!(search(".*", &"a".repeat(200)).found.is_ok());
         for pattern in [".*", "((((((a*)*)*)*)*)*)*b", "(a|aa)*", "(((((.)))))*"] {
-            assert!(search(pattern, &"a".repeat(60_000)).is_err(), "{pattern}");
+            assert!(
+                search(pattern, &"a".repeat(60_000)).found.is_err(),
+                "{pattern}"
+            );
         }
         for pattern in [
             "(",
@@ -380,7 +417,7 @@ mod tests {
             &"(".repeat(400),
             "[[:x:]]",
         ] {
-            assert!(search(pattern, "a").is_err(), "{pattern}");
+            assert!(search(pattern, "a").found.is_err(), "{pattern}");
         }
     }
 }

@@ -196,7 +196,10 @@ impl Machine<'_> {
                 device: directory.device.clone(),
                 path: format!("{}/{name}", directory.path),
             };
-            self.pay(16, call.place);
+            self.pay(0, call.place);
+            if let Some(why) = &self.state.lost {
+                return Err(why.clone());
+            }
             match self.world.read(&file, MAX_FILE) {
                 Answer::Is(bytes) => snippets.push(Snippet {
                     id: id.to_owned(),

@@ -17,6 +17,7 @@ mod commands;
 mod condition;
 mod expand;
 mod files;
+mod paid;
 mod search;
 mod state;
 mod table;
@@ -29,11 +30,13 @@ use super::parser::Parser;
 use super::text::{Place, Text, Truth, Why};
 use super::world::{Answer, FilePath, World};
 use expand::Field;
+use paid::Paid;
 use state::Function;
 pub(super) use state::{State, Status};
 
 /// How much a run may do: one for each command and for each 16 bytes that it
-/// moves. Generated configurations of a hundred kernels take some thousands.
+/// moves, some for each question to the machine ([`Paid`]) and for each search
+/// of a pattern. Generated configurations of a hundred kernels take some thousands.
 pub(super) const FUEL: u64 = 1_000_000;
 /// How many bytes cost as much as a command.
 pub(super) const BYTES_A_UNIT: usize = 16;
@@ -65,7 +68,7 @@ pub(super) enum Flow {
 
 /// A run.
 pub(super) struct Machine<'w> {
-    pub(super) world: &'w dyn World,
+    pub(super) world: Paid<'w>,
     pub(super) facts: &'w super::Facts,
     pub(super) state: State,
     fuel: u64,
@@ -108,7 +111,7 @@ impl<'w> Machine<'w> {
     /// A machine with these variables.
     pub(super) fn new(world: &'w dyn World, facts: &'w super::Facts, env: Env) -> Machine<'w> {
         Machine {
-            world,
+            world: Paid::new(world),
             facts,
             state: State::new(env),
             fuel: FUEL,
@@ -130,8 +133,10 @@ impl<'w> Machine<'w> {
         }
     }
 
-    /// Pays for something; without fuel the run is lost.
+    /// Pays for something, and for what was asked of the world until now; without
+    /// fuel the run is lost.
     pub(super) fn pay(&mut self, fuel: u64, place: &Place) {
+        let fuel = fuel.saturating_add(self.world.owed());
         self.fuel = self.fuel.saturating_sub(fuel);
         if self.fuel == 0 {
             self.lose(Why::at(place, "the configuration does not come to an end"));
@@ -423,10 +428,7 @@ impl<'w> Machine<'w> {
             Answer::No => return Answer::No,
             Answer::Unknown(why) => return Answer::Unknown(why),
         };
-        self.pay(
-            u64::try_from(bytes.len() / BYTES_A_UNIT).unwrap_or(u64::MAX),
-            place,
-        );
+        self.pay(0, place);
         match String::from_utf8(bytes) {
             Ok(text) => Answer::Is(text),
             Err(error) => {

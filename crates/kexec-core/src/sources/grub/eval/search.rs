@@ -206,7 +206,9 @@ impl Machine<'_> {
                     .characters(call.place)
                     .and_then(|pattern| Ok((pattern, string.characters(call.place)?)));
                 known.and_then(|(pattern, string)| {
-                    regex::search(pattern, string).map_err(|why| Why::at(call.place, why))
+                    let searched = regex::search(pattern, string);
+                    self.pay(searched.fuel, call.place);
+                    searched.found.map_err(|why| Why::at(call.place, why))
                 })
             }
             _ => Err(Why::at(call.place, "regexp takes a pattern and a string")),

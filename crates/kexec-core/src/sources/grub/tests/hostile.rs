@@ -38,6 +38,78 @@ fn nothing_goes_on_for_ever() {
     }
 }
 
+/// Without a loop, so that only their price ends them.
+#[test]
+fn every_search_of_a_pattern_is_paid_for() {
+    let search = format!("regexp '(a*)*(a*)*(a*)*b' {}\n", "a".repeat(60));
+    let menu = "menuentry x { linux /boot/vmlinuz-1; }\n";
+    let few = ends(&format!("{}{menu}", search.repeat(3)));
+    assert!(few.default.is_ok(), "{few:?}");
+    let many = ends(&format!("{}{menu}", search.repeat(10_000)));
+    let why = many.default.unwrap_err().to_string();
+    assert!(why.contains("does not come to an end"), "{why}");
+}
+
+/// A world that counts what it is asked.
+struct Counting {
+    world: MemoryWorld,
+    asked: std::cell::Cell<u64>,
+}
+
+impl Counting {
+    fn ask(&self) -> &MemoryWorld {
+        self.asked.set(self.asked.get() + 1);
+        &self.world
+    }
+}
+
+impl World for Counting {
+    fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
+        self.ask().read(file, limit)
+    }
+    fn node(&self, file: &FilePath) -> Answer<Node> {
+        self.ask().node(file)
+    }
+    fn list(&self, directory: &FilePath) -> Answer<Vec<String>> {
+        self.ask().list(directory)
+    }
+    fn search(&self, by: SearchBy, value: &str) -> Answer<Device> {
+        self.ask().search(by, value)
+    }
+    fn device(&self, name: &str) -> Answer<Device> {
+        self.ask().device(name)
+    }
+    fn probe(&self, device: &Device, what: ProbeFor) -> Answer<String> {
+        self.ask().probe(device, what)
+    }
+}
+
+/// Each question is a handful of system calls: a run asks some ten thousand at most.
+#[test]
+fn every_question_to_the_machine_is_paid_for() {
+    for question in [
+        "source /empty",
+        "load_env",
+        "[ -f /boot/vmlinuz-1 ]",
+        "search --file --set=x /vmlinuz",
+        "search --fs-uuid --set=x 5678",
+        "probe --set=x --fs-uuid (other)",
+        "cat /boot/vmlinuz-1",
+        "blscfg",
+        "x=(other)/*",
+        "nosuchcommand",
+    ] {
+        let counting = Counting {
+            world: world(&format!("while true; do {question}; done")),
+            asked: std::cell::Cell::new(0),
+        };
+        let outcome = evaluate(&counting, &facts(), &start());
+        assert!(outcome.default.is_err(), "{question}");
+        let asked = counting.asked.get();
+        assert!(asked < 40_000, "{question}: {asked}");
+    }
+}
+
 #[test]
 fn menus_that_open_menus() {
     let outcome = ends("configfile $prefix/grub.cfg");

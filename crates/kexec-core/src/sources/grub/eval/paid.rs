@@ -1,0 +1,111 @@
+//! The machine that a configuration asks, with a price for every question: each is
+//! a handful of system calls, and a configuration may ask in a loop.
+
+use std::cell::Cell;
+
+use super::super::text::Device;
+use super::super::world::{Answer, FilePath, Node, ProbeFor, SearchBy, World};
+use super::BYTES_A_UNIT;
+
+/// What a question costs, in units of [`super::FUEL`]. A menu of 4096 entries that
+/// each look for their kernel and their initrd costs a quarter of a run.
+const QUESTION: u64 = 32;
+/// What it costs to look for a file on every device.
+const SEARCH: u64 = 256;
+
+/// A world whose answers have to be paid for.
+pub(in super::super) struct Paid<'w> {
+    world: &'w dyn World,
+    owed: Cell<u64>,
+}
+
+impl<'w> Paid<'w> {
+    pub(super) fn new(world: &'w dyn World) -> Paid<'w> {
+        Paid {
+            world,
+            owed: Cell::new(0),
+        }
+    }
+
+    /// What was asked since this was last asked.
+    pub(super) fn owed(&self) -> u64 {
+        self.owed.take()
+    }
+
+    fn charge(&self, units: u64) {
+        self.owed.set(self.owed.get().saturating_add(units));
+    }
+
+    fn moved(&self, bytes: usize) {
+        self.charge(u64::try_from(bytes / BYTES_A_UNIT).unwrap_or(u64::MAX));
+    }
+}
+
+impl Paid<'_> {
+    /// [`World::read`]
+    pub(in super::super) fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
+        self.charge(QUESTION);
+        let answer = self.world.read(file, limit);
+        if let Answer::Is(bytes) = &answer {
+            self.moved(bytes.len());
+        }
+        answer
+    }
+
+    /// [`World::node`]
+    pub(in super::super) fn node(&self, file: &FilePath) -> Answer<Node> {
+        self.charge(QUESTION);
+        self.world.node(file)
+    }
+
+    /// [`World::list`]
+    pub(in super::super) fn list(&self, directory: &FilePath) -> Answer<Vec<String>> {
+        self.charge(QUESTION);
+        let answer = self.world.list(directory);
+        if let Answer::Is(names) = &answer {
+            self.moved(names.iter().map(|name| name.len() + BYTES_A_UNIT).sum());
+        }
+        answer
+    }
+
+    /// [`World::search`]
+    pub(in super::super) fn search(&self, by: SearchBy, value: &str) -> Answer<Device> {
+        self.charge(match by {
+            SearchBy::File => SEARCH,
+            SearchBy::FsUuid | SearchBy::Label => QUESTION,
+        });
+        self.world.search(by, value)
+    }
+
+    /// [`World::device`]
+    pub(in super::super) fn device(&self, name: &str) -> Answer<Device> {
+        self.charge(QUESTION);
+        self.world.device(name)
+    }
+
+    /// [`World::probe`]
+    pub(in super::super) fn probe(&self, device: &Device, what: ProbeFor) -> Answer<String> {
+        self.charge(QUESTION);
+        self.world.probe(device, what)
+    }
+
+    /// [`World::has_subvolumes`]
+    pub(in super::super) fn has_subvolumes(&self, device: &Device) -> bool {
+        self.world.has_subvolumes(device)
+    }
+
+    /// [`World::in_subvolume`]
+    pub(in super::super) fn in_subvolume(
+        &self,
+        file: FilePath,
+        subvolume: &str,
+    ) -> Answer<FilePath> {
+        self.charge(QUESTION);
+        self.world.in_subvolume(file, subvolume)
+    }
+
+    /// [`World::shown`]
+    pub(in super::super) fn shown(&self, file: &FilePath) -> String {
+        self.world.shown(file)
+    }
+}
