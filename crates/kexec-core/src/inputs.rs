@@ -5,11 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use kexec_image::Options;
 use kexec_plan::SyscallChoice;
 use kexec_plan::classic::ImaList;
-use kexec_sys::{Errno, SealedFile, Slot};
+use kexec_sys::{SealedError, SealedFile, Slot};
 
-use crate::host::{self, Fact, PageUse};
+use crate::host::{self, Fact, PageUse, open};
 use crate::request::LoadRequest;
 use crate::{Error, Snapshot, classic, place};
 
@@ -76,9 +77,7 @@ impl Inputs {
 /// memory that is there, because reading it would end in the out-of-memory
 /// killer.
 pub fn read(request: &LoadRequest, available: Option<u64>) -> Result<Inputs, Error> {
-    read_with(request, available, &|path| {
-        File::open(path).map_err(|e| Errno::from_io(&e).to_string())
-    })
+    read_with(request, available, &open::named)
 }
 
 /// The same with another way to open files, which says why it cannot.
@@ -125,6 +124,17 @@ pub fn read_with(
     })
 }
 
+/// How the kernel of these files is unpacked: to half of the memory that is left,
+/// because the kernel's own copy of it has to have room as well.
+pub fn image_options(profile: Option<usize>, inputs: &Inputs, host: &Snapshot) -> Options {
+    let available = host.memory.available.known();
+    let left = available.map(|available| available.saturating_sub(inputs.total()) / 2);
+    Options {
+        profile,
+        max_output: left.unwrap_or(u64::MAX).min(kexec_image::MAX_OUTPUT),
+    }
+}
+
 fn length(input: &Input) -> u64 {
     u64::try_from(input.sealed.len()).unwrap_or(u64::MAX)
 }
@@ -143,20 +153,27 @@ fn read_file(
     };
     let file = open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
-    if metadata.is_dir() {
-        return Err(failed("it is a directory".to_owned()));
-    }
+    let too_large = |found: String| Error::Refused {
+        what: format!("reading {what} {}", path.display()),
+        why: format!("{found}, and this machine has {available} bytes of memory available"),
+        remedy: "free memory, or make the file smaller".to_owned(),
+    };
     if metadata.is_file() && metadata.len() > available {
-        return Err(Error::Refused {
-            what: format!("reading {what} {}", path.display()),
-            why: format!(
-                "it has {} bytes, and this machine has {available} bytes of memory available",
-                metadata.len()
-            ),
-            remedy: "free memory, or make the file smaller".to_owned(),
-        });
+        return Err(too_large(format!("it has {} bytes", metadata.len())));
     }
-    let sealed = SealedFile::from_file(&file, what, limit).map_err(|e| failed(e.to_string()))?;
+    // Nobody knows what comes out of a pipe. It fills memory here, and the kernel
+    // takes as much again.
+    let room = match metadata.is_file() {
+        true => available,
+        false => available / 2,
+    };
+    let sealed = SealedFile::from_file(&file, what, limit.min(room));
+    let sealed = sealed.map_err(|error| match error {
+        SealedError::TooLarge { .. } if room < limit => {
+            too_large(format!("more than {room} bytes came out of it"))
+        }
+        error => failed(error.to_string()),
+    })?;
     Ok(Input {
         path: path.to_owned(),
         file,

@@ -19,7 +19,7 @@ use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
 use crate::initrd;
-pub use crate::inputs::{Carried, Input, Inputs, read, read_with};
+pub use crate::inputs::{Carried, Input, Inputs, image_options, read, read_with};
 use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice};
 use crate::sources::bls::stub;
@@ -49,10 +49,7 @@ pub struct Prepared {
 /// When the kernel is no image that is known here or is broken, or when no plan
 /// can be made from it. What a check refuses is not an error but a finding.
 pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Result<Prepared, Error> {
-    let options = kexec_image::Options {
-        profile: request.profile,
-        ..kexec_image::Options::default()
-    };
+    let options = image_options(request.profile, inputs, host);
     let recognised = kexec_image::recognise(inputs.kernel.sealed.bytes(), &options);
     let mut image = recognised.map_err(|source| Error::Image {
         path: request.kernel.clone(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kexec_plan::Cmdline;
 
 use crate::Error;
-use crate::host::Fact;
+use crate::host::{Fact, open};
 use crate::request::{CompanionFile, EntryLine, LoadRequest};
 use crate::sources::entry::{BootFile, BootTarget, Protocol};
 use crate::sources::volumes::Volumes;
@@ -73,7 +73,7 @@ pub fn opener<'a>(
     move |wanted| {
         let own = target.files().find(|file| path(file) == wanted);
         let Some(file) = own else {
-            return File::open(wanted).map_err(|e| kexec_sys::Errno::from_io(&e).to_string());
+            return open::named(wanted);
         };
         match volumes.open(file) {
             Fact::Known(fd) => Ok(File::from(fd)),

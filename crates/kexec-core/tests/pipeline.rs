@@ -451,3 +451,64 @@ fn unloading_is_asked_of_the_right_slot() {
         }]
     ));
 }
+
+/// A pipe with these bytes, as a shell's `<(...)` hands it over.
+fn pipe(bytes: &'static [u8]) -> (PathBuf, std::io::PipeReader) {
+    let (read, mut write) = std::io::pipe().unwrap();
+    std::thread::spawn(move || std::io::Write::write_all(&mut write, bytes));
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&read);
+    (format!("/proc/self/fd/{fd}").into(), read)
+}
+
+#[test]
+fn a_kernel_out_of_a_pipe_is_bounded_by_free_memory() {
+    static MANY: [u8; 1 << 20] = [7; 1 << 20];
+    let boot = Boot::new();
+    let read = |available| {
+        let (path, _held) = pipe(&MANY);
+        let mut request = boot.request("vmlinuz", &[]);
+        request.initrds = vec![path];
+        pipeline::read(&request, Some(available))
+    };
+    let inputs = read(16 << 20).unwrap();
+    assert_eq!(inputs.initrds[0].sealed.len(), 1 << 20);
+    let error = read(1 << 20).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("bytes came out of it"), "{said}");
+}
+
+#[test]
+fn devices_and_sockets_are_no_kernels() {
+    let boot = Boot::new();
+    let _socket = std::os::unix::net::UnixListener::bind(boot.path("socket")).unwrap();
+    for (path, kind) in [
+        (boot.path("socket"), "it is a socket"),
+        ("/dev/zero".into(), "it is a character device"),
+        (boot.path("."), "it is a directory"),
+    ] {
+        let mut request = boot.request("vmlinuz", &[]);
+        request.kernel = path;
+        let error = pipeline::read(&request, None).unwrap_err().to_string();
+        assert!(error.contains(kind), "{error}");
+    }
+}
+
+/// What a wrapper around a kernel unpacks to is bounded by what is free.
+#[test]
+fn a_compressed_kernel_does_not_fill_memory() {
+    let boot = Boot::new();
+    let gzip = COMPRESSORS.first().unwrap();
+    boot.file(
+        "bomb",
+        &(gzip.compress)(&(gzip.compress)(&vec![0; 8 << 20])),
+    );
+    let request = boot.request("bomb", &[]);
+    let inputs = pipeline::read(&request, None).unwrap();
+    let mut host = host("debian-cloud");
+    host.memory.available = kexec_core::host::Fact::Known(4 << 20);
+    let error = pipeline::prepare(&request, &inputs, &host).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("decompresses to more than"), "{said}");
+    assert!(error.hint().contains("free the memory") || error.hint().contains("free memory"));
+}

@@ -132,6 +132,10 @@ impl ImageError {
             | ImageError::Mismatch { .. } => {
                 "the file was altered or damaged after it was built: install it again, and check the disk it is on"
             }
+            ImageError::TooLarge { cap, .. } if *cap < crate::MAX_OUTPUT => {
+                "that is what the free memory of this machine or the file's own header allows: \
+                 free memory, or see whether the file is damaged"
+            }
             ImageError::TooLarge { .. } => {
                 "no kernel is that large: the file is damaged or made to exhaust memory"
             }

@@ -44,13 +44,17 @@ pub use verify::{Proof, verify};
 /// zboot around a kernel is three; nothing real has more).
 pub const MAX_LAYERS: usize = 4;
 
+/// No kernel is larger than this many bytes when it is decompressed.
+pub const MAX_OUTPUT: u64 = 1 << 30;
+
 /// What the caller decides about reading an image.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which profile of a multi-profile UKI to take: the number counts from 0
     /// as in `@0`, `@1` of the UKI specification. `None` is the base profile.
     pub profile: Option<usize>,
-    /// No decompressed result may be larger than this many bytes.
+    /// All that is decompressed, wrapper after wrapper, may have this many bytes
+    /// together: the bytes of each are kept ([`Layer`]).
     pub max_output: u64,
 }
 
@@ -58,7 +62,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             profile: None,
-            max_output: 1 << 30,
+            max_output: MAX_OUTPUT,
         }
     }
 }
@@ -172,11 +176,12 @@ pub fn recognise(file: Bytes, options: &Options) -> Result<Image, ImageError> {
     let mut layers = Vec::new();
     let mut bytes = file;
     let mut uki = None;
+    let mut options = options.clone();
     loop {
         let Some(format) = FORMATS.iter().find(|f| (f.probe)(&bytes)) else {
             return Err(ImageError::unknown(&bytes, &layers));
         };
-        match (format.open)(&bytes, options)? {
+        match (format.open)(&bytes, &options)? {
             Opened::Kernel(kernel) => {
                 return Ok(Image {
                     layers,
@@ -191,6 +196,10 @@ pub fn recognise(file: Bytes, options: &Options) -> Result<Image, ImageError> {
                         format: format.name,
                     });
                 }
+                if !is_part(&bytes, &wrapped.inner) {
+                    let left = options.max_output;
+                    options.max_output = left.saturating_sub(read::len(&wrapped.inner));
+                }
                 layers.push(Layer {
                     format: format.name,
                     bytes: std::mem::replace(&mut bytes, wrapped.inner),
@@ -199,4 +208,10 @@ pub fn recognise(file: Bytes, options: &Options) -> Result<Image, ImageError> {
             }
         }
     }
+}
+
+/// Whether these are bytes of that file, and not a copy.
+fn is_part(file: &Bytes, part: &Bytes) -> bool {
+    let (file, part) = (file.as_ptr_range(), part.as_ptr_range());
+    file.start <= part.start && part.end <= file.end
 }

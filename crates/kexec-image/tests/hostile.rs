@@ -62,6 +62,30 @@ fn wrappers_within_wrappers_end() {
     assert!(matches!(read(file), Err(ImageError::TooDeep { .. })));
 }
 
+/// Each wrapper's content is kept, so that all of them count together.
+#[test]
+fn wrappers_within_wrappers_share_one_cap() {
+    // No run of bytes, so that each layer is about as large as the one in it.
+    let mut state = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_le_bytes()[3]
+    });
+    let kernel: Vec<u8> = noise.take(600).collect();
+    for c in COMPRESSORS {
+        let file = (c.compress)(&(c.compress)(&kernel));
+        for (max_output, fits) in [(1000, false), (2000, true)] {
+            let options = Options {
+                max_output,
+                ..Options::default()
+            };
+            let error = recognise(file.clone().into(), &options).expect_err(c.name);
+            let cut = matches!(error, ImageError::TooLarge { .. });
+            assert_eq!(cut, !fits, "{}: {error}", c.name);
+        }
+    }
+}
+
 #[test]
 fn the_callers_cap_holds_for_wrapped_files() {
     let options = Options {

@@ -19,9 +19,10 @@ pub mod unload;
 pub mod vmcore_dmesg;
 mod wanted;
 
+use std::io::Read;
 use std::path::Path;
 
-use kexec_core::host::Fact;
+use kexec_core::host::{Fact, open};
 use kexec_core::pipeline::{self, Carried, Prepared};
 use kexec_core::sources::volumes::{Automounts, Volumes};
 use kexec_core::{Error, Snapshot};
@@ -84,9 +85,20 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
         path: path.to_owned(),
         reason,
     };
-    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    let file = open::named(path).map_err(failed)?;
+    let mut text = String::new();
+    let read = file.take(MAX_SNAPSHOT + 1).read_to_string(&mut text);
+    read.map_err(|e| failed(e.to_string()))?;
+    if text.len() as u64 > MAX_SNAPSHOT {
+        return Err(failed(format!(
+            "it is larger than {MAX_SNAPSHOT} bytes, which no snapshot is"
+        )));
+    }
     Snapshot::from_json(&text).map_err(|e| failed(e.to_string()))
 }
+
+/// No snapshot of a machine is larger than this many bytes.
+const MAX_SNAPSHOT: u64 = 64 << 20;
 
 /// Finds, reads, understands, plans and checks; loads nothing. For the running
 /// machine, or for the one that the file `snapshot` describes.

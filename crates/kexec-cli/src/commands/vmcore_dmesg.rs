@@ -8,6 +8,7 @@ use std::path::Path;
 
 use kexec_cli::help;
 use kexec_cli::vmcore_dmesg::{Ask, NAME, Show, meant};
+use kexec_core::host::open;
 use kexec_sys::Errno;
 use kexec_vmcore::log::{self, Summary};
 use kexec_vmcore::{Memory, Source, VmcoreError};
@@ -66,15 +67,16 @@ pub fn run(words: &[std::ffi::OsString]) -> u8 {
 
 fn of(path: &Path, show: Show) -> u8 {
     let name = path.display();
-    let opened = File::open(path).and_then(|file| {
-        let len = file.metadata()?.len();
+    let opened = open::regular(path).and_then(|file| {
+        let metadata = file.metadata();
+        let len = metadata.map_err(|e| Errno::from_io(&e).to_string())?.len();
         Ok(Dump { file, len })
     });
     let dump = match opened {
         Ok(dump) => dump,
-        Err(error) => {
-            eprintln!("{NAME}: opening {name}: {}", Errno::from_io(&error));
-            if path == Path::new("/proc/vmcore") && error.kind() == io::ErrorKind::NotFound {
+        Err(why) => {
+            eprintln!("{NAME}: opening {name}: {why}");
+            if path == Path::new("/proc/vmcore") && !path.exists() {
                 eprintln!(
                     "{:14}it is there only while a crash kernel runs, which was loaded with kexec -p",
                     ""

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use kexec_core::arrival::Arrival;
+use kexec_core::host::open;
 use kexec_core::pipeline::{self, Inputs, Prepared};
 use kexec_core::preflight::{self, Finding};
 use kexec_core::preload::{Fingerprint, Preloaded};
@@ -18,7 +19,7 @@ use kexec_core::sources::named::named;
 use kexec_core::sources::volumes::{Volumes, Word};
 use kexec_core::sources::{Chosen, Machine, Survey, choose, survey};
 use kexec_core::{Error, LoadRequest, Snapshot, target};
-use kexec_image::{Image, Options};
+use kexec_image::Image;
 use kexec_sys::Slot;
 
 use super::{World, progress};
@@ -76,8 +77,8 @@ impl Found {
         }
     }
 
-    /// Finds what is wanted. A name with a slash, or of a file that is here, is
-    /// a kernel file; any other is a boot entry's.
+    /// Finds what is wanted. A name with a slash is a kernel file; any other is a
+    /// boot entry's, whatever lies in the current folder: that may be anybody's.
     ///
     /// # Errors
     /// When there is no such entry, or the default cannot be told.
@@ -98,8 +99,13 @@ impl Found {
             facts: &facts,
         });
         let name = name.map(OsStr::to_string_lossy);
-        let chosen = choose(&survey, name.as_deref())?;
-        let why = why(&survey, &chosen);
+        let beside = name.as_deref().and_then(beside);
+        let chosen = choose(&survey, name.as_deref());
+        let chosen = chosen.map_err(|error| mentioning(error, beside.as_deref()))?;
+        let mut why = why(&survey, &chosen);
+        if let Some(beside) = beside {
+            why.push_str(&format!("; {beside}"));
+        }
         let entry = chosen.entry.clone();
         Found::of_entry(wanted, entry, why, facts.booted_from(), volumes)
     }
@@ -172,9 +178,7 @@ impl Found {
                 let open = target::opener(&entry.target, volumes);
                 Fingerprint::of(&entry.id, &self.request, &open)
             }
-            _ => Fingerprint::of("", &self.request, &|path| {
-                File::open(path).map_err(|e| e.to_string())
-            }),
+            _ => Fingerprint::of("", &self.request, &open::regular),
         }
     }
 
@@ -233,10 +237,7 @@ impl Found {
             }
             _ => pipeline::read(&alone, available)?,
         };
-        let options = Options {
-            profile: alone.profile,
-            ..Options::default()
-        };
+        let options = pipeline::image_options(alone.profile, &inputs, here);
         let image = kexec_image::recognise(inputs.kernel.sealed.bytes(), &options);
         image.map_err(|source| Error::Image {
             path: alone.kernel,
@@ -271,7 +272,26 @@ fn size_of(file: &File) -> Result<u64, String> {
 }
 
 fn is_file(name: &OsStr) -> bool {
-    name.as_bytes().contains(&b'/') || Path::new(name).is_file()
+    name.as_bytes().contains(&b'/')
+}
+
+/// What is said of a file of that name in the current folder, which is not taken.
+fn beside(name: &str) -> Option<String> {
+    Path::new(name)
+        .is_file()
+        .then(|| format!("the file {name} in the current folder is ./{name}"))
+}
+
+/// The same refusal, with the file that may have been meant.
+fn mentioning(error: Error, beside: Option<&str>) -> Error {
+    match (error, beside) {
+        (Error::Refused { what, why, remedy }, Some(beside)) => Error::Refused {
+            what,
+            why: format!("{why}; {beside}"),
+            remedy: format!("{remedy}; a kernel file is named with a slash"),
+        },
+        (error, _) => error,
+    }
 }
 
 /// Which source has it, and why it is the one.
@@ -288,4 +308,30 @@ fn why(survey: &Survey, chosen: &Chosen<'_>) -> String {
     };
     let answers = answer.map_or("", |answer| answer.why.as_str());
     format!("{source}'s default: {choice}; {source}: {answers}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tests run in the folder of this crate, in which there is a Cargo.toml.
+    #[test]
+    fn a_file_of_the_current_folder_is_named_with_a_slash() {
+        assert!(is_file(OsStr::new("./Cargo.toml")));
+        assert!(!is_file(OsStr::new("Cargo.toml")));
+        let said = beside("Cargo.toml").unwrap_or_default();
+        assert_eq!(
+            said,
+            "the file Cargo.toml in the current folder is ./Cargo.toml"
+        );
+        assert_eq!(beside("no-such-file"), None);
+        let none = Error::Refused {
+            what: "boot entry Cargo.toml".to_owned(),
+            why: "there is none".to_owned(),
+            remedy: "kexec list shows them".to_owned(),
+        };
+        let error = mentioning(none, Some(&said));
+        assert!(error.to_string().ends_with("is ./Cargo.toml"), "{error}");
+        assert!(error.hint().ends_with("named with a slash"), "{error}");
+    }
 }

@@ -20,9 +20,9 @@ const SYS_LOADED: File = File {
 
 /// What ENTRY and KERNEL are.
 const WANTED: &str = "An ENTRY is a boot entry's id, its title, a part of either that fits one \
-    entry only, or the path of its kernel; `kexec list` shows them all. A name with a slash, or \
-    of a file that is here, is a KERNEL file instead. Without either it is what a normal reboot \
-    would boot.";
+    entry only, or the path of its kernel; `kexec list` shows them all. A name with a slash \
+    (./vmlinuz) is a KERNEL file instead; nothing without one is taken from the current folder. \
+    Without either it is what a normal reboot would boot.";
 /// What the options add to.
 const ADDS: &str = "To a boot entry, --append adds parameters, --initrd adds an initrd, and \
     --cmdline takes the place of its command line. A kernel file gets exactly what the options \

@@ -8,8 +8,10 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
+use kexec_sys::Errno;
 use serde::Serialize;
 
+use crate::host::open;
 use crate::sources::volumes::Volumes;
 
 /// An encrypted disk.
@@ -100,8 +102,10 @@ fn header(root: &Path, device: &str, mounted: &str) -> Option<Locked> {
     use std::io::Read;
     let path = root.join(device.trim_start_matches('/'));
     let mut bytes = Vec::new();
-    let opened = std::fs::File::open(&path);
-    let result = opened.and_then(|file| file.take(MAX_HEADER).read_to_end(&mut bytes));
+    let result = open::blocks(&path).and_then(|file| {
+        let read = file.take(MAX_HEADER).read_to_end(&mut bytes);
+        read.map_err(|e| Errno::from_io(&e).to_string())
+    });
     let found = |keyslots, unreadable| Locked {
         device: device.to_owned(),
         mounted: mounted.to_owned(),
@@ -109,7 +113,7 @@ fn header(root: &Path, device: &str, mounted: &str) -> Option<Locked> {
         unreadable,
     };
     match result {
-        Err(e) => Some(found(Vec::new(), Some(e.to_string()))),
+        Err(why) => Some(found(Vec::new(), Some(why))),
         Ok(_) if !bytes.starts_with(MAGIC) => None,
         Ok(_) => {
             let keyslots = keyslots(&bytes);

@@ -2,10 +2,13 @@
 //! to a shutdown is chosen. Read below a root directory.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Serialize;
+
+use crate::host::open;
 
 /// The program with process number 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -106,11 +109,11 @@ fn executable(root: &Path, path: &str) -> bool {
 }
 
 fn text(path: &Path) -> Option<String> {
-    let small = fs::metadata(path).ok()?.len() <= MAX_FILE;
-    small
-        .then(|| fs::read(path).ok())
-        .flatten()
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    let file = open::regular(path).ok()?;
+    let mut bytes = Vec::new();
+    let small = file.metadata().ok()?.len() <= MAX_FILE;
+    file.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+    small.then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn names(folder: &Path) -> Vec<String> {

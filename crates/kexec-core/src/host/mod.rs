@@ -10,6 +10,7 @@ mod ima;
 mod json;
 mod kexec;
 mod memory;
+pub mod open;
 mod pages;
 mod redact;
 pub(crate) mod root;

@@ -76,7 +76,7 @@ impl PageUse {
         let ram = iomem.filter(|r| r.depth == 0 && r.kind == "System RAM");
         let ram: RangeSet = ram.map(|r| Range::new(r.start, r.end)).collect();
         let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
-        Root::new(root).opened(PATH).and_then(|fd| {
+        Root::new(root).regular(PATH).and_then(|fd| {
             let looks = look(fd, &ram.aligned_inward(page), page);
             looks.map_or_else(
                 |errno| Fact::Unreadable(format!("{PATH}: {errno}")),

@@ -8,8 +8,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use kexec_sys::Errno;
-use rustix::fs::{Dir, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, Stat};
 
+use super::open::{self, Refused};
 use super::{Fact, walk};
 
 /// No file that is read for a snapshot is larger than this many bytes; the
@@ -125,7 +126,6 @@ impl Root {
         };
         let mut flags = flags | OFlags::CLOEXEC;
         if !flags.contains(OFlags::PATH) {
-            // A FIFO in a hostile tree must not make us wait.
             flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
         }
         let Some(resolve) = self.resolve else {
@@ -157,9 +157,42 @@ impl Root {
         }
     }
 
-    /// A file or folder, opened for reading.
+    /// A regular file, opened for reading.
+    pub(crate) fn regular(&self, path: &str) -> Fact<OwnedFd> {
+        self.file(path, open::regular_by, Ok)
+    }
+
+    /// A mount point, opened.
     pub(crate) fn opened(&self, path: &str) -> Fact<OwnedFd> {
         self.fact(path, OFlags::RDONLY, Ok)
+    }
+
+    /// What is at a path, without opening it.
+    pub(crate) fn stat(&self, path: &str) -> Fact<Stat> {
+        self.fact(path, OFlags::PATH, |fd| {
+            rustix::fs::fstat(&fd).map_err(|e| Errno::from(e).to_string())
+        })
+    }
+
+    /// A file, opened as `by` does it, and what `read` makes of it.
+    fn file<T>(
+        &self,
+        path: &str,
+        by: fn(open::Opener<'_>) -> Result<OwnedFd, Refused>,
+        read: impl FnOnce(OwnedFd) -> Result<T, String>,
+    ) -> Fact<T> {
+        if let Err(reason) = &self.dir {
+            return Fact::Unreadable(reason.clone());
+        }
+        let opened = by(&|flags| self.open(path, flags).unwrap_or(Err(Errno::EBADF)));
+        match opened {
+            Err(Refused::Errno(Errno::ENOENT | Errno::ENOTDIR)) => Fact::Absent,
+            Err(refused) => Fact::Unreadable(format!("{path}: {refused}")),
+            Ok(fd) => match read(fd) {
+                Ok(value) => Fact::Known(value),
+                Err(reason) => Fact::Unreadable(format!("{path}: {reason}")),
+            },
+        }
     }
 
     /// Whether something is at `path`, readable or not.
@@ -174,17 +207,17 @@ impl Root {
 
     /// The first `limit` bytes of a file.
     pub(crate) fn head(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
-        self.fact(path, OFlags::RDONLY, |fd| read(fd, limit))
+        self.file(path, open::regular_by, |fd| read(fd, limit))
     }
 
-    /// Up to `len` bytes from `offset` on.
+    /// Up to `len` bytes from `offset` on, of a file or a block device.
     pub(crate) fn bytes_at(&self, path: &str, offset: u64, len: usize) -> Fact<Vec<u8>> {
-        self.fact(path, OFlags::RDONLY, |fd| {
-            let mut bytes = vec![0; len];
-            let got = File::from(fd).read_at(&mut bytes, offset);
-            bytes.truncate(got.map_err(|e| Errno::from_io(&e).to_string())?);
-            Ok(bytes)
-        })
+        self.file(path, open::blocks_by, |fd| read_at(fd, offset, len))
+    }
+
+    /// The same of a device that shows memory.
+    pub(crate) fn memory_at(&self, path: &str, offset: u64, len: usize) -> Fact<Vec<u8>> {
+        self.file(path, open::memory_by, |fd| read_at(fd, offset, len))
     }
 
     /// All of a file, unless it is larger than [`MAX_FILE`].
@@ -194,7 +227,7 @@ impl Root {
 
     /// All of a file, unless it is larger than `limit` bytes.
     pub(crate) fn bytes_up_to(&self, path: &str, limit: u64) -> Fact<Vec<u8>> {
-        self.fact(path, OFlags::RDONLY, |fd| {
+        self.file(path, open::regular_by, |fd| {
             let bytes = read(fd, limit.saturating_add(1))?;
             match u64::try_from(bytes.len()) {
                 Ok(len) if len <= limit => Ok(bytes),
@@ -265,6 +298,13 @@ impl Root {
     }
 }
 
+fn read_at(fd: OwnedFd, offset: u64, len: usize) -> Result<Vec<u8>, String> {
+    let mut bytes = vec![0; len];
+    let got = File::from(fd).read_at(&mut bytes, offset);
+    bytes.truncate(got.map_err(|e| Errno::from_io(&e).to_string())?);
+    Ok(bytes)
+}
+
 fn read(fd: OwnedFd, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut file = File::from(fd).take(limit);
@@ -295,7 +335,7 @@ mod tests {
         assert_eq!(root.text("/one/two"), Fact::Absent);
         assert_eq!(
             root.text("/d"),
-            Fact::Unreadable("/d: EISDIR (Is a directory)".to_owned())
+            Fact::Unreadable("/d: it is a directory, expected a regular file".to_owned())
         );
         std::fs::write(dir.path().join("odd"), "maybe").unwrap();
         assert_eq!(
@@ -334,7 +374,8 @@ mod tests {
         assert_eq!(root.link("/out"), Fact::Known("/etc/passwd".to_owned()));
         assert_eq!(root.link("/gone"), Fact::Absent);
         assert!(root.exists("/absolute") && !root.exists("/out") && root.exists("/d"));
-        assert_eq!(root.text("/fifo"), Fact::Known(String::new()));
+        let fifo = "/fifo: it is a pipe, expected a regular file";
+        assert_eq!(root.text("/fifo"), Fact::Unreadable(fifo.to_owned()));
     }
 
     #[test]

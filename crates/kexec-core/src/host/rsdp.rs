@@ -20,7 +20,7 @@ const REVISION: usize = 15;
 pub fn rsdp(root: &Path, address: u64) -> Fact<Vec<u8>> {
     let path = "/dev/mem";
     let at = format!("{path} at {address:#x}");
-    let found = Root::new(root).bytes_at(path, address, LEN_2);
+    let found = Root::new(root).memory_at(path, address, LEN_2);
     found.and_then(|bytes| match check(&bytes) {
         Ok(len) => Fact::Known(bytes.get(..len).unwrap_or_default().to_vec()),
         Err(reason) => Fact::Unreadable(format!("{at}: {reason}")),

@@ -8,14 +8,14 @@ use kexec_plan::Cmdline;
 use super::Machine;
 use super::entry::{BootEntry, BootFile, BootTarget, Boots, Broken};
 use super::kernels;
-use crate::host::Fact;
+use crate::host::{Fact, open};
 
 /// Looks at the entries of all sources; each file once.
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
     machine: &'a Machine<'a>,
     running: Option<Cmdline>,
-    there: BTreeMap<BootFile, Fact<()>>,
+    there: BTreeMap<BootFile, Fact<Option<String>>>,
     releases: BTreeMap<BootFile, Option<String>>,
 }
 
@@ -38,7 +38,14 @@ impl<'a> Judge<'a> {
         let files: Vec<BootFile> = target.files().cloned().collect();
         for file in files {
             match self.is_there(&file) {
-                Fact::Known(()) => {}
+                Fact::Known(None) => {}
+                Fact::Known(Some(kind)) => {
+                    entry.boots = Boots::Broken(Broken {
+                        at: entry.origin.clone(),
+                        reason: format!("{file}: {kind}"),
+                    });
+                    return;
+                }
                 Fact::Absent => {
                     entry.boots = Boots::Broken(Broken {
                         at: entry.origin.clone(),
@@ -57,11 +64,16 @@ impl<'a> Judge<'a> {
         entry.marks.running = entry.marks.running || self.runs(entry);
     }
 
-    fn is_there(&mut self, file: &BootFile) -> Fact<()> {
+    /// What it is, where it is no regular file.
+    fn is_there(&mut self, file: &BootFile) -> Fact<Option<String>> {
         if let Some(known) = self.there.get(file) {
             return known.clone();
         }
-        let there = self.machine.volumes.exists(file);
+        let there = self
+            .machine
+            .volumes
+            .stat(file)
+            .map(|s| open::not_regular(&s));
         self.there.insert(file.clone(), there.clone());
         there
     }

@@ -91,3 +91,62 @@ fn every_manifest_is_tried() {
     tried.sort_unstable();
     assert_eq!(names, tried);
 }
+
+/// What may lie where an entry, a kernel or an initrd is expected. None of it is
+/// waited for, none is opened, and each is named.
+#[test]
+fn what_is_no_regular_file_is_a_broken_entry() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let manifest = std::fs::read_to_string(tree::folder(".").join("bls-on-root.tree")).unwrap();
+    let dir = tree::unpack(&manifest);
+    let entries = dir.path().join("boot/loader/entries");
+    let fifo = |path: &std::path::Path| {
+        mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    };
+    fifo(&entries.join("fifo.conf"));
+    let _socket = std::os::unix::net::UnixListener::bind(entries.join("socket.conf")).unwrap();
+    std::os::unix::fs::symlink("loop.conf", entries.join("loop.conf")).unwrap();
+    std::fs::create_dir(entries.join("folder.conf")).unwrap();
+    fifo(&dir.path().join("boot/pipe"));
+    std::fs::write(entries.join("kernel.conf"), "linux /boot/pipe\n").unwrap();
+    let text = "linux /boot/vmlinuz-6.11.4-301.fc41.ppc64le\ninitrd /boot/pipe\n";
+    std::fs::write(entries.join("initrd.conf"), text).unwrap();
+    let mut wanted = vec![
+        ("fifo", "it is a pipe"),
+        ("socket", "it is a socket"),
+        ("loop", "ELOOP"),
+        ("folder", "it is a directory"),
+        ("kernel", "it is a pipe"),
+        ("initrd", "it is a pipe"),
+    ];
+    // Only root makes devices: that of /dev/watchdog, which begins to count when it is
+    // opened. What a device is called is tested in host/open.rs for everybody.
+    let watchdog = rustix::fs::makedev(10, 130);
+    let mode = Mode::from_raw_mode(0o600);
+    let made = mknodat(
+        CWD,
+        entries.join("device.conf"),
+        FileType::CharacterDevice,
+        mode,
+        watchdog,
+    );
+    if made.is_ok() {
+        wanted.push(("device", "it is a character device"));
+    }
+    let volumes = Volumes::read(dir.path());
+    let facts = Facts::read(&Snapshot::read(dir.path()), &volumes);
+    let survey = survey(&Machine {
+        volumes: &volumes,
+        facts: &facts,
+    });
+    for (name, said) in wanted {
+        let mut all = survey.sources.iter().flat_map(|l| &l.found.entries);
+        let entry = all.find(|e| e.id.starts_with(name));
+        let entry = entry.unwrap_or_else(|| panic!("{name} is not listed"));
+        let text = format!("{:?}", entry.boots);
+        assert!(
+            text.starts_with("Broken") && text.contains(said),
+            "{name}: {text}"
+        );
+    }
+}

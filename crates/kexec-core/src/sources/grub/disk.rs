@@ -98,19 +98,11 @@ impl World for Disks<'_> {
             return Answer::Unknown(format!("{file} is a list of blocks"));
         }
         let shown = self.boot_file(file);
-        let opened = match answer(self.volumes.open(&shown)) {
-            Answer::Is(opened) => opened,
-            Answer::No => return Answer::No,
-            Answer::Unknown(why) => return Answer::Unknown(why),
-        };
-        match rustix::fs::fstat(&opened) {
-            Ok(stat) => Answer::Is(Node {
-                directory: FileType::from_raw_mode(stat.st_mode).is_dir(),
-                size: u64::try_from(stat.st_size).unwrap_or(0),
-                modified: stat.st_mtime,
-            }),
-            Err(errno) => Answer::Unknown(format!("{shown}: {}", kexec_sys::Errno::from(errno))),
-        }
+        answer(self.volumes.stat(&shown)).map(|stat| Node {
+            directory: FileType::from_raw_mode(stat.st_mode).is_dir(),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: stat.st_mtime,
+        })
     }
 
     fn list(&self, directory: &FilePath) -> Answer<Vec<String>> {

@@ -355,7 +355,9 @@ mod tests {
         assert_eq!(three.content, Content::default());
         assert_eq!(
             notes,
-            ["what is on vda3 is not known: /dev/vda3: EISDIR (Is a directory)"]
+            [
+                "what is on vda3 is not known: /dev/vda3: it is a directory, expected a block device or a regular file"
+            ]
         );
     }
 

@@ -30,6 +30,7 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::fs::Stat;
 use serde::{Deserialize, Serialize};
 
 use layout::Layout;
@@ -257,9 +258,14 @@ impl Volumes {
         Ok(self.file(&volume.id, &inside))
     }
 
-    /// A file or folder, opened for reading.
+    /// A regular file, opened for reading.
     pub fn open(&self, file: &BootFile) -> Fact<OwnedFd> {
-        self.look(file, Root::opened)
+        self.look(file, Root::regular)
+    }
+
+    /// What is there, without opening it.
+    pub fn stat(&self, file: &BootFile) -> Fact<Stat> {
+        self.look(file, Root::stat)
     }
 
     /// All of a file, unless it is larger than `limit` bytes.

@@ -109,10 +109,13 @@ fn links_stay_on_their_file_system_and_fifos_do_not_block() {
     let text = |path: &str| volumes.text(&volumes.file(&id("sdb1"), path));
     assert_eq!(text("/absolute"), Fact::Absent);
     assert_eq!(text("/up"), Fact::Absent);
-    assert_eq!(text("/fifo"), Fact::Known(String::new()));
+    let fifo = "sdb1 (not mounted): /fifo: it is a pipe, expected a regular file";
+    assert_eq!(text("/fifo"), Fact::Unreadable(fifo.to_owned()));
     assert_eq!(
         text("/.."),
-        Fact::Unreadable("sdb1 (not mounted): /: EISDIR (Is a directory)".to_owned())
+        Fact::Unreadable(
+            "sdb1 (not mounted): /: it is a directory, expected a regular file".to_owned()
+        )
     );
 }
 
