@@ -176,12 +176,20 @@ pub fn recognise(file: Bytes, options: &Options) -> Result<Image, ImageError> {
     let mut layers = Vec::new();
     let mut bytes = file;
     let mut uki = None;
+    let most = options.max_output;
     let mut options = options.clone();
     loop {
         let Some(format) = FORMATS.iter().find(|f| (f.probe)(&bytes)) else {
             return Err(ImageError::unknown(&bytes, &layers));
         };
-        match (format.open)(&bytes, &options)? {
+        let opened = (format.open)(&bytes, &options).map_err(|error| match error {
+            // What is said is the limit of all, not what the others left of it.
+            ImageError::TooLarge { codec, cap } if cap == options.max_output => {
+                ImageError::TooLarge { codec, cap: most }
+            }
+            error => error,
+        });
+        match opened? {
             Opened::Kernel(kernel) => {
                 return Ok(Image {
                     layers,

@@ -369,6 +369,50 @@ mod tests {
         assert!(said(&whole[..100]).contains("and the file has 100"));
     }
 
+    /// 2^12 headers of one area with as many notes, counted by reads.
+    #[test]
+    fn notes_on_each_other_are_read_once() {
+        struct Counting(Vec<u8>, std::cell::Cell<u64>);
+        impl Source for Counting {
+            fn len(&self) -> u64 {
+                Source::len(&self.0)
+            }
+            fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+                self.1.set(self.1.get() + 1);
+                self.0.read_exact_at(offset, buffer)
+            }
+        }
+        let count = 1_u64 << 12;
+        let mut notes = Vec::new();
+        for _ in 0..count {
+            notes.extend([4, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0]);
+            notes.extend(b"ABC\0word");
+        }
+        let mut dump = Dump::new(Words {
+            endian: Endian::Little,
+            long: 8,
+        });
+        dump.load(0, &notes);
+        for _ in 1..count {
+            dump.load(0, b"");
+        }
+        let mut bytes = dump.build();
+        let headers = 64 + 56 * usize::try_from(count + 1).expect("small");
+        // The area is behind the first section header; every segment is made of it.
+        for header in (64 + 56..headers).step_by(56) {
+            let area = u64::try_from(headers + 64).expect("small");
+            bytes[header..header + 4].copy_from_slice(&4_u32.to_le_bytes());
+            bytes[header + 8..header + 16].copy_from_slice(&area.to_le_bytes());
+            let len = u64::try_from(notes.len()).expect("small");
+            bytes[header + 32..header + 40].copy_from_slice(&len.to_le_bytes());
+        }
+        let counting = Counting(bytes, std::cell::Cell::new(0));
+        let error = Elf::read(&counting).map_err(|e| e.to_string());
+        let error = error.expect_err("no description");
+        assert!(error.contains("4096 notes in 4097 segments"), "{error}");
+        assert!(counting.1.get() < 4 * count, "{}", counting.1.get());
+    }
+
     #[test]
     fn notes_that_lie() {
         let words = Words {

@@ -23,7 +23,7 @@ pub use exitrd::{Exitrd, ExitrdKind};
 pub use firmware::Wishes;
 pub use hardware::Hardware;
 pub use root::RootDevice;
-pub use unlock::{Keyslot, Locked};
+pub use unlock::{Keyslot, Locked, keyslots};
 pub use watchdog::Watchdog;
 
 /// The facts.

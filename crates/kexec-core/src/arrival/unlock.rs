@@ -124,7 +124,7 @@ fn header(root: &Path, device: &str, mounted: &str) -> Option<Locked> {
 
 /// The tokens of a LUKS2 header that need nobody at the keyboard. LUKS1 has
 /// none.
-fn keyslots(header: &[u8]) -> Vec<Keyslot> {
+pub fn keyslots(header: &[u8]) -> Vec<Keyslot> {
     let json = header.get(JSON_AT..).unwrap_or_default();
     let end = json.iter().position(|b| *b == 0).unwrap_or(json.len());
     let json = json.get(..end).unwrap_or_default();

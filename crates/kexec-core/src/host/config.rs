@@ -92,7 +92,7 @@ pub(super) fn read(root: &Root, release: &str) -> Fact<BTreeMap<String, String>>
 
 /// `CONFIG_X=y` lines of the options in [`OPTIONS`]. An option that is not set
 /// is not in the map.
-pub(super) fn parse(text: &str) -> BTreeMap<String, String> {
+pub fn parse(text: &str) -> BTreeMap<String, String> {
     let set = text.lines().filter_map(|line| {
         let (name, value) = line.trim_end().split_once('=')?;
         OPTIONS

@@ -29,7 +29,7 @@ use kexec_image::Arch;
 use kexec_plan::Cmdline;
 use serde::{Deserialize, Serialize};
 
-pub use config::OPTIONS;
+pub use config::{OPTIONS, parse as kernel_options};
 pub use display::DisplayState;
 pub use efi::{EfiRange, EfiRuntime};
 pub use ima::measurements;

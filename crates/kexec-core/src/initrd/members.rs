@@ -2,7 +2,7 @@
 //! kernel would unpack them (Documentation/driver-api/early-userspace/
 //! buffer-format.rst).
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::ops::ControlFlow;
 
 use kexec_image::decompress::stream;
@@ -43,7 +43,7 @@ pub fn members(initrd: &[u8], limit: u64, visit: &mut dyn FnMut(&[u8]) -> Contro
             };
             // Whatever follows a compressed archive is not looked for: nobody
             // puts something behind it.
-            let mut reader = Counting::new(reader.take(left));
+            let mut reader = Counting::new(BufReader::new(reader.take(left)));
             return archives(&mut reader, visit).unwrap_or(Seen::Some);
         }
         let mut reader = Counting::new(rest);
@@ -149,7 +149,10 @@ impl<R: Read> Counting<R> {
     }
 
     fn align(&mut self) -> io::Result<()> {
-        self.skip(self.count.next_multiple_of(4) - self.count)
+        let padding = self.count.next_multiple_of(4) - self.count;
+        let mut zeros = [0; 3];
+        let zeros = zeros.get_mut(..usize::try_from(padding).unwrap_or(0));
+        self.read_exact(zeros.unwrap_or_default())
     }
 }
 

@@ -21,6 +21,11 @@ const FAILED: u64 = 1;
 /// `caller_id`: a processor and no thread.
 const CPU: u32 = 1 << 31;
 
+/// After so many descriptors without a message in a row, holes are looked for.
+const MANY: u32 = 64;
+/// Bytes of descriptors that are looked at for them.
+const PIECE: u64 = 1 << 16;
+
 /// The rings, and where the fields are.
 struct Ring<'a, 'b> {
     memory: &'a Memory<'b>,
@@ -82,7 +87,10 @@ pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError>
     // Texts that do not lie on each other are not longer together than their ring.
     let mut room = 1_u64 << ring.size_bits;
     // Once around at most, whatever head and tail say.
-    for _ in 0..1_u64 << ring.count_bits {
+    let mut left = 1_u64 << ring.count_bits;
+    let mut without = 0_u32;
+    while left > 0 {
+        without += 1;
         match ring.record(id) {
             Ok(Found::Record(record)) => {
                 let Some(rest) = room.checked_sub(record.text.len() as u64) else {
@@ -94,6 +102,7 @@ pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError>
                     break;
                 };
                 room = rest;
+                without = 0;
                 summary.records += 1;
                 if sink(Item::Record(record)).is_break() {
                     break;
@@ -107,6 +116,15 @@ pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError>
             break;
         }
         id = id.wrapping_add(1) & mask;
+        left -= 1;
+        if without >= MANY {
+            without = 0;
+            let most = left.min(ring.head.wrapping_sub(id) & mask);
+            let (empty, missing) = ring.holes(id, most);
+            summary.unreadable += missing;
+            id = id.wrapping_add(empty + missing) & mask;
+            left -= empty + missing;
+        }
     }
     Ok(summary)
 }
@@ -167,6 +185,28 @@ impl<'a, 'b> Ring<'a, 'b> {
             size_bits: u32::try_from(size_bits).unwrap_or(0),
             at,
         })
+    }
+
+    /// How many descriptors from this one on, of `most`, are nothing but zeros, as a
+    /// file with holes has them; and how many are not in the dump.
+    fn holes(&self, id: u64, most: u64) -> (u64, u64) {
+        let size = self.at.desc_size as u64;
+        let count = 1_u64 << self.count_bits;
+        let index = id & (count - 1);
+        let most = most.min(count - index);
+        let address = self.descs.wrapping_add(index.wrapping_mul(size));
+        let missing = (self.memory.missing(address) / size).min(most);
+        if missing > 0 {
+            return (0, missing);
+        }
+        let most = most.min(PIECE / size);
+        let len = usize::try_from(most.saturating_mul(size)).unwrap_or(0);
+        let mut bytes = vec![0_u8; len];
+        let read = self.memory.read("descriptors", address, &mut bytes);
+        match read.is_ok() && bytes.iter().all(|byte| *byte == 0) {
+            true => (most, 0),
+            false => (0, 0),
+        }
     }
 
     fn record(&self, id: u64) -> Result<Found, VmcoreError> {

@@ -130,6 +130,87 @@ fn a_text_outside_of_the_dump_is_counted_and_passed_over() {
     assert!(summary.why.is_some());
 }
 
+/// A dump that says it is huge, with zeros where nothing else is, and counts reads.
+struct Holes {
+    bytes: Vec<u8>,
+    reads: std::cell::Cell<u64>,
+}
+
+impl crate::Source for Holes {
+    fn len(&self) -> u64 {
+        1 << 50
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        self.reads.set(self.reads.get() + 1);
+        buffer.fill(0);
+        let at = usize::try_from(offset).unwrap_or(usize::MAX);
+        let there = self.bytes.get(at..).unwrap_or_default();
+        let part = there.len().min(buffer.len());
+        buffer[..part].copy_from_slice(&there[..part]);
+        Ok(())
+    }
+}
+
+/// A ring of so many descriptors, nearly all of them in a hole: of the file, or of
+/// the memory that is in it.
+fn ring_with_holes(count_bits: u32, in_file: bool) -> (Result<Summary, VmcoreError>, u64) {
+    const HOLE: u64 = 0x7000_0000_0000;
+    let mut dump = testing::ring(LITTLE64, &[message(0, "one"), message(1, "two")]);
+    dump.load(HOLE, b"");
+    let mut bytes = dump.build();
+    let good = bytes.clone();
+    let memory = Memory::open(&good).expect("a good dump");
+    let prb = memory.info.symbol("prb").expect("it is there");
+    let ring = memory.long("prb", prb).expect("it is there");
+    let mut rings = [0; 40];
+    memory
+        .read("the ring", ring, &mut rings)
+        .expect("it is there");
+    let at = bytes.windows(40).position(|part| part == rings);
+    let at = at.expect("it is there");
+    // count_bits, descs, infos, head_id, tail_id.
+    bytes[at..at + 4].copy_from_slice(&count_bits.to_le_bytes());
+    bytes[at + 8..at + 16].copy_from_slice(&HOLE.to_le_bytes());
+    bytes[at + 24..at + 32].copy_from_slice(&5_u64.to_le_bytes());
+    bytes[at + 32..at + 40].copy_from_slice(&7_u64.to_le_bytes());
+    if in_file {
+        let last = 64 + 56 * (usize::from(bytes[56]) - 1);
+        bytes[last + 32..last + 40].copy_from_slice(&(1_u64 << 45).to_le_bytes());
+    }
+    let holes = Holes {
+        bytes,
+        reads: std::cell::Cell::new(0),
+    };
+    let memory = Memory::open(&holes).expect("good headers");
+    let summary = read(&memory, &mut |_| ControlFlow::Continue(()));
+    (summary, holes.reads.get())
+}
+
+#[test]
+fn a_ring_in_a_hole_ends_soon() {
+    let (refused, _) = ring_with_holes(38, true);
+    let said = refused
+        .map_err(|e| e.to_string())
+        .expect_err("no such ring");
+    assert!(said.contains("a kernel has at most"), "{said}");
+    for in_file in [true, false] {
+        let (_, reads) = ring_with_holes(20, in_file);
+        // Each descriptor on its own would be 2^20 reads.
+        assert!(reads < 4000, "{in_file}: {reads}");
+    }
+}
+
+/// Descriptors that lead to one text again and again.
+#[test]
+fn texts_that_lie_on_each_other_are_not_told_for_ever() {
+    let long = "x".repeat(100);
+    let messages: Vec<Message<'_>> = (0..8).map(|n| message(n, &long)).collect();
+    // All descriptors of a ring whose text has room for two of them only.
+    let (_, summary) = texts(&testing::ring(LITTLE64, &messages));
+    assert!(summary.records <= 2, "{summary:?}");
+}
+
 #[test]
 fn records_straight_and_around() {
     let messages = [

@@ -223,6 +223,13 @@ fn properties(text: &str) -> BTreeMap<&str, &str> {
     lines.filter_map(|line| line.split_once('=')).collect()
 }
 
+/// What udev's file of a block device says of its content, and of the partition that
+/// it is.
+pub fn udev(text: &str) -> (Content, Partition) {
+    let udev = properties(text);
+    (content(&udev), partition(&udev, None))
+}
+
 fn partition(udev: &BTreeMap<&str, &str>, number: Option<u32>) -> Partition {
     let value = |name: &str| udev.get(name).map(|value| unescaped(value));
     Partition {

@@ -43,7 +43,7 @@ use crate::host::root::Root;
 pub(crate) use layout::leave_automounts;
 
 pub use boot::{BootPartitions, Word};
-pub use devices::Partition;
+pub use devices::{Partition, udev};
 pub use lookup::Lookup;
 pub use mountinfo::Mount;
 pub use trust::Verdict;

@@ -188,6 +188,19 @@ mod tests {
         assert_eq!(kinds, ["ext4", "vfat"]);
     }
 
+    /// A walk over all mounts for each of them would take minutes.
+    #[test]
+    fn a_container_host_has_many_mounts() {
+        let lines = (0..MAX_MOUNTS).map(|n| {
+            let parent = n + 10 * MAX_MOUNTS;
+            format!("{n} {parent} 0:{n} / /run/{n} rw - overlay overlay rw\n")
+        });
+        let text: String = lines.collect();
+        let began = std::time::Instant::now();
+        assert_eq!(parse(&text).len(), MAX_MOUNTS);
+        assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    }
+
     #[test]
     fn fstab_has_comments_blanks_and_swap() {
         let planned = fstab(
