@@ -2,7 +2,8 @@
 
 use crate::host::{call, cargo, has, root};
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 use vm::programs::Start;
@@ -81,15 +82,69 @@ fn one(target: &str, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// Fuzzes this target for so long.
+/// Fuzzes this target for so long, beginning with what is committed as its seeds, and
+/// with the heads of real kernels where it takes those.
 pub fn command(target: &str, seconds: u64) -> Command {
+    let folder = root().join("fuzz");
+    // New inputs go into the first of the folders.
+    let corpus = folder.join("corpus").join(target);
+    let made = std::fs::create_dir_all(&corpus);
+    if let Err(error) = made.and_then(|()| real_kernels(target, &corpus)) {
+        eprintln!("{target}: seeds in {}: {error}", corpus.display());
+    }
     let mut command = cargo_fuzz(&["run"], Some(target));
     command
+        .arg(corpus)
+        .arg(folder.join("seeds").join(target))
         .arg("--")
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-rss_limit_mb={MEMORY_MB}"))
         .arg(format!("-timeout={TIMEOUT}"));
     command
+}
+
+/// Targets that take a kernel file as it is, by its first bytes.
+const KERNELS: &[&str] = &[
+    "authenticode",
+    "bzimage_verify",
+    "recognise",
+    "uki",
+    "zboot",
+];
+/// Bytes of a kernel's head: its headers, and not so much that a step takes long.
+const HEAD: u64 = 16 << 10;
+
+/// Puts the heads of the lab's kernels into the corpus.
+fn real_kernels(target: &str, corpus: &Path) -> std::io::Result<()> {
+    if !KERNELS.contains(&target) {
+        return Ok(());
+    }
+    let Ok(trees) = std::fs::read_dir(vm::lab_folder().join("trees")) else {
+        // Nothing was fetched yet.
+        return Ok(());
+    };
+    for tree in trees {
+        let tree = tree?.path();
+        let modules = std::fs::read_dir(tree.join("usr/lib/modules"));
+        let boot = std::fs::read_dir(tree.join("boot"));
+        let beside = modules.into_iter().flatten().flatten();
+        let files = beside.map(|release| release.path().join("vmlinuz"));
+        let files = files.chain(boot.into_iter().flatten().flatten().map(|file| file.path()));
+        for file in files {
+            let name = file.to_string_lossy();
+            if !name.contains("vmlinuz") || !file.is_file() {
+                continue;
+            }
+            let mut head = Vec::new();
+            std::fs::File::open(&file)?
+                .take(HEAD)
+                .read_to_end(&mut head)?;
+            let of = name.replace('/', "_");
+            let of = of.get(of.len().saturating_sub(100)..).unwrap_or(&of);
+            std::fs::write(corpus.join(format!("head{of}")), head)?;
+        }
+    }
+    Ok(())
 }
 
 /// What libFuzzer says of a run: `#12345 DONE cov: ... exec/s: ...`.
