@@ -36,5 +36,8 @@ fuzz_target!(|bytes: &[u8]| {
         relative: bytes.first() == Some(&b' '),
     };
     let first = evaluate(&world, &facts, &start);
-    assert_eq!(first, evaluate(&world, &facts, &start));
+    // Once more for short ones only: a real configuration takes some milliseconds.
+    if bytes.len() < 1024 {
+        assert_eq!(first, evaluate(&world, &facts, &start));
+    }
 });

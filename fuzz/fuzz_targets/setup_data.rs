@@ -49,7 +49,9 @@ fuzz_target!(|data: &[u8]| {
         ask.firmware.boot_params = Some(params.into());
     }
     if first & 0x20 != 0 {
-        let count = rest.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b));
+        let count = rest
+            .first_chunk::<8>()
+            .map_or(0, |b| u64::from_le_bytes(*b));
         ask.firmware.ima = Some(ImaList {
             measurements: rest.to_vec().into(),
             count,
