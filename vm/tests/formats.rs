@@ -68,6 +68,43 @@ compressed! {
     bzip2: "bzip2";
 }
 
+/// A kernel out of a shell's pipe and an initrd out of a named one; devices are
+/// refused, and a named pipe among the boot entries keeps nobody waiting.
+#[test]
+fn out_of_pipes() -> Result<()> {
+    let lab = Lab::open()?;
+    let second = lab.kernel("6.1")?;
+    let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
+        .with(&lab.product()?.files)
+        .file("wrapped", std::fs::read(&second.path)?)
+        .next(Next::new(&second))
+        .script(&format!(
+            "mkdir -p /boot/loader/entries\n\
+             mkfifo /initrd.fifo /boot/loader/entries/x.conf\n\
+             run device kexec -l /wrapped --initrd /dev/zero --append x\n\
+             run list timeout 60 kexec list\n\
+             (cat $NEXT_INITRD > /initrd.fifo) &\n\
+             run load sh -c 'cat /wrapped | kexec -l /proc/self/fd/0 --initrd /initrd.fifo \
+             --append \"{APPEND}\"'\n\
+             jump kexec -e\n"
+        ))
+        .run()?;
+    let one = outcome.stage("first")?;
+    let device = one.run("device")?;
+    let said = device.err();
+    ensure!(
+        said.contains("/dev/zero: it is a character device"),
+        "{said}"
+    );
+    let listed = one.run("list")?.out();
+    ensure!(listed.contains("it is a pipe"), "{listed}");
+    assert_eq!(one.run("load")?.err(), "");
+    let two = &outcome.stage("second")?.report;
+    assert_eq!(two.release, second.release);
+    assert_eq!(two.command_line(), APPEND);
+    Ok(())
+}
+
 #[test]
 fn efi_zboot() -> Result<()> {
     boots(|kernel| {

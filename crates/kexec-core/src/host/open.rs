@@ -6,6 +6,7 @@
 //! opened, is opened without waiting, and is looked at again.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -153,6 +154,23 @@ pub fn regular(path: &Path) -> Result<File, String> {
     at(path, Allowed::Regular).map_err(|refused| refused.to_string())
 }
 
+/// All of a regular file, which has at most `limit` bytes.
+///
+/// # Errors
+/// As the system says, or that it is something else, or larger.
+pub(crate) fn contents(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = at(path, Allowed::Regular).map_err(|refused| match refused {
+        Refused::Errno(errno) => errno.into(),
+        Refused::Other(what) => io::Error::other(what),
+    })?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    match u64::try_from(bytes.len()) {
+        Ok(len) if len <= limit => Ok(bytes),
+        _ => Err(io::Error::other(format!("it is larger than {limit} bytes"))),
+    }
+}
+
 /// Opens a file that somebody named on the command line, which may be a pipe.
 ///
 /// # Errors
@@ -164,7 +182,7 @@ pub fn named(path: &Path) -> Result<File, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::Write;
     use std::os::unix::net::UnixListener;
 
     fn fifo(path: &Path) {
@@ -196,6 +214,11 @@ mod tests {
             let error = regular(&path).unwrap_err();
             assert!(error.starts_with(said), "{}: {error}", path.display());
         }
+        assert_eq!(contents(&at("file"), 1).unwrap(), b"x");
+        assert!(contents(&at("file"), 0).is_err());
+        assert!(contents(&at("fifo"), 9).is_err());
+        let gone = contents(&at("gone"), 9).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::NotFound);
         let file = regular(&at("file")).unwrap();
         let flags = rustix::fs::fcntl_getfl(&file).unwrap();
         assert!(!flags.contains(OFlags::NONBLOCK), "{flags:?}");
@@ -217,7 +240,7 @@ mod tests {
         writer.join().unwrap();
 
         // As a shell's <(...) names it, and whose writer is gone.
-        let (read, mut write) = std::io::pipe().unwrap();
+        let (read, mut write) = io::pipe().unwrap();
         write.write_all(b"kernel").unwrap();
         drop(write);
         let fd = std::os::fd::AsRawFd::as_raw_fd(&read);

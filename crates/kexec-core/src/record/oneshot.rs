@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::IFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::host::Fact;
+use crate::host::{Fact, open};
 use crate::sources::entry::BootEntry;
 use crate::sources::grub::NEXT_ENTRY;
 use crate::sources::volumes::Volumes;
@@ -36,6 +36,9 @@ pub enum OneShot {
         value: String,
     },
 }
+
+/// No variable and no environment block is larger than this many bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 /// Size of GRUB's environment block (GRUB manual, "The GRUB environment block").
 const GRUBENV_LEN: usize = 1024;
@@ -97,7 +100,7 @@ impl OneShot {
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+    match open::contents(path, MAX_FILE) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
@@ -110,7 +113,7 @@ fn clear_variable(path: &Path, content: &[u8]) -> io::Result<bool> {
     }
     // The kernel marks variables immutable, so that nobody removes them by
     // accident (Documentation/filesystems/efivarfs.rst).
-    let file = fs::File::open(path)?;
+    let file = open::regular(path).map_err(io::Error::other)?;
     if let Ok(flags) = rustix::fs::ioctl_getflags(&file)
         && flags.contains(IFlags::IMMUTABLE)
     {
@@ -123,7 +126,7 @@ fn clear_variable(path: &Path, content: &[u8]) -> io::Result<bool> {
 fn clear_grubenv(path: &Path, variable: &str, value: &str) -> io::Result<bool> {
     // Unlike a variable, its file is there whatever it says: not to find it means
     // that its file system is not mounted.
-    let block = fs::read(path)?;
+    let block = open::contents(path, MAX_FILE)?;
     let Some(new) = without(&block, variable, value) else {
         return Ok(false);
     };
