@@ -73,6 +73,10 @@ impl Source for Cached<'_> {
         self.source.len()
     }
 
+    fn next_data(&self, offset: u64) -> u64 {
+        self.source.next_data(offset)
+    }
+
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         if (1..=SMALL).contains(&buffer.len()) && self.from_pages(offset, buffer) {
             return Ok(());

@@ -128,6 +128,19 @@ impl<'a> Memory<'a> {
         next.saturating_sub(address)
     }
 
+    /// How many bytes from an address on are in a hole of the file.
+    pub(crate) fn in_hole(&self, address: u64) -> u64 {
+        let Some(load) = self.holds(address) else {
+            return 0;
+        };
+        let inside = address - load.vaddr;
+        let Some(offset) = load.offset.checked_add(inside) else {
+            return 0;
+        };
+        let hole = self.source.next_data(offset).saturating_sub(offset);
+        hole.min(load.filesz - inside)
+    }
+
     /// The piece that an address is in.
     fn holds(&self, address: u64) -> Option<Load> {
         let inside = |load: &&Load| {

@@ -12,6 +12,12 @@ pub trait Source {
         self.len() == 0
     }
 
+    /// The first offset from this one on at which there may be something else than
+    /// zeros. A file with holes knows where they end (lseek(2), `SEEK_DATA`).
+    fn next_data(&self, offset: u64) -> u64 {
+        offset
+    }
+
     /// Fills the whole buffer from `offset` on.
     ///
     /// # Errors

@@ -41,6 +41,15 @@ impl Source for Dump {
         self.len
     }
 
+    fn next_data(&self, offset: u64) -> u64 {
+        // Reads name their offset, so that it does not matter where the file stands.
+        match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(data) => data,
+            Err(rustix::io::Errno::NXIO) => self.len,
+            Err(_) => offset,
+        }
+    }
+
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
     }

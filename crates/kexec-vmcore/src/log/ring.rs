@@ -187,8 +187,8 @@ impl<'a, 'b> Ring<'a, 'b> {
         })
     }
 
-    /// How many descriptors from this one on, of `most`, are nothing but zeros, as a
-    /// file with holes has them; and how many are not in the dump.
+    /// How many descriptors from this one on, of `most`, are nothing but zeros, in a hole
+    /// of the file or not; and how many are not in the dump.
     fn holes(&self, id: u64, most: u64) -> (u64, u64) {
         let size = self.at.desc_size as u64;
         let count = 1_u64 << self.count_bits;
@@ -198,6 +198,10 @@ impl<'a, 'b> Ring<'a, 'b> {
         let missing = (self.memory.missing(address) / size).min(most);
         if missing > 0 {
             return (0, missing);
+        }
+        let in_hole = (self.memory.in_hole(address) / size).min(most);
+        if in_hole > 0 {
+            return (in_hole, 0);
         }
         let most = most.min(PIECE / size);
         let len = usize::try_from(most.saturating_mul(size)).unwrap_or(0);
