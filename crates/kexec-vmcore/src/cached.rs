@@ -9,14 +9,14 @@ use crate::Source;
 /// Bytes of a page.
 const PAGE: u64 = 4096;
 /// Pages that are kept.
-const PAGES: u64 = 8;
+const PAGES: usize = 8;
 /// Reads of more bytes than this go by.
 const SMALL: usize = 512;
 
 /// A source whose last pages are kept.
 pub(crate) struct Cached<'a> {
     source: &'a dyn Source,
-    pages: RefCell<[Page; PAGES as usize]>,
+    pages: RefCell<[Page; PAGES]>,
 }
 
 /// A page, and where it was.
@@ -35,7 +35,7 @@ impl<'a> Cached<'a> {
     }
 
     /// Whether the buffer was filled. A page that cannot be read as a whole is none.
-    fn from_pages(&self, offset: u64, buffer: &mut [u8]) -> bool {
+    fn filled(&self, offset: u64, buffer: &mut [u8]) -> bool {
         let mut done = 0_usize;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let Some(at) = u64::try_from(done).ok().and_then(|d| offset.checked_add(d)) else {
@@ -43,7 +43,7 @@ impl<'a> Cached<'a> {
             };
             let start = at - at % PAGE;
             let mut pages = self.pages.borrow_mut();
-            let slot = usize::try_from(start / PAGE % PAGES).unwrap_or(0);
+            let slot = usize::try_from(start / PAGE).unwrap_or(0) % PAGES;
             let Some(page) = pages.get_mut(slot) else {
                 return false;
             };
@@ -78,7 +78,7 @@ impl Source for Cached<'_> {
     }
 
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        if (1..=SMALL).contains(&buffer.len()) && self.from_pages(offset, buffer) {
+        if (1..=SMALL).contains(&buffer.len()) && self.filled(offset, buffer) {
             return Ok(());
         }
         self.source.read_exact_at(offset, buffer)
@@ -96,7 +96,7 @@ mod tests {
             len in 0_usize..40_000,
             reads in proptest::collection::vec((0_u64..41_000, 0_usize..700), 1..40),
         ) {
-            let bytes: Vec<u8> = (0..len).map(|n| (n * 7 + n / 256) as u8).collect();
+            let bytes: Vec<u8> = (0..len).map(|n| (n * 7 + n / 256).to_le_bytes()[0]).collect();
             let cached = Cached::new(&bytes);
             for (at, size) in reads {
                 let (mut ours, mut theirs) = (vec![0; size], vec![0; size]);
