@@ -17,6 +17,7 @@ pub mod pipeline;
 mod place;
 pub mod preflight;
 pub mod preload;
+pub mod programs;
 pub mod record;
 pub mod request;
 pub mod sources;

@@ -203,6 +203,10 @@ fn permission() {
         "permission",
         &[(Refusal, "user namespace"), (Warning, "seccomp")],
     );
+    // A service's own, as that of kexec-preload.service: every boot would warn.
+    load("debian-cloud")
+        .host(|h| h.security.seccomp = Fact::Known(true))
+        .says("permission", &[(Pass, "CAP_SYS_BOOT"), (Note, "seccomp")]);
     load("debian-cloud")
         .host(|h| h.security.cap_sys_boot = Fact::Unreadable("no /proc".to_owned()))
         .says("permission", &[(Unknown, "the capabilities: no /proc")]);

@@ -1,14 +1,13 @@
 //! `kexec enable` and `kexec disable`: features with their units and hooks.
 
 use std::path::Path;
-use std::process::Command;
 
 use kexec_core::enable::{self, Change, Feature};
 use kexec_core::handover::init::{Init, InitFacts};
 use kexec_core::preflight::{self, Severity};
 use kexec_core::preload;
-use kexec_core::record;
 use kexec_core::{Error, SyscallChoice};
+use kexec_core::{programs, record};
 use kexec_sys::Slot;
 
 use super::unload::unload;
@@ -34,11 +33,12 @@ pub fn verb(world: &World<'_>, feature: &Feature, on: bool, dry_run: bool, json:
 
 fn switch_on(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) -> Result<(), Error> {
     let held = possible(world, feature)?;
+    let program = program(world, feature)?;
     let changes =
-        enable::enable(world.root, feature, &program()).map_err(|path| Error::Refused {
+        enable::enable(world.root, feature, &program).map_err(|refused| Error::Refused {
             what: format!("switching {} on", feature.name),
-            why: format!("{path} is there, and is not of this program"),
-            remedy: "move it away, or put what it does into a drop-in of another name".to_owned(),
+            why: refused.why,
+            remedy: refused.remedy,
         })?;
     show(feature, true, &changes, held, json);
     if dry_run {
@@ -79,11 +79,14 @@ fn switch_off(
 }
 
 fn carry_out(world: &World<'_>, feature: &Feature, changes: &[Change]) -> Result<(), Error> {
-    enable::apply(world.root, changes).map_err(|(change, e)| Error::System {
-        what: format!("switching {}: kexec {}", feature.name, change.text()),
-        reason: e.to_string(),
-        remedy: "run it as root, where /etc can be written to; nothing was changed".to_owned(),
+    let left = enable::apply(world.root, changes).map_err(|failed| Error::System {
+        what: format!("switching {}: {}", feature.name, failed.what()),
+        reason: failed.error.to_string(),
+        remedy: failed.remedy(),
     })?;
+    for left in left {
+        eprintln!("kexec: warning: {left}; it does no harm, and can be removed");
+    }
     if changes.is_empty() {
         return Ok(());
     }
@@ -124,11 +127,42 @@ fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> 
     }
 }
 
-/// Where this program is; units name it by its path.
-fn program() -> String {
-    let path = std::env::current_exe().ok();
-    let path = path.as_deref().and_then(Path::to_str);
-    path.unwrap_or("/usr/sbin/kexec").to_owned()
+/// Where this program is; units name it by its path, and run it as root at every boot.
+fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
+    let refused = |why: String, remedy: &str| Error::Refused {
+        what: format!("switching {} on", feature.name),
+        why,
+        remedy: remedy.to_owned(),
+    };
+    let path = std::env::current_exe().map_err(|e| {
+        refused(
+            format!("where this program is cannot be told: {e}"),
+            "mount /proc",
+        )
+    })?;
+    let path = match world.root == Path::new("/") {
+        true => enable::trusted(&path, 0).map_err(|found| {
+            refused(
+                format!(
+                    "units would run {} as root, and {}: {}",
+                    path.display(),
+                    found.path.display(),
+                    found.why
+                ),
+                "install this program where root alone can write, for example as \
+                 /usr/local/sbin/kexec, and run it from there",
+            )
+        })?,
+        // A test's.
+        false => path,
+    };
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| {
+        refused(
+            format!("the path {path:?} is no text, and units are"),
+            "install this program under another name",
+        )
+    })
 }
 
 fn systemctl(world: &World<'_>, words: &[&str]) -> Result<(), Error> {
@@ -141,7 +175,7 @@ fn systemctl(world: &World<'_>, words: &[&str]) -> Result<(), Error> {
         reason,
         remedy: format!("look at `{said}` and at the journal"),
     };
-    let status = Command::new("systemctl").args(words).status();
+    let status = programs::command("systemctl").args(words).status();
     match status.map_err(|e| failed(e.to_string()))? {
         status if status.success() => Ok(()),
         status => Err(failed(status.to_string())),

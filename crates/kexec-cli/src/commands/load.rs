@@ -10,6 +10,7 @@ use kexec_core::record::{self, Record};
 use kexec_core::{Error, LoadRequest, Snapshot};
 use kexec_sys::{FileFlags, Slot};
 
+use super::audience::{Stream, plan_text};
 use super::wanted::Found;
 use super::{World, exit, is, prepare, print, print_json};
 use crate::render::{json, text};
@@ -41,7 +42,7 @@ pub fn load_found(world: &World<'_>, found: &Found, flags: FileFlags) -> Result<
     let arrival = found.arrive(world, &host, &prepared);
     prepared.findings.extend(arrival);
     if request.debug {
-        eprint!("{}", text::plan(&prepared));
+        eprint!("{}", plan_text(&prepared, Stream::Err));
     }
     for finding in prepared
         .findings
@@ -139,7 +140,7 @@ pub fn verb(world: &World<'_>, wanted: &Wanted, json: bool, dry_run: bool) -> u8
             if json {
                 print_json(&json::plan(&prepared));
             } else {
-                print(&text::plan(&prepared));
+                print(&plan_text(&prepared, Stream::Out));
                 if dry_run {
                     print(&text::findings(&prepared.findings));
                 } else {

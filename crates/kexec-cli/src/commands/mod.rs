@@ -1,6 +1,7 @@
 //! One file per thing the command does. Each takes what is meant and the world
 //! it acts on, and returns an exit code.
 
+mod audience;
 pub mod check;
 pub mod enable;
 pub mod exec;

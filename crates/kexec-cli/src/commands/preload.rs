@@ -210,7 +210,7 @@ fn load_ahead(world: &World<'_>, mut found: Found) -> Result<(), Error> {
             return Err(preload::after_refusal(error, &slot(world), take_out));
         }
     };
-    print(&text::plan(&prepared));
+    print(&text::plan_for_log(&prepared));
     let handover = "a reboot".to_owned();
     let mut ahead = remember::attempt(world, &found, &prepared, &token, handover);
     ahead.preloaded = true;

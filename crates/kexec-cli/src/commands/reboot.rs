@@ -10,6 +10,7 @@ use kexec_core::record::attempt;
 use kexec_core::{Error, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
 
+use super::audience::{Stream, plan_text};
 use super::load::{self, load_found};
 use super::remember::{self, remember};
 use super::unload::unload;
@@ -115,7 +116,8 @@ impl Reboot<'_> {
         if self.json {
             print_json(&json::reboot(prepared, entry, way));
         } else {
-            print(&text::reboot(prepared, entry, way));
+            let plan = plan_text(prepared, Stream::Out);
+            print(&text::reboot(&plan, entry, way));
         }
     }
 

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 
 use kexec_core::enable::{Change, Feature};
 use kexec_core::handover::ask::Handover;
+use kexec_core::host::redact;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, Severity};
 use kexec_core::preload::Step;
 use kexec_core::record::{Attempt, Record};
 use kexec_core::{Error, Snapshot};
+use kexec_plan::Cmdline;
 
 use super::journeys;
 use super::words::visible;
@@ -76,6 +78,16 @@ fn found(finding: &Finding) -> String {
 
 /// What would be loaded, how, and from which parts.
 pub fn plan(prepared: &Prepared) -> String {
+    plan_with(prepared, &prepared.plan.cmdline)
+}
+
+/// The same for a log, which others read: values on the command line that may be secret
+/// are crossed out, as in a snapshot.
+pub fn plan_for_log(prepared: &Prepared) -> String {
+    plan_with(prepared, &redact::cmdline(&prepared.plan.cmdline))
+}
+
+fn plan_with(prepared: &Prepared, cmdline: &Cmdline) -> String {
     let plan = &prepared.plan;
     let mut out = String::new();
     let release = plan
@@ -109,7 +121,7 @@ pub fn plan(prepared: &Prepared) -> String {
             }
         }
     }
-    row(&mut out, "cmdline", &plan.cmdline.to_string());
+    row(&mut out, "cmdline", &cmdline.to_string());
     let from = format!(
         "({} bytes, from {})",
         plan.cmdline.as_bytes().len(),
@@ -136,19 +148,15 @@ pub fn plan(prepared: &Prepared) -> String {
     out
 }
 
-/// What is about to be rebooted into: the entry with the reason, the plan, and
-/// how it goes on.
-pub fn reboot(
-    prepared: &Prepared,
-    entry: Option<(&str, &str, &str)>,
-    way: Option<&Handover>,
-) -> String {
+/// What is about to be rebooted into: the entry with the reason, the plan (of [`plan`]
+/// or [`plan_for_log`]), and how it goes on.
+pub fn reboot(plan: &str, entry: Option<(&str, &str, &str)>, way: Option<&Handover>) -> String {
     let mut out = String::new();
     if let Some((id, title, why)) = entry {
         row(&mut out, "entry", &visible(&format!("{id} ({title})")));
         row(&mut out, "", &visible(why));
     }
-    out.push_str(&plan(prepared));
+    out.push_str(plan);
     match way {
         Some(way) if way.why.is_empty() => row(&mut out, "then", &way.text()),
         Some(way) => row(&mut out, "then", &format!("{}: {}", way.text(), way.why)),
@@ -371,6 +379,23 @@ mod tests {
         prepared.plan.release = Some(HOSTILE.to_owned());
         let usual = plan(&plans::prepared()).lines().count();
         assert_harmless(&plan(&prepared), usual);
+        assert_harmless(&plan_for_log(&prepared), usual);
+    }
+
+    #[test]
+    fn a_log_holds_no_secret_of_the_command_line() {
+        let mut prepared = plans::prepared();
+        prepared.plan.cmdline = "root=/dev/vda1 quiet luks.key=s3cret -- s3cret".into();
+        assert!(plan(&prepared).contains("luks.key=s3cret -- s3cret"));
+        let log = plan_for_log(&prepared);
+        assert!(
+            log.contains("root=/dev/vda1 quiet luks.key=xxxxxx -- xxxxxx"),
+            "{log}"
+        );
+        assert!(!log.contains("s3cret"), "{log}");
+        // The rest is the same.
+        let rest = |text: &str| text.replace("s3cret", "xxxxxx");
+        assert_eq!(rest(&plan(&prepared)), log);
     }
 
     #[test]

@@ -1,22 +1,30 @@
 //! Switching features on and off: which files are written and removed is
 //! planned first, from what is there; then it is done, or taken back.
 
+mod apply;
+mod files;
 mod parts;
+mod program;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use apply::{Failed, apply};
 pub use parts::{FEATURES, Feature, Part, Unit};
+pub use program::{Syntax, Untrusted, trusted};
 
-/// Marks files that we wrote, so that only those are removed.
+/// Marks files that we wrote, so that only those are changed and removed. It stands at
+/// the top, so that what is left of a file that was cut off still has it.
 const MARK: &str = "# Written by `kexec enable`; `kexec disable` removes it.\n";
 
-/// The program as the texts of `dist/` name it.
-const PROGRAM: &str = "/usr/sbin/kexec";
+/// More than any file that we write has, in bytes.
+const LARGEST: u64 = 64 << 10;
 
 /// One change of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -72,6 +80,15 @@ impl Change {
     }
 }
 
+/// Why a feature cannot be switched on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What is in the way.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
+}
+
 /// The feature of that name.
 pub fn feature(name: &str) -> Option<&'static Feature> {
     FEATURES.iter().find(|feature| feature.name == name)
@@ -97,49 +114,128 @@ fn link(unit: &Unit) -> String {
     format!("{}/{}", parts::WANTS, unit.name)
 }
 
+/// Where a package has a unit, if one is installed.
+fn packaged_unit(root: &Path, name: &str) -> Option<String> {
+    let mut places = parts::PACKAGED_UNITS.iter();
+    places.find_map(|folder| Some(format!("{folder}/{name}")).filter(|path| has(root, path)))
+}
+
+/// The text with the mark at its top, but behind the `#!` of a script.
 fn marked(text: &str) -> String {
-    format!("{text}{MARK}")
+    match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with("#!") => format!("{first}\n{MARK}{rest}"),
+        _ => format!("{MARK}{text}"),
+    }
 }
 
-/// Whether a file is one that we wrote.
+/// What is at a place that we write to.
+enum There {
+    Nothing,
+    /// A file of ours, whole or not.
+    Ours {
+        bytes: Vec<u8>,
+        mode: u32,
+    },
+    /// Somebody else's, and what it is.
+    Foreign(String),
+}
+
+fn look(root: &Path, path: &str) -> There {
+    let at = below(root, path);
+    let found = match fs::symlink_metadata(&at) {
+        Ok(found) => found,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return There::Nothing,
+        Err(e) => return There::Foreign(format!("cannot be looked at ({e})")),
+    };
+    if found.is_symlink() {
+        let to = fs::read_link(&at).unwrap_or_default();
+        return There::Foreign(match to == Path::new("/dev/null") {
+            true => "is masked (a link to /dev/null)".to_owned(),
+            false => format!("is a link to {}", to.display()),
+        });
+    }
+    if !found.is_file() {
+        return There::Foreign("is no file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let read = fs::File::open(&at).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
+    match read {
+        Err(e) => There::Foreign(format!("cannot be read ({e})")),
+        Ok(_) if is_marked(&bytes) => There::Ours {
+            bytes,
+            mode: found.permissions().mode() & 0o7777,
+        },
+        Ok(_) => There::Foreign("is not of this program".to_owned()),
+    }
+}
+
+/// Whether a file is one that we wrote, or what a crash left of one: nothing, zeros, or
+/// less than the mark. (An empty unit file would be a masked unit; nobody masks one so
+/// who has systemctl(1), which makes a link.)
+fn is_marked(bytes: &[u8]) -> bool {
+    let mark = MARK.trim_end().as_bytes();
+    let written = bytes.iter().rposition(|byte| *byte != 0);
+    let rest = written.and_then(|last| bytes.get(..=last)).unwrap_or(&[]);
+    let script = [b"#!/bin/sh\n", mark].concat();
+    bytes.split(|byte| *byte == b'\n').any(|line| line == mark)
+        || mark.starts_with(rest)
+        || (rest.len() > b"#!/bin/sh\n".len() && script.starts_with(rest))
+}
+
 fn is_ours(root: &Path, path: &str) -> bool {
-    fs::read(below(root, path)).is_ok_and(|bytes| bytes.ends_with(MARK.as_bytes()))
+    matches!(look(root, path), There::Ours { .. })
 }
 
-/// What switching a feature on changes; nothing when it is on already. `program`
-/// is where this program is.
+/// What switching a feature on changes; nothing when it is on already, and whole.
+/// `program` is where this program is.
 ///
 /// # Errors
-/// A file that is in the way, and is not ours.
-pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<Change>, String> {
+/// What is in the way, and is not ours.
+pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<Change>, Refused> {
     let mut changes = Vec::new();
-    let mut write = |path: &str, text: &str, mode: u32| {
-        let text = marked(text);
-        let path_here = below(root, path);
-        match fs::read(&path_here) {
-            Ok(there) if there == text.as_bytes() => Ok(()),
-            Ok(_) if !is_ours(root, path) => Err(path.to_owned()),
-            _ => {
-                changes.push(Change::Write {
-                    path: path.to_owned(),
-                    text,
-                    mode,
-                });
-                Ok(())
-            }
-        }
-    };
     let mut links = Vec::new();
+    let whose = |path: &str, what: &str| Refused {
+        why: format!("{path} {what}"),
+        remedy: if what.starts_with("is masked") {
+            "`systemctl unmask` it first".to_owned()
+        } else {
+            "move it away, or put what it does into a drop-in of another name".to_owned()
+        },
+    };
+    let mut write = |path: &str, text: &str, mode: u32, syntax: Syntax| {
+        let Some(text) = program::naming(text, program, syntax) else {
+            return Err(Refused {
+                why: format!("the path {program:?} cannot be written into {path}"),
+                remedy: "put this program where its path has no such characters, for example \
+                         /usr/local/sbin/kexec"
+                    .to_owned(),
+            });
+        };
+        let text = marked(&text);
+        match look(root, path) {
+            There::Foreign(what) => return Err(whose(path, &what)),
+            There::Ours { bytes, mode: is } if bytes == text.as_bytes() && is == mode => {}
+            There::Nothing | There::Ours { .. } => changes.push(Change::Write {
+                path: path.to_owned(),
+                text,
+                mode,
+            }),
+        }
+        Ok(())
+    };
+    let mut superseded = Vec::new();
     for unit in feature.units {
-        let packaged = parts::PACKAGED_UNITS
-            .iter()
-            .map(|folder| format!("{folder}/{}", unit.name))
-            .find(|path| has(root, path));
         let own = format!("{}/{}", parts::OWN_UNITS, unit.name);
-        let to = match packaged {
-            Some(path) => path,
+        let to = match packaged_unit(root, unit.name) {
+            Some(path) => {
+                // From before the package was installed: it would stand over the unit.
+                if is_ours(root, &own) {
+                    superseded.push(Change::Remove { path: own });
+                }
+                path
+            }
             None => {
-                write(&own, &unit.text.replace(PROGRAM, program), 0o644)?;
+                write(&own, unit.text, 0o644, Syntax::Unit)?;
                 own
             }
         };
@@ -147,18 +243,63 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<Chang
     }
     for part in feature.files.iter().chain(feature.hooks) {
         let wanted = part.with.is_none_or(|with| has(root, with));
-        let packaged = part
-            .packaged
-            .is_some_and(|path| has(root, path) && !is_ours(root, path));
-        if wanted && !packaged {
-            write(part.path, &part.text.replace(PROGRAM, program), part.mode)?;
+        if wanted && !is_packaged(root, part) {
+            write(part.path, part.text, part.mode, part.syntax)?;
         }
     }
-    let links = links.into_iter().filter(|(path, to)| {
-        fs::read_link(below(root, path)).ok().as_deref() != Some(Path::new(to))
-    });
-    changes.extend(links.map(|(path, to)| Change::Link { path, to }));
+    changes.extend(superseded);
+    for (path, to) in links {
+        match look(root, &path) {
+            There::Foreign(what) if !what.starts_with("is a link") => {
+                return Err(whose(&path, &what));
+            }
+            _ if fs::read_link(below(root, &path)).is_ok_and(|is| is == Path::new(&to)) => {}
+            _ => changes.push(Change::Link { path, to }),
+        }
+    }
+    changes.extend(leftovers(root, feature, &changes));
     Ok(changes)
+}
+
+/// Whether a package brings this file along. Where it has the very path that we write
+/// to, an empty file there is what the administrator made of the package's.
+fn is_packaged(root: &Path, part: &Part) -> bool {
+    let Some(path) = part.packaged.filter(|path| has(root, path)) else {
+        return false;
+    };
+    let mut units = FEATURES.iter().flat_map(|feature| feature.units);
+    let package = units.any(|unit| packaged_unit(root, unit.name).is_some());
+    match look(root, path) {
+        There::Ours { bytes, .. } => package && !bytes.windows(MARK.len()).any(is_mark),
+        There::Foreign(_) => true,
+        There::Nothing => false,
+    }
+}
+
+fn is_mark(bytes: &[u8]) -> bool {
+    bytes == MARK.as_bytes()
+}
+
+/// What one that was killed has left beside its files; a change at such a place takes
+/// its own along.
+fn leftovers(root: &Path, feature: &Feature, changes: &[Change]) -> Vec<Change> {
+    let changed = |path: &String| changes.iter().any(|change| change.path() == path);
+    let paths = places(feature).into_iter().filter(|path| !changed(path));
+    let beside = paths.flat_map(|path| [apply::new_name(&path), apply::old_name(&path)]);
+    beside
+        .filter(|path| fs::symlink_metadata(below(root, path)).is_ok())
+        .map(|path| Change::Remove { path })
+        .collect()
+}
+
+/// Every place that a feature may write to.
+fn places(feature: &Feature) -> Vec<String> {
+    let units = feature.units.iter();
+    let units = units.flat_map(|unit| [format!("{}/{}", parts::OWN_UNITS, unit.name), link(unit)]);
+    let parts = feature.files.iter().chain(feature.hooks);
+    units
+        .chain(parts.map(|part| part.path.to_owned()))
+        .collect()
 }
 
 /// What switching a feature off changes. What another feature that is on needs,
@@ -188,223 +329,10 @@ pub fn disable(root: &Path, feature: &Feature) -> Vec<Change> {
         }
     }
     for part in feature.files.iter().chain(feature.hooks) {
-        if is_ours(root, part.path) {
+        if is_ours(root, part.path) && !is_packaged(root, part) {
             remove(part.path.to_owned());
         }
     }
+    changes.extend(leftovers(root, feature, &changes));
     changes
-}
-
-/// Does it. When one change fails, those before it are taken back, as far as
-/// that goes.
-///
-/// # Errors
-/// The change that failed, with what the system said.
-pub fn apply(root: &Path, changes: &[Change]) -> Result<(), (Change, io::Error)> {
-    for (done, change) in changes.iter().enumerate() {
-        if let Err(e) = carry_out(root, change) {
-            for earlier in changes.iter().take(done).rev() {
-                if !matches!(earlier, Change::Remove { .. }) {
-                    // It did not exist before, or was ours.
-                    let _ = fs::remove_file(below(root, earlier.path()));
-                }
-            }
-            return Err((change.clone(), e));
-        }
-    }
-    Ok(())
-}
-
-fn carry_out(root: &Path, change: &Change) -> io::Result<()> {
-    let path = below(root, change.path());
-    if let (Some(folder), false) = (path.parent(), matches!(change, Change::Remove { .. })) {
-        fs::create_dir_all(folder)?;
-    }
-    match change {
-        Change::Write { text, mode, .. } => {
-            fs::write(&path, text)?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(*mode))
-        }
-        Change::Link { to, .. } => {
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-            symlink(to, &path)
-        }
-        Change::Remove { .. } => {
-            fs::remove_file(&path)?;
-            // A folder of drop-ins that is empty now was made for this one.
-            if let Some(folder) = path.parent().filter(|f| f.extension().is_some()) {
-                let _ = fs::remove_dir(folder);
-            }
-            Ok(())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(folders: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for folder in folders {
-            fs::create_dir_all(below(root.path(), folder)).unwrap();
-        }
-        root
-    }
-
-    fn files(root: &Path) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut folders = vec![root.to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() && !path.is_symlink() {
-                    folders.push(path);
-                } else {
-                    let name = path.strip_prefix(root).unwrap();
-                    found.push(name.to_string_lossy().into_owned());
-                }
-            }
-        }
-        found.sort_unstable();
-        found
-    }
-
-    fn on(root: &Path, name: &str) -> Vec<Change> {
-        let changes = enable(root, feature(name).unwrap(), "/usr/local/bin/kexec").unwrap();
-        apply(root, &changes).unwrap();
-        changes
-    }
-
-    fn off(root: &Path, name: &str) {
-        apply(root, &disable(root, feature(name).unwrap())).unwrap();
-    }
-
-    #[test]
-    fn with_the_program_alone_everything_is_written_and_removed() {
-        let root = tree(&["/etc/kernel/postinst.d", "/usr/share/initramfs-tools"]);
-        let preload = feature("preload").unwrap();
-        assert!(!is_enabled(root.path(), preload));
-        assert_eq!(on(root.path(), "preload").len(), 7);
-        assert!(is_enabled(root.path(), preload));
-        assert_eq!(
-            files(root.path()),
-            [
-                "etc/initramfs/post-update.d/zzz-kexec",
-                "etc/kernel/postinst.d/zzz-kexec",
-                "etc/systemd/system/kexec-preload.service",
-                "etc/systemd/system/kexec-refresh.service",
-                "etc/systemd/system/multi-user.target.wants/kexec-preload.service",
-                "etc/systemd/system/multi-user.target.wants/kexec-refresh.service",
-                "etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
-            ]
-        );
-        let unit = fs::read_to_string(root.path().join("etc/systemd/system/kexec-preload.service"));
-        assert!(
-            unit.unwrap()
-                .contains("ExecStart=/usr/local/bin/kexec preload")
-        );
-        // Once more changes nothing.
-        assert_eq!(on(root.path(), "preload"), []);
-        off(root.path(), "preload");
-        assert_eq!(files(root.path()), Vec::<String>::new());
-        assert!(!is_enabled(root.path(), preload));
-    }
-
-    #[test]
-    fn what_a_package_brings_stays_the_packages() {
-        let root = tree(&[]);
-        let put = |path: &str| {
-            let path = below(root.path(), path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "packaged\n").unwrap();
-        };
-        put("/usr/lib/systemd/system/kexec-preload.service");
-        put("/usr/lib/systemd/system/kexec-refresh.service");
-        put("/usr/lib/kernel/install.d/95-kexec.install");
-        put("/etc/kernel/postinst.d/zzz-kexec");
-        let before = files(root.path());
-        let changes = on(root.path(), "preload");
-        assert_eq!(changes.len(), 3, "{changes:?}");
-        let link = below(
-            root.path(),
-            "/etc/systemd/system/multi-user.target.wants/kexec-preload.service",
-        );
-        assert_eq!(
-            fs::read_link(link).unwrap(),
-            Path::new("/usr/lib/systemd/system/kexec-preload.service")
-        );
-        off(root.path(), "preload");
-        assert_eq!(files(root.path()), before);
-    }
-
-    #[test]
-    fn what_another_feature_needs_stays() {
-        let root = tree(&[]);
-        on(root.path(), "preload");
-        on(root.path(), "refresh");
-        off(root.path(), "refresh");
-        assert!(is_enabled(root.path(), feature("preload").unwrap()));
-        assert!(is_enabled(root.path(), feature("refresh").unwrap()));
-        off(root.path(), "preload");
-        assert!(!is_enabled(root.path(), feature("preload").unwrap()));
-        assert!(!is_enabled(root.path(), feature("refresh").unwrap()));
-        on(root.path(), "refresh");
-        assert!(is_enabled(root.path(), feature("refresh").unwrap()));
-        assert!(!is_enabled(root.path(), feature("preload").unwrap()));
-        off(root.path(), "refresh");
-        assert_eq!(files(root.path()), Vec::<String>::new());
-    }
-
-    #[test]
-    fn shutdown_images_of_what_is_installed() {
-        let root = tree(&["/usr/lib/dracut/modules.d"]);
-        let exitrd = feature("exitrd").unwrap();
-        on(root.path(), "exitrd");
-        assert!(is_enabled(root.path(), exitrd));
-        assert_eq!(
-            files(root.path()),
-            [
-                "etc/dracut.conf.d/50-kexec.conf",
-                "usr/lib/dracut/modules.d/50kexec/module-setup.sh"
-            ]
-        );
-        off(root.path(), "exitrd");
-        assert!(!is_enabled(root.path(), exitrd));
-    }
-
-    #[test]
-    fn a_file_that_is_not_ours_is_left_alone() {
-        let root = tree(&["/etc/systemd/system/systemd-reboot.service.d"]);
-        let path = "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf";
-        fs::write(below(root.path(), path), "mine\n").unwrap();
-        let refused = enable(root.path(), feature("preload").unwrap(), "/usr/sbin/kexec");
-        assert_eq!(refused, Err(path.to_owned()));
-        assert!(disable(root.path(), feature("preload").unwrap()).is_empty());
-    }
-
-    #[test]
-    fn a_failure_takes_everything_back() {
-        let root = tree(&["/etc/systemd"]);
-        // A file where a folder is needed.
-        fs::write(below(root.path(), "/etc/kernel"), "").unwrap();
-        let changes = [
-            Change::Write {
-                path: "/etc/systemd/a".into(),
-                text: String::new(),
-                mode: 0o644,
-            },
-            Change::Write {
-                path: "/etc/kernel/install.d/b".into(),
-                text: String::new(),
-                mode: 0o644,
-            },
-        ];
-        let (failed, _) = apply(root.path(), &changes).unwrap_err();
-        assert_eq!(failed, changes[1]);
-        assert_eq!(files(root.path()), ["etc/kernel"]);
-    }
 }

@@ -2,6 +2,8 @@
 //! needs. Their texts are those of `dist/`, which packages install; a machine
 //! that has only the program gets them from here.
 
+use super::program::Syntax;
+
 /// Something that can be switched on and off.
 #[derive(Debug)]
 pub struct Feature {
@@ -43,6 +45,8 @@ pub struct Part {
     pub text: &'static str,
     /// Its mode.
     pub mode: u32,
+    /// How the program's path is written in it.
+    pub syntax: Syntax,
     /// Where a package has it, if it comes with one.
     pub packaged: Option<&'static str>,
     /// Only where this is there: what the file is for.
@@ -81,6 +85,7 @@ const fn debian(path: &'static str, with: &'static str) -> Part {
         path,
         text: dist!("debian/kernel-hook"),
         mode: SCRIPT,
+        syntax: Syntax::Shell,
         packaged: Some(path),
         with: Some(with),
     }
@@ -96,6 +101,7 @@ pub const FEATURES: &[Feature] = &[
             path: "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
             text: dist!("systemd/systemd-reboot.service.d/50-kexec.conf"),
             mode: TEXT,
+            syntax: Syntax::Unit,
             packaged: None,
             with: None,
         }],
@@ -104,6 +110,7 @@ pub const FEATURES: &[Feature] = &[
                 path: "/etc/kernel/install.d/95-kexec.install",
                 text: dist!("kernel-install/95-kexec.install"),
                 mode: SCRIPT,
+                syntax: Syntax::Shell,
                 packaged: Some("/usr/lib/kernel/install.d/95-kexec.install"),
                 with: Some("/usr/lib/kernel/install.d"),
             },
@@ -117,6 +124,7 @@ pub const FEATURES: &[Feature] = &[
                 path: "/etc/pacman.d/hooks/95-kexec.hook",
                 text: dist!("pacman/95-kexec.hook"),
                 mode: TEXT,
+                syntax: Syntax::Pacman,
                 packaged: Some("/usr/share/libalpm/hooks/95-kexec.hook"),
                 with: Some("/usr/share/libalpm/hooks"),
             },
@@ -138,6 +146,7 @@ pub const FEATURES: &[Feature] = &[
                 path: "/etc/dracut.conf.d/50-kexec.conf",
                 text: dist!("dracut/50-kexec.conf"),
                 mode: TEXT,
+                syntax: Syntax::Shell,
                 packaged: None,
                 with: Some("/usr/lib/dracut"),
             },
@@ -145,6 +154,7 @@ pub const FEATURES: &[Feature] = &[
                 path: "/etc/systemd/system/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
                 text: dist!("systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf"),
                 mode: TEXT,
+                syntax: Syntax::Unit,
                 packaged: None,
                 with: Some("/usr/lib/initcpio"),
             },
@@ -153,6 +163,7 @@ pub const FEATURES: &[Feature] = &[
             path: "/usr/lib/dracut/modules.d/50kexec/module-setup.sh",
             text: dist!("dracut/50kexec/module-setup.sh"),
             mode: SCRIPT,
+            syntax: Syntax::Shell,
             packaged: Some("/usr/lib/dracut/modules.d/50kexec/module-setup.sh"),
             with: Some("/usr/lib/dracut"),
         }],

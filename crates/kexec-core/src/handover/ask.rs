@@ -1,12 +1,10 @@
 //! How init is asked for the shutdown that ends in the jump: one table from the
 //! facts of init to a command, or to a refusal before anything is done.
 
-use std::process::Command;
-
 use serde::Serialize;
 
 use super::init::{Inhibitor, Init, InitFacts};
-use crate::Error;
+use crate::{Error, programs};
 
 /// What the caller wants of the shutdown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -231,7 +229,7 @@ pub fn carry_out(handover: &Handover) -> Result<(), Error> {
         return Err(failed("there is no command".to_owned()));
     };
     let variables = handover.environment.iter().map(|(k, v)| (k, v));
-    let output = Command::new(program)
+    let output = programs::command(program)
         .args(words)
         .envs(variables)
         .output()
@@ -250,7 +248,7 @@ pub fn carry_out(handover: &Handover) -> Result<(), Error> {
 /// Whether systemd is on the way into another target than the kexec: its own
 /// words about the jobs under way. `None` when it cannot be asked any more.
 pub fn jobs() -> Option<String> {
-    let output = Command::new("systemctl")
+    let output = programs::command("systemctl")
         .args(["list-jobs", "--no-legend", "--no-pager", "--full"])
         .output()
         .ok()?;

@@ -7,9 +7,10 @@ mod now;
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 use kexec_sys::{Errno, Kernel};
+
+use crate::programs;
 
 pub use now::{file_systems, jump_now};
 
@@ -71,7 +72,7 @@ pub const SHUTDOWN: &[&str] = &["/sbin/shutdown", "/etc/shutdown", "/bin/shutdow
 /// for each.
 pub fn shutdown() -> Vec<String> {
     let failed = SHUTDOWN.iter().map(|program| {
-        let error = Command::new(program).args(["-r", "now"]).exec();
+        let error = programs::command(program).args(["-r", "now"]).exec();
         format!("{program}: {error}")
     });
     failed.collect()

@@ -12,7 +12,7 @@ mod kexec;
 mod memory;
 pub mod open;
 mod pages;
-mod redact;
+pub mod redact;
 pub(crate) mod root;
 mod rsdp;
 mod security;

@@ -194,7 +194,7 @@ fn boot_params(digits: &str) -> String {
 
 /// The same words at the same places, with values that are not known to be
 /// harmless written over.
-pub(super) fn cmdline(line: &Cmdline) -> Cmdline {
+pub fn cmdline(line: &Cmdline) -> Cmdline {
     let bytes = line.as_bytes();
     let mut redacted = Vec::with_capacity(bytes.len());
     let mut of_init = false;

@@ -19,9 +19,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::Error;
+use crate::{Error, programs};
 
 /// Where `systemctl enable` puts links, and where they are kept; then the same for
 /// `systemctl enable --runtime` (systemd.unit(5), "Unit File Load Path"). The first of
@@ -149,7 +148,7 @@ pub fn start(units: &[String]) -> Result<(), Error> {
         reason,
         remedy: "look at what it says; the next boot starts them".to_owned(),
     };
-    let output = Command::new("systemctl")
+    let output = programs::command("systemctl")
         .args(["restart", "--no-block", "--"])
         .args(units)
         .output()
