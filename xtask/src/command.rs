@@ -84,6 +84,15 @@ pub const COMMANDS: &[Command] = &[
         flags: &[SECONDS],
     },
     Command {
+        name: "deny",
+        words: "",
+        help: &[
+            "which dependencies there are, under which licences and",
+            "from where: what deny.toml allows, asked of cargo-deny",
+        ],
+        flags: &[],
+    },
+    Command {
         name: "bench",
         words: "load",
         help: &[

@@ -4,6 +4,7 @@ mod bare;
 mod bench;
 mod command;
 mod demo;
+mod deny;
 mod dist;
 mod docs;
 mod fuzz;
@@ -74,6 +75,10 @@ fn run(typed: &Typed) -> Result<ExitCode> {
                 names: names.iter().map(|&name| name.to_owned()).collect(),
                 fuzz_seconds: seconds.unwrap_or(FUZZ_IN_TEST),
             })
+        }
+        ("deny", []) => {
+            println!("{}", deny::check()?);
+            Ok(ExitCode::SUCCESS)
         }
         ("fuzz", []) => fuzz::run(seconds.unwrap_or(FUZZ_ALONE), None),
         ("fuzz", [target]) => fuzz::run(seconds.unwrap_or(FUZZ_ALONE), Some(target)),

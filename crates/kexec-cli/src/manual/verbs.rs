@@ -207,7 +207,12 @@ static ENABLE: Text = Text {
         "exitrd: the images into which systemd changes at the end of a shutdown, as dracut and \
          mkinitcpio make them, get the program; without it mkinitcpio's falls back to the \
          firmware.",
-        "What is changed and what it costs is said. Refused where it cannot work.",
+        "What is changed and what it costs is said. Refused where it cannot work, and where \
+         others than root can write to this program or to a folder above it, because units run \
+         it as root by its path.",
+        "Either everything is written or nothing; what could not be taken back is said. A file \
+         that an earlier call wrote, and that is empty, cut off or cannot be executed any more, is \
+         written anew; a file of that name that somebody else wrote is refused.",
     ],
     examples: &[
         example("kexec enable preload", "Every reboot is a kexec."),
