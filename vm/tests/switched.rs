@@ -10,7 +10,7 @@ use vm::installed::{Layout, Machine};
 const LIST: &str = r#"
 list() {
     run "$1" sh -c 'find /etc/systemd/system /etc/kernel /etc/initramfs -print0 | sort -z |
-        xargs -0 ls -ld --time-style=+; cat /etc/systemd/system/kexec* 2> /dev/null'
+        xargs -0 ls -ld --time-style=+; cat /etc/systemd/system/kexec* 2> /dev/null; true'
 }
 "#;
 
@@ -45,7 +45,7 @@ run enable "/opt/100% of it/kexec" enable preload
 run loaded cat /sys/kernel/kexec_loaded
 run unload kexec unload
 run hook sh -c '/etc/kernel/postinst.d/zzz-kexec; cat /sys/kernel/kexec_loaded'
-run verify systemd-analyze verify /etc/systemd/system/kexec-preload.service \
+run verify systemd-analyze verify --man=no /etc/systemd/system/kexec-preload.service \
     /etc/systemd/system/kexec-refresh.service
 run exposed systemd-analyze security --offline=true --threshold=40 --no-pager \
     /etc/systemd/system/kexec-preload.service /etc/systemd/system/kexec-refresh.service
