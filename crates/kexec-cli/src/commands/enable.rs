@@ -149,8 +149,7 @@ fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
                     found.path.display(),
                     found.why
                 ),
-                "install this program where root alone can write, for example as \
-                 /usr/local/sbin/kexec, and run it from there",
+                &found.remedy(),
             )
         })?,
         // A test's.

@@ -31,9 +31,26 @@ pub struct Untrusted {
     pub why: String,
 }
 
+impl Untrusted {
+    /// What to do.
+    pub fn remedy(&self) -> String {
+        let elsewhere = "install this program where root alone can write, all the way up, for \
+                         example in /usr/sbin, and run it from there";
+        let mode = fs::metadata(&self.path).map_or(0, |found| found.mode());
+        let path = self.path.display();
+        // Not for /tmp and its like, which are meant to be so.
+        if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
+            return format!("`chmod go-w {path}`, or {elsewhere}");
+        }
+        elsewhere.to_owned()
+    }
+}
+
 /// `st_mode`: writable by the group or by everybody (inode(7)). Where an access list
 /// lets somebody else write, the group's bit is its mask and shows it (acl(5)).
 const OTHERS_WRITE: u32 = 0o022;
+/// `S_ISVTX` (the same).
+const STICKY: u32 = 0o1000;
 
 /// `f_type` of FUSE (`linux/magic.h`, FUSE_SUPER_MAGIC), whose owner says what owner and
 /// mode a file has.
@@ -235,6 +252,8 @@ mod tests {
             let found = trusted(&program, fs::metadata(&program).unwrap().uid()).unwrap_err();
             assert_eq!(found.path, program);
             assert!(found.why.contains(why), "{found:?}");
+            let chmod = found.remedy().starts_with("`chmod go-w /");
+            assert_eq!(chmod, bits != 0o644, "{}", found.remedy());
         }
         mode(&program, 0o755);
         if fs::metadata(&program).unwrap().uid() == 0 {
@@ -247,6 +266,7 @@ mod tests {
         let sbin = dir.path().join("sbin");
         mode(&sbin, 0o1777);
         let found = trusted(&program, fs::metadata(&program).unwrap().uid()).unwrap_err();
+        assert!(found.remedy().starts_with("install"), "{found:?}");
         assert_eq!((found.path, found.why.contains("1777")), (sbin, true));
     }
 }
