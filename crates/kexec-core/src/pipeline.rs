@@ -18,10 +18,11 @@ use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
+use crate::host::Fact;
 use crate::initrd;
 pub use crate::inputs::{Carried, Input, Inputs, image_options, read, read_with};
 use crate::preflight::{self, Context, Finding};
-use crate::request::{LoadRequest, SyscallChoice};
+use crate::request::{LoadRequest, SyscallChoice, Unsigned};
 use crate::sources::bls::stub;
 use crate::{Error, Snapshot, classic, place};
 
@@ -171,10 +172,17 @@ pub fn method_facts(
     host: &Snapshot,
 ) -> MethodFacts {
     let longest = preflight::longest_cmdline(image, arch, Method::FileLoad);
+    let unseen = |reason: Option<&str>| reason.map(str::to_owned);
+    let secure_boot = match request.classic.unsigned {
+        Unsigned::Taken => &Fact::Absent,
+        Unsigned::Refused | Unsigned::ForTheKernel => &host.security.secure_boot,
+    };
     MethodFacts {
         choice: request.syscall,
-        secure_boot: host.security.secure_boot.is_true() && !request.classic.unverified,
+        secure_boot: secure_boot.is_true(),
+        secure_boot_unseen: unseen(secure_boot.reason()),
         locked_down: host.locked_down(),
+        lockdown_unseen: unseen(host.security.lockdown.reason()),
         signature_enforced: host.signature_enforced().is_true(),
         ima_appraises: host.security.ima_appraises_kexec.is_true(),
         selinux_enforcing: host.security.selinux_enforcing.is_true(),

@@ -75,6 +75,20 @@ pub struct CompanionFile {
     pub place: String,
 }
 
+/// What becomes of a kernel without a good signature, while Secure Boot is on and
+/// the running kernel does not insist on one by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unsigned {
+    /// It is refused: the verbs.
+    #[default]
+    Refused,
+    /// The running kernel decides alone, as with kexec-tools: the old spelling.
+    ForTheKernel,
+    /// `--unverified`: it is taken, and Secure Boot alone is no reason for
+    /// `kexec_file_load(2)`.
+    Taken,
+}
+
 /// What the caller asks of a load with `kexec_load(2)`. The other system call
 /// leaves all of this to the running kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -88,8 +102,8 @@ pub struct ClassicAsk {
     /// `--discard-liveupdate`: load although state that a live update would
     /// carry over is lost.
     pub discard_liveupdate: bool,
-    /// `--unverified`: Secure Boot alone is no reason for the other call.
-    pub unverified: bool,
+    /// What becomes of an unsigned kernel while Secure Boot is on.
+    pub unsigned: Unsigned,
     /// `--reset-vga`.
     pub reset_vga: bool,
     /// `--console-vga`: the purgatory reports on a VGA text screen.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use kexec_core::host::{Fact, Lockdown, MemoryRange};
 use kexec_core::pipeline::{self, Prepared};
+use kexec_core::request::Unsigned;
 use kexec_core::{Error, LoadRequest, Snapshot, SyscallChoice};
 use kexec_image::Arch;
 use kexec_image::testing::bzimage::BzImageBuilder;
@@ -66,6 +67,19 @@ fn the_running_kernels_own_loader_where_something_is() {
         (
             |h| h.security.secure_boot = Fact::Known(true),
             "Secure Boot is on",
+        ),
+        // What cannot be seen counts as on, and the reason says why.
+        (
+            |h| h.security.secure_boot = Fact::Unreadable("efivarfs is not mounted".into()),
+            "Secure Boot is on cannot be seen, which counts as on (efivarfs is not mounted)",
+        ),
+        (
+            |h| h.security.secure_boot = Fact::Unreadable("SecureBoot: EACCES".into()),
+            "which counts as on (SecureBoot: EACCES)",
+        ),
+        (
+            |h| h.security.lockdown = Fact::Unreadable("securityfs is not mounted".into()),
+            "which counts as locked down (securityfs is not mounted)",
         ),
         (|h| h.kexec.kho = Fact::Known(true), "live-update state"),
         (
@@ -128,7 +142,7 @@ fn other_architectures_have_no_planner_here() {
 #[test]
 fn unverified_is_about_secure_boot_and_nothing_else() {
     let mut boot = boot();
-    boot.request.classic.unverified = true;
+    boot.request.classic.unsigned = Unsigned::Taken;
     let method = |change: fn(&mut Snapshot)| {
         let decision = prepared(&boot.request, &host(change)).unwrap().decision;
         decision.method
@@ -155,6 +169,29 @@ fn unverified_is_about_secure_boot_and_nothing_else() {
     );
 }
 
+/// What may be on is shown to the running kernel first; where that kernel has no
+/// such call, the other one is no way around anything that is known.
+#[test]
+fn what_cannot_be_seen_does_not_make_a_kernel_unloadable() {
+    let mut boot = boot();
+    let unseen =
+        host(|h| h.security.secure_boot = Fact::Unreadable("efivarfs is not mounted".into()));
+    let kernel = Double::new(Machine {
+        has_file_load: false,
+        ..Machine::default()
+    });
+    let loaded = load(&kernel, &boot.request, &unseen).unwrap();
+    assert_eq!(loaded.decision.method, Method::ClassicLoad);
+    let reason = &loaded.decision.reason;
+    assert!(
+        reason.contains("efivarfs is not mounted") && reason.ends_with("answered ENOSYS"),
+        "{reason}"
+    );
+    boot.request.classic.unsigned = Unsigned::Taken;
+    let decision = prepared(&boot.request, &unseen).unwrap().decision;
+    assert_eq!(decision.method, Method::ClassicLoad);
+}
+
 #[test]
 fn live_update_state_may_be_thrown_away() {
     let mut boot = boot();
@@ -175,7 +212,7 @@ fn unverified_does_not_get_around_lockdown_and_that_is_said() {
         findings.iter().any(|f| f.what == "--unverified")
     };
     assert!(!said(&boot.request));
-    boot.request.classic.unverified = true;
+    boot.request.classic.unsigned = Unsigned::Taken;
     assert!(said(&boot.request));
 }
 

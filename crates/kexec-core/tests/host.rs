@@ -235,6 +235,16 @@ fn secure_boot_is_read_where_it_can_be() {
             .unwrap()
             .contains("4 bytes")
     );
+    assert!(
+        state(&[(variable, Some(&[6, 0, 0, 0, 2]))])
+            .reason()
+            .unwrap()
+            .contains("its value is 2")
+    );
+    // Without sysfs nobody knows whether there is EFI at all; with it, a BIOS
+    // machine has no Secure Boot.
+    assert!(state(&[("sys", None)]).reason().unwrap().contains("sysfs"));
+    assert_eq!(state(&[("sys/firmware", None)]), Fact::Absent);
     // efivarfs not mounted.
     assert!(
         state(&[(variable, None)])

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use kexec_core::Snapshot;
 use kexec_core::host::Fact;
 use kexec_core::preflight::{CHECKS, Context, Finding, Severity, run};
+use kexec_core::request::{ClassicAsk, Unsigned};
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::{Arch, Image, ImageError, Options, Proof, recognise};
 use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, Method, file};
@@ -32,6 +33,7 @@ struct Load {
     image: Image,
     plan: FilePlan,
     proofs: Result<Vec<Proof>, ImageError>,
+    unsigned: Unsigned,
 }
 
 fn machine(name: &str) -> Snapshot {
@@ -73,12 +75,18 @@ fn load_with(host: Snapshot, init_size: u32, initrd: usize, crash: bool) -> Load
         image,
         plan,
         proofs: Ok(vec![Proof::Bounds]),
+        unsigned: Unsigned::Refused,
     }
 }
 
 impl Load {
     fn host(mut self, change: impl FnOnce(&mut Snapshot)) -> Load {
         change(&mut self.host);
+        self
+    }
+
+    fn unsigned(mut self, unsigned: Unsigned) -> Load {
+        self.unsigned = unsigned;
         self
     }
 
@@ -111,7 +119,10 @@ impl Load {
             image: &self.image,
             plan: &self.plan,
             placed: None,
-            classic: &kexec_core::request::ClassicAsk::default(),
+            classic: &ClassicAsk {
+                unsigned: self.unsigned,
+                ..ClassicAsk::default()
+            },
             decision: &decision,
             proofs: &self.proofs,
         });
@@ -333,6 +344,45 @@ fn signature_under_secure_boot() {
     load("secure-boot")
         .host(unlocked)
         .says("signature", &[(Refusal, "Secure Boot is on")]);
+}
+
+/// Secure Boot is on, and neither lockdown nor IMA makes the running kernel insist:
+/// the verbs do, the old spelling leaves it to the kernel as kexec-tools does.
+#[test]
+fn signature_that_only_secure_boot_wants() {
+    let lax = || {
+        load("secure-boot").host(|h| {
+            h.security.lockdown = Fact::Absent;
+            let Fact::Known(config) = &mut h.config else {
+                panic!("no configuration");
+            };
+            config.remove("CONFIG_IMA_ARCH_POLICY");
+        })
+    };
+    let none = "Secure Boot is on, and there is none";
+    lax().says("signature", &[(Refusal, none)]);
+    let remedy = lax().findings();
+    let remedy = remedy.iter().find(|f| f.check == "signature").unwrap();
+    assert!(remedy.remedy.contains("--unverified"), "{remedy:?}");
+    lax()
+        .unsigned(Unsigned::ForTheKernel)
+        .says("signature", &[(Warning, none)]);
+    lax()
+        .unsigned(Unsigned::Taken)
+        .says("signature", &[(Note, "--unverified takes it all the same")]);
+    for unsigned in [Unsigned::Refused, Unsigned::ForTheKernel, Unsigned::Taken] {
+        lax()
+            .signed("bzImage")
+            .unsigned(unsigned)
+            .says("signature", &[(Note, "by Debian Secure Boot Signer")]);
+    }
+    // One around the kernel is none.
+    lax()
+        .signed("UKI")
+        .wrapped()
+        .says("signature", &[(Refusal, "one around it does not count")]);
+    // -c is what the caller wants.
+    lax().classic().says("signature", &[(Warning, "EACCES")]);
 }
 
 #[test]

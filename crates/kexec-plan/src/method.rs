@@ -49,15 +49,20 @@ impl Method {
 }
 
 /// What the decision looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct MethodFacts {
     /// What the caller asked for.
     pub choice: SyscallChoice,
     /// Firmware booted with Secure Boot on, and the caller did not say
     /// `--unverified`.
     pub secure_boot: bool,
+    /// Why it cannot be seen whether Secure Boot is on, where the caller did not
+    /// say `--unverified`.
+    pub secure_boot_unseen: Option<String>,
     /// The running kernel is locked down.
     pub locked_down: bool,
+    /// Why it cannot be seen whether it is.
+    pub lockdown_unseen: Option<String>,
     /// The running kernel accepts signed images only.
     pub signature_enforced: bool,
     /// An IMA rule appraises the kernel file.
@@ -108,8 +113,25 @@ struct Row {
     applies: fn(&MethodFacts) -> bool,
     method: Method,
     reason: &'static str,
+    /// What the reason is followed by: why a fact is not known.
+    detail: fn(&MethodFacts) -> Option<&str>,
     /// When the call is refused, the other one is no way out.
     binding: bool,
+}
+
+/// A reason that says all.
+fn nothing(_: &MethodFacts) -> Option<&str> {
+    None
+}
+
+impl Row {
+    /// The reason, with what is behind it.
+    fn because(&self, facts: &MethodFacts) -> String {
+        match (self.detail)(facts) {
+            Some(detail) => format!("{} ({detail})", self.reason),
+            None => self.reason.to_owned(),
+        }
+    }
 }
 
 /// Fact, method, reason: the first row that applies decides.
@@ -118,108 +140,142 @@ const TABLE: &[Row] = &[
         applies: |f| f.choice == SyscallChoice::File,
         method: Method::FileLoad,
         reason: "-s asks for it",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.choice == SyscallChoice::Classic,
         method: Method::ClassicLoad,
         reason: "-c asks for it",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.locked_down,
         method: Method::FileLoad,
         reason: "the running kernel is locked down and must verify the image itself",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.secure_boot,
         method: Method::FileLoad,
         reason: "Secure Boot is on: the running kernel should verify the image",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.signature_enforced,
         method: Method::FileLoad,
         reason: "the running kernel takes signed images only",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.ima_appraises,
         method: Method::FileLoad,
         reason: "an IMA rule appraises the kernel file",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.handover_state,
         method: Method::FileLoad,
         reason: "only this call carries live-update state into the next kernel",
+        detail: nothing,
         binding: true,
+    },
+    Row {
+        applies: |f| f.secure_boot_unseen.is_some(),
+        method: Method::FileLoad,
+        reason: "whether Secure Boot is on cannot be seen, which counts as on",
+        detail: |f| f.secure_boot_unseen.as_deref(),
+        binding: false,
     },
     Row {
         applies: |f| f.selinux_enforcing,
         method: Method::FileLoad,
         reason: "SELinux is enforcing and judges the kernel file",
+        detail: nothing,
         binding: false,
     },
     Row {
         applies: |f| f.not_for_file_load,
         method: Method::ClassicLoad,
         reason: "kexec_file_load does not take this format",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.long_cmdline,
         method: Method::ClassicLoad,
         reason: "kexec_file_load does not take a command line of this length",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.classic_option,
         method: Method::ClassicLoad,
         reason: "an option asks for what only this call can do",
+        detail: nothing,
         binding: true,
+    },
+    // Behind what only the other call can do: a kernel that is locked down refuses
+    // that call itself.
+    Row {
+        applies: |f| f.lockdown_unseen.is_some(),
+        method: Method::FileLoad,
+        reason: "whether the running kernel is locked down cannot be seen, which counts as locked down",
+        detail: |f| f.lockdown_unseen.as_deref(),
+        binding: false,
     },
     Row {
         applies: |f| f.slowed_by(f.crash),
         method: Method::FileLoad,
         reason: "it is a crash kernel: the running kernel describes its memory to it",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.slowed_by(f.not_placed_here),
         method: Method::FileLoad,
         reason: "on this architecture this program leaves the placing to the running kernel",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.slowed_by(f.classic_not_built),
         method: Method::FileLoad,
         reason: "the running kernel was built without kexec_load (CONFIG_KEXEC)",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.slowed_by(f.memory_hidden),
         method: Method::FileLoad,
         reason: "/proc/iomem shows this process no addresses, so that only the running kernel can place it",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.slowed_by(f.memory_guarded),
         method: Method::FileLoad,
         reason: "this machine's memory is encrypted or accepted piece by piece, and the running kernel knows how",
+        detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.choice == SyscallChoice::Fastest,
         method: Method::ClassicLoad,
         reason: "the shortest downtime: what runs between the kernels checks at the speed of memory",
+        detail: nothing,
         binding: false,
     },
     Row {
         applies: |_| true,
         method: Method::FileLoad,
         reason: "the running kernel reads, verifies and places the image",
+        detail: nothing,
         binding: false,
     },
 ];
@@ -238,7 +294,7 @@ pub fn decide(facts: &MethodFacts) -> Decision {
         },
         |row| Decision {
             method: row.method,
-            reason: row.reason.to_owned(),
+            reason: row.because(facts),
         },
     )
 }
@@ -253,7 +309,7 @@ pub fn second_choice(facts: &MethodFacts, failed: &str) -> Option<Decision> {
         reason: format!(
             "{} was tried first ({}) and {failed}",
             row.method.name(),
-            row.reason
+            row.because(facts)
         ),
     })
 }
@@ -267,6 +323,10 @@ mod tests {
             choice: SyscallChoice::Fastest,
             ..MethodFacts::default()
         }
+    }
+
+    fn unseen() -> Option<String> {
+        Some("efivarfs".to_owned())
     }
 
     #[test]
@@ -299,10 +359,12 @@ mod tests {
             with(|f| f.signature_enforced = true),
             with(|f| f.ima_appraises = true),
             with(|f| f.handover_state = true),
+            with(|f| f.secure_boot_unseen = unseen()),
             with(|f| f.selinux_enforcing = true),
             with(|f| f.not_for_file_load = true),
             with(|f| f.long_cmdline = true),
             with(|f| f.classic_option = true),
+            with(|f| f.lockdown_unseen = unseen()),
             slower(|f| f.crash = true),
             slower(|f| f.not_placed_here = true),
             slower(|f| f.classic_not_built = true),
@@ -313,7 +375,10 @@ mod tests {
         ];
         assert_eq!(reasons.len(), TABLE.len());
         for (reason, row) in reasons.iter().zip(TABLE) {
-            assert_eq!(reason, row.reason);
+            assert_eq!(
+                reason.strip_suffix(" (efivarfs)").unwrap_or(&reason),
+                row.reason
+            );
         }
     }
 
@@ -327,9 +392,11 @@ mod tests {
             decide(&facts).method
         };
         assert_eq!(method(|_| {}), Method::ClassicLoad);
-        let obstacles: [fn(&mut MethodFacts); 11] = [
+        let obstacles: [fn(&mut MethodFacts); 13] = [
             |f| f.locked_down = true,
             |f| f.secure_boot = true,
+            |f| f.secure_boot_unseen = unseen(),
+            |f| f.lockdown_unseen = unseen(),
             |f| f.signature_enforced = true,
             |f| f.ima_appraises = true,
             |f| f.selinux_enforcing = true,
@@ -363,7 +430,7 @@ mod tests {
         assert_eq!(decide(&facts), decide(&MethodFacts::default()));
         let classic = MethodFacts {
             choice: SyscallChoice::Classic,
-            ..facts
+            ..facts.clone()
         };
         assert_eq!(decide(&classic).reason, "-c asks for it");
     }
@@ -388,18 +455,60 @@ mod tests {
         assert_eq!(second_choice(&crash, "answered ENOSYS"), None);
         let asked = MethodFacts {
             choice: SyscallChoice::File,
-            ..free
+            ..free.clone()
         };
         let locked = MethodFacts {
             locked_down: true,
-            ..free
+            ..free.clone()
         };
         let selinux = MethodFacts {
             selinux_enforcing: true,
-            ..free
+            ..free.clone()
         };
         assert_eq!(second_choice(&asked, "ENOSYS"), None);
         assert_eq!(second_choice(&locked, "ENOSYS"), None);
         assert!(second_choice(&selinux, "ENOSYS").is_some());
+    }
+    /// What cannot be seen decides as if it were on, and says so; but it may be
+    /// off, so that a kernel without that call is asked for the other one.
+    #[test]
+    fn what_cannot_be_seen_counts_as_on() {
+        let unseen_boot = MethodFacts {
+            secure_boot_unseen: unseen(),
+            ..fastest()
+        };
+        let decision = decide(&unseen_boot);
+        assert_eq!(decision.method, Method::FileLoad);
+        assert_eq!(
+            decision.reason,
+            "whether Secure Boot is on cannot be seen, which counts as on (efivarfs)"
+        );
+        let second = second_choice(&unseen_boot, "answered ENOSYS").unwrap();
+        assert_eq!(second.method, Method::ClassicLoad);
+        assert!(second.reason.contains("(efivarfs)"), "{second:?}");
+        // A fact that is known binds all the same.
+        let enforced = MethodFacts {
+            signature_enforced: true,
+            ..unseen_boot.clone()
+        };
+        assert_eq!(second_choice(&enforced, "answered ENOSYS"), None);
+        // What the running kernel may have to verify is shown to it; a kernel
+        // that is locked down refuses the other call by itself.
+        for (facts, method) in [
+            (unseen_boot, Method::FileLoad),
+            (
+                MethodFacts {
+                    lockdown_unseen: unseen(),
+                    ..fastest()
+                },
+                Method::ClassicLoad,
+            ),
+        ] {
+            let facts = MethodFacts {
+                not_for_file_load: true,
+                ..facts
+            };
+            assert_eq!(decide(&facts).method, method, "{facts:?}");
+        }
     }
 }

@@ -92,7 +92,8 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         doc_short: "Load with kexec_load(2) although Secure Boot is on",
-        doc_long: "Nobody verifies the kernel then. A locked-down kernel does not allow it.",
+        doc_long: "Nobody verifies the kernel then, and an unsigned one is taken. A locked-down \
+                   kernel does not allow it.",
         ..flag(Id::Unverified, "unverified", KERNEL_VERBS)
     },
     Flag {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use kexec_core::handover::Jump;
-use kexec_core::request::ClassicAsk;
+use kexec_core::request::{ClassicAsk, Unsigned};
 use kexec_core::{CmdlineChoice, LoadRequest};
 use kexec_image::Arch;
 use kexec_plan::classic::{ClassicOptions, ElfArgs, Integrity};
@@ -275,8 +275,10 @@ fn request(mode: Mode, typed: &Typed) -> Result<Request, UsageError> {
     if typed.has(Id::ForceDtb) {
         file_flags |= FileFlags::FORCE_DTB;
     }
+    let mut request = load_request(typed, kernel, slot, SyscallChoice::Auto);
+    request.classic.unsigned = Unsigned::ForTheKernel;
     Ok(Request::Load(Load {
-        request: load_request(typed, kernel, slot, SyscallChoice::Auto),
+        request,
         file_flags,
         then,
         sync_after: jump.sync && !crash,
@@ -354,7 +356,10 @@ fn classic(typed: &Typed) -> ClassicAsk {
             .collect(),
         dtb: typed.last(Id::Dtb).map(Into::into),
         discard_liveupdate: typed.has(Id::DiscardLiveupdate),
-        unverified: typed.has(Id::Unverified),
+        unsigned: match typed.has(Id::Unverified) {
+            true => Unsigned::Taken,
+            false => Unsigned::Refused,
+        },
         reset_vga: typed.has(Id::ResetVga),
         console_vga: typed.has(Id::ConsoleVga),
         console_serial: typed.has(Id::ConsoleSerial),

@@ -12,6 +12,7 @@ mod kexec;
 mod memory;
 pub mod open;
 mod pages;
+mod pseudo;
 pub mod redact;
 pub(crate) mod root;
 mod rsdp;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kexec_plan::Cmdline;
 
 use super::root::Root;
-use super::{Fact, Firmware, Lockdown, Security};
+use super::{Fact, Firmware, Lockdown, Security, pseudo};
 
 /// The bit of CAP_SYS_BOOT in a capability set (`linux/capability.h`).
 const CAP_SYS_BOOT: u32 = 22;
@@ -16,12 +16,15 @@ const CAP_SYS_BOOT: u32 = 22;
 const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
+/// Where securityfs and efivarfs belong.
+const SECURITYFS: &str = "/sys/kernel/security";
+const EFIVARFS: &str = "/sys/firmware/efi/efivars";
+
 /// The EFI variable that says whether the firmware checks signatures, in the
 /// namespace of EFI's own variables (UEFI specification, "Globally Defined
 /// Variables"). efivarfs puts 4 bytes of attributes in front of the value
 /// (Documentation/filesystems/efivarfs.rst).
-const SECURE_BOOT: &str =
-    "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+const SECURE_BOOT: &str = "/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
 /// The byte of boot_params where the EFI stub leaves what it found
 /// (Documentation/arch/x86/zero-page.rst, 1EC `secure_boot`): 2 off, 3 on.
@@ -69,11 +72,14 @@ fn securityfs(root: &Root) -> bool {
 }
 
 fn lockdown(root: &Root, config: &Fact<BTreeMap<String, String>>) -> Fact<Lockdown> {
-    let fact = root.parse(
-        "/sys/kernel/security/lockdown",
-        "one of none, integrity, confidentiality in brackets",
-        parse_lockdown,
-    );
+    let file = |root: &Root, folder: &str| {
+        root.parse(
+            &format!("{folder}/lockdown"),
+            "one of none, integrity, confidentiality in brackets",
+            parse_lockdown,
+        )
+    };
+    let fact = file(root, SECURITYFS);
     if fact != Fact::Absent || securityfs(root) {
         return fact;
     }
@@ -83,7 +89,10 @@ fn lockdown(root: &Root, config: &Fact<BTreeMap<String, String>>) -> Fact<Lockdo
     {
         return Fact::Absent;
     }
-    Fact::Unreadable("securityfs is not mounted on /sys/kernel/security".to_owned())
+    match pseudo::look(root, "securityfs") {
+        Some(top) => file(&top, ""),
+        None => Fact::Unreadable(format!("securityfs is not mounted on {SECURITYFS}")),
+    }
 }
 
 /// `[none] integrity confidentiality`: the brackets mark the mode
@@ -103,12 +112,13 @@ pub(super) fn parse_lockdown(text: &str) -> Option<Lockdown> {
 
 fn secure_boot(root: &Root, firmware: &Firmware) -> Fact<bool> {
     if !firmware.efi {
-        return Fact::Absent;
+        // A machine with a BIOS has no such folder; without sysfs nobody knows.
+        return match root.exists("/sys/kernel") {
+            true => Fact::Absent,
+            false => Fact::Unreadable("sysfs is not mounted on /sys".to_owned()),
+        };
     }
-    let variable = root.bytes(SECURE_BOOT).and_then(|bytes| match *bytes {
-        [_, _, _, _, value] => Fact::Known(value == 1),
-        _ => Fact::Unreadable(format!("{SECURE_BOOT}: {} bytes, expected 5", bytes.len())),
-    });
+    let variable = secure_boot_variable(root, EFIVARFS);
     if let Fact::Known(_) = variable {
         return variable;
     }
@@ -116,19 +126,36 @@ fn secure_boot(root: &Root, firmware: &Firmware) -> Fact<bool> {
     let params = firmware.boot_params.known();
     let digits = params.and_then(|p| p.get(2 * BOOT_PARAMS_SECURE_BOOT..)?.get(..2));
     match (digits, variable) {
-        (Some("03"), _) => Fact::Known(true),
-        (Some("02"), _) => Fact::Known(false),
-        (_, Fact::Unreadable(reason)) => Fact::Unreadable(reason),
-        _ if root
-            .entries("/sys/firmware/efi/efivars")
-            .known()
-            .is_some_and(|e| !e.is_empty()) =>
-        {
-            // Firmware without the variable has no Secure Boot.
-            Fact::Absent
-        }
-        _ => Fact::Unreadable("efivarfs is not mounted on /sys/firmware/efi/efivars".to_owned()),
+        (Some("03"), _) => return Fact::Known(true),
+        (Some("02"), _) => return Fact::Known(false),
+        (_, Fact::Unreadable(reason)) => return Fact::Unreadable(reason),
+        _ => {}
     }
+    let has_variables = |root: &Root, folder: &str| {
+        let names = root.entries(folder);
+        names.known().is_some_and(|names| !names.is_empty())
+    };
+    if has_variables(root, EFIVARFS) {
+        // Firmware without the variable has no Secure Boot.
+        return Fact::Absent;
+    }
+    match pseudo::look(root, "efivarfs") {
+        Some(top) if has_variables(&top, "/") => secure_boot_variable(&top, ""),
+        _ => Fact::Unreadable(format!("efivarfs is not mounted on {EFIVARFS}")),
+    }
+}
+
+/// The variable, in the file system of variables that is at `folder`.
+fn secure_boot_variable(root: &Root, folder: &str) -> Fact<bool> {
+    let path = format!("{folder}{SECURE_BOOT}");
+    root.bytes(&path).and_then(|bytes| match *bytes {
+        [_, _, _, _, 0] => Fact::Known(false),
+        [_, _, _, _, 1] => Fact::Known(true),
+        [_, _, _, _, value] => {
+            Fact::Unreadable(format!("{path}: its value is {value}, expected 0 or 1"))
+        }
+        _ => Fact::Unreadable(format!("{path}: {} bytes, expected 5", bytes.len())),
+    })
 }
 
 fn namespace(root: &Root, path: &str, first: &str) -> Fact<bool> {

@@ -6,6 +6,7 @@ use kexec_plan::Method;
 use super::{Check, Context, Outcome, Severity};
 use crate::explain::say;
 use crate::host::{Fact, Snapshot};
+use crate::request::Unsigned;
 
 pub(super) const CHECK: Check = Check {
     name: "signature",
@@ -30,7 +31,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         Method::ClassicLoad => vec![classic(context.host)],
     };
     outcomes.extend(ima(context));
-    if context.classic.unverified && context.host.locked_down() {
+    if context.classic.unsigned == Unsigned::Taken && context.host.locked_down() {
         outcomes.push(Outcome::new(
             Severity::Warning,
             "--unverified",
@@ -81,6 +82,9 @@ fn file(context: &Context<'_>) -> Outcome {
     if demands {
         return demanded(context, what);
     }
+    if host.security.secure_boot.is_true() {
+        return wanted(context, what);
+    }
     let unseen: Vec<&str> = [host.security.lockdown.reason(), enforced.reason()]
         .into_iter()
         .flatten()
@@ -106,6 +110,63 @@ fn file(context: &Context<'_>) -> Outcome {
         ),
         "",
     )
+}
+
+/// Secure Boot is on, and the running kernel verifies without insisting: it takes
+/// an unsigned kernel all the same (kernel/Kconfig.kexec, help of KEXEC_SIG).
+fn wanted(context: &Context<'_>, what: String) -> Outcome {
+    let unsigned = context.classic.unsigned;
+    let (severity, remedy) = match unsigned {
+        Unsigned::Refused => (
+            Severity::Refusal,
+            "give a signed kernel, such as the distribution's own; or load this one all the same: --unverified",
+        ),
+        Unsigned::ForTheKernel => (
+            Severity::Warning,
+            "give a signed kernel, such as the distribution's own",
+        ),
+        Unsigned::Taken => (Severity::Note, ""),
+    };
+    let unverified = match unsigned {
+        Unsigned::Taken => "; --unverified takes it all the same",
+        Unsigned::ForTheKernel => "; the running kernel does not insist on one",
+        Unsigned::Refused => "",
+    };
+    match signed(context) {
+        Signed::By(signer) => Outcome::new(
+            Severity::Note,
+            what,
+            format!(
+                "Secure Boot is on, and there is one by {signer}; the running kernel verifies it, but does not insist on a key that it has"
+            ),
+            "",
+        ),
+        Signed::No => Outcome::new(
+            severity,
+            what,
+            format!(
+                "Secure Boot is on, and there is none{}{unverified}",
+                around(context)
+            ),
+            remedy,
+        ),
+        Signed::Unclear(why) => Outcome::new(
+            severity,
+            what,
+            format!(
+                "Secure Boot is on, and whether there is one cannot be told: {why}{unverified}"
+            ),
+            remedy,
+        ),
+    }
+}
+
+/// Said of an unsigned kernel that came out of something that may be signed.
+fn around(context: &Context<'_>) -> &'static str {
+    match context.plan.bare {
+        true => "",
+        false => " (one around it does not count: the kernel inside is what is verified)",
+    }
 }
 
 /// The running kernel verifies: what does it find?
@@ -151,11 +212,7 @@ fn demanded(context: &Context<'_>, what: String) -> Outcome {
             what,
             format!(
                 "there is none{}, and the running kernel takes signed kernels only{because}",
-                if context.plan.bare {
-                    ""
-                } else {
-                    " (one around it does not count: the kernel inside is what is verified)"
-                }
+                around(context)
             ),
             "give a signed kernel, such as the distribution's own, or sign it with a key that the machine trusts (sbsign, mokutil --import)",
         ),

@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 
+use kexec_core::SyscallChoice;
+use kexec_core::request::{ClassicAsk, Unsigned};
+
 use super::*;
 use crate::args::typed::printable;
 
@@ -53,7 +56,11 @@ fn loaded(out: &mut String, r: &LoadRequest) {
         write!(out, " profile:{profile}").unwrap();
     }
     // Of what only kexec_load(2) knows, what was asked for.
-    let usual = format!("{:#?}", kexec_core::request::ClassicAsk::default());
+    let mut usual = ClassicAsk::default();
+    if r.syscall == SyscallChoice::Auto && r.classic.unsigned == Unsigned::ForTheKernel {
+        usual.unsigned = Unsigned::ForTheKernel;
+    }
+    let usual = format!("{usual:#?}");
     let asked = format!("{:#?}", r.classic);
     let usual: Vec<&str> = usual.lines().collect();
     for line in asked.lines().filter(|l| !usual.contains(l)) {
