@@ -19,6 +19,7 @@
 //! assert_eq!(kernel.unload(Slot::Normal), Err(Errno::EPERM));
 //! ```
 
+mod files;
 mod machine;
 mod record;
 mod rules;
@@ -26,24 +27,24 @@ mod rules;
 use std::ffi::CStr;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use machine::{Arch, Ima, Interface, Judge, Lockdown, Machine, Signatures, Signer, Verdict};
+pub use machine::{
+    Arch, Ima, Interface, Judge, Kept, Lockdown, Machine, Signatures, Signer, Verdict,
+};
 pub use record::{Call, LoadedImage, LoadedSegment};
 pub use rules::Place;
 
-use crate::{Errno, FileFlags, Kernel, LoadFlags, Segment, Slot};
+use files::{is_memory_file, read};
+
+use crate::{Errno, FileFlags, Kernel, LoadFlags, RouteMessage, Segment, Slot};
 
 /// What [`Double::reboot_kexec`] returns when the jump succeeds, from which a real
 /// kernel does not return: one more than the largest errno that a system call can
 /// return (`MAX_ERRNO`, 4095). [`Double::jumped`] then holds the image.
 pub const JUMPED: Errno = Errno::from_raw(4096);
-
-/// The largest file that the kernel reads for the file syscall, in bytes; more
-/// is EFBIG.
-const FILE_MAX: u64 = 0x7fff_ffff;
 
 /// A recording double of the kernel. Interior mutability, because [`Kernel`] is
 /// asked through `&self`; it can be shared between threads.
@@ -315,6 +316,10 @@ impl State {
                 return Err(errno);
             }
             interface.up = up;
+            let gone = self.machine.network.iter_mut();
+            for kept in gone.filter(|k| !up && k.until.as_deref() == Some(name)) {
+                kept.there = false;
+            }
         }
         Ok(was_up)
     }
@@ -389,6 +394,16 @@ impl Kernel for Double {
         self.lock().record(Call::Sync);
     }
 
+    fn may_reboot(&self) -> Result<(), Errno> {
+        let mut state = self.lock();
+        let result = match state.machine.cap_sys_boot {
+            true => Ok(()),
+            false => Err(Errno::EPERM),
+        };
+        state.record(Call::MayReboot { result });
+        result
+    }
+
     /// An image that preserves the context jumps back.
     fn reboot_kexec(&self) -> Result<(), Errno> {
         let mut state = self.lock();
@@ -414,6 +429,46 @@ impl Kernel for Double {
             result,
         });
         result
+    }
+
+    fn route_dump(
+        &self,
+        request: u16,
+        _header: usize,
+        family: u8,
+    ) -> Result<Vec<RouteMessage>, Errno> {
+        let mut state = self.lock();
+        state.record(Call::RouteDump { request, family });
+        // RTM_NEW... is two below RTM_GET... (include/uapi/linux/rtnetlink.h).
+        let kind = request.wrapping_sub(2);
+        let wanted = state.machine.network.iter().filter(|kept| {
+            let first = kept.message.payload.first();
+            kept.there && kept.message.kind == kind && (family == 0 || first == Some(&family))
+        });
+        Ok(wanted.map(|kept| kept.message.clone()).collect())
+    }
+
+    fn route_request(&self, message: &RouteMessage, _flags: u16) -> Result<(), Errno> {
+        let mut state = self.lock();
+        let admin = state.machine.cap_net_admin;
+        let mut kept = state.machine.network.iter_mut();
+        let result = match kept.find(|kept| kept.message == *message) {
+            _ if !admin => Err(Errno::EPERM),
+            None => Err(Errno::EINVAL),
+            Some(kept) => kept
+                .refuses
+                .map_or(Ok(()), Err)
+                .inspect(|()| kept.there = true),
+        };
+        state.record(Call::RouteRequest {
+            message: message.clone(),
+            result,
+        });
+        result
+    }
+
+    fn hold_signals(&self, held: bool) {
+        self.lock().record(Call::HoldSignals { held });
     }
 
     fn freeze(&self, mount_point: &Path, frozen: bool) -> Result<(), Errno> {
@@ -443,55 +498,4 @@ fn place(segment: &Segment<'_>) -> Place {
         memsz: segment.memsz,
         bufsz: size(segment.bytes),
     }
-}
-
-/// Whether the descriptor is a memory file (memfd_create(2)).
-fn is_memory_file(fd: BorrowedFd<'_>) -> bool {
-    fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).is_ok_and(|target| {
-        target
-            .as_os_str()
-            .as_encoded_bytes()
-            .starts_with(b"/memfd:")
-    })
-}
-
-/// Reads a file as the kernel does: from its first byte, whatever its position;
-/// only a regular file that is not empty and that nobody writes to.
-fn read(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
-    use rustix::fs::{FileType, OFlags};
-    let mode = rustix::fs::fcntl_getfl(fd)?;
-    if mode.contains(OFlags::PATH) || mode & OFlags::RWMODE == OFlags::WRONLY {
-        return Err(Errno::EBADF);
-    }
-    let stat = rustix::fs::fstat(fd)?;
-    let length = u64::try_from(stat.st_size).unwrap_or(0);
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(Errno::EINVAL);
-    }
-    if mode & OFlags::RWMODE != OFlags::RDONLY && !is_memory_file(fd) {
-        // Open for writing. (A memory file is not counted as such unless it is
-        // opened a second time.)
-        return Err(Errno::ETXTBSY);
-    }
-    if length == 0 {
-        return Err(Errno::EINVAL);
-    }
-    if length > FILE_MAX {
-        return Err(Errno::EFBIG);
-    }
-    let mut content = vec![0; usize::try_from(length).map_err(|_| Errno::EFBIG)?];
-    let mut filled = 0;
-    while let Some(rest) = content.get_mut(filled..)
-        && !rest.is_empty()
-    {
-        let at = u64::try_from(filled).unwrap_or(u64::MAX);
-        match rustix::io::pread(fd, rest, at) {
-            // Cut short meanwhile.
-            Ok(0) => return Err(Errno::EIO),
-            Ok(read) => filled += read,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(content)
 }

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use crate::{Errno, FileFlags, LoadFlags};
+use crate::{Errno, FileFlags, LoadFlags, RouteMessage};
 
 /// The most segments that one kexec_load(2) takes (`KEXEC_SEGMENT_MAX` of
 /// `include/uapi/linux/kexec.h`); more is EINVAL.
@@ -89,6 +89,14 @@ pub trait Kernel {
     /// Writes every file system's cached data out: sync(2), which has no error.
     fn sync(&self);
 
+    /// Whether this process may ask for a jump. Asks reboot(2) for something that
+    /// no kernel does (its magic numbers are wrong), because the capability is
+    /// looked at first.
+    ///
+    /// # Errors
+    /// EPERM without `CAP_SYS_BOOT`.
+    fn may_reboot(&self) -> Result<(), Errno>;
+
     /// Jumps into the image of the normal slot: reboot(2) with
     /// `LINUX_REBOOT_CMD_KEXEC`. `Ok` only when it was loaded with
     /// [`LoadFlags::PRESERVE_CONTEXT`] and has jumped back.
@@ -113,6 +121,31 @@ pub trait Kernel {
     /// no interface name (empty, longer than 15 bytes, with a NUL). See
     /// netdevice(7), `SIOCGIFFLAGS` and `SIOCSIFFLAGS`.
     fn set_interface(&self, name: &str, up: bool) -> Result<bool, Errno>;
+
+    /// What the kernel keeps of its network, of one kind: `request` is the
+    /// `RTM_GET...` of rtnetlink(7), `header` the length of that kind's structure,
+    /// which begins with the address family.
+    ///
+    /// # Errors
+    /// As the kernel answers. EAGAIN: it changed while it was read, several times.
+    /// EMSGSIZE: it is more than 128 MiB.
+    fn route_dump(
+        &self,
+        request: u16,
+        header: usize,
+        family: u8,
+    ) -> Result<Vec<RouteMessage>, Errno>;
+
+    /// Asks for one thing by rtnetlink(7) and waits for the answer. `flags` are
+    /// those of a request for something new (`NLM_F_CREATE` ...).
+    ///
+    /// # Errors
+    /// As the kernel answers.
+    fn route_request(&self, message: &RouteMessage, flags: u16) -> Result<(), Errno>;
+
+    /// Keeps back the signals by which terminals and init end or stop a program
+    /// (SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP), or lets them come again.
+    fn hold_signals(&self, held: bool);
 
     /// Writes a mounted file system out and stops every write to it, or lets
     /// writes go on: `FIFREEZE` and `FITHAW` (fsfreeze(8)). Whoever writes to a
@@ -155,6 +188,9 @@ impl<K: Kernel + ?Sized> Kernel for &K {
     fn sync(&self) {
         (**self).sync();
     }
+    fn may_reboot(&self) -> Result<(), Errno> {
+        (**self).may_reboot()
+    }
     fn reboot_kexec(&self) -> Result<(), Errno> {
         (**self).reboot_kexec()
     }
@@ -163,6 +199,20 @@ impl<K: Kernel + ?Sized> Kernel for &K {
     }
     fn set_interface(&self, name: &str, up: bool) -> Result<bool, Errno> {
         (**self).set_interface(name, up)
+    }
+    fn route_dump(
+        &self,
+        request: u16,
+        header: usize,
+        family: u8,
+    ) -> Result<Vec<RouteMessage>, Errno> {
+        (**self).route_dump(request, header, family)
+    }
+    fn route_request(&self, message: &RouteMessage, flags: u16) -> Result<(), Errno> {
+        (**self).route_request(message, flags)
+    }
+    fn hold_signals(&self, held: bool) {
+        (**self).hold_signals(held);
     }
     fn freeze(&self, mount_point: &Path, frozen: bool) -> Result<(), Errno> {
         (**self).freeze(mount_point, frozen)

@@ -12,6 +12,7 @@
 //! * [`SealedFile`]: bytes that nobody can change any more, in a file descriptor
 //!   that the kernel takes. Files are read once, into one of these, and checked
 //!   and loaded from there.
+//! * [`netlink`]: the messages of rtnetlink(7), of which a network is made.
 //! * [`cycles`]: the processor's cycle counter, which a kexec does not reset.
 //! * [`Errno`], [`FileFlags`], [`LoadFlags`]: the kernel's numbers by name.
 
@@ -21,6 +22,8 @@ mod errno;
 mod flags;
 mod kernel;
 mod linux;
+pub mod netlink;
+mod route;
 mod sealed;
 
 pub use cycles::cycles;
@@ -28,4 +31,5 @@ pub use errno::Errno;
 pub use flags::{FileFlags, LoadFlags, elf_machine};
 pub use kernel::{Kernel, SEGMENT_MAX, Segment, Slot};
 pub use linux::Linux;
+pub use netlink::RouteMessage;
 pub use sealed::{SealStep, SealedError, SealedFile};

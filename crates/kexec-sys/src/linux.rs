@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::system::RebootCommand;
 
-use crate::{Errno, FileFlags, Kernel, LoadFlags, Segment, Slot};
+use crate::{Errno, FileFlags, Kernel, LoadFlags, RouteMessage, Segment, Slot, route};
 
 /// The kernel that this program runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -172,6 +172,18 @@ impl Kernel for Linux {
         rustix::fs::sync();
     }
 
+    fn may_reboot(&self) -> Result<(), Errno> {
+        let none: c_long = 0;
+        // SAFETY: reboot(2) with magic numbers of 0 does nothing whatever the
+        // command is: it answers EPERM without the capability, and else EINVAL.
+        // It touches no memory of this process.
+        let asked = done(unsafe { libc::syscall(libc::SYS_reboot, none, none, none, none) });
+        match asked {
+            Err(Errno::EINVAL) => Ok(()),
+            answer => answer,
+        }
+    }
+
     fn reboot_kexec(&self) -> Result<(), Errno> {
         rustix::system::reboot(RebootCommand::Kexec).map_err(Errno::from)
     }
@@ -224,6 +236,35 @@ impl Kernel for Linux {
         Ok(was_up)
     }
 
+    fn route_dump(
+        &self,
+        request: u16,
+        header: usize,
+        family: u8,
+    ) -> Result<Vec<RouteMessage>, Errno> {
+        route::dump(request, header, family)
+    }
+
+    fn route_request(&self, message: &RouteMessage, flags: u16) -> Result<(), Errno> {
+        route::request(message, flags)
+    }
+
+    fn hold_signals(&self, held: bool) {
+        // SAFETY: `sigset_t` is plain data, for which zeros are a value.
+        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+        for signal in HELD {
+            // SAFETY: `set` lives and is ours alone; the signals are valid ones.
+            let _ = unsafe { libc::sigaddset(&raw mut set, *signal) };
+        }
+        let how = match held {
+            true => libc::SIG_BLOCK,
+            false => libc::SIG_UNBLOCK,
+        };
+        // SAFETY: `set` was filled in above and is only read; no old set is asked
+        // for. With a valid `how` it cannot fail (sigprocmask(2)).
+        let _ = unsafe { libc::sigprocmask(how, &raw const set, std::ptr::null_mut()) };
+    }
+
     fn freeze(&self, mount_point: &Path, frozen: bool) -> Result<(), Errno> {
         use rustix::fs::{Mode, OFlags};
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -246,6 +287,15 @@ impl Kernel for Linux {
         )?)
     }
 }
+
+/// What a terminal that is gone, its user, or init would end or stop us with.
+const HELD: &[c_int] = &[
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGTSTP,
+];
 
 /// `FIFREEZE` and `FITHAW` of `include/uapi/linux/fs.h`: `_IOWR('X', 119, int)`
 /// and `_IOWR('X', 120, int)`.

@@ -122,6 +122,7 @@ impl Reboot<'_> {
     }
 
     fn jump(&self) -> Result<(), Error> {
+        super::exec::ready(self.world)?;
         let volumes = self.world.volumes();
         let points = handover::file_systems(&volumes);
         let how = Jump {

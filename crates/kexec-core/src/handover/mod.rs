@@ -3,7 +3,9 @@
 
 pub mod ask;
 pub mod init;
+pub mod network;
 mod now;
+mod ready;
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,6 +15,7 @@ use kexec_sys::{Errno, Kernel};
 use crate::programs;
 
 pub use now::{file_systems, jump_now};
+pub use ready::{Obstacle, is_loaded, ready};
 
 /// What is done before the jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,43 +28,62 @@ pub struct Jump {
 }
 
 /// Jumps into the loaded kernel. Returns only when the jump did not happen, or
-/// when a kernel that was loaded for that has jumped back; by then every
-/// interface that was taken down is up again.
+/// when a kernel that was loaded for that has jumped back; by then the network is
+/// as it was: interfaces that were up, their addresses, routes, rules, and
+/// neighbours that somebody had set.
 ///
-/// `say` is told of what went wrong on the way without stopping it.
+/// Ask [`ready`] first. `say` is told of what went wrong on the way without
+/// stopping it, and of everything that could not be put back.
 ///
 /// # Errors
 /// As the kernel answers.
 pub fn jump(kernel: &dyn Kernel, how: Jump, say: &mut dyn FnMut(String)) -> Result<(), Errno> {
+    if !how.interfaces_down {
+        return leave(kernel, how, say);
+    }
+    // Whoever is logged in over the network may be gone then; what was taken down
+    // is brought up all the same.
+    kernel.hold_signals(true);
+    let jumped = leave(kernel, how, say);
+    kernel.hold_signals(false);
+    jumped
+}
+
+/// The jump itself, while no signal ends this program.
+fn leave(kernel: &dyn Kernel, how: Jump, say: &mut dyn FnMut(String)) -> Result<(), Errno> {
     if how.sync {
         kernel.sync();
     }
-    let mut taken_down = Vec::new();
-    if how.interfaces_down {
-        match kernel.interfaces() {
-            Ok(names) => {
-                // kexec-tools stops at the first interface that fails; one odd
-                // device must not keep the others running.
-                for name in names.into_iter().filter(|n| n != "lo") {
-                    match kernel.set_interface(&name, false) {
-                        Ok(true) => taken_down.push(name),
-                        Ok(false) => {}
-                        Err(e) => say(format!("cannot take network interface {name} down: {e}")),
-                    }
-                }
-            }
-            Err(e) => say(format!("cannot list the network interfaces: {e}")),
-        }
+    if !how.interfaces_down {
+        return kernel.reboot_kexec();
     }
+    let before = network::save(kernel, say);
+    let taken_down = take_down(kernel, say);
     let jumped = kernel.reboot_kexec();
-    for name in taken_down.iter().rev() {
-        if let Err(e) = kernel.set_interface(name, true) {
-            say(format!(
-                "cannot bring network interface {name} up again: {e}; it was up before"
-            ));
+    network::restore(kernel, &before, &taken_down, say);
+    jumped
+}
+
+/// Takes every interface but the loopback down, and returns those that were up.
+fn take_down(kernel: &dyn Kernel, say: &mut dyn FnMut(String)) -> Vec<String> {
+    let names = match kernel.interfaces() {
+        Ok(names) => names,
+        Err(e) => {
+            say(format!("cannot list the network interfaces: {e}"));
+            return Vec::new();
+        }
+    };
+    let mut taken_down = Vec::new();
+    // kexec-tools stops at the first interface that fails; one odd device must not
+    // keep the others running.
+    for name in names.into_iter().filter(|n| n != network::LOOPBACK) {
+        match kernel.set_interface(&name, false) {
+            Ok(true) => taken_down.push(name),
+            Ok(false) => {}
+            Err(e) => say(format!("cannot take network interface {name} down: {e}")),
         }
     }
-    jumped
+    taken_down
 }
 
 /// Where shutdown(8) is looked for, in this order, as kexec-tools does.
@@ -76,11 +98,4 @@ pub fn shutdown() -> Vec<String> {
         format!("{program}: {error}")
     });
     failed.collect()
-}
-
-/// Whether a kernel is loaded in the normal slot; `None` when the kernel does
-/// not say (no /sys, or one without kexec).
-pub fn is_loaded(root: &Path) -> Option<bool> {
-    let text = std::fs::read_to_string(root.join("sys/kernel/kexec_loaded")).ok()?;
-    Some(text.trim() != "0")
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use kexec_sys::{Errno, Kernel};
 
-use super::{Jump, jump};
+use super::{Jump, leave};
 use crate::sources::volumes::{Volumes, trust};
 
 /// The mount points of file systems that are on a device, each file system
@@ -39,6 +39,8 @@ pub fn jump_now(
         ));
     }
     kernel.sync();
+    // Nobody could thaw what a program that was ended has frozen.
+    kernel.hold_signals(true);
     let mut frozen = Vec::new();
     let mut unsaid = Vec::new();
     for point in file_systems {
@@ -54,12 +56,13 @@ pub fn jump_now(
         sync: false,
         ..how
     };
-    let jumped = jump(kernel, how, &mut |text| unsaid.push(text));
+    let jumped = leave(kernel, how, &mut |text| unsaid.push(text));
     for point in frozen.iter().rev() {
         if let Err(e) = kernel.freeze(point, false) {
             unsaid.push(format!("{} is still frozen: {e}", point.display()));
         }
     }
+    kernel.hold_signals(false);
     for text in unsaid {
         say(text);
     }
@@ -98,6 +101,9 @@ mod tests {
         let down = at(|c| matches!(c, Call::SetInterface { up: false, .. }));
         let reboot = at(|c| matches!(c, Call::Reboot { .. }));
         let thaw = at(|c| matches!(c, Call::Freeze { frozen: false, .. }));
+        let held = at(|c| matches!(c, Call::HoldSignals { held: true }));
+        let free = at(|c| matches!(c, Call::HoldSignals { held: false }));
+        assert!(held < freeze && thaw < free);
         assert!(locked < sync && sync < freeze && freeze < down);
         assert!(down < reboot && reboot < thaw);
         assert_eq!(calls.iter().filter(|c| matches!(c, Call::Sync)).count(), 1);

@@ -9,6 +9,7 @@ mod firmware;
 mod ima;
 mod json;
 mod kexec;
+pub(crate) mod loaded;
 mod memory;
 pub mod open;
 mod pages;

@@ -50,7 +50,7 @@ pub(super) fn read(
         ima_appraises_kexec: ima(root, cmdline, config),
         selinux_enforcing: root.flag("/sys/fs/selinux/enforce"),
         user_namespace: user_namespace(root),
-        pid_namespace: namespace(root, "/proc/self/ns/pid", FIRST_PID_NAMESPACE),
+        pid_namespace: pid_namespace(root),
     }
 }
 
@@ -160,6 +160,10 @@ fn secure_boot_variable(root: &Root, folder: &str) -> Fact<bool> {
 
 fn namespace(root: &Root, path: &str, first: &str) -> Fact<bool> {
     root.link(path).map(|link| link != first)
+}
+
+pub(super) fn pid_namespace(root: &Root) -> Fact<bool> {
+    namespace(root, "/proc/self/ns/pid", FIRST_PID_NAMESPACE)
 }
 
 fn user_namespace(root: &Root) -> Fact<bool> {

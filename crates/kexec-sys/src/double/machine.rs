@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{Errno, FileFlags, LoadFlags, elf_machine};
+use crate::{Errno, FileFlags, LoadFlags, RouteMessage, elf_machine};
 
 /// Bytes of a page on every machine here.
 pub(super) const PAGE: u64 = 4096;
@@ -231,10 +231,25 @@ pub struct Machine {
     pub reboot_fails: Option<Errno>,
     /// The network interfaces.
     pub interfaces: Vec<Interface>,
+    /// What [`crate::Kernel::route_dump`] shows.
+    pub network: Vec<Kept>,
     /// The file systems that are frozen now, by mount point.
     pub frozen: Vec<PathBuf>,
     /// Mount points whose file systems cannot be frozen.
     pub unfreezable: Vec<PathBuf>,
+}
+
+/// A part of the network, as rtnetlink(7) shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The message of it.
+    pub message: RouteMessage,
+    /// It goes when the interface of this name goes down.
+    pub until: Option<String>,
+    /// What the kernel answers to who wants it back.
+    pub refuses: Option<Errno>,
+    /// Whether it is there.
+    pub there: bool,
 }
 
 impl Default for Machine {
@@ -268,6 +283,7 @@ impl Default for Machine {
             cpus_stuck: false,
             reboot_fails: None,
             interfaces: vec![Interface::up("lo"), Interface::up("eth0")],
+            network: Vec::new(),
             frozen: Vec::new(),
             unfreezable: Vec::new(),
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::rules::Place;
-use crate::{Errno, FileFlags, LoadFlags, Slot};
+use crate::{Errno, FileFlags, LoadFlags, RouteMessage, Slot};
 
 /// One thing that was asked of the kernel, and the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,11 @@ pub enum Call {
     },
     /// [`crate::Kernel::sync`]
     Sync,
+    /// [`crate::Kernel::may_reboot`]
+    MayReboot {
+        /// The answer.
+        result: Result<(), Errno>,
+    },
     /// [`crate::Kernel::reboot_kexec`]
     Reboot {
         /// `Ok` where a real kernel would have jumped.
@@ -66,6 +71,25 @@ pub enum Call {
         up: bool,
         /// Whether it was up before.
         result: Result<bool, Errno>,
+    },
+    /// [`crate::Kernel::route_dump`]
+    RouteDump {
+        /// The `RTM_GET...`.
+        request: u16,
+        /// The address family.
+        family: u8,
+    },
+    /// [`crate::Kernel::route_request`]
+    RouteRequest {
+        /// The message.
+        message: RouteMessage,
+        /// The answer.
+        result: Result<(), Errno>,
+    },
+    /// [`crate::Kernel::hold_signals`]
+    HoldSignals {
+        /// Kept back, or let come again.
+        held: bool,
     },
     /// [`crate::Kernel::freeze`]
     Freeze {

@@ -1,0 +1,53 @@
+//! Is a kernel loaded in the normal slot? Asked alone, of a machine on which
+//! perhaps nothing else is left.
+
+use std::path::Path;
+
+use super::root::Root;
+use super::{Fact, pseudo, security};
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loaded {
+    /// One is.
+    Yes,
+    /// None is.
+    No,
+    /// The kernel shows its other files and not this one: it has no kexec.
+    NoKexec,
+    /// The kernel does not say.
+    Unknown,
+}
+
+/// Documentation/ABI/testing/sysfs-kernel-kexec_loaded, and its successor of 6.19
+/// (sysfs-kernel-kexec-kdump), below sysfs.
+const FILES: [&str; 2] = ["/kernel/kexec_loaded", "/kernel/kexec/loaded"];
+
+/// Asks /sys, and where that does not tell (it is not mounted, or something is
+/// mounted over it) the kernel's own sysfs through a mount that nobody sees.
+pub(crate) fn ask(root: &Path) -> Loaded {
+    let root = Root::new(root);
+    match below(&root, "/sys") {
+        Some(loaded) => loaded,
+        None => match pseudo::look(&root, "sysfs") {
+            Some(top) => below(&top, "").unwrap_or(Loaded::NoKexec),
+            None => Loaded::Unknown,
+        },
+    }
+}
+
+fn below(root: &Root, sysfs: &str) -> Option<Loaded> {
+    FILES
+        .iter()
+        .find_map(|file| match root.text(&format!("{sysfs}{file}")) {
+            Fact::Known(text) if text == "0" => Some(Loaded::No),
+            Fact::Known(text) if text == "1" => Some(Loaded::Yes),
+            _ => None,
+        })
+}
+
+/// Whether this process is known to be in a PID namespace of its own, where
+/// reboot(2) has another meaning (pid_namespaces(7)).
+pub(crate) fn in_pid_namespace(root: &Path) -> bool {
+    security::pid_namespace(&Root::new(root)).is_true()
+}
