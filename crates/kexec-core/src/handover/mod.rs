@@ -8,7 +8,6 @@ mod now;
 mod ready;
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 
 use kexec_sys::{Errno, Kernel};
 

@@ -191,7 +191,7 @@ impl Item {
                 Kind::Route => !matches!(a.kind, RTA_CACHEINFO | RTA_EXPIRES),
                 _ => keep.is_empty() || keep.contains(&a.kind),
             })
-            .map(|a| encoded(a.kind, &self.told(a)))
+            .map(|a| encoded(a.kind, &self.stated(a)))
             .collect();
         parts.sort();
         std::iter::once(header).chain(parts).flatten().collect()
@@ -226,7 +226,7 @@ impl Item {
                 Kind::Rule | Kind::Address => false,
             };
             if !left_out {
-                payload.extend(encoded(a.kind, &self.told(a)));
+                payload.extend(encoded(a.kind, &self.stated(a)));
             }
         }
         if let Some(seconds) = self.expires() {
@@ -251,7 +251,7 @@ impl Item {
     }
 
     /// An attribute as the kernel takes it: without the states of next hops.
-    fn told(&self, attribute: Attribute<'_>) -> Vec<u8> {
+    fn stated(&self, attribute: Attribute<'_>) -> Vec<u8> {
         let mut value = attribute.value.to_vec();
         if self.kind != Kind::Route || attribute.kind != RTA_MULTIPATH {
             return value;

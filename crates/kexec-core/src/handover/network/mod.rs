@@ -148,7 +148,7 @@ pub fn restore(
         if !now.contains(&item.identity()) {
             say(format!(
                 "lost, and not to be put back: {}",
-                words::told(item, &before.names)
+                item.told(&before.names)
             ));
         }
     }
@@ -177,8 +177,16 @@ fn put_back(kernel: &dyn Kernel, before: &Network) {
     let (now, _) = items(kernel);
     let now: HashSet<Vec<u8>> = now.iter().map(Item::identity).collect();
     let missing = before.items.iter().filter(|i| !now.contains(&i.identity()));
-    let mut missing: Vec<(RouteMessage, u16)> =
-        missing.map(|item| (item.request(), flags(item))).collect();
+    let mut missing: Vec<&Item> = missing.collect();
+    // The kernel puts the newest IPv6 address in front, and prefers what is there.
+    let is_address = |item: &&Item| item.kind == Kind::Address && item.is_ipv6();
+    let first = missing.iter().position(is_address).unwrap_or_default();
+    let many = missing.iter().filter(|i| is_address(i)).count();
+    if let Some(addresses) = missing.get_mut(first..first.saturating_add(many)) {
+        addresses.reverse();
+    }
+    let requests = missing.iter().map(|item| (item.request(), flags(item)));
+    let mut missing: Vec<(RouteMessage, u16)> = requests.collect();
     for turn in 0..TRIES {
         if turn > 0 {
             std::thread::sleep(PAUSE);

@@ -208,7 +208,7 @@ fn broken_messages_are_read_as_far_as_they_go() {
                 let mut broken = whole.clone();
                 broken.payload[at] = byte;
                 if let Some(item) = Item::new(kind, broken) {
-                    let _ = (item.identity(), item.request(), words::told(&item, &names));
+                    let _ = (item.identity(), item.request(), item.told(&names));
                 }
             }
             let mut cut = whole.clone();

@@ -6,8 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::item::attribute::*;
 use super::item::{Item, Kind};
 
-/// `192.0.2.1/24 on eth0`, `route default via 192.0.2.254 dev eth0 table 100`.
-pub(super) fn told(item: &Item, names: &BTreeMap<u32, String>) -> String {
+impl Item {
+    /// `address 192.0.2.1/24 on eth0`, `IPv4 route default via 192.0.2.254 dev eth0`;
+    /// `names` are those of the interfaces, by their index.
+    pub fn told(&self, names: &BTreeMap<u32, String>) -> String {
+        told(self, names)
+    }
+}
+
+fn told(item: &Item, names: &BTreeMap<u32, String>) -> String {
     let name = |index: u32| {
         let known = names.get(&index).cloned();
         known.unwrap_or_else(|| format!("interface {index}"))
