@@ -22,10 +22,12 @@ pub enum Firmware {
     SeaBios,
     /// UEFI, without Secure Boot.
     Ovmf,
+    /// UEFI with Secure Boot on and Microsoft's keys, behind SMM.
+    SecureBoot,
 }
 
 impl Firmware {
-    /// All of them.
+    /// Those that any kernel boots with.
     pub const ALL: [Self; 2] = [Self::SeaBios, Self::Ovmf];
 
     /// Lower-case name, as in the names of fixtures.
@@ -34,6 +36,7 @@ impl Firmware {
         match self {
             Self::SeaBios => "seabios",
             Self::Ovmf => "ovmf",
+            Self::SecureBoot => "secure-boot",
         }
     }
 }
@@ -143,23 +146,35 @@ impl Qemu {
     /// The arguments that give a guest its firmware. `scratch` takes the copy
     /// of the UEFI variables.
     pub(crate) fn firmware(&self, firmware: Firmware, scratch: &Path) -> Result<Vec<String>> {
-        match firmware {
-            Firmware::SeaBios => Ok(Vec::new()),
-            Firmware::Ovmf => {
-                let vars = scratch.join("OVMF_VARS.fd");
-                std::fs::write(&vars, read(&self.ovmf_vars)?)
-                    .with_context(|| format!("writing {}", vars.display()))?;
-                let drive = |rest: &str, path: &Path| {
-                    format!("if=pflash,format=raw,{rest}file={}", path.display())
-                };
-                Ok(vec![
-                    "-drive".to_owned(),
-                    drive("readonly=on,", &self.ovmf_code),
-                    "-drive".to_owned(),
-                    drive("", &vars),
-                ])
-            }
-        }
+        let (code, variables, machine) = match firmware {
+            Firmware::SeaBios => return Ok(Vec::new()),
+            Firmware::Ovmf => (self.ovmf_code.clone(), self.ovmf_vars.clone(), &[][..]),
+            // README.Debian of the package ovmf: the variables may be written by SMM
+            // alone.
+            Firmware::SecureBoot => (
+                self.ovmf_code.with_file_name("OVMF_CODE_4M.secboot.fd"),
+                self.ovmf_vars.with_file_name("OVMF_VARS_4M.ms.fd"),
+                &[
+                    "-machine",
+                    "smm=on",
+                    "-global",
+                    "driver=cfi.pflash01,property=secure,value=on",
+                ][..],
+            ),
+        };
+        let vars = scratch.join("OVMF_VARS.fd");
+        std::fs::write(&vars, read(&variables)?)
+            .with_context(|| format!("writing {}", vars.display()))?;
+        let drive =
+            |rest: &str, path: &Path| format!("if=pflash,format=raw,{rest}file={}", path.display());
+        let mut arguments: Vec<String> = machine.iter().map(|a| (*a).to_owned()).collect();
+        arguments.extend([
+            "-drive".to_owned(),
+            drive("readonly=on,", &code),
+            "-drive".to_owned(),
+            drive("", &vars),
+        ]);
+        Ok(arguments)
     }
 }
 

@@ -220,6 +220,16 @@ fn sessions_that_could_not_be_looked_for_are_not_none() {
     assert!(host.kexec.liveupdate_sessions.reason().is_some());
 }
 
+/// A kernel without kexec has no such files; a machine without sysfs has no files.
+#[test]
+fn without_sysfs_nobody_knows_what_is_loaded() {
+    let loaded =
+        |changes: &[(&str, Option<&[u8]>)]| changed("debian-cloud", changes).1.kexec.loaded;
+    assert!(loaded(&[("sys", None)]).reason().unwrap().contains("sysfs"));
+    let file = "sys/kernel/kexec_loaded";
+    assert_eq!(loaded(&[(file, None)]), Fact::Absent);
+}
+
 #[test]
 fn secure_boot_is_read_where_it_can_be() {
     let variable = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";

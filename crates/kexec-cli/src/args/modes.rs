@@ -45,7 +45,7 @@ pub(super) const FLAGS: &[Flag] = &[
         short: Some(b'e'),
         doc_short: "Jump into the loaded kernel at once: services are not stopped",
         doc_long: "Writes cached data out (-y: not), takes the network interfaces down (-x: not) \
-                   and calls reboot(2). When the jump fails the interfaces are brought up again.",
+                   and calls reboot(2). When the jump fails the network is put back as it was.",
         ..mode(Id::Exec, "exec", Effect::modes(ALWAYS))
     },
     Flag {

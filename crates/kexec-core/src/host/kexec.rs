@@ -40,7 +40,13 @@ pub(super) fn read(
 }
 
 fn either(root: &Root, old: &str, new: &str) -> Fact<bool> {
-    root.flag(old).or(|| root.flag(new))
+    match root.flag(old).or(|| root.flag(new)) {
+        // A kernel without kexec has none of the two; nobody has them without sysfs.
+        Fact::Absent if !root.exists("/sys/kernel") => {
+            Fact::Unreadable("sysfs is not mounted on /sys".to_owned())
+        }
+        fact => fact,
+    }
 }
 
 fn number(root: &Root, path: &str) -> Fact<u64> {

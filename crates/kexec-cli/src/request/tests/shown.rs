@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use kexec_core::SyscallChoice;
 use kexec_core::request::{ClassicAsk, Unsigned};
 
 use super::*;
@@ -57,8 +56,9 @@ fn loaded(out: &mut String, r: &LoadRequest) {
     }
     // Of what only kexec_load(2) knows, what was asked for.
     let mut usual = ClassicAsk::default();
-    if r.syscall == SyscallChoice::Auto && r.classic.unsigned == Unsigned::ForTheKernel {
-        usual.unsigned = Unsigned::ForTheKernel;
+    // Follows from the spelling, unless --unverified asks.
+    if r.classic.unsigned != Unsigned::Taken {
+        usual.unsigned = r.classic.unsigned;
     }
     let usual = format!("{usual:#?}");
     let asked = format!("{:#?}", r.classic);
