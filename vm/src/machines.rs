@@ -139,7 +139,9 @@ mod tests {
                 match firmware {
                     Firmware::SeaBios => assert_eq!(&boot_params[0x202..0x206], b"HdrS"),
                     // efi_info.efi_loader_signature
-                    Firmware::Ovmf => assert_eq!(&boot_params[0x1c0..0x1c4], b"EL64"),
+                    Firmware::Ovmf | Firmware::SecureBoot => {
+                        assert_eq!(&boot_params[0x1c0..0x1c4], b"EL64")
+                    }
                 }
                 assert!(text("memmap").contains("System RAM"));
                 assert!(text("iomem").contains("Kernel code"));
