@@ -376,7 +376,7 @@ mod tests {
         assert_eq!(reasons.len(), TABLE.len());
         for (reason, row) in reasons.iter().zip(TABLE) {
             assert_eq!(
-                reason.strip_suffix(" (efivarfs)").unwrap_or(&reason),
+                reason.strip_suffix(" (efivarfs)").unwrap_or(reason),
                 row.reason
             );
         }
