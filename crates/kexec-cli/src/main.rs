@@ -16,9 +16,10 @@ use kexec_cli::vmcore_dmesg::NAME;
 use kexec_cli::{args, help};
 use kexec_core::Error;
 use kexec_core::handover::Jump;
+use kexec_core::record::files::OnDisk;
 use kexec_core::sources::volumes::Automounts;
 use kexec_image::Arch;
-use kexec_sys::Linux;
+use kexec_sys::{Linux, Slot};
 
 use commands::{
     World, check, enable, exec, history, instances, list, load, needs_reboot, plan, preload,
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
                 kernel: &kernel,
                 root: Path::new("/"),
                 automounts: Automounts::Wake,
+                files: &OnDisk,
             };
             run(&world, arch, &meant)
         }
@@ -87,10 +89,12 @@ fn run(world: &World<'_>, arch: Arch, meant: &Meant) -> u8 {
         }
         Request::Status { slot } => status::old(world, *slot),
         Request::Load(load) => old_load(world, load),
-        Request::Unload { slot, syscall } => match unload::unload(world, *slot, *syscall) {
-            Ok(()) => 0,
-            Err(error) => failed(&error),
-        },
+        Request::Unload { slot, syscall } => {
+            match unload::unload(world, "kexec -u", *slot, *syscall) {
+                Ok(()) => 0,
+                Err(error) => failed(&error),
+            }
+        }
         Request::Exec(how) => jump(world, *how),
         Request::JumpBack { entry } => match load::jump_back(world, *entry) {
             Ok(()) => 0,
@@ -160,7 +164,11 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
 
 /// A load in the old spelling, and what follows it.
 fn old_load(world: &World<'_>, load: &Load) -> u8 {
-    if let Err(error) = load::load(world, &load.request, load.file_flags) {
+    let command = match load.request.slot {
+        Slot::Normal => "kexec -l",
+        Slot::Crash => "kexec -p",
+    };
+    if let Err(error) = load::load(world, command, &load.request, load.file_flags) {
         return failed(&error);
     }
     if load.sync_after {

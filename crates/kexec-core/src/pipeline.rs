@@ -258,11 +258,12 @@ fn parts(
 
 /// Loads what was prepared, and returns what was loaded in the end: with `-a`
 /// that may be another plan than the one that was tried first. `extra` are flags
-/// of `kexec_file_load(2)` that do not follow from the request.
+/// of `kexec_file_load(2)` that do not follow from the request. Each time before the
+/// kernel is asked, `announce` is told for what.
 ///
 /// # Errors
-/// When a check refused, or the kernel did; then what was loaded before is
-/// still loaded, unless the error says otherwise (crash slot).
+/// When a check refused, `announce` failed, or the kernel refused; then what was loaded
+/// before is still loaded, unless the error says otherwise (crash slot).
 pub fn load(
     kernel: &dyn Kernel,
     request: &LoadRequest,
@@ -270,8 +271,10 @@ pub fn load(
     inputs: &Inputs,
     prepared: Prepared,
     host: &Snapshot,
+    announce: &mut dyn FnMut(&Prepared) -> Result<(), Error>,
 ) -> Result<Prepared, Error> {
     refuse(&prepared)?;
+    announce(&prepared)?;
     let Err(errno) = load_once(kernel, request, extra, inputs, &prepared, host)? else {
         return Ok(prepared);
     };
@@ -289,6 +292,7 @@ pub fn load(
     let second = placed.and_then(|placed| {
         let second = known.checked(request, host, decision, placed);
         refuse(&second)?;
+        announce(&second)?;
         match load_once(kernel, request, extra, inputs, &second, host)? {
             Ok(()) => Ok(second),
             Err(errno) => Err(explained(request, &second, errno, host)),

@@ -44,7 +44,15 @@ fn prepared(request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
 fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
     let inputs = pipeline::read(request, None)?;
     let prepared = pipeline::prepare(request, &inputs, host)?;
-    pipeline::load(kernel, request, FileFlags::EMPTY, &inputs, prepared, host)
+    pipeline::load(
+        kernel,
+        request,
+        FileFlags::EMPTY,
+        &inputs,
+        prepared,
+        host,
+        &mut |_| Ok(()),
+    )
 }
 
 #[test]

@@ -45,7 +45,16 @@ fn load(kernel: &Double, host: &Snapshot) -> Result<(), Error> {
     let inputs = pipeline::read(&request, None)?;
     let prepared = pipeline::prepare(&request, &inputs, host)?;
     let flags = FileFlags::EMPTY;
-    pipeline::load(kernel, &request, flags, &inputs, prepared, host).map(drop)
+    pipeline::load(
+        kernel,
+        &request,
+        flags,
+        &inputs,
+        prepared,
+        host,
+        &mut |_| Ok(()),
+    )
+    .map(drop)
 }
 
 #[test]

@@ -77,7 +77,16 @@ fn host(name: &str) -> Snapshot {
 fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<(), Error> {
     let inputs = pipeline::read(request, None)?;
     let prepared = pipeline::prepare(request, &inputs, host)?;
-    pipeline::load(kernel, request, FileFlags::EMPTY, &inputs, prepared, host).map(drop)
+    pipeline::load(
+        kernel,
+        request,
+        FileFlags::EMPTY,
+        &inputs,
+        prepared,
+        host,
+        &mut |_| Ok(()),
+    )
+    .map(drop)
 }
 
 fn double() -> Double {

@@ -10,6 +10,7 @@ use kexec_core::{Error, SyscallChoice};
 use kexec_core::{programs, record};
 use kexec_sys::Slot;
 
+use super::preload::is_ahead;
 use super::unload::unload;
 use super::wanted::Found;
 use super::{World, exit, load, prepare_found, print, print_json};
@@ -71,9 +72,8 @@ fn switch_off(
         }
     }
     carry_out(world, feature, &changes)?;
-    let ours = record::read(world.root, Slot::Normal).is_some_and(|r| r.preloaded.is_some());
-    if feature.name == "preload" && ours {
-        unload(world, Slot::Normal, SyscallChoice::Auto)?;
+    if feature.name == "preload" && is_ahead(world) {
+        unload(world, "kexec disable", Slot::Normal, SyscallChoice::Auto)?;
     }
     Ok(())
 }

@@ -3,7 +3,10 @@
 use kexec_core::Error;
 use kexec_core::explain::{self, Call};
 use kexec_core::handover::{self, Jump, Obstacle};
-use kexec_sys::Errno;
+use kexec_core::record::lock::PATIENCE_OF_A_JUMP;
+use kexec_core::record::slot::Change;
+use kexec_core::record::{Content, Lock};
+use kexec_sys::{Errno, Slot};
 
 use super::World;
 use crate::render::visible;
@@ -13,9 +16,11 @@ use crate::render::visible;
 /// # Errors
 /// Why it did not jump.
 pub fn exec(world: &World<'_>, how: Jump) -> Result<(), Error> {
+    let lock = world.lock("kexec -e", PATIENCE_OF_A_JUMP)?;
     // /sys may be gone by now: then nothing but the jump tells whether a kernel is
     // loaded.
     ready(world)?;
+    known(world, &lock)?;
     let jumped = handover::jump(world.kernel, how, &mut |text| {
         eprintln!("kexec: warning: {}", visible(&text));
     });
@@ -42,6 +47,24 @@ pub fn ready(world: &World<'_>) -> Result<(), Error> {
             "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
         Obstacle::Answer(errno) => did_not_jump(world, errno),
+    })
+}
+
+/// What an interrupted change left is not jumped into, unless it is plain what it is.
+fn known(world: &World<'_>, lock: &Lock) -> Result<(), Error> {
+    let Content::Interrupted(found) = world.content(Slot::Normal) else {
+        return Ok(());
+    };
+    if found.change == Change::Load {
+        // The image is whole, because the kernel takes all of it or nothing. Whether it
+        // can be written down counts for nothing now.
+        let _ = super::load::put_right(world, lock, Slot::Normal);
+        return Ok(());
+    }
+    Err(Error::NotReady {
+        what: "jumping".to_owned(),
+        why: found.text(),
+        remedy: "load the kernel again, or take out what is loaded: kexec -u".to_owned(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kexec_core::Error;
+use kexec_core::record::lock::held_by;
 use kexec_core::record::settle::{Settled, settle};
 use kexec_core::record::{BootFacts, attempt};
 
@@ -27,11 +28,13 @@ pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
     };
     let Some(boot) = BootFacts::read(world.root) else {
         return Ok(Settled {
-            attempts: attempt::read_all(world.root).map_err(failed)?,
+            attempts: attempt::read_all(world.store()).map_err(failed)?,
             notes: vec!["/proc does not say which boot this is".to_owned()],
         });
     };
-    settle(world.root, &boot, rustix::process::geteuid().is_root()).map_err(failed)
+    // Who is about to load or to reboot changes attempts, too.
+    let write = rustix::process::geteuid().is_root() && held_by(world.root).is_none();
+    settle(world.store(), &boot, write).map_err(failed)
 }
 
 /// `kexec history`.

@@ -1,72 +1,227 @@
 //! Loading a kernel into one of the two slots.
 
+use std::path::Path;
 use std::time::SystemTime;
 
+use kexec_core::handover;
 use kexec_core::host::Fact;
 use kexec_core::jump_back::load_helper;
-use kexec_core::pipeline::{self, Carried, Prepared};
+use kexec_core::pipeline::{self, Carried, Inputs, Prepared};
 use kexec_core::preflight::{Finding, Severity};
-use kexec_core::record::{self, Record};
-use kexec_core::{Error, LoadRequest, Snapshot};
+use kexec_core::record::lock::PATIENCE;
+use kexec_core::record::slot::{self, Need};
+use kexec_core::record::{self, Attempt, Lock, Record};
+use kexec_core::{Error, LoadRequest, Snapshot, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
 
 use super::audience::{Stream, plan_text};
+use super::unload::unload_held;
 use super::wanted::Found;
-use super::{World, exit, is, prepare, print, print_json};
-use crate::render::{json, text};
+use super::{World, exit, is, prepare, print, print_json, remember};
+use crate::render::{json, text, visible};
 use crate::request::Wanted;
 
-/// Reads, plans, checks and loads; on success the record is written. `flags`
-/// are those of the system call that do not follow from the request.
+/// What becomes of a load beyond the image.
+pub struct Ask<'a> {
+    /// Flags of the system call that do not follow from the request.
+    pub flags: FileFlags,
+    /// Whether it may go on without a record.
+    pub need: Need,
+    /// What is to be remembered for the next boot; none where nobody will look.
+    pub attempt: Option<&'a dyn Fn(&Prepared) -> Attempt>,
+}
+
+impl Ask<'_> {
+    /// The image is what counts, and the next boot asks nothing.
+    pub fn image(flags: FileFlags) -> Ask<'static> {
+        Ask {
+            flags,
+            need: Need::Image,
+            attempt: None,
+        }
+    }
+}
+
+/// What was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The plan that was carried out.
+    pub prepared: Prepared,
+    /// What was remembered for the next boot: loaded, and nobody has asked for the jump.
+    pub attempt: Option<Attempt>,
+}
+
+/// A load whose files are read, and which was planned and checked.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    found: &'a Found,
+    host: Snapshot,
+    inputs: Inputs,
+    prepared: Prepared,
+}
+
+/// Reads, plans, checks and loads for `command`. The lock is taken when everything is
+/// read: a pipe that brings a kernel may be slow.
 ///
 /// # Errors
 /// When a file, the image, a check or the kernel said no. What was loaded
 /// before is still loaded, or the error says that it is not.
-pub fn load(world: &World<'_>, request: &LoadRequest, flags: FileFlags) -> Result<Prepared, Error> {
-    load_found(world, &Found::file(request), flags)
+pub fn load(
+    world: &World<'_>,
+    command: &str,
+    request: &LoadRequest,
+    flags: FileFlags,
+) -> Result<Prepared, Error> {
+    let found = Found::file(request);
+    load_found(world, command, &found, flags)
 }
 
 /// The same for what was found.
+fn load_found(
+    world: &World<'_>,
+    command: &str,
+    found: &Found,
+    flags: FileFlags,
+) -> Result<Prepared, Error> {
+    let ready = Ready::new(world, found)?;
+    let lock = world.lock(command, PATIENCE)?;
+    let loaded = ready.load(world, &lock, &Ask::image(flags))?;
+    Ok(loaded.prepared)
+}
+
+impl<'a> Ready<'a> {
+    /// Reads, plans and checks; says what is worth saying. Changes nothing.
+    ///
+    /// # Errors
+    /// When a file or the image is no good. What a check refuses is an error of the load.
+    pub fn new(world: &World<'_>, found: &'a Found) -> Result<Ready<'a>, Error> {
+        let request = &found.request;
+        let host = world.snapshot();
+        if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
+            return Err(no_crash_region());
+        }
+        let inputs = found.read(&host)?;
+        let inputs = inputs.carrying(Carried::read(world.root, request, &host));
+        let mut prepared = pipeline::prepare(request, &inputs, &host)?;
+        let arrival = found.arrive(world, &host, &prepared);
+        prepared.findings.extend(arrival);
+        if request.debug {
+            eprint!("{}", plan_text(&prepared, Stream::Err));
+        }
+        let findings = prepared.findings.iter();
+        for finding in findings.filter(|f| worth_saying(f, request.debug)) {
+            eprint!("{}", text::warning(finding));
+        }
+        Ok(Ready {
+            found,
+            host,
+            inputs,
+            prepared,
+        })
+    }
+
+    /// Loads it, with its record.
+    ///
+    /// # Errors
+    /// When a check or the kernel said no; and where a record is needed, when it cannot
+    /// be written.
+    pub fn load(self, world: &World<'_>, lock: &Lock, ask: &Ask<'_>) -> Result<Loaded, Error> {
+        let Ready {
+            found,
+            host,
+            inputs,
+            prepared,
+        } = self;
+        let request = &found.request;
+        put_right(world, lock, request.slot)?;
+        let mut attempt = None;
+        let call = |announce: &mut dyn FnMut(&Record) -> Result<(), Error>| {
+            let mut begin = |plan: &Prepared| {
+                if let Some(of) = ask.attempt {
+                    note_down(world, ask.need, of(plan), &mut attempt)?;
+                }
+                announce(&Record {
+                    preloaded: found.preloaded.clone(),
+                    ..Record::of(&plan.plan, &plan.decision, SystemTime::now())
+                })
+            };
+            let kernel = world.kernel;
+            pipeline::load(
+                kernel, request, ask.flags, &inputs, prepared, &host, &mut begin,
+            )
+        };
+        let slot = (
+            request.slot,
+            handover::is_loaded_in(world.root, request.slot),
+        );
+        let mut take_out = || unload_held(world, lock, request.slot, SyscallChoice::Auto);
+        let loaded = slot::load(world.store(), lock, slot, ask.need, call, &mut take_out);
+        let (prepared, unrecorded) = loaded.map_err(|error| {
+            if let Some(attempt) = &attempt {
+                let _ = record::attempt::forget(world.store(), attempt);
+            }
+            after_failure(world, request, &host, error)
+        })?;
+        if let Some(why) = unrecorded {
+            eprintln!(
+                "kexec: warning: the kernel is loaded, and that is not recorded ({}): `kexec \
+                 status` will not know what it is",
+                visible(&why)
+            );
+        }
+        if request.slot == Slot::Normal {
+            // What was loaded ahead is gone, and so is the attempt that told of it.
+            let own = attempt.as_ref().map(|attempt: &Attempt| &attempt.token);
+            let _ = record::attempt::forget_preloaded(world.store(), own);
+        }
+        Ok(Loaded { prepared, attempt })
+    }
+}
+
+/// Writes down what is about to be loaded, so that the boot after a jump knows it,
+/// whoever asks for the jump. `kept` is what was written down.
+fn note_down(
+    world: &World<'_>,
+    need: Need,
+    mut new: Attempt,
+    kept: &mut Option<Attempt>,
+) -> Result<(), Error> {
+    new.preloaded = true;
+    // The same load goes on with another plan.
+    new.sequence = kept.as_ref().map_or(0, |kept| kept.sequence);
+    match record::attempt::write(world.store(), &mut new) {
+        Ok(()) => {
+            *kept = Some(new);
+            Ok(())
+        }
+        Err(e) if need == Need::Image => {
+            remember::not_remembered(&e);
+            Ok(())
+        }
+        Err(e) => Err(Error::System {
+            what: format!(
+                "cannot write down what is loaded ahead below {}",
+                record::attempt::folder(Path::new("/")).display()
+            ),
+            reason: e.to_string(),
+            remedy: "make room in /var, and make it writable; nobody could tell after the reboot \
+                     how it went"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Before a change: what an earlier one left that did not end is put right.
 ///
 /// # Errors
-/// As [`load`].
-pub fn load_found(world: &World<'_>, found: &Found, flags: FileFlags) -> Result<Prepared, Error> {
-    let request = &found.request;
-    let host = world.snapshot();
-    if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
-        return Err(no_crash_region());
+/// When that cannot be done.
+pub fn put_right(world: &World<'_>, lock: &Lock, slot: Slot) -> Result<(), Error> {
+    let loaded = handover::is_loaded_in(world.root, slot);
+    let mut take_out = || unload_held(world, lock, slot, SyscallChoice::Auto);
+    if let Some(done) = slot::put_right(world.store(), lock, slot, loaded, &mut take_out)? {
+        eprintln!("kexec: note: {}", visible(&done));
     }
-    let inputs = found.read(&host)?;
-    let inputs = inputs.carrying(Carried::read(world.root, request, &host));
-    let mut prepared = pipeline::prepare(request, &inputs, &host)?;
-    let arrival = found.arrive(world, &host, &prepared);
-    prepared.findings.extend(arrival);
-    if request.debug {
-        eprint!("{}", plan_text(&prepared, Stream::Err));
-    }
-    for finding in prepared
-        .findings
-        .iter()
-        .filter(|f| worth_saying(f, request.debug))
-    {
-        eprint!("{}", text::warning(finding));
-    }
-    let loaded = pipeline::load(world.kernel, request, flags, &inputs, prepared, &host);
-    let prepared = loaded.map_err(|error| after_failure(world, request, &host, error))?;
-    if request.slot == Slot::Normal {
-        // What was loaded ahead is gone, and so is the attempt that told of it.
-        let _ = record::attempt::forget_preloaded(world.root);
-    }
-    let record = Record {
-        preloaded: found.preloaded.clone(),
-        ..Record::of(&prepared.plan, &prepared.decision, SystemTime::now())
-    };
-    if let Err(e) = record::write(world.root, request.slot, &record)
-        && request.debug
-    {
-        eprintln!("kexec: note: not remembered under /run/kexec: {e}");
-    }
-    Ok(prepared)
+    Ok(())
 }
 
 /// Loads the way back into the kernel before this one.
@@ -74,11 +229,11 @@ pub fn load_found(world: &World<'_>, found: &Found, flags: FileFlags) -> Result<
 /// # Errors
 /// When there is none, or the kernel refuses it.
 pub fn jump_back(world: &World<'_>, entry: Option<u64>) -> Result<(), Error> {
+    let lock = world.lock("kexec --load-jump-back-helper", PATIENCE)?;
+    // It is no kernel that a record could describe, and goes into an empty slot only.
+    put_right(world, &lock, Slot::Normal)?;
     let host = world.snapshot();
-    load_helper(world.kernel, &host, entry)?;
-    // It is no kernel that a record could describe.
-    let _ = record::forget(world.root, Slot::Normal);
-    Ok(())
+    load_helper(world.kernel, &host, entry).map(drop)
 }
 
 /// A refusal comes back as the error; with `-d` everything is said.
@@ -117,8 +272,7 @@ fn after_failure(
     if is(&now.kexec.crash_loaded) {
         return error;
     }
-    // The kernel did it, so the record must not claim otherwise.
-    let _ = record::forget(world.root, Slot::Crash);
+    // Whoever looks next finds an empty slot; its record goes with the next change.
     Error::System {
         what: error.to_string(),
         reason: "THIS MACHINE IS NOW WITHOUT A CRASH KERNEL: the kernel gave up the one that was loaded before"
@@ -133,7 +287,7 @@ pub fn verb(world: &World<'_>, wanted: &Wanted, json: bool, dry_run: bool) -> u8
         prepare(world, wanted, None)
     } else {
         Found::new(world, wanted, &world.snapshot())
-            .and_then(|found| load_found(world, &found, FileFlags::EMPTY))
+            .and_then(|found| load_found(world, "kexec load", &found, FileFlags::EMPTY))
     };
     match result {
         Ok(prepared) => {

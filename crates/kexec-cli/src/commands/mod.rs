@@ -22,13 +22,18 @@ mod wanted;
 
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
+use kexec_core::handover;
 use kexec_core::host::{Fact, open};
 use kexec_core::pipeline::{self, Carried, Prepared};
+use kexec_core::record::files::Files;
+use kexec_core::record::{self, Content, Lock, Store, lock};
 use kexec_core::sources::volumes::{Automounts, Volumes};
 use kexec_core::{Error, Snapshot};
-use kexec_sys::Kernel;
+use kexec_sys::{Kernel, Slot};
 
+use crate::render::visible;
 use crate::request::Wanted;
 use wanted::{ArrivalAsk, Found};
 
@@ -41,9 +46,33 @@ pub struct World<'a> {
     pub root: &'a Path,
     /// Whether automounts can be woken up.
     pub automounts: Automounts,
+    /// Through what records are read and written.
+    pub files: &'a dyn Files,
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    /// Where records are kept.
+    pub fn store(&self) -> Store<'a> {
+        Store::with(self.root, self.files)
+    }
+
+    /// The lock for whatever loads, unloads or hands over; `command` is what others
+    /// are told who wait for it.
+    ///
+    /// # Errors
+    /// When somebody else has it for longer than `patience`.
+    pub fn lock(&self, command: &str, patience: Duration) -> Result<Lock, Error> {
+        lock::lock(self.root, command, patience, &mut |text| {
+            eprintln!("kexec: {}", visible(&text));
+        })
+    }
+
+    /// What is in a slot, by the kernel and by our records.
+    pub fn content(&self, slot: Slot) -> Content {
+        let loaded = handover::is_loaded_in(self.root, slot);
+        record::look(self.store(), slot, loaded)
+    }
+
     /// The machine.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::read_with(self.root, self.automounts)

@@ -2,15 +2,18 @@
 //! the reboot. For units and hooks; `kexec enable preload` switches them on.
 
 use kexec_core::enable;
-use kexec_core::handover::{self, ask};
+use kexec_core::handover::ask;
+use kexec_core::pipeline::Prepared;
 use kexec_core::preload::{self, InSlot, Moment, Of, Preloaded, Situation, Step, decide};
-use kexec_core::record::{self, BootFacts, attempt};
+use kexec_core::record::lock::PATIENCE;
+use kexec_core::record::slot::{Change, Need};
+use kexec_core::record::{BootFacts, Content, Lock, attempt};
 use kexec_core::sources::volumes::Automounts;
 use kexec_core::{Error, Snapshot, SyscallChoice, arrival};
 use kexec_sys::{FileFlags, Slot};
 
-use super::load::{self, load_found};
-use super::unload::unload;
+use super::load::{self, Ask, Ready};
+use super::unload::unload_held;
 use super::wanted::{ArrivalAsk, Found};
 use super::{World, exit, history, print, print_json, remember};
 use crate::render::{json, text, visible};
@@ -25,7 +28,16 @@ pub fn verb(world: &World<'_>, how: &Preload, json: bool) -> u8 {
     if how.if_enabled && !feature.is_some_and(|f| enable::is_enabled(world.root, f)) {
         return exit::DONE;
     }
-    let _lock = preload::lock(world.root);
+    let lock = match how.dry_run {
+        true => None,
+        false => match world.lock("kexec preload", PATIENCE) {
+            Ok(lock) => Some(lock),
+            Err(error) => {
+                load::refuse(&error, json);
+                return exit::REFUSED;
+            }
+        },
+    };
     let moment = match shutdown(how) {
         Ok(moment) => moment,
         Err(why) => {
@@ -43,7 +55,14 @@ pub fn verb(world: &World<'_>, how: &Preload, json: bool) -> u8 {
         },
         ..*world
     };
-    match Ahead::read(world, how, moment).and_then(|ahead| ahead.act(json)) {
+    let right = match &lock {
+        Some(lock) => load::put_right(world, lock, Slot::Normal),
+        None => Ok(()),
+    };
+    let done = right
+        .and_then(|()| Ahead::read(world, how, moment))
+        .and_then(|ahead| ahead.act(lock.as_ref(), json));
+    match done {
         Ok(()) => exit::DONE,
         Err(error) => {
             load::refuse(&error, json);
@@ -128,12 +147,13 @@ impl<'a> Ahead<'a> {
         })
     }
 
-    fn act(self, json: bool) -> Result<(), Error> {
+    /// Carries it out; without the lock it only says what it would do.
+    fn act(self, lock: Option<&Lock>, json: bool) -> Result<(), Error> {
         let step = decide(&self.situation);
         say(&step, json);
-        if self.how.dry_run {
+        let Some(lock) = lock else {
             return Ok(());
-        }
+        };
         let (world, moment, of) = (self.world, self.situation.moment, self.how.of.clone());
         let mut uncompared = None;
         match step {
@@ -153,7 +173,7 @@ impl<'a> Ahead<'a> {
                 );
                 uncompared = Some(why);
             }
-            Step::TakeOut(_) => unload(world, Slot::Normal, SyscallChoice::Auto)?,
+            Step::TakeOut(_) => unload_held(world, lock, Slot::Normal, SyscallChoice::Auto)?,
             Step::Load(_) => {
                 let from = self.situation.wanted.map_err(|why| Error::System {
                     what: "looking at what a reboot would boot".to_owned(),
@@ -162,7 +182,7 @@ impl<'a> Ahead<'a> {
                 })?;
                 let mut found = self.found?;
                 found.preloaded = Some(Preloaded { of, from });
-                load_ahead(world, found)?;
+                load_ahead(world, lock, found)?;
             }
         }
         if let Moment::Shutdown { asked, .. } = moment {
@@ -172,17 +192,28 @@ impl<'a> Ahead<'a> {
     }
 }
 
-/// What is in the slot, by the kernel and by our record.
+/// What is in the slot, for the decision.
 fn slot(world: &World<'_>) -> InSlot {
-    match handover::is_loaded(world.root) {
-        None => InSlot::Unknown,
-        Some(false) => InSlot::Empty,
-        Some(true) => {
-            let record = record::read(world.root, Slot::Normal);
-            let preloaded = record.and_then(|record| record.preloaded);
-            preloaded.map_or(InSlot::Theirs, InSlot::Ours)
-        }
+    match world.content(Slot::Normal) {
+        Content::Unknown | Content::Hidden => InSlot::Unknown,
+        Content::Empty => InSlot::Empty,
+        Content::Foreign => InSlot::Theirs,
+        Content::Ours(record) => record.preloaded.map_or(InSlot::Theirs, InSlot::Ours),
+        Content::Interrupted(found) => match (found.change, &found.record) {
+            // It has only to be written down.
+            (Change::Load, Some(record)) => {
+                let preloaded = record.preloaded.clone();
+                preloaded.map_or(InSlot::Theirs, InSlot::Ours)
+            }
+            _ => InSlot::Accident(found.text()),
+        },
     }
+}
+
+/// Whether what is loaded was loaded ahead, or is what an interrupted change left: then
+/// it goes when preloading is switched off.
+pub fn is_ahead(world: &World<'_>) -> bool {
+    matches!(slot(world), InSlot::Ours(_) | InSlot::Accident(_))
 }
 
 /// Why this boot has to end in the firmware, if it has to.
@@ -195,7 +226,7 @@ fn cold(world: &World<'_>, here: &Snapshot) -> Option<String> {
     off.then(|| format!("the running kernel's command line has {OFF}"))
 }
 
-fn load_ahead(world: &World<'_>, mut found: Found) -> Result<(), Error> {
+fn load_ahead(world: &World<'_>, lock: &Lock, mut found: Found) -> Result<(), Error> {
     let mark = remember::mark(world)?;
     let token = mark.token.clone();
     found.request.mark = Some(mark);
@@ -203,19 +234,25 @@ fn load_ahead(world: &World<'_>, mut found: Found) -> Result<(), Error> {
         by_init: true,
         allow_passphrase: false,
     });
-    let prepared = match load_found(world, &found, FileFlags::EMPTY) {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            let take_out = || unload(world, Slot::Normal, SyscallChoice::Auto);
-            return Err(preload::after_refusal(error, &slot(world), take_out));
-        }
-    };
-    print(&text::plan_for_log(&prepared));
     let handover = "a reboot".to_owned();
-    let mut ahead = remember::attempt(world, &found, &prepared, &token, handover);
-    ahead.preloaded = true;
-    remember::remember(world, &ahead);
-    Ok(())
+    let attempt =
+        |prepared: &Prepared| remember::attempt(world, &found, prepared, &token, handover.clone());
+    let ask = Ask {
+        flags: FileFlags::EMPTY,
+        need: Need::Record,
+        attempt: Some(&attempt),
+    };
+    let loaded = Ready::new(world, &found).and_then(|ready| ready.load(world, lock, &ask));
+    match loaded {
+        Ok(loaded) => {
+            print(&text::plan_for_log(&loaded.prepared));
+            Ok(())
+        }
+        Err(error) => {
+            let take_out = || unload_held(world, lock, Slot::Normal, SyscallChoice::Auto);
+            Err(preload::after_refusal(error, &slot(world), take_out))
+        }
+    }
 }
 
 /// The shutdown is under way, and what is loaded will be jumped into.
@@ -233,7 +270,13 @@ fn announce(world: &World<'_>, by_name: bool, uncompared: Option<String>) {
     } else {
         "reboot.target"
     };
-    let asked = attempt::ask_preloaded(world.root, &boot.boot_id, &boot.now, handover, uncompared);
+    let asked = attempt::ask_preloaded(
+        world.store(),
+        &boot.boot_id,
+        &boot.now,
+        handover,
+        uncompared,
+    );
     if let Err(e) = asked {
         eprintln!("kexec: warning: the next boot will not know how it went: {e}");
     }

@@ -7,13 +7,16 @@ use kexec_core::handover::{self, Jump};
 use kexec_core::pipeline::Prepared;
 use kexec_core::preload;
 use kexec_core::record::attempt;
+use kexec_core::record::boot::Moment;
+use kexec_core::record::lock::PATIENCE;
+use kexec_core::record::slot::Need;
 use kexec_core::{Error, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
 
 use super::audience::{Stream, plan_text};
-use super::load::{self, load_found};
+use super::load::{self, Ask, Ready};
 use super::remember::{self, remember};
-use super::unload::unload;
+use super::unload::unload_held;
 use super::wanted::{ArrivalAsk, Found};
 use super::{World, exit, print, print_json};
 use crate::render::{json, text, visible};
@@ -76,12 +79,27 @@ impl Reboot<'_> {
             let refused = kexec_core::preflight::refusal(&prepared.findings).is_some();
             return Ok(if refused { exit::REFUSED } else { exit::DONE });
         }
+        let ready = Ready::new(self.world, &found)?;
+        let lock = &self.world.lock("kexec reboot", PATIENCE)?;
         let was_loaded = handover::is_loaded(self.world.root);
-        let prepared = load_found(self.world, &found, FileFlags::EMPTY)?;
+        let handover = way.as_ref().map(Handover::text);
+        let handover = handover.unwrap_or_else(|| "--now".to_owned());
+        let attempt = |prepared: &Prepared| {
+            remember::attempt(self.world, &found, prepared, &token, handover.clone())
+        };
+        let ask = Ask {
+            flags: FileFlags::EMPTY,
+            need: Need::Image,
+            attempt: Some(&attempt),
+        };
+        let loaded = ready.load(self.world, lock, &ask)?;
         let undo = |error: Error| {
+            if let Some(attempt) = &loaded.attempt {
+                let _ = attempt::forget(self.world.store(), attempt);
+            }
             // Only what is ours is taken out again.
             if was_loaded == Some(false) {
-                let _ = unload(self.world, Slot::Normal, SyscallChoice::Auto);
+                let _ = unload_held(self.world, lock, Slot::Normal, SyscallChoice::Auto);
             }
             error
         };
@@ -92,18 +110,19 @@ impl Reboot<'_> {
                 remedy: "look for another program that unloads kernels".to_owned(),
             }));
         }
-        self.show(&found, &prepared, way.as_ref());
-        let handover = way.as_ref().map(Handover::text);
-        let handover = handover.unwrap_or_else(|| "--now".to_owned());
-        let attempt = remember::attempt(self.world, &found, &prepared, &token, handover);
-        remember(self.world, &attempt);
+        self.show(&found, &loaded.prepared, way.as_ref());
+        // From here on a boot without its token is a cold boot that is told.
+        if let Some(mut attempt) = loaded.attempt.clone() {
+            attempt.preloaded = false;
+            attempt.asked = Moment::now(self.world.root);
+            remember(self.world, &mut attempt);
+        }
         let done = match &way {
             Some(way) => ask::carry_out(way),
             None => self.jump(),
         };
         if let Err(error) = done {
             // It did not even begin.
-            let _ = attempt::forget(self.world.root, &attempt);
             return Err(undo(error));
         }
         self.under_way();
@@ -183,8 +202,9 @@ impl Reboot<'_> {
     fn through_firmware(&self, why: String) -> Result<(), Error> {
         let way = ask::cold(&self.init, &self.how.ask)?;
         let root = self.world.root;
+        let lock = self.world.lock("kexec reboot --cold", PATIENCE)?;
         if handover::is_loaded(root) == Some(true) {
-            unload(self.world, Slot::Normal, SyscallChoice::Auto)?;
+            unload_held(self.world, &lock, Slot::Normal, SyscallChoice::Auto)?;
         }
         if let Err(e) = preload::choose_cold(root) {
             eprintln!(
@@ -192,8 +212,8 @@ impl Reboot<'_> {
                 preload::cold_flag(root).display()
             );
         }
-        if let Some(attempt) = remember::cold(self.world, way.text(), why) {
-            remember(self.world, &attempt);
+        if let Some(mut attempt) = remember::cold(self.world, way.text(), why) {
+            remember(self.world, &mut attempt);
         }
         let asked = ask::carry_out(&way);
         if asked.is_err() {

@@ -47,6 +47,7 @@ pub fn attempt(
     let entry = found.entry.as_ref();
     Attempt {
         format: Attempt::FORMAT,
+        sequence: 0,
         token: token.clone(),
         asked: Moment::now(world.root),
         boot_id: boot.as_ref().map(|b| b.boot_id.clone()).unwrap_or_default(),
@@ -77,6 +78,7 @@ pub fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt>
     let boot = BootFacts::read(world.root)?;
     Some(Attempt {
         format: Attempt::FORMAT,
+        sequence: 0,
         token: record::new_token().ok()?,
         asked: Moment::now(world.root),
         boot_id: boot.boot_id,
@@ -98,16 +100,21 @@ pub fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt>
     })
 }
 
-/// Writes an attempt down. A machine that cannot remember is rebooted all the
-/// same.
-pub fn remember(world: &World<'_>, attempt: &Attempt) {
-    if let Err(e) = attempt::write(world.root, attempt) {
-        let folder = attempt::folder(Path::new("/"));
-        eprintln!(
-            "kexec: warning: {} cannot be written ({e}): the next boot will not know how it went",
-            folder.display()
-        );
+/// Writes an attempt down. A machine that cannot remember is rebooted all the same, and
+/// that is said.
+pub fn remember(world: &World<'_>, attempt: &mut Attempt) {
+    if let Err(e) = attempt::write(world.store(), attempt) {
+        not_remembered(&e);
     }
+}
+
+/// Says that nothing will be known of this one.
+pub fn not_remembered(e: &std::io::Error) {
+    let folder = attempt::folder(Path::new("/"));
+    eprintln!(
+        "kexec: warning: {} cannot be written ({e}): the next boot will not know how it went",
+        folder.display()
+    );
 }
 
 /// Whether the boot loader counts boots (Boot Loader Interface,

@@ -4,27 +4,22 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use kexec_core::Error;
+use kexec_core::handover;
 use kexec_core::host::Fact;
-use kexec_core::record::Attempt;
-use kexec_core::{Error, record};
+use kexec_core::record::lock::held_by;
+use kexec_core::record::{self, Attempt, Content};
 use kexec_sys::Slot;
 
 use super::{World, exit, history, load, machine, print, print_json};
-use crate::render::{json, text, visible};
+use crate::render::{Slots, json, text, visible};
 
 /// Exit code of `kexec -S`: 1 loaded, 0 not, 255 when the kernel does not say.
 pub fn old(world: &World<'_>, slot: Slot) -> u8 {
-    let file = match slot {
-        Slot::Normal => "sys/kernel/kexec_loaded",
-        Slot::Crash => "sys/kernel/kexec_crash_loaded",
-    };
-    match std::fs::read_to_string(world.root.join(file))
-        .as_deref()
-        .map(str::trim)
-    {
-        Ok("0") => 0,
-        Ok(_) => 1,
-        Err(_) => 255,
+    match handover::is_loaded_in(world.root, slot) {
+        Some(false) => 0,
+        Some(true) => 1,
+        None => 255,
     }
 }
 
@@ -57,22 +52,21 @@ pub fn verb(
         return exit::DONE;
     }
     // Records belong to the running machine, not to a replayed one.
-    let records = |slot| {
-        host.is_none()
-            .then(|| record::read(world.root, slot))
-            .flatten()
+    let content = |slot, loaded: &Fact<bool>| match (host, loaded.known()) {
+        (Some(_), Some(true)) => Content::Foreign,
+        (_, loaded) => record::look(world.store(), slot, loaded.copied()),
     };
-    let (normal, crash) = (records(Slot::Normal), records(Slot::Crash));
+    let slots = Slots {
+        normal: content(Slot::Normal, &machine.kexec.loaded),
+        crash: content(Slot::Crash, &machine.kexec.crash_loaded),
+        // Somebody at work is no interrupted program.
+        at_work: host.is_none().then(|| held_by(world.root)).flatten(),
+    };
     let last = host.is_none().then(|| last_request(world)).flatten();
     if json {
-        print_json(&json::status(
-            &machine,
-            normal.as_ref(),
-            crash.as_ref(),
-            last.as_ref(),
-        ));
+        print_json(&json::status(&machine, &slots, last.as_ref()));
     } else {
-        print(&text::status(&machine, normal.as_ref(), crash.as_ref()));
+        print(&text::status(&machine, &slots));
         if let Some(attempt) = &last {
             print(&text::last(attempt));
         }

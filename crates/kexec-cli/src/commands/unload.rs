@@ -1,20 +1,41 @@
 //! Taking a loaded kernel out again.
 
 use kexec_core::explain::{self, Call};
-use kexec_core::record;
+use kexec_core::record::lock::PATIENCE;
+use kexec_core::record::{self, Lock};
 use kexec_core::{Error, SyscallChoice};
 use kexec_sys::{Errno, Slot};
 
 use super::{World, exit, print, print_json};
+use crate::render::visible;
 
-/// Unloads a slot. The system call that the caller chose; by default the file
-/// call, and where the kernel was built without it the other.
+/// Unloads a slot for `command`. The system call that the caller chose; by default the
+/// file call, and where the kernel was built without it the other.
+///
+/// # Errors
+/// As the kernel answers, explained; or when somebody else is at work for too long.
+pub fn unload(
+    world: &World<'_>,
+    command: &str,
+    slot: Slot,
+    syscall: SyscallChoice,
+) -> Result<(), Error> {
+    let lock = world.lock(command, PATIENCE)?;
+    unload_held(world, &lock, slot, syscall)
+}
+
+/// The same for who holds the lock already.
 ///
 /// # Errors
 /// As the kernel answers, explained.
-pub fn unload(world: &World<'_>, slot: Slot, syscall: SyscallChoice) -> Result<(), Error> {
+pub fn unload_held(
+    world: &World<'_>,
+    lock: &Lock,
+    slot: Slot,
+    syscall: SyscallChoice,
+) -> Result<(), Error> {
     let kernel = world.kernel;
-    let result = match syscall {
+    let ask = || match syscall {
         SyscallChoice::Classic => kernel.unload(slot),
         SyscallChoice::File => kernel.file_unload(slot),
         SyscallChoice::Auto | SyscallChoice::Fastest => match kernel.file_unload(slot) {
@@ -22,7 +43,8 @@ pub fn unload(world: &World<'_>, slot: Slot, syscall: SyscallChoice) -> Result<(
             other => other,
         },
     };
-    result.map_err(|errno| {
+    let mut warn = |text: String| eprintln!("kexec: warning: {}", visible(&text));
+    record::slot::take_out(world.store(), lock, slot, ask, &mut warn).map_err(|errno| {
         let tried = match slot {
             Slot::Normal => "unloading the loaded kernel",
             Slot::Crash => "unloading the crash kernel",
@@ -36,10 +58,9 @@ pub fn unload(world: &World<'_>, slot: Slot, syscall: SyscallChoice) -> Result<(
             None,
         ))
     })?;
-    // Nothing is loaded now, so status asks the kernel and not the record.
-    let _ = record::forget(world.root, slot);
     if slot == Slot::Normal {
-        let _ = record::attempt::forget_preloaded(world.root);
+        // An attempt that stays only says later that nobody asked for it.
+        let _ = record::attempt::forget_preloaded(world.store(), None);
     }
     Ok(())
 }
@@ -52,7 +73,7 @@ pub fn verb(world: &World<'_>, slot: Slot, syscall: SyscallChoice, json: bool) -
         Slot::Crash => &host.kexec.crash_loaded,
     };
     let was_loaded = before.known().copied();
-    match unload(world, slot, syscall) {
+    match unload(world, "kexec unload", slot, syscall) {
         Ok(()) => {
             if json {
                 print_json(&serde_json::json!({ "was_loaded": was_loaded }));

@@ -5,10 +5,12 @@ use kexec_core::handover::ask::Handover;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, refusal};
 use kexec_core::preload::Step;
-use kexec_core::record::{Attempt, Record};
+use kexec_core::record::{Attempt, Content};
 use kexec_core::sources::Survey;
 use kexec_core::{Error, Snapshot};
 use serde_json::{Value, json};
+
+use super::Slots;
 
 /// `kexec plan --json`.
 pub fn plan(prepared: &Prepared) -> Value {
@@ -84,22 +86,31 @@ pub fn history(attempts: &[Attempt]) -> Value {
 }
 
 /// `kexec status --json`.
-pub fn status(
-    host: &Snapshot,
-    normal: Option<&Record>,
-    crash: Option<&Record>,
-    last: Option<&Attempt>,
-) -> Value {
-    let loaded = host.kexec.loaded.known();
-    let crash_loaded = host.kexec.crash_loaded.known();
+pub fn status(host: &Snapshot, slots: &Slots, last: Option<&Attempt>) -> Value {
+    let image = |content: &Content| match content {
+        Content::Ours(record) => json!(record),
+        _ => Value::Null,
+    };
+    let interrupted = |content: &Content| match content {
+        Content::Interrupted(found) => {
+            json!({ "change": found.change, "record": found.record, "why": found.text() })
+        }
+        _ => Value::Null,
+    };
     json!({
         "running": host.release,
-        "normal": { "loaded": loaded, "image": normal.filter(|_| loaded == Some(&true)) },
-        "crash": {
-            "loaded": crash_loaded,
-            "reserved": host.kexec.crash_size.known(),
-            "image": crash.filter(|_| crash_loaded == Some(&true)),
+        "normal": {
+            "loaded": host.kexec.loaded.known(),
+            "image": image(&slots.normal),
+            "interrupted": interrupted(&slots.normal),
         },
+        "crash": {
+            "loaded": host.kexec.crash_loaded.known(),
+            "reserved": host.kexec.crash_size.known(),
+            "image": image(&slots.crash),
+            "interrupted": interrupted(&slots.crash),
+        },
+        "at_work": slots.at_work,
         "last": last,
     })
 }

@@ -13,4 +13,17 @@ pub mod svg;
 pub mod text;
 mod words;
 
+use kexec_core::record::Content;
+
 pub use words::visible;
+
+/// What is in the two slots.
+#[derive(Debug)]
+pub struct Slots {
+    /// What a reboot jumps into.
+    pub normal: Content,
+    /// What a panic jumps into.
+    pub crash: Content,
+    /// Who changes one of them just now.
+    pub at_work: Option<String>,
+}

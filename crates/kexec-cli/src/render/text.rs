@@ -9,12 +9,12 @@ use kexec_core::host::redact;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, Severity};
 use kexec_core::preload::Step;
-use kexec_core::record::{Attempt, Record};
+use kexec_core::record::{Attempt, Content, Record};
 use kexec_core::{Error, Snapshot};
 use kexec_plan::Cmdline;
 
-use super::journeys;
 use super::words::visible;
+use super::{Slots, journeys};
 
 /// Column in which values stand.
 const INDENT: usize = 11;
@@ -266,13 +266,12 @@ pub fn findings(findings: &[Finding]) -> String {
 }
 
 /// What is loaded in both slots.
-pub fn status(host: &Snapshot, normal: Option<&Record>, crash: Option<&Record>) -> String {
+pub fn status(host: &Snapshot, slots: &Slots) -> String {
     let mut out = String::new();
     row(&mut out, "running", &host.release);
-    let kexec = &host.kexec;
-    let nothing = "nothing loaded";
-    slot(&mut out, "normal", kexec.loaded.known(), normal, nothing);
-    let nothing = match kexec.crash_size.known() {
+    let at_work = slots.at_work.as_deref();
+    slot(&mut out, "normal", &slots.normal, at_work, "nothing loaded");
+    let nothing = match host.kexec.crash_size.known() {
         Some(0) => {
             "nothing loaded; no memory is reserved for a crash kernel (crashkernel=)".to_owned()
         }
@@ -280,55 +279,58 @@ pub fn status(host: &Snapshot, normal: Option<&Record>, crash: Option<&Record>) 
             let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);
             format!("nothing loaded; {} are reserved", size(bytes))
         }
-        None => nothing.to_owned(),
+        None => "nothing loaded".to_owned(),
     };
-    slot(
-        &mut out,
-        "crash",
-        kexec.crash_loaded.known(),
-        crash,
-        &nothing,
-    );
+    slot(&mut out, "crash", &slots.crash, at_work, &nothing);
+    if let Some(who) = at_work {
+        row(&mut out, "now", &format!("{who}: this may change at once"));
+    }
     out
 }
 
-fn slot(
-    out: &mut String,
-    label: &str,
-    loaded: Option<&bool>,
-    record: Option<&Record>,
-    nothing: &str,
-) {
-    match (loaded, record) {
-        (None, _) => {
+fn slot(out: &mut String, label: &str, content: &Content, at_work: Option<&str>, nothing: &str) {
+    match content {
+        Content::Unknown => {
             let unknown = "the running kernel does not say (is /sys mounted? has it CONFIG_KEXEC?)";
             row(out, label, unknown);
         }
-        (Some(false), _) => row(out, label, nothing),
-        (Some(true), None) => {
+        Content::Empty => row(out, label, nothing),
+        Content::Foreign => {
             let other = "loaded, by another program: what it is is not known";
             row(out, label, other);
         }
-        (Some(true), Some(r)) => {
-            let release = r.release.as_deref().unwrap_or("release not in its header");
+        Content::Hidden => row(out, label, "loaded; only root may read what it is"),
+        Content::Interrupted(_) if at_work.is_some() => row(out, label, "it is being changed"),
+        Content::Interrupted(found) => {
+            row(out, label, &format!("loaded, but {}", found.text()));
             row(
                 out,
-                label,
-                &format!("{} ({}, {release})", r.kernel, r.image),
+                "",
+                "kexec unload takes it out; kexec load, kexec preload and kexec reboot do so first",
             );
-            for part in &r.initrd {
-                row(out, "", &format!("initrd {part}"));
-            }
-            row(out, "", &format!("command line: {}", r.cmdline));
-            row(out, "", &format!("loaded with {}: {}", r.method, r.reason));
-            if r.preloaded.is_some() {
-                row(
-                    out,
-                    "",
-                    "loaded ahead: the next reboot is a kexec (kexec reboot --cold is not)",
-                );
-            }
         }
+        Content::Ours(record) => image(out, label, record),
+    }
+}
+
+fn image(out: &mut String, label: &str, r: &Record) {
+    let release = r.release.as_deref().unwrap_or("release not in its header");
+    row(
+        out,
+        label,
+        &format!("{} ({}, {release})", r.kernel, r.image),
+    );
+    for part in &r.initrd {
+        row(out, "", &format!("initrd {part}"));
+    }
+    row(out, "", &format!("command line: {}", r.cmdline));
+    row(out, "", &format!("loaded with {}: {}", r.method, r.reason));
+    if r.preloaded.is_some() {
+        row(
+            out,
+            "",
+            "loaded ahead: the next reboot is a kexec (kexec reboot --cold is not)",
+        );
     }
 }
 

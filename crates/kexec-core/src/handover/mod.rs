@@ -14,7 +14,7 @@ use kexec_sys::{Errno, Kernel};
 use crate::programs;
 
 pub use now::{file_systems, jump_now};
-pub use ready::{Obstacle, is_loaded, ready};
+pub use ready::{Obstacle, is_loaded, is_loaded_in, ready};
 
 /// What is done before the jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,14 +3,19 @@
 
 use std::path::Path;
 
-use kexec_sys::{Errno, Kernel};
+use kexec_sys::{Errno, Kernel, Slot};
 
 use crate::host::loaded::{self, Loaded};
 
 /// Whether a kernel is loaded in the normal slot; `None` when the kernel does
 /// not say.
 pub fn is_loaded(root: &Path) -> Option<bool> {
-    match loaded::ask(root) {
+    is_loaded_in(root, Slot::Normal)
+}
+
+/// The same for either slot.
+pub fn is_loaded_in(root: &Path, slot: Slot) -> Option<bool> {
+    match loaded::ask(root, slot) {
         Loaded::Yes => Some(true),
         Loaded::No | Loaded::NoKexec => Some(false),
         Loaded::Unknown => None,
@@ -37,7 +42,7 @@ pub enum Obstacle {
 /// # Errors
 /// Why it would not.
 pub fn ready(kernel: &dyn Kernel, root: &Path) -> Result<(), Obstacle> {
-    match loaded::ask(root) {
+    match loaded::ask(root, Slot::Normal) {
         Loaded::No => return Err(Obstacle::NothingLoaded),
         Loaded::NoKexec => return Err(Obstacle::NoKexec),
         Loaded::Yes | Loaded::Unknown => {}

@@ -1,7 +1,9 @@
-//! Is a kernel loaded in the normal slot? Asked alone, of a machine on which
+//! Is a kernel loaded in a slot? Asked alone, of a machine on which
 //! perhaps nothing else is left.
 
 use std::path::Path;
+
+use kexec_sys::Slot;
 
 use super::root::Root;
 use super::{Fact, pseudo, security};
@@ -21,23 +23,28 @@ pub(crate) enum Loaded {
 
 /// Documentation/ABI/testing/sysfs-kernel-kexec_loaded, and its successor of 6.19
 /// (sysfs-kernel-kexec-kdump), below sysfs.
-const FILES: [&str; 2] = ["/kernel/kexec_loaded", "/kernel/kexec/loaded"];
+fn files(slot: Slot) -> [&'static str; 2] {
+    match slot {
+        Slot::Normal => ["/kernel/kexec_loaded", "/kernel/kexec/loaded"],
+        Slot::Crash => ["/kernel/kexec_crash_loaded", "/kernel/kexec/crash_loaded"],
+    }
+}
 
 /// Asks /sys, and where that does not tell (it is not mounted, or something is
 /// mounted over it) the kernel's own sysfs through a mount that nobody sees.
-pub(crate) fn ask(root: &Path) -> Loaded {
+pub(crate) fn ask(root: &Path, slot: Slot) -> Loaded {
     let root = Root::new(root);
-    match below(&root, "/sys") {
+    match below(&root, "/sys", slot) {
         Some(loaded) => loaded,
         None => match pseudo::look(&root, "sysfs") {
-            Some(top) => below(&top, "").unwrap_or(Loaded::NoKexec),
+            Some(top) => below(&top, "", slot).unwrap_or(Loaded::NoKexec),
             None => Loaded::Unknown,
         },
     }
 }
 
-fn below(root: &Root, sysfs: &str) -> Option<Loaded> {
-    FILES
+fn below(root: &Root, sysfs: &str, slot: Slot) -> Option<Loaded> {
+    files(slot)
         .iter()
         .find_map(|file| match root.text(&format!("{sysfs}{file}")) {
             Fact::Known(text) if text == "0" => Some(Loaded::No),

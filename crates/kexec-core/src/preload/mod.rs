@@ -15,12 +15,12 @@ mod policy;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::record::files::{Files, OnDisk};
 
 pub use fresh::{FileStamp, Fingerprint};
 pub use policy::{InSlot, Moment, Situation, Step, decide};
@@ -51,7 +51,7 @@ pub fn after_refusal(
     slot: &InSlot,
     take_out: impl FnOnce() -> Result<(), Error>,
 ) -> Error {
-    if !matches!(slot, InSlot::Ours(_)) {
+    if !matches!(slot, InSlot::Ours(_) | InSlot::Accident(_)) {
         return refusal;
     }
     match take_out() {
@@ -82,12 +82,9 @@ pub fn cold_flag(root: &Path) -> PathBuf {
 pub fn choose_cold(root: &Path) -> io::Result<()> {
     let path = cold_flag(root);
     if let Some(folder) = path.parent() {
-        match fs::DirBuilder::new().mode(0o700).create(folder) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-            _ => {}
-        }
+        OnDisk.make_folder(folder, false)?;
     }
-    fs::write(path, "")
+    OnDisk.write_new(&path, b"").map(drop)
 }
 
 /// Forgets it.
@@ -99,19 +96,6 @@ pub fn choose_kexec(root: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
-}
-
-/// Keeps every other `kexec preload` out until it is dropped: a package's hooks
-/// and a unit may run at once. `None` where /run cannot be written to.
-pub fn lock(root: &Path) -> Option<fs::File> {
-    let folder = root.join("run/kexec");
-    match fs::DirBuilder::new().mode(0o700).create(&folder) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return None,
-        _ => {}
-    }
-    let file = fs::File::create(folder.join("lock")).ok()?;
-    file.lock().ok()?;
-    Some(file)
 }
 
 #[cfg(test)]
@@ -174,6 +158,5 @@ mod tests {
         choose_kexec(root.path()).unwrap();
         choose_kexec(root.path()).unwrap();
         assert!(!cold_flag(root.path()).exists());
-        assert!(lock(root.path()).is_some());
     }
 }

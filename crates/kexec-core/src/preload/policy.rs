@@ -14,6 +14,8 @@ pub enum InSlot {
     Ours(Preloaded),
     /// An image that somebody loaded on purpose.
     Theirs,
+    /// An image that nobody can be said to have wanted, and why.
+    Accident(String),
 }
 
 /// When the question is asked.
@@ -75,7 +77,11 @@ pub fn decide(situation: &Situation) -> Step {
         InSlot::Unknown => {
             return Step::Leave("the kernel does not say whether something is loaded".to_owned());
         }
-        InSlot::Empty | InSlot::Theirs => None,
+        InSlot::Empty | InSlot::Theirs | InSlot::Accident(_) => None,
+    };
+    let accident = match &situation.slot {
+        InSlot::Accident(what) => Some(what.clone()),
+        _ => None,
     };
     if let Moment::Shutdown { jumps: false, .. } = situation.moment {
         return Step::Leave("this shutdown does not end in a jump".to_owned());
@@ -85,9 +91,15 @@ pub fn decide(situation: &Situation) -> Step {
         (!wishes.is_empty()).then_some(wishes)
     });
     if let Some(why) = firmware {
-        return match loaded {
-            Some(_) => Step::TakeOut(why),
-            None => Step::Leave(why),
+        return match (loaded, accident) {
+            (None, None) => Step::Leave(why),
+            _ => Step::TakeOut(why),
+        };
+    }
+    if let Some(what) = accident {
+        return match (&situation.wanted, situation.moment) {
+            (Ok(_), Moment::Running | Moment::Shutdown { asked: true, .. }) => Step::Load(what),
+            _ => Step::TakeOut(what),
         };
     }
     if situation.slot == InSlot::Theirs {
@@ -242,6 +254,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_accident_is_nobodys_wish() {
+        let accident = || situation(InSlot::Accident("half a load".into()));
+        for (moment, step) in [
+            (Moment::Running, Step::Load("half a load".into())),
+            (KEXEC, Step::Load("half a load".into())),
+            (REBOOT, Step::TakeOut("half a load".into())),
+        ] {
+            let mut found = accident();
+            found.moment = moment;
+            assert_eq!(decide(&found), step);
+            found.wanted = Err("/boot is gone".into());
+            assert_eq!(decide(&found), Step::TakeOut("half a load".into()));
+            found.cold = Some("coldreboot".into());
+            assert_eq!(decide(&found), Step::TakeOut("coldreboot".into()));
+        }
+        let mut off = accident();
+        off.moment = POWEROFF;
+        assert!(matches!(decide(&off), Step::Leave(_)));
     }
 
     #[test]

@@ -1,18 +1,17 @@
 //! One kexec that was asked for, kept over the reboot: a file of its own below
-//! /var/lib/kexec/attempts, by the time at which it was asked for.
+//! /var/lib/kexec/attempts. The number in its name says which is the newest; no clock
+//! does, because clocks are set, and some machines start with a wrong one.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use kexec_plan::{Cmdline, Token};
 use serde::{Deserialize, Serialize};
 
 use super::boot::Moment;
+use super::files::Store;
 use super::oneshot::OneShot;
 use super::outcome::Outcome;
-use super::private;
 
 /// Version of the layout.
 const FORMAT: u32 = 1;
@@ -20,14 +19,15 @@ const FORMAT: u32 = 1;
 /// How many are kept.
 const KEPT: usize = 100;
 
-/// No file of ours is larger than this many bytes.
-const MAX_FILE: u64 = 1 << 20;
-
 /// A kexec that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Version of this layout.
     pub format: u32,
+    /// Its place among the others: one more than the newest had when it was first
+    /// written. 0 until then; afterwards the number in its file's name.
+    #[serde(skip)]
+    pub sequence: u64,
     /// What the next boot is recognised by.
     pub token: Token,
     /// When the shutdown was asked for.
@@ -78,6 +78,23 @@ pub struct Target {
 impl Attempt {
     /// Its layout's version, for a new one.
     pub const FORMAT: u32 = FORMAT;
+
+    /// Reads the text of an attempt.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<Attempt, String> {
+        let attempt: Attempt = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+        if attempt.format != FORMAT {
+            return Err(format!("its format is {}, not {FORMAT}", attempt.format));
+        }
+        Ok(attempt)
+    }
+
+    /// Whether it was only loaded ahead, and nothing came of it yet.
+    fn is_ahead(&self) -> bool {
+        self.preloaded && self.outcome.is_none()
+    }
 }
 
 /// The folder, below `root`.
@@ -85,55 +102,73 @@ pub fn folder(root: &Path) -> PathBuf {
     root.join("var/lib/kexec/attempts")
 }
 
-fn file(root: &Path, attempt: &Attempt) -> PathBuf {
-    // 13 digits of milliseconds last until the year 2286: names sort by time.
-    let name = format!("{:013}-{}.json", attempt.asked.realtime, attempt.token);
-    folder(root).join(name)
+/// The name of an attempt's file: names sort by their number. Earlier versions wrote
+/// milliseconds since 1970 there, of 13 digits; numbers go on from the largest.
+fn name(sequence: u64, attempt: &Attempt) -> String {
+    format!("{sequence:020}-{}.json", attempt.token)
 }
 
-/// Writes an attempt, on the disk when it returns; the oldest ones beyond a
-/// hundred go.
+/// The number in a name.
+fn number(name: &str) -> Option<u64> {
+    let (number, _) = name.strip_suffix(".json")?.split_once('-')?;
+    number.parse().ok()
+}
+
+/// Writes an attempt, on the disk when it returns; a new one gets its number, and the
+/// oldest ones beyond a hundred go.
 ///
 /// # Errors
-/// When /var/lib cannot be written to.
-pub fn write(root: &Path, attempt: &Attempt) -> io::Result<()> {
-    let folder = folder(root);
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)?;
-    let text = serde_json::to_vec_pretty(attempt)?;
-    private::write(&file(root, attempt), &text, true)?;
-    // A new name in the folder has to be on the disk as well.
-    fs::File::open(&folder)?.sync_all()?;
-    let names = names(root)?;
-    for old in names.iter().take(names.len().saturating_sub(KEPT)) {
+/// When /var/lib cannot be written to; the attempt has no number then if it was new.
+pub fn write(store: Store<'_>, attempt: &mut Attempt) -> io::Result<()> {
+    let folder = folder(store.root());
+    store.files().make_folder(&folder, true)?;
+    let names = names(store)?;
+    let mut new = attempt.clone();
+    if new.sequence == 0 {
+        let newest = names.last().map_or(0, |(number, _)| *number);
+        new.sequence = newest
+            .checked_add(1)
+            .ok_or_else(|| io::Error::other("there is no number after the newest attempt's"))?;
+    }
+    let own = own_name(&names, &new).unwrap_or_else(|| name(new.sequence, &new));
+    let text = serde_json::to_vec_pretty(&new)?;
+    store.write(&folder.join(own), &text)?;
+    attempt.sequence = new.sequence;
+    for (_, old) in names.iter().take(names.len().saturating_sub(KEPT)) {
         // One too many is no reason to fail.
-        let _ = fs::remove_file(folder.join(old));
+        let _ = store.files().remove(&folder.join(old));
     }
     Ok(())
+}
+
+/// The name under which it is there already.
+fn own_name(names: &[(u64, String)], attempt: &Attempt) -> Option<String> {
+    let token = format!("-{}.json", attempt.token);
+    let mut names = names.iter();
+    let own = names.find(|(number, name)| *number == attempt.sequence && name.ends_with(&token));
+    own.map(|(_, name)| name.clone())
 }
 
 /// Takes an attempt back that did not even begin.
 ///
 /// # Errors
 /// When it is there and cannot be removed.
-pub fn forget(root: &Path, attempt: &Attempt) -> io::Result<()> {
-    match fs::remove_file(file(root, attempt)) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+pub fn forget(store: Store<'_>, attempt: &Attempt) -> io::Result<()> {
+    let Some(name) = own_name(&names(store)?, attempt) else {
+        return Ok(());
+    };
+    store.files().remove(&folder(store.root()).join(name))
 }
 
-/// Takes every attempt back that was only loaded ahead: the image it is about
-/// is gone.
+/// Takes every attempt back that was only loaded ahead, but not the one whose token is
+/// `except`: the image it is about is gone.
 ///
 /// # Errors
 /// When one cannot be read or removed.
-pub fn forget_preloaded(root: &Path) -> io::Result<()> {
-    let attempts = read_all(root)?.into_iter();
-    for attempt in attempts.filter(|a| a.preloaded && a.outcome.is_none()) {
-        forget(root, &attempt)?;
+pub fn forget_preloaded(store: Store<'_>, except: Option<&Token>) -> io::Result<()> {
+    let attempts = read_all(store)?.into_iter();
+    for attempt in attempts.filter(|a| a.is_ahead() && Some(&a.token) != except) {
+        forget(store, &attempt)?;
     }
     Ok(())
 }
@@ -145,39 +180,32 @@ pub fn forget_preloaded(root: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be written down.
 pub fn ask_preloaded(
-    root: &Path,
+    store: Store<'_>,
     boot_id: &str,
     asked: &Moment,
     handover: &str,
     uncompared: Option<String>,
 ) -> io::Result<bool> {
-    let attempts = read_all(root)?.into_iter();
-    let mut ahead = attempts.filter(|a| a.preloaded && a.outcome.is_none());
-    let Some(attempt) = ahead.find(|a| a.boot_id == boot_id) else {
+    let attempts = read_all(store)?.into_iter();
+    let mut ahead = attempts.filter(Attempt::is_ahead);
+    let Some(mut now) = ahead.find(|a| a.boot_id == boot_id) else {
         return Ok(false);
     };
-    let mut now = attempt.clone();
     now.preloaded = false;
     now.asked = asked.clone();
     now.handover = handover.to_owned();
     now.uncompared = uncompared;
-    write(root, &now)?;
-    // Its name has the time in it.
-    if file(root, &now) != file(root, &attempt) {
-        forget(root, &attempt)?;
-    }
+    write(store, &mut now)?;
     Ok(true)
 }
 
-/// The names of the files, the oldest first.
-fn names(root: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder(root))?.take(KEPT.saturating_mul(100)) {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".json") {
-            names.push(name);
-        }
-    }
+/// The files, each with its number, the oldest first.
+fn names(store: Store<'_>) -> io::Result<Vec<(u64, String)>> {
+    let names = store.files().names(&folder(store.root()))?;
+    let mut names: Vec<_> = names
+        .into_iter()
+        .filter_map(|name| Some((number(&name)?, name)))
+        .collect();
     names.sort_unstable();
     Ok(names)
 }
@@ -187,28 +215,24 @@ fn names(root: &Path) -> io::Result<Vec<String>> {
 ///
 /// # Errors
 /// When the folder is there and cannot be read: then nothing is known.
-pub fn read_all(root: &Path) -> io::Result<Vec<Attempt>> {
-    let names = match names(root) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    let folder = folder(root);
-    let attempts = names.iter().rev().take(KEPT);
-    Ok(attempts
-        .filter_map(|name| read(&folder.join(name)))
-        .collect())
-}
-
-fn read(path: &Path) -> Option<Attempt> {
-    if fs::metadata(path).ok()?.len() > MAX_FILE {
-        return None;
-    }
-    let attempt: Attempt = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    (attempt.format == FORMAT).then_some(attempt)
+pub fn read_all(store: Store<'_>) -> io::Result<Vec<Attempt>> {
+    let folder = folder(store.root());
+    let names = names(store)?;
+    let newest = names.iter().rev().take(KEPT);
+    let attempts = newest.filter_map(|(number, name)| {
+        let text = store.files().read(&folder.join(name)).ok()??;
+        let attempt = Attempt::parse(&text).ok()?;
+        Some(Attempt {
+            sequence: *number,
+            ..attempt
+        })
+    });
+    Ok(attempts.collect())
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -216,6 +240,7 @@ pub(super) mod tests {
     pub(crate) fn attempt(realtime: u64) -> Attempt {
         Attempt {
             format: FORMAT,
+            sequence: 0,
             token: Token::from_bytes([1; 8]),
             asked: Moment {
                 realtime,
@@ -241,27 +266,66 @@ pub(super) mod tests {
         }
     }
 
+    fn put(root: &tempfile::TempDir, mut attempt: Attempt) -> Attempt {
+        write(Store::new(root.path()), &mut attempt).unwrap();
+        attempt
+    }
+
+    fn all(root: &tempfile::TempDir) -> Vec<Attempt> {
+        read_all(Store::new(root.path())).unwrap()
+    }
+
     #[test]
     fn written_read_and_taken_back() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(read_all(root.path()).unwrap(), []);
-        let (old, new) = (attempt(1_700_000_000_000), attempt(1_800_000_000_000));
-        write(root.path(), &new).unwrap();
-        write(root.path(), &old).unwrap();
-        assert_eq!(read_all(root.path()).unwrap(), [new.clone(), old.clone()]);
+        assert_eq!(all(&root), []);
+        let one = put(&root, attempt(1_700_000_000_000));
+        let two = put(&root, attempt(1_800_000_000_000));
+        assert_eq!(all(&root), [two.clone(), one.clone()]);
         let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&file(root.path(), &new)), 0o600);
-        assert_eq!(mode(&folder(root.path())), 0o700);
-        forget(root.path(), &new).unwrap();
-        forget(root.path(), &new).unwrap();
-        assert_eq!(read_all(root.path()).unwrap(), [old]);
+        let folder = folder(root.path());
+        assert_eq!(mode(&folder.join(name(2, &two))), 0o600);
+        assert_eq!(mode(&folder), 0o700);
+        let store = Store::new(root.path());
+        forget(store, &two).unwrap();
+        forget(store, &two).unwrap();
+        assert_eq!(all(&root), [one]);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_backwards_changes_no_order() {
+        let root = tempfile::tempdir().unwrap();
+        // As an earlier version named it, while the clock was in the year 2033.
+        let folder = folder(root.path());
+        fs::create_dir_all(&folder).unwrap();
+        let first = attempt(2_000_000_000_000);
+        let old = format!("{:013}-{}.json", first.asked.realtime, first.token);
+        fs::write(folder.join(&old), serde_json::to_vec(&first).unwrap()).unwrap();
+        let mut second = put(&root, attempt(1_700_000_000_000));
+        let third = put(&root, attempt(0));
+        let order: Vec<u64> = all(&root).iter().map(|a| a.asked.realtime).collect();
+        assert_eq!(order, [0, 1_700_000_000_000, 2_000_000_000_000]);
+        assert_eq!(
+            (second.sequence, third.sequence),
+            (2_000_000_000_001, 2_000_000_000_002)
+        );
+        // Written anew, each keeps its place and its file.
+        second.asked.realtime = 2_100_000_000_000;
+        put(&root, second.clone());
+        let mut oldest = all(&root).pop().unwrap();
+        oldest.doubts.push("one".into());
+        put(&root, oldest.clone());
+        assert_eq!(all(&root), [third, second, oldest.clone()]);
+        assert!(folder.join(&old).exists());
+        forget(Store::new(root.path()), &oldest).unwrap();
+        assert!(!folder.join(&old).exists());
     }
 
     #[test]
     fn what_was_loaded_ahead_is_asked_for_or_forgotten() {
         let root = tempfile::tempdir().unwrap();
-        let old = attempt(1_600_000_000_000);
-        write(root.path(), &old).unwrap();
+        let store = Store::new(root.path());
+        put(&root, attempt(1_600_000_000_000));
         let mut ahead = attempt(1_700_000_000_000);
         ahead.preloaded = true;
         let asked = Moment {
@@ -271,57 +335,68 @@ pub(super) mod tests {
         };
         let ask = |boot: &str| {
             let why = Some("/boot is gone".to_owned());
-            ask_preloaded(root.path(), boot, &asked, "kexec.target", why).unwrap()
+            ask_preloaded(store, boot, &asked, "kexec.target", why).unwrap()
         };
         assert!(!ask("first"));
-        write(root.path(), &ahead).unwrap();
+        put(&root, ahead.clone());
         assert!(!ask("another"));
         assert!(ask("first"));
         assert!(!ask("first"));
-        let all = read_all(root.path()).unwrap();
-        assert_eq!(all.len(), 2);
-        assert_eq!((&all[0].asked, all[0].preloaded), (&asked, false));
-        assert_eq!(all[0].uncompared.as_deref(), Some("/boot is gone"));
-        write(root.path(), &ahead).unwrap();
-        forget_preloaded(root.path()).unwrap();
-        assert_eq!(read_all(root.path()).unwrap(), all);
+        let before = all(&root);
+        assert_eq!(before.len(), 2);
+        assert_eq!((&before[0].asked, before[0].preloaded), (&asked, false));
+        assert_eq!(before[0].uncompared.as_deref(), Some("/boot is gone"));
+        let mut kept = ahead.clone();
+        kept.token = Token::from_bytes([7; 8]);
+        put(&root, ahead);
+        let kept = put(&root, kept);
+        forget_preloaded(store, Some(&kept.token)).unwrap();
+        assert_eq!(all(&root).len(), 3);
+        forget_preloaded(store, None).unwrap();
+        assert_eq!(all(&root), before);
     }
 
     #[test]
     fn an_attempt_of_an_earlier_version_is_read() {
-        let root = tempfile::tempdir().unwrap();
         let old = attempt(1_700_000_000_000);
-        write(root.path(), &old).unwrap();
         let mut json: serde_json::Value = serde_json::to_value(&old).unwrap();
         let fields = json.as_object_mut().unwrap();
         fields.remove("uncompared").unwrap();
-        fs::write(file(root.path(), &old), json.to_string()).unwrap();
-        assert_eq!(read_all(root.path()).unwrap(), [old]);
+        assert_eq!(Attempt::parse(json.to_string().as_bytes()), Ok(old));
     }
 
     #[test]
     fn the_oldest_go() {
         let root = tempfile::tempdir().unwrap();
         for n in 0..u64::try_from(KEPT).unwrap() + 3 {
-            write(root.path(), &attempt(1_700_000_000_000 + n)).unwrap();
+            put(&root, attempt(1_700_000_000_000 - n));
         }
-        let all = read_all(root.path()).unwrap();
+        let all = all(&root);
         assert_eq!(all.len(), KEPT);
-        assert_eq!(all.last().unwrap().asked.realtime, 1_700_000_000_003);
+        assert_eq!(all.last().unwrap().asked.realtime, 1_699_999_999_997);
     }
 
     #[test]
     fn what_is_no_attempt_is_left_out() {
         let root = tempfile::tempdir().unwrap();
-        write(root.path(), &attempt(1_700_000_000_000)).unwrap();
-        let put =
-            |name: &str, text: &[u8]| fs::write(folder(root.path()).join(name), text).unwrap();
-        put("1.json", b"");
-        put("2.json", b"{\"format\":1}");
-        put("3.json", &[0xff; 100]);
+        put(&root, attempt(1_700_000_000_000));
+        let at = |name: &str| folder(root.path()).join(name);
+        fs::write(at("2-x.json"), b"").unwrap();
+        fs::write(at("3-x.json"), b"{\"format\":1}").unwrap();
+        fs::write(at("4-x.json"), [0xff; 100]).unwrap();
+        fs::write(at("x.json"), b"{}").unwrap();
         let mut other = attempt(1);
         other.format = 99;
-        put("4.json", &serde_json::to_vec(&other).unwrap());
-        assert_eq!(read_all(root.path()).unwrap().len(), 1);
+        fs::write(at("5-x.json"), serde_json::to_vec(&other).unwrap()).unwrap();
+        // Nobody waits for somebody who writes into it.
+        let mode = rustix::fs::Mode::RUSR;
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, at("6-x.json"), fifo, mode, 0).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("7-x.json")).unwrap();
+        assert_eq!(all(&root).len(), 1);
+        fs::write(at(&format!("{}-x.json", u64::MAX)), b"").unwrap();
+        let mut last = attempt(1);
+        assert!(write(Store::new(root.path()), &mut last).is_err());
+        assert_eq!(last.sequence, 0);
     }
 }

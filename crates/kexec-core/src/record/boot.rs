@@ -113,6 +113,11 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Milliseconds since the kernel started its clock, which no clock that is set changes.
+pub(super) fn uptime_ms() -> u64 {
+    milliseconds(uptime())
+}
+
 fn uptime() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::new(

@@ -1,19 +1,32 @@
-//! What was loaded, remembered for `kexec status`: the kernel itself only knows
-//! whether something is loaded. Kept under /run, so that it ends with the boot;
-//! readable for root only, because command lines can hold secrets.
+//! What is in the kernel's slots, remembered: the kernel itself only knows whether
+//! something is loaded. Kept under /run, so that it ends with the boot; readable for
+//! root only, because command lines can hold secrets.
+//!
+//! A slot has these files, all of one layout:
+//!
+//! * `loaded.json`: what is in it;
+//! * `loading.json`: what somebody is about to load. It becomes `loaded.json` by a
+//!   rename, which takes no room, once the kernel has taken the image;
+//! * `unloading.json`: what `loaded.json` was, while it is taken out;
+//! * `replacing.json`: the same, while something is loaded over it for which there is
+//!   no room here.
+//!
+//! All but the first are there only between two steps of one program, which holds the
+//! [lock](super::lock). Whoever finds one without a holder finds a program that died.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kexec_plan::{Cmdline, Decision, FilePlan};
 use kexec_sys::Slot;
 use serde::{Deserialize, Serialize};
 
-use super::private;
+use super::files::Store;
 use crate::preload::Preloaded;
+
+/// Version of the layout.
+const FORMAT: u32 = 1;
 
 /// What is remembered of one load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,13 +56,16 @@ pub struct Record {
     /// It was loaded ahead, and from what.
     #[serde(default)]
     pub preloaded: Option<Preloaded>,
+    /// Whether something was loaded when this load began, as the kernel said.
+    #[serde(default)]
+    pub over: Option<bool>,
 }
 
 impl Record {
-    /// What to remember of a plan that was carried out now.
+    /// What to remember of a plan that is carried out now.
     pub fn of(plan: &FilePlan, decision: &Decision, now: SystemTime) -> Record {
         Record {
-            format: 1,
+            format: FORMAT,
             time: now
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
@@ -63,60 +79,107 @@ impl Record {
             method: decision.method.name().to_owned(),
             reason: decision.reason.clone(),
             preloaded: None,
+            over: None,
         }
     }
-}
 
-/// Where the record of a slot is, below `root`.
-pub fn path(root: &Path, slot: Slot) -> PathBuf {
-    root.join("run/kexec").join(match slot {
-        Slot::Normal => "loaded.json",
-        Slot::Crash => "crash.json",
-    })
-}
-
-/// Writes the record of a slot, whole or not at all.
-///
-/// # Errors
-/// When /run is missing or not writable; the load itself is not affected.
-pub fn write(root: &Path, slot: Slot, record: &Record) -> io::Result<()> {
-    let path = path(root, slot);
-    let text = serde_json::to_vec_pretty(record)?;
-    if let Some(folder) = path.parent() {
-        // Not recursive: without a /run there is nothing to remember in.
-        match fs::DirBuilder::new().mode(0o700).create(folder) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-            _ => {}
+    /// Reads the text of a record.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<Record, String> {
+        let record: Record = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+        if record.format != FORMAT {
+            return Err(format!("its format is {}, not {FORMAT}", record.format));
         }
-    }
-    private::write(&path, &text, false)
-}
-
-/// Forgets a slot's record; that there was none is fine.
-///
-/// # Errors
-/// When it is there and cannot be removed.
-pub fn forget(root: &Path, slot: Slot) -> io::Result<()> {
-    match fs::remove_file(path(root, slot)) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+        Ok(record)
     }
 }
 
-/// Reads a slot's record; `None` when there is none or it is not readable.
-pub fn read(root: &Path, slot: Slot) -> Option<Record> {
-    let text = fs::read(path(root, slot)).ok()?;
-    let record: Record = serde_json::from_slice(&text).ok()?;
-    (record.format == 1).then_some(record)
+/// Which of a slot's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// What is in it.
+    Loaded,
+    /// What is about to be.
+    Loading,
+    /// What is being taken out.
+    Unloading,
+    /// What is being replaced by a load that could not be written down.
+    Replacing,
+}
+
+impl Which {
+    /// Every file of a slot.
+    pub const ALL: [Which; 4] = [
+        Which::Loaded,
+        Which::Loading,
+        Which::Unloading,
+        Which::Replacing,
+    ];
+}
+
+impl Store<'_> {
+    /// Where a slot's file is.
+    pub fn record_path(&self, slot: Slot, which: Which) -> PathBuf {
+        self.root().join("run/kexec").join(match (slot, which) {
+            (Slot::Normal, Which::Loaded) => "loaded.json",
+            (Slot::Normal, Which::Loading) => "loading.json",
+            (Slot::Normal, Which::Unloading) => "unloading.json",
+            (Slot::Normal, Which::Replacing) => "replacing.json",
+            (Slot::Crash, Which::Loaded) => "crash.json",
+            (Slot::Crash, Which::Loading) => "crash-loading.json",
+            (Slot::Crash, Which::Unloading) => "crash-unloading.json",
+            (Slot::Crash, Which::Replacing) => "crash-replacing.json",
+        })
+    }
+
+    /// Writes one of a slot's records, whole or not at all.
+    ///
+    /// # Errors
+    /// When /run is missing, full or not writable.
+    pub(super) fn write_record(&self, slot: Slot, which: Which, record: &Record) -> io::Result<()> {
+        let path = self.record_path(slot, which);
+        if let Some(folder) = path.parent() {
+            // Not the parents: without a /run there is nothing to remember in.
+            self.files().make_folder(folder, false)?;
+        }
+        self.write(&path, &serde_json::to_vec_pretty(record)?)
+    }
+
+    /// Reads one of a slot's records; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it is there and is no record, or may not be read.
+    pub(super) fn read_record(&self, slot: Slot, which: Which) -> io::Result<Option<Record>> {
+        let path = self.record_path(slot, which);
+        let Some(text) = self.files().read(&path)? else {
+            return Ok(None);
+        };
+        let record = Record::parse(&text).map_err(io::Error::other)?;
+        Ok(Some(record))
+    }
+
+    /// Renames one of a slot's records into another.
+    pub(super) fn rename_record(&self, slot: Slot, from: Which, to: Which) -> io::Result<()> {
+        let (from, to) = (self.record_path(slot, from), self.record_path(slot, to));
+        self.files().rename(&from, &to)
+    }
+
+    /// Removes one of a slot's records.
+    pub(super) fn remove_record(&self, slot: Slot, which: Which) -> io::Result<()> {
+        self.files().remove(&self.record_path(slot, which))
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
-    fn record() -> Record {
+    pub(crate) fn record() -> Record {
         Record {
             format: 1,
             time: 1,
@@ -130,31 +193,53 @@ mod tests {
             method: "kexec_file_load".into(),
             reason: "-s asks for it".into(),
             preloaded: None,
+            over: None,
         }
     }
 
     #[test]
-    fn written_read_and_forgotten() {
+    fn written_for_root_only_and_read() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("run")).unwrap();
-        write(root.path(), Slot::Normal, &record()).unwrap();
-        write(root.path(), Slot::Normal, &record()).unwrap();
-        assert_eq!(read(root.path(), Slot::Normal), Some(record()));
-        assert_eq!(read(root.path(), Slot::Crash), None);
-        let file = path(root.path(), Slot::Normal);
-        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        let store = Store::new(root.path());
+        for _ in 0..2 {
+            store
+                .write_record(Slot::Normal, Which::Loaded, &record())
+                .unwrap();
+        }
+        let read = |slot| store.read_record(slot, Which::Loaded).unwrap();
+        assert_eq!(read(Slot::Normal), Some(record()));
+        assert_eq!(read(Slot::Crash), None);
+        let file = store.record_path(Slot::Normal, Which::Loaded);
+        let mode = |p: &std::path::Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&file), 0o600);
         assert_eq!(mode(file.parent().unwrap()), 0o700);
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
-        forget(root.path(), Slot::Normal).unwrap();
-        forget(root.path(), Slot::Normal).unwrap();
-        assert_eq!(read(root.path(), Slot::Normal), None);
     }
 
     #[test]
     fn without_run_nothing_is_made() {
         let root = tempfile::tempdir().unwrap();
-        assert!(write(root.path(), Slot::Normal, &record()).is_err());
+        let store = Store::new(root.path());
+        let written = store.write_record(Slot::Normal, Which::Loading, &record());
+        assert!(written.is_err());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_version_is_read_and_others_are_told() {
+        let mut json: serde_json::Value = serde_json::to_value(record()).unwrap();
+        let fields = json.as_object_mut().unwrap();
+        for field in ["over", "preloaded"] {
+            fields.remove(field).unwrap();
+        }
+        assert_eq!(Record::parse(json.to_string().as_bytes()), Ok(record()));
+        let mut other = record();
+        other.format = 9;
+        let other = serde_json::to_vec(&other).unwrap();
+        assert!(Record::parse(&other).unwrap_err().contains("format is 9"));
+        for broken in [&b""[..], b"{\"format\":1}", &[0xff; 9]] {
+            assert!(Record::parse(broken).is_err());
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! lines can hold secrets:
 //!
 //! * [`loaded`], under /run: what is in the kernel's slots now. The kernel
-//!   itself only knows whether something is there.
+//!   itself only knows whether something is there. [`slot`] changes both in an order
+//!   in which a program may die at any step, under one [`lock`].
 //! * [`attempt`], under /var/lib/kexec: every kexec that was asked for, so that
 //!   the next boot can tell whether it came about. The next command line
 //!   carries a [`Token`] by which that boot is recognised.
@@ -15,16 +16,23 @@
 
 pub mod attempt;
 pub mod boot;
+#[cfg(test)]
+mod faults;
+pub mod files;
 pub mod loaded;
+pub mod lock;
 pub mod oneshot;
 pub mod outcome;
-mod private;
 pub mod settle;
+pub mod slot;
 
 pub use attempt::Attempt;
 pub use boot::BootFacts;
-pub use loaded::{Record, forget, path, read, write};
+pub use files::Store;
+pub use loaded::Record;
+pub use lock::Lock;
 pub use outcome::{Outcome, judge};
+pub use slot::{Content, look};
 
 use kexec_plan::Token;
 

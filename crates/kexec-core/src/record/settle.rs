@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use super::BootFacts;
 use super::attempt::{self, Attempt};
 use super::outcome::{Outcome, judge};
+use super::{BootFacts, Store};
 
 /// What was found and done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ impl Settled {
 ///
 /// # Errors
 /// When the attempts cannot be read.
-pub fn settle(root: &Path, boot: &BootFacts, write: bool) -> std::io::Result<Settled> {
-    let mut attempts = attempt::read_all(root)?;
+pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Result<Settled> {
+    let mut attempts = attempt::read_all(store)?;
     let mut notes = Vec::new();
     // What was loaded ahead and never asked for has nothing to tell.
     let (ended, kept): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|one| {
@@ -41,7 +41,7 @@ pub fn settle(root: &Path, boot: &BootFacts, write: bool) -> std::io::Result<Set
             && !matches!(judge(one, boot), Outcome::Pending | Outcome::Kexec(_))
     });
     for one in ended.iter().filter(|_| write) {
-        if let Err(e) = attempt::forget(root, one) {
+        if let Err(e) = attempt::forget(store, one) {
             notes.push(format!("cannot forget what was loaded ahead: {e}"));
         }
     }
@@ -61,12 +61,12 @@ pub fn settle(root: &Path, boot: &BootFacts, write: bool) -> std::io::Result<Set
         };
         if outcome.is_final() && write {
             one.outcome = Some(outcome.clone());
-            if let Err(e) = attempt::write(root, one) {
+            if let Err(e) = attempt::write(store, one) {
                 notes.push(format!(
                     "cannot write down what became of the last kexec: {e}"
                 ));
             } else if matches!(outcome, Outcome::Kexec(_)) {
-                notes.extend(forget_one_shot(root, one));
+                notes.extend(forget_one_shot(store.root(), one));
             }
         }
         one.outcome = Some(outcome);
@@ -112,6 +112,10 @@ mod tests {
 
     const ASKED: u64 = 1_700_000_000_000;
 
+    fn put(root: &tempfile::TempDir, mut attempt: Attempt) {
+        attempt::write(Store::new(root.path()), &mut attempt).unwrap();
+    }
+
     fn boot(token: Option<Token>) -> BootFacts {
         BootFacts {
             boot_id: "second".into(),
@@ -139,11 +143,11 @@ mod tests {
                 path: "/LoaderEntryOneShot".into(),
                 content: b"x".to_vec(),
             });
-            attempt::write(root.path(), &asked).unwrap();
+            put(&root, asked.clone());
             let facts = boot(confirmed.then(|| asked.token.clone()));
-            let looked = settle(root.path(), &facts, false).unwrap();
+            let looked = settle(Store::new(root.path()), &facts, false).unwrap();
             assert!(variable.exists() && looked.notes.is_empty());
-            let settled = settle(root.path(), &facts, true).unwrap();
+            let settled = settle(Store::new(root.path()), &facts, true).unwrap();
             assert_eq!(variable.exists(), !confirmed);
             assert_eq!(settled.notes.len(), usize::from(confirmed));
             assert_eq!(settled.attempts, looked.attempts);
@@ -155,25 +159,25 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut asked = attempt(ASKED);
         asked.token = Token::from_bytes([2; 8]);
-        attempt::write(root.path(), &asked).unwrap();
+        put(&root, asked.clone());
         let mut ahead = attempt(ASKED + 10);
         ahead.preloaded = true;
-        attempt::write(root.path(), &ahead).unwrap();
+        put(&root, ahead.clone());
         // In the boot that loaded it, it waits, and hides no other.
         let mut same = boot(None);
         same.boot_id.clone_from(&ahead.boot_id);
-        let settled = settle(root.path(), &same, true).unwrap();
+        let settled = settle(Store::new(root.path()), &same, true).unwrap();
         assert_eq!(settled.attempts.len(), 2);
         assert_eq!(settled.attempts[0].outcome, Some(Outcome::Pending));
         assert_eq!(settled.attempts[1].outcome, Some(Outcome::Pending));
         assert_eq!(settled.last(), Some(&settled.attempts[1]));
         // A boot that has another token has nothing to say about it.
         let next = boot(Some(asked.token));
-        let settled = settle(root.path(), &next, true).unwrap();
+        let settled = settle(Store::new(root.path()), &next, true).unwrap();
         assert_eq!(settled.attempts.len(), 1);
         let outcome = settled.attempts[0].outcome.as_ref().unwrap();
         assert!(matches!(outcome, Outcome::Kexec(_)), "{outcome:?}");
-        assert_eq!(attempt::read_all(root.path()).unwrap().len(), 1);
+        assert_eq!(attempt::read_all(Store::new(root.path())).unwrap().len(), 1);
     }
 
     #[test]
@@ -181,8 +185,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut ahead = attempt(ASKED);
         ahead.preloaded = true;
-        attempt::write(root.path(), &ahead).unwrap();
-        let settled = settle(root.path(), &boot(Some(ahead.token)), true).unwrap();
+        put(&root, ahead.clone());
+        let settled = settle(Store::new(root.path()), &boot(Some(ahead.token)), true).unwrap();
         let outcome = settled.attempts[0].outcome.as_ref().unwrap();
         assert!(matches!(outcome, Outcome::Kexec(_)), "{outcome:?}");
     }
@@ -196,8 +200,13 @@ mod tests {
             variable: "next_entry".into(),
             value: "1>2".into(),
         });
-        attempt::write(root.path(), &asked).unwrap();
-        let settled = settle(root.path(), &boot(Some(asked.token.clone())), true).unwrap();
+        put(&root, asked.clone());
+        let settled = settle(
+            Store::new(root.path()),
+            &boot(Some(asked.token.clone())),
+            true,
+        )
+        .unwrap();
         let [note] = settled.notes.as_slice() else {
             panic!("{:?}", settled.notes);
         };
@@ -210,12 +219,12 @@ mod tests {
     #[test]
     fn written_down_once() {
         let root = tempfile::tempdir().unwrap();
-        attempt::write(root.path(), &attempt(ASKED)).unwrap();
-        let cold = settle(root.path(), &boot(None), true).unwrap();
+        put(&root, attempt(ASKED));
+        let cold = settle(Store::new(root.path()), &boot(None), true).unwrap();
         let mut much_later = boot(None);
         much_later.boot_id = "third".into();
         much_later.now.realtime += 1_000_000_000;
-        let again = settle(root.path(), &much_later, true).unwrap();
+        let again = settle(Store::new(root.path()), &much_later, true).unwrap();
         assert_eq!(cold, again);
         assert!(matches!(
             again.attempts[0].outcome,
@@ -228,9 +237,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut first = attempt(ASKED - 100);
         first.token = Token::from_bytes([9; 8]);
-        attempt::write(root.path(), &first).unwrap();
-        attempt::write(root.path(), &attempt(ASKED)).unwrap();
-        let settled = settle(root.path(), &boot(Some(Token::from_bytes([1; 8]))), true).unwrap();
+        put(&root, first.clone());
+        put(&root, attempt(ASKED));
+        let settled = settle(
+            Store::new(root.path()),
+            &boot(Some(Token::from_bytes([1; 8]))),
+            true,
+        )
+        .unwrap();
         assert!(matches!(
             settled.attempts[0].outcome,
             Some(Outcome::Kexec(_))

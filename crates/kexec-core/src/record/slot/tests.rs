@@ -1,0 +1,321 @@
+//! The matrix: every program that changes a slot, from every state of it, with every
+//! fault at every step; and what can be told afterwards.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::faults::{FAULTS, Fault, Machine};
+use super::super::loaded::tests::record;
+use super::super::lock::lock;
+use super::*;
+
+const SLOT: Slot = Slot::Normal;
+
+fn of(kernel: &str) -> Record {
+    Record {
+        kernel: kernel.into(),
+        ..record()
+    }
+}
+
+fn held(root: &Path) -> Lock {
+    lock(root, "kexec test", Duration::ZERO, &mut |_| {}).unwrap()
+}
+
+fn loaded(machine: &Machine) -> Option<bool> {
+    Some(machine.image.borrow().is_some())
+}
+
+fn dead(_: &str) -> Error {
+    Error::System {
+        what: "dead".into(),
+        reason: String::new(),
+        remedy: String::new(),
+    }
+}
+
+/// What a slot can be like before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Empty,
+    /// The record of an image that is gone.
+    Stale,
+    Ours,
+    Foreign,
+    /// A load into an empty slot that did not end.
+    Load,
+    /// The same over another image.
+    LoadOver,
+    /// An unload that did not end.
+    Unload,
+}
+
+const BEFORE: [Before; 7] = [
+    Before::Empty,
+    Before::Stale,
+    Before::Ours,
+    Before::Foreign,
+    Before::Load,
+    Before::LoadOver,
+    Before::Unload,
+];
+
+impl Before {
+    fn image(self) -> Option<&'static str> {
+        match self {
+            Before::Empty | Before::Stale => None,
+            Before::Ours | Before::Load | Before::Unload => Some("old"),
+            Before::Foreign | Before::LoadOver => Some("foreign"),
+        }
+    }
+
+    /// A folder in which it is so.
+    fn make(self) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("run")).unwrap();
+        let sound = Machine::new(None, Fault::Once, usize::MAX);
+        let (store, old) = (Store::with(root.path(), &sound), of("old"));
+        let put = |which, over| {
+            let old = Record {
+                over: Some(over),
+                ..old.clone()
+            };
+            store.write_record(SLOT, which, &old).unwrap();
+        };
+        match self {
+            Before::Empty | Before::Foreign => {}
+            Before::Stale | Before::Ours => put(Which::Loaded, false),
+            Before::Load => put(Which::Loading, false),
+            Before::LoadOver => put(Which::Loading, true),
+            Before::Unload => put(Which::Unloading, false),
+        }
+        root
+    }
+}
+
+/// A program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Load(Need),
+    /// The kernel refuses the image.
+    Refused(Need),
+    Unload,
+}
+
+const DOES: [Does; 5] = [
+    Does::Load(Need::Record),
+    Does::Load(Need::Image),
+    Does::Refused(Need::Record),
+    Does::Refused(Need::Image),
+    Does::Unload,
+];
+
+/// How it says that it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Says {
+    Done,
+    /// It is done, but has no record, and that was said.
+    Unrecorded,
+    Failed(String),
+}
+
+fn unload(store: Store<'_>, lock: &Lock, machine: &Machine) -> Result<(), Error> {
+    take_out(store, lock, SLOT, || machine.kernel(None), &mut |_| {}).map_err(dead)
+}
+
+/// Runs it as the commands do.
+fn run(does: Does, store: Store<'_>, machine: &Machine) -> Says {
+    let lock = held(store.root());
+    let failed = |e: Error| Says::Failed(format!("{e}; {}", e.hint()));
+    let need = match does {
+        Does::Unload => {
+            return unload(store, &lock, machine).map_or_else(failed, |()| Says::Done);
+        }
+        Does::Load(need) | Does::Refused(need) => need,
+    };
+    let mut out = || unload(store, &lock, machine);
+    if let Err(e) = put_right(store, &lock, SLOT, loaded(machine), &mut out) {
+        return failed(e);
+    }
+    let slot = (SLOT, loaded(machine));
+    let ask = |announce: &mut dyn FnMut(&Record) -> Result<(), Error>| {
+        announce(&of("new"))?;
+        match does {
+            Does::Load(_) => machine.kernel(Some("new")).map_err(dead),
+            _ => Err(dead("refused")),
+        }
+    };
+    match load(store, &lock, slot, need, ask, &mut out) {
+        Ok(((), None)) => Says::Done,
+        Ok(((), Some(_))) => Says::Unrecorded,
+        Err(e) => failed(e),
+    }
+}
+
+/// What is said of the slot is true: `whose` is the truth.
+fn is_true(content: &Content, image: Option<&str>, unrecorded: bool) -> bool {
+    let named = |record: &Record| Some(record.kernel.as_str()) == image;
+    match content {
+        Content::Empty => image.is_none(),
+        Content::Ours(record) => named(record),
+        Content::Foreign => image == Some("foreign") || (image == Some("new") && unrecorded),
+        Content::Interrupted(found) => match (found.change, &found.record) {
+            (Change::Load | Change::Unload, Some(record)) => named(record),
+            // That it may be another one is said.
+            (Change::LoadOver | Change::Replace | Change::Unreadable, _) => image.is_some(),
+            _ => false,
+        },
+        Content::Unknown | Content::Hidden => false,
+    }
+}
+
+/// Runs one cell. Returns whether the fault was met.
+fn cell(before: Before, does: Does, fault: Fault, at: usize) -> bool {
+    let cell = format!("{before:?}, {does:?}, {fault:?} at step {at}");
+    let root = before.make();
+    let machine = Machine::new(before.image(), fault, at);
+    let store = Store::with(root.path(), &machine);
+    let says = run(does, store, &machine);
+    let image = machine.image.borrow().clone();
+    let image = image.as_deref();
+    let healthy = Store::new(root.path());
+    let content = look(healthy, SLOT, loaded(&machine));
+    let told = format!("{cell}: {says:?}, {image:?} is loaded, {content:?}");
+    // What is remembered of an interrupted image stays until somebody changes it.
+    let unrecorded = says == Says::Unrecorded;
+    assert!(is_true(&content, image, unrecorded), "{told}");
+    if !machine.is_dead() {
+        match (does, &says) {
+            (Does::Load(_), Says::Done) => {
+                assert_eq!(image, Some("new"), "{told}");
+                assert!(matches!(content, Content::Ours(_)), "{told}");
+            }
+            (Does::Load(Need::Image), Says::Unrecorded) => {
+                assert_eq!(image, Some("new"), "{told}");
+            }
+            (Does::Unload, Says::Done) => assert_eq!(image, None, "{told}"),
+            (Does::Load(_) | Does::Refused(_), Says::Failed(_)) => {
+                assert_ne!(image, Some("new"), "{told}");
+            }
+            _ => panic!("{told}"),
+        }
+        // A sound image of somebody's is never lost by a load that fails, but one that
+        // was replaced and got no record.
+        if let (Does::Refused(_), Before::Ours | Before::Foreign) = (does, before) {
+            assert_eq!(image, before.image(), "{told}");
+        }
+    }
+    // The next program, on a machine that works again, leaves no doubt.
+    let after = Machine::new(image, Fault::Once, usize::MAX);
+    let again = Store::with(root.path(), &after);
+    let lock = held(root.path());
+    let put = put_right(again, &lock, SLOT, loaded(&after), &mut || {
+        unload(again, &lock, &after)
+    });
+    assert!(put.is_ok(), "{told}: {put:?}");
+    let image = after.image.borrow().clone();
+    let content = look(again, SLOT, loaded(&after));
+    let told = format!("{told}; {put:?}, then {image:?} is loaded, {content:?}");
+    assert!(is_true(&content, image.as_deref(), unrecorded), "{told}");
+    assert!(!matches!(content, Content::Interrupted(_)), "{told}");
+    drop(lock);
+    // An image of another program that comes now is not taken for ours.
+    if image.is_none() {
+        let content = look(again, SLOT, Some(true));
+        assert_eq!(content, Content::Foreign, "{told}");
+    }
+    machine.was_met()
+}
+
+#[test]
+fn whatever_fails_wherever_the_truth_is_told() {
+    let mut cells = 0;
+    for before in BEFORE {
+        for does in DOES {
+            for fault in FAULTS {
+                let mut at = 0;
+                while cell(before, does, fault, at) {
+                    at += 1;
+                    cells += 1;
+                    assert!(at < 100, "it never ends");
+                }
+            }
+        }
+    }
+    // Every program has steps.
+    assert!(cells > 500, "{cells} cells");
+    println!("{cells} cells");
+}
+
+#[test]
+fn a_load_ahead_needs_its_record() {
+    for fault in [Fault::Full, Fault::ReadOnly, Fault::Broken] {
+        let root = Before::Ours.make();
+        let machine = Machine::new(Some("old"), fault, 0);
+        let store = Store::with(root.path(), &machine);
+        let Says::Failed(text) = run(Does::Load(Need::Record), store, &machine) else {
+            panic!("{fault:?}");
+        };
+        assert!(text.contains("run/kexec/loading.json"), "{text}");
+        assert!(text.contains("make room in /run"), "{text}");
+        assert_eq!(machine.image.borrow().as_deref(), Some("old"));
+    }
+}
+
+#[test]
+fn what_lies_there_instead_of_a_record_is_not_believed_and_hangs_nobody() {
+    let fifo = rustix::fs::FileType::Fifo;
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    for which in Which::ALL {
+        let root = Before::Empty.make();
+        let store = Store::new(root.path());
+        let path = store.record_path(SLOT, which);
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
+        let Content::Interrupted(found) = look(store, SLOT, Some(true)) else {
+            panic!("{which:?}");
+        };
+        assert_eq!(found.change, Change::Unreadable);
+        let machine = Machine::new(Some("x"), Fault::Once, usize::MAX);
+        let lock = held(root.path());
+        let mut out = || unload(store, &lock, &machine);
+        let said = put_right(store, &lock, SLOT, Some(true), &mut out).unwrap();
+        assert!(said.unwrap().ends_with("it was taken out"));
+        assert_eq!(*machine.image.borrow(), None);
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn an_uncertain_crash_kernel_stays_and_stays_uncertain() {
+    let root = Before::Empty.make();
+    let store = Store::new(root.path());
+    let over = Record {
+        over: Some(true),
+        ..of("old")
+    };
+    store
+        .write_record(Slot::Crash, Which::Loading, &over)
+        .unwrap();
+    let lock = held(root.path());
+    let mut out = || panic!("an armed machine was disarmed");
+    let said = put_right(store, &lock, Slot::Crash, Some(true), &mut out).unwrap();
+    assert!(said.unwrap().contains("load the crash kernel again"));
+    let refused = load(
+        store,
+        &lock,
+        (Slot::Crash, Some(true)),
+        Need::Image,
+        |announce| {
+            announce(&of("new"))?;
+            Err::<(), _>(dead("refused"))
+        },
+        &mut out,
+    );
+    assert!(refused.is_err());
+    let Content::Interrupted(found) = look(store, Slot::Crash, Some(true)) else {
+        panic!("believed");
+    };
+    assert_eq!(found.change, Change::LoadOver);
+    assert_eq!(found.record.unwrap().kernel, "old");
+}
