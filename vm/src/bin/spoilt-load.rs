@@ -42,7 +42,15 @@ fn main() -> Result<()> {
     let mut prepared = pipeline::prepare(&request, &inputs, &host)?;
     let plan = prepared.placed.as_mut().context("no plan was made")?;
     spoil(plan, text.as_bytes())?;
-    pipeline::load(&Linux, &request, FileFlags::EMPTY, &inputs, prepared, &host)?;
+    pipeline::load(
+        &Linux,
+        &request,
+        FileFlags::EMPTY,
+        &inputs,
+        prepared,
+        &host,
+        &mut |_| Ok(()),
+    )?;
     Ok(())
 }
 

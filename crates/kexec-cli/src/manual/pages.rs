@@ -6,7 +6,10 @@ use crate::args::Verb;
 const LOADED: File = File {
     path: "/run/kexec/loaded.json",
     holds: "What was loaded with which files and why so, for `kexec status`. crash.json is the \
-            same for the crash kernel.",
+            same for the crash kernel. loading.json, unloading.json and replacing.json are there \
+            while it changes; one that stays is how an interrupted change is recognised. The \
+            folder itself is the lock of whatever loads, unloads or jumps, and holder.json says \
+            who has it.",
 };
 const ATTEMPTS: File = File {
     path: "/var/lib/kexec/attempts/",

@@ -296,7 +296,8 @@ fn slot(out: &mut String, label: &str, content: &Content, at_work: Option<&str>,
         }
         Content::Empty => row(out, label, nothing),
         Content::Foreign => {
-            let other = "loaded, by another program: what it is is not known";
+            let other =
+                "loaded, without a record: by another program, or while none could be written";
             row(out, label, other);
         }
         Content::Hidden => row(out, label, "loaded; only root may read what it is"),

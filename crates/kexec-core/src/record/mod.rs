@@ -48,7 +48,26 @@ pub fn new_token() -> Result<Token, kexec_sys::Errno> {
 
 #[cfg(test)]
 mod tests {
-    use super::new_token;
+    use super::{Attempt, Record, new_token};
+
+    /// A seed that is no record teaches the fuzzer nothing.
+    #[test]
+    fn the_seeds_of_the_fuzzer_are_records() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds");
+        let texts = |target: &str| -> Vec<Vec<u8>> {
+            let folder = std::fs::read_dir(format!("{seeds}/{target}")).unwrap();
+            let files = folder.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+            files.collect()
+        };
+        let (attempts, records) = (texts("attempt_record"), texts("loaded_record"));
+        assert!(attempts.len() > 3 && records.len() > 2);
+        for text in attempts {
+            Attempt::parse(&text).unwrap();
+        }
+        for text in records {
+            Record::parse(&text).unwrap();
+        }
+    }
 
     #[test]
     fn two_tokens_are_different() {

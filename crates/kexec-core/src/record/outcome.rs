@@ -76,8 +76,18 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
         return Outcome::Kexec(arrival(attempt, boot));
     }
     let (asked, started) = (attempt.asked.realtime, boot.started());
+    let earlier = asked.saturating_sub(started);
+    if earlier > CLOCK_ERROR {
+        return Outcome::Unknown {
+            why: format!(
+                "by the clock this boot started {} before the request: it was set back, and does \
+                 not tell whether this is the boot right after it",
+                duration(earlier)
+            ),
+        };
+    }
     let later = started.saturating_sub(asked);
-    if later > NEXT_BOOT || asked.saturating_sub(started) > CLOCK_ERROR {
+    if later > NEXT_BOOT {
         return Outcome::Unknown {
             why: format!(
                 "this boot started {} after the request, and nobody looked at the one right after it",
@@ -272,7 +282,11 @@ mod tests {
             early
         }] {
             let outcome = judge(&attempt(ASKED), &facts);
-            assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
+            let Outcome::Unknown { why } = outcome else {
+                panic!("{outcome:?}");
+            };
+            let backwards = facts.now.realtime < ASKED;
+            assert_eq!(why.contains("was set back"), backwards, "{why}");
         }
     }
 

@@ -261,6 +261,8 @@ struct Begun<'a> {
     loaded: Option<bool>,
     /// Why it has no record.
     unrecorded: Option<String>,
+    /// There is no /run at all, where nobody looks for one either.
+    nowhere: bool,
     /// An earlier load that did not end: it comes back if this one is refused.
     earlier: Option<Record>,
 }
@@ -286,6 +288,7 @@ impl<'a> Begun<'a> {
             slot,
             loaded,
             unrecorded: None,
+            nowhere: false,
             earlier: earlier.ok().flatten(),
         };
         let Err(e) = begun.write(record) else {
@@ -303,6 +306,7 @@ impl<'a> Begun<'a> {
             let loaded = store.record_path(slot, Which::Loaded);
             put.map_err(|stays| unremembered(&loaded, &stays))?;
         }
+        begun.nowhere = e.kind() == io::ErrorKind::NotFound;
         begun.unrecorded = Some(format!("{}: {e}", path.display()));
         Ok(begun)
     }
@@ -328,12 +332,12 @@ impl<'a> Begun<'a> {
     }
 
     /// The kernel has taken the image. Returns why it has no record, or none that is
-    /// complete, for people.
+    /// complete, for people; nothing where there is no /run that could have one.
     fn done(self) -> Option<String> {
         let (store, slot) = (self.store, self.slot);
         if self.unrecorded.is_some() {
             let _ = store.remove_record(slot, Which::Replacing);
-            return self.unrecorded;
+            return self.unrecorded.filter(|_| !self.nowhere);
         }
         let renamed = store.rename_record(slot, Which::Loading, Which::Loaded);
         renamed.err().map(|e| {

@@ -262,6 +262,24 @@ fn a_load_ahead_needs_its_record() {
     }
 }
 
+/// An early initramfs: nobody looks for a record there, so that nobody has to be told.
+#[test]
+fn without_a_run_only_a_load_ahead_fails() {
+    for need in [Need::Image, Need::Record] {
+        let root = tempfile::tempdir().unwrap();
+        let machine = Machine::new(None, Fault::Once, usize::MAX);
+        let says = run(
+            Does::Load(need),
+            Store::with(root.path(), &machine),
+            &machine,
+        );
+        assert_eq!(says == Says::Done, need == Need::Image, "{says:?}");
+        let image = machine.image.borrow().is_some();
+        assert_eq!(image, need == Need::Image);
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+}
+
 #[test]
 fn what_lies_there_instead_of_a_record_is_not_believed_and_hangs_nobody() {
     let fifo = rustix::fs::FileType::Fifo;
