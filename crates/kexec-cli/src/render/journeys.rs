@@ -137,6 +137,7 @@ pub mod tests {
     pub fn attempt(outcome: Option<Outcome>) -> Attempt {
         Attempt {
             format: Attempt::FORMAT,
+            sequence: 0,
             token: Token::from_bytes([1; 8]),
             asked: Moment {
                 realtime: 1_795_388_651_000,
