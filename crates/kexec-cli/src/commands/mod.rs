@@ -20,6 +20,9 @@ pub mod unload;
 pub mod vmcore_dmesg;
 mod wanted;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
