@@ -21,6 +21,8 @@ pub(super) enum Fault {
     Once,
     /// Every step from this one on fails.
     Broken,
+    /// The same, for want of the right to do it.
+    Denied,
     /// The program is killed before it.
     KilledBefore,
     /// The program is killed in it: of what is written only a part is there.
@@ -102,6 +104,7 @@ impl Machine {
             Fault::ReadOnly => Goes::Fails(Errno::ROFS),
             Fault::Once if now == self.at => Goes::Fails(Errno::IO),
             Fault::Broken => Goes::Fails(Errno::IO),
+            Fault::Denied => Goes::Fails(Errno::ACCESS),
             Fault::Full | Fault::Once => Goes::Well,
         }
     }

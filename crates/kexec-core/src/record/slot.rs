@@ -150,8 +150,14 @@ pub fn put_right(
         Content::Interrupted(found) => found,
         Content::Empty => {
             // What is remembered of an image that is gone would be believed of the next.
-            forget(store, slot).map_err(|(path, e)| unremembered(&path, &e))?;
-            return Ok(None);
+            return match forget(store, slot) {
+                // Who may not look there has no right to load either: the kernel says it
+                // better.
+                Err((_, e)) if e.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+                forgotten => forgotten
+                    .map(|()| None)
+                    .map_err(|(path, e)| unremembered(&path, &e)),
+            };
         }
         _ => return Ok(None),
     };
@@ -300,7 +306,7 @@ impl<'a> Begun<'a> {
         if need == Need::Record {
             return Err(unremembered(&path, &e));
         }
-        // Who may not look there has no right to load either: the kernel says it better.
+        // As above: who has no right gets the kernel's own answer.
         if e.kind() != io::ErrorKind::PermissionDenied {
             let put = left.and_then(|()| aside(store, slot, Which::Replacing));
             let loaded = store.record_path(slot, Which::Loaded);

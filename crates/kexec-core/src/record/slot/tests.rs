@@ -262,6 +262,25 @@ fn a_load_ahead_needs_its_record() {
     }
 }
 
+/// What he is told is what the kernel says, and not that he may not write into /run.
+#[test]
+fn who_has_no_right_gets_the_kernels_answer() {
+    for before in BEFORE {
+        let root = before.make();
+        let machine = Machine::new(before.image(), Fault::Denied, 0);
+        let store = Store::with(root.path(), &machine);
+        let Says::Failed(text) = run(Does::Refused(Need::Image), store, &machine) else {
+            panic!("{before:?}");
+        };
+        // Root's own records are not readable for him, so that he finds none interrupted.
+        let interrupted = matches!(before, Before::Load | Before::LoadOver | Before::Unload);
+        assert!(
+            interrupted || text.starts_with("dead"),
+            "{before:?}: {text}"
+        );
+    }
+}
+
 /// An early initramfs: nobody looks for a record there, so that nobody has to be told.
 #[test]
 fn without_a_run_only_a_load_ahead_fails() {
