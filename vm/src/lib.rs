@@ -28,6 +28,7 @@
 pub mod apt;
 pub mod asked;
 mod cpio;
+pub mod demonstration;
 mod disk;
 pub mod grub;
 mod guest;
@@ -37,11 +38,13 @@ mod lab;
 pub mod loads;
 pub mod machines;
 mod measure;
+mod memory_map;
 pub mod modules;
 mod product;
 pub mod programs;
 pub mod progress;
 mod qemu;
+mod restart;
 
 pub use cpio::{CpioError, Entry, newc};
 pub use guest::{
@@ -50,5 +53,6 @@ pub use guest::{
 pub use initramfs::Initramfs;
 pub use lab::{KERNELS, Kernel, Lab, lab_folder};
 pub use measure::Cost;
+pub use memory_map::{MapChange, MapChanges};
 pub use product::{Product, kexec_binary, kexec_deb};
 pub use qemu::{Firmware, Qemu, Turn};

@@ -213,6 +213,15 @@ impl Turn {
     pub fn wait() -> Result<Self> {
         lock_machine().map(Self)
     }
+
+    /// The turn that is there, or else a new one that was waited for.
+    pub(crate) fn keep(turn: &mut Option<Self>) -> Result<&Self> {
+        let held = match turn.take() {
+            Some(held) => held,
+            None => Self::wait()?,
+        };
+        Ok(turn.insert(held))
+    }
 }
 
 /// How many guests may run at once: one for each processor (measured on two: two

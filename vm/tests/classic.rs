@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use kexec_image::testing::PeBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
 use kexec_image::{Kernel, Options, recognise};
-use vm::{Firmware, Guest, Lab, MemoryRange, Next, Outcome};
+use vm::{Firmware, Guest, Lab, MapChanges, MemoryRange, Next, Outcome};
 
 const CONSOLE: &str = "console=ttyS0 panic=-1";
 
@@ -30,6 +30,8 @@ fn same_machine(outcome: &Outcome) -> Result<()> {
     let kept = ram(&one.memmap).checked_sub(ram(&two.memmap));
     let kept = kept.context("the second kernel has more memory")?;
     ensure!(kept < 1 << 20, "{kept} bytes of memory are gone");
+    let changes = MapChanges::between(one, two)?;
+    ensure!(changes.are_meant(), "memory map: {changes}");
     if one.efi_runtime_map.is_empty() {
         assert_eq!(one.memmap, two.memmap, "firmware memory map");
     }

@@ -1,6 +1,7 @@
 //! The lab itself: it opens, its kernels boot, a real kexec works in it.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
+use std::process::Command;
 use std::time::Duration;
 use vm::{End, Firmware, Guest, KERNELS, Lab, Next};
 
@@ -122,5 +123,71 @@ fn a_hang_is_ended() -> Result<()> {
         .observe()?;
     assert_eq!(outcome.end, End::TimedOut);
     assert!(outcome.duration < Duration::from_secs(20));
+    Ok(())
+}
+
+/// A guest that hangs before its first kernel's user space is started once more, with
+/// a line on standard error and one in the file of the counts. The QEMU of this test
+/// stops its guest's processor before the first instruction, the first time.
+#[test]
+fn a_hang_before_anything_of_ours_is_started_once_more() -> Result<()> {
+    const THIS: &str = "a_hang_before_anything_of_ours_is_started_once_more";
+    const IS_CHILD: &str = "LAB_TEST_HANGS_ONCE";
+    let lab = Lab::open()?;
+    if std::env::var_os(IS_CHILD).is_some() {
+        let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
+            .first_stage(Duration::from_secs(5))
+            .run()?;
+        assert_eq!(outcome.stages.len(), 1);
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name);
+    lab.qemu().wrapper(&path("real"))?;
+    let once = path("once");
+    program(
+        &path("qemu-system-x86_64"),
+        &format!(
+            "#!/bin/sh\n\
+             case \"$*\" in *--version*) exec '{real}' \"$@\" ;; esac\n\
+             mkdir '{once}' 2>/dev/null && exec '{real}' -S \"$@\"\n\
+             exec '{real}' \"$@\"\n",
+            real = path("real").display(),
+            once = once.display(),
+        ),
+    )?;
+    let counts = path("counts");
+    let search = std::env::var("PATH").context("PATH")?;
+    let output = Command::new(std::env::current_exe()?)
+        .args(["--exact", THIS, "--nocapture"])
+        .env(IS_CHILD, "1")
+        .env("KEXEC_LAB_RESTARTS", &counts)
+        .env("PATH", format!("{}:{search}", folder.path().display()))
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{said}");
+    ensure!(once.exists(), "another QEMU was run");
+    let told = said
+        .lines()
+        .filter(|line| line.ends_with(" hung before anything of ours ran; started once more"));
+    assert_eq!(told.count(), 1, "{said}");
+    let counts = std::fs::read_to_string(counts)?;
+    let [line] = counts.lines().collect::<Vec<_>>()[..] else {
+        bail!("expected one line: {counts}");
+    };
+    println!("{line}");
+    ensure!(line.starts_with("lab"), "{line}");
+    ensure!(
+        line.contains("nothing for 5 s; the console was empty"),
+        "{line}"
+    );
+    Ok(())
+}
+
+/// Writes an executable file.
+fn program(path: &std::path::Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
-use vm::{Guest, Lab};
+use vm::{Guest, Lab, demonstration};
 
 /// The block of README.md that starts with this command: the command, and the
 /// lines below it.
@@ -54,6 +54,53 @@ fn check() -> Result<()> {
         shown.join("\n")
     );
     Ok(())
+}
+
+/// `cargo xtask demo`: what the second kernel found is what README.md shows, but for
+/// addresses and sizes, which another build of the firmware may have elsewhere.
+#[test]
+fn demo() -> Result<()> {
+    let (_, shown) = block("   0.0 s  the machine is switched on")?;
+    let jumped = shown
+        .iter()
+        .skip_while(|line| !line.ends_with("# kexec -e"));
+    let arrived = jumped.skip_while(|line| !line.contains("uname -r: "));
+    let shown: Vec<&str> = arrived
+        .skip(1)
+        .map_while(|line| line.strip_prefix("          "))
+        .collect();
+    let lab = Lab::open()?;
+    let kexec = std::fs::read(vm::kexec_binary()?)?;
+    let outcome = demonstration::guest(&lab, kexec)?.run()?;
+    demonstration::check(&lab, &outcome)?;
+    let found = demonstration::found(&outcome)?.join("\n");
+    println!("{found}");
+    ensure!(
+        without_numbers(&shown.join("\n")) == without_numbers(&found),
+        "README.md shows:\n{}\nthe machine said:\n{found}",
+        shown.join("\n")
+    );
+    Ok(())
+}
+
+/// The text with one `#` for each address and each size.
+fn without_numbers(text: &str) -> String {
+    let digits = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let mask = |word: &str| match word.trim_start_matches('(') {
+        address if address.starts_with("0x") => "#".to_owned(),
+        size if !size.is_empty() && digits(size) && word.starts_with('(') => "(#".to_owned(),
+        _ => word.to_owned(),
+    };
+    let line = |line: &str| line.split(' ').map(mask).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn numbers_are_left_out_and_nothing_else() {
+    assert_eq!(
+        without_numbers("processors: 2; a\n  0x1f-0x2f (148 KiB): Reserved, was 0x"),
+        "processors: 2; a\n  # (# KiB): Reserved, was #"
+    );
 }
 
 /// Whether these are the lines of `out`; a line `...` stands for any number of

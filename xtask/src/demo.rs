@@ -2,21 +2,10 @@
 
 use crate::host::{call, cargo};
 use crate::timeline::{self, Bar};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use vm::{Firmware, Guest, Lab, Next, Run};
-
-/// The kernel that the machine starts with, and the one that it jumps into.
-const FIRST: &str = "6.1";
-const SECOND: &str = "6.12";
-
-/// What happens in the first kernel.
-const SCRIPT: &str = r#"
-run load kexec load $NEXT --initrd $NEXT_INITRD --append "$CONSOLE hello=from-the-first-kernel"
-run status kexec status
-jump kexec -e
-"#;
+use vm::{Lab, Run, demonstration};
 
 /// Builds the product and tells where it is.
 pub fn build() -> Result<PathBuf> {
@@ -41,7 +30,10 @@ pub fn run(picture: Option<&Path>) -> Result<ExitCode> {
 
     println!("\nPreparing the lab (Debian packages, unpacked and not installed) ...");
     let lab = Lab::open()?;
-    let (first, second) = (lab.kernel(FIRST)?, lab.kernel(SECOND)?);
+    let (first, second) = (
+        lab.kernel(demonstration::FIRST)?,
+        lab.kernel(demonstration::SECOND)?,
+    );
     println!("  {}", lab.qemu().version);
     println!("  kernels {} and {}", first.release, second.release);
     println!("  kept in {}", lab.folder().display());
@@ -50,13 +42,7 @@ pub fn run(picture: Option<&Path>) -> Result<ExitCode> {
         "\nStarting a machine with UEFI, 2 processors and 1 GiB; all its instructions are \
          interpreted, so it is many times slower than real hardware ..."
     );
-    let outcome = Guest::new(&lab, &first)
-        .firmware(Firmware::Ovmf)
-        .cpus(2)
-        .program("bin/kexec", std::fs::read(&binary)?)
-        .next(Next::new(&second))
-        .script(SCRIPT)
-        .run()?;
+    let outcome = demonstration::guest(&lab, std::fs::read(&binary)?)?.run()?;
     let (one, two) = (outcome.stage("first")?, outcome.stage("second")?);
 
     println!();
@@ -81,15 +67,9 @@ pub fn run(picture: Option<&Path>) -> Result<ExitCode> {
         two.started.as_secs_f64(),
         &format!("uname -r: {}", two.report.release),
     );
-    more(&format!("/proc/cmdline: {}", two.report.command_line()));
-    let same = |equal: bool| if equal { "as before" } else { "DIFFERENT" };
-    more(&format!(
-        "processors: {}; memory map: {}; ACPI tables: {}; EFI runtime map: {}",
-        two.report.cpus,
-        same(one.report.memmap == two.report.memmap),
-        same(one.report.acpi == two.report.acpi),
-        same(one.report.efi_runtime_map == two.report.efi_runtime_map),
-    ));
+    for line in demonstration::found(&outcome)? {
+        more(&line);
+    }
     at(
         outcome.duration.as_secs_f64(),
         "the machine switched itself off",
@@ -120,13 +100,7 @@ pub fn run(picture: Option<&Path>) -> Result<ExitCode> {
         )?;
         println!("drawn in {}", path.display());
     }
-    if two.report.release != second.release {
-        bail!(
-            "expected {} after the jump, found {}",
-            second.release,
-            two.report.release
-        );
-    }
+    demonstration::check(&lab, &outcome)?;
     println!("\nThe firmware ran once; the second kernel was started by the first.");
     Ok(ExitCode::SUCCESS)
 }

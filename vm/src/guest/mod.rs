@@ -13,6 +13,7 @@ pub use outcome::{End, MemoryRange, Outcome, Report, Run, Stage};
 use crate::initramfs::Initramfs;
 use crate::lab::{Kernel, Lab};
 use crate::qemu::Firmware;
+use crate::restart::Limits;
 use crate::{disk, measure};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,9 @@ pub(crate) const WORDS: &str = include_str!("words.sh");
 /// Words that every kernel of the lab is started with: messages on the first
 /// serial port, and a panic resets the machine, which ends the run.
 const CONSOLE: &str = "console=ttyS0 panic=-1";
+
+/// How long a first kernel may take to its user space; see [`Guest::first_stage`].
+const FIRST_STAGE: Duration = Duration::from_secs(120);
 
 /// The kernel to jump into, and what happens there.
 #[derive(Debug, Clone)]
@@ -76,6 +80,7 @@ pub struct Guest<'lab> {
     extra: Initramfs,
     next: Option<Next>,
     timeout: Duration,
+    first_stage: Duration,
     disk: Option<PathBuf>,
     counting: bool,
     qemu_arguments: Vec<String>,
@@ -97,6 +102,7 @@ impl<'lab> Guest<'lab> {
             extra: Initramfs::new(),
             next: None,
             timeout: Duration::from_secs(180),
+            first_stage: FIRST_STAGE,
             disk: None,
             counting: false,
             qemu_arguments: Vec::new(),
@@ -180,6 +186,14 @@ impl<'lab> Guest<'lab> {
         self
     }
 
+    /// How long the first kernel may take to its user space. A machine that takes
+    /// longer is started once more, and then has the time of [`Guest::timeout`].
+    #[must_use]
+    pub fn first_stage(mut self, limit: Duration) -> Self {
+        self.first_stage = limit;
+        self
+    }
+
     /// A disk with this image of a file system, read only, which is mounted at
     /// `/mnt` before the script runs.
     #[must_use]
@@ -222,6 +236,14 @@ impl<'lab> Guest<'lab> {
     /// If the machine cannot be started or its reports cannot be read.
     pub fn observe(self) -> Result<Outcome> {
         run::run(&self)
+    }
+
+    fn limits(&self) -> Limits {
+        let slower = if self.counting { 3 } else { 1 };
+        Limits {
+            whole: self.timeout,
+            first_stage: self.first_stage.saturating_mul(slower),
+        }
     }
 
     /// The first kernel's initramfs.

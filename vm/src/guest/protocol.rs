@@ -64,6 +64,11 @@ pub(super) fn parse(lines: &[(Duration, String)]) -> Result<Vec<Stage>> {
     stages.into_iter().map(Open::close).collect()
 }
 
+/// Whether a stage begins with this line.
+pub(super) fn begins_a_stage(line: &str) -> bool {
+    line.starts_with("@stage ")
+}
+
 /// A stage whose lines are still coming in.
 struct Open {
     name: String,

@@ -3,6 +3,7 @@
 use super::outcome::{End, Outcome};
 use super::{CONSOLE, Guest, protocol};
 use crate::qemu::Turn;
+use crate::restart::{self, Limits};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -29,9 +30,31 @@ impl Drop for Running {
 }
 
 pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
+    let root = guest.root()?;
+    let mut turn = None;
+    let what = format!(
+        "kernel {}, {}, processors: {}",
+        guest.kernel.release, guest.firmware, guest.cpus
+    );
+    let boots = restart::run(&what, guest.limits(), |limits| {
+        start(guest, &root, limits, &mut turn).map(|outcome| vec![outcome])
+    })?;
+    boots
+        .into_iter()
+        .last()
+        .context("the guest was not started")
+}
+
+/// Runs the guest with this initramfs once, in its turn.
+fn start(
+    guest: &Guest<'_>,
+    root: &[u8],
+    limits: Limits,
+    turn: &mut Option<Turn>,
+) -> Result<Outcome> {
     let scratch = tempfile::tempdir().context("making a folder for the guest's files")?;
     let initrd = scratch.path().join("initrd");
-    std::fs::write(&initrd, guest.root()?).context("writing the guest's initramfs")?;
+    std::fs::write(&initrd, root).context("writing the guest's initramfs")?;
 
     let mut command = guest.lab.qemu().command();
     command
@@ -58,8 +81,8 @@ pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
         // its wait at once.
         command.args(["-icount", "shift=0,sleep=off"]);
     }
-    let turn = Turn::wait()?;
-    watch(&mut command, scratch.path(), guest.timeout, &turn)
+    let turn = Turn::keep(turn)?;
+    watch(&mut command, scratch.path(), limits, turn)
 }
 
 /// Runs QEMU with the console on its first serial port and the report on its
@@ -67,7 +90,7 @@ pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
 pub(crate) fn watch(
     command: &mut Command,
     scratch: &Path,
-    timeout: Duration,
+    limits: Limits,
     _one_at_a_time: &Turn,
 ) -> Result<Outcome> {
     let console = scratch.join("console");
@@ -78,7 +101,7 @@ pub(crate) fn watch(
         .args(["-chardev", "stdio,id=report,signal=off"])
         .args(["-serial", "chardev:report"]);
     let started = Instant::now();
-    let (lines, timed_out, failure) = attend(command, &messages, started, timeout)?;
+    let (lines, timed_out, failure) = attend(command, &messages, started, limits)?;
     let duration = started.elapsed();
     let console = std::fs::read(&console)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -128,7 +151,7 @@ fn attend(
     command: &mut Command,
     messages: &Path,
     started: Instant,
-    timeout: Duration,
+    limits: Limits,
 ) -> Result<(Lines, bool, Option<String>)> {
     let log = std::fs::File::create(messages).context("making a file for QEMU's messages")?;
     let mut running = Running(
@@ -146,10 +169,14 @@ fn attend(
         .context("QEMU's standard output is not a pipe")?;
     let receiver = read_lines(output, started);
     let mut lines = Vec::new();
+    let mut has_begun = false;
     loop {
-        let left = timeout.saturating_sub(started.elapsed());
+        let left = limits.now(has_begun).saturating_sub(started.elapsed());
         match receiver.recv_timeout(left) {
-            Ok(line) => lines.push(line),
+            Ok(line) => {
+                has_begun |= protocol::begins_a_stage(&line.1);
+                lines.push(line);
+            }
             Err(RecvTimeoutError::Timeout) => return Ok((lines, true, None)),
             Err(RecvTimeoutError::Disconnected) => break,
         }

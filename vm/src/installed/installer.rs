@@ -6,6 +6,7 @@ use super::machine::{disk_arguments, qemu};
 use crate::guest::{End, watch};
 use crate::lab::Lab;
 use crate::qemu::Turn;
+use crate::restart::Limits;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(super) fn run(
         .arg("-append")
         .arg(format!("root=LABEL=root rw init=/lab/install {CONSOLE}"));
     let turn = Turn::wait()?;
-    let outcome = watch(&mut command, scratch.path(), TIMEOUT, &turn)?;
+    let outcome = watch(&mut command, scratch.path(), Limits::whole(TIMEOUT), &turn)?;
     let stage = outcome.stage("install")?;
     for run in &stage.runs {
         if run.code != 0 {

@@ -11,6 +11,7 @@ use crate::guest::{CPU, End, watch};
 use crate::initramfs::Initramfs;
 use crate::lab::Lab;
 use crate::qemu::Turn;
+use crate::restart::{self, Limits};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -20,6 +21,10 @@ use std::time::Duration;
 const WITNESS: &str = include_str!("scripts/witness.service");
 /// Brings the card of [`Machine::ssh`] up.
 const NETWORK: &str = include_str!("scripts/network.service");
+
+/// How long an installed system may take to its first stage. One that takes longer
+/// is started once more, and then has the time of [`Machine::timeout`].
+const FIRST_STAGE: Duration = Duration::from_secs(240);
 
 /// An installed system to be tried once. Its disk is a copy: nothing that it
 /// does lasts.
@@ -250,12 +255,33 @@ impl<'lab> Machine<'lab> {
     pub fn observe(self) -> Result<Trial> {
         let base: Base = base::prepare(self.lab, &self.recipe)?;
         let image = image::prepare(self.lab, &base, self.layout, self.initrd)?;
+        let mut turn = image.turn;
+        let what = format!("{}, {}", self.recipe.suite.name(), self.layout);
+        let limits = Limits {
+            whole: self.timeout,
+            first_stage: FIRST_STAGE,
+        };
+        let boots = restart::run(&what, limits, |limits| {
+            self.start(&image.disk, image.root_offset, limits, &mut turn)
+        })?;
+        Ok(Trial { boots })
+    }
+
+    /// Runs the trial on a new copy of this disk, in its turn, until the machine is
+    /// off or has gone through its firmware as often as it may.
+    fn start(
+        &self,
+        image: &Path,
+        root_offset: u64,
+        limits: Limits,
+        turn: &mut Option<Turn>,
+    ) -> Result<Vec<Boot>> {
         let scratch = tempfile::tempdir().context("making a folder for the machine's disk")?;
         let disk = scratch.path().join("disk");
         call(
             Command::new("cp")
                 .args(["--sparse=always", "--reflink=auto"])
-                .args([&image.disk, &disk]),
+                .args([image, disk.as_path()]),
         )?;
         let mut files = Initramfs::new();
         files.file("etc/fstab", image::fstab(self.layout));
@@ -264,31 +290,34 @@ impl<'lab> Machine<'lab> {
             files.file(&format!("lab/trial/{number}"), script.as_str());
             files.file(&format!("lab/trial/{number}.name"), format!("{name}\n"));
         }
-        payload::write(&disk, image.root_offset, &files, scratch.path())
+        payload::write(&disk, root_offset, &files, scratch.path())
             .context("writing the trial's files to the machine's disk")?;
         // Made once: the firmware's variables outlive a cold boot.
         let firmware = self
             .lab
             .qemu()
             .firmware(self.layout.firmware(), scratch.path())?;
-        let turn = match image.turn {
-            Some(turn) => turn,
-            None => Turn::wait()?,
-        };
+        let turn = Turn::keep(turn)?;
         let mut boots: Vec<Boot> = Vec::new();
         while boots.len() <= self.cold_boots {
             let mut command = qemu(self.lab, &firmware, self.memory_mb);
             command
                 .args(disk_arguments(&disk))
                 .args(&self.qemu_arguments);
-            let outcome = watch(&mut command, scratch.path(), self.timeout, &turn)?;
+            // Nothing is repeated once the first boot was gone through.
+            let limits = if boots.is_empty() {
+                limits
+            } else {
+                Limits::whole(limits.whole)
+            };
+            let outcome = watch(&mut command, scratch.path(), limits, turn)?;
             let again = outcome.end == End::Reset;
             boots.push(outcome);
             if !again {
                 break;
             }
         }
-        Ok(Trial { boots })
+        Ok(boots)
     }
 }
 
