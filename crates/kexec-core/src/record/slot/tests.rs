@@ -114,7 +114,7 @@ const DOES: [Does; 5] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Says {
     Done,
-    /// It is done, but has no record, and that was said.
+    /// It is done, but its record is not as it should be, and that was said.
     Unrecorded,
     Failed(String),
 }
@@ -129,7 +129,14 @@ fn run(does: Does, store: Store<'_>, machine: &Machine) -> Says {
     let failed = |e: Error| Says::Failed(format!("{e}; {}", e.hint()));
     let need = match does {
         Does::Unload => {
-            return unload(store, &lock, machine).map_or_else(failed, |()| Says::Done);
+            let mut warned = false;
+            let ask = || machine.kernel(None);
+            let done = take_out(store, &lock, SLOT, ask, &mut |_| warned = true);
+            return match (done, warned) {
+                (Err(why), _) => failed(dead(why)),
+                (Ok(()), false) => Says::Done,
+                (Ok(()), true) => Says::Unrecorded,
+            };
         }
         Does::Load(need) | Does::Refused(need) => need,
     };
@@ -182,7 +189,8 @@ fn cell(before: Before, does: Does, fault: Fault, at: usize) -> bool {
     let content = look(healthy, SLOT, loaded(&machine));
     let told = format!("{cell}: {says:?}, {image:?} is loaded, {content:?}");
     // What is remembered of an interrupted image stays until somebody changes it.
-    let unrecorded = says == Says::Unrecorded;
+    // The dead say nothing.
+    let unrecorded = says == Says::Unrecorded && !machine.is_dead();
     assert!(is_true(&content, image, unrecorded), "{told}");
     if !machine.is_dead() {
         match (does, &says) {
@@ -193,7 +201,7 @@ fn cell(before: Before, does: Does, fault: Fault, at: usize) -> bool {
             (Does::Load(Need::Image), Says::Unrecorded) => {
                 assert_eq!(image, Some("new"), "{told}");
             }
-            (Does::Unload, Says::Done) => assert_eq!(image, None, "{told}"),
+            (Does::Unload, Says::Done | Says::Unrecorded) => assert_eq!(image, None, "{told}"),
             (Does::Load(_) | Does::Refused(_), Says::Failed(_)) => {
                 assert_ne!(image, Some("new"), "{told}");
             }
@@ -204,6 +212,14 @@ fn cell(before: Before, does: Does, fault: Fault, at: usize) -> bool {
         if let (Does::Refused(_), Before::Ours | Before::Foreign) = (does, before) {
             assert_eq!(image, before.image(), "{told}");
         }
+    }
+    // Nor is an image of ours what another program loads before anybody looks.
+    if image.is_none() && before != Before::Stale && !unrecorded {
+        let foreign = look(healthy, SLOT, Some(true));
+        assert!(
+            !matches!(foreign, Content::Ours(_)),
+            "{told}; then {foreign:?}"
+        );
     }
     // The next program, on a machine that works again, leaves no doubt.
     let after = Machine::new(image, Fault::Once, usize::MAX);
