@@ -17,7 +17,7 @@ use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
 use kexec_plan::{Cmdline, Token};
 use kexec_sys::double::{Double, Machine};
-use kexec_sys::{Errno, FileFlags, LoadFlags, Segment};
+use kexec_sys::{Errno, FileFlags, LoadFlags, RouteMessage, Segment};
 
 use super::*;
 use crate::request::{Preload, Shutdown};
@@ -155,6 +155,23 @@ impl Kernel for Mortal<'_> {
     fn set_interface(&self, name: &str, up: bool) -> Result<bool, Errno> {
         self.kernel.set_interface(name, up)
     }
+    fn may_reboot(&self) -> Result<(), Errno> {
+        self.kernel.may_reboot()
+    }
+    fn route_dump(
+        &self,
+        request: u16,
+        header: usize,
+        family: u8,
+    ) -> Result<Vec<RouteMessage>, Errno> {
+        self.kernel.route_dump(request, header, family)
+    }
+    fn route_request(&self, message: &RouteMessage, flags: u16) -> Result<(), Errno> {
+        self.kernel.route_request(message, flags)
+    }
+    fn hold_signals(&self, held: bool) {
+        self.kernel.hold_signals(held);
+    }
     fn freeze(&self, point: &Path, frozen: bool) -> Result<(), Errno> {
         self.kernel.freeze(point, frozen)
     }
@@ -243,7 +260,7 @@ impl Fixture {
                 let mut wanted = Wanted::new(self.request(name));
                 wanted.name = Some(self.path(name).into());
                 let how = Shutdown {
-                    ask: kexec_core::handover::ask::Ask::default(),
+                    ask: handover::ask::Ask::default(),
                     now: true,
                     or_cold: false,
                     cold: false,

@@ -59,7 +59,12 @@ pub fn covered(text: &str) -> Vec<Mount> {
 
 fn split(text: &str) -> (Vec<Mount>, Vec<Mount>) {
     let lines = text.lines().take(MAX_MOUNTS);
-    let all: Vec<Mount> = lines.filter_map(line).collect();
+    let mut all: Vec<Mount> = lines.filter_map(line).collect();
+    // In a unit with NoNewPrivileges= and a mount namespace, systemd gives the flag to
+    // every mount: there it tells nothing of who mounted what.
+    if all.iter().any(|mount| mount.point == "/" && mount.nosuid) {
+        all.iter_mut().for_each(|mount| mount.nosuid = false);
+    }
     // The first of an id counts, should two have it.
     let points = all.iter().rev().map(|m| (m.id, m.point.as_str()));
     let points: BTreeMap<u64, &str> = points.collect();
@@ -199,6 +204,18 @@ mod tests {
         let began = std::time::Instant::now();
         assert_eq!(parse(&text).len(), MAX_MOUNTS);
         assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn where_the_root_is_nosuid_the_flag_tells_nothing() {
+        let text = |root: &str| {
+            format!(
+                "1 0 8:1 / / rw{root} - ext4 /dev/a rw\n2 1 8:2 / /mnt rw,nosuid - ext4 /dev/b rw\n"
+            )
+        };
+        let nosuid = |text: &str| parse(text).iter().any(|mount| mount.nosuid);
+        assert!(nosuid(&text("")));
+        assert!(!nosuid(&text(",nosuid")));
     }
 
     #[test]
