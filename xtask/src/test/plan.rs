@@ -19,6 +19,7 @@ const TESTS: &str = "build of the tests";
 const LINTS: &str = "lints";
 const DOCUMENTATION: &str = "documentation tests";
 const MANUAL: &str = "manual pages and completions";
+const DENY: &str = "dependencies";
 const RELEASE: &str = "release build";
 const DEB: &str = "package deb";
 const RPM: &str = "package rpm";
@@ -33,6 +34,7 @@ const STEPS: &[&str] = &[
     LINTS,
     DOCUMENTATION,
     MANUAL,
+    DENY,
     RELEASE,
     DEB,
     RPM,
@@ -128,6 +130,9 @@ impl Plan {
         }
         if self.step(MANUAL) {
             jobs.push(step(MANUAL, &[], || xtask(&["man", "--check"])));
+        }
+        if self.step(DENY) {
+            jobs.push(step(DENY, &[], || xtask(&["deny"])));
         }
         if self.release_first() {
             jobs.extend(self.release());
