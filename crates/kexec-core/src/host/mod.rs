@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::sources::volumes::{Automounts, leave_automounts};
+use crate::sources::volumes::{Automounts, leave_automounts, may_mislead};
 use kexec_image::Arch;
 use kexec_plan::Cmdline;
 use serde::{Deserialize, Serialize};
@@ -296,7 +296,7 @@ impl Snapshot {
     /// be in /boot.
     pub fn read_with(root: &Path, automounts: Automounts) -> Snapshot {
         let mut root = Root::new(root);
-        if automounts == Automounts::Leave {
+        if automounts == Automounts::Leave || may_mislead(&root) {
             leave_automounts(&mut root);
         }
         let root = &root;

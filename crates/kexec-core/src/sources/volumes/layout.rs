@@ -161,6 +161,24 @@ pub(crate) fn leave_automounts(root: &mut Root) -> Vec<String> {
     points
 }
 
+/// Whether an automount of boot files is there, and systemd could mount the wrong one of
+/// two when it is woken up.
+pub(crate) fn may_mislead(root: &Root) -> bool {
+    let table = root.text("/proc/self/mountinfo");
+    let table = table.known().map_or("", String::as_str);
+    if boot_points(&mountinfo::automounts(table)).is_empty() {
+        return false;
+    }
+    let mut unsaid = Vec::new();
+    let Fact::Known(devices) = devices::read(root, &mut unsaid) else {
+        return false;
+    };
+    let config = Config::read(root);
+    let mounts = mountinfo::parse(table);
+    let judged = verdicts(root, &devices, &Btrfs::read(root), &mounts, &config);
+    twins::forged(&devices, &judged, &config, &mut unsaid)
+}
+
 /// The automount points of boot files, the upper ones first. Only these are woken up:
 /// touching others may ask the network.
 fn boot_points(automounts: &[Mount]) -> Vec<String> {

@@ -40,7 +40,7 @@ use super::entry::BootFile;
 use crate::host::Fact;
 use crate::host::root::Root;
 
-pub(crate) use layout::leave_automounts;
+pub(crate) use layout::{leave_automounts, may_mislead};
 
 pub use boot::{BootPartitions, Word};
 pub use devices::{Partition, udev};
