@@ -1,10 +1,13 @@
-//! Tests of other packages that need a kernel or a QEMU of the lab. They are marked as
-//! ignored, so that nobody takes them for run who has none.
+//! Tests of other packages that need a kernel or a QEMU of the lab, or root. They are
+//! marked as ignored, so that nobody takes them for run who has none.
 
 use super::binaries::{self, Binary};
 use super::pool::{Job, Rank};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
+
+/// What a variable holds.
+type Value = fn(&vm::Lab) -> Result<OsString>;
 
 /// Such a test.
 pub struct Real {
@@ -12,8 +15,9 @@ pub struct Real {
     target: &'static str,
     /// The test, where it is not the whole program.
     pub test: Option<&'static str>,
-    variable: &'static str,
-    value: fn(&vm::Lab) -> Result<OsString>,
+    /// The variable that names what it needs, and what that is; nothing where it needs
+    /// root and namespaces of its own, as the lab does.
+    needs: Option<(&'static str, Value)>,
 }
 
 /// All of them.
@@ -22,26 +26,25 @@ pub const REAL: &[Real] = &[
         package: "kexec-image",
         target: "real",
         test: None,
-        variable: "KEXEC_TEST_KERNELS",
-        value: kernels,
+        needs: Some(("KEXEC_TEST_KERNELS", kernels)),
     },
     Real {
         package: "kexec-image",
         target: "lib",
         test: Some("authenticode::tests::real_files_match"),
-        variable: "KEXEC_SIGNED_FILES",
-        value: kernels,
+        needs: Some(("KEXEC_SIGNED_FILES", kernels)),
     },
     Real {
         package: "kexec-purgatory",
         target: "guest",
         test: None,
-        variable: "KEXEC_QEMU",
-        value: |lab| {
-            let qemu = lab.folder().join("qemu");
-            lab.qemu().wrapper(&qemu)?;
-            Ok(qemu.into())
-        },
+        needs: Some(("KEXEC_QEMU", qemu)),
+    },
+    Real {
+        package: "kexec-core",
+        target: "network_namespace",
+        test: None,
+        needs: None,
     },
 ];
 
@@ -58,9 +61,10 @@ impl Real {
     /// The job that runs it with what it needs.
     pub fn job(&'static self, binary: Binary) -> Job {
         Job::new(self.name(), Rank::Guest, move |log| {
-            let value = (self.value)(&vm::Lab::open()?)?;
             let mut command = binary.command(&["--include-ignored"]);
-            command.env(self.variable, value);
+            if let Some((variable, value)) = self.needs {
+                command.env(variable, value(&vm::Lab::open()?)?);
+            }
             if let Some(test) = self.test {
                 command.args(["--exact", test]);
             }
@@ -81,4 +85,11 @@ fn kernels(lab: &vm::Lab) -> Result<OsString> {
         paths.push(lab.kernel(label)?.path);
     }
     std::env::join_paths(&paths).context("a path of the lab has a colon")
+}
+
+/// A program that runs the lab's QEMU.
+fn qemu(lab: &vm::Lab) -> Result<OsString> {
+    let program = lab.folder().join("qemu");
+    lab.qemu().wrapper(&program)?;
+    Ok(program.into())
 }
