@@ -197,7 +197,7 @@ pub const THINGS: &[Thing] = &[
         packages: ["ca-certificates", "ca-certificates", "ca-certificates-mozilla", "ca-certificates"],
         uses: &[Lab, Fuzz],
     },
-    program("ip", ["iproute2", "iproute", "iproute2", "iproute2"], &[Lab]),
+    program("ip", ["iproute2", "iproute", "iproute2", "iproute2"], &[Systems]),
     same("setpriv", "util-linux", &[Lab, Arch]),
     same("unshare", "util-linux", &[Systems, Rpm, Arch]),
     same("mmdebstrap", "mmdebstrap", &[Systems]),

@@ -39,12 +39,9 @@ const fn flag(name: &'static str, help: &'static str) -> Flag {
 const SECONDS: Flag = Flag {
     name: "--seconds",
     value: Some("N"),
-    help: "for each fuzz target",
+    help: "fuzz each target for N seconds",
 };
-const CHECK: Flag = flag(
-    "--check",
-    "have what is made looked at by those who read it",
-);
+const CHECK: Flag = flag("--check", "check the result with the programs that read it");
 
 /// All of them, in the order of the help.
 pub const COMMANDS: &[Command] = &[
@@ -63,17 +60,16 @@ pub const COMMANDS: &[Command] = &[
         help: &[
             "everything: style, lints, unit and command-line tests,",
             "packages, virtual machines, fuzzing; or only what has",
-            "one of these words in its name",
+            "one of these words in its name, as in `test fleet`.",
+            "Each writes to target/test-logs/NAME.log, and the end",
+            "of what a failed one wrote is shown",
         ],
         flags: &[
             flag("--static", "only what needs no virtual machine"),
             flag("--vm", "only virtual machines"),
             flag("--fuzz", "only fuzzing"),
-            flag(
-                "--all",
-                "also what is left out of every run, which takes hours",
-            ),
-            flag("--list", "list the names and run nothing"),
+            flag("--all", "also the long tests, which take hours"),
+            flag("--list", "build the tests, and only list their names"),
             SECONDS,
         ],
     },
@@ -266,7 +262,7 @@ impl Command {
         }
         let mut text = String::new();
         for (left, right) in rows {
-            text.push_str(&format!("{left:<36} {right}\n"));
+            text.push_str(&format!("{left:<42} {right}\n"));
         }
         text
     }

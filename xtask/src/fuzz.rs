@@ -21,7 +21,7 @@ pub fn run(seconds: u64, only: Option<&str>) -> Result<ExitCode> {
     if let Some(only) = only {
         if !targets.iter().any(|target| target == only) {
             bail!(
-                "asked to fuzz {only}: the targets are {}",
+                "there is no fuzz target {only}: they are {}",
                 targets.join(", ")
             );
         }

@@ -9,7 +9,7 @@ use super::real::REAL;
 use super::times::Times;
 use crate::host::cargo;
 use crate::{demo, fuzz};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -329,30 +329,32 @@ impl Plan {
     /// The names of everything that is wanted, with the seconds of the last time.
     pub fn list(self: &Arc<Self>, times: &Times) -> Result<String> {
         let log = Log::new(&self.logs, "list");
-        let mut rows: Vec<(String, Rank)> = self
-            .jobs()
-            .into_iter()
-            .map(|job| (job.name, job.rank))
-            .collect();
+        // What only serves the others is nothing that one asks for.
+        let serves = |name: &str| [TESTS, LAB, FUZZ_BUILD].contains(&name);
+        let jobs = self.jobs().into_iter().map(|job| job.name);
+        let mut rows: Vec<String> = jobs.filter(|name| !serves(name)).collect();
         let mut skipped = Vec::new();
         if self.wants_tests() {
             let done = self.tests(&log)?;
-            rows.extend(done.more.into_iter().map(|job| (job.name, job.rank)));
+            rows.extend(done.more.into_iter().map(|job| job.name));
             skipped = done.skipped;
         }
         if self.options.fuzz {
             let targets = fuzz::targets()?;
             let names = targets.into_iter().map(|target| format!("fuzz::{target}"));
-            rows.extend(
-                names
-                    .filter(|name| self.named(name))
-                    .map(|name| (name, Rank::Fuzz)),
-            );
+            rows.extend(names.filter(|name| self.named(name)));
         }
         let mut text = String::new();
-        for (name, rank) in rows {
-            let seconds = times.estimate(&name, rank).as_secs_f64();
-            text.push_str(&format!("{seconds:>7.1}  {name}\n"));
+        if rows.is_empty() && skipped.is_empty() {
+            bail!(
+                "nothing has {} in its name",
+                self.options.names.join(" or ")
+            );
+        }
+        for name in rows {
+            let seconds = times.last(&name).map(|seconds| format!("{seconds:.1}"));
+            let seconds = seconds.unwrap_or_else(|| "-".to_owned());
+            text.push_str(&format!("{seconds:>7}  {name}\n"));
         }
         for one in skipped {
             text.push_str(&format!("skipped  {} ({})\n", one.name, one.reason));

@@ -39,6 +39,11 @@ impl Times {
         }
     }
 
+    /// Seconds of the last time.
+    pub fn last(&self, name: &str) -> Option<f64> {
+        self.seconds.get(name).copied()
+    }
+
     /// Whether anything is known.
     pub fn is_empty(&self) -> bool {
         self.seconds.is_empty()

@@ -17,7 +17,7 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Json, "json", ALL_VERBS)
     },
     Flag {
-        doc_short: "Do everything but load",
+        doc_short: "Change nothing: say what would be done",
         ..flag(
             Id::DryRun,
             "dry-run",

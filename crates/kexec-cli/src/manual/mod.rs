@@ -44,11 +44,12 @@ impl Verb {
                 (2, "usage"),
             ];
         }
-        let mut codes = vec![
-            (0, "done"),
-            (1, "refused and nothing changed"),
-            (2, "usage"),
-        ];
+        let refused = match self {
+            // What was loaded before may be another kernel than the one wanted now.
+            Verb::Preload => "not loaded; what was loaded ahead and is stale is taken out",
+            _ => "refused and nothing changed",
+        };
+        let mut codes = vec![(0, "done"), (1, refused), (2, "usage")];
         if flags_of(self).iter().any(|f| f.id == Id::OrCold) {
             codes.push((3, "a cold reboot instead (--or-cold)"));
         }

@@ -26,10 +26,12 @@ pub(super) fn text(verb: Verb) -> &'static Text {
 
 static REBOOT: Text = Text {
     says: &[
-        "Finds what a normal reboot would boot, or what is named; reads every file of it, runs \
-         every check and loads it; notes the request on the disk; and only then asks init for \
-         the shutdown, at whose end the machine jumps. Whatever is wrong before that ends the \
-         command with exit code 1, the reason and a remedy, and the machine is as it was.",
+        "Finds what a normal reboot would boot, or what is named; reads every file of it and runs \
+         every check; writes down on the disk what it is about to do; loads it; and only then asks \
+         init for the shutdown, at whose end the machine jumps. Whatever is wrong before that ends \
+         the command with exit code 1, the reason and a remedy, and the machine is as it was. \
+         Where nothing can be written down, it says so and goes on: then the next boot cannot \
+         tell how the reboot went.",
         "How init is asked: `systemctl kexec`, `openrc-shutdown --kexec now`, dinit's \
          `shutdown -k`; with sysvinit, runit and busybox a reboot, where a script at its end \
          jumps. With --now nobody is asked.",

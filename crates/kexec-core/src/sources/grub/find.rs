@@ -61,7 +61,7 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     let Some(config) = configs.next() else {
         return nowhere(machine);
     };
-    for other in configs {
+    for other in configs.filter(|other| !matches!(other.there, Fact::Unreadable(_))) {
         notes.push(format!("{} is there as well, and not read", other.file));
     }
     if let Fact::Unreadable(reason) = &config.there {

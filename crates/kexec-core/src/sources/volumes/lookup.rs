@@ -1,7 +1,7 @@
 //! What a name comes to: a file system, none, or a refusal because several answer to
 //! it or only one does that is no boot source.
 
-use super::trust::Verdict;
+use super::trust::{Doubt, Verdict};
 use super::{Partition, Volume, paths};
 
 /// The answer to a look-up by a name that can be copied.
@@ -50,7 +50,16 @@ pub(super) fn only<'a>(
         [] => match fitting.next() {
             None => Lookup::None,
             Some(Volume { id, verdict, .. }) => {
-                Lookup::Refused(format!("only {id} has {what}, and is not read: {verdict}"))
+                let remedy = match verdict.doubt().is_some_and(Doubt::is_hardware) {
+                    true => {
+                        "; mount it where it belongs first, or name the device in /etc/fstab by \
+                         its path below /dev/disk/by-id"
+                    }
+                    false => "",
+                };
+                Lookup::Refused(format!(
+                    "only {id} has {what}, and is not read: {verdict}{remedy}"
+                ))
             }
         },
         [one, others @ ..] => {
@@ -63,7 +72,7 @@ pub(super) fn only<'a>(
             }
             let names: Vec<String> = believed.iter().map(|v| named(v)).collect();
             Lookup::Refused(format!(
-                "{} have {what}: which of them is meant cannot be said; give one of them another",
+                "{} have {what}: which of them is meant cannot be said; detach the copy, or give the copy another one",
                 names.join(" and ")
             ))
         }

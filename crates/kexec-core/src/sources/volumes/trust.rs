@@ -135,7 +135,7 @@ impl fmt::Display for Because {
                 f.write_str("it is on a network disk, which only root can attach")
             }
             Because::Attached(Attachment::Unknown) => {
-                f.write_str("nothing says that its disk can be plugged in")
+                f.write_str("nothing shows that its disk can be plugged in")
             }
             Because::RunsFrom(point) => {
                 write!(f, "the running system has its own {point} on that disk")

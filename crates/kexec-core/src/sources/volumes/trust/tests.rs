@@ -70,7 +70,7 @@ fn alone_of(name: &str, way: &str) -> String {
 #[test]
 fn how_a_disk_is_attached() {
     for (name, way, why) in [
-        ("sda", "", "nothing says that its disk can be plugged in"),
+        ("sda", "", "nothing shows that its disk can be plugged in"),
         (
             "sda",
             "/ata1/host0/target0:0:0/0:0:0:0/block/sda",
