@@ -12,9 +12,15 @@ const MAX_LINES: usize = 1 << 14;
 /// Options with which fstab(5) leaves a mount to users (mount(8)).
 const FOR_USERS: &[&str] = &["user", "users", "owner", "group"];
 
+/// Names that a piece of hardware has from its maker (udev's links by serial number).
+const OF_HARDWARE: &str = "/dev/disk/by-id/";
+
 /// Links of udev that are named by what is written on the medium, and lead to whichever
 /// device carries it.
 const COPIED: &[&str] = &[
+    "/dev/disk/by-id/lvm-pv-uuid-",
+    "/dev/disk/by-id/md-",
+    "/dev/disk/by-id/dm-",
     "/dev/disk/by-uuid/",
     "/dev/disk/by-label/",
     "/dev/disk/by-partuuid/",
@@ -67,10 +73,11 @@ impl Config {
         config
     }
 
-    /// A device is named by its path. A UUID or a label names whatever carries it, and
-    /// that can be copied: it tells what belongs where, and not who attached it.
+    /// A device is named by what its maker calls it. A UUID or a label names whatever
+    /// carries it, and that can be copied: it tells what belongs where, and not who attached
+    /// it. `/dev/sdb1` and a port of USB are whatever is plugged in.
     fn add(&mut self, root: &Root, file: &str, word: &str) {
-        if !word.starts_with("/dev/") || is_copied(word) {
+        if !word.starts_with(OF_HARDWARE) || is_copied(word) {
             return;
         }
         let Ok(node) = paths::canonical(root, word) else {
@@ -238,15 +245,21 @@ mod tests {
         put("dev/sdb1", "");
         link("../../sdb1", "dev/disk/by-id/usb-Stick-part1");
         link("../../sdc1", "dev/disk/by-uuid/AB");
+        put("dev/sde1", "");
+        link("../../md127", "dev/disk/by-id/md-uuid-1");
+        put("dev/md127", "");
         put(
             "etc/fstab",
             "/dev/disk/by-id/usb-Stick-part1 /boot vfat noauto\nUUID=AB /a vfat\n\
-             /dev/disk/by-uuid/AB /b vfat\n/dev/sdd1 /media/usb0 auto rw,user,noauto\n",
+             /dev/disk/by-uuid/AB /b vfat\n/dev/sdd1 /media/usb0 auto rw,user,noauto\n\
+             /dev/sde1 /backup ext4\n/dev/disk/by-id/md-uuid-1 /c ext4\n",
         );
         let config = Config::read(&Root::new(dir.path()));
         let word = "/dev/disk/by-id/usb-Stick-part1";
         assert_eq!(config.names("sdb1"), Some(("/etc/fstab", word)));
-        assert_eq!((config.names("sdc1"), config.names("sdd1")), (None, None));
+        for copied in ["sdc1", "sdd1", "sde1", "md127"] {
+            assert_eq!(config.names(copied), None, "{copied}");
+        }
         assert!(config.mounts("/boot") && !config.mounts("/media/usb0"));
     }
 

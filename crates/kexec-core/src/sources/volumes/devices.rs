@@ -250,7 +250,7 @@ fn content(udev: &BTreeMap<&str, &str>) -> Content {
 }
 
 /// udev writes bytes that are not safe in a file name as `\x20`.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, more)) = rest.split_first() {

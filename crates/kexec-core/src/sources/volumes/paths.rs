@@ -183,12 +183,7 @@ pub(super) fn find<'a>(root: &Root, all: &'a [Volume], wanted: &str) -> Lookup<'
         });
     }
     // Links by what is on a medium lead to whichever came last.
-    let by = |folder: &str, tag: &str| Some(format!("{tag}={}", wanted.strip_prefix(folder)?));
-    let tagged = by("/dev/disk/by-uuid/", "UUID")
-        .or_else(|| by("/dev/disk/by-partuuid/", "PARTUUID"))
-        .or_else(|| by("/dev/disk/by-label/", "LABEL"))
-        .or_else(|| by("/dev/disk/by-partlabel/", "PARTLABEL"));
-    if let Some(tagged) = tagged {
+    if let Some(tagged) = tagged(wanted) {
         match find(root, all, &tagged) {
             Lookup::None => {}
             found => return found,
@@ -218,12 +213,25 @@ pub(super) fn is_called(volume: &Volume, word: &str) -> bool {
         })
 }
 
+/// A link of udev by what is on a medium, as fstab(5) has it otherwise: `LABEL=...` for
+/// `/dev/disk/by-label/...`.
+pub(super) fn tagged(path: &str) -> Option<String> {
+    let by = |folder: &str, tag: &str| {
+        let name = path.strip_prefix(folder)?;
+        Some(format!("{tag}={}", super::devices::unescaped(name)))
+    };
+    by("/dev/disk/by-uuid/", "UUID")
+        .or_else(|| by("/dev/disk/by-partuuid/", "PARTUUID"))
+        .or_else(|| by("/dev/disk/by-label/", "LABEL"))
+        .or_else(|| by("/dev/disk/by-partlabel/", "PARTLABEL"))
+}
+
 /// Whether `word` is `TAG=value`: UUIDs in either case, labels as they are. fstab(5)
 /// allows quotes around the value.
 pub(super) fn is_tag(word: &str, tag: &str, value: &str) -> bool {
     match word.split_once('=') {
         Some((name, given)) if name == tag => {
-            let given = given.trim_matches('"');
+            let given = given.trim_matches(['"', '\'']);
             match tag.ends_with("UUID") {
                 true => value.eq_ignore_ascii_case(given),
                 false => value == given,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::devices::Device;
 use super::mountinfo::Mount;
-use super::paths;
+use super::{paths, twins};
 
 /// Whether a file system is one that this machine boots from, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,9 +263,11 @@ pub(super) fn judge<'a>(
     // has a twin among the believed, or is no hardware at all, is not believed for
     // being mounted there.
     let boot: Vec<(&'a Device, &str)> = at(BOOT_POINTS)
-        .filter(|(device, _)| match bench.verdict(device, 0) {
+        .filter(|(device, point)| match bench.verdict(device, 0) {
             Verdict::Believed(_) => false,
-            Verdict::Doubted(doubt) => doubt.is_hardware() && bench.twin(device).is_none(),
+            Verdict::Doubted(doubt) => {
+                doubt.is_hardware() && bench.twin(device).is_none() && !bench.meant(device, point)
+            }
         })
         .collect();
     for (device, point) in boot {
@@ -344,8 +346,34 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// Whether it is another device, and a believed one, that /etc/fstab means at a mount
+    /// point: a label can be copied as a UUID can.
+    fn meant(&self, device: &Device, point: &str) -> bool {
+        let lines = self.config.planned.iter();
+        let mut words = lines.filter(|line| line.point == point).map(|l| &l.source);
+        words.any(|word| {
+            self.devices.iter().any(|other| {
+                other.name != device.name
+                    && twins::answers(other, word)
+                    && self.verdict(other, 0).is_believed()
+            })
+        })
+    }
+
+    /// Whether a name of it that root wrote down can only mean this very device: what a
+    /// program made up or put together has its name from what it was made of.
+    fn is_solid(&self, device: &Device) -> bool {
+        let disk = device.disk.as_deref().and_then(|disk| self.get(disk));
+        [Some(device), disk].into_iter().flatten().all(|one| {
+            let software = matches!(doubt_of_name(&one.name), Some(Doubt::Software(_)));
+            one.below.is_empty() && !software
+        })
+    }
+
     fn verdict(&self, device: &Device, depth: usize) -> Verdict {
-        if let Some((file, word)) = self.config.names(&device.name) {
+        if let Some((file, word)) = self.config.names(&device.name)
+            && self.is_solid(device)
+        {
             return Verdict::Believed(Because::Configured {
                 file: file.to_owned(),
                 word: word.to_owned(),
@@ -358,6 +386,11 @@ impl<'a> Bench<'a> {
         let disk = device.disk.as_deref().filter(|disk| *disk != device.name);
         if let Some(disk) = disk.and_then(|disk| self.get(disk)) {
             return self.verdict(disk, deeper);
+        }
+        if let Some(gone) = device.below.iter().find(|name| self.get(name).is_none()) {
+            let why = Box::new(Doubt::Software("device that cannot be seen".to_owned()));
+            let device = gone.clone();
+            return Verdict::Doubted(Doubt::Below { device, why });
         }
         let below: Vec<&Device> = device.below.iter().filter_map(|n| self.get(n)).collect();
         for lower in &below {

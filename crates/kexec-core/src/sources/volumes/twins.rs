@@ -54,7 +54,9 @@ pub(super) fn forged(
 }
 
 /// Whether a device answers to a word of fstab(5).
-fn answers(device: &Device, word: &str) -> bool {
+pub(super) fn answers(device: &Device, word: &str) -> bool {
+    let tagged = paths::tagged(word);
+    let word = tagged.as_deref().unwrap_or(word);
     let part = device.partition.clone().unwrap_or_default();
     let names = [
         ("UUID", &device.content.uuid),

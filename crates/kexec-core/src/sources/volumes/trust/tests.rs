@@ -112,8 +112,8 @@ fn how_a_disk_is_attached() {
         ),
         ("fd0", "", "medium in a drive"),
         // Names that only begin alike.
-        ("rambo", "", "nothing says"),
-        ("loopy", "", "nothing says"),
+        ("rambo", "", "nothing shows"),
+        ("loopy", "", "nothing shows"),
         // A folder called usb is no bus, and usbdisk no number.
         ("sda", "/usb/usbdisk/block/sda", "internal disk"),
     ] {
@@ -248,6 +248,55 @@ fn configuration_names_one_device() {
     assert_eq!(
         why,
         "/etc/crypttab names the device as /dev/disk/by-id/usb-x-part1"
+    );
+}
+
+/// What is put together has its name from what it was made of, and that may be a copy.
+#[test]
+fn configuration_does_not_speak_for_what_is_below() {
+    let usb = disk("sdb", &format!("{PCI}/usb1/1-1/host6/block/sdb"));
+    let devices = [
+        usb,
+        part("sdb1", "sdb", "b"),
+        stack("dm-0", &["sdb1"]),
+        disk("loop0", ""),
+        stack("dm-1", &["gone"]),
+    ];
+    for name in ["dm-0", "loop0", "dm-1"] {
+        let config = Config::naming(name, "/etc/fstab", "/dev/mapper/luks-x");
+        assert_eq!(believed(&devices, &[], &config), [""; 0], "{name}");
+    }
+}
+
+/// A stick with the label of the built-in boot file system, which systemd mounted instead.
+#[test]
+fn a_copied_label_at_boot_is_not_believed() {
+    let labelled = |name: &str, disk: &str, id: &str| {
+        let mut device = part(name, disk, id);
+        device.content.label = Some("BOOT".to_owned());
+        device
+    };
+    let usb = disk("sdb", &format!("{PCI}/usb1/1-1/host6/block/sdb"));
+    let both = [
+        disk("sda", ""),
+        labelled("sda1", "sda", "a"),
+        usb,
+        labelled("sdb1", "sdb", "b"),
+    ];
+    let planned = |source: &str| {
+        let mut config = Config::default();
+        config.planned = super::super::mountinfo::fstab(&format!("{source} /boot ext4\n"));
+        config
+    };
+    for source in ["LABEL=BOOT", "LABEL='BOOT'", "/dev/disk/by-label/BOOT"] {
+        let believed = believed(&both, &["sdb1 /boot"], &planned(source));
+        assert_eq!(believed, ["sda", "sda1"], "{source}");
+    }
+    // Alone, it is this machine's own.
+    let alone = [both[2].clone(), both[3].clone()];
+    assert_eq!(
+        believed(&alone, &["sdb1 /boot"], &planned("LABEL=BOOT")),
+        ["sdb", "sdb1"]
     );
 }
 
