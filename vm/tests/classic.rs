@@ -372,7 +372,7 @@ fn verbs_choose_the_shortest_downtime() -> Result<()> {
         .with(&lab.product()?.files)
         .next(Next::new(&second))
         .script(&format!(
-            "mkdir -p /etc\n\
+            "mount -t securityfs securityfs /sys/kernel/security\nmkdir -p /etc\n\
              echo 'nobody:x:65534:65534::/:/bin/sh' > /etc/passwd\n\
              run hidden start-stop-daemon -S -c 65534:65534 -x /bin/kexec -- plan $NEXT --json\n\
              run old kexec -l -d $NEXT --initrd $NEXT_INITRD --append '{CONSOLE}'\n\
