@@ -60,13 +60,13 @@ fn kexec_file_load() -> Result<()> {
 }
 
 /// What this is about: with kexec-tools the kernel takes whatever is there now
-/// for the place and the size of an initrd. Without `earlyprintk=` nothing is
-/// to be seen, and the machine hangs.
+/// for the place and the size of an initrd. How it ends depends on what that
+/// is: seen are a machine that hangs ("Cannot find place for new RAMDISK", to
+/// be read only with `earlyprintk=`) and 212 MB of rubbish moved about.
 #[test]
+#[ignore = "what lies in that memory is chance, and it is not our program: cargo xtask test --all"]
 fn kexec_tools_leaves_the_kernel_to_the_stale_table() -> Result<()> {
-    let (end, said) = second("/ref/kexec -s")?;
+    let (_, said) = second("/ref/kexec -s")?;
     ensure!(said.contains("RAMDISK: [mem"), "{said}");
-    ensure!(said.contains("Cannot find place for new RAMDISK"), "{said}");
-    assert_eq!(end, End::TimedOut);
     Ok(())
 }
