@@ -13,7 +13,7 @@ const DPKG: &str = "run dpkg env DEBIAN_FRONTEND=noninteractive \
 const AFTER: &str = "run status kexec status --json\nrun says kexec status\n";
 
 /// What `kexec status` says of the last reboot.
-fn last(trial: &Trial, stage: &str) -> Result<String> {
+fn last_outcome(trial: &Trial, stage: &str) -> Result<String> {
     let run = trial.stage(stage)?.run("status")?;
     let status: Value = serde_json::from_str(&run.out()).with_context(|| run.err())?;
     let what = status.pointer("/last/outcome/what").and_then(Value::as_str);
@@ -39,8 +39,8 @@ const UNPACK: &str = "#!/bin/sh\n\
     exec /usr/bin/3cpio \"$@\"\n";
 
 /// dracut's image, unpacked by its own unit as on a machine whose root is on a
-/// logical volume. Without the hook it has no kexec and takes ours from the old
-/// root; with the hook it brings it.
+/// logical volume. Without our module it has no kexec and takes ours from the old
+/// root, so that `kexec enable exitrd` has nothing to do; with the module it brings it.
 #[test]
 #[ignore = "a cell of cargo xtask test --all"]
 fn dracut() -> Result<()> {
@@ -88,12 +88,14 @@ fn dracut() -> Result<()> {
     must(&trial, "without", &unpacked)?;
     assert_eq!(trial.stage("without")?.run("has")?.out(), "0\n");
     must(&trial, "with", &["change", "exitrd", "make", "has"])?;
+    let enable = trial.stage("with")?.run("exitrd")?.out();
+    ensure!(enable.contains("exitrd is not needed"), "{enable}");
     must(&trial, "with", &unpacked)?;
     for (stage, release) in [("with", &other), ("after", &default)] {
         assert_eq!(trial.arrival(stage)?, Arrival::Kexec, "{}", trial.story());
         assert_eq!(&trial.stage(stage)?.report.release, release);
         assert_eq!(trial.stage(stage)?.unclean()?, Vec::<String>::new());
-        assert_eq!(last(&trial, stage)?, "kexec");
+        assert_eq!(last_outcome(&trial, stage)?, "kexec");
     }
     let entered = trial.console().matches("Entering exitrd").count();
     assert_eq!(entered, 2, "{}", trial.story());
@@ -101,42 +103,109 @@ fn dracut() -> Result<()> {
     Ok(())
 }
 
-/// What mkinitcpio's unit makes at shutdown: a small root in memory whose shutdown
-/// program jumps if it finds a kexec, and goes through the firmware if not. Written
-/// for this test after how that one behaves.
-const MAKE: &str = r#"#!/bin/sh
+/// What stands in for mkinitcpio, which Debian does not have: it makes of the hooks in
+/// its configuration what mkinitcpio 41 makes of them, a root in memory with
+/// systemd-shutdown or a script as /shutdown. Written for this test after how that one
+/// behaves.
+const MKINITCPIO: &str = r#"#!/bin/bash
 set -e
-mkdir -p /run/initramfs
-mount -t tmpfs -o mode=0755 shutdown /run/initramfs
-mkdir -p /run/initramfs/usr/bin /run/initramfs/oldroot /run/initramfs/proc
-cp /root/busybox /run/initramfs/usr/bin/busybox
-for name in sh mount umount reboot poweroff sleep; do
-	ln -s busybox /run/initramfs/usr/bin/$name
+while [ $# -gt 1 ]; do
+	case $1 in -c) . "$2" ;; -d) to=$2 ;; esac
+	shift
 done
-ln -s usr/bin /run/initramfs/bin
-cp /root/image-shutdown /run/initramfs/shutdown
+mount -t tmpfs -o mode=0755 shutdown "$to"
+mkdir -p "$to"/usr/bin "$to"/usr/sbin "$to"/usr/lib "$to"/usr/lib64 "$to"/oldroot "$to"/proc
+for name in bin sbin lib lib64; do ln -s usr/$name "$to"/$name; done
+libraries() {
+	cp -L --parents $(ldd "$1" 2>/dev/null | grep -o '/[^ ]*') "$to" || true
+}
+for hook in "${HOOKS[@]}"; do
+	case $hook in
+	sd-shutdown)
+		cp /usr/lib/systemd/systemd-shutdown "$to"/shutdown
+		libraries "$to"/shutdown
+		libraries /usr/lib/x86_64-linux-gnu/libmount.so.1
+		cp -L --parents /usr/lib/x86_64-linux-gnu/libmount.so.1 "$to"
+		if type -P kexec >/dev/null; then
+			cp /usr/sbin/kexec "$to"/usr/sbin
+			libraries /usr/sbin/kexec
+		fi
+		;;
+	shutdown)
+		cp /root/busybox "$to"/usr/bin/busybox
+		for name in sh cp mount umount reboot poweroff; do
+			ln -s busybox "$to"/usr/bin/$name
+		done
+		cp /usr/lib/initcpio/shutdown "$to"/shutdown
+		;;
+	esac
+done
 "#;
-const SHUTDOWN: &str = r#"#!/bin/sh
-export PATH=/usr/bin
+/// The script of its hook `shutdown`: it takes the program along, and jumps.
+const SCRIPT: &str = r#"#!/bin/sh
+export PATH=/usr/sbin:/usr/bin
 for at in proc sys dev run; do
 	mkdir -p /$at
 	mount --move /oldroot/$at /$at
 done
+for at in usr/sbin usr/bin sbin bin; do
+	type kexec >/dev/null 2>&1 || cp /oldroot/$at/kexec /usr/bin/kexec 2>/dev/null
+done
 umount /oldroot || umount -l /oldroot
 case $1 in
 poweroff | halt) poweroff -f ;;
-*) type kexec && kexec -e ;;
+*) type kexec >/dev/null 2>&1 && kexec -e ;;
 esac
 reboot -f
 "#;
 const GENERATE: &str = "[Unit]\nDescription=Make the shutdown image\nDefaultDependencies=no\n\
-    Before=shutdown.target\nConditionPathExists=!/run/initramfs/shutdown\n\
-    [Service]\nType=oneshot\nExecStart=/root/make-image\n";
+    Before=shutdown.target\nConditionPathExists=/run/initramfs/mkinitcpio-shutdown.conf\n\
+    ConditionFileIsExecutable=!/run/initramfs/shutdown\n\
+    [Service]\nType=oneshot\n\
+    ExecStart=/usr/bin/mkinitcpio -c /run/initramfs/mkinitcpio-shutdown.conf -d /run/initramfs\n";
 
-/// mkinitcpio's image: without the hook it goes through the firmware whatever is
-/// loaded, and preloading is refused; with the hook it jumps.
+/// A shutdown: a name, the hooks, what is put at /usr/sbin/kexec, and how it ends.
+struct Shutdown {
+    name: &'static str,
+    hooks: &'static str,
+    before: &'static str,
+    arrives: Arrival,
+}
+
+const OURS: &str = "cp /root/ours /usr/sbin/kexec";
+const DEBIANS: &str = "cp /root/debians /usr/sbin/kexec";
+const NONE: &str = "rm -f /usr/sbin/kexec";
+/// A script from before it took the program along.
+const OLD: &str =
+    "cp /root/ours /usr/sbin/kexec; sed -i 's/type kexec .* cp .*/:/' /usr/lib/initcpio/shutdown";
+
+const fn shutdown(
+    name: &'static str,
+    hooks: &'static str,
+    before: &'static str,
+    arrives: Arrival,
+) -> Shutdown {
+    Shutdown {
+        name,
+        hooks,
+        before,
+        arrives,
+    }
+}
+
+const SHUTDOWNS: &[Shutdown] = &[
+    shutdown("systemd, ours", "sd-shutdown", OURS, Arrival::Kexec),
+    shutdown("systemd, debians", "sd-shutdown", DEBIANS, Arrival::Kexec),
+    shutdown("systemd, none", "sd-shutdown", NONE, Arrival::Kexec),
+    shutdown("script, ours", "shutdown", OURS, Arrival::Kexec),
+    shutdown("script, debians", "shutdown", DEBIANS, Arrival::Cold),
+    shutdown("script, none", "shutdown", NONE, Arrival::Cold),
+    shutdown("old script, ours", "shutdown", OLD, Arrival::Cold),
+];
+
+/// mkinitcpio's images: what `kexec reboot` foretells of each is what happens.
 #[test]
-#[ignore = "a cell of cargo xtask test --all"]
+#[ignore = "eight shutdowns: cargo xtask test --all"]
 fn like_mkinitcpio() -> Result<()> {
     let lab = Lab::open()?;
     let busybox = lab
@@ -151,46 +220,81 @@ fn like_mkinitcpio() -> Result<()> {
             &format!("/etc/systemd/system/{unit}"),
         );
     }
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
-        .product_deb()?
+    let cold = SHUTDOWNS.iter().filter(|s| s.arrives == Arrival::Cold);
+    let mut machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
+        .debs("kexec-tools")?
+        .program("root/ours", std::fs::read(vm::kexec_binary()?)?)
         .program("root/busybox", std::fs::read(&busybox)?)
-        .program("root/make-image", MAKE)
-        .program("root/image-shutdown", SHUTDOWN)
+        .program("usr/bin/mkinitcpio", MKINITCPIO)
+        .program("usr/lib/initcpio/shutdown", SCRIPT)
         .file(&format!("etc/systemd/system/{unit}"), GENERATE)
-        .file("usr/lib/initcpio/init", "")
-        .with(&wanted);
+        .with(&wanted)
+        .cold_boots(cold.count())
+        .timeout(Duration::from_secs(900));
     let (default, _) = machine.kernels()?;
-    let trial = machine
-        .cold_boots(1)
-        .stage(
-            "without",
-            &format!(
-                "{DPKG}run load kexec -l /boot/vmlinuz-{default} \
+    let mut first = "for deb in /lab/debs/*.deb; do dpkg -x $deb /; done\n\
+                     mv /usr/sbin/kexec /root/debians\n";
+    let set = |shutdown: &Shutdown| {
+        format!(
+            "{}\nmkdir -p /run/initramfs\n\
+             echo 'HOOKS=({})' >/run/initramfs/mkinitcpio-shutdown.conf\n\
+             run foretold /root/ours reboot --dry-run\n",
+            shutdown.before, shutdown.hooks
+        )
+    };
+    for shutdown in SHUTDOWNS {
+        let jump = match shutdown.arrives {
+            Arrival::Kexec => "jump /root/ours reboot\n".to_owned(),
+            _ => format!(
+                "run load /root/ours -l /boot/vmlinuz-{default} \
                  --initrd=/boot/initrd.img-{default} --reuse-cmdline\n\
-                 jump systemctl kexec\n"
+                 jump systemctl start --no-block --job-mode=replace-irreversibly kexec.target\n"
+            ),
+        };
+        let script = format!(
+            "{first}{}run enable /root/ours enable exitrd --dry-run\n{jump}",
+            set(shutdown)
+        );
+        machine = machine.stage(shutdown.name, &script);
+        first = "";
+    }
+    let last = SHUTDOWNS.last().context("no shutdowns")?;
+    let trial = machine
+        .stage(
+            "enabled",
+            &format!(
+                "{}run enable /root/ours enable exitrd\n\
+                 run enabled /root/ours reboot --dry-run\njump /root/ours reboot\n",
+                set(last)
             ),
         )
-        .stage(
-            "with",
-            "run exitrd kexec enable exitrd\nrun preload kexec enable preload\n\
-             jump systemctl reboot\n",
-        )
-        .stage("after", AFTER)
+        .stage("after", "run status /root/ours status --json\n")
         .run()?;
-    must(&trial, "without", &["dpkg", "load"])?;
-    let refused = trial.stage("without")?.run("preload")?;
-    assert_eq!(refused.code, 1);
-    ensure!(
-        refused.err().contains("it has no kexec"),
-        "{}",
-        refused.err()
-    );
-    assert_eq!(trial.arrival("with")?, Arrival::Cold);
-    must(&trial, "with", &["exitrd", "preload"])?;
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
-    assert_eq!(last(&trial, "after")?, "kexec");
+    let mut names: Vec<&str> = SHUTDOWNS.iter().map(|shutdown| shutdown.name).collect();
+    names.extend(["enabled", "after"]);
+    for (shutdown, next) in SHUTDOWNS.iter().zip(names.iter().skip(1)) {
+        let stage = trial.stage(shutdown.name)?;
+        let foretold = stage.run("foretold")?;
+        let said = format!("{}{}", foretold.out(), foretold.err());
+        let arrival = trial.arrival(next)?;
+        println!("# {}: {arrival:?}\n{said}", shutdown.name);
+        assert_eq!(arrival, shutdown.arrives, "{}", trial.story());
+        let refused = foretold.code != 0 && said.contains("shutdown image");
+        assert_eq!(
+            refused,
+            arrival == Arrival::Cold,
+            "{}: {said}",
+            shutdown.name
+        );
+        let enable = stage.run("enable")?.out();
+        let needed = !enable.contains("exitrd is not needed");
+        assert_eq!(needed, refused, "{}: {enable}", shutdown.name);
+    }
+    must(&trial, "enabled", &["enable", "enabled"])?;
+    assert_eq!(trial.arrival("after")?, Arrival::Kexec, "{}", trial.story());
+    assert_eq!(last_outcome(&trial, "after")?, "kexec");
     let entered = trial.console().matches("Entering exitrd").count();
-    assert_eq!(entered, 2, "{}", trial.story());
+    assert_eq!(entered, SHUTDOWNS.len() + 1, "{}", trial.story());
     assert_eq!(trial.stage("after")?.unclean()?, Vec::<String>::new());
     println!("all: {:.1} s", trial.seconds());
     Ok(())

@@ -94,7 +94,7 @@ fn refused_beforehand_or_told_at_the_next_boot() -> Result<()> {
         ("root", 1, "this machine has no such device"),
         ("cut", 1, "bzImage cut short"),
         ("initrd", 1, "it could not load them"),
-        ("exitrd", 1, "it has no kexec program"),
+        ("exitrd", 1, "its script knows nothing of kexec"),
         ("firmware", 1, "the firmware's setup was asked for"),
         ("sysctl", 1, "kernel.kexec_load_disabled"),
     ] {

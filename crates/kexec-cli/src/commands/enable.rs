@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kexec_core::arrival::Exitrd;
 use kexec_core::enable::{self, Change, Feature};
 use kexec_core::handover::init::{Init, InitFacts};
 use kexec_core::preflight::{self, Severity};
@@ -33,6 +34,11 @@ pub fn verb(world: &World<'_>, feature: &Feature, on: bool, dry_run: bool, json:
 }
 
 fn switch_on(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) -> Result<(), Error> {
+    let exitrd = Exitrd::read(&world.volumes());
+    if let Some(why) = enable::not_needed(world.root, feature, &exitrd) {
+        not_needed(feature, &why, json);
+        return Ok(());
+    }
     let held = possible(world, feature)?;
     let program = program(world, feature)?;
     let changes =
@@ -51,6 +57,13 @@ fn switch_on(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) ->
         systemctl(world, &["start", unit.name])?;
     }
     Ok(())
+}
+
+fn not_needed(feature: &Feature, why: &str, as_json: bool) {
+    match as_json {
+        true => print_json(&json::not_needed(feature, why)),
+        false => print(&text::not_needed(feature, why)),
+    }
 }
 
 fn switch_off(

@@ -206,9 +206,10 @@ static ENABLE: Text = Text {
          written.",
         "refresh: the second unit alone, which also loads when `kexec.target` is started and \
          nothing is loaded.",
-        "exitrd: the images into which systemd changes at the end of a shutdown, as dracut and \
-         mkinitcpio make them, get the program; without it mkinitcpio's falls back to the \
-         firmware.",
+        "exitrd: the image into which systemd changes at the end of a shutdown gets the program. \
+         Few machines need that, and where it is not needed nothing is written: mkinitcpio's \
+         default (sd-shutdown) jumps by itself, and the scripts of dracut and of mkinitcpio's \
+         hook `shutdown` take a static program of the root file system along.",
         "What is changed and what it costs is said. Refused where it cannot work, and where \
          others than root can write to this program or to a folder above it, because units run \
          it as root by its path.",

@@ -59,6 +59,11 @@ pub fn switch(feature: &Feature, on: bool, changes: &[Change], held: Option<u64>
     json!({ "feature": feature.name, "on": on, "changes": changes, "held": held })
 }
 
+/// `kexec enable --json` where this machine does not need the feature.
+pub fn not_needed(feature: &Feature, why: &str) -> Value {
+    json!({ "feature": feature.name, "on": false, "changes": [], "not_needed": why })
+}
+
 /// `kexec needs-reboot --json`.
 pub fn needs_reboot(entry: &str, reasons: &[String]) -> Value {
     json!({ "due": !reasons.is_empty(), "entry": entry, "reasons": reasons })

@@ -192,6 +192,14 @@ pub fn step(step: &Step) -> String {
     format!("{what}: {}.\n", visible(why))
 }
 
+/// Why `kexec enable FEATURE` does nothing here.
+pub fn not_needed(feature: &Feature, why: &str) -> String {
+    format!(
+        "{} is not needed: {why}. Nothing was written.\n",
+        feature.name
+    )
+}
+
 /// What `kexec enable` and `kexec disable` change, and what that costs.
 pub fn switch(feature: &Feature, on: bool, changes: &[Change], held: Option<u64>) -> String {
     let mut out = String::new();

@@ -19,7 +19,7 @@ use crate::handover::init::InitFacts;
 use crate::sources::believed::BootSource;
 use crate::sources::volumes::Volumes;
 
-pub use exitrd::{Exitrd, ExitrdKind};
+pub use exitrd::{Exitrd, ExitrdKind, Jump};
 pub use firmware::Wishes;
 pub use hardware::Hardware;
 pub use root::RootDevice;
@@ -55,7 +55,7 @@ impl Arrival {
             boot_sources: Vec::new(),
             root: root::read(volumes, cmdline),
             init: InitFacts::read(root),
-            exitrd: exitrd::read(volumes),
+            exitrd: Exitrd::read(volumes),
             wishes: firmware::read(volumes),
             watchdog: watchdog::read(volumes),
             locked: unlock::read(root, volumes),

@@ -8,6 +8,7 @@ mod program;
 #[cfg(test)]
 mod tests;
 
+use crate::arrival::{Exitrd, Jump};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -184,6 +185,23 @@ fn is_marked(bytes: &[u8]) -> bool {
 
 fn is_ours(root: &Path, path: &str) -> bool {
     matches!(look(root, path), There::Ours { .. })
+}
+
+/// Why this machine does not need a feature, where that is so: its next shutdown
+/// image jumps without help, or there will be none.
+pub fn not_needed(root: &Path, feature: &Feature, exitrd: &Exitrd) -> Option<String> {
+    if feature.name != "exitrd" || is_enabled(root, feature) {
+        return None;
+    }
+    match exitrd {
+        Exitrd::None => Some("this machine makes no shutdown image: systemd itself jumps".into()),
+        Exitrd::Used {
+            jump: Jump::Yes { by },
+            because,
+            ..
+        } => Some(format!("{because}, and {by}")),
+        Exitrd::Used { .. } => None,
+    }
 }
 
 /// What switching a feature on changes; nothing when it is on already, and whole.

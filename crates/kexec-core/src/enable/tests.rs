@@ -135,6 +135,29 @@ fn shutdown_images_of_what_is_installed() {
 }
 
 #[test]
+fn what_jumps_by_itself_needs_no_help() {
+    use crate::arrival::{Exitrd, ExitrdKind, Jump};
+    let root = tree(&["/usr/lib/dracut/modules.d"]);
+    let image = |jump| Exitrd::Used {
+        kind: ExitrdKind::Systemd,
+        jump,
+        because: "x".into(),
+    };
+    let needed = |name: &str, exitrd: &Exitrd| {
+        not_needed(root.path(), feature(name).unwrap(), exitrd).is_none()
+    };
+    let jumps = image(Jump::Yes { by: "y".into() });
+    assert!(!needed("exitrd", &jumps));
+    assert!(!needed("exitrd", &Exitrd::None));
+    assert!(needed("exitrd", &image(Jump::No { why: "z".into() })));
+    assert!(needed("exitrd", &image(Jump::Unknown { why: "z".into() })));
+    assert!(needed("preload", &jumps));
+    // What is on is looked after.
+    on(root.path(), "exitrd");
+    assert!(needed("exitrd", &jumps));
+}
+
+#[test]
 fn a_file_that_is_not_ours_is_left_alone() {
     let root = tree(&["/etc/systemd/system/systemd-reboot.service.d"]);
     let path = "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf";

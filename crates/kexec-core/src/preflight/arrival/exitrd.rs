@@ -1,13 +1,13 @@
 //! Will the shutdown image jump, or boot cold without a word?
 
 use super::{Check, Context};
-use crate::arrival::{Exitrd, ExitrdKind};
+use crate::arrival::{Exitrd, ExitrdKind, Jump};
 use crate::handover::init::Init;
 use crate::preflight::{Outcome, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "shutdown-image",
-    about: "the shutdown image (exitrd) has a kexec program",
+    about: "the shutdown image (exitrd) ends in a jump",
     run,
 };
 
@@ -17,26 +17,26 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     }
     let Exitrd::Used {
         kind,
-        kexec,
+        jump,
         because,
     } = &context.arrival.exitrd
     else {
         return Vec::new();
     };
     let what = "shutdown image";
-    let outcome = match kexec {
-        Some(true) => Outcome::pass(what, format!("{because}, and it has a kexec program")),
-        Some(false) => Outcome::new(
+    let outcome = match jump {
+        Jump::Yes { by } => Outcome::pass(what, format!("{because}, and {by}")),
+        Jump::No { why } => Outcome::new(
             // It would be a cold boot every time, not now and then.
             Severity::Refusal,
             what,
-            format!("{because}, and it has no kexec program: it would boot cold without a word"),
+            format!("{because}, and {why}: it would boot cold without a word"),
             remedy(*kind),
         ),
-        None => Outcome::new(
+        Jump::Unknown { why } => Outcome::new(
             Severity::Unknown,
             what,
-            format!("{because}; whether it has a kexec program is not known"),
+            format!("{because}; {why}: it may boot cold without a word"),
             remedy(*kind),
         ),
     };
@@ -45,11 +45,16 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
 
 fn remedy(kind: ExitrdKind) -> &'static str {
     match kind {
+        ExitrdKind::Systemd => {
+            "take the kexec program out of the image: systemd-shutdown then jumps by itself"
+        }
         ExitrdKind::Dracut => {
-            "put this program, as a regular file, at /usr/sbin/kexec: dracut's shutdown takes it along"
+            "put this program, as a regular file, at /usr/sbin/kexec: it is static, and dracut's \
+             script takes it along"
         }
         ExitrdKind::Mkinitcpio => {
-            "put it there with `kexec enable exitrd`, or disable mkinitcpio-generate-shutdown-ramfs.service"
+            "put this program into the image with `kexec enable exitrd`, or use mkinitcpio's hook \
+             sd-shutdown"
         }
         ExitrdKind::Other => {
             "put a kexec program into it, or take /run/initramfs/shutdown away; --now goes around it"

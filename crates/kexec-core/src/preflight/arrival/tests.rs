@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::arrival::{Exitrd, ExitrdKind, Hardware, Keyslot, Locked, RootDevice, Watchdog, Wishes};
+use crate::arrival::{
+    Exitrd, ExitrdKind, Hardware, Jump, Keyslot, Locked, RootDevice, Watchdog, Wishes,
+};
 use crate::handover::init::{Init, InitFacts};
 use crate::host::Fact;
 use crate::preflight::Severity;
@@ -100,19 +102,23 @@ fn roots() {
 
 #[test]
 fn shutdown_images() {
-    let image = |kexec| Exitrd::Used {
+    let image = |jump| Exitrd::Used {
         kind: ExitrdKind::Mkinitcpio,
-        kexec,
+        jump,
         because: "x".into(),
     };
     let of = |exitrd: Exitrd| severity("shutdown-image", |a, _| a.exitrd = exitrd);
     assert_eq!(of(Exitrd::None), None);
-    assert_eq!(of(image(Some(true))), Some(Severity::Pass));
-    assert_eq!(of(image(Some(false))), Some(Severity::Refusal));
-    assert_eq!(of(image(None)), Some(Severity::Unknown));
+    let by = "y".to_owned();
+    assert_eq!(of(image(Jump::Yes { by })), Some(Severity::Pass));
+    let why = "y".to_owned();
+    assert_eq!(of(image(Jump::No { why })), Some(Severity::Refusal));
+    let why = "y".to_owned();
+    assert_eq!(of(image(Jump::Unknown { why })), Some(Severity::Unknown));
     // Only systemd changes into one.
     let other = severity("shutdown-image", |a, _| {
-        a.exitrd = image(Some(false));
+        let why = "y".to_owned();
+        a.exitrd = image(Jump::No { why });
         a.init.init = Init::Sysvinit;
     });
     assert_eq!(other, None);

@@ -122,6 +122,9 @@ pub enum Automounts {
     Leave,
 }
 
+/// The largest program that is read to see what it needs, in bytes.
+const LARGEST_PROGRAM: u64 = 64 << 20;
+
 impl Volumes {
     /// Finds the file systems of the machine below `root`, which is `/` for the
     /// running one. Never fails: what could not be found out is in [`Volumes::notes`].
@@ -337,6 +340,11 @@ impl Volumes {
     /// /proc/cmdline or an EFI variable.
     pub fn machine_bytes(&self, path: &str) -> Fact<Vec<u8>> {
         self.root.bytes(path)
+    }
+
+    /// The content of a program of the running machine.
+    pub fn machine_program(&self, path: &str) -> Fact<Vec<u8>> {
+        self.root.bytes_up_to(path, LARGEST_PROGRAM)
     }
 
     /// The names in such a folder.
