@@ -2,72 +2,29 @@
 //! everything that a failing jump could cost is there again.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::ffi::CStr;
-use std::os::fd::BorrowedFd;
-use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use kexec_core::handover::{self, Jump};
-use kexec_sys::{Errno, FileFlags, Kernel, Linux, LoadFlags, RouteMessage, Segment, Slot};
+use kexec_sys::double::{Asked, Between};
+use kexec_sys::{Errno, Linux};
 
-/// The running kernel, whose machine stays where it is: only what concerns the
-/// network is asked of it.
-struct Stays(Linux);
-
-impl Kernel for Stays {
-    fn file_load(
-        &self,
-        _: BorrowedFd<'_>,
-        _: Option<BorrowedFd<'_>>,
-        _: &CStr,
-        _: FileFlags,
-    ) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
-    }
-    fn file_unload(&self, _: Slot) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
-    }
-    fn load(&self, _: u64, _: &[Segment<'_>], _: LoadFlags) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
-    }
-    fn unload(&self, _: Slot) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
-    }
-    fn sync(&self) {}
-    fn may_reboot(&self) -> Result<(), Errno> {
-        Ok(())
-    }
-    fn reboot_kexec(&self) -> Result<(), Errno> {
-        // The interfaces are down, and everything on them is gone.
-        assert_eq!(ip("route show table main"), "");
-        assert_eq!(ip("-6 route show table main"), "");
-        Err(Errno::EINVAL)
-    }
-    fn interfaces(&self) -> Result<Vec<String>, Errno> {
-        self.0.interfaces()
-    }
-    fn set_interface(&self, name: &str, up: bool) -> Result<bool, Errno> {
-        self.0.set_interface(name, up)
-    }
-    fn route_dump(
-        &self,
-        request: u16,
-        header: usize,
-        family: u8,
-    ) -> Result<Vec<RouteMessage>, Errno> {
-        self.0.route_dump(request, header, family)
-    }
-    fn route_request(&self, message: &RouteMessage, flags: u16) -> Result<(), Errno> {
-        self.0.route_request(message, flags)
-    }
-    fn hold_signals(&self, held: bool) {
-        self.0.hold_signals(held);
-    }
-    fn freeze(&self, _: &Path, _: bool) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
-    }
-    fn lock_memory(&self) -> Result<(), Errno> {
-        Ok(())
+/// The machine stays where it is: only what concerns the network is asked of the
+/// running kernel.
+fn stays(asked: Asked) -> Result<(), Errno> {
+    match asked {
+        Asked::Reboot => {
+            // The interfaces are down, and everything on them is gone.
+            assert_eq!(ip("route show table main"), "");
+            assert_eq!(ip("-6 route show table main"), "");
+            Err(Errno::EINVAL)
+        }
+        Asked::Interfaces
+        | Asked::SetInterface
+        | Asked::RouteDump
+        | Asked::RouteRequests
+        | Asked::HoldSignals => Ok(()),
+        _ => Err(Errno::ENOSYS),
     }
 }
 
@@ -138,26 +95,33 @@ fn network() -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Whether this is the process in the namespace; the other one has run it then.
+fn inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let program = std::env::current_exe().unwrap();
+    let inside = Command::new("unshare")
+        .arg("--net")
+        .arg(program)
+        .args(["--ignored", "--exact", "--nocapture", test])
+        .env(INSIDE, "1")
+        .status();
+    assert!(inside.unwrap().success());
+    false
+}
+
 #[test]
 #[ignore = "needs root, unshare(1) and ip(8)"]
 fn everything_is_there_again_behind_a_jump_that_fails() {
-    if std::env::var_os(INSIDE).is_none() {
-        let program = std::env::current_exe().unwrap();
-        let inside = Command::new("unshare")
-            .arg("--net")
-            .arg(program)
-            .args(["--ignored", "--exact", "--nocapture"])
-            .arg("everything_is_there_again_behind_a_jump_that_fails")
-            .env(INSIDE, "1")
-            .status();
-        assert!(inside.unwrap().success());
+    if !inside("everything_is_there_again_behind_a_jump_that_fails") {
         return;
     }
     for words in NETWORK {
         ip(words);
     }
     // Until the addresses were checked.
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(3));
     for words in LATER {
         ip(words);
     }
@@ -167,13 +131,51 @@ fn everything_is_there_again_behind_a_jump_that_fails() {
         interfaces_down: true,
     };
     let mut said = Vec::new();
-    let jumped = handover::jump(&Stays(Linux), how, &mut |text| said.push(text));
+    let jumped = handover::jump(&Between::new(&Linux, &stays), how, &mut |text| {
+        said.push(text)
+    });
     assert_eq!(jumped, Err(Errno::EINVAL));
     assert!(said.is_empty(), "{said:#?}");
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(3));
     let after = network();
     for (before, after) in before.lines().zip(after.lines()) {
         assert_eq!(before, after);
     }
     assert_eq!(before, after);
+}
+
+/// A router's table: all of it is there again within seconds.
+#[test]
+#[ignore = "needs root, unshare(1) and ip(8)"]
+fn a_hundred_thousand_routes_come_back() {
+    if !inside("a_hundred_thousand_routes_come_back") {
+        return;
+    }
+    for words in &NETWORK[..6] {
+        ip(words);
+    }
+    let routes = (0..100_000).map(|n: u32| {
+        let [_, a, b, c] = (n << 4).to_be_bytes();
+        format!("route add 10.{a}.{b}.{c}/28 via 192.0.2.254\n")
+    });
+    let batch = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(batch.path(), routes.collect::<String>()).unwrap();
+    ip(&format!("-batch {}", batch.path().display()));
+    let count = || ip("route show table main").lines().count();
+    let before = count();
+    assert!(before > 100_000, "{before}");
+    let mut said = Vec::new();
+    let how = Jump {
+        sync: false,
+        interfaces_down: true,
+    };
+    let started = Instant::now();
+    let kernel = Between::new(&Linux, &stays);
+    let jumped = handover::jump(&kernel, how, &mut |text| said.push(text));
+    let took = started.elapsed();
+    assert_eq!(jumped, Err(Errno::EINVAL));
+    println!("{before} routes, {took:?}");
+    assert!(said.is_empty(), "{said:#?}");
+    assert_eq!(count(), before);
+    assert!(took < Duration::from_secs(12), "{took:?}");
 }

@@ -19,18 +19,22 @@
 //! assert_eq!(kernel.unload(Slot::Normal), Err(Errno::EPERM));
 //! ```
 
+mod between;
 mod files;
 mod machine;
+mod mirror;
+mod network;
 mod record;
 mod rules;
 
 use std::ffi::CStr;
-use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+pub use between::{Asked, Between};
 pub use machine::{
     Arch, Ima, Interface, Judge, Kept, Lockdown, Machine, Signatures, Signer, Verdict,
 };
@@ -173,44 +177,6 @@ impl State {
         self.settle();
     }
 
-    fn settle(&mut self) {
-        self.mirror()
-            .expect("the files below the test's root directory can be written");
-    }
-
-    /// Writes the files that show this state.
-    fn mirror(&mut self) -> io::Result<()> {
-        let Some(root) = &self.root else {
-            return Ok(());
-        };
-        let write = |path: &str, text: String| {
-            let path = root.join(path);
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            fs::write(path, text)
-        };
-        let bit = |set: bool| format!("{}\n", u8::from(set));
-        let left = |limit: Option<u32>| limit.map_or("-1\n".to_owned(), |n| format!("{n}\n"));
-        let machine = &self.machine;
-        if machine.has_load || machine.has_file_load {
-            write("sys/kernel/kexec_loaded", bit(self.normal.is_some()))?;
-            write("sys/kernel/kexec_crash_loaded", bit(self.crash.is_some()))?;
-            let sysctl = "proc/sys/kernel/kexec_load_";
-            write(&format!("{sysctl}disabled"), bit(machine.load_disabled))?;
-            if machine.release >= (6, 3) {
-                write(&format!("{sysctl}limit_reboot"), left(machine.limit_reboot))?;
-                write(&format!("{sysctl}limit_panic"), left(machine.limit_panic))?;
-            }
-        }
-        let lockdown = match machine.lockdown {
-            Lockdown::None => "[none] integrity confidentiality\n",
-            Lockdown::Integrity => "none [integrity] confidentiality\n",
-            Lockdown::Confidentiality => "none integrity [confidentiality]\n",
-        };
-        write("sys/kernel/security/lockdown", lockdown.to_owned())
-    }
-
     fn try_file_load(
         &mut self,
         kernel: BorrowedFd<'_>,
@@ -298,30 +264,6 @@ impl State {
         }
         self.jumped = Some(image);
         Ok(())
-    }
-
-    fn try_set_interface(&mut self, name: &str, up: bool) -> Result<bool, Errno> {
-        let admin = self.machine.cap_net_admin;
-        let found = self.machine.interfaces.iter_mut();
-        let interface = found
-            .into_iter()
-            .find(|interface| interface.name == name)
-            .ok_or(Errno::ENODEV)?;
-        let was_up = interface.up;
-        if was_up != up {
-            if !admin {
-                return Err(Errno::EPERM);
-            }
-            if let Some(errno) = interface.refuses {
-                return Err(errno);
-            }
-            interface.up = up;
-            let gone = self.machine.network.iter_mut();
-            for kept in gone.filter(|k| !up && k.until.as_deref() == Some(name)) {
-                kept.there = false;
-            }
-        }
-        Ok(was_up)
     }
 }
 
@@ -436,35 +378,26 @@ impl Kernel for Double {
         request: u16,
         _header: usize,
         family: u8,
+        _within: Duration,
     ) -> Result<Vec<RouteMessage>, Errno> {
         let mut state = self.lock();
         state.record(Call::RouteDump { request, family });
-        // RTM_NEW... is two below RTM_GET... (include/uapi/linux/rtnetlink.h).
-        let kind = request.wrapping_sub(2);
-        let wanted = state.machine.network.iter().filter(|kept| {
-            let first = kept.message.payload.first();
-            kept.there && kept.message.kind == kind && (family == 0 || first == Some(&family))
-        });
-        Ok(wanted.map(|kept| kept.message.clone()).collect())
+        Ok(state.shown(request, family))
     }
 
-    fn route_request(&self, message: &RouteMessage, _flags: u16) -> Result<(), Errno> {
+    fn route_requests(
+        &self,
+        requests: &[(RouteMessage, u16)],
+        _within: Duration,
+    ) -> Vec<Result<(), Errno>> {
         let mut state = self.lock();
-        let admin = state.machine.cap_net_admin;
-        let mut kept = state.machine.network.iter_mut();
-        let result = match kept.find(|kept| kept.message == *message) {
-            _ if !admin => Err(Errno::EPERM),
-            None => Err(Errno::EINVAL),
-            Some(kept) => kept
-                .refuses
-                .map_or(Ok(()), Err)
-                .inspect(|()| kept.there = true),
-        };
-        state.record(Call::RouteRequest {
-            message: message.clone(),
-            result,
+        let answers = requests.iter().map(|(message, _)| {
+            let result = state.try_route_request(message);
+            let message = message.clone();
+            state.record(Call::RouteRequest { message, result });
+            result
         });
-        result
+        answers.collect()
     }
 
     fn hold_signals(&self, held: bool) {

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::{Errno, FileFlags, LoadFlags, RouteMessage};
 
@@ -124,24 +125,28 @@ pub trait Kernel {
 
     /// What the kernel keeps of its network, of one kind: `request` is the
     /// `RTM_GET...` of rtnetlink(7), `header` the length of that kind's structure,
-    /// which begins with the address family.
+    /// which begins with the address family. It is waited for no longer than `within`.
     ///
     /// # Errors
     /// As the kernel answers. EAGAIN: it changed while it was read, several times.
-    /// EMSGSIZE: it is more than 128 MiB.
+    /// EMSGSIZE: it is more than 128 MiB. ETIMEDOUT: it took longer than `within`.
     fn route_dump(
         &self,
         request: u16,
         header: usize,
         family: u8,
+        within: Duration,
     ) -> Result<Vec<RouteMessage>, Errno>;
 
-    /// Asks for one thing by rtnetlink(7) and waits for the answer. `flags` are
-    /// those of a request for something new (`NLM_F_CREATE` ...).
-    ///
-    /// # Errors
-    /// As the kernel answers.
-    fn route_request(&self, message: &RouteMessage, flags: u16) -> Result<(), Errno>;
+    /// Asks for things by rtnetlink(7), one after the other, and waits for the answers,
+    /// in all no longer than `within`. With each message come the flags of a request for
+    /// something new (`NLM_F_CREATE` ...). Returns an answer for each, in their order:
+    /// as the kernel gave it, or ETIMEDOUT where none came in time.
+    fn route_requests(
+        &self,
+        requests: &[(RouteMessage, u16)],
+        within: Duration,
+    ) -> Vec<Result<(), Errno>>;
 
     /// Keeps back the signals by which terminals and init end or stop a program
     /// (SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP), or lets them come again.
@@ -205,11 +210,16 @@ impl<K: Kernel + ?Sized> Kernel for &K {
         request: u16,
         header: usize,
         family: u8,
+        within: Duration,
     ) -> Result<Vec<RouteMessage>, Errno> {
-        (**self).route_dump(request, header, family)
+        (**self).route_dump(request, header, family, within)
     }
-    fn route_request(&self, message: &RouteMessage, flags: u16) -> Result<(), Errno> {
-        (**self).route_request(message, flags)
+    fn route_requests(
+        &self,
+        requests: &[(RouteMessage, u16)],
+        within: Duration,
+    ) -> Vec<Result<(), Errno>> {
+        (**self).route_requests(requests, within)
     }
     fn hold_signals(&self, held: bool) {
         (**self).hold_signals(held);

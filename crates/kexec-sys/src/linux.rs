@@ -4,11 +4,13 @@ use std::ffi::{CStr, c_int, c_long, c_short};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::system::RebootCommand;
 
-use crate::{Errno, FileFlags, Kernel, LoadFlags, RouteMessage, Segment, Slot, route};
+use crate::route::{self, Deadline};
+use crate::{Errno, FileFlags, Kernel, LoadFlags, RouteMessage, Segment, Slot};
 
 /// The kernel that this program runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -241,12 +243,17 @@ impl Kernel for Linux {
         request: u16,
         header: usize,
         family: u8,
+        within: Duration,
     ) -> Result<Vec<RouteMessage>, Errno> {
-        route::dump(request, header, family)
+        route::dump(request, header, family, Deadline::after(within))
     }
 
-    fn route_request(&self, message: &RouteMessage, flags: u16) -> Result<(), Errno> {
-        route::request(message, flags)
+    fn route_requests(
+        &self,
+        requests: &[(RouteMessage, u16)],
+        within: Duration,
+    ) -> Vec<Result<(), Errno>> {
+        route::requests(requests, Deadline::after(within))
     }
 
     fn hold_signals(&self, held: bool) {

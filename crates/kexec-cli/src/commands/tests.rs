@@ -2,10 +2,8 @@
 //! finds, and what it says, is the truth.
 
 use std::cell::Cell;
-use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use kexec_core::preload::Of;
@@ -16,8 +14,8 @@ use kexec_core::{LoadRequest, SyscallChoice};
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
 use kexec_plan::{Cmdline, Token};
-use kexec_sys::double::{Double, Machine};
-use kexec_sys::{Errno, FileFlags, LoadFlags, RouteMessage, Segment};
+use kexec_sys::double::{Asked, Between, Double, Machine};
+use kexec_sys::{Errno, FileFlags};
 
 use super::*;
 use crate::request::{Preload, Shutdown};
@@ -65,7 +63,7 @@ impl<'a> Mortal<'a> {
     fn writes(&self, makes: bool) -> io::Result<()> {
         let met = self.step();
         let error = match self.fault {
-            _ if self.dead.get() => Errno::EIO,
+            _ if self.is_dead() => Errno::EIO,
             _ if !met => return Ok(()),
             Fault::Full if !makes => return Ok(()),
             Fault::Full => Errno::ENOSPC,
@@ -75,12 +73,24 @@ impl<'a> Mortal<'a> {
         Err(io::Error::from_raw_os_error(error.raw()))
     }
 
-    fn asks(&self) -> Result<&Double, Errno> {
-        self.step();
-        match self.dead.get() {
+    /// What the kernel is asked is a step as well, if it changes something.
+    fn asks(&self, asked: Asked) -> Result<(), Errno> {
+        match asked {
+            Asked::FileLoad | Asked::FileUnload | Asked::Load | Asked::Unload | Asked::Reboot => {
+                self.step()
+            }
+            Asked::Interfaces => return Err(Errno::ENODEV),
+            _ => return Ok(()),
+        };
+        match self.is_dead() {
             true => Err(Errno::EIO),
-            false => Ok(self.kernel),
+            false => Ok(()),
         }
+    }
+
+    /// The program does not outlive the jump either.
+    fn is_dead(&self) -> bool {
+        self.dead.get() || self.kernel.jumped().is_some()
     }
 }
 
@@ -118,65 +128,6 @@ impl Files for Mortal<'_> {
     }
     fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
         OnDisk.names(folder)
-    }
-}
-
-impl Kernel for Mortal<'_> {
-    fn file_load(
-        &self,
-        kernel: BorrowedFd<'_>,
-        initrd: Option<BorrowedFd<'_>>,
-        cmdline: &CStr,
-        flags: FileFlags,
-    ) -> Result<(), Errno> {
-        self.asks()?.file_load(kernel, initrd, cmdline, flags)
-    }
-    fn file_unload(&self, slot: Slot) -> Result<(), Errno> {
-        self.asks()?.file_unload(slot)
-    }
-    fn load(&self, entry: u64, segments: &[Segment<'_>], flags: LoadFlags) -> Result<(), Errno> {
-        self.asks()?.load(entry, segments, flags)
-    }
-    fn unload(&self, slot: Slot) -> Result<(), Errno> {
-        self.asks()?.unload(slot)
-    }
-    fn sync(&self) {}
-    fn reboot_kexec(&self) -> Result<(), Errno> {
-        let answer = self.asks()?.reboot_kexec();
-        // The program does not outlive the jump.
-        if self.kernel.jumped().is_some() {
-            self.dead.set(true);
-        }
-        answer
-    }
-    fn interfaces(&self) -> Result<Vec<String>, Errno> {
-        Ok(Vec::new())
-    }
-    fn set_interface(&self, name: &str, up: bool) -> Result<bool, Errno> {
-        self.kernel.set_interface(name, up)
-    }
-    fn may_reboot(&self) -> Result<(), Errno> {
-        self.kernel.may_reboot()
-    }
-    fn route_dump(
-        &self,
-        request: u16,
-        header: usize,
-        family: u8,
-    ) -> Result<Vec<RouteMessage>, Errno> {
-        self.kernel.route_dump(request, header, family)
-    }
-    fn route_request(&self, message: &RouteMessage, flags: u16) -> Result<(), Errno> {
-        self.kernel.route_request(message, flags)
-    }
-    fn hold_signals(&self, held: bool) {
-        self.kernel.hold_signals(held);
-    }
-    fn freeze(&self, point: &Path, frozen: bool) -> Result<(), Errno> {
-        self.kernel.freeze(point, frozen)
-    }
-    fn lock_memory(&self) -> Result<(), Errno> {
-        Ok(())
     }
 }
 
@@ -236,8 +187,9 @@ impl Fixture {
     }
 
     fn run(&self, does: Does, on: &Mortal<'_>) -> bool {
+        let asks = |asked| on.asks(asked);
         let world = World {
-            kernel: on,
+            kernel: &Between::new(on.kernel, &asks),
             root: self.root.path(),
             automounts: Automounts::Leave,
             files: on,

@@ -229,7 +229,7 @@ pub struct Machine {
     /// What reboot(2) fails with although an image is loaded (a live update that
     /// cannot be saved, a driver that does not stop).
     pub reboot_fails: Option<Errno>,
-    /// The network interfaces.
+    /// The network interfaces; their indices count from 1.
     pub interfaces: Vec<Interface>,
     /// What [`crate::Kernel::route_dump`] shows.
     pub network: Vec<Kept>,

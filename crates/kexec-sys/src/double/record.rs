@@ -79,7 +79,7 @@ pub enum Call {
         /// The address family.
         family: u8,
     },
-    /// [`crate::Kernel::route_request`]
+    /// One of [`crate::Kernel::route_requests`]
     RouteRequest {
         /// The message.
         message: RouteMessage,

@@ -69,6 +69,17 @@ impl Kind {
         }
     }
 
+    /// One of them.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Kind::Rule => "rule",
+            Kind::Address => "address",
+            Kind::Neighbour => "neighbour",
+            Kind::NextHop => "next hop",
+            Kind::Route => "route",
+        }
+    }
+
     /// The address families that are asked for; `AF_UNSPEC` where one dump has all.
     pub fn families(self) -> &'static [u8] {
         match self {

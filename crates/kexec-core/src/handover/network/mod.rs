@@ -9,14 +9,15 @@ mod tests;
 mod words;
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kexec_sys::{Errno, Kernel, RouteMessage};
 
 pub use item::{Item, Kind};
 
-/// `RTM_GETLINK`, and the length of `struct ifinfomsg`.
+/// `RTM_GETLINK` and `RTM_SETLINK`, and the length of `struct ifinfomsg`.
 const GET_LINK: u16 = 18;
+const SET_LINK: u16 = 19;
 const LINK_HEADER: usize = 16;
 
 /// `IFLA_IFNAME` of `include/uapi/linux/if_link.h`; `IFF_UP` of netdevice(7).
@@ -35,6 +36,17 @@ const APPEND: u16 = 0x800;
 const TRIES: u32 = 25;
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long reading the network may take, and how long putting it back: whoever waits
+/// for the jump, or for its failure, is not kept for longer. 100,000 routes take about
+/// a second.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Of that, what is kept for a last look at what there is.
+const LAST_LOOK: Duration = Duration::from_secs(2);
+
+/// So much that is lost is said by its name; of more, how many of each kind.
+const NAMED: usize = 20;
+
 /// The loopback, which stays up.
 pub(super) const LOOPBACK: &str = "lo";
 
@@ -43,10 +55,26 @@ pub(super) const LOOPBACK: &str = "lo";
 pub struct Network {
     /// Names of the interfaces by their index.
     names: BTreeMap<u32, String>,
-    /// Those that were up, in the kernel's order.
-    up: Vec<String>,
+    /// Those that were up, by their index, in the kernel's order. A name may be another
+    /// one's by the time that they are to come up.
+    up: Vec<u32>,
     /// Everything that is put back.
     items: Vec<Item>,
+}
+
+/// Until when something may take.
+#[derive(Debug, Clone, Copy)]
+struct Until(Instant);
+
+impl Until {
+    fn after(within: Duration) -> Until {
+        let now = Instant::now();
+        Until(now.checked_add(within).unwrap_or(now))
+    }
+
+    fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
 }
 
 /// A part that could not be read: what, and why.
@@ -55,7 +83,8 @@ type Unread = (&'static str, Errno);
 /// Asks for everything that could be lost. What cannot be read is said to `say`.
 pub fn save(kernel: &dyn Kernel, say: &mut dyn FnMut(String)) -> Network {
     let mut network = Network::default();
-    match links(kernel) {
+    let until = Until::after(PATIENCE);
+    match links(kernel, until) {
         Ok((names, up)) => (network.names, network.up) = (names, up),
         Err(e) => {
             // Nothing of the kind will answer.
@@ -63,7 +92,7 @@ pub fn save(kernel: &dyn Kernel, say: &mut dyn FnMut(String)) -> Network {
             return network;
         }
     }
-    let (items, unread) = items(kernel);
+    let (items, unread) = items(kernel, until);
     network.items = items;
     for one in unread {
         unsaved(say, one);
@@ -78,13 +107,13 @@ fn unsaved(say: &mut dyn FnMut(String), (what, errno): Unread) {
 }
 
 /// Names by index, and which are up.
-fn links(kernel: &dyn Kernel) -> Result<(BTreeMap<u32, String>, Vec<String>), Errno> {
+fn links(kernel: &dyn Kernel, until: Until) -> Result<(BTreeMap<u32, String>, Vec<u32>), Errno> {
     let mut names = BTreeMap::new();
     let mut up = Vec::new();
-    for message in kernel.route_dump(GET_LINK, LINK_HEADER, 0)? {
+    for message in kernel.route_dump(GET_LINK, LINK_HEADER, 0, until.left())? {
         if let Some((index, name, flags)) = link(&message) {
             if flags & IFF_UP != 0 && name != LOOPBACK {
-                up.push(name.clone());
+                up.push(index);
             }
             names.insert(index, name);
         }
@@ -105,12 +134,13 @@ fn link(message: &RouteMessage) -> Option<(u32, String, u32)> {
 }
 
 /// Everything that there is, and what could not be read of it.
-fn items(kernel: &dyn Kernel) -> (Vec<Item>, Vec<Unread>) {
+fn items(kernel: &dyn Kernel, until: Until) -> (Vec<Item>, Vec<Unread>) {
     let mut items = Vec::new();
     let mut unread = Vec::new();
     for kind in Kind::ALL {
         for family in kind.families() {
-            match kernel.route_dump(kind.get_message(), kind.header(), *family) {
+            let (request, header) = (kind.get_message(), kind.header());
+            match kernel.route_dump(request, header, *family, until.left()) {
                 Ok(messages) => {
                     let known = messages.into_iter().filter_map(|m| Item::new(kind, m));
                     items.extend(known);
@@ -124,57 +154,140 @@ fn items(kernel: &dyn Kernel) -> (Vec<Item>, Vec<Unread>) {
     (items, unread)
 }
 
-/// Puts everything back that is not as it was. `taken_down` are interfaces that
-/// went down, for when it is not known which were up. What does not come back is
-/// said to `say`, each by its name.
+/// Puts everything back that is not as it was, for as long as [`PATIENCE`] lasts.
+/// `taken_down` are interfaces that went down, for when it is not known which were up.
+/// What does not come back is said to `say`: each by its name, or of many how many of
+/// each kind.
 pub fn restore(
     kernel: &dyn Kernel,
     before: &Network,
     taken_down: &[String],
     say: &mut dyn FnMut(String),
 ) {
-    let mut down: Vec<&String> = before.up.iter().collect();
-    down.extend(taken_down.iter().filter(|name| !before.up.contains(name)));
-    let missing = bring_up(kernel, &down);
-    for (name, errno) in missing {
+    restore_within(kernel, before, taken_down, PATIENCE, say);
+}
+
+fn restore_within(
+    kernel: &dyn Kernel,
+    before: &Network,
+    taken_down: &[String],
+    patience: Duration,
+    say: &mut dyn FnMut(String),
+) {
+    let end = Until::after(patience);
+    let until = Until::after(patience.saturating_sub(LAST_LOOK.min(patience / 4)));
+    let known = |name: &String| before.names.values().any(|known| known == name);
+    for (name, errno) in bring_up(kernel, &before.up, until)
+        .into_iter()
+        .map(|(index, errno)| (before.name(index), errno))
+        .chain(bring_up_by_name(
+            kernel,
+            taken_down.iter().filter(|name| !known(name)),
+        ))
+    {
         say(format!(
             "cannot bring network interface {name} up again: {errno}; it was up before"
         ));
     }
-    put_back(kernel, before);
-    let (now, _) = items(kernel);
+    let not_taken = put_back(kernel, before, until);
+    let late = until.left().is_zero();
+    let (now, unread) = items(kernel, end);
     let now: HashSet<Vec<u8>> = now.iter().map(Item::identity).collect();
-    for item in &before.items {
-        if !now.contains(&item.identity()) {
+    let lost: Vec<&Item> = if unread.is_empty() {
+        let all = before.items.iter();
+        all.filter(|item| !now.contains(&item.identity())).collect()
+    } else {
+        // What there is now cannot be read: what was not taken is not there.
+        not_taken
+    };
+    tell(before, &lost, late, patience, say);
+}
+
+/// Says what is lost.
+fn tell(
+    before: &Network,
+    lost: &[&Item],
+    late: bool,
+    patience: Duration,
+    say: &mut dyn FnMut(String),
+) {
+    if lost.len() <= NAMED {
+        for item in lost {
             say(format!(
                 "lost, and not to be put back: {}",
                 item.told(&before.names)
             ));
         }
+        return;
+    }
+    let of = |kind: Kind| lost.iter().filter(move |item| item.kind == kind).count();
+    let counts = Kind::ALL.iter().filter_map(|kind| match of(*kind) {
+        0 => None,
+        1 => Some(format!("1 {}", kind.singular())),
+        count => Some(format!("{count} {}", kind.plural())),
+    });
+    let counts: Vec<String> = counts.collect();
+    let why = match late {
+        true => format!(" within {} s", patience.as_secs_f32()),
+        false => String::new(),
+    };
+    say(format!(
+        "lost, and not put back{why}: {}; restart what configures the network, such as \
+         systemd-networkd, NetworkManager or a routing daemon",
+        counts.join(", ")
+    ));
+}
+
+impl Network {
+    fn name(&self, index: u32) -> String {
+        let known = self.names.get(&index).cloned();
+        known.unwrap_or_else(|| format!("with the index {index}"))
     }
 }
 
 /// An interface may need another one that is still down (a VLAN's): as long as one
-/// comes up, the others are tried again.
-fn bring_up<'a>(kernel: &dyn Kernel, names: &[&'a String]) -> Vec<(&'a String, Errno)> {
-    let mut waiting: Vec<&String> = names.to_vec();
+/// comes up, the others are tried again. Returns those that stay down.
+fn bring_up(kernel: &dyn Kernel, up: &[u32], until: Until) -> Vec<(u32, Errno)> {
+    let mut waiting = up.to_vec();
     loop {
-        let tried = waiting
-            .iter()
-            .map(|name| (*name, kernel.set_interface(name, true)));
-        let failed: Vec<(&String, Errno)> = tried
-            .filter_map(|(name, result)| result.err().map(|errno| (name, errno)))
+        let requests: Vec<_> = waiting.iter().map(|index| (link_up(*index), 0)).collect();
+        let answers = kernel.route_requests(&requests, until.left());
+        let failed = waiting.iter().zip(answers);
+        let failed: Vec<(u32, Errno)> = failed
+            .filter_map(|(index, answer)| answer.err().map(|errno| (*index, errno)))
             .collect();
-        if failed.is_empty() || failed.len() == waiting.len() {
+        if failed.is_empty() || failed.len() == waiting.len() || until.left().is_zero() {
             return failed;
         }
-        waiting = failed.into_iter().map(|(name, _)| name).collect();
+        waiting = failed.into_iter().map(|(index, _)| index).collect();
     }
 }
 
-/// Asks for what is missing, until all of it was taken or has been tried often.
-fn put_back(kernel: &dyn Kernel, before: &Network) {
-    let (now, _) = items(kernel);
+/// The request that brings an interface up (`struct ifinfomsg`: index at 4, flags at 8,
+/// which of them change at 12).
+fn link_up(index: u32) -> RouteMessage {
+    let parts = [0, index, IFF_UP, IFF_UP].map(u32::to_ne_bytes);
+    RouteMessage {
+        kind: SET_LINK,
+        payload: parts.concat(),
+    }
+}
+
+/// Interfaces of which only the name is known.
+fn bring_up_by_name<'a>(
+    kernel: &dyn Kernel,
+    names: impl Iterator<Item = &'a String>,
+) -> Vec<(String, Errno)> {
+    let tried = names.map(|name| (name, kernel.set_interface(name, true)));
+    tried
+        .filter_map(|(name, result)| result.err().map(|errno| (name.clone(), errno)))
+        .collect()
+}
+
+/// Asks for what is missing, until all of it was taken, has been tried often, or time is
+/// over. Returns what was not taken.
+fn put_back<'a>(kernel: &dyn Kernel, before: &'a Network, until: Until) -> Vec<&'a Item> {
+    let (now, _) = items(kernel, until);
     let now: HashSet<Vec<u8>> = now.iter().map(Item::identity).collect();
     let missing = before.items.iter().filter(|i| !now.contains(&i.identity()));
     let mut missing: Vec<&Item> = missing.collect();
@@ -185,22 +298,25 @@ fn put_back(kernel: &dyn Kernel, before: &Network) {
     if let Some(addresses) = missing.get_mut(first..first.saturating_add(many)) {
         addresses.reverse();
     }
-    let requests = missing.iter().map(|item| (item.request(), flags(item)));
-    let mut missing: Vec<(RouteMessage, u16)> = requests.collect();
     for turn in 0..TRIES {
-        if turn > 0 {
-            std::thread::sleep(PAUSE);
-        }
-        missing.retain(|(message, flags)| {
-            !matches!(
-                kernel.route_request(message, *flags),
-                Ok(()) | Err(Errno::EEXIST)
-            )
-        });
         if missing.is_empty() {
             break;
         }
+        if turn > 0 {
+            std::thread::sleep(PAUSE.min(until.left()));
+        }
+        if until.left().is_zero() {
+            break;
+        }
+        let requests: Vec<_> = missing.iter().map(|i| (i.request(), flags(i))).collect();
+        let answers = kernel.route_requests(&requests, until.left());
+        let answered = missing.into_iter().zip(answers);
+        missing = answered
+            .filter(|(_, answer)| !matches!(answer, Ok(()) | Err(Errno::EEXIST)))
+            .map(|(item, _)| item)
+            .collect();
     }
+    missing
 }
 
 /// Routes of IPv4 to one place keep their order when each goes behind the others.

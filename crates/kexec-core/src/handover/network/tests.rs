@@ -1,6 +1,6 @@
 //! A network of a double, and messages that no kernel writes.
 
-use kexec_sys::double::{Call, Double, Interface, Kept, Machine};
+use kexec_sys::double::{Asked, Between, Call, Double, Interface, Kept, Machine};
 
 use super::super::{Jump, jump};
 use super::*;
@@ -135,6 +135,83 @@ fn an_interface_that_went_down_with_another_comes_up_too() {
     let kernel = Double::new(machine);
     jump(&kernel, DOWN, &mut |_| {}).unwrap_err();
     assert!(kernel.machine().interfaces.iter().all(|i| i.up));
+}
+
+/// As long as an interface is down, udev may give it another name.
+#[test]
+fn an_interface_that_was_renamed_meanwhile_comes_up() {
+    let double = Double::new(machine());
+    let renames = |asked| {
+        if asked == Asked::Reboot {
+            double.change(|machine| machine.interfaces[1].name = "lan0".to_owned());
+        }
+        Ok(())
+    };
+    let mut said = Vec::new();
+    let kernel = Between::new(&double, &renames);
+    jump(&kernel, DOWN, &mut |text| said.push(text)).unwrap_err();
+    assert!(said.is_empty(), "{said:?}");
+    assert!(double.machine().interfaces.iter().all(|i| i.up));
+}
+
+/// `count` routes that went, each to another place.
+fn many(count: u32) -> Network {
+    let routes = (0..count).map(|n| {
+        let mut route = default_route(0);
+        route.payload.extend(attribute(1, &n.to_be_bytes()));
+        item(Kind::Route, route)
+    });
+    Network {
+        names: [(2, "eth0".to_owned())].into(),
+        up: vec![2],
+        items: std::iter::once(item(Kind::Address, address(0, 7)))
+            .chain(routes)
+            .collect(),
+    }
+}
+
+/// A kernel that refuses all of a large table, however often it is asked: that does
+/// not take for ever, and not 100,000 lines.
+#[test]
+fn putting_back_ends_in_time_and_many_are_counted() {
+    let kernel = Double::new(Machine::default());
+    let patience = Duration::from_millis(400);
+    let started = Instant::now();
+    let mut said = Vec::new();
+    let before = many(30_000);
+    restore_within(&kernel, &before, &[], patience, &mut |text| said.push(text));
+    let took = started.elapsed();
+    // All tries alone would take longer than two seconds of pauses.
+    assert!(took < Duration::from_millis(1900), "{took:?}");
+    let [lost] = said.as_slice() else {
+        panic!("{} lines", said.len());
+    };
+    assert!(lost.contains(": 1 address, 30000 routes; "), "{lost}");
+    // Each that was asked for at all was asked for in one go.
+    let calls = kernel.calls();
+    let asked = calls.iter();
+    let asked = asked.filter(|c| matches!(c, Call::RouteRequest { .. }));
+    assert!(asked.count() > 30_000);
+}
+
+/// Nothing answers any more.
+#[test]
+fn a_silent_kernel_is_told_by_what_it_did_not_take() {
+    let double = Double::new(Machine::default());
+    let silent = |asked| match asked {
+        Asked::RouteRequests | Asked::RouteDump => Err(Errno::ETIMEDOUT),
+        _ => Ok(()),
+    };
+    let kernel = Between::new(&double, &silent);
+    let mut said = Vec::new();
+    let patience = Duration::from_millis(50);
+    restore_within(&kernel, &many(50), &[], patience, &mut |text| {
+        said.push(text);
+    });
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("interface eth0 up again"), "{said:?}");
+    let lost = "lost, and not put back within 0.05 s: 1 address, 50 routes; ";
+    assert!(said[1].starts_with(lost), "{said:?}");
 }
 
 #[test]
