@@ -3,7 +3,6 @@
 use kexec_core::Error;
 use kexec_core::explain::{self, Call};
 use kexec_core::handover::{self, Jump, Obstacle};
-use kexec_core::record::lock::PATIENCE_OF_A_JUMP;
 use kexec_core::record::slot::Change;
 use kexec_core::record::{Content, Lock};
 use kexec_sys::{Errno, Slot};
@@ -16,7 +15,7 @@ use crate::render::visible;
 /// # Errors
 /// Why it did not jump.
 pub fn exec(world: &World<'_>, how: Jump) -> Result<(), Error> {
-    let lock = world.lock("kexec -e", PATIENCE_OF_A_JUMP)?;
+    let lock = world.lock_for_jump("kexec -e")?;
     // /sys may be gone by now: then nothing but the jump tells whether a kernel is
     // loaded.
     ready(world)?;

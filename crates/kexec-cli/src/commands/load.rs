@@ -8,7 +8,6 @@ use kexec_core::host::Fact;
 use kexec_core::jump_back::load_helper;
 use kexec_core::pipeline::{self, Carried, Inputs, Prepared};
 use kexec_core::preflight::{Finding, Severity};
-use kexec_core::record::lock::PATIENCE;
 use kexec_core::record::slot::{self, Need};
 use kexec_core::record::{self, Attempt, Lock, Record};
 use kexec_core::{Error, LoadRequest, Snapshot, SyscallChoice};
@@ -84,7 +83,7 @@ fn load_found(
     flags: FileFlags,
 ) -> Result<Prepared, Error> {
     let ready = Ready::new(world, found)?;
-    let lock = world.lock(command, PATIENCE)?;
+    let lock = world.lock(command)?;
     let loaded = ready.load(world, &lock, &Ask::image(flags))?;
     Ok(loaded.prepared)
 }
@@ -160,7 +159,7 @@ impl<'a> Ready<'a> {
             if let Some(attempt) = &attempt {
                 let _ = record::attempt::forget(world.store(), attempt);
             }
-            after_failure(world, request, &host, error)
+            after_failure(world, lock, request, &host, error)
         })?;
         if let Some(why) = unrecorded {
             eprintln!(
@@ -229,7 +228,7 @@ pub fn put_right(world: &World<'_>, lock: &Lock, slot: Slot) -> Result<(), Error
 /// # Errors
 /// When there is none, or the kernel refuses it.
 pub fn jump_back(world: &World<'_>, entry: Option<u64>) -> Result<(), Error> {
-    let lock = world.lock("kexec --load-jump-back-helper", PATIENCE)?;
+    let lock = world.lock("kexec --load-jump-back-helper")?;
     // It is no kernel that a record could describe, and goes into an empty slot only.
     put_right(world, &lock, Slot::Normal)?;
     let host = world.snapshot();
@@ -261,6 +260,7 @@ pub fn no_crash_region() -> Error {
 /// the old image before it looks at the new one.
 fn after_failure(
     world: &World<'_>,
+    lock: &Lock,
     request: &LoadRequest,
     before: &Snapshot,
     error: Error,
@@ -272,7 +272,10 @@ fn after_failure(
     if is(&now.kexec.crash_loaded) {
         return error;
     }
-    // Whoever looks next finds an empty slot; its record goes with the next change.
+    // The record of what is gone would be believed of what another program loads next.
+    if let Err(stays) = put_right(world, lock, Slot::Crash) {
+        eprint!("{}", text::error(&stays));
+    }
     Error::System {
         what: error.to_string(),
         reason: "THIS MACHINE IS NOW WITHOUT A CRASH KERNEL: the kernel gave up the one that was loaded before"

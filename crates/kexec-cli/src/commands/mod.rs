@@ -31,6 +31,7 @@ use kexec_core::handover;
 use kexec_core::host::{Fact, open};
 use kexec_core::pipeline::{self, Carried, Prepared};
 use kexec_core::record::files::Files;
+use kexec_core::record::lock::Purpose;
 use kexec_core::record::{self, Content, Lock, Store, lock};
 use kexec_core::sources::volumes::{Automounts, Volumes};
 use kexec_core::{Error, Snapshot};
@@ -59,13 +60,25 @@ impl<'a> World<'a> {
         Store::with(self.root, self.files)
     }
 
-    /// The lock for whatever loads, unloads or hands over; `command` is what others
-    /// are told who wait for it.
+    /// The lock for whatever loads or unloads; `command` is what others are told who
+    /// wait for it.
     ///
     /// # Errors
-    /// When somebody else has it for longer than `patience`.
-    pub fn lock(&self, command: &str, patience: Duration) -> Result<Lock, Error> {
-        lock::lock(self.root, command, patience, &mut |text| {
+    /// When somebody else has it for too long, or it is nothing of root's.
+    pub fn lock(&self, command: &str) -> Result<Lock, Error> {
+        self.lock_for(command, (Purpose::Change, lock::PATIENCE))
+    }
+
+    /// The same for a jump, which may be the last program of a shutdown.
+    ///
+    /// # Errors
+    /// When somebody else has it for too long.
+    pub fn lock_for_jump(&self, command: &str) -> Result<Lock, Error> {
+        self.lock_for(command, (Purpose::Jump, lock::PATIENCE_OF_A_JUMP))
+    }
+
+    fn lock_for(&self, command: &str, how: (Purpose, Duration)) -> Result<Lock, Error> {
+        lock::lock(self.root, command, how, &mut |text| {
             eprintln!("kexec: {}", visible(&text));
         })
     }

@@ -5,7 +5,6 @@ use kexec_core::enable;
 use kexec_core::handover::ask;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preload::{self, InSlot, Moment, Of, Preloaded, Situation, Step, decide};
-use kexec_core::record::lock::PATIENCE;
 use kexec_core::record::slot::{Change, Need};
 use kexec_core::record::{BootFacts, Content, Lock, attempt};
 use kexec_core::sources::volumes::Automounts;
@@ -30,7 +29,7 @@ pub fn verb(world: &World<'_>, how: &Preload, json: bool) -> u8 {
     }
     let lock = match how.dry_run {
         true => None,
-        false => match world.lock("kexec preload", PATIENCE) {
+        false => match world.lock("kexec preload") {
             Ok(lock) => Some(lock),
             Err(error) => {
                 load::refuse(&error, json);

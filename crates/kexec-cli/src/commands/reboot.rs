@@ -8,7 +8,6 @@ use kexec_core::pipeline::Prepared;
 use kexec_core::preload;
 use kexec_core::record::attempt;
 use kexec_core::record::boot::Moment;
-use kexec_core::record::lock::PATIENCE;
 use kexec_core::record::slot::Need;
 use kexec_core::{Error, SyscallChoice};
 use kexec_sys::{FileFlags, Slot};
@@ -80,7 +79,7 @@ impl Reboot<'_> {
             return Ok(if refused { exit::REFUSED } else { exit::DONE });
         }
         let ready = Ready::new(self.world, &found)?;
-        let lock = &self.world.lock("kexec reboot", PATIENCE)?;
+        let lock = &self.world.lock("kexec reboot")?;
         let was_loaded = handover::is_loaded(self.world.root);
         let handover = way.as_ref().map(Handover::text);
         let handover = handover.unwrap_or_else(|| "--now".to_owned());
@@ -202,7 +201,7 @@ impl Reboot<'_> {
     fn through_firmware(&self, why: String) -> Result<(), Error> {
         let way = ask::cold(&self.init, &self.how.ask)?;
         let root = self.world.root;
-        let lock = self.world.lock("kexec reboot --cold", PATIENCE)?;
+        let lock = self.world.lock("kexec reboot --cold")?;
         if handover::is_loaded(root) == Some(true) {
             unload_held(self.world, &lock, Slot::Normal, SyscallChoice::Auto)?;
         }

@@ -373,3 +373,44 @@ fn a_disk_that_turns_read_only_at_every_step() {
 fn a_disk_that_breaks_at_every_step() {
     every_step(&[Some(Does::Preload("one"))], Fault::Broken);
 }
+
+/// The kernel gives up the old crash kernel before it looks at the new one: what another
+/// program loads then is not taken for the one that is gone.
+#[test]
+fn a_crash_kernel_that_was_given_up_leaves_no_record() {
+    let fixture = Fixture::new();
+    put(
+        fixture.root.path(),
+        "sys/kernel/kexec_crash_size",
+        "268435456\n",
+    );
+    let region = 0x2000_0000..0x3000_0000;
+    fixture.kernel.change(|m| m.crash_region = Some(region));
+    let world = World {
+        kernel: &fixture.kernel,
+        root: fixture.root.path(),
+        automounts: Automounts::Leave,
+        files: &OnDisk,
+    };
+    let load = |name| {
+        let mut request = fixture.request(name);
+        request.slot = Slot::Crash;
+        load::load(&world, "kexec -p", &request, FileFlags::EMPTY).map(drop)
+    };
+    load("one").unwrap();
+    let content = world.content(Slot::Crash);
+    assert!(matches!(content, Content::Ours(_)), "{content:?}");
+    fixture
+        .kernel
+        .change(|m| m.file_denied = Some(Errno::EACCES));
+    let error = load("two").unwrap_err();
+    assert!(
+        error.to_string().contains("WITHOUT A CRASH KERNEL"),
+        "{error}"
+    );
+    let store = Store::new(fixture.root.path());
+    assert_eq!(
+        record::look(store, Slot::Crash, Some(true)),
+        Content::Foreign
+    );
+}

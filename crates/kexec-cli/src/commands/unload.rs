@@ -1,7 +1,6 @@
 //! Taking a loaded kernel out again.
 
 use kexec_core::explain::{self, Call};
-use kexec_core::record::lock::PATIENCE;
 use kexec_core::record::{self, Lock};
 use kexec_core::{Error, SyscallChoice};
 use kexec_sys::{Errno, Slot};
@@ -20,7 +19,7 @@ pub fn unload(
     slot: Slot,
     syscall: SyscallChoice,
 ) -> Result<(), Error> {
-    let lock = world.lock(command, PATIENCE)?;
+    let lock = world.lock(command)?;
     unload_held(world, &lock, slot, syscall)
 }
 

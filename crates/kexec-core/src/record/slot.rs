@@ -258,6 +258,17 @@ pub fn load<T>(
     }
 }
 
+/// What a slot's files said before a load.
+#[derive(Debug)]
+enum Earlier {
+    /// No load was interrupted.
+    None,
+    /// One was.
+    Load(Box<Record>),
+    /// Something was, and it cannot be read.
+    Unreadable,
+}
+
 /// A load that the kernel is about to be asked for.
 #[derive(Debug)]
 struct Begun<'a> {
@@ -270,13 +281,17 @@ struct Begun<'a> {
     /// There is no /run at all, where nobody looks for one either.
     nowhere: bool,
     /// An earlier load that did not end: it comes back if this one is refused.
-    earlier: Option<Record>,
+    earlier: Earlier,
+    /// What was put aside, because it must not be believed of this image.
+    aside: Option<Which>,
 }
 
 impl<'a> Begun<'a> {
     /// Writes down what is about to be loaded. `loaded` is what the kernel says of the
     /// slot now. Where nothing can be written and the load may go on all the same, the
     /// record of the image before it is put aside: it must not be believed of this one.
+    /// What tells of an interrupted change is never taken away: behind it may be the
+    /// record of an image that is not there any more.
     ///
     /// # Errors
     /// When a record is needed and cannot be written, or the one of the image before
@@ -288,27 +303,32 @@ impl<'a> Begun<'a> {
         record: &Record,
         need: Need,
     ) -> Result<Begun<'a>, Error> {
-        let earlier = store.read_record(slot, Which::Loading);
+        let earlier = match store.read_record(slot, Which::Loading) {
+            Ok(None) => Earlier::None,
+            Ok(Some(record)) => Earlier::Load(Box::new(record)),
+            Err(_) => Earlier::Unreadable,
+        };
         let mut begun = Begun {
             store,
             slot,
             loaded,
             unrecorded: None,
             nowhere: false,
-            earlier: earlier.ok().flatten(),
+            earlier,
+            aside: None,
         };
         let Err(e) = begun.write(record) else {
             return Ok(begun);
         };
         let path = store.record_path(slot, Which::Loading);
         // It may be there although it is not safe on the disk.
-        let left = store.remove_record(slot, Which::Loading);
+        let left = begun.back_to_earlier();
         if need == Need::Record {
             return Err(unremembered(&path, &e));
         }
         // As above: who has no right gets the kernel's own answer.
         if e.kind() != io::ErrorKind::PermissionDenied {
-            let put = left.and_then(|()| aside(store, slot, Which::Replacing));
+            let put = left.and_then(|()| begun.put_aside());
             let loaded = store.record_path(slot, Which::Loaded);
             put.map_err(|stays| unremembered(&loaded, &stays))?;
         }
@@ -323,6 +343,41 @@ impl<'a> Begun<'a> {
             ..record.clone()
         };
         self.store.write_record(self.slot, Which::Loading, &record)
+    }
+
+    /// What is said of an interrupted load is as it was before this one. Where that
+    /// cannot be, what is said stays that one of several images is there.
+    fn back_to_earlier(&self) -> io::Result<()> {
+        let (store, slot) = (self.store, self.slot);
+        match &self.earlier {
+            Earlier::None => store.remove_record(slot, Which::Loading),
+            // Whatever the file says by now is of an interrupted load.
+            Earlier::Load(earlier) => {
+                let now = store.read_record(slot, Which::Loading);
+                if now.ok().flatten().as_ref() != Some(&**earlier) {
+                    let _ = store.write_record(slot, Which::Loading, earlier);
+                }
+                Ok(())
+            }
+            Earlier::Unreadable => Ok(()),
+        }
+    }
+
+    /// What is believed of the image that is there becomes what may have been replaced.
+    /// Where it is told of as doubtful anyway, nothing has to be done.
+    fn put_aside(&mut self) -> io::Result<()> {
+        let (store, slot) = (self.store, self.slot);
+        let there = |which| !matches!(store.read_record(slot, which), Ok(None));
+        let from = match &self.earlier {
+            Earlier::Load(earlier) if earlier.over == Some(false) => Which::Loading,
+            Earlier::Load(_) | Earlier::Unreadable => return Ok(()),
+            Earlier::None if there(Which::Replacing) => return Ok(()),
+            Earlier::None if there(Which::Unloading) => Which::Unloading,
+            Earlier::None => Which::Loaded,
+        };
+        rename_if_there(store, slot, from, Which::Replacing)?;
+        self.aside = Some(from);
+        Ok(())
     }
 
     /// The same load goes on with another plan.
@@ -341,11 +396,18 @@ impl<'a> Begun<'a> {
     /// complete, for people; nothing where there is no /run that could have one.
     fn done(self) -> Option<String> {
         let (store, slot) = (self.store, self.slot);
+        // What tells of doubt goes last, so that nothing else is ever believed.
+        let gone = |all: &[Which]| -> io::Result<()> {
+            let mut all = all.iter();
+            all.try_for_each(|which| store.remove_record(slot, *which))
+        };
         if self.unrecorded.is_some() {
-            let _ = store.remove_record(slot, Which::Replacing);
+            let doubts = [Which::Unloading, Which::Loading, Which::Replacing];
+            let _ = gone(&[Which::Loaded]).and_then(|()| gone(&doubts));
             return self.unrecorded.filter(|_| !self.nowhere);
         }
-        let renamed = store.rename_record(slot, Which::Loading, Which::Loaded);
+        let renamed = gone(&[Which::Unloading, Which::Replacing])
+            .and_then(|()| store.rename_record(slot, Which::Loading, Which::Loaded));
         renamed.err().map(|e| {
             let path = store.record_path(slot, Which::Loaded);
             format!("{}: {e}", path.display())
@@ -353,14 +415,14 @@ impl<'a> Begun<'a> {
     }
 
     /// The kernel has refused it: what was loaded before is there as it was, and so is
-    /// its record.
+    /// what is said of it.
     fn refused(self) {
         let (store, slot) = (self.store, self.slot);
         // Where that fails the next look takes the image out; that is the safe side.
-        let _ = match (&self.unrecorded, &self.earlier) {
-            (Some(_), _) => back(store, slot, Which::Replacing),
-            (None, Some(earlier)) => store.write_record(slot, Which::Loading, earlier),
-            (None, None) => store.remove_record(slot, Which::Loading),
+        let _ = match (&self.unrecorded, self.aside) {
+            (Some(_), Some(aside)) => rename_if_there(store, slot, Which::Replacing, aside),
+            (Some(_), None) => Ok(()),
+            (None, _) => self.back_to_earlier(),
         };
     }
 }
