@@ -13,7 +13,7 @@ use kexec_core::preflight::{self, Finding};
 use kexec_core::preload::{Fingerprint, Preloaded};
 use kexec_core::record::oneshot::{self, OneShot};
 use kexec_core::sources::believed::BootSource;
-use kexec_core::sources::entry::{BootEntry, BootTarget, Boots};
+use kexec_core::sources::entry::{BootEntry, BootFile, BootTarget, Boots};
 use kexec_core::sources::facts::Facts;
 use kexec_core::sources::named::named;
 use kexec_core::sources::volumes::{Volumes, Word};
@@ -62,6 +62,8 @@ pub struct Entry {
     pub one_shot: Option<OneShot>,
     /// The partition that the running system was booted from.
     booted: Option<Word>,
+    /// Where it is written, where that is on a file system that is mounted.
+    written: Option<BootFile>,
     target: BootTarget,
 }
 
@@ -139,6 +141,8 @@ impl Found {
         volumes: Volumes,
     ) -> Result<Found, Error> {
         let one_shot = oneshot::of(&entry, &volumes);
+        let file = Some(&entry.origin.file).filter(|file| file.starts_with('/'));
+        let written = file.and_then(|file| volumes.locate(file).ok());
         let target = match entry.boots {
             Boots::Target(target) => *target,
             Boots::Broken(broken) => {
@@ -157,6 +161,7 @@ impl Found {
                 why,
                 one_shot,
                 booted,
+                written,
                 target,
             }),
             arrival: Some(ArrivalAsk {
@@ -196,9 +201,13 @@ impl Found {
                 &read
             }
         };
-        let facts = Arrival {
-            boot_sources: self.boot_sources(),
-            ..Arrival::read(world.root, volumes, &prepared.plan.cmdline)
+        let facts = Arrival::read(world.root, volumes, &prepared.plan.cmdline);
+        let facts = match &self.entry {
+            Some(entry) => {
+                let files = entry.written.iter().chain(entry.target.files());
+                facts.of_entry(volumes, self.boot_sources(), files)
+            }
+            None => facts,
         };
         preflight::arrival::run(&preflight::arrival::Context {
             host,

@@ -4,6 +4,7 @@
 //! the checks in `preflight/arrival/`.
 
 mod exitrd;
+mod exposed;
 pub mod firmware;
 mod hardware;
 mod root;
@@ -17,9 +18,11 @@ use serde::Serialize;
 
 use crate::handover::init::InitFacts;
 use crate::sources::believed::BootSource;
+use crate::sources::entry::BootFile;
 use crate::sources::volumes::Volumes;
 
 pub use exitrd::{Exitrd, ExitrdKind, Jump};
+pub use exposed::Exposed;
 pub use firmware::Wishes;
 pub use hardware::Hardware;
 pub use root::RootDevice;
@@ -32,6 +35,8 @@ pub struct Arrival {
     /// Where the files of the boot entry are read from; none for a kernel file that
     /// somebody named.
     pub boot_sources: Vec<BootSource>,
+    /// What of the boot entry not only root can change.
+    pub exposed: Vec<Exposed>,
     /// What the next command line says about the root file system.
     pub root: RootDevice,
     /// The program that will be asked for the shutdown.
@@ -53,6 +58,7 @@ impl Arrival {
     pub fn read(root: &Path, volumes: &Volumes, cmdline: &Cmdline) -> Arrival {
         Arrival {
             boot_sources: Vec::new(),
+            exposed: Vec::new(),
             root: root::read(volumes, cmdline),
             init: InitFacts::read(root),
             exitrd: Exitrd::read(volumes),
@@ -60,6 +66,21 @@ impl Arrival {
             watchdog: watchdog::read(volumes),
             locked: unlock::read(root, volumes),
             hardware: hardware::read(volumes),
+        }
+    }
+
+    /// The same for a boot entry: `files` are what it is made of.
+    #[must_use]
+    pub fn of_entry<'a>(
+        self,
+        volumes: &Volumes,
+        boot_sources: Vec<BootSource>,
+        files: impl Iterator<Item = &'a BootFile>,
+    ) -> Arrival {
+        Arrival {
+            boot_sources,
+            exposed: exposed::read(volumes, files),
+            ..self
         }
     }
 }

@@ -8,6 +8,7 @@ mod firmware_wishes;
 mod hardware;
 mod kexec_program;
 mod modules_fit;
+mod owners;
 mod root_exists;
 mod unlock;
 mod watchdog;
@@ -54,6 +55,7 @@ impl std::fmt::Debug for Check {
 /// then how it gets there.
 pub const CHECKS: &[Check] = &[
     boot_source::CHECK,
+    owners::CHECK,
     root_exists::CHECK,
     modules_fit::CHECK,
     unlock::CHECK,

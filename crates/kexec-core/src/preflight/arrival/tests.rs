@@ -13,6 +13,7 @@ use crate::preflight::Severity;
 fn arrival() -> Arrival {
     Arrival {
         boot_sources: vec![],
+        exposed: vec![],
         root: RootDevice::Here {
             wanted: "UUID=1".into(),
             device: "/dev/vda1".into(),
@@ -82,6 +83,46 @@ fn severity(check: &str, change: impl FnOnce(&mut Arrival, &mut Snapshot)) -> Op
     found(check, false, change)
         .first()
         .map(|(severity, _)| *severity)
+}
+
+#[test]
+fn files_that_others_can_change_are_told_with_the_remedy() {
+    use crate::arrival::Exposed;
+    use crate::sources::believed::BootSource;
+    use crate::sources::volumes::VolumeId;
+    use crate::sources::volumes::trust::{Because, Verdict};
+    let check = "owners";
+    // A file that somebody named.
+    assert_eq!(severity(check, |_, _| {}), None);
+    let source = || BootSource {
+        volume: VolumeId("vda1".into()),
+        device: None,
+        kind: None,
+        uuid: None,
+        how: vec![],
+        verdict: Verdict::Believed(Because::RunsFrom("/".into())),
+    };
+    let of = |exposed: Vec<Exposed>| {
+        found(check, false, |a, _| {
+            a.boot_sources = vec![source()];
+            a.exposed = exposed;
+        })
+    };
+    assert_eq!(of(vec![])[0].0, Severity::Pass);
+    let exposed = |by_mount| Exposed {
+        path: "/boot/grub/grub.cfg".into(),
+        owner: 1000,
+        group: 100,
+        mode: 0o664,
+        by_mount,
+    };
+    let told = of(vec![exposed(false), exposed(true)]);
+    let why = "it belongs to user 1000 and group 100 and has mode 0664";
+    assert!(
+        told.iter()
+            .all(|(s, w)| *s == Severity::Warning && w.contains(why)),
+        "{told:?}"
+    );
 }
 
 #[test]

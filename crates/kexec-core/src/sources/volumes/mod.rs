@@ -347,6 +347,11 @@ impl Volumes {
         self.root.bytes_up_to(path, LARGEST_PROGRAM)
     }
 
+    /// What is at a path of the running machine, without opening it.
+    pub fn machine_stat(&self, path: &str) -> Fact<Stat> {
+        self.root.stat(path)
+    }
+
     /// The names in such a folder.
     pub fn machine_entries(&self, path: &str) -> Fact<Vec<String>> {
         self.root.entries(path)
