@@ -20,6 +20,8 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// A kernel image was refused.
     #[error("kernel {}: {source}", path.display())]
@@ -82,7 +84,7 @@ impl Error {
     /// What to do about it; empty when the text says it all.
     pub fn hint(&self) -> &str {
         match self {
-            Error::Read { .. } => "check the path, and that its file system is mounted",
+            Error::Read { remedy, .. } => remedy,
             Error::Image { source, .. } => source.hint(),
             Error::Plan(e) => e.hint(),
             Error::Refused { remedy, .. }

@@ -150,6 +150,7 @@ fn read_file(
         what,
         path: path.to_owned(),
         reason,
+        remedy: open::remedy(path),
     };
     let file = open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;

@@ -227,6 +227,7 @@ fn parts(
                 what: "the running kernel's command line",
                 path: PathBuf::from("/proc/cmdline"),
                 reason: "it is needed for --reuse-cmdline".to_owned(),
+                remedy: "mount /proc, or give the command line with --command-line",
             });
         }
     };

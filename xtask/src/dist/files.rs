@@ -221,6 +221,11 @@ pub const FILES: &[File] = &[
         ALL,
     ),
     file(
+        Tree("SECURITY.md"),
+        "usr/share/doc/kexec-rs/SECURITY.md",
+        ALL,
+    ),
+    file(
         Tree("CHANGELOG.md"),
         "usr/share/doc/kexec-rs/changelog",
         ALL,

@@ -124,6 +124,8 @@ fn each_package_has_its_essentials() {
             assert!(has(&format!("usr/share/man/man8/{page}.8.gz")));
         }
         assert!(items.iter().any(|item| item.to.ends_with("/_kexec")));
+        // What is trusted and promised, and where to report.
+        assert!(has("usr/share/doc/kexec-rs/SECURITY.md"), "{kind:?}");
         let licence = if *kind == Kind::Deb {
             "copyright"
         } else {

@@ -79,11 +79,17 @@ pub fn page(page: &Page, date: &str) -> String {
         }
     }
     out.section("EXIT STATUS");
-    let mut codes: Vec<_> = page.verbs.iter().flat_map(|v| v.exit_codes()).collect();
-    codes.sort_unstable();
-    codes.dedup();
-    for (code, what) in codes {
-        out.item(&bold(&code.to_string()), &sentence(what));
+    for (verbs, codes) in exit_codes(page) {
+        if verbs.len() < page.verbs.len() {
+            let names: Vec<String> = verbs
+                .iter()
+                .map(|v| format!("kexec {}", v.name()))
+                .collect();
+            out.subsection(&names.join(", "));
+        }
+        for (code, what) in codes {
+            out.item(&bold(&code.to_string()), &sentence(what));
+        }
     }
     sections(&mut out, page);
     files(&mut out, page.files);
@@ -149,6 +155,19 @@ fn see_also(out: &mut Roff, page: &Page) {
 fn on(page: &Page, flag: &Flag) -> Vec<Verb> {
     let verbs = page.verbs.iter().copied();
     verbs.filter(|verb| flag.verbs.contains(verb)).collect()
+}
+
+/// The exit codes of each verb of a page; those that have the same ones together.
+fn exit_codes(page: &Page) -> Vec<(Vec<Verb>, Vec<(u8, &'static str)>)> {
+    let mut all: Vec<(Vec<Verb>, Vec<(u8, &'static str)>)> = Vec::new();
+    for verb in page.verbs {
+        let codes = verb.exit_codes();
+        match all.iter_mut().find(|(_, known)| *known == codes) {
+            Some((verbs, _)) => verbs.push(*verb),
+            None => all.push((vec![*verb], codes)),
+        }
+    }
+    all
 }
 
 /// Which verbs share options: first what all of them take, then in the order of

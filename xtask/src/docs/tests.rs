@@ -183,3 +183,32 @@ fn the_other_shells_name_every_option_and_verb() {
         assert!(fish.contains(&format!(" -a {} ", verb.name())));
     }
 }
+
+/// Verbs whose codes mean different things do not share a list: an administrator's
+/// script asks for one of them.
+#[test]
+fn each_verb_of_a_page_has_its_own_exit_status() {
+    let page = page_of(Some(Verb::Preload));
+    let (_, behind) = page.split_once(".SH \"EXIT STATUS\"").unwrap();
+    let status = behind.split(".SH ").next().unwrap();
+    let mut parts = status.split(".SS ").skip(1);
+    let preload = parts.next().unwrap();
+    assert!(preload.starts_with("\"kexec preload\""), "{preload}");
+    assert!(preload.contains("Not loaded"), "{preload}");
+    let both = parts.next().unwrap();
+    assert!(
+        both.starts_with("\"kexec enable, kexec disable\""),
+        "{both}"
+    );
+    assert!(both.contains("Refused and nothing changed"), "{both}");
+    let due = parts.next().unwrap();
+    assert!(due.starts_with("\"kexec needs-reboot\""), "{due}");
+    assert!(
+        due.contains("A reboot is due") && !due.contains("Refused"),
+        "{due}"
+    );
+    // Where all have the same ones, no verb is named.
+    let page = page_of(Some(Verb::Check));
+    let (_, behind) = page.split_once(".SH \"EXIT STATUS\"").unwrap();
+    assert!(!behind.split(".SH ").next().unwrap().contains(".SS "));
+}

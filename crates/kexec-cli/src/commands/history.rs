@@ -25,6 +25,7 @@ pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
         } else {
             e.to_string()
         },
+        remedy: "run it as root; what is in the folder may be removed",
     };
     let Some(boot) = BootFacts::read(world.root) else {
         return Ok(Settled {

@@ -39,6 +39,7 @@ pub fn surveyed(root: &Path) -> Result<Survey, Error> {
             what: "the folder of --root",
             path: root.to_owned(),
             reason: reason.to_string(),
+            remedy: "name the folder below which the other system is mounted",
         });
     }
     let volumes = Volumes::read(root);

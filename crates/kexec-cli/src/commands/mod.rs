@@ -130,6 +130,7 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
         what: "machine snapshot",
         path: path.to_owned(),
         reason,
+        remedy: open::remedy(path),
     };
     let file = open::named(path).map_err(failed)?;
     let mut text = String::new();

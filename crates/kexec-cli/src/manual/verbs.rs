@@ -173,6 +173,9 @@ static CHECK: Text = Text {
     says: &[
         "Runs every check of a load and of the reboot after it, and shows each with its reason \
          and its remedy. Nothing is loaded. Exit code 1 when one of them refuses.",
+        "Checks ask the running kernel and its init, so that there is no --root as `kexec list` has \
+         it: run it on the machine itself, or take a snapshot there with `kexec status --snapshot` \
+         and name that with --host.",
     ],
     examples: &[
         example("kexec check", "Would `kexec reboot` arrive?"),

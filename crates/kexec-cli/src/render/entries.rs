@@ -21,7 +21,7 @@ pub fn list(survey: &Survey) -> String {
         field(
             &mut out,
             TOP,
-            "source",
+            "found by",
             &format!("{}: {}", answer.source, answer.why),
         );
     }

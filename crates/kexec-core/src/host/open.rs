@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use kexec_sys::Errno;
@@ -179,6 +180,26 @@ pub fn named(path: &Path) -> Result<File, String> {
     at(path, Allowed::Pipe).map_err(|refused| refused.to_string())
 }
 
+/// What to do about a file that somebody named and that could not be read: looks at
+/// what is there.
+pub fn remedy(path: &Path) -> &'static str {
+    const RIGHT: &str = "run it as root, or as somebody who may read the file";
+    let denied = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied;
+    match std::fs::metadata(path) {
+        Ok(found) => match FileType::from_raw_mode(found.mode()) {
+            FileType::RegularFile | FileType::Fifo => {
+                match rustix::fs::access(path, rustix::fs::Access::READ_OK) {
+                    Err(_) => RIGHT,
+                    Ok(()) => "check the file, and the disk that it is on",
+                }
+            }
+            _ => "name a regular file or a pipe",
+        },
+        Err(e) if denied(&e) => RIGHT,
+        Err(_) => "check the path, and that its file system is mounted",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +208,18 @@ mod tests {
 
     fn fifo(path: &Path) {
         rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    }
+
+    #[test]
+    fn what_to_do_follows_from_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let _socket = UnixListener::bind(&socket).unwrap();
+        for path in [dir.path(), &socket, Path::new("/dev/null")] {
+            assert_eq!(remedy(path), "name a regular file or a pipe", "{path:?}");
+        }
+        let said = remedy(&dir.path().join("absent"));
+        assert!(said.starts_with("check the path"), "{said}");
     }
 
     /// Whatever waits here would hang the test.

@@ -45,7 +45,18 @@ const MICROCODE: &[&str] = &["/boot/intel-ucode.img", "/boot/amd-ucode.img"];
 fn find(machine: &Machine<'_>) -> Option<Found> {
     let cmdline = kernels::next_cmdline(machine);
     let mut entries: Vec<BootEntry> = Vec::new();
+    let closed: Vec<(&str, String)> = FOLDERS
+        .iter()
+        .filter_map(|folder| Some((*folder, closed(machine, folder)?)))
+        .collect();
     for Pair(kernel, initrd) in PAIRS {
+        // Names that nobody can look for are not found, and not broken.
+        if closed
+            .iter()
+            .any(|(folder, _)| folder_of(kernel) == *folder)
+        {
+            continue;
+        }
         // Two pairs of one kernel: the second is a second chance.
         let known = entries.iter().position(|e| e.id == *kernel);
         if known.is_some_and(|at| entries.get(at).is_some_and(|e| e.target().is_some())) {
@@ -60,14 +71,45 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
             None => entries.push(entry),
         }
     }
-    if entries.is_empty() {
+    if entries.is_empty() && closed.is_empty() {
         return None;
     }
     Some(Found {
         choice: choice(&entries),
         entries,
-        notes: Vec::new(),
+        notes: closed.into_iter().map(|(_, why)| why).collect(),
     })
+}
+
+/// Where the names are.
+const FOLDERS: [&str; 2] = ["/", "/boot"];
+
+fn folder_of(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) | None => "/",
+        Some((folder, _)) => folder,
+    }
+}
+
+/// Why nothing can be looked for in a folder: one sentence for all its names.
+fn closed(machine: &Machine<'_>, folder: &str) -> Option<String> {
+    let volumes = machine.volumes;
+    let sentence = |reason: String, then: &str| {
+        let reason = kernels::without(folder, reason);
+        format!("kernels under well-known names in {folder} cannot be looked for: {reason}{then}")
+    };
+    let within = match volumes.locate(folder) {
+        Ok(within) => within,
+        Err(reason) => return Some(sentence(reason, "")),
+    };
+    let name = volumes.file(&within.volume, &format!("{}/vmlinuz", within.path));
+    // Names may be found in a folder that cannot be listed.
+    match (volumes.exists(&name), volumes.entries(&within)) {
+        (Fact::Unreadable(_), Fact::Unreadable(reason)) => {
+            Some(sentence(reason, "; only root may look there"))
+        }
+        _ => None,
+    }
 }
 
 /// The kernel of that release under a well-known name, if its own header says

@@ -127,11 +127,20 @@ fn kernel(machine: &Machine<'_>, release: &str) -> Result<(BootFile, Option<Stri
     if let Some(kernel) = plain::kernel(machine, release) {
         return Ok((kernel, None));
     }
-    let file = named(machine, "BOOT_IMAGE").into_iter().next();
-    let file = match file.map(|path| booted(machine, &path)) {
-        Some(Fact::Known(file)) => file,
-        Some(Fact::Unreadable(reason)) => return Err(reason),
-        Some(Fact::Absent) | None => return Err(gone()),
+    let Some(path) = named(machine, "BOOT_IMAGE").into_iter().next() else {
+        return Err(gone());
+    };
+    let file = match booted(machine, &path) {
+        Fact::Known(file) => file,
+        Fact::Unreadable(reason) => return Err(reason),
+        Fact::Absent => {
+            return Err(format!(
+                "{}: the boot loader read it from {path} (BOOT_IMAGE in /proc/cmdline), and there is \
+                 no such file below /boot, on the boot partitions or below /; was the package of \
+                 that kernel removed, or /boot not mounted?",
+                gone()
+            ));
+        }
     };
     match kernels::release(machine, &file) {
         Some(found) if found != release => Err(format!("{}: {file} is {found} now", gone())),

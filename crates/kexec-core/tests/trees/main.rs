@@ -9,6 +9,7 @@
 mod shown;
 mod tree;
 mod trust;
+mod words;
 
 use kexec_core::Snapshot;
 use kexec_core::sources::facts::Facts;

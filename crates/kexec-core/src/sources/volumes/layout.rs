@@ -69,6 +69,13 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
     // Whoever answers for a file system of a user answers what and when he likes.
     for mount in before.iter().filter(|m| trust::is_fuse(&m.kind)) {
         root.close(&mount.point);
+        if BOOT_POINTS.contains(&mount.point.as_str()) {
+            notes.push(format!(
+                "{} is a file system of the kind {}, for which a program answers: it is not entered, \
+                 and nothing in it is a boot entry; unmount it to see what is below",
+                mount.point, mount.kind
+            ));
+        }
     }
     let btrfs = Btrfs::read(root);
     let judged = verdicts(root, &devices, &btrfs, &before, &config);
