@@ -9,7 +9,7 @@ use kexec_plan::Cmdline;
 use crate::Error;
 use crate::host::{Fact, open};
 use crate::request::{CompanionFile, EntryLine, LoadRequest};
-use crate::sources::entry::{BootFile, BootTarget, Protocol};
+use crate::sources::entry::{BootFile, BootTarget, Protocol, bare};
 use crate::sources::volumes::Volumes;
 
 /// What an entry asks for, with what was typed on top of it: `typed` has the
@@ -78,7 +78,8 @@ pub fn opener<'a>(
         match volumes.open(file) {
             Fact::Known(fd) => Ok(File::from(fd)),
             Fact::Absent => Err("the boot entry names it, and it is not there".to_owned()),
-            Fact::Unreadable(why) => Err(why),
+            // Whoever asks names the file.
+            Fact::Unreadable(why) => Err(bare(&file.shown, &why).to_owned()),
         }
     }
 }

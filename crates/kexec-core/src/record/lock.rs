@@ -124,13 +124,13 @@ enum Absent {
     },
 }
 
-/// Opens the folder, as root's own. `who` is the user that asks.
-fn open_own(path: &Path, who: rustix::process::Uid) -> Result<File, Absent> {
+/// Opens the folder, as root's own. `user` is who asks.
+fn open_own(path: &Path, user: rustix::process::Uid) -> Result<File, Absent> {
     let remedy = |what: &str| format!("{what} {}; then try again", path.display());
     match open(path) {
         Ok(file) => {
             let found = file.metadata().map_err(|e| unlockable(path, &e))?;
-            if found.uid() != 0 && found.uid() != who.as_raw() {
+            if found.uid() != 0 && found.uid() != user.as_raw() {
                 return Err(Absent::Refused {
                     found: format!(
                         "{} belongs to user {}, expected root",
@@ -143,7 +143,7 @@ fn open_own(path: &Path, who: rustix::process::Uid) -> Result<File, Absent> {
             Ok(file)
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Absent::Fine),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied && !who.is_root() => {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied && !user.is_root() => {
             Err(Absent::Fine)
         }
         Err(e) => match fs::symlink_metadata(path) {
@@ -209,9 +209,16 @@ pub fn lock(
     say: &mut dyn FnMut(String),
 ) -> Result<Lock, Error> {
     let path = folder(root);
-    // That it cannot be made shows when it is opened.
-    let _ = OnDisk.make_folder(&path, false);
-    let file = match open_own(&path, rustix::process::geteuid()) {
+    let made = OnDisk.make_folder(&path, false);
+    let user = rustix::process::geteuid();
+    let opened = open_own(&path, user).map_err(|absent| match (absent, made) {
+        // Without a /run there is nothing that two programs could spoil.
+        (Absent::Fine, Err(e)) if user.is_root() && e.kind() != io::ErrorKind::NotFound => {
+            unlockable(&path, &e)
+        }
+        (absent, _) => absent,
+    });
+    let file = match opened {
         Ok(file) => file,
         Err(Absent::Fine) => return Ok(Lock { folder: None, path }),
         Err(Absent::Said(text)) => {
@@ -452,6 +459,24 @@ mod tests {
             assert_eq!(said.len(), usize::from(told), "{said:?}");
             assert!(!told || said[0].contains("load it again"), "{said:?}");
         }
+    }
+
+    /// As on a read-only /run: what cannot be made is not there, and that is no early
+    /// initramfs.
+    #[test]
+    fn a_folder_that_cannot_be_made_is_said() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        // Nobody makes a folder there (sysfs).
+        std::os::unix::fs::symlink("/sys", root.path().join("run")).unwrap();
+        let (held, said) = tried(root.path(), Purpose::Change);
+        assert_eq!(held, Ok(false));
+        assert!(
+            said.len() == 1 && said[0].contains("cannot be locked"),
+            "{said:?}"
+        );
     }
 
     /// What no test can bring about everywhere: EACCES for root, ENOLCK.

@@ -153,8 +153,15 @@ pub struct Broken {
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.at, self.reason)
+        write!(f, "{}: {}", self.at, bare(&self.at.file, &self.reason))
     }
+}
+
+/// A reason without the file that it begins with, for those who name that themselves.
+pub(crate) fn bare<'a>(file: &str, reason: &'a str) -> &'a str {
+    let bare = reason.strip_prefix(file);
+    let bare = bare.and_then(|reason| reason.strip_prefix(": "));
+    bare.unwrap_or(reason)
 }
 
 /// A file that a boot loader would read: on a file system, whether that is

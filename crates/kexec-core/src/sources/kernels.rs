@@ -4,7 +4,7 @@
 use kexec_plan::{Cmdline, token};
 
 use super::Machine;
-use super::entry::{BootFile, BootTarget, Boots, Broken, Origin};
+use super::entry::{BootFile, BootTarget, Boots, Broken, Origin, bare};
 use super::facts::Facts;
 use super::raw;
 use crate::host::Fact;
@@ -38,9 +38,7 @@ pub(super) fn at(machine: &Machine<'_>, path: &str) -> Fact<BootFile> {
 
 /// A reason without the path that it begins with, for those who name that themselves.
 pub(super) fn without(path: &str, reason: String) -> String {
-    let bare = reason.strip_prefix(path);
-    let bare = bare.and_then(|reason| reason.strip_prefix(": "));
-    bare.map_or(reason.clone(), str::to_owned)
+    bare(path, &reason).to_owned()
 }
 
 /// The running kernel's command line without what the boot loader added to it,

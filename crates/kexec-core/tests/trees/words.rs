@@ -1,6 +1,10 @@
 //! What is said where nothing can be found, once and with what to do.
 
 use std::fs;
+use std::path::Path;
+
+use kexec_core::sources::entry::{BootTarget, Broken, Origin};
+use kexec_core::target;
 
 use super::*;
 
@@ -73,4 +77,24 @@ fn a_kernel_that_is_gone_is_told_with_where_it_was() {
     ] {
         assert!(text.contains(words), "{text}");
     }
+}
+
+/// Whoever says that a file cannot be read names it; the reason does not once more.
+#[test]
+fn a_file_is_named_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["proc/self", "boot/vmlinuz"] {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+    }
+    fs::write(dir.path().join("proc/self/mountinfo"), ROOT).unwrap();
+    let volumes = Volumes::read(dir.path());
+    let kernel = volumes.locate("/boot/vmlinuz").unwrap();
+    let entry = BootTarget::linux(kernel, "".into());
+    let why = target::opener(&entry, &volumes)(Path::new("/boot/vmlinuz")).unwrap_err();
+    assert_eq!(why, "it is a directory, expected a regular file");
+    let broken = Broken {
+        at: Origin::line("/boot/a.conf", 3),
+        reason: "/boot/a.conf: ELOOP".to_owned(),
+    };
+    assert_eq!(broken.to_string(), "/boot/a.conf:3: ELOOP");
 }
