@@ -157,9 +157,12 @@ fn on(page: &Page, flag: &Flag) -> Vec<Verb> {
     verbs.filter(|verb| flag.verbs.contains(verb)).collect()
 }
 
+/// Exit codes and what they mean.
+type Codes = Vec<(u8, &'static str)>;
+
 /// The exit codes of each verb of a page; those that have the same ones together.
-fn exit_codes(page: &Page) -> Vec<(Vec<Verb>, Vec<(u8, &'static str)>)> {
-    let mut all: Vec<(Vec<Verb>, Vec<(u8, &'static str)>)> = Vec::new();
+fn exit_codes(page: &Page) -> Vec<(Vec<Verb>, Codes)> {
+    let mut all: Vec<(Vec<Verb>, Codes)> = Vec::new();
     for verb in page.verbs {
         let codes = verb.exit_codes();
         match all.iter_mut().find(|(_, known)| *known == codes) {

@@ -414,3 +414,45 @@ fn a_crash_kernel_that_was_given_up_leaves_no_record() {
         Content::Foreign
     );
 }
+
+/// A kernel that others can write to is told before it is booted, with the remedy; a file
+/// that somebody names is his own affair.
+#[test]
+fn a_boot_file_that_others_can_change_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = Fixture::new();
+    let world = World {
+        kernel: &fixture.kernel,
+        root: fixture.root.path(),
+        automounts: Automounts::Leave,
+        files: &OnDisk,
+    };
+    let here = world.snapshot();
+    let warned = |found: &Found| -> Vec<String> {
+        let findings = prepare_found(&world, found, &here).unwrap().findings;
+        let own = findings
+            .iter()
+            .filter(|f| f.check == "owners" && !f.remedy.is_empty());
+        own.map(|f| format!("{}: {}; {}", f.what, f.why, f.remedy))
+            .collect()
+    };
+    let entry = || {
+        let wanted = Wanted::new(LoadRequest::new(fixture.path("one")));
+        Found::of_name(&world, &wanted, "one", &here).unwrap()
+    };
+    fs::set_permissions(fixture.path("one"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(warned(&entry()), [""; 0]);
+    fs::set_permissions(fixture.path("one"), fs::Permissions::from_mode(0o646)).unwrap();
+    let told = warned(&entry());
+    let [told] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        told.starts_with("/boot/vmlinuz-one: it belongs to user "),
+        "{told}"
+    );
+    assert!(told.contains("has mode 0646"), "{told}");
+    let remedy = "chown root: '/boot/vmlinuz-one'; chmod go-w '/boot/vmlinuz-one'";
+    assert!(told.ends_with(remedy), "{told}");
+    assert_eq!(warned(&Found::file(&fixture.request("one"))), [""; 0]);
+}

@@ -176,15 +176,19 @@ fn restore_within(
 ) {
     let end = Until::after(patience);
     let until = Until::after(patience.saturating_sub(LAST_LOOK.min(patience / 4)));
-    let known = |name: &String| before.names.values().any(|known| known == name);
-    for (name, errno) in bring_up(kernel, &before.up, until)
-        .into_iter()
-        .map(|(index, errno)| (before.name(index), errno))
-        .chain(bring_up_by_name(
-            kernel,
-            taken_down.iter().filter(|name| !known(name)),
-        ))
-    {
+    // One that came up between the look and the end is up as well.
+    let mut up = before.up.clone();
+    let mut unknown = Vec::new();
+    for name in taken_down {
+        match before.index(name) {
+            Some(index) if !up.contains(&index) => up.push(index),
+            Some(_) => {}
+            None => unknown.push(name),
+        }
+    }
+    let failed = bring_up(kernel, &up, until).into_iter();
+    let failed = failed.map(|(index, errno)| (before.name(index), errno));
+    for (name, errno) in failed.chain(bring_up_by_name(kernel, &unknown)) {
         say(format!(
             "cannot bring network interface {name} up again: {errno}; it was up before"
         ));
@@ -239,6 +243,12 @@ fn tell(
 }
 
 impl Network {
+    fn index(&self, name: &str) -> Option<u32> {
+        let mut all = self.names.iter();
+        all.find(|(_, known)| *known == name)
+            .map(|(index, _)| *index)
+    }
+
     fn name(&self, index: u32) -> String {
         let known = self.names.get(&index).cloned();
         known.unwrap_or_else(|| format!("with the index {index}"))
@@ -274,13 +284,11 @@ fn link_up(index: u32) -> RouteMessage {
 }
 
 /// Interfaces of which only the name is known.
-fn bring_up_by_name<'a>(
-    kernel: &dyn Kernel,
-    names: impl Iterator<Item = &'a String>,
-) -> Vec<(String, Errno)> {
-    let tried = names.map(|name| (name, kernel.set_interface(name, true)));
+fn bring_up_by_name(kernel: &dyn Kernel, names: &[&String]) -> Vec<(String, Errno)> {
+    let tried = names.iter();
+    let tried = tried.map(|name| ((*name).clone(), kernel.set_interface(name, true)));
     tried
-        .filter_map(|(name, result)| result.err().map(|errno| (name.clone(), errno)))
+        .filter_map(|(name, result)| result.err().map(|errno| (name, errno)))
         .collect()
 }
 

@@ -154,6 +154,21 @@ fn an_interface_that_was_renamed_meanwhile_comes_up() {
     assert!(double.machine().interfaces.iter().all(|i| i.up));
 }
 
+/// One that comes up between the look and the end, and one that nobody has seen.
+#[test]
+fn what_was_taken_down_comes_up_whatever_was_seen_before() {
+    let mut machine = machine();
+    for name in ["eth1", "eth2"] {
+        machine.interfaces.push(Interface::up(name));
+    }
+    let mut down = kept(link_message(3, "eth1", 0), "");
+    down.until = None;
+    machine.network.push(down);
+    let kernel = Double::new(machine);
+    jump(&kernel, DOWN, &mut |_| {}).unwrap_err();
+    assert!(kernel.machine().interfaces.iter().all(|i| i.up));
+}
+
 /// `count` routes that went, each to another place.
 fn many(count: u32) -> Network {
     let routes = (0..count).map(|n| {
