@@ -20,7 +20,7 @@ mod rsdp;
 mod security;
 mod serial;
 mod setup_data;
-mod walk;
+pub(crate) mod walk;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

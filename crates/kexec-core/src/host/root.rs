@@ -36,6 +36,9 @@ pub(crate) struct Root {
     closed: Vec<String>,
     /// Folders that are kept open, so that what is mounted there stays.
     held: Vec<OwnedFd>,
+    /// Whether openat2(2) is asked. Kernels before Linux 5.6 do not have it, and
+    /// `RestrictSUIDSGID=` of a unit takes it away.
+    has_openat2: bool,
 }
 
 impl Root {
@@ -49,7 +52,30 @@ impl Root {
                 .then_some(ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS),
             closed: Vec::new(),
             held: Vec::new(),
+            has_openat2: true,
         }
+    }
+
+    /// Stands for a system that does not have openat2(2).
+    #[cfg(test)]
+    pub(crate) fn without_openat2(self) -> Root {
+        Root {
+            has_openat2: false,
+            ..self
+        }
+    }
+
+    fn openat2(
+        &self,
+        dir: &OwnedFd,
+        path: &str,
+        flags: OFlags,
+        resolve: ResolveFlags,
+    ) -> Result<OwnedFd, Errno> {
+        if !self.has_openat2 {
+            return Err(Errno::ENOSYS);
+        }
+        rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve).map_err(Errno::from)
     }
 
     /// Keeps what is mounted on an automount point, when that can be done without
@@ -66,8 +92,7 @@ impl Root {
         let resolve = self.resolve.unwrap_or(ResolveFlags::empty()) | ResolveFlags::CACHED;
         let below = point.trim_start_matches('/');
         // Others that change the tree at that moment make it fail, too.
-        let kept = (0..CACHED_TRIES)
-            .find_map(|_| rustix::fs::openat2(dir, below, flags, Mode::empty(), resolve).ok());
+        let kept = (0..CACHED_TRIES).find_map(|_| self.openat2(dir, below, flags, resolve).ok());
         match kept {
             Some(fd) => {
                 self.held.push(fd);
@@ -104,6 +129,7 @@ impl Root {
             resolve: Some(inside | ResolveFlags::NO_XDEV),
             closed: Vec::new(),
             held: Vec::new(),
+            has_openat2: true,
         }
     }
 
@@ -132,10 +158,12 @@ impl Root {
             let opened = rustix::fs::openat(dir, below, flags, Mode::empty());
             return Ok(opened.map_err(Errno::from));
         };
-        let opened = rustix::fs::openat2(dir, below, flags, Mode::empty(), resolve);
-        Ok(match opened.map_err(Errno::from) {
+        Ok(match self.openat2(dir, below, flags, resolve) {
             // No such call, or a filter that does not know it.
-            Err(Errno::ENOSYS | Errno::EPERM) => walk::open(dir.as_fd(), below, flags),
+            Err(Errno::ENOSYS | Errno::EPERM) => {
+                let stays = resolve.contains(ResolveFlags::NO_XDEV);
+                walk::open(dir.as_fd(), below, flags, stays)
+            }
             opened => opened,
         })
     }
@@ -376,6 +404,29 @@ mod tests {
         assert!(root.exists("/absolute") && !root.exists("/out") && root.exists("/d"));
         let fifo = "/fifo: it is a pipe, expected a regular file";
         assert_eq!(root.text("/fifo"), Fact::Unreadable(fifo.to_owned()));
+    }
+
+    /// With and without openat2(2), a file system ends where another one is mounted.
+    #[test]
+    fn a_file_system_ends_at_a_mount() {
+        let top = || {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::open("/", flags, Mode::empty()).unwrap()
+        };
+        let own = std::fs::metadata("/proc/self/status").is_ok();
+        assert!(own, "/proc is not mounted");
+        for root in [
+            Root::file_system(top()),
+            Root::file_system(top()).without_openat2(),
+        ] {
+            let said = root.text("/proc/version");
+            assert_eq!(
+                said.reason(),
+                Some("/proc/version: EXDEV (Invalid cross-device link)")
+            );
+            assert!(root.entries("/proc").reason().is_some());
+            assert!(root.exists("/usr"));
+        }
     }
 
     #[test]

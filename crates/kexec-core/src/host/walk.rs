@@ -3,7 +3,7 @@
 //! filters that do not know the call.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use kexec_sys::Errno;
@@ -12,11 +12,22 @@ use rustix::fs::{Mode, OFlags};
 /// As many links as the kernel follows in one path (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
-/// Opens `path` below `root`, which is `/` to every link on the way.
+/// Opens `path` below `root`, which is `/` to every link on the way. With `stays`, what
+/// is mounted somewhere below is not entered (RESOLVE_NO_XDEV).
 ///
 /// # Errors
 /// What openat2(2) would say.
-pub(super) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(super) fn open(
+    root: BorrowedFd<'_>,
+    path: &str,
+    flags: OFlags,
+    stays: bool,
+) -> Result<OwnedFd, Errno> {
+    let own = stays.then(|| mount_id(root)).flatten();
+    let stay = |fd: OwnedFd| match mount_id(fd.as_fd()).filter(|_| own.is_some()) {
+        Some(other) if own != Some(other) => Err(Errno::EXDEV),
+        _ => Ok(fd),
+    };
     let mut todo = parts(path.as_bytes());
     // The folders from the root down to where we are.
     let mut way: Vec<OwnedFd> = Vec::new();
@@ -42,17 +53,34 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<Ow
             _ if todo.is_empty() => {
                 let opened =
                     rustix::fs::openat(here, name, flags | OFlags::NOFOLLOW, Mode::empty());
-                return opened.map_err(Errno::from);
+                return opened.map_err(Errno::from).and_then(stay);
             }
             _ => {
                 let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let next = rustix::fs::openat(here, name, folder, Mode::empty());
-                way.push(next.map_err(Errno::from)?);
+                way.push(next.map_err(Errno::from).and_then(stay)?);
             }
         }
     }
     let here = way.last().map_or(root, AsFd::as_fd);
     rustix::fs::openat(here, ".", flags, Mode::empty()).map_err(Errno::from)
+}
+
+/// The number of the mount that a file is on: statx(2), `STATX_MNT_ID` from Linux 5.8,
+/// or proc_pid_fdinfo(5). `None` where the kernel does not tell.
+pub(crate) fn mount_id(file: BorrowedFd<'_>) -> Option<u64> {
+    use rustix::fs::{AtFlags, StatxFlags};
+    let wanted = StatxFlags::MNT_ID;
+    match rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted) {
+        Ok(stat) if stat.stx_mask & wanted.bits() != 0 => Some(stat.stx_mnt_id),
+        _ => {
+            let path = format!("/proc/self/fdinfo/{}", file.as_raw_fd());
+            let text = std::fs::read_to_string(path).ok()?;
+            let mut lines = text.lines();
+            let id = lines.find_map(|line| line.strip_prefix("mnt_id:"))?;
+            id.trim().parse().ok()
+        }
+    }
 }
 
 /// The components, last one first.
@@ -121,7 +149,7 @@ mod tests {
                 OFlags::PATH,
                 OFlags::PATH | OFlags::NOFOLLOW,
             ] {
-                let ours = open(root.as_fd(), path, flags).map(|fd| identity(&fd));
+                let ours = open(root.as_fd(), path, flags, false).map(|fd| identity(&fd));
                 let theirs = rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve);
                 let theirs = theirs.map(|fd| identity(&fd)).map_err(Errno::from);
                 assert_eq!(ours, theirs, "{path} {flags:?}");
