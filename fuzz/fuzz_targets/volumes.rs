@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let _ = (tables::mbr(bytes), boot_option(1, bytes));
     let text = String::from_utf8_lossy(bytes);
-    let _ = (mountinfo::parse(&text), mountinfo::fstab(&text));
+    let _ = (mountinfo::parse(&text, &text), mountinfo::fstab(&text));
     // What root's configuration and libmount's table say of devices.
     let named = config::mdadm(&text);
     assert!(named.iter().all(|device| device.starts_with("/dev/")));

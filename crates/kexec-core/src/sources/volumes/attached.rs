@@ -12,9 +12,8 @@ pub(super) struct Attached {
     /// The paths below /sys/devices: one, or with NVMe's own multipath that of each
     /// controller.
     pub(super) ways: Vec<String>,
-    /// What kind of card is in a reader: `SD`, or `MMC` for one that is soldered in
-    /// (Documentation/driver-api/mmc/mmc-dev-attrs.rst).
-    pub(super) card: Option<String>,
+    /// It is an MMC that nobody can take out.
+    pub(super) soldered: bool,
     /// A part of the way can be taken from the machine, as the firmware says of its
     /// ports (Documentation/ABI/testing/sysfs-devices-removable).
     pub(super) external: bool,
@@ -38,10 +37,9 @@ pub(super) fn read(root: &Root, name: &str) -> Attached {
     };
     let parts: Vec<String> = ways.iter().flat_map(ahead).collect();
     let text = |part: &String, file: &str| root.text(&format!("{part}/{file}")).known().cloned();
-    let card = parts
-        .iter()
-        .filter(|part| part.contains("/mmc_host/"))
-        .find_map(|part| text(part, "type"));
+    let card = parts.iter().filter(|part| part.contains("/mmc_host/"));
+    let card = card.clone().find_map(|part| text(part, "type"));
+    let soldered = card.as_deref() == Some("MMC") && is_soldered(root, &ways);
     // A disk has a file of that name as well, with 0 or 1 in it.
     let external = parts
         .iter()
@@ -49,9 +47,26 @@ pub(super) fn read(root: &Root, name: &str) -> Attached {
         .any(|part| text(part, "removable").as_deref() == Some("removable"));
     Attached {
         ways,
-        card,
+        soldered,
         external,
     }
+}
+
+/// Whether an MMC is an eMMC on the board, and not a card in a slot, which may say of
+/// itself the same (Documentation/driver-api/mmc/mmc-dev-attrs.rst, `type`).
+fn is_soldered(root: &Root, ways: &[String]) -> bool {
+    let mut hosts = ways.iter().filter_map(|way| way.split_once("/mmc_host/"));
+    hosts.any(|(host, card)| {
+        let has = |path: &str| root.exists(path);
+        if has(&format!("{host}/of_node")) {
+            // The device tree knows (Documentation/devicetree/bindings/mmc/mmc-controller.yaml).
+            return has(&format!("{host}/of_node/non-removable"));
+        }
+        // Cards have no boot partitions (Documentation/driver-api/mmc/mmc-dev-parts.rst).
+        let disk = card.split_once("/block/").map_or("", |(_, disk)| disk);
+        let disk = disk.split('/').next().unwrap_or_default();
+        has(&format!("{FOLDER}/{disk}boot0"))
+    })
 }
 
 /// The controllers of a disk that NVMe's own multipath shows as one: links in the folder

@@ -1,7 +1,10 @@
 //! The devices of the btrfs file systems that are mounted: their device numbers in the
 //! mount table are made up, so that the kernel's own list is asked.
 
+use std::collections::BTreeMap;
+
 use super::devices::Device;
+use super::index::Index;
 use crate::host::Fact;
 use crate::host::root::Root;
 
@@ -9,10 +12,17 @@ use crate::host::root::Root;
 /// (btrfs.readthedocs.io, "sysfs interface").
 const FOLDER: &str = "/sys/fs/btrfs";
 
-/// The kernel's names of the devices of each file system; `None` where the kernel does
-/// not tell.
+/// What the kernel tells of the mounted file systems; `None` where it does not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Btrfs(Option<Vec<Vec<String>>>);
+pub(super) struct Btrfs(Option<Sets>);
+
+/// The kernel's names of the devices of each file system.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Sets {
+    sets: Vec<Vec<String>>,
+    /// The set that a device is in.
+    of: BTreeMap<String, usize>,
+}
 
 impl Btrfs {
     /// Reads the list.
@@ -24,28 +34,32 @@ impl Btrfs {
             Fact::Known(devices) => Some(devices),
             _ => None,
         };
-        Btrfs(Some(names.iter().filter_map(devices).collect()))
+        let sets: Vec<Vec<String>> = names.iter().filter_map(devices).collect();
+        let mut of = BTreeMap::new();
+        for (at, set) in sets.iter().enumerate() {
+            for name in set {
+                of.entry(name.clone()).or_insert(at);
+            }
+        }
+        Btrfs(Some(Sets { sets, of }))
     }
 
     /// Whether a device is one of a mounted file system. Where the kernel has no list,
     /// what is on the device decides.
     pub(super) fn has(&self, device: &Device) -> bool {
         match &self.0 {
-            Some(all) => all.iter().any(|one| one.contains(&device.name)),
+            Some(all) => all.of.contains_key(&device.name),
             None => matches!(device.content.kind.as_deref(), None | Some("btrfs")),
         }
     }
 
     /// A device with the others of its file system.
-    pub(super) fn with<'a>(&self, devices: &'a [Device], device: &'a Device) -> Vec<&'a Device> {
-        let own = self
-            .0
-            .iter()
-            .flatten()
-            .find(|one| one.contains(&device.name));
-        let others = devices
-            .iter()
-            .filter(|d| own.is_some_and(|own| own.contains(&d.name)) && d.name != device.name);
+    pub(super) fn with<'a>(&self, index: &Index<'a>, device: &'a Device) -> Vec<&'a Device> {
+        let all = self.0.as_ref();
+        let own = all.and_then(|all| all.sets.get(*all.of.get(&device.name)?));
+        let others = own.into_iter().flatten();
+        let others = others.filter(|name| **name != device.name);
+        let others = others.filter_map(|name| index.named(name));
         std::iter::once(device).chain(others).collect()
     }
 }

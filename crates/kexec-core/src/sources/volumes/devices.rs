@@ -1,12 +1,13 @@
 //! Block devices: what udev knows of them, and how they hang together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::attached::{self, Attached};
+use super::index::Index;
 use super::superblock::{self, Content};
-use super::tables;
+use super::{tables, trust};
 use crate::host::Fact;
 use crate::host::root::Root;
 
@@ -58,7 +59,8 @@ impl Device {
     pub(super) fn node(&self) -> String {
         match &self.mapped {
             Some(name) => format!("/dev/mapper/{name}"),
-            None => format!("/dev/{}", self.name),
+            // A slash in a name, which sysfs cannot have in it.
+            None => format!("/dev/{}", self.name.replace('!', "/")),
         }
     }
 }
@@ -66,18 +68,20 @@ impl Device {
 /// Every block device of /sys/class/block. What udev does not know is looked for
 /// on the devices themselves; what cannot be read there is left out, with a note.
 pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Fact<Vec<Device>> {
-    root.entries(FOLDER).map(|names| {
+    root.entries(FOLDER).map(|mut names| {
+        if names.len() > MAX_DEVICES {
+            // Users can set up loop devices by the thousand; they come last.
+            names.sort_by_key(|name| trust::is_software(name));
+        }
         let names = names.into_iter().take(MAX_DEVICES);
         let found = names.filter_map(|name| device(root, name));
         let (mut devices, known): (Vec<Device>, Vec<bool>) = found.unzip();
-        let numbers: Vec<(String, String)> = devices
-            .iter()
-            .map(|d| (d.number.clone(), d.name.clone()))
-            .collect();
+        let numbers = devices.iter().map(|d| (d.number.clone(), d.name.clone()));
+        let numbers: BTreeMap<String, String> = numbers.collect();
         for (device, known) in devices.iter_mut().zip(known) {
             // udev names the disk by its number.
             if let Some(disk) = &mut device.disk
-                && let Some((_, name)) = numbers.iter().find(|(number, _)| number == disk)
+                && let Some(name) = numbers.get(disk.as_str())
             {
                 disk.clone_from(name);
             }
@@ -187,24 +191,17 @@ fn table(root: &Root, disk: &str) -> BTreeMap<u32, Partition> {
 
 /// The disks that a device is on: those of its partition, or of everything that
 /// it is made of.
-pub(super) fn disks(all: &[Device], device: &Device) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+pub(super) fn disks(index: &Index<'_>, device: &Device) -> Vec<String> {
+    let mut found: BTreeSet<&str> = BTreeSet::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     let mut todo = vec![device];
-    let mut seen: Vec<&str> = Vec::new();
     while let Some(device) = todo.pop() {
-        if seen.contains(&device.name.as_str()) {
-            continue;
+        if seen.insert(&device.name) {
+            found.extend(device.disk.as_deref());
+            todo.extend(device.below.iter().filter_map(|name| index.named(name)));
         }
-        seen.push(&device.name);
-        match &device.disk {
-            Some(disk) if !found.contains(disk) => found.push(disk.clone()),
-            _ => {}
-        }
-        let below = |d: &&Device| device.below.contains(&d.name);
-        todo.extend(all.iter().filter(below));
     }
-    found.sort_unstable();
-    found
+    found.into_iter().map(str::to_owned).collect()
 }
 
 /// /sys/class/block/vda2 is a link to .../block/vda/vda2.

@@ -1,13 +1,14 @@
 //! Mounts, devices and fstab(5) put together into volumes.
 
 use super::btrfs::Btrfs;
+use super::carriers::Carriers;
 use super::config::Config;
-use super::devices::{self, Device};
-use super::lookup::Lookup;
-use super::mountinfo::{self, Mount};
-use super::trust::{self, BOOT_POINTS, Because, Verdict};
-use super::twins;
-use super::{Automounts, Volume, VolumeId, paths, private};
+use super::devices;
+use super::gather::{Gathered, Known};
+use super::index::Index;
+use super::mountinfo::{Mount, Table};
+use super::trust::{self, BOOT_POINTS};
+use super::{Automounts, Volume, planned, twins};
 use crate::host::Fact;
 use crate::host::root::Root;
 
@@ -63,9 +64,8 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
             Vec::new()
         }
     };
-    let table = root.text("/proc/self/mountinfo");
-    let table = table.known().map_or("", String::as_str);
-    let before = mountinfo::parse(table);
+    let table = Table::read(root).known().cloned();
+    let before = table.as_ref().map(Table::mounts).unwrap_or_default();
     // Whoever answers for a file system of a user answers what and when he likes.
     for mount in before.iter().filter(|m| trust::is_fuse(&m.kind)) {
         root.close(&mount.point);
@@ -77,9 +77,10 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
             ));
         }
     }
+    let index = Index::new(&devices);
     let btrfs = Btrfs::read(root);
-    let judged = verdicts(root, &devices, &btrfs, &before, &config);
-    let forged = twins::forged(&devices, &judged, &config, notes);
+    let judged = Carriers::new(root, &index, &btrfs, &before).verdicts(&config);
+    let forged = twins::forged(&index, &judged, &config, notes);
     let mut asleep = Vec::new();
     let mounts = match automounts {
         // What systemd would mount may be the wrong one of two.
@@ -87,27 +88,19 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
         Automounts::Wake | Automounts::Leave => quiet_mounts(root, &mut asleep, notes),
     };
     let root = &*root;
-    let known = Known {
-        root,
-        verdicts: verdicts(root, &devices, &btrfs, &mounts, &config),
-        devices: &devices,
-        btrfs: &btrfs,
-        config: &config,
-    };
-    let mut all: Vec<Volume> = Vec::new();
+    let judged = Carriers::new(root, &index, &btrfs, &mounts).verdicts(&config);
+    let mut gathered = Gathered::new(Known::new(root, &index, &judged, &btrfs, &config));
     for mount in mounts {
-        known.add_mount(&mut all, mount);
+        gathered.add_mount(mount);
     }
     for device in &devices {
-        known.add_device(&mut all, device);
+        gathered.add_device(device);
     }
-    for mount in mountinfo::covered(table).iter().filter(|m| m.writable) {
-        let device = device_of(root, &devices, &btrfs, mount).map(id_of);
-        let volume = all.iter_mut().find(|v| Some(&v.id) == device.as_ref());
-        if let Some(volume) = volume {
-            volume.hidden = true;
-        }
+    let covered = table.as_ref().map(Table::covered).unwrap_or_default();
+    for mount in covered.iter().filter(|mount| mount.writable) {
+        gathered.hide(mount);
     }
+    let mut all = gathered.all;
     all.sort_by_key(|volume| !volume.verdict.is_believed());
     let mut layout = Layout {
         asleep,
@@ -115,37 +108,41 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
         all,
         blocked: Vec::new(),
     };
-    plan(root, &mut layout, &config);
+    // Where nothing is known of mounts, what belongs at a place may well be there.
+    planned::place(root, &mut layout, &config, table.is_some());
+    notes.extend(nothing_believed(&layout));
     layout
 }
 
-/// The verdict on every device.
-fn verdicts(
-    root: &Root,
-    devices: &[Device],
-    btrfs: &Btrfs,
-    mounts: &[Mount],
-    config: &Config,
-) -> Vec<Verdict> {
-    let own = mounts
-        .iter()
-        .filter(|m| trust::user_mount(m, config).is_none());
-    let carries: Vec<(&Device, &str)> = own
-        .flat_map(|mount| {
-            let device = device_of(root, devices, btrfs, mount);
-            let all = device.into_iter().flat_map(|d| btrfs.with(devices, d));
-            all.map(|device| (device, mount.point.as_str()))
-        })
-        .collect();
-    trust::judge(devices, &carries, config)
+/// Why no file system of a device is read, where there are some.
+fn nothing_believed(layout: &Layout) -> Option<String> {
+    let on_disk = |volume: &&Volume| volume.device.is_some();
+    let (believed, doubted) = layout.all.split_at_checked(layout.believed)?;
+    if believed.iter().any(|volume| on_disk(&volume)) {
+        return None;
+    }
+    let mut why = doubted.iter().filter(on_disk).filter_map(|volume| {
+        let hardware = volume.verdict.doubt()?.is_hardware();
+        hardware.then(|| format!("{}: {}", volume.id, volume.verdict))
+    });
+    let first = why.next()?;
+    let more = match why.count() {
+        0 => String::new(),
+        more => format!(" ({more} more like it)"),
+    };
+    Some(format!(
+        "no file system on a disk is read, since none is known to be this machine's own: \
+         {first}{more}; if it is, name the device in /etc/fstab by its path below \
+         /dev/disk/by-id"
+    ))
 }
 
 /// The mounts with files, without those of an automount that sleeps or ends: what
 /// belongs there is found by its device.
 fn quiet_mounts(root: &mut Root, asleep: &mut Vec<String>, notes: &mut Vec<String>) -> Vec<Mount> {
     *asleep = leave_automounts(root);
-    let mut found = match root.text("/proc/self/mountinfo") {
-        Fact::Known(text) => mountinfo::parse(&text),
+    let mut found = match Table::read(root) {
+        Fact::Known(table) => table.mounts(),
         Fact::Absent | Fact::Unreadable(_) => return mounts(root, notes),
     };
     for point in asleep.iter() {
@@ -159,11 +156,11 @@ fn quiet_mounts(root: &mut Root, asleep: &mut Vec<String>, notes: &mut Vec<Strin
 /// From now on nobody walks over an automount of boot files that sleeps or ends:
 /// these are returned. One that is awake is kept so.
 pub(crate) fn leave_automounts(root: &mut Root) -> Vec<String> {
-    let Fact::Known(text) = root.text("/proc/self/mountinfo") else {
+    let Fact::Known(table) = Table::read(root) else {
         return Vec::new();
     };
     // Also those that something is mounted on: a walk goes over both.
-    let mut points = boot_points(&mountinfo::automounts(&text));
+    let mut points = boot_points(&table.automounts());
     points.retain(|point| !root.keep_or_close(point));
     points
 }
@@ -171,9 +168,8 @@ pub(crate) fn leave_automounts(root: &mut Root) -> Vec<String> {
 /// Whether an automount of boot files is there, and systemd could mount the wrong one of
 /// two when it is woken up.
 pub(crate) fn may_mislead(root: &Root) -> bool {
-    let table = root.text("/proc/self/mountinfo");
-    let table = table.known().map_or("", String::as_str);
-    if boot_points(&mountinfo::automounts(table)).is_empty() {
+    let table = Table::read(root).known().cloned().unwrap_or_default();
+    if boot_points(&table.automounts()).is_empty() {
         return false;
     }
     let mut unsaid = Vec::new();
@@ -181,9 +177,10 @@ pub(crate) fn may_mislead(root: &Root) -> bool {
         return false;
     };
     let config = Config::read(root);
-    let mounts = mountinfo::parse(table);
-    let judged = verdicts(root, &devices, &Btrfs::read(root), &mounts, &config);
-    twins::forged(&devices, &judged, &config, &mut unsaid)
+    let index = Index::new(&devices);
+    let (btrfs, mounts) = (Btrfs::read(root), table.mounts());
+    let judged = Carriers::new(root, &index, &btrfs, &mounts).verdicts(&config);
+    twins::forged(&index, &judged, &config, &mut unsaid)
 }
 
 /// The automount points of boot files, the upper ones first. Only these are woken up:
@@ -205,8 +202,8 @@ fn has_files(mount: &Mount) -> bool {
 /// The mounts with files. An automount point of boot files is touched, so that
 /// what belongs there is mounted now.
 fn mounts(root: &Root, notes: &mut Vec<String>) -> Vec<Mount> {
-    let table = || match root.text("/proc/self/mountinfo") {
-        Fact::Known(text) => Ok(mountinfo::parse(&text)),
+    let table = || match Table::read(root) {
+        Fact::Known(table) => Ok(table.mounts()),
         Fact::Absent => Err("/proc/self/mountinfo is not there".to_owned()),
         Fact::Unreadable(reason) => Err(reason),
     };
@@ -246,222 +243,7 @@ fn everything() -> Mount {
         source: String::from("root"),
         writable: false,
         nosuid: false,
-    }
-}
-
-/// What mounts are put together with.
-struct Known<'a> {
-    root: &'a Root,
-    devices: &'a [Device],
-    verdicts: Vec<Verdict>,
-    btrfs: &'a Btrfs,
-    config: &'a Config,
-}
-
-impl Known<'_> {
-    fn verdict(&self, device: &Device) -> Verdict {
-        let judged = self.devices.iter().zip(&self.verdicts);
-        let own = judged.into_iter().find(|(d, _)| d.name == device.name);
-        // A btrfs of several devices is what all of them hold.
-        let whole = self.btrfs.with(self.devices, device);
-        let doubted = whole.into_iter().find_map(|part| {
-            let mut judged = self.devices.iter().zip(&self.verdicts);
-            let (_, verdict) = judged.find(|(d, _)| d.name == part.name)?;
-            verdict.doubt().map(|_| verdict.clone())
-        });
-        doubted
-            .or_else(|| own.map(|(_, verdict)| verdict.clone()))
-            .unwrap_or_else(|| trust::by_name(&device.name, &[]))
-    }
-
-    fn add_mount(&self, all: &mut Vec<Volume>, mount: Mount) {
-        let user = trust::user_mount(&mount, self.config);
-        let device = device_of(self.root, self.devices, self.btrfs, &mount);
-        let mount = match pool(&mount) {
-            Some((top, source)) => Mount {
-                top,
-                source,
-                ..mount
-            },
-            None => mount,
-        };
-        let unseen = unseen(self.devices, &mount);
-        let id = match (device, &unseen) {
-            (Some(device), _) => id_of(device),
-            (None, Some(name)) => VolumeId(name.clone()),
-            (None, None) if !trust::is_fuse(&mount.kind) && names_itself(&mount) => {
-                VolumeId(format!("{} {}", mount.kind, mount.source))
-            }
-            // tmpfs and overlay have no source that names one of them.
-            (None, None) if mount.kind.is_empty() => VolumeId(mount.source.clone()),
-            (None, None) => VolumeId(format!("{} {}", mount.kind, mount.number)),
-        };
-        let known = all.iter().position(|v| v.id == id);
-        let at = known.unwrap_or_else(|| {
-            let mut volume = match device {
-                Some(device) => self.volume(device),
-                None => Volume {
-                    device: unseen.as_ref().map(|_| mount.source.clone()),
-                    verdict: match (&user, &unseen) {
-                        (Some(doubt), _) => Verdict::Doubted(doubt.clone()),
-                        (None, Some(name)) => trust::by_name(name, &[&mount.point]),
-                        (None, None) => Verdict::Believed(Because::Mounted),
-                    },
-                    ..empty(id)
-                },
-            };
-            if user.is_none() || device.is_none() {
-                let kind = Some(mount.kind.clone()).filter(|kind| !kind.is_empty());
-                volume.kind = volume.kind.or(kind);
-            }
-            all.push(volume);
-            all.len().saturating_sub(1)
-        });
-        let Some(volume) = all.get_mut(at) else {
-            return;
-        };
-        match user {
-            Some(_) => volume.passed.push(mount),
-            None => volume.mounts.push(mount),
-        }
-    }
-
-    fn add_device(&self, all: &mut Vec<Volume>, device: &Device) {
-        let kind = device.content.kind.as_deref();
-        let id = id_of(device);
-        if !kind.is_some_and(private::knows) {
-            return;
-        }
-        let volume = self.volume(device);
-        let several = |v: &Volume| {
-            kind == Some("btrfs")
-                && v.uuid.is_some()
-                && v.uuid == device.content.uuid
-                && v.verdict.is_believed() == volume.verdict.is_believed()
-        };
-        // A member of an array, or a path to it, that shows what the whole holds.
-        let part = self.devices.iter().any(|upper| {
-            trust::shared(upper, device).is_some() && twins::lies_below(self.devices, upper, device)
-        });
-        let known = part || all.iter().any(|v| v.id == id || several(v));
-        if !known {
-            all.push(volume);
-        }
-    }
-
-    fn volume(&self, device: &Device) -> Volume {
-        let below = |d: &&Device| device.mirrors && device.below.contains(&d.name);
-        let below = self.devices.iter().filter(below);
-        Volume {
-            device: Some(device.node()),
-            disks: devices::disks(self.devices, device),
-            kind: device.content.kind.clone(),
-            uuid: device.content.uuid.clone(),
-            label: device.content.label.clone(),
-            partition: device.partition.clone(),
-            members: below.filter_map(|d| d.partition.clone()).collect(),
-            verdict: self.verdict(device),
-            ..empty(id_of(device))
-        }
-    }
-}
-
-/// The device of a mount, by its number. Only btrfs makes up a number for what is on
-/// devices that are named beside it; they have to be those of a btrfs in sysfs.
-fn device_of<'a>(
-    root: &Root,
-    devices: &'a [Device],
-    btrfs: &Btrfs,
-    mount: &Mount,
-) -> Option<&'a Device> {
-    let by_number = devices.iter().find(|d| d.number == mount.number);
-    by_number.or_else(|| {
-        let source = mount.source.as_str();
-        let named = mount.kind == "btrfs" && source.starts_with("/dev/");
-        let node = named
-            .then(|| paths::canonical(root, source).ok())
-            .flatten()?;
-        let is = |d: &&Device| d.node() == source || format!("/dev/{}", d.name) == node;
-        let device = devices.iter().find(is)?;
-        btrfs.has(device).then_some(device)
-    })
-}
-
-/// The name of a mounted device that sysfs does not show, as in a container: the mount
-/// has the number of a block device, or is a btrfs, and no device has that name.
-fn unseen(devices: &[Device], mount: &Mount) -> Option<String> {
-    let on_device = !mount.number.starts_with("0:") || mount.kind == "btrfs";
-    let name = mount.source.strip_prefix("/dev/")?;
-    let taken = devices
-        .iter()
-        .any(|d| d.name == name || d.node() == mount.source);
-    (on_device && !taken && !trust::is_fuse(&mount.kind)).then(|| name.to_owned())
-}
-
-/// NFS, 9p and ZFS have a source that nothing else has.
-fn names_itself(mount: &Mount) -> bool {
-    let path = mount.source.contains('/') && !mount.source.starts_with("/dev/");
-    path || mount.kind == "zfs"
-}
-
-/// A ZFS data set as a folder of its pool, which is how GRUB names it:
-/// `bpool/BOOT/debian` is `/BOOT/debian@` on `bpool`.
-fn pool(mount: &Mount) -> Option<(String, String)> {
-    if mount.kind != "zfs" {
-        return None;
-    }
-    let (pool, top) = match mount.source.split_once('/') {
-        Some((pool, set)) => (pool, format!("/{set}@")),
-        None => (mount.source.as_str(), "/@".to_owned()),
-    };
-    let top = paths::normal(&format!("{top}/{}", mount.top));
-    Some((top, pool.to_owned()))
-}
-
-pub(super) fn id_of(device: &Device) -> VolumeId {
-    VolumeId(device.mapped.as_ref().unwrap_or(&device.name).clone())
-}
-
-fn empty(id: VolumeId) -> Volume {
-    Volume {
-        id,
-        device: None,
-        disks: Vec::new(),
-        kind: None,
-        uuid: None,
-        label: None,
-        partition: None,
-        members: Vec::new(),
-        mounts: Vec::new(),
-        passed: Vec::new(),
-        hidden: false,
-        planned: None,
-        verdict: Verdict::Believed(Because::Mounted),
-    }
-}
-
-/// Where fstab(5) wants what is not mounted. What is mounted there by somebody else, or
-/// is the wrong one of two, is not what belongs there.
-fn plan(root: &Root, layout: &mut Layout, config: &Config) {
-    for line in &config.planned {
-        let taken = layout.all.iter().take(layout.believed).any(|v| {
-            let mut points = v.mounts.iter().map(|m| &m.point);
-            points.any(|point| *point == line.point)
-        });
-        if taken {
-            continue;
-        }
-        let found = paths::find(root, &layout.all, &line.source);
-        let id = match found {
-            Lookup::One(volume) => volume.id.clone(),
-            Lookup::None => continue,
-            Lookup::Refused(reason) => {
-                layout.blocked.push((line.point.clone(), reason));
-                continue;
-            }
-        };
-        if let Some(volume) = layout.all.iter_mut().find(|v| v.id == id) {
-            volume.planned.get_or_insert_with(|| line.point.clone());
-        }
+        again: false,
+        lower: Vec::new(),
     }
 }

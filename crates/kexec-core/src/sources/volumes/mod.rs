@@ -9,12 +9,16 @@
 mod attached;
 mod boot;
 mod btrfs;
+mod carriers;
 pub mod config;
 mod devices;
+mod gather;
+mod index;
 mod layout;
 mod lookup;
 pub mod mountinfo;
 mod paths;
+mod planned;
 mod private;
 mod reach;
 pub mod superblock;
@@ -134,7 +138,10 @@ impl Volumes {
 
     /// The same, and says what becomes of automounts.
     pub fn read_with(root: &Path, automounts: Automounts) -> Volumes {
-        let mut root = Root::new(root);
+        Volumes::below(Root::new(root), automounts)
+    }
+
+    fn below(mut root: Root, automounts: Automounts) -> Volumes {
         let mut notes = Vec::new();
         let layout = layout::read(&mut root, automounts, &mut notes);
         Volumes {
@@ -205,11 +212,15 @@ impl Volumes {
     /// Notes what is no boot source and fits as well. What shares a UUID was noted when
     /// the devices were read.
     fn aside(&self, what: &str, fits: impl Fn(&Volume) -> bool) {
-        for other in self.every().iter().filter(|v| fits(v)) {
-            if let Some(doubt) = other.verdict.doubt() {
-                let note = format!("{} has {what} as well, and is not read: {doubt}", other.id);
-                self.asides.borrow_mut().insert(note);
-            }
+        let others = self.every().iter().filter(|v| fits(v));
+        let mut doubted = others.filter_map(|v| Some((&v.id, v.verdict.doubt()?)));
+        let mut asides = self.asides.borrow_mut();
+        for (id, doubt) in doubted.by_ref().take(twins::MAX_NOTES) {
+            asides.insert(format!("{id} has {what} as well, and is not read: {doubt}"));
+        }
+        let more = doubted.count();
+        if more > 0 {
+            asides.insert(format!("{more} more devices have {what}, and are not read"));
         }
     }
 

@@ -98,7 +98,8 @@ pub(super) fn owner<'a>(layout: &'a Layout, path: &str) -> Result<(&'a Volume, S
             .map(move |m| (m, doubt.map(ToString::to_string)));
         let user = || Some("it is mounted by a user".to_owned());
         let passed = volume.passed.iter().map(move |m| (m, user()));
-        let mounts = mounts.chain(passed);
+        // A folder that is mounted on itself is where it is without that.
+        let mounts = mounts.chain(passed).filter(|(m, _)| !m.again);
         mounts.map(move |(m, why)| (volume, m.point.as_str(), m.top.as_str(), why))
     });
     let mounted = mounted.filter(|(_, point, _, why)| why.is_none() || !wanted.contains(point));
@@ -145,23 +146,44 @@ pub(super) fn through<'a>(volume: &'a Volume, path: &str) -> Option<(&'a Mount, 
 }
 
 /// The mount point that hides what is at `path` of a mount.
-pub(super) fn cover<'a>(layout: &'a Layout, mount: &Mount, path: &str) -> Option<&'a str> {
+pub(super) fn cover<'a>(layout: &'a Layout, mount: &'a Mount, path: &str) -> Option<&'a str> {
     let machine = joined(&mount.point, path);
+    covers(layout, mount, &machine)
+        .next()
+        .map(|(point, _)| point)
+}
+
+/// The mount points between a mount and a path of the machine on it, each with whether
+/// the same is there without it.
+fn covers<'a, 'b>(
+    layout: &'a Layout,
+    mount: &'b Mount,
+    machine: &'b str,
+) -> impl Iterator<Item = (&'a str, bool)> + use<'a, 'b> {
     let mounts = layout
         .all
         .iter()
         .flat_map(|v| v.mounts.iter().chain(&v.passed));
-    let points = mounts.map(|m| &m.point).chain(&layout.asleep);
+    let points = mounts.map(|m| (m.point.as_str(), m.again));
+    let asleep = layout.asleep.iter().map(|point| (point.as_str(), false));
+    let under =
+        |point: &str| point.len() > mount.point.len() && below(point, &mount.point).is_some();
     points
-        .map(String::as_str)
-        .filter(|point| point.len() > mount.point.len() && below(point, &mount.point).is_some())
-        .find(|point| below(&machine, point).is_some())
+        .chain(asleep)
+        .filter(move |(point, _)| under(point) && below(machine, point).is_some())
+}
+
+/// Whether what is seen at `path` of a mount is on that mount: nothing covers it, but
+/// perhaps itself once more.
+pub(super) fn seen(layout: &Layout, mount: &Mount, path: &str) -> bool {
+    let machine = joined(&mount.point, path);
+    covers(layout, mount, &machine).all(|(_, again)| again)
 }
 
 /// A path as people see it on the running machine.
 pub(super) fn shown(layout: &Layout, volume: &Volume, path: &str) -> String {
     match through(volume, path) {
-        Some((mount, rest)) if cover(layout, mount, &rest).is_none() => joined(&mount.point, &rest),
+        Some((mount, rest)) if seen(layout, mount, &rest) => joined(&mount.point, &rest),
         Some(_) => format!("{}: {path}", volume.id),
         None => format!("{} (not mounted): {path}", volume.id),
     }
@@ -224,6 +246,13 @@ pub(super) fn tagged(path: &str) -> Option<String> {
         .or_else(|| by("/dev/disk/by-partuuid/", "PARTUUID"))
         .or_else(|| by("/dev/disk/by-label/", "LABEL"))
         .or_else(|| by("/dev/disk/by-partlabel/", "PARTLABEL"))
+}
+
+/// Whether a word of fstab(5) names a file system by a tag.
+pub(super) fn is_tagged(word: &str) -> bool {
+    let tags = ["UUID", "LABEL", "PARTUUID", "PARTLABEL", "ID"];
+    word.split_once('=')
+        .is_some_and(|(tag, _)| tags.contains(&tag))
 }
 
 /// Whether `word` is `TAG=value`: UUIDs in either case, labels as they are. fstab(5)

@@ -1,14 +1,14 @@
 //! How a file of a file system is reached: through a mount of the system, below what
 //! covers it, or through a mount of our own.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use kexec_sys::Errno;
 
 use super::{Mount, Volume, VolumeId, Volumes, paths, private, superblock};
-use crate::host::Fact;
 use crate::host::root::Root;
+use crate::host::{Fact, walk};
 use crate::sources::entry::BootFile;
 
 pub(super) type Opened = Rc<Result<Root, String>>;
@@ -36,6 +36,9 @@ impl Volumes {
             });
         };
         let cover = paths::cover(&self.layout, mount, &path);
+        // A tree has the files of a folder that is mounted on itself where they are.
+        let cover =
+            cover.filter(|_| self.root.is_machine() || !paths::seen(&self.layout, mount, &path));
         if let (Some(cover), false) = (cover, self.root.is_machine()) {
             return Err(format!("{}: hidden below the mount at {cover}", file.shown));
         }
@@ -184,13 +187,7 @@ impl Volumes {
     }
 }
 
-/// Whether a folder is on the mount with this number (statx(2), `STATX_MNT_ID`). A
-/// kernel before Linux 5.8 does not tell.
+/// Whether a folder is on the mount with this number.
 fn is_mount(folder: &OwnedFd, id: u64) -> bool {
-    use rustix::fs::{AtFlags, StatxFlags};
-    let wanted = StatxFlags::MNT_ID;
-    match rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, wanted) {
-        Ok(stat) if stat.stx_mask & wanted.bits() != 0 => stat.stx_mnt_id == id,
-        _ => true,
-    }
+    walk::mount_id(folder.as_fd()).is_none_or(|own| own == id)
 }

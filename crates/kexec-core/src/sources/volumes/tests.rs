@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::*;
 
+mod mounted;
+
 struct Tree(tempfile::TempDir);
 
 impl Tree {
@@ -22,6 +24,26 @@ impl Tree {
     fn device(&self, name: &str, number: &str, udev: &str) {
         self.put(&format!("sys/class/block/{name}/dev"), number);
         self.put(&format!("run/udev/data/b{number}"), udev);
+    }
+
+    /// A disk by its way in sysfs, with partitions: name, number, UUID.
+    fn disk(&self, way: &str, name: &str, number: &str, parts: &[(&str, &str, &str)]) {
+        let link = |name: &str, way: &str| {
+            let folder = self.root().join("sys/class/block");
+            std::fs::create_dir_all(&folder).unwrap();
+            let way = way.strip_prefix("sys/").unwrap();
+            std::os::unix::fs::symlink(format!("../../{way}/{name}"), folder.join(name)).unwrap();
+        };
+        self.put(&format!("{way}/{name}/dev"), number);
+        link(name, way);
+        for (part, number, uuid) in parts {
+            let way = format!("{way}/{name}");
+            self.put(&format!("{way}/{part}/dev"), number);
+            self.put(&format!("{way}/{part}/partition"), "1");
+            link(part, &way);
+            let udev = format!("E:ID_FS_TYPE=vfat\nE:ID_FS_UUID={uuid}\n");
+            self.put(&format!("run/udev/data/b{number}"), &udev);
+        }
     }
 
     fn root(&self) -> &Path {
@@ -188,7 +210,9 @@ fn fstab_says_where_what_is_not_mounted_belongs() {
         volumes.text(&file),
         Fact::Known("the one that boots".to_owned())
     );
-    assert_eq!(place(&volumes, "/efi/x"), "sda2:/efi/x = /efi/x");
+    // What belongs at /efi is gone: nobody knows of what is in the folder below it.
+    let said = volumes.locate("/efi/x").unwrap_err();
+    assert!(said.contains("/etc/fstab has UUID=gone there"), "{said}");
     assert!(volumes.get(&id("sda3")).is_none(), "swap has no files");
 }
 

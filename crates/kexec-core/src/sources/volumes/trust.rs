@@ -7,8 +7,8 @@
 //! them), plug things in and mount file systems of their own; none of that decides
 //! what boots next, whatever UUID or label it carries.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,63 +115,6 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Verdict::Believed(because) => because.fmt(f),
-            Verdict::Doubted(doubt) => doubt.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Because {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Because::Attached(Attachment::Internal) => f.write_str("it is on an internal disk"),
-            Because::Attached(Attachment::Virtio) => {
-                f.write_str("it is on a disk that the hypervisor attached")
-            }
-            Because::Attached(Attachment::Network) => {
-                f.write_str("it is on a network disk, which only root can attach")
-            }
-            Because::Attached(Attachment::Unknown) => {
-                f.write_str("nothing shows that its disk can be plugged in")
-            }
-            Because::RunsFrom(point) => {
-                write!(f, "the running system has its own {point} on that disk")
-            }
-            Because::Configured { file, word } => write!(f, "{file} names the device as {word}"),
-            Because::MadeOf(below) => write!(
-                f,
-                "it is made of {}, which can all be a boot source",
-                below.join(", ")
-            ),
-            Because::Mounted => f.write_str("the system mounted it, and it has no block device"),
-        }
-    }
-}
-
-impl fmt::Display for Doubt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Doubt::Software(kind) => write!(f, "it is a {kind}, which users can set up"),
-            Doubt::Plugged(bus) => {
-                let place = match bus {
-                    Bus::Usb => "it hangs on USB",
-                    Bus::Firewire => "it hangs on FireWire",
-                    Bus::Thunderbolt => "it hangs on a Thunderbolt or other external port",
-                    Bus::CardReader => "it is in a card reader",
-                    Bus::Drive => "it is a medium in a drive",
-                };
-                write!(f, "{place}, where anybody can plug in another")
-            }
-            Doubt::Below { device, why } => write!(f, "{device} is below it: {why}"),
-            Doubt::Snapshot => f.write_str("it is a snapshot of LVM, which no boot loader reads"),
-            Doubt::User(how) => write!(f, "it is a user's file system: {how}"),
-        }
-    }
-}
-
 /// Where the running system has what it runs from. "/" and /usr are mounted before
 /// any user is there.
 const FIRST: &[&str] = &["/", "/usr"];
@@ -202,7 +145,11 @@ const SOFTWARE: &[(&str, &str)] = &[
 const DRIVES: &[&str] = &["sr", "fd"];
 
 /// Devices of /sys/devices/virtual/block that only root's programs make.
-const MADE_BY_ROOT: &[&str] = &["md", "dm-", "bcache", "drbd", "ubiblock"];
+const MADE_BY_ROOT: &[&str] = &["md", "dm-", "bcache", "drbd", "ubiblock", AOE];
+
+/// Disks of ATA over Ethernet: sysfs writes a slash of a name as `!`
+/// (Documentation/admin-guide/aoe/aoe.rst).
+const AOE: &str = "etherd!";
 
 /// Devices are stacked no deeper than this; real stacks have five floors.
 const MAX_DEPTH: usize = 64;
@@ -225,8 +172,7 @@ pub(super) fn user_mount(mount: &Mount, config: &Config) -> Option<Doubt> {
         return user(&format!("{name} mounted it"));
     }
     // Root's own mounts may have it, too: a /boot that was made safe.
-    let own = FIRST.contains(&point) || BOOT_POINTS.contains(&point) || config.mounts(point);
-    if mount.nosuid && !own {
+    if mount.nosuid && !decides(point) && !config.mounts(point) {
         return user("it is mounted with nosuid at a place that /etc/fstab does not have");
     }
     None
@@ -236,6 +182,16 @@ pub(super) fn user_mount(mount: &Mount, config: &Config) -> Option<Doubt> {
 /// among them (`fuseblk`).
 pub(crate) fn is_fuse(kind: &str) -> bool {
     kind == "fuse" || kind == "fuseblk" || kind.starts_with("fuse.")
+}
+
+/// Whether what is mounted there tells what the running system runs from, or boots from.
+pub(super) fn decides(point: &str) -> bool {
+    runs_at(point) || BOOT_POINTS.contains(&point)
+}
+
+/// Whether the running system runs from what is mounted there.
+pub(super) fn runs_at(point: &str) -> bool {
+    FIRST.contains(&point)
 }
 
 /// The verdict on every device, in their order. `carries` are the mounts of the
@@ -251,6 +207,7 @@ pub(super) fn judge<'a>(
         runs: Vec::new(),
         own: Vec::new(),
         config,
+        known: RefCell::default(),
     };
     let at = |points: &'static [&'static str]| {
         let carries = carries.iter().copied();
@@ -306,6 +263,8 @@ struct Bench<'a> {
     /// The devices that it has mounted itself.
     own: Vec<(&'a str, String)>,
     config: &'a Config,
+    /// The verdicts until now: what is on several stacks is judged once.
+    known: RefCell<BTreeMap<&'a str, Verdict>>,
 }
 
 impl<'a> Bench<'a> {
@@ -315,33 +274,36 @@ impl<'a> Bench<'a> {
 
     fn runs_from(&mut self, device: &'a Device, point: &str) {
         self.own.push((&device.name, point.to_owned()));
-        let mut disks = Vec::new();
-        self.disks(&device.name, 0, &mut disks);
-        for disk in disks {
+        for disk in self.disks(device) {
             self.runs.push((disk, point.to_owned()));
         }
+        self.known.borrow_mut().clear();
     }
 
-    /// The devices at the very bottom.
-    fn disks(&self, name: &str, depth: usize, found: &mut Vec<&'a str>) {
-        let Some(device) = self.get(name).filter(|_| depth < MAX_DEPTH) else {
-            return;
-        };
-        let above = found.len();
-        let below = device.disk.iter().chain(&device.below);
-        for lower in below {
-            self.disks(lower, depth.saturating_add(1), found);
+    /// The devices at the very bottom of one.
+    fn disks(&self, device: &'a Device) -> Vec<&'a str> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut todo = vec![device];
+        while let Some(device) = todo.pop() {
+            if !seen.insert(device.name.as_str()) {
+                continue;
+            }
+            let below = device.disk.iter().chain(&device.below);
+            let below: Vec<&Device> = below.filter_map(|name| self.get(name)).collect();
+            if below.is_empty() {
+                found.push(device.name.as_str());
+            }
+            todo.extend(below);
         }
-        if found.len() == above && !found.contains(&device.name.as_str()) {
-            found.push(&device.name);
-        }
+        found
     }
 
     /// A believed device with the same identifiers.
     fn twin(&self, device: &Device) -> Option<&'a Device> {
         self.devices.iter().find(|other| {
             other.name != device.name
-                && shared(device, other).is_some()
+                && twins::shared(device, other).is_some()
                 && self.verdict(other, 0).is_believed()
         })
     }
@@ -364,13 +326,23 @@ impl<'a> Bench<'a> {
     /// program made up or put together has its name from what it was made of.
     fn is_solid(&self, device: &Device) -> bool {
         let disk = device.disk.as_deref().and_then(|disk| self.get(disk));
-        [Some(device), disk].into_iter().flatten().all(|one| {
-            let software = matches!(doubt_of_name(&one.name), Some(Doubt::Software(_)));
-            one.below.is_empty() && !software
+        [Some(device), disk]
+            .into_iter()
+            .flatten()
+            .all(|one| one.below.is_empty() && !is_software(&one.name))
+    }
+
+    fn verdict(&self, device: &'a Device, depth: usize) -> Verdict {
+        let known = self.known.borrow().get(device.name.as_str()).cloned();
+        known.unwrap_or_else(|| {
+            let verdict = self.look(device, depth);
+            let mut known = self.known.borrow_mut();
+            known.insert(&device.name, verdict.clone());
+            verdict
         })
     }
 
-    fn verdict(&self, device: &Device, depth: usize) -> Verdict {
+    fn look(&self, device: &'a Device, depth: usize) -> Verdict {
         if let Some((file, word)) = self.config.names(&device.name)
             && self.is_solid(device)
         {
@@ -420,18 +392,6 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// The identifier that two devices share, in words: the file system's UUID or the
-/// partition's. Labels such as `boot` are given to many.
-pub(super) fn shared(a: &Device, b: &Device) -> Option<String> {
-    let both = |a: &Option<String>, b: &Option<String>| match (a, b) {
-        (Some(a), Some(b)) if !a.is_empty() && a.eq_ignore_ascii_case(b) => Some(a.clone()),
-        _ => None,
-    };
-    let part = |d: &Device| d.partition.as_ref().and_then(|p| p.uuid.clone());
-    let uuid = both(&a.content.uuid, &b.content.uuid).map(|uuid| format!("UUID {uuid}"));
-    uuid.or_else(|| both(&part(a), &part(b)).map(|uuid| format!("PARTUUID {uuid}")))
-}
-
 /// The verdict on a disk by itself.
 fn alone(device: &Device) -> Verdict {
     let doubt = doubt_of_name(&device.name).or_else(|| {
@@ -446,6 +406,11 @@ fn alone(device: &Device) -> Verdict {
         Some(doubt) => Verdict::Doubted(doubt),
         None => Verdict::Believed(Because::Attached(attachment(&device.attached.ways))),
     }
+}
+
+/// Whether a device is one of those that programs make up, by its name.
+pub(super) fn is_software(name: &str) -> bool {
+    matches!(doubt_of_name(name), Some(Doubt::Software(_)))
 }
 
 fn doubt_of_name(name: &str) -> Option<Doubt> {
@@ -480,9 +445,9 @@ fn doubt_of_way(device: &Device, way: &str) -> Option<Doubt> {
         if numbered(part, "fw") {
             return Some(Bus::Firewire);
         }
-        let cards = ["memstick_host", "pcmcia_socket"];
-        // An eMMC is soldered in; the card says what it is (mmc-dev-attrs.rst, `type`).
-        let card = part == "mmc_host" && device.attached.card.as_deref() != Some("MMC");
+        // Realtek's readers on PCI have a slot, whatever is in it.
+        let cards = ["memstick_host", "pcmcia_socket", "rtsx_pci_"];
+        let card = part == "mmc_host" && !device.attached.soldered;
         (card || cards.iter().any(|prefix| part.starts_with(prefix))).then_some(Bus::CardReader)
     });
     let bus = bus.or(device.attached.external.then_some(Bus::Thunderbolt));
@@ -494,7 +459,7 @@ fn attachment(ways: &[String]) -> Attachment {
     let network = |part: &str| {
         let session = part.strip_prefix("session");
         let iscsi = session.is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()));
-        iscsi || part == "nvme-fabrics"
+        iscsi || part == "nvme-fabrics" || part.starts_with(AOE)
     };
     match ways {
         [] => Attachment::Unknown,
@@ -506,3 +471,4 @@ fn attachment(ways: &[String]) -> Attachment {
 
 #[cfg(test)]
 mod tests;
+mod words;

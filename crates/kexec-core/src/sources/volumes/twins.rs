@@ -1,50 +1,85 @@
 //! Devices that share a name.
 
+use std::collections::BTreeSet;
+
 use super::config::Config;
 use super::devices::Device;
-use super::layout::id_of;
+use super::gather::id_of;
+use super::index::Index;
 use super::mountinfo::Planned;
 use super::paths;
-use super::trust::{self, BOOT_POINTS, Verdict};
+use super::trust::{BOOT_POINTS, Verdict};
 
 /// As many devices that share a name are noted one by one; nobody plugs in more, but a
 /// program can set up thousands.
-const MAX_NOTES: usize = 8;
+pub(super) const MAX_NOTES: usize = 8;
+
+/// What a device can share with another, in words: the file system's UUID and the
+/// partition's, in lower case. Labels such as `boot` are given to many.
+pub(super) fn ids(device: &Device) -> Vec<String> {
+    let named = named_ids(device).into_iter().flatten();
+    named
+        .map(|(tag, value)| format!("{tag} {}", value.to_ascii_lowercase()))
+        .collect()
+}
+
+fn named_ids(device: &Device) -> [Option<(&'static str, &str)>; 2] {
+    let part = device.partition.as_ref();
+    [
+        ("UUID", device.content.uuid.as_deref()),
+        ("PARTUUID", part.and_then(|part| part.uuid.as_deref())),
+    ]
+    .map(|(tag, value)| Some((tag, value.filter(|value| !value.is_empty())?)))
+}
+
+/// The identifier that two devices share, in words.
+pub(super) fn shared(a: &Device, b: &Device) -> Option<String> {
+    let both = named_ids(a).into_iter().zip(named_ids(b));
+    let mut both = both.filter_map(|(a, b)| Some((a?, b?)));
+    let (one, _) = both.find(|((_, a), (_, b))| a.eq_ignore_ascii_case(b))?;
+    Some(format!("{} {}", one.0, one.1))
+}
 
 /// Whether a device that is no boot source answers to a name of one, or to one that
 /// /etc/fstab has for boot files; with a note on each.
 pub(super) fn forged(
-    devices: &[Device],
+    index: &Index<'_>,
     verdicts: &[Verdict],
     config: &Config,
     notes: &mut Vec<String>,
 ) -> bool {
     let mut found = false;
     let mut said: Vec<String> = Vec::new();
-    let judged = || devices.iter().zip(verdicts);
+    let mut more = 0_usize;
+    let judged = || index.all.iter().zip(verdicts);
+    let believed = judged().filter(|(_, verdict)| verdict.is_believed());
+    let believed: BTreeSet<&str> = believed.map(|(device, _)| device.name.as_str()).collect();
+    // Only these are looked through for each device: the others share a name as well.
+    let honest = index.only(|device| believed.contains(device.name.as_str()));
     for (device, verdict) in judged() {
         let Verdict::Doubted(doubt) = verdict else {
             continue;
         };
         // A part of a stack shares its name with the whole.
-        let twin = judged().find_map(|(other, verdict)| {
-            let name = trust::shared(device, other).filter(|_| verdict.is_believed())?;
-            (!lies_below(devices, other, device)).then_some((other, name))
-        });
+        let twin = honest.twin(device, |other| !index.lies_below(other, device));
+        let twin = twin.and_then(|other| Some((other, shared(device, other)?)));
         if let Some((other, name)) = twin {
             found = true;
-            said.push(format!(
-                "{} has the {name} of {} as well, and is not read: {doubt}",
-                id_of(device),
-                id_of(other),
-            ));
+            if said.len() < MAX_NOTES {
+                said.push(format!(
+                    "{} has the {name} of {} as well, and is not read: {doubt}",
+                    id_of(device),
+                    id_of(other),
+                ));
+            } else {
+                more = more.saturating_add(1);
+            }
         }
         let boot = |line: &&Planned| BOOT_POINTS.contains(&line.point.as_str());
         let mut lines = config.planned.iter().filter(boot);
-        found |= lines.any(|line| answers(device, &line.source));
+        found = found || lines.any(|line| answers(device, &line.source));
     }
-    let more = said.len().saturating_sub(MAX_NOTES);
-    notes.extend(said.into_iter().take(MAX_NOTES));
+    notes.extend(said);
     if more > 0 {
         notes.push(format!(
             "{more} more devices share a name with one that is read, and are not read"
@@ -57,44 +92,24 @@ pub(super) fn forged(
 pub(super) fn answers(device: &Device, word: &str) -> bool {
     let tagged = paths::tagged(word);
     let word = tagged.as_deref().unwrap_or(word);
-    let part = device.partition.clone().unwrap_or_default();
+    let part = device.partition.as_ref();
     let names = [
-        ("UUID", &device.content.uuid),
-        ("LABEL", &device.content.label),
-        ("PARTUUID", &part.uuid),
-        ("PARTLABEL", &part.label),
+        ("UUID", device.content.uuid.as_ref()),
+        ("LABEL", device.content.label.as_ref()),
+        ("PARTUUID", part.and_then(|part| part.uuid.as_ref())),
+        ("PARTLABEL", part.and_then(|part| part.label.as_ref())),
     ];
     let mut names = names.into_iter().filter_map(|(tag, value)| {
-        let value = value.as_ref().filter(|value| !value.is_empty())?;
+        let value = value.filter(|value| !value.is_empty())?;
         Some((tag, value))
     });
     names.any(|(tag, value)| paths::is_tag(word, tag, value))
 }
 
-/// Whether `lower` is part of what `upper` is made of.
-pub(super) fn lies_below(devices: &[Device], upper: &Device, lower: &Device) -> bool {
-    let whole = lower.disk.as_deref();
-    let mut todo: Vec<&str> = upper.below.iter().map(String::as_str).collect();
-    todo.extend(upper.disk.as_deref().filter(|disk| Some(*disk) != whole));
-    let mut seen: Vec<&str> = Vec::new();
-    while let Some(name) = todo.pop() {
-        if name == lower.name || Some(name) == whole {
-            return true;
-        }
-        if seen.contains(&name) {
-            continue;
-        }
-        seen.push(name);
-        if let Some(device) = devices.iter().find(|d| d.name == name) {
-            todo.extend(device.below.iter().chain(&device.disk).map(String::as_str));
-        }
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::superblock::Content;
+    use super::super::trust;
     use super::*;
 
     /// Who may set up loop devices can set up thousands of them.
@@ -114,7 +129,12 @@ mod tests {
         let began = std::time::Instant::now();
         let verdicts = trust::judge(&devices, &[], &config);
         let mut notes = Vec::new();
-        assert!(forged(&devices, &verdicts, &config, &mut notes));
+        assert!(forged(
+            &Index::new(&devices),
+            &verdicts,
+            &config,
+            &mut notes
+        ));
         assert_eq!(notes.len(), MAX_NOTES + 1);
         assert_eq!(
             notes.last().map(String::as_str),

@@ -124,6 +124,9 @@ fn how_a_disk_is_attached() {
     }
     let iscsi = "/sys/devices/platform/host5/session1/target5:0:0/5:0:0:0/block/sdb";
     assert!(alone_of("sdb", iscsi).contains("network disk"));
+    // ATA over Ethernet: sysfs writes the slash of etherd/e1.0 as an exclamation mark.
+    let aoe = "/sys/devices/virtual/block/etherd!e1.0";
+    assert!(alone_of("etherd!e1.0", aoe).contains("network disk"));
     let fabrics = "/sys/devices/virtual/nvme-fabrics/ctl/nvme1/nvme1n1";
     assert!(alone_of("nvme1n1", fabrics).contains("network disk"));
     // What no driver of hardware shows is somebody's program.
@@ -148,13 +151,17 @@ fn what_the_firmware_says_of_its_ports_and_a_card_of_itself() {
         "mmcblk0",
         "/sys/devices/platform/soc/mmc_host/mmc0/mmc0:1/block/mmcblk0",
     );
-    card.attached.card = Some("SD".to_owned());
     assert_eq!(
         judged(card.clone()),
         Verdict::Doubted(Doubt::Plugged(Bus::CardReader))
     );
-    card.attached.card = Some("MMC".to_owned());
+    card.attached.soldered = true;
     assert!(judged(card).is_believed());
+    // A reader is one, whatever is in it.
+    let way = format!("{PCI}/rtsx_pci_sdmmc.0/mmc_host/mmc0/mmc0:1/block/mmcblk0");
+    let mut reader = disk("mmcblk0", &way);
+    reader.attached.soldered = true;
+    assert!(!judged(reader).is_believed());
     // NVMe's own multipath: one controller outside is enough.
     let mut paths = disk("nvme0n1", &format!("{PCI}/nvme/nvme0"));
     paths
@@ -194,6 +201,20 @@ fn a_stack_is_as_good_as_its_worst_part() {
     // The array with / on it makes both of its disks the machine's own.
     let root = believed(&devices, &["md0 /"], &none);
     assert_eq!(root, ["sda", "sda1", "sdb", "sdb1", "dm-0", "dm-1", "md0"]);
+}
+
+/// Each floor lies on both devices of the one below: as many ways down as 2^60.
+#[test]
+fn what_is_on_several_stacks_is_judged_once() {
+    let pair = |floor: usize| [format!("dm-{floor}"), format!("dm-{}", floor + 100)];
+    let mut devices = vec![disk("dm-0", ""), disk("dm-100", "")];
+    for floor in 1..60 {
+        let below = pair(floor - 1);
+        let below: Vec<&str> = below.iter().map(String::as_str).collect();
+        devices.extend(pair(floor).map(|name| stack(&name, &below)));
+    }
+    let all = believed(&devices, &["dm-59 /"], &Config::default());
+    assert_eq!(all.len(), devices.len());
 }
 
 #[test]
@@ -343,7 +364,7 @@ fn mounts_of_users() {
         ("1 0 0:50 / / rw - virtiofs root rw", false),
         ("1 0 0:50 / / rw,nosuid - nfs4 server:/x rw", false),
     ] {
-        let mount = &super::super::mountinfo::parse(line)[0];
+        let mount = &super::super::mountinfo::parse(line, "")[0];
         assert_eq!(user_mount(mount, &config).is_some(), user, "{line}");
     }
 }
