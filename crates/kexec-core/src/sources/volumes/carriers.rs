@@ -18,6 +18,8 @@ pub(super) struct Carriers<'a> {
     index: &'a Index<'a>,
     btrfs: &'a Btrfs,
     mounts: &'a [Mount],
+    /// What is at / is not what the machine runs from.
+    foreign: bool,
 }
 
 impl<'a> Carriers<'a> {
@@ -26,18 +28,21 @@ impl<'a> Carriers<'a> {
         index: &'a Index<'a>,
         btrfs: &'a Btrfs,
         mounts: &'a [Mount],
+        foreign: bool,
     ) -> Carriers<'a> {
         Carriers {
             root,
             index,
             btrfs,
             mounts,
+            foreign,
         }
     }
 
     /// The verdict on every device.
     pub(super) fn verdicts(&self, config: &Config) -> Vec<Verdict> {
-        let decide = self.mounts.iter().filter(|m| trust::decides(&m.point));
+        let decides = |mount: &&Mount| !self.foreign && trust::decides(&mount.point);
+        let decide = self.mounts.iter().filter(decides);
         let own = decide.filter(|mount| trust::user_mount(mount, config).is_none());
         let carries: Vec<(&Device, &str)> = own
             .flat_map(|mount| {

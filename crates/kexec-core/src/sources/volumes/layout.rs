@@ -37,6 +37,11 @@ const NO_FILES: &[&str] = &[
     "tracefs",
 ];
 
+/// What somebody in a chroot has to know.
+const FOREIGN: &str = "what is at / here is not the file system that the machine runs from, as \
+                       in a chroot or a container: it and its /boot are read like any other, and \
+                       need not be what a reboot boots";
+
 /// What was found of a machine's file systems.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
@@ -79,7 +84,11 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
     }
     let index = Index::new(&devices);
     let btrfs = Btrfs::read(root);
-    let judged = Carriers::new(root, &index, &btrfs, &before).verdicts(&config);
+    let foreign = table.as_ref().is_some_and(Table::is_foreign);
+    if foreign {
+        notes.push(FOREIGN.to_owned());
+    }
+    let judged = Carriers::new(root, &index, &btrfs, &before, foreign).verdicts(&config);
     let forged = twins::forged(&index, &judged, &config, notes);
     let mut asleep = Vec::new();
     let mounts = match automounts {
@@ -88,7 +97,7 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
         Automounts::Wake | Automounts::Leave => quiet_mounts(root, &mut asleep, notes),
     };
     let root = &*root;
-    let judged = Carriers::new(root, &index, &btrfs, &mounts).verdicts(&config);
+    let judged = Carriers::new(root, &index, &btrfs, &mounts, foreign).verdicts(&config);
     let mut gathered = Gathered::new(Known::new(root, &index, &judged, &btrfs, &config));
     for mount in mounts {
         gathered.add_mount(mount);
@@ -109,8 +118,9 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
         blocked: Vec::new(),
     };
     // Where nothing is known of mounts, what belongs at a place may well be there.
-    planned::place(root, &mut layout, &config, table.is_some());
+    planned::place(root, &mut layout, &config, table.is_some(), notes);
     notes.extend(nothing_believed(&layout));
+
     layout
 }
 
@@ -179,7 +189,8 @@ pub(crate) fn may_mislead(root: &Root) -> bool {
     let config = Config::read(root);
     let index = Index::new(&devices);
     let (btrfs, mounts) = (Btrfs::read(root), table.mounts());
-    let judged = Carriers::new(root, &index, &btrfs, &mounts).verdicts(&config);
+    let foreign = table.is_foreign();
+    let judged = Carriers::new(root, &index, &btrfs, &mounts, foreign).verdicts(&config);
     twins::forged(&index, &judged, &config, &mut unsaid)
 }
 

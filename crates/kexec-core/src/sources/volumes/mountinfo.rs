@@ -74,20 +74,28 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Reads it. In a unit's own mount namespace every mount is `nosuid`; what the mounts
-    /// of the system are is in the table of the first process, where that can be read.
+    /// Reads both; that of the first process is empty where it cannot be read.
     pub(super) fn read(root: &Root) -> Fact<Table> {
         let text = |path: &str| {
             let bytes = root.bytes_up_to(path, MAX_TABLE);
             bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         };
-        text(OWN).map(|own| {
-            let first = match tells_nothing(&lines(&own)) {
-                true => text(FIRST).known().cloned().unwrap_or_default(),
-                false => String::new(),
-            };
-            Table { own, first }
+        text(OWN).map(|own| Table {
+            own,
+            first: text(FIRST).known().cloned().unwrap_or_default(),
         })
+    }
+
+    /// Whether another file system is at `/` than the machine runs from, as in a chroot
+    /// or a container that sees the machine's processes.
+    pub(super) fn is_foreign(&self) -> bool {
+        let top = |text: &str| {
+            let mounts = parse(text, "").into_iter();
+            let mut mounts = mounts.filter(|mount| mount.point == "/");
+            mounts.next_back().map(|mount| (mount.number, mount.top))
+        };
+        let first = top(&self.first);
+        first.is_some() && first != top(&self.own)
     }
 
     /// The mounts that paths lead to, in the order of the file. A mount that another one

@@ -14,7 +14,13 @@ const BOOT_FOLDERS: &[&str] = &["/boot", "/efi"];
 /// one of two, is not what belongs there; and where what belongs there is gone, the
 /// folder below holds what was left over from before. `known` says whether it is known
 /// what is mounted.
-pub(super) fn place(root: &Root, layout: &mut Layout, config: &Config, known: bool) {
+pub(super) fn place(
+    root: &Root,
+    layout: &mut Layout,
+    config: &Config,
+    known: bool,
+    notes: &mut Vec<String>,
+) {
     for line in &config.planned {
         if is_taken(layout, line) {
             continue;
@@ -23,7 +29,9 @@ pub(super) fn place(root: &Root, layout: &mut Layout, config: &Config, known: bo
             Lookup::One(volume) => volume.id.clone(),
             Lookup::None => {
                 if known && is_awaited(line) {
-                    layout.blocked.push((line.point.clone(), gone(line)));
+                    let reason = gone(line);
+                    notes.push(format!("nothing is read at {}: {reason}", line.point));
+                    layout.blocked.push((line.point.clone(), reason));
                 }
                 continue;
             }

@@ -118,11 +118,24 @@ impl Machine {
 
     /// A line of the mount table: the options are those of the mount.
     pub fn mount(&mut self, number: &str, point: &str, options: &str, kind: &str, source: &str) {
+        self.mount_of(number, "/", point, options, kind, source);
+    }
+
+    /// The same of one folder of a file system.
+    pub fn mount_of(
+        &mut self,
+        number: &str,
+        top: &str,
+        point: &str,
+        options: &str,
+        kind: &str,
+        source: &str,
+    ) {
         let id = 30 + self.mounts.lines().count();
         let parent = if point == "/" { 1 } else { 30 };
         let _ = writeln!(
             self.mounts,
-            "{id} {parent} {number} / {point} {options} shared:1 - {kind} {source} rw"
+            "{id} {parent} {number} {top} {point} {options} shared:1 - {kind} {source} rw"
         );
     }
 

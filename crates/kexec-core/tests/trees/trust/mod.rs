@@ -2,5 +2,6 @@
 //! honest people: whose word counts.
 
 mod attacks;
+mod leads_off;
 mod machine;
 mod odd;

@@ -34,6 +34,11 @@ fn a_boot_device_that_is_gone_leaves_its_folder_unread() {
         assert_eq!(found.is_ok(), read, "{line}: {found:?}");
         if let Err(said) = found {
             assert!(said.contains("nofail") && said.contains("attach"), "{said}");
+            let notes = tree.volumes().notes();
+            assert!(
+                notes[0].starts_with("nothing is read at /boot"),
+                "{notes:?}"
+            );
         }
     }
     // Mounted all the same, by hand.
@@ -274,4 +279,41 @@ fn a_card_of_either_kind_in_a_slot_can_be_taken_out() {
     ] {
         assert_eq!(card(kind, more), believed, "{kind} {more:?}");
     }
+}
+
+/// In a chroot with the machine's /proc, `/` is whatever somebody put there.
+#[test]
+fn a_chroot_does_not_run_from_its_root() {
+    let usb = "sys/devices/pci0000:00/usb1/1-1/host6/block";
+    let own = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:2 / /boot rw - vfat /dev/sda2 rw\n";
+    let tree = Tree::new(own);
+    tree.disk(
+        usb,
+        "sda",
+        "8:0",
+        &[("sda1", "8:1", "r"), ("sda2", "8:2", "b")],
+    );
+    let believed = |first: &str| {
+        tree.put("proc/1/mountinfo", first);
+        let volumes = tree.volumes();
+        let chroot = volumes.notes().iter().any(|note| note.contains("chroot"));
+        (
+            volumes.get(&id("sda2")).unwrap().verdict.is_believed(),
+            chroot,
+        )
+    };
+    // Its own unit, whose numbers of mounts are others.
+    assert_eq!(
+        believed("9 0 8:1 / / rw - ext4 /dev/sda1 rw\n"),
+        (true, false)
+    );
+    assert_eq!(believed(""), (true, false));
+    assert_eq!(
+        believed("9 0 8:9 / / rw - ext4 /dev/sdb1 rw\n"),
+        (false, true)
+    );
+    assert_eq!(
+        believed("9 0 8:1 /other / rw - ext4 /dev/sda1 rw\n"),
+        (false, true)
+    );
 }
