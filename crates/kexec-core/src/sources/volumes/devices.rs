@@ -21,6 +21,10 @@ const MAX_DEVICES: usize = 1 << 14;
 /// floppy drives, are not woken up.
 const WHOLE: &[&str] = &["dm-", "md", "mmcblk", "nvme", "sd", "vd", "xvd"];
 
+/// Names that are given once in the world (SPC-6, designation descriptors; NVM Express
+/// Base Specification, namespace identifiers). What a vendor makes up, two may have.
+const UNIQUE: &[&str] = &["naa.", "eui.", "uuid."];
+
 /// A partition, as its table describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Partition {
@@ -43,6 +47,8 @@ pub(super) struct Device {
     pub(super) number: String,
     /// The name that device mapper has for it.
     pub(super) mapped: Option<String>,
+    /// What the hardware of a disk calls itself, the same on every path to it.
+    pub(super) wwid: Option<String>,
     /// The disk that a partition is on.
     pub(super) disk: Option<String>,
     pub(super) partition: Option<Partition>,
@@ -116,6 +122,9 @@ fn device(root: &Root, name: String) -> Option<(Device, bool)> {
         disk: is_partition.as_ref().and_then(|_| disk()),
         partition: number_of.map(|number| partition(&udev, number.parse().ok())),
         mapped: text("dm/name"),
+        wwid: text("device/wwid")
+            .or_else(|| text("wwid"))
+            .filter(|id| UNIQUE.iter().any(|kind| id.starts_with(kind))),
         below: names(root, &format!("{folder}/slaves")),
         mirrors: mapping.starts_with("mpath-") || text("md/level").as_deref() == Some("raid1"),
         attached: attached::read(root, &name),

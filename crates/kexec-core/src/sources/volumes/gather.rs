@@ -53,6 +53,13 @@ impl<'a> Known<'a> {
         verdict.unwrap_or_else(|| trust::by_name(&device.name, &[]))
     }
 
+    fn spot(&self, device: &Device) -> Option<Spot> {
+        let disk = device.disk.as_deref();
+        let disk = disk.map_or(Some(device), |disk| self.index.named(disk))?;
+        let number = device.partition.as_ref().and_then(|p| p.number);
+        Some((disk.wwid.clone()?, number, device.content.uuid.clone()?))
+    }
+
     fn volume(&self, device: &Device) -> Volume {
         let below = device.below.iter().filter(|_| device.mirrors);
         let below = below.filter_map(|name| self.index.named(name));
@@ -78,7 +85,13 @@ pub(super) struct Gathered<'a> {
     places: BTreeMap<VolumeId, usize>,
     /// The UUIDs, each with whether that one is believed.
     uuids: BTreeSet<(String, bool)>,
+    /// The believed places on hardware, by whichever path.
+    spots: BTreeSet<Spot>,
 }
+
+/// A file system by the disk's name in hardware, the number of its partition and its
+/// UUID.
+type Spot = (String, Option<u32>, String);
 
 impl<'a> Gathered<'a> {
     pub(super) fn new(known: Known<'a>) -> Gathered<'a> {
@@ -87,11 +100,14 @@ impl<'a> Gathered<'a> {
             all: Vec::new(),
             places: BTreeMap::new(),
             uuids: BTreeSet::new(),
+            spots: BTreeSet::new(),
         }
     }
 
-    fn push(&mut self, volume: Volume) -> usize {
+    fn push(&mut self, volume: Volume, spot: Option<Spot>) -> usize {
         let at = self.all.len();
+        let spot = spot.filter(|_| volume.verdict.is_believed());
+        self.spots.extend(spot);
         self.places.entry(volume.id.clone()).or_insert(at);
         if let Some(uuid) = &volume.uuid {
             let believed = volume.verdict.is_believed();
@@ -142,7 +158,8 @@ impl<'a> Gathered<'a> {
                 let kind = Some(mount.kind.clone()).filter(|kind| !kind.is_empty());
                 volume.kind = volume.kind.or(kind);
             }
-            self.push(volume)
+            let spot = device.and_then(|device| self.known.spot(device));
+            self.push(volume, spot)
         });
         let Some(volume) = self.all.get_mut(at) else {
             return;
@@ -164,8 +181,12 @@ impl<'a> Gathered<'a> {
         let uuid = volume.uuid.clone().filter(|_| kind == Some("btrfs"));
         // A btrfs of several devices is one file system.
         let several = uuid.is_some_and(|uuid| self.uuids.contains(&(uuid, believed)));
-        if !several && !self.places.contains_key(&volume.id) {
-            self.push(volume);
+        // Two paths to one disk, which nobody has put together.
+        let spot = self.known.spot(device);
+        let again = spot.as_ref().filter(|_| believed);
+        let again = again.is_some_and(|spot| self.spots.contains(spot));
+        if !several && !again && !self.places.contains_key(&volume.id) {
+            self.push(volume, spot);
         }
     }
 

@@ -1,20 +1,12 @@
 //! Paths, links and includes that lead off the file system that a boot loader reads, and
 //! companions on one that is not believed.
 
-use super::machine::{Content, ESP, Machine, NVME, ROOT_UUID, SATA, USB, default};
+use super::machine::{Content, ESP, Machine, NVME, ROOT_UUID, SATA, USB, default, fs};
 use kexec_core::sources::entry::Boots;
 use kexec_core::sources::{Choice, Survey};
 
 const BOOT: &str = "b0071111-2222-3333-4444-555555555555";
 const STICK: &str = "57100000-2222-3333-4444-555555555555";
-
-fn fs<'a>(kind: &'a str, uuid: &'a str) -> Content<'a> {
-    Content {
-        kind,
-        uuid,
-        ..Content::default()
-    }
-}
 
 /// An honest disk with /boot, and a stick that a user has mounted.
 fn machine(cmdline: &str) -> Machine {

@@ -30,6 +30,15 @@ pub struct Content<'a> {
     pub parttype: &'a str,
 }
 
+/// A file system by its UUID.
+pub fn fs<'a>(kind: &'a str, uuid: &'a str) -> Content<'a> {
+    Content {
+        kind,
+        uuid,
+        ..Content::default()
+    }
+}
+
 /// A tree that is being written.
 #[derive(Debug, Default, Clone)]
 pub struct Machine {

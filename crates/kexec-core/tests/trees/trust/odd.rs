@@ -1,17 +1,11 @@
 //! Odd machines of honest people: each boots what it always booted.
 
-use super::machine::{Content, ESP, Machine, NVME, ROOT_UUID, SATA, SATA2, USB, VIRTIO, default};
+use super::machine::{
+    Content, ESP, Machine, NVME, ROOT_UUID, SATA, SATA2, USB, VIRTIO, default, fs,
+};
 use kexec_core::sources::Survey;
 
 const BOOT: &str = "b0071111-2222-3333-4444-555555555555";
-
-fn fs<'a>(kind: &'a str, uuid: &'a str) -> Content<'a> {
-    Content {
-        kind,
-        uuid,
-        ..Content::default()
-    }
-}
 
 fn esp<'a>(uuid: &'a str, partuuid: &'a str) -> Content<'a> {
     Content {
@@ -234,6 +228,35 @@ fn multipath() {
     machine.systemd_boot(ONE);
     entry(&mut machine, "/dev/mapper/mpatha-part1", "honest");
     boots(&machine.survey(), "mpatha-part1", "honest");
+}
+
+/// Nothing has put the two paths together: they are one by what the disk calls itself.
+#[test]
+fn two_paths_without_multipath() {
+    for (name, works) in [
+        ("naa.600140512345", true),
+        ("t10.QEMU    QEMU HARDDISK", false),
+    ] {
+        let mut machine = Machine::new(&line());
+        for (disk, way) in [("sda", SATA), ("sdb", SATA2)] {
+            machine.disk(disk, way);
+            machine.file(&format!("/sys/devices/{way}/{disk}/device/wwid"), name);
+            let boot = format!("{disk}1");
+            machine.part(disk, way, &boot, fs("ext4", BOOT));
+            grub(&mut machine, &format!("/dev/{boot}"), BOOT, "honest");
+        }
+        let root = machine.part("sda", SATA, "sda2", fs("ext4", ROOT_UUID));
+        machine.mount(&root, "/", "rw", "ext4", "/dev/sda2");
+        machine.file("/etc/fstab", &format!("UUID={BOOT} /boot ext4 noauto"));
+        let survey = machine.survey();
+        match works {
+            true => boots(&survey, "sda1", "honest"),
+            false => {
+                let why = default(&survey).unwrap_err();
+                assert!(why.contains("sda1") && why.contains("sdb1"), "{why}");
+            }
+        }
+    }
 }
 
 #[test]
