@@ -195,6 +195,20 @@ impl Lab {
         self.newest(&source, "linux-image-amd64")
     }
 
+    /// Debian 11's 5.10, which was built without five-level paging
+    /// (CONFIG_X86_5LEVEL).
+    ///
+    /// # Errors
+    /// If it cannot be fetched.
+    pub fn four_level_kernel(&self) -> Result<Kernel> {
+        let source = KernelSource {
+            label: "5.10",
+            suites: &[Suite::Bullseye],
+            release: "5.10.",
+        };
+        self.newest(&source, "linux-image-cloud-amd64")
+    }
+
     /// The kernel of `package` in the first suite that has the wanted release.
     fn newest(&self, source: &KernelSource, package: &str) -> Result<Kernel> {
         let mut found = Vec::new();

@@ -167,29 +167,6 @@ fn one_uses_five_levels(outcome: &Outcome) -> Result<bool> {
         .any(|f| f == "la57"))
 }
 
-/// Without the name of the symbol that says so, a kernel may be one that
-/// triple-faults when it is entered with five levels.
-#[test]
-fn vmlinux_that_does_not_show_that_it_takes_five_levels_is_refused() -> Result<()> {
-    let lab = Lab::open()?;
-    let mut image = vmlinux(&std::fs::read(&lab.kernel("6.12")?.path)?)?;
-    let name = b"\0ptrs_per_p4d\0";
-    let at = image.windows(name.len()).position(|w| w == name);
-    let at = at.context("the kernel exports no such symbol")?;
-    image[at + 1] = b'x';
-    let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
-        .memory_mb(1536)
-        .with(&lab.product()?.files)
-        .file("image", image)
-        .script("run load kexec -l /image\nrun loaded kexec -S -l\n")
-        .run()?;
-    let one = outcome.stage("first")?;
-    assert_eq!(one.run("load")?.code, 255);
-    ensure!(one.run("load")?.err().contains("five-level paging"));
-    assert_eq!(one.run("loaded")?.code, 0);
-    Ok(())
-}
-
 /// By default the call that takes the format is chosen; kexec-tools needs
 /// `-c --args-linux`.
 #[test]

@@ -191,6 +191,7 @@ pub fn method_facts(
         // A kernel for another machine is refused by a check, which says it
         // better than a plan that cannot be made.
         not_for_file_load: file::accepts(arch, image).is_err(),
+        file_load_resets: preflight::file_load_resets(host, image, &plan.cmdline),
         long_cmdline: plan.cmdline.as_bytes().len() > longest.0,
         classic_option: request.classic.demands_classic(),
         crash: plan.crash,

@@ -97,6 +97,8 @@ pub enum SegmentKind {
     Module,
     /// The measurements that IMA made so far.
     Measurements,
+    /// Page tables for the purgatory to change to.
+    PageTables,
     /// The purgatory.
     Purgatory,
     /// Memory without content, kept apart for a kernel that will be jumped
@@ -169,6 +171,11 @@ pub enum ExitMode {
     Long64,
     /// 32-bit protected mode without paging, flat segments.
     Protected32,
+    /// 64-bit mode with four-level paging where the running kernel has five.
+    Long64FourLevel {
+        /// Where the tables are.
+        page_tables: u32,
+    },
 }
 
 /// The registers that mean something to the next kernel; all others are 0.

@@ -13,6 +13,7 @@ pub mod file;
 mod le;
 pub mod memory;
 pub mod method;
+pub mod paging;
 pub mod token;
 
 pub use classic::{ClassicError, ClassicRequest, LoadPlan};

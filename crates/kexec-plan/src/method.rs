@@ -74,6 +74,9 @@ pub struct MethodFacts {
     pub handover_state: bool,
     /// `kexec_file_load(2)` of this architecture does not take the image.
     pub not_for_file_load: bool,
+    /// The machine would reset behind `kexec_file_load(2)`: from five-level paging into
+    /// a kernel that does not cope, see [`crate::paging`].
+    pub file_load_resets: bool,
     /// The command line is longer than `kexec_file_load(2)` takes.
     pub long_cmdline: bool,
     /// An option asks for what only `kexec_load(2)` can do.
@@ -203,6 +206,13 @@ const TABLE: &[Row] = &[
         applies: |f| f.not_for_file_load,
         method: Method::ClassicLoad,
         reason: "kexec_file_load does not take this format",
+        detail: nothing,
+        binding: true,
+    },
+    Row {
+        applies: |f| f.file_load_resets,
+        method: Method::ClassicLoad,
+        reason: "from five-level paging into this kernel only this call arrives",
         detail: nothing,
         binding: true,
     },

@@ -6,7 +6,7 @@ mod common;
 use common::{Ask, Bz, Load, MIB, assert_sound, elf, map, piece};
 use kexec_image::Kernel;
 use kexec_plan::Cmdline;
-use kexec_plan::classic::{ClassicError, ElfArgs, ExitMode, Integrity, LoadPlan, SegmentKind};
+use kexec_plan::classic::{ClassicError, ElfArgs, ExitMode, Integrity, SegmentKind};
 use kexec_plan::memory::{NoMap, Range, RangeSet, Search};
 
 const FOUR_GIB: u64 = 1 << 32;
@@ -120,32 +120,59 @@ fn five_level_paging() {
         let mut ask = Ask::new(file, map("6g"));
         ask.firmware.la57 = true;
         change(&mut ask);
-        ask.plan()
+        let plan = ask.plan().unwrap();
+        let mode = plan.purgatory.exit.mode;
+        let tables = plan.segment(SegmentKind::PageTables).cloned();
+        assert_eq!(
+            matches!(mode, ExitMode::Long64FourLevel { .. }),
+            tables.is_some()
+        );
+        if let (ExitMode::Long64FourLevel { page_tables }, Some(tables)) = (mode, &tables) {
+            assert_eq!(u64::from(page_tables), tables.memory.start);
+            // Both are needed while the processor runs in 32 bits.
+            let purgatory = plan.segment(SegmentKind::Purgatory).unwrap();
+            assert!(tables.memory.end <= FOUR_GIB && purgatory.memory.end <= FOUR_GIB);
+            let content = tables.bytes();
+            let maps = |address| common::walk(&content, page_tables.into(), 3, address);
+            let segments = plan.segments.iter().map(|s| s.memory.start);
+            for address in segments.chain([0, plan.purgatory.exit.rip, 0x9_f000]) {
+                assert_eq!(maps(address), Some(address), "{address:#x}");
+            }
+            // No memory is there.
+            assert_eq!(maps(1 << 40), None);
+            assert!(
+                plan.purgatory
+                    .checks
+                    .iter()
+                    .any(|c| c.name == "page tables")
+            );
+        }
+        tables.is_some()
     };
-    assert!(with(Bz::default().build(), |_| ()).is_ok());
-    let old = bz(|b| b.xloadflags = 0x1f);
-    let error = with(old.clone(), |_| ()).unwrap_err();
-    assert!(matches!(error, ClassicError::FiveLevel { .. }));
-    assert!(error.to_string().contains("0x1f"), "{error}");
+    let takes = bz(|b| b.xloadflags = 0x7f);
+    assert!(!with(takes.clone(), |_| ()));
+    // It goes down to four by itself, and some of them fail at it.
+    assert!(with(takes, |ask| ask.cmdline = "quiet no5lvl".into()));
+    // The decompressor claims to cope, the kernel has been built without.
+    let without = bz(|b| b.xloadflags = 0x3f);
+    assert!(with(without.clone(), |_| ()));
+    assert!(!with(without.clone(), |ask| ask.firmware.la57 = false));
+    assert!(with(bz(|b| b.xloadflags = 0x1f), |_| ()));
     // Paging is off there.
-    assert!(with(old, |a| a.options.entry_32bit = true).is_ok());
-    let error = with(common::vmlinux(), |_| ()).unwrap_err();
-    assert!(error.to_string().contains("ptrs_per_p4d"), "{error}");
+    assert!(!with(without.clone(), |ask| ask.options.entry_32bit = true));
+    assert!(with(common::vmlinux(), |_| ()));
     fn says_so(ask: &mut Ask) {
         if let Kernel::Elf(elf) = &mut ask.image.kernel {
             elf.five_level = true;
         }
     }
-    let has_no_effect = |plan: LoadPlan| plan.notes.iter().any(|n| n.contains("no5lvl"));
-    let plan = with(common::vmlinux(), says_so).unwrap();
-    assert!(!has_no_effect(plan));
-    let plan = with(common::vmlinux(), |ask| {
-        says_so(ask);
-        ask.cmdline = "quiet no5lvl".into();
-    });
-    assert!(has_no_effect(plan.unwrap()));
-    // With four levels everything starts.
-    assert!(with(common::vmlinux(), |a| a.firmware.la57 = false).is_ok());
+    assert!(!with(common::vmlinux(), says_so));
+    let mut ask = Ask::new(without, map("6g"));
+    ask.firmware.la57 = true;
+    ask.options.preserve_context = true;
+    ask.options.mem_max = Some(0x7fff_ffff);
+    let error = ask.plan().unwrap_err();
+    assert!(error.to_string().contains("no way back"), "{error}");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub const CONSOLE_VGA: u32 = 2;
 pub const MODE_LONG64: u32 = 0;
 /// `RawEntry::mode`: 32-bit protected mode, paging off.
 pub const MODE_PROTECTED32: u32 = 1;
+/// `RawEntry::mode`: 64-bit with four-level paging, on `RawParams::page_tables`.
+pub const MODE_LONG64_FOUR_LEVEL: u32 = 2;
 
 /// `RawEntry::stack`: the stack pointer is `rsp`.
 pub const STACK_GIVEN: u32 = 0;
@@ -112,7 +114,8 @@ pub struct RawParams {
     pub region_count: u32,
     pub consoles: [RawConsole; MAX_CONSOLES],
     pub regions: [RawRegion; MAX_REGIONS],
-    pub reserved: u32,
+    /// The page tables of `MODE_LONG64_FOUR_LEVEL`, below 4 GiB.
+    pub page_tables: u32,
     /// CRC-32C of the program's bytes before this field.
     pub self_crc: u32,
 }

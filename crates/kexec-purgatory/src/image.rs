@@ -22,10 +22,14 @@ pub fn entry(base: u64) -> u64 {
     base.saturating_add(BLOB.as_ref().map_or(0, |blob| blob.entry))
 }
 
-/// Whether the purgatory has to lie below 4 GiB: with a 32-bit entry.
+/// Whether the purgatory has to lie below 4 GiB: with a 32-bit entry, or on its way
+/// through 32-bit code to four-level paging.
 #[must_use]
 pub const fn requires_below_4g(params: &Params) -> bool {
-    matches!(params.entry.mode, Mode::Protected32)
+    matches!(
+        params.entry.mode,
+        Mode::Protected32 | Mode::Long64FourLevel { .. }
+    )
 }
 
 /// The bytes of the segment at the physical address `base`. They are fewer than
@@ -127,10 +131,22 @@ fn check(base: u64, params: &Params) -> Result<(), PurgatoryError> {
         params.wait_seconds.into(),
         WAIT_SECONDS_MAX.into(),
     )?;
-    if requires_below_4g(params) {
-        registers_fit_32(&params.entry)?;
+    match params.entry.mode {
+        Mode::Protected32 => registers_fit_32(&params.entry),
+        Mode::Long64FourLevel { page_tables }
+            if page_tables == 0 || !u64::from(page_tables).is_multiple_of(ALIGN) =>
+        {
+            Err(PurgatoryError::Memory {
+                what: "the page tables".to_owned(),
+                start: page_tables.into(),
+                len: ALIGN,
+            })
+        }
+        Mode::Long64FourLevel { page_tables } => {
+            memory(base, "the page tables", page_tables.into(), ALIGN)
+        }
+        Mode::Long64 => Ok(()),
     }
-    Ok(())
 }
 
 fn memory(base: u64, what: &str, start: u64, len: u64) -> Result<(), PurgatoryError> {
@@ -251,6 +267,14 @@ impl Image {
             block + at(offset_of!(RawParams, region_count)),
             &count(params.regions.len()),
         );
+        let page_tables = match params.entry.mode {
+            Mode::Long64FourLevel { page_tables } => page_tables,
+            Mode::Long64 | Mode::Protected32 => 0,
+        };
+        self.put(
+            block + at(offset_of!(RawParams, page_tables)),
+            &page_tables.to_le_bytes(),
+        );
         for (offset, value) in [
             (offset_of!(RawParams, tsc_khz), params.tsc_khz),
             (offset_of!(RawParams, jump_back_cmdline), jump_back.0),
@@ -311,6 +335,7 @@ impl Image {
         let mode = match entry.mode {
             Mode::Long64 => abi::MODE_LONG64,
             Mode::Protected32 => abi::MODE_PROTECTED32,
+            Mode::Long64FourLevel { .. } => abi::MODE_LONG64_FOUR_LEVEL,
         };
         self.put(place + at(offset_of!(RawEntry, mode)), &mode.to_le_bytes());
         self.put(

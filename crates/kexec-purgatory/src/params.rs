@@ -146,6 +146,13 @@ pub enum Mode {
     /// 32-bit protected mode, paging off, CR4 = 0. The purgatory itself must lie
     /// below 4 GiB.
     Protected32,
+    /// 64-bit mode with four-level paging, for what cannot be entered with five. The
+    /// purgatory itself must lie below 4 GiB.
+    Long64FourLevel {
+        /// Where its page tables are. They map everything that is touched from there
+        /// on, the purgatory included, one to one.
+        page_tables: u32,
+    },
 }
 
 /// The stack pointer at the jump.

@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 /// A suite of the Debian archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Suite {
+    /// Debian 11.
+    Bullseye,
     /// Debian 12.
     Bookworm,
     /// Newer packages built for Debian 12.
@@ -40,6 +42,7 @@ impl Suite {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Bullseye => "bullseye",
             Self::Bookworm => "bookworm",
             Self::BookwormBackports => "bookworm-backports",
             Self::Trixie => "trixie",
@@ -51,6 +54,7 @@ impl Suite {
     /// The release whose apt root holds it, and that root's suites.
     fn root(self) -> (&'static str, &'static str) {
         match self {
+            Self::Bullseye => ("bullseye", "bullseye"),
             Self::Bookworm | Self::BookwormBackports => ("bookworm", "bookworm bookworm-backports"),
             Self::Trixie | Self::TrixieBackports => ("trixie", "trixie trixie-backports"),
             Self::Sid => ("sid", "sid"),

@@ -88,7 +88,9 @@ impl Recipe {
                 // Bookworm's systemd has no ukify yet; its manual makes unified
                 // images with objcopy.
                 names.extend(match self.suite {
-                    Suite::Bookworm | Suite::BookwormBackports => ["binutils"].as_slice(),
+                    Suite::Bullseye | Suite::Bookworm | Suite::BookwormBackports => {
+                        ["binutils"].as_slice()
+                    }
                     _ => &["systemd-ukify", "python3-pefile"],
                 });
             }
@@ -105,7 +107,7 @@ impl Recipe {
     fn second_kernel(&self) -> &'static str {
         match self.suite {
             Suite::Trixie | Suite::TrixieBackports => "6.1",
-            Suite::Bookworm | Suite::BookwormBackports | Suite::Sid => "6.12",
+            Suite::Bullseye | Suite::Bookworm | Suite::BookwormBackports | Suite::Sid => "6.12",
         }
     }
 }

@@ -51,7 +51,7 @@ pub struct Register {
 pub fn registers(plan: &LoadPlan) -> Vec<Register> {
     let exit = &plan.purgatory.exit;
     let names = match exit.mode {
-        ExitMode::Long64 => ["RIP", "RAX", "RBX", "RSI", "RDI"],
+        ExitMode::Long64 | ExitMode::Long64FourLevel { .. } => ["RIP", "RAX", "RBX", "RSI", "RDI"],
         ExitMode::Protected32 => ["EIP", "EAX", "EBX", "ESI", "EDI"],
     };
     let values = [exit.rip, exit.rax, exit.rbx, exit.rsi, exit.rdi];
@@ -106,6 +106,9 @@ fn mode(plan: &LoadPlan) -> &'static str {
     match plan.purgatory.exit.mode {
         ExitMode::Long64 => "64-bit mode, everything mapped one to one",
         ExitMode::Protected32 => "32-bit protected mode, no paging, flat segments",
+        ExitMode::Long64FourLevel { .. } => {
+            "64-bit mode with four-level paging, everything mapped one to one"
+        }
     }
 }
 
@@ -142,6 +145,7 @@ pub const fn kind(kind: SegmentKind) -> &'static str {
         SegmentKind::Parameters => "parameters",
         SegmentKind::Module => "module",
         SegmentKind::Measurements => "measurements",
+        SegmentKind::PageTables => "page tables",
         SegmentKind::Purgatory => "purgatory",
         SegmentKind::Backup => "backup, no content",
     }

@@ -326,6 +326,7 @@ const fn class(kind: SegmentKind) -> &'static str {
         SegmentKind::Parameters => "parameters",
         SegmentKind::Module => "module",
         SegmentKind::Measurements => "measurements",
+        SegmentKind::PageTables => "tables",
         SegmentKind::Purgatory => "purgatory",
         SegmentKind::Backup => "backup",
     }

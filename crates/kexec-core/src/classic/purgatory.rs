@@ -156,6 +156,9 @@ fn entry_state(exit: Exit, preserve_context: bool) -> EntryState {
         ExitMode::Long64 if preserve_context => (Mode::Long64, Stack::Caller),
         ExitMode::Long64 => (Mode::Long64, Stack::Purgatory),
         ExitMode::Protected32 => (Mode::Protected32, Stack::Purgatory),
+        ExitMode::Long64FourLevel { page_tables } => {
+            (Mode::Long64FourLevel { page_tables }, Stack::Purgatory)
+        }
     };
     let mut state = EntryState::new(mode, exit.rip);
     state.stack = stack;

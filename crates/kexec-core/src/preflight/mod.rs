@@ -13,6 +13,7 @@ mod load_disabled;
 mod load_limit;
 mod lockdown_signature;
 mod memory;
+mod paging;
 mod permission;
 mod screen;
 mod syscall_built;
@@ -28,6 +29,7 @@ use crate::Snapshot;
 use crate::request::ClassicAsk;
 
 pub(crate) use cmdline_length::longest as longest_cmdline;
+pub(crate) use paging::file_load_resets;
 
 /// What a check looks at: the machine, the image and what is planned.
 #[derive(Debug, Clone, Copy)]
@@ -164,6 +166,7 @@ pub const CHECKS: &[Check] = &[
     uki_companions::CHECK,
     permission::CHECK,
     syscall_built::CHECK,
+    paging::CHECK,
     load_disabled::CHECK,
     load_limit::CHECK,
     lockdown_signature::CHECK,

@@ -42,16 +42,6 @@ pub enum ClassicError {
         /// What to do.
         hint: &'static str,
     },
-    /// Five-level paging is on and the kernel cannot start so.
-    #[error(
-        "the running kernel uses five-level paging, and {what} to be able to start with that{found}"
-    )]
-    FiveLevel {
-        /// `the bzImage does not claim`, ...
-        what: &'static str,
-        /// What was looked at.
-        found: String,
-    },
     /// There is no usable memory map.
     #[error("no place for anything: {}", match .0 {
         NoMap::Zeros => "/proc/iomem shows zeros instead of addresses",
@@ -130,9 +120,6 @@ impl ClassicError {
                 "give the kernel that the boot loader boots, such as /boot/vmlinuz-RELEASE"
             }
             ClassicError::Option { hint, .. } => hint,
-            ClassicError::FiveLevel { .. } => {
-                "give a bzImage built with CONFIG_X86_5LEVEL, start it with --entry-32bit, or boot the running kernel with no5lvl"
-            }
             ClassicError::NoMap(NoMap::Zeros) => {
                 "run as root with CAP_SYS_ADMIN in the first user namespace"
             }

@@ -44,6 +44,7 @@ fn every_row_gives_its_own_reason() {
         with(|f| f.secure_boot_unseen = unseen()),
         with(|f| f.selinux_enforcing = true),
         with(|f| f.not_for_file_load = true),
+        with(|f| f.file_load_resets = true),
         with(|f| f.long_cmdline = true),
         with(|f| f.classic_option = true),
         with(|f| f.lockdown_unseen = unseen()),

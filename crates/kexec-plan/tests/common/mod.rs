@@ -431,3 +431,24 @@ pub fn assert_sound(plan: &LoadPlan, memory: &MemoryFacts) {
             .all(|w| w[0].range.end <= w[1].range.start)
     );
 }
+
+/// What the processor finds at `address` through the tables at `base`: none, or the
+/// physical address. Of `levels` the lowest maps pages of 2 MiB.
+#[allow(dead_code)]
+pub fn walk(tables: &[u8], base: u64, levels: u32, address: u64) -> Option<u64> {
+    let mut table = base;
+    for level in (0..levels).rev() {
+        let index = (address >> (21 + 9 * level)) & 511;
+        let at = usize::try_from(table - base + 8 * index).unwrap();
+        let entry = u64::from_le_bytes(tables[at..at + 8].try_into().unwrap());
+        if entry & 1 == 0 {
+            return None;
+        }
+        if entry & 0x80 != 0 {
+            assert_eq!(level, 0);
+            return Some((entry & !0xfff) | (address & (2 * MIB - 1)));
+        }
+        table = entry & !0xfff;
+    }
+    None
+}

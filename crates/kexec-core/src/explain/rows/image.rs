@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
             "the running kernel does not take this image; it uses 5-level paging, and an image without support for that (XLF_5LEVEL) is refused".into()
         },
         remedy: |_| {
-            "boot this kernel with no5lvl first, or give a kernel built with CONFIG_X86_5LEVEL"
+            "use the other system call (-c), whose purgatory leaves 5-level paging first; or boot this kernel with no5lvl"
                 .into()
         },
     },

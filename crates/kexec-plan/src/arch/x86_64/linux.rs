@@ -9,6 +9,7 @@ use kexec_image::formats::bzimage::xloadflags;
 use kexec_image::{Arch, BzImage, ElfKernel};
 
 use super::efi::{self, Efi};
+use super::four_level;
 use super::layout::{
     BZIMAGE_LOAD, CEILING, ENTRY_64, FLOOR, FOUR_GIB, LARGE_PAGE, LOW_MEMORY_END, PAGE,
 };
@@ -24,6 +25,7 @@ use crate::le::{len, len_u64};
 use crate::memory::limits::Limits;
 use crate::memory::range::align_up;
 use crate::memory::{MemoryKind, MemoryMap, Range, RangeSet};
+use crate::paging;
 
 /// How a Linux kernel is started, and within which limits.
 struct Start<'a> {
@@ -38,6 +40,8 @@ struct Start<'a> {
     small_end: u64,
     /// The kernel takes EFI runtime services over.
     efi: bool,
+    /// It is entered with four-level paging, not with the five that there are.
+    four_level: bool,
 }
 
 /// A bzImage.
@@ -47,15 +51,7 @@ pub(super) fn bzimage(
 ) -> Result<LoadPlan, ClassicError> {
     let has = |flag: u16| image.xloadflags & flag != 0;
     let wide = has(xloadflags::KERNEL_64) && !request.options.entry_32bit;
-    if wide && request.firmware.la57 && !has(xloadflags::XLF_5LEVEL) {
-        return Err(ClassicError::FiveLevel {
-            what: "the bzImage does not claim",
-            found: format!(
-                " (xloadflags at 0x236 are {:#x}, bit 5 is XLF_5LEVEL)",
-                image.xloadflags
-            ),
-        });
-    }
+    let four_level = wide && four_level::needed(request, paging::takes_five(image));
     let header = Header::Image {
         file: &request.image.bytes,
         end: image.header_end,
@@ -71,6 +67,7 @@ pub(super) fn bzimage(
             initrd_end: CEILING,
             small_end: CEILING,
             efi: has(xloadflags::EFI_KEXEC),
+            four_level,
         },
         (true, false) => Start {
             method: "bzImage, 64-bit entry, all below 4 GiB".into(),
@@ -80,6 +77,7 @@ pub(super) fn bzimage(
             initrd_end: initrd_max.min(FOUR_GIB),
             small_end: FOUR_GIB,
             efi: has(xloadflags::EFI_KEXEC),
+            four_level,
         },
         (false, _) => Start {
             method: "bzImage, 32-bit entry".into(),
@@ -90,16 +88,17 @@ pub(super) fn bzimage(
             small_end: LOW_MEMORY_END,
             // The 64-bit kernel behind a 32-bit entry is still a 64-bit one.
             efi: has(xloadflags::EFI_KEXEC) && has(xloadflags::KERNEL_64),
+            four_level,
         },
     };
     let kernel_end = match start.mode {
         ExitMode::Protected32 => LOW_MEMORY_END.min(initrd_max),
-        ExitMode::Long64 => start.small_end,
+        ExitMode::Long64 | ExitMode::Long64FourLevel { .. } => start.small_end,
     };
     let mut builder = builder(request)?;
     let load = place_bzimage(&mut builder, request, image, kernel_end)?;
     let rip = match start.mode {
-        ExitMode::Long64 => load.saturating_add(ENTRY_64),
+        ExitMode::Long64 | ExitMode::Long64FourLevel { .. } => load.saturating_add(ENTRY_64),
         ExitMode::Protected32 => load,
     };
     finish(builder, request, &start, load, rip)
@@ -169,13 +168,6 @@ pub(super) fn vmlinux(
     elf: &ElfKernel,
 ) -> Result<LoadPlan, ClassicError> {
     let wide = elf.arch == Some(Arch::X86_64);
-    let five_level = wide && request.firmware.la57;
-    if five_level && !elf.five_level {
-        return Err(ClassicError::FiveLevel {
-            what: "the vmlinux does not show that it was built",
-            found: " (it exports no ptrs_per_p4d, as kernels with CONFIG_X86_5LEVEL do)".into(),
-        });
-    }
     let entry = physical_entry(elf)?;
     let run = runs(elf, &request.image.bytes, request.path, true, PAGE)?;
     let Some(run) = run.into_iter().next() else {
@@ -199,6 +191,7 @@ pub(super) fn vmlinux(
         initrd_end,
         small_end,
         efi: wide,
+        four_level: wide && four_level::needed(request, elf.five_level),
     };
     let size = run.range.len();
     let filled = content_len(&run.content);
@@ -209,11 +202,6 @@ pub(super) fn vmlinux(
         check_len: filled,
         content: run.content,
     };
-    if five_level && request.cmdline.words().any(|w| w == b"no5lvl") {
-        builder.note(
-            "no5lvl has no effect: a vmlinux keeps the five-level paging it is entered with; a bzImage could leave it",
-        );
-    }
     let linked = run.range.start;
     let whole = Range::new(linked, align_up(run.range.end, PAGE).unwrap_or(u64::MAX));
     let at = if !wide || builder.fits(whole) || linked % PAGE != 0 {
@@ -300,14 +288,18 @@ fn finish(
     let blob = input.build(base);
     let content = pieces("boot_params", blob.bytes.into());
     builder.set_content(SegmentKind::Parameters, content, blob.parts);
+    let mode = match start.four_level {
+        true => four_level::place(&mut builder, request)?,
+        false => start.mode,
+    };
     // A purgatory that leaves 64-bit mode runs in 32 bits at its end.
-    builder.place_purgatory(match start.mode {
+    builder.place_purgatory(match mode {
         ExitMode::Long64 => start.small_end,
-        ExitMode::Protected32 => FOUR_GIB,
+        ExitMode::Protected32 | ExitMode::Long64FourLevel { .. } => FOUR_GIB,
     })?;
     let exit = Exit {
         rsi: base,
-        ..Exit::to(start.mode, rip)
+        ..Exit::to(mode, rip)
     };
     builder.finish(
         request.arch,

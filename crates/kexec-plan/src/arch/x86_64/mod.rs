@@ -10,15 +10,19 @@
 //! | `params.rs` | `boot_params` with everything it points to |
 //! | `setup_data.rs` `efi.rs` `video.rs` | parts of that |
 //! | `multiboot.rs` | multiboot kernels and plain ELF files |
+//! | `four_level.rs` | out of five-level paging |
+//! | `page_tables.rs` | tables that map one to one |
 //! | `way_back.rs` | into the kernel before this one |
 //! | `mbi.rs` `elf_notes.rs` | what those are told |
 
 mod efi;
 mod elf_notes;
+mod four_level;
 pub mod layout;
 mod linux;
 mod mbi;
 mod multiboot;
+mod page_tables;
 mod params;
 mod plan;
 mod setup_data;

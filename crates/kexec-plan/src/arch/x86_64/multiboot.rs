@@ -127,7 +127,7 @@ pub(super) fn plain(
     if notes {
         let base = place_notes(&mut builder, request, end)?;
         match mode {
-            ExitMode::Long64 => exit.rdi = base,
+            ExitMode::Long64 | ExitMode::Long64FourLevel { .. } => exit.rdi = base,
             ExitMode::Protected32 => {
                 (exit.rax, exit.rbx) = (elf_notes::SIGNATURE.into(), base);
             }

@@ -6,22 +6,12 @@
 //! memory of the kernel that leaves, loads tables that map both one to one, and
 //! jumps on.
 
-use super::layout::{CEILING, FLOOR, LARGE_PAGE, PAGE};
+use super::layout::{CEILING, FLOOR, PAGE};
+use super::page_tables::{Levels, one_to_one};
 use crate::classic::{ClassicError, WayBack};
 use crate::le::len;
 use crate::memory::range::align_up;
 use crate::memory::{MemoryFacts, MemoryKind, Placer, Range, RangeSet, Search, Wanted};
-
-/// Bytes that one page of entries maps, from the lowest level on (Intel SDM
-/// volume 3, 5.5 "4-Level Paging and 5-Level Paging"): 512 pages of 2 MiB, and 512
-/// times as much on each level above.
-const GIB: u64 = 512 * LARGE_PAGE;
-/// Entries of a page.
-const ENTRIES: u64 = 512;
-/// Present and writable.
-const TABLE: u64 = 0b11;
-/// The same, and a large page.
-const LEAF: u64 = 0b1000_0011;
 
 /// Makes it for a kernel that waits at `entry`.
 ///
@@ -62,13 +52,12 @@ pub(crate) fn way_back(
 
 /// The code in the first page, the tables behind it.
 fn image(base: u64, entry: u64, mapped: &RangeSet, five_level: bool) -> Vec<u8> {
-    let mut tables = Tables {
-        first: base.saturating_add(PAGE),
-        pages: Vec::new(),
+    let root = base.saturating_add(PAGE);
+    let levels = if five_level {
+        Levels::Five
+    } else {
+        Levels::Four
     };
-    let levels = if five_level { 4 } else { 3 };
-    let all = GIB.saturating_mul(ENTRIES.saturating_pow(levels - 1));
-    let root = tables.table(0, all, mapped);
     let mut bytes = Vec::new();
     bytes.extend([0x48, 0xb8]); // mov rax, the tables
     bytes.extend(root.to_le_bytes());
@@ -77,45 +66,14 @@ fn image(base: u64, entry: u64, mapped: &RangeSet, five_level: bool) -> Vec<u8> 
     bytes.extend(entry.to_le_bytes());
     bytes.extend([0xff, 0xe0]); // jmp rax
     crate::le::pad(&mut bytes, usize::try_from(PAGE).unwrap_or(0));
-    for page in tables.pages {
-        bytes.extend(page.iter().flat_map(|e| e.to_le_bytes()));
-    }
+    bytes.extend(one_to_one(root, mapped, levels));
     bytes
-}
-
-/// Pages of tables, at `first` and behind it.
-struct Tables {
-    first: u64,
-    pages: Vec<Vec<u64>>,
-}
-
-impl Tables {
-    /// A table for `span` bytes from `from` on, with what of `mapped` lies there
-    /// and everything below it. Gives its address.
-    fn table(&mut self, from: u64, span: u64, mapped: &RangeSet) -> u64 {
-        let index = self.pages.len();
-        self.pages.push(Vec::new());
-        let step = span.checked_div(ENTRIES).unwrap_or(span);
-        let mut entries = Vec::new();
-        for number in 0..ENTRIES {
-            let start = from.saturating_add(step.saturating_mul(number));
-            let part = Range::new(start, start.saturating_add(step));
-            entries.push(match mapped.overlaps(part) {
-                false => 0,
-                true if step <= LARGE_PAGE => start | LEAF,
-                true => self.table(start, step, mapped) | TABLE,
-            });
-        }
-        if let Some(page) = self.pages.get_mut(index) {
-            *page = entries;
-        }
-        let offset = u64::try_from(index).unwrap_or(0).saturating_mul(PAGE);
-        self.first.saturating_add(offset)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::LARGE_PAGE;
+    use super::super::page_tables::GIB;
     use super::*;
     use crate::memory::Resource;
 

@@ -30,6 +30,8 @@ core::arch::global_asm!(
     mode = const offset_of!(abi::RawParams, entry.mode),
     stack = const offset_of!(abi::RawParams, entry.stack),
     mode_protected32 = const abi::MODE_PROTECTED32,
+    mode_four_level = const abi::MODE_LONG64_FOUR_LEVEL,
+    page_tables = const offset_of!(abi::RawParams, page_tables),
     stack_caller = const abi::STACK_CALLER,
 );
 

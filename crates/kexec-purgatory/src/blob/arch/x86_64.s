@@ -60,6 +60,9 @@ purgatory_entry:
 2:
     cmp     dword ptr [rip + purgatory_params + {mode}], {mode_protected32}
     je      exit32
+    cmp     dword ptr [rip + purgatory_params + {mode}], {mode_four_level}
+    je      four_levels
+exit64:
     mov     rax, [rip + entry_cr4]
     mov     cr4, rax
     mov     rax, [rip + entry_cr0]
@@ -81,6 +84,25 @@ purgatory_entry:
     mov     r14, [rip + purgatory_params + {r14}]
     mov     r15, [rip + purgatory_params + {r15}]
     jmp     [rip + purgatory_params + {rip}]
+
+    # From five levels of page tables to four: CR4.LA57 changes only while paging is
+    # off, and that is only in 32-bit code (Intel SDM volume 3, 5.5). Here and on
+    # the way back nothing but this code, its stack and the tables is touched.
+four_levels:
+    and     dword ptr [rip + entry_cr4], ~0x1000
+    lea     rsp, [rip + purgatory_stack_top]
+    sub     rsp, 16
+    mov     word ptr [rsp], 5 * 8 - 1
+    lea     rax, [rip + gdt64]
+    mov     [rsp + 2], rax
+    lgdt    [rsp]
+    lea     rsi, [rip + exit64]
+    mov     edi, [rip + purgatory_params + {page_tables}]
+    mov     ebp, [rip + entry_cr4]
+    push    0x20
+    lea     rax, [rip + code32_four_levels]
+    push    rax
+    retfq
 
     # To 32-bit protected mode. In 32-bit code nothing is relative to eip, so the
     # stack pointer and the jump's distance are written into the instructions
@@ -226,6 +248,20 @@ final_esp:
     .byte   0xe9                        # jmp rel32
 final_jump:
     .long   0
+
+code32_four_levels:
+    mov     eax, 0x18
+    mov     ss, eax
+    mov     eax, cr0
+    and     eax, 0x7fffffff             # PG; EFER.LME stays
+    mov     cr0, eax
+    mov     cr4, ebp
+    mov     cr3, edi
+    or      eax, 0x80000000
+    mov     cr0, eax
+    push    0x10
+    push    esi
+    retf
     .code64
 
     .section .data.tables, "aw"
@@ -237,6 +273,7 @@ gdt64:
     .quad   0
     .quad   0x00af9b000000ffff          # code, 64-bit
     .quad   0x00cf93000000ffff          # data, flat
+    .quad   0x00cf9b000000ffff          # code, 32-bit, flat
 gdt32:
     .quad   0
     .quad   0

@@ -1,0 +1,50 @@
+//! Does the next kernel come out of five-level paging, or does the machine reset before
+//! its first word?
+
+use kexec_image::Image;
+use kexec_plan::{Cmdline, Method, paging};
+
+use super::{Check, Context, Outcome, Severity};
+use crate::Snapshot;
+
+pub(super) const CHECK: Check = Check {
+    name: "five-level-paging",
+    about: "the next kernel takes the page tables of the running one",
+    run,
+};
+
+/// Whether `kexec_file_load(2)` would end in a reset here.
+pub(crate) fn file_load_resets(host: &Snapshot, image: &Image, cmdline: &Cmdline) -> bool {
+    host.firmware.la57.is_true() && paging::file_load_resets(&host.release, &image.kernel, cmdline)
+}
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let host = context.host;
+    let resets = file_load_resets(host, context.image, &context.plan.cmdline);
+    if !resets {
+        return Vec::new();
+    }
+    let what = "five-level paging";
+    let outcome = match context.decision.method {
+        Method::ClassicLoad => Outcome::pass(
+            what,
+            "the next kernel uses four levels, and is entered with four",
+        ),
+        Method::FileLoad => Outcome::new(
+            Severity::Refusal,
+            what,
+            format!(
+                "the running kernel {} uses it, and the next one, which does not, cannot leave it \
+                 behind kexec_file_load: the machine would reset before the first word",
+                host.release
+            ),
+            format!(
+                "use the other system call (-c), whose purgatory leaves it first; where that is \
+                 not allowed, boot the running kernel with no5lvl, or update the next one \
+                 (mended in {})",
+                paging::mended_in()
+            ),
+        ),
+    };
+    vec![outcome]
+}
