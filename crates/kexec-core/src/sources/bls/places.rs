@@ -117,8 +117,9 @@ fn standard(volumes: &Volumes, place: &Place, notes: &mut Vec<String>) {
     }
 }
 
-/// Not more files of a folder than these are read: a hundred kernels are many.
-const MAX_FILES: usize = 1000;
+/// Not more files of a folder than these are read. Boot loaders read all; machines that
+/// build kernels have a thousand.
+const MAX_FILES: usize = 1 << 14;
 
 /// The names of the files in a folder of entries.
 pub(super) fn names(volumes: &Volumes, folder: &BootFile, notes: &mut Vec<String>) -> Vec<String> {
