@@ -88,6 +88,11 @@ pub enum Part {
         /// Whether it stands in double quotes.
         quoted: bool,
     },
+    /// An unquoted backslash before these characters, `x2d` or other two hexadecimal
+    /// digits: Fedora's GRUB keeps it.
+    Hexadecimal(String),
+    /// The quoted text after it is translated (`$"..."`), if GRUB has a catalogue.
+    Translated,
 }
 
 impl Word {

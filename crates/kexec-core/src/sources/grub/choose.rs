@@ -5,12 +5,14 @@
 //! else is a title or an id, whichever entry has it first; what names no entry
 //! means the first one. `>` goes into a submenu, and `>>` is a `>` in a title.
 //!
-//! Fedora's GRUB looks for a title or an id first (rhbz#1640979), because its ids
-//! are file names that begin with a machine id. Whose GRUB it is, only its use of
-//! `blscfg` tells; where that does not and the two would differ, nothing is
-//! picked.
+//! Fedora's GRUB (rhboot/grub2, `normal/menu.c`) looks for an id first, then for a
+//! title (rhbz#1640979), because its ids are file names that begin with a machine id;
+//! a number counts only when nothing stands behind it. Whose GRUB it is, its modules
+//! and its use of `blscfg` tell; where they do not and the two would differ, nothing
+//! is picked.
 
 use super::menu::Item;
+use super::number;
 use super::text::{Place, Text, Truth, Why};
 use std::rc::Rc;
 
@@ -49,49 +51,92 @@ pub(super) fn escaped(name: &str) -> String {
     name.replace('>', ">>")
 }
 
-/// The number that a text begins with: decimal, `0x` hexadecimal or `0` octal.
-fn leading_number(text: &str) -> Option<usize> {
-    let text = text.trim_start();
-    let hexadecimal = text.strip_prefix("0x").or(text.strip_prefix("0X"));
-    let (digits, radix) = match hexadecimal {
-        Some(digits) if digits.starts_with(|c: char| c.is_ascii_hexdigit()) => (digits, 16),
-        _ if text.starts_with('0') => (text, 8),
-        _ => (text, 10),
-    };
-    let end = digits
-        .find(|c: char| !c.is_digit(radix))
-        .unwrap_or(digits.len());
-    let digits = digits.get(..end).filter(|digits| !digits.is_empty())?;
-    Some(usize::from_str_radix(digits, radix).unwrap_or(usize::MAX))
-}
-
-/// The entry that a value of `default` means.
+/// The entry that a value of `default` means; `hidden` are openSUSE's entries that
+/// only a key starts, with their places, and `fedora` is whether it is Fedora's GRUB.
 ///
 /// # Errors
 /// Why that cannot be known.
 pub(super) fn pick(
     menu: &[Rc<Item>],
+    hidden: &[(usize, Rc<Item>)],
     value: &Text,
-    fedora: bool,
+    fedora: Option<bool>,
     place: &Place,
 ) -> Result<Picked, Why> {
     let value = value.characters(place)?;
-    let (head, rest) = split(value);
-    let plain = head.trim_start().bytes().all(|b| b.is_ascii_digit());
-    let named = match leading_number(&head) {
-        None => titled(menu, &head, place)?,
-        Some(number) if plain => numbered(menu, number)?,
-        Some(number) => match titled(menu, &head, place)? {
-            None => numbered(menu, number)?,
-            Some(index) if fedora || numbered(menu, number) == Ok(Some(index)) => Some(index),
-            Some(_) => {
-                let what = format!(
-                    "whether {head:?} is the number {number} or a title depends on whose GRUB it is"
-                );
+    let picked = match fedora {
+        Some(true) => as_fedora(menu, value, place)?,
+        Some(false) => as_upstream(menu, value, place)?,
+        None => {
+            let [upstream, fedora] = [
+                as_upstream(menu, value, place),
+                as_fedora(menu, value, place),
+            ];
+            if upstream != fedora {
+                let what = format!("what {value:?} means depends on whose GRUB it is");
                 return Err(Why::at(place, what));
             }
+            upstream?
+        }
+    };
+    for (at, item) in hidden {
+        let named = as_upstream(std::slice::from_ref(item), value, place);
+        let named =
+            named.is_ok_and(|named| !named.nothing_fits && number::leading(value).is_none());
+        if *at <= picked.index || (named && !value.is_empty()) {
+            let what = format!("{value:?} may mean a hidden entry ({})", item.place);
+            return Err(Why::at(place, what));
+        }
+    }
+    Ok(picked)
+}
+
+fn as_upstream(menu: &[Rc<Item>], value: &str, place: &Place) -> Result<Picked, Why> {
+    let (head, rest) = split(value);
+    let named = match number::leading(&head) {
+        None => titled(menu, &head, place, |item| [&item.title, &item.id].into())?,
+        Some((number, _)) => numbered(menu, number)?,
+    };
+    picked(menu, named, value, rest, place)
+}
+
+/// Fedora's: an id that ends before the first blank, then a title, then a number with
+/// nothing behind it.
+fn as_fedora(menu: &[Rc<Item>], value: &str, place: &Place) -> Result<Picked, Why> {
+    let (head, rest) = split(value);
+    let word = value.find(|c: char| c.is_ascii_whitespace());
+    let by_id = |id: &str| titled(menu, id, place, |item| vec![&item.id]);
+    let named = match word.map(|at| value.split_at(at)) {
+        None => by_id(&head)?,
+        // With words behind it, an id is found and is no number of an entry then; one
+        // of a single character is overlooked.
+        Some((word, _)) => {
+            if word.len() > 1 && by_id(&split(word).0)?.is_some() {
+                return picked(menu, None, value, rest, place);
+            }
+            None
+        }
+    };
+    let named = match named {
+        Some(index) => Some(index),
+        None => match titled(menu, &head, place, |item| vec![&item.title])? {
+            Some(index) => Some(index),
+            None => match number::leading(value) {
+                Some((number, "")) => numbered(menu, number)?,
+                _ => None,
+            },
         },
     };
+    picked(menu, named, value, rest, place)
+}
+
+fn picked(
+    menu: &[Rc<Item>],
+    named: Option<usize>,
+    value: &str,
+    rest: &str,
+    place: &Place,
+) -> Result<Picked, Why> {
     if named.is_none() {
         // It takes a menu that is known as a whole to say that nothing fits.
         sure(menu)?;
@@ -119,7 +164,8 @@ fn sure_first(menu: &[Rc<Item>], place: &Place) -> Result<(), Why> {
     }
 }
 
-fn numbered(menu: &[Rc<Item>], number: usize) -> Result<Option<usize>, Why> {
+fn numbered(menu: &[Rc<Item>], number: u64) -> Result<Option<usize>, Why> {
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
     let Some(up_to) = menu.get(..=number.min(menu.len())) else {
         sure(menu)?;
         return Ok((number < menu.len()).then_some(number));
@@ -128,12 +174,19 @@ fn numbered(menu: &[Rc<Item>], number: usize) -> Result<Option<usize>, Why> {
     Ok(Some(number))
 }
 
-fn titled(menu: &[Rc<Item>], name: &str, place: &Place) -> Result<Option<usize>, Why> {
+/// The first entry of which one of these texts is the name.
+fn titled(
+    menu: &[Rc<Item>],
+    name: &str,
+    place: &Place,
+    texts: impl Fn(&Item) -> Vec<&Text>,
+) -> Result<Option<usize>, Why> {
     let name = Text::known(name);
     for (index, item) in menu.iter().enumerate() {
-        let fits = item.title.same_as(&name, place);
-        let fits = fits.or(item.id.same_as(&name, place));
-        match (fits, &item.doubt) {
+        let same = texts(item)
+            .into_iter()
+            .map(|text| text.same_as(&name, place));
+        match (same.fold(Truth::No, Truth::or), &item.doubt) {
             (Truth::No, _) => {}
             (Truth::Unknown(why), _) => return Err(why),
             (Truth::Yes, Some(why)) => return Err(why.clone()),
@@ -183,7 +236,7 @@ mod tests {
     }
 
     fn picked(value: &str) -> (usize, String, bool) {
-        let picked = pick(&menu(), &Text::known(value), false, &place()).unwrap();
+        let picked = pick(&menu(), &[], &Text::known(value), Some(false), &place()).unwrap();
         (picked.index, picked.rest, picked.nothing_fits)
     }
 
@@ -233,7 +286,9 @@ mod tests {
         let mut doubtful = (*menu[2]).clone();
         doubtful.doubt = Some(why.clone());
         menu[2] = Rc::new(doubtful);
-        let pick = |value: &str| pick(&menu, &Text::known(value), false, &place()).map(|p| p.index);
+        let pick = |value: &str| {
+            pick(&menu, &[], &Text::known(value), Some(false), &place()).map(|p| p.index)
+        };
         assert_eq!(pick("1"), Ok(1));
         assert_eq!(pick("idb"), Ok(1));
         assert_eq!(pick("dup"), Ok(3));
@@ -246,19 +301,68 @@ mod tests {
     fn a_title_that_begins_with_a_digit() {
         let menu = [item("A", "a"), item("0 B", "6b65"), item("1 C", "c")];
         let pick = |value: &str, fedora| {
-            pick(&menu, &Text::known(value), fedora, &place()).map(|p| p.index)
+            pick(&menu, &[], &Text::known(value), fedora, &place()).map(|p| p.index)
         };
-        for (value, index) in [("0 B", 1), ("6b65", 1), ("1 C", 2)] {
-            assert_eq!(pick(value, true), Ok(index), "{value}");
-            assert!(pick(value, false).is_err(), "{value}");
+        for (value, fedora, upstream) in [
+            ("0 B", 1, 0),
+            ("6b65", 1, 0),
+            ("1 C", 2, 1),
+            ("1 D", 0, 1),
+            ("1x", 0, 1),
+            ("2>0", 0, 2),
+            ("1 ", 0, 1),
+        ] {
+            assert_eq!(pick(value, Some(true)), Ok(fedora), "{value}");
+            assert_eq!(pick(value, Some(false)), Ok(upstream), "{value}");
+            assert!(pick(value, None).is_err(), "{value}");
         }
-        assert_eq!(pick("1 D", true), Ok(1));
-        assert_eq!(pick("1 D", false), Ok(1));
+        // What both take the same way needs no maker.
+        for (value, index) in [("1", 1), ("A", 0), ("c", 2), ("nope", 0), ("", 0)] {
+            assert_eq!(pick(value, None), Ok(index), "{value}");
+        }
+    }
+
+    /// What rhboot/grub2's `normal/menu.c` does.
+    #[test]
+    fn ids_of_fedora_end_at_a_blank() {
+        let menu = [
+            item("A", "x"),
+            item("ab c", "ab"),
+            item("d e", "q r"),
+            item("T", "s"),
+        ];
+        let pick = |value: &str| {
+            let value = Text::known(value);
+            pick(&menu, &[], &value, Some(true), &place()).map(|p| (p.index, p.rest))
+        };
+        let at = |index, rest: &str| Ok((index, rest.to_owned()));
+        // The id `ab` is found, and what follows makes it no entry.
+        assert_eq!(pick("ab c"), at(0, ""));
+        assert_eq!(pick("ab"), at(1, ""));
+        assert_eq!(pick("d e"), at(2, ""));
+        assert_eq!(pick("q r"), at(0, ""));
+        assert_eq!(pick("s>1"), at(3, "1"));
+        assert_eq!(pick("T>x y"), at(3, "x y"));
+    }
+
+    #[test]
+    fn hidden_entries_are_never_picked() {
+        let menu = [item("A", "a"), item("B", "b")];
+        let hidden = [(1, item("H", "h"))];
+        let pick = |value: &str, hidden: &[(usize, Rc<Item>)]| {
+            pick(&menu, hidden, &Text::known(value), Some(false), &place()).map(|p| p.index)
+        };
+        assert_eq!(pick("0", &hidden), Ok(0));
+        assert_eq!(pick("", &hidden), Ok(0));
+        assert_eq!(pick("nope", &hidden), Ok(0));
+        for value in ["1", "b", "h", "H"] {
+            assert!(pick(value, &hidden).is_err(), "{value}");
+        }
     }
 
     #[test]
     fn an_empty_menu_has_no_default() {
-        let why = pick(&[], &Text::default(), false, &place()).unwrap_err();
+        let why = pick(&[], &[], &Text::default(), None, &place()).unwrap_err();
         assert!(why.to_string().contains("no entries"));
     }
 }

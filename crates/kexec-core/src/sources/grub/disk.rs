@@ -1,25 +1,38 @@
 //! The machine's file systems as the evaluator sees them.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use rustix::fs::FileType;
 
+use super::seen::Seen;
 use super::text::Device;
 use super::world::{Answer, FilePath, Node, ProbeFor, SearchBy, World};
 use crate::host::Fact;
 use crate::sources::entry::BootFile;
 use crate::sources::volumes::trust::Doubt;
-use crate::sources::volumes::{Lookup, Volume, VolumeId, Volumes};
+use crate::sources::volumes::{Lookup, Partition, Volume, VolumeId, Volumes};
 
 /// A device is called by the name of its volume.
 #[derive(Debug)]
 pub(super) struct Disks<'a> {
     pub(super) volumes: &'a Volumes,
+    seen: OnceCell<Seen>,
 }
 
 /// The device that stands for a volume.
 pub(super) fn device_of(volume: &VolumeId) -> Device {
     Device(Rc::from(volume.0.as_str()))
+}
+
+impl<'a> Disks<'a> {
+    /// The file systems of a machine.
+    pub(super) fn new(volumes: &'a Volumes) -> Disks<'a> {
+        Disks {
+            volumes,
+            seen: OnceCell::new(),
+        }
+    }
 }
 
 impl Disks<'_> {
@@ -33,9 +46,37 @@ impl Disks<'_> {
         self.volumes.get(&VolumeId(device.0.to_string()))
     }
 
+    fn seen(&self) -> &Seen {
+        self.seen.get_or_init(|| Seen::read(self.volumes))
+    }
+
+    /// What a look-up by a name on the file systems comes to. That nothing has the
+    /// name is only said where everything that could have it was seen.
+    fn found(&self, what: &str, found: Lookup<'_>) -> Answer<Device> {
+        match (found, &self.seen().hides) {
+            (Lookup::One(volume), _) => Answer::Is(device_of(&volume.id)),
+            (Lookup::Refused(reason), _) => Answer::Unknown(reason),
+            (Lookup::None, None) => Answer::No,
+            (Lookup::None, Some(hides)) => Answer::Unknown(format!(
+                "no file system of this machine has {what}; {hides}"
+            )),
+        }
+    }
+
     /// The one volume for which something holds.
     fn only(&self, what: &str, fits: impl Fn(&Volume) -> bool) -> Answer<Device> {
-        found(what, self.volumes.only(what, fits))
+        self.found(what, self.volumes.only(what, fits))
+    }
+
+    /// By something of its partition, which need not hold a file system.
+    fn by_partition(&self, what: &str, fits: impl Fn(&Partition) -> bool) -> Answer<Device> {
+        let on = |volume: &Volume| volume.partition.iter().any(&fits);
+        match self.volumes.only(what, on) {
+            Lookup::None if self.seen().partitions.iter().any(&fits) => {
+                Answer::Unknown(format!("what is on the partition with {what} is not known"))
+            }
+            found => self.found(what, found),
+        }
     }
 
     /// `hd0,gpt2`, `hd0,msdos2`, `hd0,2`: known only where the machine has one
@@ -48,24 +89,13 @@ impl Disks<'_> {
         disks.sort_unstable();
         disks.dedup();
         let all = disks.len();
+        let numbered = |partition: &Partition| partition.number == Some(number);
         match all {
-            1 => self.only(&format!("the name {name}"), |volume| {
-                let partition = volume.partition.as_ref();
-                partition.and_then(|partition| partition.number) == Some(number)
-            }),
+            1 => self.by_partition(&format!("the name {name}"), numbered),
             _ => Answer::Unknown(format!(
                 "which disk the firmware calls {name} is not known: this machine has {all} of them"
             )),
         }
-    }
-}
-
-/// What a look-up comes to.
-fn found(what: &str, found: Lookup<'_>) -> Answer<Device> {
-    match found {
-        Lookup::One(volume) => Answer::Is(device_of(&volume.id)),
-        Lookup::None => Answer::Unknown(format!("no file system of this machine has {what}")),
-        Lookup::Refused(reason) => Answer::Unknown(reason),
     }
 }
 
@@ -105,20 +135,35 @@ impl World for Disks<'_> {
         })
     }
 
+    fn is_link(&self, file: &FilePath) -> bool {
+        matches!(self.volumes.link(&self.boot_file(file)), Fact::Known(_))
+    }
+
     fn list(&self, directory: &FilePath) -> Answer<Vec<String>> {
         answer(self.volumes.entries(&self.boot_file(directory)))
     }
 
     fn search(&self, by: SearchBy, value: &str) -> Answer<Device> {
+        let same = |text: &Option<String>| {
+            let text = text.as_deref();
+            text.is_some_and(|text| text.eq_ignore_ascii_case(value))
+        };
         match by {
-            SearchBy::FsUuid => self.only(&format!("the UUID {value}"), |volume| {
-                let uuid = volume.uuid.as_deref();
-                uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(value))
-            }),
+            SearchBy::FsUuid => self.only(&format!("the UUID {value}"), |v| same(&v.uuid)),
             SearchBy::Label => {
                 let what = format!("the label {value}");
-                found(&what, self.volumes.by_label(value))
+                self.found(&what, self.volumes.by_label(value))
             }
+            SearchBy::PartLabel => self.by_partition(&format!("the name {value}"), |partition| {
+                partition.label.as_deref() == Some(value)
+            }),
+            SearchBy::PartUuid => self
+                .by_partition(&format!("the PARTUUID {value}"), |partition| {
+                    same(&partition.uuid)
+                }),
+            SearchBy::DiskUuid => Answer::Unknown(format!(
+                "which disk has a partition table with the UUID {value} is not known"
+            )),
             SearchBy::File => {
                 // What is no boot source is not looked into.
                 let mut unread = None;
@@ -132,7 +177,14 @@ impl World for Disks<'_> {
                         unread.get_or_insert(why);
                     }
                 }
-                unread.map_or(answer, Answer::Unknown)
+                let all = self.volumes.every().len() == self.volumes.disks().count();
+                match (unread, answer) {
+                    (Some(why), _) => Answer::Unknown(why),
+                    (None, Answer::No) if !all => Answer::Unknown(format!(
+                        "which file system has a file {value} is not known"
+                    )),
+                    (None, answer) => answer,
+                }
             }
         }
     }
@@ -150,7 +202,12 @@ impl World for Disks<'_> {
                 Lookup::None => {}
             }
         }
-        Answer::Unknown(format!("which device GRUB calls {name} is not known"))
+        match self.seen().why_not(name) {
+            None => Answer::No,
+            Some(why) => {
+                Answer::Unknown(format!("which device GRUB calls {name} is not known{why}"))
+            }
+        }
     }
 
     fn probe(&self, device: &Device, what: ProbeFor) -> Answer<String> {

@@ -3,6 +3,7 @@
 use kexec_image::Arch;
 use kexec_plan::Cmdline;
 
+use super::bytes;
 use super::disk::{Disks, device_of};
 use super::menu::{Boot, Entry, Refusal};
 use super::{Facts, FilePath, NEXT_ENTRY, Outcome, Save, Start, evaluate};
@@ -57,7 +58,14 @@ fn evidence(facts: &MachineFacts) -> Evidence {
 
 fn find(machine: &Machine<'_>) -> Option<Found> {
     let mut notes = Vec::new();
-    let mut configs = configurations(machine).into_iter();
+    let mut configs = configurations(machine);
+    let rivals = |config: &&Configuration| !matches!(config.there, Fact::Unreadable(_));
+    if configs.iter().filter(rivals).count() > 1
+        && let Err(refused) = installed(machine, &mut configs)
+    {
+        return Some(refused);
+    }
+    let mut configs = configs.into_iter();
     let Some(config) = configs.next() else {
         return nowhere(machine);
     };
@@ -73,12 +81,49 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
             notes,
         });
     }
-    let disks = Disks {
-        volumes: machine.volumes,
-    };
+    let disks = Disks::new(machine.volumes);
     let outcome = evaluate(&disks, &facts(machine), &config.start(machine, &mut notes));
     let context = Context { disks, config };
     Some(context.found(outcome, notes))
+}
+
+/// Of several configurations, puts that one first whose folder has GRUB's modules:
+/// grub-install puts them beside the one that GRUB reads, and grub-mkconfig writes
+/// wherever it is told to.
+fn installed(machine: &Machine<'_>, configs: &mut [Configuration]) -> Result<(), Found> {
+    let facts = facts(machine);
+    let modules = format!("{}-{}/normal.mod", facts.cpu, facts.platform);
+    let beside = |config: &Configuration| {
+        let folder = config.file.path.rsplit_once('/')?.0;
+        let module = format!("{folder}/{modules}");
+        let module = machine.volumes.file(&config.file.volume, &module);
+        (machine.volumes.exists(&module) == Fact::Known(())).then_some(())
+    };
+    let with: Vec<bool> = configs.iter().map(|c| beside(c).is_some()).collect();
+    let count = with.iter().filter(|with| **with).count();
+    match with.iter().position(|with| *with) {
+        Some(first) if count == 1 => {
+            configs.swap(0, first);
+            Ok(())
+        }
+        _ => {
+            let names: Vec<String> = configs.iter().map(|c| c.file.to_string()).collect();
+            let at = configs.first().map(|config| Origin::file(&config.file));
+            Err(Found {
+                entries: Vec::new(),
+                choice: Choice::Refused(Broken {
+                    at: at.unwrap_or_else(|| Origin::file(PLACES[0])),
+                    reason: format!(
+                        "{} are there, and {modules} is beside {} of them, which does not tell \
+                         which one GRUB reads; remove the one that it does not",
+                        names.join(" and "),
+                        if count == 0 { "none" } else { "several" },
+                    ),
+                }),
+                notes: Vec::new(),
+            })
+        }
+    }
 }
 
 /// GRUB started this machine, and where its configuration belongs nothing may be read:
@@ -338,7 +383,7 @@ impl Context<'_> {
                 initrds,
                 devicetree,
             }) => {
-                let line = Cmdline::new(cmdline.as_bytes());
+                let line = Cmdline::new(&bytes::encode(cmdline));
                 let mut target = BootTarget::linux(self.disks.boot_file(kernel), line);
                 target.initrds = initrds
                     .iter()
@@ -353,7 +398,7 @@ impl Context<'_> {
                 cmdline,
                 modules,
             }) => {
-                let line = Cmdline::new(cmdline.as_bytes());
+                let line = Cmdline::new(&bytes::encode(cmdline));
                 let mut target = BootTarget::linux(self.disks.boot_file(kernel), line);
                 target.protocol = match version {
                     1 => Protocol::Multiboot,
@@ -363,7 +408,7 @@ impl Context<'_> {
                     .iter()
                     .map(|(file, arguments)| Module {
                         file: self.disks.boot_file(file),
-                        arguments: Cmdline::new(arguments.as_bytes()),
+                        arguments: Cmdline::new(&bytes::encode(arguments)),
                     })
                     .collect();
                 Boots::Target(Box::new(target))

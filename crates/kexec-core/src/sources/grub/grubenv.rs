@@ -1,6 +1,8 @@
 //! The environment block: a file of 1024 bytes in which GRUB keeps a few
 //! variables (GNU GRUB manual, "The GRUB environment block").
 
+use super::bytes;
+
 /// How the block begins.
 pub const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
 
@@ -40,7 +42,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
 /// The lines that set something: comments (and the `#` that fill the block) are
 /// left out, and a backslash keeps the character after it, newlines included.
 fn lines(bytes: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = bytes::decode(bytes);
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut comment = false;

@@ -32,6 +32,9 @@ fn is_meta(c: char) -> bool {
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
     rest: std::str::Chars<'a>,
+    /// Whether lines that begin with `#` are left out before anything else looks at
+    /// them, within quotes too: so GRUB reads files.
+    file: bool,
     /// The line of the next character, counted from 1.
     pub(super) line: u32,
 }
@@ -40,7 +43,34 @@ impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str) -> Lexer<'a> {
         Lexer {
             rest: text.chars(),
+            file: false,
             line: 1,
+        }
+    }
+
+    /// As [`new`](Lexer::new), for the text of a file.
+    pub(super) fn of_file(text: &'a str) -> Lexer<'a> {
+        let mut lexer = Lexer {
+            file: true,
+            ..Lexer::new(text)
+        };
+        lexer.skip_comments();
+        lexer
+    }
+
+    fn skip_comments(&mut self) {
+        while self.file && self.peek() == Some('#') {
+            self.leave_line();
+        }
+    }
+
+    /// Goes to the next line.
+    pub(super) fn leave_line(&mut self) {
+        if self.rest.any(|c| c == '\n') {
+            self.line = self.line.saturating_add(1);
+        }
+        if self.file && self.peek() == Some('#') {
+            self.skip_comments();
         }
     }
 
@@ -53,6 +83,7 @@ impl<'a> Lexer<'a> {
         let c = self.rest.find(|c| *c != '\r')?;
         if c == '\n' {
             self.line = self.line.saturating_add(1);
+            self.skip_comments();
         }
         Some(c)
     }
@@ -116,11 +147,20 @@ impl<'a> Lexer<'a> {
             match c {
                 '\\' => match self.take() {
                     Some('\n') => {}
+                    Some('x') => match self.hexadecimal() {
+                        Some(text) => parts.0.push(Part::Hexadecimal(text)),
+                        None => parts.push('x', true),
+                    },
                     Some(c) => parts.push(c, true),
                     None => return Err("the file ends after a backslash".to_owned()),
                 },
                 '\'' => self.single_quoted(&mut parts)?,
-                '"' => self.double_quoted(&mut parts)?,
+                '"' => self.double_quoted(&mut parts, false)?,
+                '$' if self.peek() == Some('"') => {
+                    self.take();
+                    parts.0.push(Part::Translated);
+                    self.double_quoted(&mut parts, true)?;
+                }
                 '$' => {
                     let name = self.variable()?;
                     parts.variable(name, false);
@@ -128,7 +168,10 @@ impl<'a> Lexer<'a> {
                 c => parts.push(c, false),
             }
         }
-        Ok(Word(parts.0))
+        match parts.1 {
+            None => Ok(Word(parts.0)),
+            Some(mistake) => Err(mistake),
+        }
     }
 
     fn single_quoted(&mut self, parts: &mut Parts) -> Result<(), String> {
@@ -142,16 +185,19 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn double_quoted(&mut self, parts: &mut Parts) -> Result<(), String> {
+    /// Up to the closing quote. In a text that is translated, `$` may stand alone.
+    fn double_quoted(&mut self, parts: &mut Parts, translated: bool) -> Result<(), String> {
         parts.open_quote();
         loop {
             let c = self.take();
             match c.ok_or("a double quote is not closed")? {
                 '"' => return Ok(()),
-                '$' => {
-                    let name = self.variable()?;
-                    parts.variable(name, true);
-                }
+                '$' if translated && !self.begins_name() => parts.push('$', true),
+                '$' => match self.variable() {
+                    Ok(name) => parts.variable(name, true),
+                    // GRUB sees the whole word before it looks inside.
+                    Err(what) => parts.1 = Some(what),
+                },
                 '\\' => match self.peek() {
                     Some('\n') => {
                         self.take();
@@ -165,6 +211,23 @@ impl<'a> Lexer<'a> {
                 c => parts.push(c, true),
             }
         }
+    }
+
+    /// The two digits after `\x`, with the `x`.
+    fn hexadecimal(&mut self) -> Option<String> {
+        let mut ahead = self.rest.clone().filter(|c| *c != '\r');
+        let digits: String = ahead.by_ref().take(2).collect();
+        if digits.len() != 2 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        self.take();
+        self.take();
+        Some(format!("x{digits}"))
+    }
+
+    fn begins_name(&self) -> bool {
+        let begins = |c: char| c.is_ascii_alphanumeric() || "_{?#@*".contains(c);
+        self.peek().is_some_and(begins)
     }
 
     /// The name after `$`.
@@ -199,9 +262,9 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The parts of a word in the making.
+/// The parts of a word in the making, and what is wrong within its quotes.
 #[derive(Debug, Default)]
-struct Parts(Vec<Part>);
+struct Parts(Vec<Part>, Option<String>);
 
 impl Parts {
     fn push(&mut self, c: char, quoted: bool) {
@@ -250,6 +313,8 @@ mod tests {
                 .map(|part| match part {
                     Part::Literal { text, .. } => text,
                     Part::Variable { name, .. } => format!("<{name}>"),
+                    Part::Translated => "~".to_owned(),
+                    Part::Hexadecimal(text) => text,
                 })
                 .collect(),
             other => format!("{other:?}"),
@@ -270,6 +335,14 @@ mod tests {
         );
         assert_eq!(words("a#b #c\n\\#d \"#e\""), ["a#b", "Newline", "#d", "#e"]);
         assert_eq!(words("a\r\nb"), ["a", "Newline", "b"]);
+    }
+
+    #[test]
+    fn texts_that_are_translated() {
+        assert_eq!(
+            words(r#"$"a $v" x$"y"z $"5$" $"\$\"""#),
+            ["~a <v>", "x~yz", "~5$", "~$\""]
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::ast::Block;
+use super::bytes;
 use super::text::{Place, Text, Why};
 use super::world::FilePath;
 
@@ -62,6 +63,8 @@ pub(super) struct Kernel {
     /// Initrds in their order, or modules with their arguments.
     pub(super) further: Vec<Further>,
     pub(super) devicetree: Option<Named>,
+    /// Whether Fedora's GRUB loads it, where that matters.
+    pub(super) fedora: Option<bool>,
     /// Why the words above may be others.
     pub(super) doubt: Option<Why>,
 }
@@ -188,11 +191,12 @@ impl Kernel {
         if let Some(why) = &self.doubt {
             return Err(why.clone());
         }
+        self.files_are_text()?;
         let kernel = self.file.clone()?;
-        let cmdline = command_line(&self.args, &self.place)?;
+        let cmdline = command_line(&self.args, self.fedora, &self.place)?;
         if let Some(version) = self.multiboot {
             let module = |further: &Further| {
-                let args = command_line(&further.args, &self.place)?;
+                let args = command_line(&further.args, self.fedora, &self.place)?;
                 Ok::<_, Why>((further.file.clone()?, args))
             };
             let modules = self.further.iter().map(module).collect::<Result<_, _>>()?;
@@ -213,9 +217,42 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    fn files_are_text(&self) -> Result<(), Why> {
+        let further = self.further.iter().map(|further| &further.file);
+        let named = further.chain([&self.file]).chain(&self.devicetree);
+        let paths = named.filter_map(|named| named.as_ref().ok());
+        match paths
+            .map(|file| &file.path)
+            .find(|path| !bytes::is_text(path))
+        {
+            None => Ok(()),
+            Some(path) => {
+                let shown = bytes::shown(path);
+                let what = format!("the name of {shown} is no UTF-8, which is not supported");
+                Err(Why::at(&self.place, what))
+            }
+        }
+    }
+}
+
+/// Whether a text begins with a backslash, `x` and two hexadecimal digits.
+fn is_hexadecimal(text: &str) -> bool {
+    let digits = text.strip_prefix("\\x").and_then(|rest| rest.get(..2));
+    digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Whether `\xHH` is in a text.
+pub(super) fn has_hexadecimal(text: &Text) -> bool {
+    let text = text.to_string();
+    text.match_indices('\\')
+        .any(|(at, _)| is_hexadecimal(text.get(at..).unwrap_or_default()))
+}
+
 /// Words joined to a command line as GRUB does: a word with a blank is put into
-/// double quotes, and backslashes and quotes get a backslash before them.
-fn command_line(args: &[Text], place: &Place) -> Result<String, Why> {
+/// double quotes, and backslashes and quotes get a backslash before them; Fedora's
+/// (rhboot/grub2, `lib/cmdline.c`) leaves `\xHH` alone.
+fn command_line(args: &[Text], fedora: Option<bool>, place: &Place) -> Result<String, Why> {
     let mut line = String::new();
     for arg in args {
         let arg = arg.characters(place)?;
@@ -224,8 +261,13 @@ fn command_line(args: &[Text], place: &Place) -> Result<String, Why> {
         }
         let quote = arg.contains(' ');
         line.push_str(if quote { "\"" } else { "" });
-        for c in arg.chars() {
-            if matches!(c, '\\' | '\'' | '"') {
+        for (at, c) in arg.char_indices() {
+            let kept = is_hexadecimal(arg.get(at..).unwrap_or_default());
+            if kept && fedora.is_none() {
+                let what = format!("what becomes of {arg:?} depends on whose GRUB it is");
+                return Err(Why::at(place, what));
+            }
+            if matches!(c, '\\' | '\'' | '"') && !(kept && fedora == Some(true)) {
                 line.push('\\');
             }
             line.push(c);

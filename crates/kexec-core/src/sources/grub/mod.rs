@@ -13,6 +13,7 @@
 //! guessed: the head of `eval` says how.
 
 mod ast;
+mod bytes;
 mod choose;
 mod disk;
 mod env;
@@ -21,9 +22,11 @@ mod find;
 pub mod grubenv;
 mod lexer;
 mod menu;
+mod number;
 mod parser;
 mod regex;
 mod rpm;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -136,9 +139,11 @@ pub fn evaluate(world: &dyn World, facts: &Facts, start: &Start) -> Outcome {
     machine.state = state.clone();
     let entries = entries(&mut machine, &state, &Around::default());
     let fallback = state.env.get("fallback");
+    let fallback = fallback.why_unknown().is_none().then_some(fallback);
+    let fallback = fallback.map(|text| bytes::shown(&text.to_string()));
     Outcome {
         entries,
-        fallback: (!fallback.is_empty()).then(|| fallback.to_string()),
+        fallback: fallback.filter(|fallback| !fallback.is_empty()),
         warnings: warnings(&machine, &state, &default),
         messages: machine.messages,
         default,
@@ -181,7 +186,7 @@ fn read_and_run(machine: &mut Machine<'_>, file: &FilePath, place: &Place) {
     match machine.read_text(file, place) {
         Answer::Is(text) => {
             let shown: Rc<str> = machine.world.shown(file).into();
-            machine.run_text(&shown, &text);
+            machine.run_file(&shown, &text);
         }
         Answer::No => {
             let shown = machine.world.shown(file);
@@ -248,13 +253,13 @@ fn entries(machine: &mut Machine<'_>, state: &State, around: &Around) -> Vec<Ent
         };
         all.push(Entry {
             place: item.place.clone(),
-            title: item.title.to_string(),
-            id: item.id.to_string(),
+            title: bytes::shown(&item.title.to_string()),
+            id: bytes::shown(&item.id.to_string()),
             locked: locked(state, item),
             doubt: item.doubt.as_ref().map(Refusal::from),
             boot,
             number: here.number,
-            path: here.path,
+            path: bytes::shown(&here.path),
         });
     }
     all
@@ -269,9 +274,9 @@ fn booted(machine: &Machine<'_>, item: &Item) -> Result<Boot, Refusal> {
 }
 
 /// Whether GRUB asks for a password: with `superusers` set, everywhere but in
-/// entries that are `--unrestricted`.
+/// entries that are `--unrestricted`. Where that is not known, nothing is claimed.
 fn locked(state: &State, item: &Item) -> bool {
-    state.env.get("superusers").has_characters() != Truth::No && !item.unrestricted
+    state.env.get("superusers").has_characters() == Truth::Yes && !item.unrestricted
 }
 
 /// Runs the body of an entry in the state that its menu left behind: an entry
@@ -284,6 +289,7 @@ fn open(machine: &mut Machine<'_>, state: &State, item: &Item, path: &str, defau
     machine.pay(state.env.weight().saturating_add(1), &item.place);
     machine.state.loaded = Loaded::Nothing;
     machine.state.menu.clear();
+    machine.state.hidden.clear();
     machine.state.params = Some(item.params.clone());
     if item.submenu {
         machine.state.env = state.env.inherited();
@@ -302,7 +308,7 @@ fn open(machine: &mut Machine<'_>, state: &State, item: &Item, path: &str, defau
 fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Choice, Refusal> {
     let variable = state.env.variable("default");
     let origin = variable.and_then(|variable| variable.origin.clone());
-    let value = state.env.get("default").to_string();
+    let value = bytes::shown(&state.env.get("default").to_string());
     let mut menu = state.clone();
     let mut around = Around::default();
     let mut fits = true;
@@ -313,7 +319,8 @@ fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Ch
         if let (Some(why), true) = (&menu.lost, wanted.why_unknown().is_some()) {
             return Err(why.into());
         }
-        let picked = choose::pick(&menu.menu, &wanted, menu.is_fedoras(), &at)?;
+        let fedora = machine.is_fedoras(&menu, &at);
+        let picked = choose::pick(&menu.menu, &menu.hidden, &wanted, fedora, &at)?;
         fits &= !picked.nothing_fits;
         let Some(item) = menu.menu.get(picked.index).cloned() else {
             return Err(Why::at(place, "the menu has no entries").into());
@@ -328,7 +335,7 @@ fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Ch
             (_, true) => {}
             (_, false) => {
                 return Ok(Choice {
-                    title: item.title.to_string(),
+                    title: bytes::shown(&item.title.to_string()),
                     boot: booted(machine, &item),
                     why: because(&value, origin.as_ref(), fits),
                     place: origin.as_ref().map(|origin| origin.place.clone()),
@@ -346,6 +353,7 @@ fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Ch
 /// The menu that an entry opens with `configfile`.
 fn open_file(machine: &mut Machine<'_>, file: &FilePath, named: &Text, place: &Place) {
     machine.state.menu.clear();
+    machine.state.hidden.clear();
     machine.state.loaded = Loaded::Nothing;
     machine.enter(named);
     read_and_run(machine, file, place);
@@ -378,7 +386,9 @@ fn saves(state: &State) -> Vec<Save> {
     let save = |((file, name), value): (&(FilePath, String), &Option<Text>)| Save {
         file: file.clone(),
         name: name.clone(),
-        value: value.as_ref().map(Text::to_string).unwrap_or_default(),
+        value: value
+            .as_ref()
+            .map_or_else(String::new, |value| bytes::shown(&value.to_string())),
     };
     state.saved.iter().map(save).collect()
 }

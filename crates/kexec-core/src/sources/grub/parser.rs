@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::ast::{Block, Kind, Simple, Statement};
+use super::ast::{Block, Kind, Simple, Statement, Word};
 use super::lexer::{Lexer, Token};
 use super::text::Place;
 
@@ -13,8 +13,10 @@ const MAX_NESTING: u32 = 48;
 
 /// The words that end a list of commands.
 const ENDS: [&str; 7] = ["then", "elif", "else", "fi", "do", "done", "esac"];
-/// Words that the manual reserves and that GRUB gives no meaning.
-const WITHOUT_MEANING: [&str; 6] = ["[[", "]]", "case", "select", "time", "in"];
+/// Words that are reserved and begin no command.
+const WITHOUT_MEANING: [&str; 3] = ["case", "select", "in"];
+/// Signs that GRUB takes for words of the language and gives no meaning anywhere.
+const SIGNS: [&str; 2] = ["[[", "]]"];
 
 /// Reads one line after the other.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(super) struct Parser<'a> {
     /// A token that was looked at already.
     ahead: Option<(Token, u32)>,
     nesting: u32,
+    /// The functions of this line that were read to their ends.
+    functions: Vec<Statement>,
 }
 
 /// What is wrong, and where.
@@ -36,26 +40,51 @@ impl<'a> Parser<'a> {
             file,
             ahead: None,
             nesting: 0,
+            functions: Vec::new(),
         }
+    }
+
+    /// As [`new`](Parser::new), for the text of a file.
+    pub(super) fn of_file(file: Rc<str>, text: &'a str) -> Parser<'a> {
+        Parser {
+            lexer: Lexer::of_file(text),
+            ..Parser::new(file, "")
+        }
+    }
+
+    /// Goes on after a mistake as GRUB does: what was read of the command is left
+    /// out, with the rest of the line that the mistake is on. Functions that were
+    /// read before it are defined all the same.
+    pub(super) fn recover(&mut self) -> Block {
+        match self.ahead.take() {
+            Some((Token::Newline | Token::End, _)) => {}
+            _ => self.lexer.leave_line(),
+        }
+        self.nesting = 0;
+        Block(std::mem::take(&mut self.functions))
     }
 
     /// The commands of the next line, or `None` at the end.
     ///
     /// # Errors
-    /// The mistake, after which the parser is of no use: where GRUB takes up
-    /// again after one is nothing that a configuration should rest on.
+    /// The mistake, after which [`recover`](Parser::recover) goes on.
     pub(super) fn line(&mut self) -> Result<Option<Block>, Mistake> {
+        self.functions.clear();
         self.skip_newlines()?;
         let mut commands = Vec::new();
         loop {
-            match self.peek()? {
-                Token::End if commands.is_empty() => return Ok(None),
-                Token::End => break,
-                Token::Newline => {
-                    self.take()?;
-                    break;
+            if self.reserved()?.as_deref() == Some("function") {
+                let function = self.function()?;
+                self.functions.push(function);
+            } else {
+                match self.peek()? {
+                    Token::End => break,
+                    Token::Newline => {
+                        self.take()?;
+                        break;
+                    }
+                    _ => commands.push(self.statement()?),
                 }
-                _ => commands.push(self.statement()?),
             }
             match self.peek()? {
                 Token::Newline | Token::End => {}
@@ -65,7 +94,10 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.unexpected()),
             }
         }
-        Ok(Some(Block(commands)))
+        // A function is there as soon as GRUB has read it.
+        let mut block = std::mem::take(&mut self.functions);
+        block.extend(commands);
+        Ok((!block.is_empty()).then_some(Block(block)))
     }
 
     fn place(&self, line: u32) -> Place {
@@ -101,6 +133,7 @@ impl<'a> Parser<'a> {
         match self.take() {
             Err(mistake) => mistake,
             Ok((token, line)) => {
+                self.ahead = Some((token.clone(), line));
                 let what = match &token {
                     Token::Word(word) => match word.plain() {
                         Some(word) => format!("{word:?} is not expected here"),
@@ -147,7 +180,8 @@ impl<'a> Parser<'a> {
             Some("if") => self.conditional()?,
             Some("for") => self.iteration()?,
             Some(word @ ("while" | "until")) => self.repetition(word == "until")?,
-            Some("function") => self.function()?,
+            // Only the outermost list of commands may define functions.
+            Some("function") => return Err(self.unexpected()),
             Some(word) if ENDS.contains(&word) || WITHOUT_MEANING.contains(&word) => {
                 return Err(self.unexpected());
             }
@@ -214,11 +248,7 @@ impl<'a> Parser<'a> {
         };
         self.take()?;
         self.expect("in")?;
-        let mut words = Vec::new();
-        while let Token::Word(word) = self.peek()? {
-            words.push(word.clone());
-            self.take()?;
-        }
+        let words = self.words()?;
         self.separator()?;
         let body = self.done()?;
         Ok(Kind::For { name, words, body })
@@ -242,9 +272,12 @@ impl<'a> Parser<'a> {
         Ok(body)
     }
 
-    fn function(&mut self) -> Result<Kind, Mistake> {
+    fn function(&mut self) -> Result<Statement, Mistake> {
+        self.peek()?;
+        let line = self.ahead.as_ref().map_or(self.lexer.line, |next| next.1);
+        let place = self.place(line);
         self.expect("function")?;
-        let Some(name) = self.reserved()? else {
+        let Some(name) = self.reserved()?.filter(|name| is_name(name)) else {
             return Err(self.unexpected());
         };
         self.take()?;
@@ -253,7 +286,8 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected());
         }
         let body = Rc::new(self.braces(true)?);
-        Ok(Kind::Function { name, body })
+        let kind = Kind::Function { name, body };
+        Ok(Statement { place, kind })
     }
 
     /// `{ COMMANDS }`: of a function, the last command has to be ended.
@@ -274,17 +308,25 @@ impl<'a> Parser<'a> {
         }
     }
 
+    fn words(&mut self) -> Result<Vec<Word>, Mistake> {
+        let mut words = Vec::new();
+        while let Token::Word(word) = self.peek()? {
+            if word.plain().is_some_and(|word| SIGNS.contains(&word)) {
+                return Err(self.unexpected());
+            }
+            words.push(word.clone());
+            self.take()?;
+        }
+        Ok(words)
+    }
+
     fn simple(&mut self) -> Result<Simple, Mistake> {
         // One `!` is a word of the language, a second one names a command.
         let negated = self.reserved()?.as_deref() == Some("!");
         if negated {
             self.take()?;
         }
-        let mut words = Vec::new();
-        while let Token::Word(word) = self.peek()? {
-            words.push(word.clone());
-            self.take()?;
-        }
+        let words = self.words()?;
         if words.is_empty() {
             return Err(self.unexpected());
         }
@@ -300,20 +342,15 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Whether a word can name a variable.
+/// Whether a word can name a variable of a loop, or a function.
 fn is_name(word: &str) -> bool {
-    let reserved = [
-        "if",
-        "for",
-        "while",
-        "until",
-        "function",
-        "menuentry",
-        "!",
-        "{",
-        "}",
-    ];
-    !reserved.contains(&word) && !ENDS.contains(&word) && !WITHOUT_MEANING.contains(&word)
+    let reserved = ["if", "for", "while", "until", "function"];
+    let belongs = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    !reserved.contains(&word)
+        && !ENDS.contains(&word)
+        && !WITHOUT_MEANING.contains(&word)
+        && !word.starts_with(|c: char| c.is_ascii_digit())
+        && word.bytes().all(belongs)
 }
 
 /// All lines of a text.
@@ -381,6 +418,11 @@ mod tests {
             "for x in 1 2 do a; done",
             "case a in",
             "[[ a ]]",
+            "echo [[ a",
+            "for x-y in a; do b; done",
+            "function a-b { c; }",
+            "if a; then function f { b; }; fi",
+            "menuentry a { function f { b; }; c }",
             "menuentry a { b",
             "if a; then b; fi c",
         ] {
@@ -391,6 +433,56 @@ mod tests {
             format!("{place}: {what}"),
             "test:3: \"fi\" is not expected here"
         );
+    }
+
+    /// Each of these was seen at GRUB 2.06.
+    #[test]
+    fn where_grub_goes_on_after_a_mistake() {
+        for (text, names) in [
+            ("a\n}\nb", "a b"),
+            ("a; } ; b\nc", "c"),
+            ("if x; then\na\nfi }\nb", "b"),
+            ("if x; then y\n}; a\nb\nfi\nc", "b c"),
+            ("a \"x$\n$y\nz\"; b\nc", "c"),
+            ("a $ b\nc", "c"),
+            ("a \"$; \"b\"\n\"; c\nd", "d"),
+            ("a \"$\"b\"\nc", ""),
+            ("a | b\nc", "c"),
+            ("a\nif b; then\nc", "a"),
+            ("a 'b\nc", ""),
+            ("function f { a; }; }\nb", "f b"),
+            ("b; function f { a; }", "f b"),
+            ("menuentry x { a\nfi\nb\n}\nc", "b c"),
+        ] {
+            let mut parser = Parser::of_file("test".into(), text);
+            let mut found = Vec::new();
+            loop {
+                let block = match parser.line() {
+                    Ok(None) => break,
+                    Ok(Some(block)) => block,
+                    Err(_) => parser.recover(),
+                };
+                found.extend(block.0.into_iter().map(|statement| match statement.kind {
+                    Kind::Simple(simple) => simple.words[0].plain().unwrap().to_owned(),
+                    Kind::Function { name, .. } => name,
+                    other => format!("{other:?}"),
+                }));
+            }
+            assert_eq!(found.join(" "), names, "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_that_begin_with_a_sharp_are_left_out_of_files() {
+        let text = "#x\na \"b\n#c\nd\" e\\\n#f\ng\nh # i\n";
+        let mut parser = Parser::of_file("test".into(), text);
+        let line = parser.line().unwrap().unwrap();
+        assert_eq!(line.0[0].place.line, 2);
+        let Kind::Simple(simple) = &line.0[0].kind else {
+            panic!("{line:?}");
+        };
+        assert_eq!(simple.words.len(), 3);
+        assert_eq!(parser.line().unwrap().unwrap().0[0].place.line, 7);
     }
 
     #[test]

@@ -55,6 +55,21 @@ impl fmt::Display for Why {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Device(pub Rc<str>);
 
+/// The beginning of the names of devices that the machine does not have.
+const MISSING: char = '\0';
+
+impl Device {
+    /// A device that this machine does not have: nothing is on it.
+    pub(super) fn missing(name: &str) -> Device {
+        Device(format!("{MISSING}{name}").into())
+    }
+
+    /// GRUB's name for it, if this machine does not have it.
+    pub(super) fn as_missing(&self) -> Option<&str> {
+        self.0.strip_prefix(MISSING)
+    }
+}
+
 /// One run of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {

@@ -2,7 +2,7 @@
 //! which device has a UUID, a label or a file. The evaluator itself opens
 //! nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::Device;
 
@@ -65,6 +65,12 @@ pub enum SearchBy {
     Label,
     /// By a file that is on it.
     File,
+    /// By the name of its partition.
+    PartLabel,
+    /// By the UUID of its partition.
+    PartUuid,
+    /// By the UUID of its disk's partition table.
+    DiskUuid,
 }
 
 /// What `probe` tells of a device.
@@ -90,6 +96,10 @@ pub trait World {
     fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>>;
     /// What is at a path.
     fn node(&self, file: &FilePath) -> Answer<Node>;
+    /// Whether the last part of a path is a symbolic link.
+    fn is_link(&self, _file: &FilePath) -> bool {
+        false
+    }
     /// The names in a directory.
     fn list(&self, directory: &FilePath) -> Answer<Vec<String>>;
     /// The device that `search` finds first.
@@ -118,6 +128,7 @@ pub trait World {
 #[derive(Debug, Clone, Default)]
 pub struct MemoryWorld {
     files: BTreeMap<FilePath, Vec<u8>>,
+    links: BTreeSet<FilePath>,
     found: BTreeMap<String, Device>,
 }
 
@@ -134,6 +145,15 @@ impl MemoryWorld {
             path: path.to_owned(),
         };
         self.files.insert(file, content.to_owned());
+    }
+
+    /// Adds a file that is a symbolic link to one with this content.
+    pub fn link(&mut self, device: &str, path: &str, content: &[u8]) {
+        self.add(device, path, content);
+        self.links.insert(FilePath {
+            device: Device(device.into()),
+            path: path.to_owned(),
+        });
     }
 
     /// Makes `search --fs-uuid` and `search --label` find a device.
@@ -174,6 +194,10 @@ impl World for MemoryWorld {
         }
     }
 
+    fn is_link(&self, file: &FilePath) -> bool {
+        self.links.contains(file)
+    }
+
     fn list(&self, directory: &FilePath) -> Answer<Vec<String>> {
         let first = |path: &str| path.split('/').next().unwrap_or_default().to_owned();
         let mut names: Vec<String> = self.below(directory).map(first).collect();
@@ -188,7 +212,7 @@ impl World for MemoryWorld {
         let with_file = || self.files.keys().find(|file| file.path == value);
         let device = match by {
             SearchBy::File => with_file().map(|file| file.device.clone()),
-            SearchBy::FsUuid | SearchBy::Label => self.found.get(value).cloned(),
+            _ => self.found.get(value).cloned(),
         };
         device.map_or(Answer::No, Answer::Is)
     }
@@ -196,6 +220,7 @@ impl World for MemoryWorld {
     fn device(&self, name: &str) -> Answer<Device> {
         match self.files.keys().find(|file| *file.device.0 == *name) {
             Some(file) => Answer::Is(file.device.clone()),
+            None if name.starts_with("md/") => Answer::No,
             None => Answer::Unknown(format!("which disk GRUB calls {name} is not known")),
         }
     }

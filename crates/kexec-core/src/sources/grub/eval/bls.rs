@@ -12,14 +12,14 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::super::ast::{Block, Kind, Part, Simple, Statement, Word};
-use super::super::lexer::{Lexer, Token};
+use super::super::ast::{Block, Kind, Part, Statement};
+use super::super::bytes;
 use super::super::menu::Item;
 use super::super::rpm;
 use super::super::text::{Device, Piece, Place, Text, Why};
 use super::super::world::{Answer, FilePath};
-use super::{Call, Field, Flow, MAX_ENTRIES, Machine, Status};
-use crate::sources::bls::entry::{self, Entry, Value};
+use super::snippet::{self, Keys, Pair};
+use super::{BYTES_A_UNIT, Call, Field, Flow, MAX_ENTRIES, MAX_VALUE, Machine, State, Status};
 
 /// No file of an entry is larger than this.
 const MAX_FILE: usize = 64 << 10;
@@ -40,7 +40,10 @@ struct Snippet {
     /// The file name without `.conf`.
     id: String,
     shown: Rc<str>,
-    entry: Entry,
+    text: String,
+    /// Another file's name sorts as this one: which of them GRUB keeps, the order of
+    /// the files in their folder decides.
+    doubled: bool,
 }
 
 /// What the command was asked.
@@ -58,23 +61,24 @@ impl Machine<'_> {
         let added = self.options(call).and_then(|options| {
             let dialect = self.dialect(call.place);
             self.state.bls = dialect;
+            self.state.bls_ran = true;
             let dialect = match (options.path.is_some(), options.fallback) {
                 // Only one of the two has options.
                 (false, false) => dialect,
                 _ => Some(Dialect::Upstream),
             };
             let (device, snippets) = self.snippets(&options, dialect, call)?;
-            Ok((device, sorted(snippets, dialect, call.place)))
+            Ok((device, dialect, sorted(snippets, dialect, call.place)))
         });
         match added {
             Err(why) => self.lose(why),
-            Ok((device, (snippets, unsure))) => {
+            Ok((device, dialect, (snippets, unsure))) => {
                 self.state.status = match snippets.is_empty() {
                     true => Status::Unknown(Why::at(call.place, "what blscfg returns")),
                     false => Status::Ok,
                 };
                 for snippet in snippets {
-                    self.add(&snippet, &device, unsure.clone(), call);
+                    self.add(&snippet, &device, dialect, unsure.clone(), call);
                 }
             }
         }
@@ -107,20 +111,41 @@ impl Machine<'_> {
         Ok(options)
     }
 
+    fn has_module(&self, module: &str, place: &Place) -> bool {
+        let facts = self.facts;
+        let mut path = self.state.env.get("prefix");
+        path.push_str(&format!("/{}-{}/{module}.mod", facts.cpu, facts.platform));
+        let file = self.file(&path, place).ok();
+        file.is_some_and(|file| matches!(self.world.node(&file), Answer::Is(_)))
+    }
+
     /// Which of the two it is, if that is known.
     fn dialect(&self, place: &Place) -> Option<Dialect> {
-        let facts = self.facts;
-        let there = |module: &str| {
-            let mut path = self.state.env.get("prefix");
-            path.push_str(&format!("/{}-{}/{module}.mod", facts.cpu, facts.platform));
-            let file = self.file(&path, place).ok()?;
-            matches!(self.world.node(&file), Answer::Is(_)).then_some(())
-        };
+        let there = |module: &str| self.has_module(module, place);
         match (there("blsuki"), there("blscfg")) {
-            (Some(()), None) => Some(Dialect::Upstream),
-            (None, Some(())) => Some(Dialect::Fedora),
+            (true, false) => Some(Dialect::Upstream),
+            (false, true) => Some(Dialect::Fedora),
             _ => self.state.bls,
         }
+    }
+
+    /// Whether it is Fedora's GRUB, if that is known: by its `blscfg`, by its modules,
+    /// and by its folder, which Fedora calls `grub2`.
+    pub(super) fn whose(&self, place: &Place) -> Option<bool> {
+        if let Some(dialect) = self.dialect(place) {
+            return Some(dialect == Dialect::Fedora);
+        }
+        if self.has_module("normal", place) {
+            return Some(false);
+        }
+        let folder = self.state.env.get("prefix").to_string();
+        (!self.state.bls_ran && folder.ends_with("/grub")).then_some(false)
+    }
+
+    /// As [`whose`](Machine::whose), of the GRUB that shows a menu.
+    pub(in super::super) fn is_fedoras(&mut self, state: &State, place: &Place) -> Option<bool> {
+        self.state = state.clone();
+        self.whose(place)
     }
 
     /// The entries of the first folder that has some.
@@ -188,10 +213,15 @@ impl Machine<'_> {
             Answer::Unknown(why) => return Err(Why::at(call.place, why)),
         };
         let mut snippets = Vec::new();
-        for name in names.iter().take(MAX_ENTRIES) {
-            let Some(id) = name.strip_suffix(".conf").filter(|id| !id.is_empty()) else {
+        for name in &names {
+            let id = name.strip_suffix(".conf");
+            let Some(id) = id.filter(|id| !id.is_empty() && !id.starts_with('.')) else {
                 continue;
             };
+            if snippets.len() >= MAX_ENTRIES {
+                let what = format!("blscfg: there are more than {MAX_ENTRIES} entries");
+                return Err(Why::at(call.place, what));
+            }
             let file = FilePath {
                 device: directory.device.clone(),
                 path: format!("{}/{name}", directory.path),
@@ -204,7 +234,8 @@ impl Machine<'_> {
                 Answer::Is(bytes) => snippets.push(Snippet {
                     id: id.to_owned(),
                     shown: self.world.shown(&file).into(),
-                    entry: entry::parse(&bytes),
+                    text: bytes::decode(&bytes),
+                    doubled: false,
                 }),
                 Answer::No => {}
                 Answer::Unknown(why) => return Err(Why::at(call.place, why)),
@@ -213,88 +244,148 @@ impl Machine<'_> {
         Ok(snippets)
     }
 
-    fn add(&mut self, snippet: &Snippet, device: &Device, unsure: Option<Why>, call: &Call<'_>) {
+    fn add(
+        &mut self,
+        snippet: &Snippet,
+        device: &Device,
+        dialect: Option<Dialect>,
+        unsure: Option<Why>,
+        call: &Call<'_>,
+    ) {
         if self.state.menu.len() >= MAX_ENTRIES {
             let what = format!("more than {MAX_ENTRIES} entries");
             return self.lose(Why::at(call.place, what));
         }
-        let entry = &snippet.entry;
+        let keys = Keys::read(&snippet.text, dialect.unwrap_or(Dialect::Fedora));
+        let mut broken = None;
+        if dialect.is_none() && keys != Keys::read(&snippet.text, Dialect::Upstream) {
+            let what = format!(
+                "{}: what its lines say depends on GRUB's version",
+                snippet.shown
+            );
+            broken = Some(Why::of(what));
+        }
         // An entry without a kernel is none in a menu of kernels.
-        let Some(kernel) = &entry.linux else {
+        let Some(kernel) = keys.first("linux") else {
             let shown = &snippet.shown;
-            self.warnings
-                .push(format!("{shown} has no `linux` and is not in the menu"));
+            self.warn(format!("{shown} has no `linux` and is not in the menu"));
             return;
         };
-        let place = |value: &Value| Place {
-            file: snippet.shown.clone(),
-            line: value.line,
+        let at = snippet::place(kernel, &snippet.shown);
+        let body = match self.body(&keys, kernel, snippet, device, dialect, call) {
+            Ok(body) => body,
+            Err(why) => {
+                broken.get_or_insert(why);
+                Vec::new()
+            }
         };
-        let name = format!("device {}", device.0);
-        self.state
-            .env
-            .set_exported(&name, Text::device(device.clone()));
-        let mut doubt = Vec::new();
-        let mut words = vec![word("linux"), path(&name, &kernel.text)];
-        if entry.options.is_empty() {
-            words.push(variable("default_kernelopts"));
-        }
-        for options in &entry.options {
-            match plain_words(&options.text) {
-                Ok(more) => words.extend(more),
-                Err(what) => doubt.push(Why::at(&place(options), what)),
-            }
-        }
-        let mut body = vec![statement(place(kernel), words)];
-        if let Some(first) = entry.initrds.first() {
-            let mut words = vec![word("initrd")];
-            for initrd in &entry.initrds {
-                words.extend(initrd.text.split_whitespace().map(|file| path(&name, file)));
-            }
-            body.push(statement(place(first), words));
-        }
-        if let Some(tree) = &entry.devicetree {
-            let words = vec![word("devicetree"), path(&name, &tree.text)];
-            body.push(statement(place(tree), words));
-        }
-        for problem in &entry.broken {
-            doubt.push(Why::of(format!("{}: {}", snippet.shown, problem.reason)));
-        }
-        if !self.state.env.get("early_initrd").is_empty() {
-            let what = "initrds in $early_initrd are not followed";
-            doubt.push(Why::at(call.place, what));
-        }
-        let title = entry
-            .title
-            .as_ref()
-            .map_or(&snippet.id, |title| &title.text);
+        // Whatever long values were pasted is paid for.
+        let kept: usize = body.iter().map(weight).sum();
+        let units = u64::try_from(kept / BYTES_A_UNIT).unwrap_or(u64::MAX);
+        self.pay(units, call.place);
+        let doubled = snippet.doubled.then(|| {
+            let what = "another entry's name sorts as this one's, and GRUB shows only one of them";
+            Why::at(&at, what)
+        });
+        let title = &keys.first("title").unwrap_or(kernel).value;
+        let users = keys.first("grub_users");
+        let users = users.and_then(|users| snippet::expanded(&users.value, &self.state.env));
         self.state.menu.push(Rc::new(Item {
-            place: place(kernel),
+            place: at,
             title: Text::known(title),
             id: Text::known(&snippet.id),
             params: vec![Text::known(title)],
             submenu: false,
-            unrestricted: self.is_unrestricted(entry),
+            unrestricted: users.is_none(),
             body: Rc::new(Block(body)),
-            doubt: None,
+            doubt: doubled,
             unsure_place: unsure,
-            broken: doubt.into_iter().next(),
+            broken,
         }));
     }
 
-    /// `grub_arg --unrestricted` and `grub_users`, whose value may be a variable.
-    fn is_unrestricted(&self, entry: &Entry) -> bool {
-        let value = |key: &str| {
-            let found = entry.others.iter().find(|(name, _)| name == key);
-            found.map_or("", |(_, value)| value.text.as_str())
+    /// What GRUB pastes together for an entry.
+    fn body(
+        &mut self,
+        keys: &Keys,
+        kernel: &Pair,
+        snippet: &Snippet,
+        device: &Device,
+        dialect: Option<Dialect>,
+        call: &Call<'_>,
+    ) -> Result<Vec<Statement>, Why> {
+        let upstream = dialect == Some(Dialect::Upstream);
+        let place = |pair: &Pair| snippet::place(pair, &snippet.shown);
+        // GRUB writes `($root)` or nothing; it is the device that the entry is on.
+        let name = format!("blscfg_device_{}", self.state.menu.len());
+        let root = format!("(${{{name}}})");
+        let text = Text::device(device.clone());
+        self.state.env.set_exported(&name, text);
+        let env = &self.state.env;
+        let mut options = keys.first("options");
+        let mut expanded = options.and_then(|pair| snippet::expanded(&pair.value, env));
+        let default = env.get("default_kernelopts");
+        if expanded.is_none() && !default.is_empty() && !upstream {
+            if dialect.is_none() {
+                let what = "whether $default_kernelopts counts depends on GRUB's version";
+                return Err(Why::at(&place(kernel), what));
+            }
+            options = None;
+            expanded = snippet::expanded(default.characters(call.place)?, env);
+        }
+        let words = expanded.unwrap_or_default();
+        if words.len() > MAX_VALUE {
+            let what = format!("its options are longer than {MAX_VALUE} bytes");
+            return Err(Why::at(&place(options.unwrap_or(kernel)), what));
+        }
+        let words = words.characters(&place(options.unwrap_or(kernel)))?;
+        for unread in ["early_initrd", "devicetree"] {
+            if !upstream && !env.get(unread).is_empty() {
+                let what = format!("files that ${unread} names are not followed");
+                return Err(Why::at(call.place, what));
+            }
+        }
+        let save = match upstream {
+            true => "blsuki_save_default",
+            false => "save_default",
         };
-        let users = value("grub_users");
-        let users = match users.strip_prefix('$') {
-            Some(name) => self.state.env.get(name),
-            None => Text::known(users),
-        };
-        users.is_empty() && value("grub_arg").contains("--unrestricted")
+        let mut body = Vec::new();
+        if ["1", "true"].contains(&env.get(save).to_string().as_str())
+            && self.state.functions.contains_key("savedefault")
+        {
+            body.extend(snippet::pasted("savedefault", call.place)?);
+        }
+        let line = format!("linux {root}{} {words}", kernel.value);
+        body.extend(snippet::pasted(&line, &place(kernel))?);
+        let mut line = "initrd".to_owned();
+        for initrd in keys.all("initrd") {
+            line.push_str(&format!(" {root}{}", initrd.value));
+        }
+        if let Some(first) = keys.first("initrd") {
+            body.extend(snippet::pasted(&line, &place(first))?);
+        }
+        if let Some(tree) = keys.first("devicetree")
+            && let Some(path) = snippet::expanded(&tree.value, env)
+        {
+            let line = format!("devicetree {root}{}", path.characters(&place(tree))?);
+            body.extend(snippet::pasted(&line, &place(tree))?);
+        }
+        Ok(body)
     }
+}
+
+/// How many bytes a statement that was pasted holds.
+fn weight(statement: &Statement) -> usize {
+    let Kind::Simple(simple) = &statement.kind else {
+        return 0;
+    };
+    let parts = simple.words.iter().flat_map(|word| &word.0);
+    let length = |part: &Part| match part {
+        Part::Literal { text, .. } | Part::Hexadecimal(text) => text.len(),
+        Part::Variable { name, .. } => name.len(),
+        Part::Translated => 0,
+    };
+    parts.map(length).sum()
 }
 
 /// In the order of the menu, and why that may be another one.
@@ -307,71 +398,23 @@ fn sorted(
     let versions = |a: &Snippet, b: &Snippet| rpm::compare(&b.id, &a.id);
     if dialect == Some(Dialect::Upstream) {
         snippets.sort_by(versions);
+        mark_doubled(&mut snippets, versions);
         return (snippets, None);
     }
     snippets.sort_by(packages);
+    mark_doubled(&mut snippets, packages);
     let same = snippets.is_sorted_by(|a, b| versions(a, b) != Ordering::Greater);
     let unsure = (dialect.is_none() && !same)
         .then(|| Why::at(place, "the order of the entries depends on GRUB's version"));
     (snippets, unsure)
 }
 
-fn word(text: &str) -> Word {
-    Word(vec![literal(text)])
-}
-
-fn literal(text: &str) -> Part {
-    Part::Literal {
-        text: text.to_owned(),
-        quoted: true,
-    }
-}
-
-fn variable(name: &str) -> Word {
-    Word(vec![Part::Variable {
-        name: name.to_owned(),
-        quoted: false,
-    }])
-}
-
-/// `(device)/path`, the device out of a variable.
-fn path(name: &str, path: &str) -> Word {
-    Word(vec![
-        literal("("),
-        Part::Variable {
-            name: name.to_owned(),
-            quoted: true,
-        },
-        literal(")"),
-        literal(path),
-    ])
-}
-
-fn statement(place: Place, words: Vec<Word>) -> Statement {
-    let simple = Simple {
-        negated: false,
-        words,
-        block: None,
-    };
-    Statement {
-        place,
-        kind: Kind::Simple(simple),
-    }
-}
-
-/// The words of options: GRUB puts them into a script, so that variables are
-/// expanded. What quotes and backslashes become depends on its version.
-fn plain_words(options: &str) -> Result<Vec<Word>, String> {
-    if options.contains(['"', '\'', '\\', ';', '{', '}', '|', '&', '<', '>', '#']) {
-        let what = "quotes and signs with a meaning for GRUB in the options are not followed";
-        return Err(what.to_owned());
-    }
-    let mut lexer = Lexer::new(options);
-    let mut words = Vec::new();
-    loop {
-        match lexer.next()?.0 {
-            Token::Word(word) => words.push(word),
-            _ => return Ok(words),
+fn mark_doubled(snippets: &mut [Snippet], order: impl Fn(&Snippet, &Snippet) -> Ordering) {
+    for at in 1..snippets.len() {
+        if let Some([one, other]) = snippets.get_mut(at - 1..=at)
+            && order(one, other) == Ordering::Equal
+        {
+            (one.doubled, other.doubled) = (true, true);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The commands that load something: what an entry's body is about.
 
-use super::super::menu::{Further, Kernel, Loaded, Named};
+use super::super::menu::{self, Further, Kernel, Loaded, Named};
 use super::super::text::{Place, Text, Why};
 use super::super::world::Answer;
 use super::{Call, Field, Flow, Machine, Status};
@@ -34,6 +34,11 @@ impl Machine<'_> {
             return Flow::Next;
         };
         let file = self.named(file, call.place);
+        let hexadecimal = args.iter().any(|arg| menu::has_hexadecimal(&arg.text));
+        let fedora = match hexadecimal {
+            true => self.whose(call.place),
+            false => Some(false),
+        };
         self.state.status = self.is_there(&file, call.place);
         self.state.loaded = Loaded::Kernel(Box::new(Kernel {
             place: call.place.clone(),
@@ -42,6 +47,7 @@ impl Machine<'_> {
             args: args.iter().map(|arg| arg.text.clone()).collect(),
             further: Vec::new(),
             devicetree: None,
+            fedora,
             doubt: call.loose().cloned(),
         }));
         Flow::Next

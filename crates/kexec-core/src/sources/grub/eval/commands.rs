@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use super::super::bytes;
 use super::super::env::Origin;
 use super::super::menu::{Item, Loaded};
 use super::super::text::{Piece, Place, Text, Why};
@@ -126,8 +127,8 @@ impl Machine<'_> {
     /// commands can be read and has it not, GRUB prints an error and goes on.
     pub(super) fn unknown_command(&mut self, name: &str, place: &Place) {
         if self.is_no_command(name, place) {
-            let warning = format!("{place}: {name} is no command of this GRUB");
-            self.warnings.push(warning);
+            let name = bytes::shown(name);
+            self.warn(format!("{place}: {name:?} is no command of this GRUB"));
             // GRUB 2.06 to 2.14 print an error, and `$?` is 0.
             self.state.status = Status::Ok;
             return;
@@ -136,9 +137,13 @@ impl Machine<'_> {
         self.lose(Why::at(place, what));
     }
 
-    /// Whether `$prefix/CPU-PLATFORM/command.lst` is there and lists no such
-    /// command.
+    /// Whether no GRUB has a command of that name, or this one's list of them
+    /// (`$prefix/CPU-PLATFORM/command.lst`) is there and has it not.
     fn is_no_command(&self, name: &str, place: &Place) -> bool {
+        // A byte order mark makes a name that no command has.
+        if !name.is_ascii() {
+            return true;
+        }
         let facts = self.facts;
         let mut path = self.state.env.get("prefix");
         path.push_str(&format!("/{}-{}/command.lst", facts.cpu, facts.platform));
@@ -396,20 +401,28 @@ impl Machine<'_> {
             self.state.status = Status::Failed(Some(18));
             return Flow::Next;
         };
-        if self.state.menu.len() >= MAX_ENTRIES {
+        if self.state.menu.len().max(self.state.hidden.len()) >= MAX_ENTRIES {
             let what = format!("more than {MAX_ENTRIES} entries");
             self.lose(Why::at(call.place, what));
             return Flow::Next;
         }
-        let item = item(call, body.clone());
-        self.state.menu.push(Rc::new(item));
+        let item = Rc::new(item(call, body.clone()));
+        match call.name.known() {
+            // openSUSE's: in the list, but not in the menu.
+            "hiddenentry" => self.state.hidden.push((self.state.menu.len(), item)),
+            _ => self.state.menu.push(item),
+        }
         self.state.status = Status::Ok;
         Flow::Next
     }
 
     /// The file behind a field.
     pub(super) fn named(&self, field: &Field, place: &Place) -> Result<FilePath, Why> {
-        self.file(&field.text, place)
+        let file = self.file(&field.text, place)?;
+        match file.device.as_missing() {
+            None => Ok(file),
+            Some(name) => Err(Why::at(place, format!("there is no device {name}"))),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `test` and `[`: GNU GRUB manual, "test". Three-valued: what cannot be known
 //! says so, unless it does not matter.
 
-use super::super::text::{Piece, Place, Text, Truth, Why};
+use super::super::number;
+use super::super::text::{Place, Text, Truth, Why};
 use super::super::world::{Answer, Node};
 use super::{Call, Field, Flow, Machine, Status};
 
@@ -9,17 +10,13 @@ use super::{Call, Field, Flow, Machine, Status};
 const MAX_DEPTH: u32 = 32;
 
 impl Machine<'_> {
-    pub(super) fn bracket(&mut self, call: &Call<'_>) -> Flow {
+    /// `test EXPRESSION` and `[ EXPRESSION ]`: a bracket at the end belongs to neither.
+    pub(super) fn test(&mut self, call: &Call<'_>) -> Flow {
         let args = match call.args.split_last() {
-            Some((last, rest)) if last.known() == "]" && !rest.is_empty() => rest,
+            Some((last, rest)) if last.known() == "]" => rest,
             _ => &call.args,
         };
         self.decide(args, call);
-        Flow::Next
-    }
-
-    pub(super) fn test(&mut self, call: &Call<'_>) -> Flow {
-        self.decide(&call.args, call);
         Flow::Next
     }
 
@@ -33,17 +30,15 @@ impl Machine<'_> {
                     args,
                     depth: 0,
                 };
-                match test.any() {
-                    Some(truth) if test.args.is_empty() => truth,
-                    _ => Truth::Unknown(Why::at(call.place, "this test is not well formed")),
-                }
+                test.whole()
             }
         };
         self.state.status = Status::of(truth);
     }
 }
 
-/// A test in the reading; every step answers `None` when it is not well formed.
+/// A test in the reading. Every row of words is one: what is no operator is a string,
+/// and a test of no words is true.
 struct Test<'a, 'w> {
     machine: &'a Machine<'w>,
     place: &'a Place,
@@ -61,29 +56,42 @@ impl<'a> Test<'a, '_> {
         self.args = self.args.get(count..).unwrap_or_default();
     }
 
-    /// `EXPRESSION -o EXPRESSION ...`
-    fn any(&mut self) -> Option<Truth> {
-        let mut truth = self.all()?;
-        while self.word(0) == "-o" {
-            self.skip(1);
-            truth = truth.or(self.all()?);
+    /// Up to the end, or a `)`, which ends it wherever it stands. What stands side by
+    /// side must hold together, `-a` or not; `-o` begins anew.
+    fn whole(&mut self) -> Truth {
+        let (mut any, mut all) = (Truth::No, Truth::Yes);
+        let mut inverted = false;
+        while !self.args.is_empty() {
+            let truth = match self.comparison() {
+                Some(truth) => truth,
+                None => {
+                    let word = self.word(0);
+                    let field = self.args.first();
+                    self.skip(1);
+                    match word {
+                        ")" => break,
+                        "(" => self.nested(),
+                        "!" => {
+                            inverted = !inverted;
+                            continue;
+                        }
+                        "-a" => continue,
+                        "-o" => {
+                            any = any.or(std::mem::replace(&mut all, Truth::Yes));
+                            continue;
+                        }
+                        _ => field.map_or(Truth::No, |field| field.text.has_characters()),
+                    }
+                }
+            };
+            let inverted = std::mem::take(&mut inverted);
+            all = all.and(if inverted { truth.negated() } else { truth });
         }
-        Some(truth)
+        any.or(all)
     }
 
-    /// `EXPRESSION -a EXPRESSION ...`; the `-a` may be left out.
-    fn all(&mut self) -> Option<Truth> {
-        let mut truth = self.one()?;
-        while !self.args.is_empty() && !matches!(self.word(0), "-o" | ")") {
-            if self.word(0) == "-a" && self.args.len() > 1 {
-                self.skip(1);
-            }
-            truth = truth.and(self.one()?);
-        }
-        Some(truth)
-    }
-
-    fn one(&mut self) -> Option<Truth> {
+    /// What an operator and its operands say, three words before two.
+    fn comparison(&mut self) -> Option<Truth> {
         if let [left, operator, right, ..] = self.args
             && let Some(truth) = self.binary(left, operator.known(), right)
         {
@@ -96,45 +104,29 @@ impl<'a> Test<'a, '_> {
             self.skip(2);
             return Some(truth);
         }
-        match self.word(0) {
-            "!" if self.args.len() > 1 => self.nested(|test| {
-                test.skip(1);
-                Some(test.one()?.negated())
-            }),
-            "(" => self.nested(|test| {
-                test.skip(1);
-                let truth = test.any()?;
-                (test.word(0) == ")").then(|| test.skip(1))?;
-                Some(truth)
-            }),
-            "-a" | "-o" | ")" => None,
-            _ => {
-                let field = self.args.first()?;
-                self.skip(1);
-                Some(field.text.has_characters())
-            }
-        }
+        None
     }
 
-    fn nested(&mut self, read: impl FnOnce(&mut Self) -> Option<Truth>) -> Option<Truth> {
-        self.depth = self.depth.saturating_add(1);
-        if self.depth > MAX_DEPTH {
-            return None;
+    fn nested(&mut self) -> Truth {
+        if self.depth >= MAX_DEPTH {
+            let what = "this test has too many parentheses within each other";
+            return Truth::Unknown(Why::at(self.place, what));
         }
-        let truth = read(self);
+        self.depth = self.depth.saturating_add(1);
+        let truth = self.whole();
         self.depth = self.depth.saturating_sub(1);
         truth
     }
 
     fn unary(&self, operator: &str, operand: &Field) -> Option<Truth> {
-        let node = |fits: fn(&Node) -> bool| self.node(&operand.text, fits);
+        let node = |fits: fn(&Node) -> bool| self.node(&operand.text, operator == "-s", fits);
         Some(match operator {
             "-n" => operand.text.has_characters(),
             "-z" => operand.text.has_characters().negated(),
             "-d" => node(|node| node.directory),
             "-e" => node(|_| true),
             "-f" => node(|node| !node.directory),
-            "-s" => node(|node| node.size > 0),
+            "-s" => node(|node| !node.directory && node.size > 0),
             _ => return None,
         })
     }
@@ -189,34 +181,38 @@ impl<'a> Test<'a, '_> {
             Ok(both) => both,
             Err(why) => return Truth::Unknown(why),
         };
-        match (number(left), number(right)) {
+        match (number::signed(left), number::signed(right)) {
             (Some(left), Some(right)) => fits(&left, &right).into(),
-            _ => {
-                let what = format!("{left:?} and {right:?} are compared as numbers");
-                Truth::Unknown(Why::at(self.place, what))
-            }
+            _ => self.too_large(left, right),
         }
     }
 
-    /// `-pgt` and `-plt`: as numbers after a common beginning without digits.
-    fn after_prefix(&self, left: &Field, right: &Field, fits: fn(&i64, &i64) -> bool) -> Truth {
+    fn too_large(&self, left: &str, right: &str) -> Truth {
+        let what = format!(
+            "how {left:?} and {right:?} compare as numbers depends on how many bits GRUB has"
+        );
+        Truth::Unknown(Why::at(self.place, what))
+    }
+
+    /// `-pgt` and `-plt`: as numbers after a common beginning. Digits at its end
+    /// belong to the numbers, but not the first character of all.
+    fn after_prefix(&self, left: &Field, right: &Field, fits: fn(&u64, &u64) -> bool) -> Truth {
         let (left, right) = match self.both(left, right) {
             Ok(both) => both,
             Err(why) => return Truth::Unknown(why),
         };
-        let common = left
-            .chars()
-            .zip(right.chars())
-            .take_while(|(a, b)| a == b && !a.is_ascii_digit())
-            .map(|(a, _)| a.len_utf8())
-            .sum::<usize>();
-        let rest = |text: &str| text.get(common..).and_then(number);
+        let same = left.chars().zip(right.chars()).take_while(|(a, b)| a == b);
+        let common: usize = same.map(|(a, _)| a.len_utf8()).sum();
+        let before = left.get(..common).unwrap_or_default();
+        let first = usize::from(!before.is_empty());
+        let start = before.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let rest = |text: &str| {
+            let rest = text.get(start.max(first)..).unwrap_or_default();
+            number::leading(rest).map_or(0, |(number, _)| number)
+        };
         match (rest(left), rest(right)) {
-            (Some(left), Some(right)) => fits(&left, &right).into(),
-            _ => {
-                let what = format!("{left:?} and {right:?} are compared as numbers");
-                Truth::Unknown(Why::at(self.place, what))
-            }
+            (left, right) if left.max(right) <= u64::from(u32::MAX) => fits(&left, &right).into(),
+            _ => self.too_large(left, right),
         }
     }
 
@@ -227,56 +223,52 @@ impl<'a> Test<'a, '_> {
             Some(bias) => (true, bias),
             None => (false, operator.strip_prefix("-ot")?),
         };
-        let bias: i64 = match bias {
-            "" => 0,
-            bias => bias.parse().ok()?,
-        };
-        let (left, right) = match (self.stat(&left.text), self.stat(&right.text)) {
+        let bias = number::signed(bias)?;
+        let (left, right) = match (self.stat(&left.text, false), self.stat(&right.text, false)) {
             (Err(why), _) | (_, Err(why)) => return Some(Truth::Unknown(why)),
-            (Ok(left), Ok(right)) => (left?, right?),
+            (Ok(left), Ok(right)) => (left, right),
         };
-        let left = left.modified.saturating_add(bias);
-        Some(match newer {
-            true => (left > right.modified).into(),
-            false => (left < right.modified).into(),
+        Some(match (left, right) {
+            (Some(left), Some(right)) => {
+                let left = left.modified.saturating_add(bias);
+                match newer {
+                    true => left > right.modified,
+                    false => left < right.modified,
+                }
+                .into()
+            }
+            // One that is there is newer than one that is not.
+            (Some(_), None) => (newer || bias < 0).into(),
+            (None, Some(_)) => (!newer).into(),
+            (None, None) => Truth::No,
         })
     }
 
-    fn node(&self, path: &Text, fits: fn(&Node) -> bool) -> Truth {
-        match self.stat(path) {
+    fn node(&self, path: &Text, reading: bool, fits: fn(&Node) -> bool) -> Truth {
+        match self.stat(path, reading) {
             Ok(node) => node.is_some_and(|node| fits(&node)).into(),
             Err(why) => Truth::Unknown(why),
         }
     }
 
-    fn stat(&self, path: &Text) -> Result<Option<Node>, Why> {
-        // A path that begins at no root is none for GRUB.
-        if let Some(Piece::Known(start)) = path.pieces().first()
-            && !start.starts_with(['/', '('])
-        {
+    fn stat(&self, path: &Text, reading: bool) -> Result<Option<Node>, Why> {
+        let Some(file) = self.machine.tested(path, reading, self.place)? else {
             return Ok(None);
-        }
-        let file = self.machine.file(path, self.place)?;
+        };
         match self.machine.world.node(&file) {
+            // What is not opened is looked for in its folder, where a link is a link.
+            Answer::Is(node) if !reading && self.machine.world.is_link(&file) => Ok(Some(Node {
+                directory: false,
+                ..node
+            })),
             Answer::Is(node) => Ok(Some(node)),
+            Answer::No if !reading && self.machine.world.is_link(&file) => Ok(Some(Node {
+                directory: false,
+                size: 0,
+                modified: 0,
+            })),
             Answer::No => Ok(None),
             Answer::Unknown(why) => Err(Why::at(self.place, why)),
         }
     }
-}
-
-/// A number as GRUB reads it: decimal, or with a leading `0x` or `0`.
-fn number(text: &str) -> Option<i64> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text),
-    };
-    let number = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
-        Some(hexadecimal) => i64::from_str_radix(hexadecimal, 16),
-        None if digits.len() > 1 && digits.starts_with('0') => i64::from_str_radix(digits, 8),
-        None if digits.starts_with('+') => return None,
-        None => digits.parse(),
-    };
-    let number = number.ok()?;
-    Some(if negative { -number } else { number })
 }

@@ -33,6 +33,9 @@ impl Field {
     }
 }
 
+/// No more folders than this are looked into for a wildcard behind another one.
+const MAX_FIT: usize = 256;
+
 /// Fields in the making.
 #[derive(Default)]
 struct Fields {
@@ -104,6 +107,19 @@ impl Machine<'_> {
             match part {
                 Part::Literal { text, quoted: true } => fields.quoted(&Text::known(text)),
                 Part::Literal { text, .. } => fields.literal(text),
+                Part::Hexadecimal(text) => fields.quoted(&match self.whose(place) {
+                    Some(true) => Text::known(&format!("\\{text}")),
+                    Some(false) => Text::known(text),
+                    None => {
+                        let what = format!("what \\{text} becomes depends on whose GRUB it is");
+                        Text::unknown(Why::at(place, what))
+                    }
+                }),
+                Part::Translated => {
+                    if let Some(why) = self.translated(place) {
+                        fields.quoted(&Text::unknown(why));
+                    }
+                }
                 Part::Variable { name, quoted } if name == "@" => {
                     self.parameters(*quoted, &mut fields);
                 }
@@ -125,6 +141,30 @@ impl Machine<'_> {
         };
         self.measure(&fields, place);
         fields
+    }
+
+    /// Why it is not known how a text is translated: `$lang` is set, and there may be
+    /// a catalogue for it (the manual's "lang" and "locale_dir").
+    fn translated(&self, place: &Place) -> Option<Why> {
+        let lang = self.state.env.variable("lang")?.text.clone();
+        if lang.is_empty() {
+            return None;
+        }
+        let mut path = match self.state.env.variable("locale_dir") {
+            Some(folder) => folder.text.clone(),
+            None => {
+                let mut folder = self.state.env.get("prefix");
+                folder.push_str("/locale");
+                folder
+            }
+        };
+        path.push_str("/");
+        path.push(&lang);
+        path.push_str(".mo");
+        let file = self.file(&path, place);
+        let answer = file.map(|file| self.world.node(&file));
+        let what = format!("a text is translated into the language {lang}");
+        (answer != Ok(Answer::No)).then(|| Why::at(place, what))
     }
 
     fn measure(&mut self, fields: &[Field], place: &Place) {
@@ -247,44 +287,112 @@ impl Machine<'_> {
         each.collect()
     }
 
-    /// The files that a path with wildcards in its last name fits.
+    /// The files that a path with wildcards fits.
     fn matches(&self, field: &Field, place: &Place) -> Result<Vec<Text>, Why> {
         let start = field.text.known_start();
         let absolute = start.starts_with(['/', '(', '*', '?']) || start.is_empty();
         if !absolute {
             return Ok(Vec::new());
         }
-        let pieces = field.text.pieces();
-        let (Some(Piece::Known(last)), before) = (pieces.last(), pieces.len().saturating_sub(1))
-        else {
-            return Err(Why::at(place, "a wildcard is in the name of a device"));
-        };
-        let Some((directory, pattern)) = last.rsplit_once('/') else {
-            return Err(Why::at(place, "a wildcard is in the name of a device"));
-        };
-        let mut path = Text::default();
-        for piece in pieces.iter().take(before) {
-            path.push(&Text::from(piece.clone()));
+        let mut paths = vec![Text::default()];
+        let mut wild = false;
+        for part in parts(&field.text) {
+            let Some(pattern) = part.known_part().filter(|part| part.contains(['*', '?'])) else {
+                for path in &mut paths {
+                    path.push(&part.text);
+                }
+                continue;
+            };
+            let Some(name) = pattern.strip_prefix('/') else {
+                return Err(Why::at(place, "a wildcard is in the name of a device"));
+            };
+            let mut fit = Vec::new();
+            for path in paths {
+                fit.extend(self.fitting(path, name, wild, place)?);
+            }
+            if fit.len() > MAX_FIT {
+                let what = format!("more than {MAX_FIT} files fit, and their order is not known");
+                return Err(Why::at(place, what));
+            }
+            (paths, wild) = (fit, true);
         }
-        path.push_str(directory);
-        path.push_str("/");
-        if is_wild(&path) {
-            return Err(Why::at(place, "a wildcard is in the name of a directory"));
+        // What stands behind the last wildcard must be there.
+        let mut there = Vec::new();
+        for path in paths {
+            match self.world.node(&self.file(&path, place)?) {
+                Answer::Is(_) => there.push(path),
+                Answer::No => {}
+                Answer::Unknown(why) => return Err(Why::at(place, why)),
+            }
         }
-        let file = self.file(&path, place)?;
+        Ok(there)
+    }
+
+    /// The names in a folder that fit a pattern, with the path of the folder.
+    fn fitting(
+        &self,
+        mut folder: Text,
+        pattern: &str,
+        inner: bool,
+        place: &Place,
+    ) -> Result<Vec<Text>, Why> {
+        folder.push_str("/");
+        let file = self.file(&folder, place)?;
         let names = match self.world.list(&file) {
             Answer::Is(names) => names,
             Answer::No => return Ok(Vec::new()),
+            // A file among the folders that fit has nothing in it.
+            Answer::Unknown(_) if inner && !self.is_folder(&folder, place) => {
+                return Ok(Vec::new());
+            }
             Answer::Unknown(why) => return Err(Why::at(place, why)),
         };
         let fit = names.iter().filter(|name| fits(pattern, name));
         Ok(fit
             .map(|name| {
-                let mut path = path.clone();
+                let mut path = folder.clone();
                 path.push_str(name);
                 path
             })
             .collect())
+    }
+
+    fn is_folder(&self, path: &Text, place: &Place) -> bool {
+        let node = self.file(path, place).map(|file| self.world.node(&file));
+        !matches!(node, Ok(Answer::Is(node)) if !node.directory)
+    }
+}
+
+/// A path cut in front of its slashes; the device is with the first part.
+fn parts(path: &Text) -> Vec<Field> {
+    let mut parts: Vec<Field> = vec![Field::default()];
+    for piece in path.pieces() {
+        let Piece::Known(text) = piece else {
+            if let Some(last) = parts.last_mut() {
+                last.text.push(&Text::from(piece.clone()));
+            }
+            continue;
+        };
+        for (at, part) in text.split('/').enumerate() {
+            match parts.last_mut() {
+                Some(last) if at == 0 => last.text.push_str(part),
+                _ => parts.push(Field {
+                    text: Text::known(&format!("/{part}")),
+                    loose: None,
+                }),
+            }
+        }
+    }
+    parts
+}
+
+impl Field {
+    /// The characters, where all of them are known.
+    fn known_part(&self) -> Option<&str> {
+        match self.text.pieces() {
+            [Piece::Known(text)] => Some(text),
+            _ => None,
+        }
     }
 }
 

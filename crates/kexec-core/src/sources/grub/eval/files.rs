@@ -4,7 +4,7 @@ use super::super::env::Origin;
 use super::super::grubenv;
 use super::super::menu::Loaded;
 use super::super::text::{Device, Piece, Place, Text, Truth, Why};
-use super::super::world::{Answer, FilePath};
+use super::super::world::{Answer, FilePath, ProbeFor};
 use super::{Call, Field, Flow, Machine, Status};
 
 impl Machine<'_> {
@@ -29,6 +29,53 @@ impl Machine<'_> {
             ));
         }
         self.in_subvolume(FilePath { device, path }, place)
+    }
+
+    /// The file behind the path of a test, which may also be a name without a slash
+    /// (from the top of `$root`), and a device without a path. `None` for a path
+    /// that leads nowhere. `reading` is `-s`, which opens the file.
+    pub(super) fn tested(
+        &self,
+        path: &Text,
+        reading: bool,
+        place: &Place,
+    ) -> Result<Option<FilePath>, Why> {
+        if let Some(why) = path.why_unknown() {
+            return Err(why.clone());
+        }
+        let (device, path) = match path.known_start().starts_with('(') {
+            true => split_device(path, place)?,
+            false => (self.state.env.get("root"), path.clone()),
+        };
+        let device = match device.is_empty() {
+            true => Device::missing(""),
+            false => self.device(&device, place)?,
+        };
+        let named = path.characters(place)?;
+        let path = match named.trim_end_matches('/') {
+            // A list of blocks, or nothing that can be opened.
+            _ if reading && is_blocks(named) => named.to_owned(),
+            _ if reading && !named.starts_with('/') => return Ok(None),
+            path if path.starts_with('/') => path.to_owned(),
+            "" => "/".to_owned(),
+            name if !name.contains('/') => format!("/{name}"),
+            path => {
+                let kind = self.world.probe(&device, ProbeFor::FileSystem);
+                let lenient = ["btrfs", "fat", "iso9660"];
+                return match kind {
+                    Answer::Is(kind) if lenient.contains(&kind.as_str()) => Err(Why::at(
+                        place,
+                        format!("{path:?} is no path that begins at a root"),
+                    )),
+                    _ => Ok(None),
+                };
+            }
+        };
+        if is_blocks(&path) {
+            return Ok(Some(FilePath { device, path }));
+        }
+        self.in_subvolume(FilePath { device, path }, place)
+            .map(Some)
     }
 
     /// The file, when paths are relative to a subvolume of btrfs: what openSUSE
@@ -97,7 +144,7 @@ impl Machine<'_> {
                 let name = name.characters(place)?;
                 match self.world.device(name.trim_matches(['(', ')'])) {
                     Answer::Is(device) => Ok(device),
-                    Answer::No => Err(Why::at(place, format!("there is no device {name}"))),
+                    Answer::No => Ok(Device::missing(name)),
                     Answer::Unknown(why) => Err(Why::at(place, why)),
                 }
             }
@@ -110,7 +157,7 @@ impl Machine<'_> {
             return Flow::Next;
         };
         let shown = self.world.shown(&file).into();
-        self.run_text(&shown, &text)
+        self.run_file(&shown, &text)
     }
 
     /// `configfile FILE`: a menu of its own, with the exported variables only.
@@ -128,9 +175,10 @@ impl Machine<'_> {
         }
         let outer = self.state.clone();
         self.state.menu.clear();
+        self.state.hidden.clear();
         self.enter(&named);
         let shown = self.world.shown(&file).into();
-        let flow = self.run_text(&shown, &text);
+        let flow = self.run_file(&shown, &text);
         if flow == Flow::Leave || self.state.lost.is_some() || !self.state.menu.is_empty() {
             return Flow::Leave;
         }
@@ -142,10 +190,64 @@ impl Machine<'_> {
         Flow::Next
     }
 
+    /// `normal [FILE]`: reads a configuration into the present context and shows the
+    /// menu; without a file, `$prefix/grub.cfg`.
+    pub(super) fn normal(&mut self, call: &Call<'_>) -> Flow {
+        if self.in_entry {
+            return match call.args.is_empty() {
+                true => {
+                    let what = "what normal does in an entry is not followed";
+                    self.lose(Why::at(call.place, what));
+                    Flow::Next
+                }
+                false => self.configfile(call),
+            };
+        }
+        let named = match call.args.first() {
+            Some(field) => field.text.clone(),
+            None => {
+                let mut path = self.state.env.get("prefix");
+                path.push_str("/grub.cfg");
+                path
+            }
+        };
+        let loose = call.loose().cloned();
+        let file = loose.map_or_else(|| self.file(&named, call.place), Err);
+        let read = file.and_then(|file| match self.read_text(&file, call.place) {
+            Answer::Is(text) => Ok((file, text)),
+            Answer::No => {
+                let shown = self.world.shown(&file);
+                Err(Why::at(call.place, format!("there is no file {shown}")))
+            }
+            Answer::Unknown(why) => Err(Why::at(call.place, why)),
+        });
+        let (file, text) = match read {
+            Ok(read) => read,
+            Err(why) => {
+                self.lose(why);
+                return Flow::Leave;
+            }
+        };
+        self.set_config(&named);
+        let shown = self.world.shown(&file).into();
+        let flow = self.run_file(&shown, &text);
+        if flow != Flow::Leave && self.state.lost.is_none() && self.state.menu.is_empty() {
+            let what = "GRUB shows its command line: the menu has no entries";
+            self.lose(Why::at(call.place, what));
+        }
+        Flow::Leave
+    }
+
     /// Starts a context of its own for a configuration file, which is named as
     /// GRUB names it.
     pub(in super::super) fn enter(&mut self, named: &Text) {
-        let mut env = self.state.env.inherited();
+        self.set_config(named);
+        self.state.env = self.state.env.inherited();
+        self.state.params = None;
+    }
+
+    /// Names the configuration file that is read.
+    fn set_config(&mut self, named: &Text) {
         let path = match named.known_start().starts_with('(') {
             true => named.clone(),
             false => {
@@ -157,10 +259,8 @@ impl Machine<'_> {
             }
         };
         let directory = path.parent();
-        env.set_exported("config_file", path);
-        env.set_exported("config_directory", directory);
-        self.state.env = env;
-        self.state.params = None;
+        self.state.env.set_exported("config_file", path);
+        self.state.env.set_exported("config_directory", directory);
     }
 
     /// `extract_entries_configfile` and `extract_entries_source`: the entries
@@ -174,7 +274,7 @@ impl Machine<'_> {
         if let Some(field) = call.args.first().filter(|_| own_context) {
             self.enter(&field.text);
         }
-        let flow = self.run_text(&shown, &text);
+        let flow = self.run_file(&shown, &text);
         if self.state.lost.is_none() {
             self.state.env = env;
             self.state.params = params;
@@ -229,8 +329,7 @@ impl Machine<'_> {
             Ok(None) => self.state.status = Status::Failed(None),
             Ok(Some((file, _, Err(why)))) => {
                 let shown = self.world.shown(&file);
-                self.warnings
-                    .push(format!("{shown} is no environment block: {why}"));
+                self.warn(format!("{shown} is no environment block: {why}"));
                 self.state.status = Status::Failed(None);
             }
             Ok(Some((file, names, Ok(variables)))) => {

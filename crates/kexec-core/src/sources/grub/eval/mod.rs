@@ -6,9 +6,8 @@
 //! copy of the state, and keeps what the two agree on: a variable that they
 //! leave different is unknown from there on, an entry that only one of them adds
 //! is one that [may not be there](super::menu::Item::doubt). A loop, a `break` or
-//! a `return` that hangs on such a value, a command that nobody knows, and a
-//! syntax error make the run [lost](State::lost): nothing is run any more, and no
-//! variable is known. So nothing is ever guessed, and what does not depend on the
+//! a `return` that hangs on such a value, and a command that nobody knows make the
+//! run [lost](State::lost): nothing is run any more, and no variable is known. So nothing is ever guessed, and what does not depend on the
 //! unknown is still known.
 
 mod bls;
@@ -19,12 +18,14 @@ mod expand;
 mod files;
 mod paid;
 mod search;
+mod snippet;
 mod state;
 mod table;
 
 use std::rc::Rc;
 
 use super::ast::{Block, Kind, Simple, Statement};
+use super::bytes;
 use super::env::{Env, Origin};
 use super::parser::Parser;
 use super::text::{Place, Text, Truth, Why};
@@ -50,6 +51,8 @@ pub(super) const MAX_FILE: usize = 4 << 20;
 const MAX_ENTRIES: usize = 4096;
 /// What `echo` said is kept up to this many lines.
 const MAX_MESSAGES: usize = 1024;
+/// And not more warnings than these.
+const MAX_WARNINGS: usize = 64;
 
 /// Where control goes after a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,23 +146,44 @@ impl<'w> Machine<'w> {
         }
     }
 
-    /// Parses and runs a text in the present context.
+    /// Parses and runs the text of a file in the present context.
+    pub(super) fn run_file(&mut self, file: &Rc<str>, text: &str) -> Flow {
+        self.run_lines(Parser::of_file(file.clone(), text))
+    }
+
+    /// As [`run_file`](Machine::run_file), for a text that is no file.
     pub(super) fn run_text(&mut self, file: &Rc<str>, text: &str) -> Flow {
-        let mut parser = Parser::new(file.clone(), text);
+        self.run_lines(Parser::new(file.clone(), text))
+    }
+
+    fn run_lines(&mut self, mut parser: Parser<'_>) -> Flow {
         while self.state.lost.is_none() {
-            match parser.line() {
+            let block = match parser.line() {
                 Ok(None) => break,
-                Ok(Some(block)) => match self.run_block(&block) {
-                    Flow::Leave => return Flow::Leave,
-                    // Outside of loops and functions these do nothing.
-                    Flow::Next | Flow::Break(_) | Flow::Continue(_) | Flow::Return => {}
-                },
+                Ok(Some(block)) => block,
+                // GRUB prints an error and goes on behind it.
                 Err((place, what)) => {
-                    self.lose(Why::at(&place, format!("syntax error: {what}")));
+                    self.pay(1, &place);
+                    self.warn(format!(
+                        "{place}: syntax error: {what}; GRUB leaves out this command and the rest of its line"
+                    ));
+                    parser.recover()
                 }
+            };
+            match self.run_block(&block) {
+                Flow::Leave => return Flow::Leave,
+                // Outside of loops and functions these do nothing.
+                Flow::Next | Flow::Break(_) | Flow::Continue(_) | Flow::Return => {}
             }
         }
         Flow::Next
+    }
+
+    /// Keeps something that the user should know.
+    pub(super) fn warn(&mut self, warning: String) {
+        if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// Runs commands one after the other.
@@ -227,37 +251,40 @@ impl<'w> Machine<'w> {
             through,
             block: simple.block.as_ref(),
         };
-        let flow = self.call(&call);
+        let Some(flow) = self.call(&call) else {
+            return Flow::Next;
+        };
         if simple.negated && flow == Flow::Next {
             self.state.status = Status::of(self.state.status.truth().negated());
         }
         flow
     }
 
-    fn call(&mut self, call: &Call<'_>) -> Flow {
+    /// Runs a command; `None` where it is none.
+    fn call(&mut self, call: &Call<'_>) -> Option<Flow> {
         if let Some((name, value)) = commands::assignment(&call.name) {
             self.assign(name, value, call);
-            return Flow::Next;
+            return Some(Flow::Next);
         }
         let name = match call.name.text.characters(call.place) {
             Ok(name) => name.to_owned(),
             Err(why) => {
                 self.lose(why);
-                return Flow::Next;
+                return None;
             }
         };
         if let Some(flow) = self.command(&name, call) {
-            return flow;
+            return Some(flow);
         }
         match self.state.functions.get(&name).cloned() {
-            Some(Function::Known(body)) => self.function(&body, call),
+            Some(Function::Known(body)) => Some(self.function(&body, call)),
             Some(Function::Unsure(why)) => {
                 self.lose(why);
-                Flow::Next
+                None
             }
             None => {
                 self.unknown_command(&name, call.place);
-                Flow::Next
+                None
             }
         }
     }
@@ -303,8 +330,13 @@ impl<'w> Machine<'w> {
                 }
             }
         }
-        self.state.status = Status::Ok;
-        otherwise.map_or(Flow::Next, |block| self.run_block(block))
+        match otherwise {
+            Some(block) => self.run_block(block),
+            None => {
+                self.state.status = Status::Ok;
+                Flow::Next
+            }
+        }
     }
 
     /// One step further down the stack, which has an end.
@@ -377,7 +409,6 @@ impl<'w> Machine<'w> {
     }
 
     fn repetition(&mut self, until: bool, condition: &Block, body: &Block, place: &Place) -> Flow {
-        let mut status = Status::Ok;
         while self.state.lost.is_none() {
             self.pay(1, place);
             match self.run_block(condition) {
@@ -393,17 +424,13 @@ impl<'w> Machine<'w> {
                     break;
                 }
             }
-            let round = self.round(body);
-            status = self.state.status.clone();
-            match round {
+            match self.round(body) {
                 Round::Again => {}
                 Round::Done => break,
                 Round::Out(flow) => return flow,
             }
         }
-        if self.state.lost.is_none() {
-            self.state.status = status;
-        }
+        // The status is that of the condition, or of the `break`.
         Flow::Next
     }
 
@@ -423,20 +450,9 @@ impl<'w> Machine<'w> {
 
     /// Reads a file of text.
     pub(super) fn read_text(&mut self, file: &FilePath, place: &Place) -> Answer<String> {
-        let bytes = match self.world.read(file, MAX_FILE) {
-            Answer::Is(bytes) => bytes,
-            Answer::No => return Answer::No,
-            Answer::Unknown(why) => return Answer::Unknown(why),
-        };
+        let answer = self.world.read(file, MAX_FILE);
         self.pay(0, place);
-        match String::from_utf8(bytes) {
-            Ok(text) => Answer::Is(text),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let shown = self.world.shown(file);
-                Answer::Unknown(format!("{shown} is not UTF-8 at byte {at}"))
-            }
-        }
+        answer.map(|bytes| bytes::decode(&bytes))
     }
 }
 

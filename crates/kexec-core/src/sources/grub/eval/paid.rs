@@ -45,6 +45,9 @@ impl Paid<'_> {
     /// [`World::read`]
     pub(in super::super) fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
         self.charge(QUESTION);
+        if file.device.as_missing().is_some() {
+            return Answer::No;
+        }
         let answer = self.world.read(file, limit);
         if let Answer::Is(bytes) = &answer {
             self.moved(bytes.len());
@@ -55,12 +58,24 @@ impl Paid<'_> {
     /// [`World::node`]
     pub(in super::super) fn node(&self, file: &FilePath) -> Answer<Node> {
         self.charge(QUESTION);
-        self.world.node(file)
+        match file.device.as_missing() {
+            Some(_) => Answer::No,
+            None => self.world.node(file),
+        }
+    }
+
+    /// [`World::is_link`]
+    pub(in super::super) fn is_link(&self, file: &FilePath) -> bool {
+        self.charge(QUESTION);
+        file.device.as_missing().is_none() && self.world.is_link(file)
     }
 
     /// [`World::list`]
     pub(in super::super) fn list(&self, directory: &FilePath) -> Answer<Vec<String>> {
         self.charge(QUESTION);
+        if directory.device.as_missing().is_some() {
+            return Answer::No;
+        }
         let answer = self.world.list(directory);
         if let Answer::Is(names) = &answer {
             self.moved(names.iter().map(|name| name.len() + BYTES_A_UNIT).sum());
@@ -72,7 +87,7 @@ impl Paid<'_> {
     pub(in super::super) fn search(&self, by: SearchBy, value: &str) -> Answer<Device> {
         self.charge(match by {
             SearchBy::File => SEARCH,
-            SearchBy::FsUuid | SearchBy::Label => QUESTION,
+            _ => QUESTION,
         });
         self.world.search(by, value)
     }
@@ -86,12 +101,15 @@ impl Paid<'_> {
     /// [`World::probe`]
     pub(in super::super) fn probe(&self, device: &Device, what: ProbeFor) -> Answer<String> {
         self.charge(QUESTION);
-        self.world.probe(device, what)
+        match device.as_missing() {
+            Some(_) => Answer::No,
+            None => self.world.probe(device, what),
+        }
     }
 
     /// [`World::has_subvolumes`]
     pub(in super::super) fn has_subvolumes(&self, device: &Device) -> bool {
-        self.world.has_subvolumes(device)
+        device.as_missing().is_none() && self.world.has_subvolumes(device)
     }
 
     /// [`World::in_subvolume`]
@@ -106,6 +124,9 @@ impl Paid<'_> {
 
     /// [`World::shown`]
     pub(in super::super) fn shown(&self, file: &FilePath) -> String {
-        self.world.shown(file)
+        match file.device.as_missing() {
+            Some(name) => format!("({name}){}", file.path),
+            None => self.world.shown(file),
+        }
     }
 }

@@ -10,6 +10,8 @@ struct Wanted<'a> {
     by: Option<SearchBy>,
     variable: Option<String>,
     value: Option<&'a Field>,
+    /// Why the result is not known, if it is not.
+    unclear: Option<Why>,
 }
 
 impl Machine<'_> {
@@ -22,23 +24,13 @@ impl Machine<'_> {
                 return Flow::Next;
             }
         };
-        let (by, value) = match (wanted.by, wanted.value) {
-            (Some(by), Some(value)) => (by, value),
-            _ => {
-                self.lose(Why::at(
-                    call.place,
-                    "what is searched for is not understood",
-                ));
-                return Flow::Next;
-            }
-        };
-        let found = match value.characters(call.place) {
-            Err(why) => Err(why),
-            Ok(value) => match self.world.search(by, value) {
-                Answer::Is(device) => Ok(Some(Text::device(device))),
-                Answer::No => Ok(None),
-                Answer::Unknown(why) => Err(Why::at(call.place, why)),
-            },
+        let found = match (wanted.unclear, wanted.by, wanted.value) {
+            (Some(why), ..) => Err(why),
+            (None, Some(by), Some(value)) => self.searched(by, value, call),
+            _ => Err(Why::at(
+                call.place,
+                "what is searched for is not understood",
+            )),
         };
         self.state.status = match &found {
             Ok(Some(_)) => Status::Ok,
@@ -55,6 +47,14 @@ impl Machine<'_> {
         Flow::Next
     }
 
+    fn searched(&self, by: SearchBy, value: &Field, call: &Call<'_>) -> Result<Option<Text>, Why> {
+        match self.world.search(by, value.characters(call.place)?) {
+            Answer::Is(device) => Ok(Some(Text::device(device))),
+            Answer::No => Ok(None),
+            Answer::Unknown(why) => Err(Why::at(call.place, why)),
+        }
+    }
+
     fn wanted<'a>(&self, call: &'a Call<'_>) -> Result<Wanted<'a>, Why> {
         if let Some(why) = call.loose() {
             return Err(why.clone());
@@ -63,6 +63,9 @@ impl Machine<'_> {
             "search.file" | "search_fs_file" => Some(SearchBy::File),
             "search.fs_label" | "search_label" => Some(SearchBy::Label),
             "search.fs_uuid" | "search_fs_uuid" => Some(SearchBy::FsUuid),
+            "search.part_label" => Some(SearchBy::PartLabel),
+            "search.part_uuid" => Some(SearchBy::PartUuid),
+            "search.disk_uuid" => Some(SearchBy::DiskUuid),
             _ => None,
         };
         let short = by.is_some();
@@ -70,6 +73,7 @@ impl Machine<'_> {
             by,
             variable: None,
             value: None,
+            unclear: None,
         };
         let mut args = call.args.iter().peekable();
         while let Some(arg) = args.next() {
@@ -82,6 +86,9 @@ impl Machine<'_> {
                 "-f" | "--file" => wanted.by = Some(SearchBy::File),
                 "-l" | "--label" => wanted.by = Some(SearchBy::Label),
                 "-u" | "--fs-uuid" => wanted.by = Some(SearchBy::FsUuid),
+                "-L" | "--part-label" => wanted.by = Some(SearchBy::PartLabel),
+                "-U" | "--part-uuid" => wanted.by = Some(SearchBy::PartUuid),
+                "--disk-uuid" => wanted.by = Some(SearchBy::DiskUuid),
                 "-s" | "--set" => {
                     // The variable may be left out; an option is not its name.
                     let name = args.next_if(|next| {
@@ -109,7 +116,7 @@ impl Machine<'_> {
                     ];
                     if !known.contains(&option) && !option.starts_with("--hint") {
                         let what = format!("the option {option} of search is not known here");
-                        return Err(Why::at(call.place, what));
+                        wanted.unclear = Some(Why::at(call.place, what));
                     }
                 }
                 _ if super::files::option_value(arg, "--hint").is_some() => {}

@@ -56,6 +56,8 @@ pub(in super::super) struct State {
     pub(in super::super) env: Env,
     pub(super) functions: BTreeMap<String, Function>,
     pub(in super::super) menu: Vec<Rc<Item>>,
+    /// Entries that only a key starts, each with its place among the others.
+    pub(in super::super) hidden: Vec<(usize, Rc<Item>)>,
     pub(in super::super) params: Option<Vec<Text>>,
     pub(in super::super) status: Status,
     pub(in super::super) saved: Saved,
@@ -66,6 +68,8 @@ pub(in super::super) struct State {
     pub(super) subvolumes: Vec<(Device, String, String)>,
     /// Whose `blscfg` was loaded, if that is known.
     pub(super) bls: Option<Dialect>,
+    /// Whether `blscfg` was run.
+    pub(super) bls_ran: bool,
     pub(in super::super) lost: Option<Why>,
 }
 
@@ -75,6 +79,7 @@ impl State {
             env,
             functions: BTreeMap::new(),
             menu: Vec::new(),
+            hidden: Vec::new(),
             params: None,
             status: Status::Ok,
             saved: Saved::new(),
@@ -82,13 +87,9 @@ impl State {
             wildcards: false,
             subvolumes: Vec::new(),
             bls: None,
+            bls_ran: false,
             lost: None,
         }
-    }
-
-    /// Whether it is Fedora's GRUB, as far as its commands tell.
-    pub(in super::super) fn is_fedoras(&self) -> bool {
-        self.bls == Some(Dialect::Fedora)
     }
 
     /// Keeps what this state and the other agree on; `before` is how many
@@ -97,6 +98,11 @@ impl State {
         let env = std::mem::take(&mut self.env);
         self.env = env.join(other.env, why);
         self.join_menu(other.menu, before, why);
+        for hidden in other.hidden {
+            if !self.hidden.contains(&hidden) {
+                self.hidden.push(hidden);
+            }
+        }
         join_maps(&mut self.functions, other.functions, || {
             Function::Unsure(why.clone())
         });
@@ -116,6 +122,7 @@ impl State {
             self.lost.get_or_insert_with(|| why.clone());
         }
         self.wildcards &= other.wildcards;
+        self.bls_ran |= other.bls_ran;
         self.bls = self.bls.filter(|bls| other.bls == Some(*bls));
         if let Some(why) = other.lost.filter(|_| self.lost.is_none()) {
             self.env.forget(&why);

@@ -35,14 +35,13 @@ const COMMANDS: &[(Command, &[&str])] = &[
         Run(|machine, call| machine.mount_subvolume(call)),
         &["btrfs-mount-subvol"],
     ),
-    (Run(|machine, call| machine.bracket(call)), &["["]),
     (
         Run(|machine, call| machine.leave_loop(call)),
         &["break", "continue"],
     ),
     (
         Run(|machine, call| machine.configfile(call)),
-        &["configfile", "normal"],
+        &["configfile"],
     ),
     (Run(|machine, call| machine.cpuid(call)), &["cpuid"]),
     (
@@ -73,7 +72,7 @@ const COMMANDS: &[(Command, &[&str])] = &[
     (Run(|machine, call| machine.load_env(call)), &["load_env"]),
     (
         Run(|machine, call| machine.menuentry(call)),
-        &["menuentry", "submenu"],
+        &["hiddenentry", "menuentry", "submenu"],
     ),
     (
         Run(|machine, call| machine.module(call)),
@@ -83,6 +82,7 @@ const COMMANDS: &[(Command, &[&str])] = &[
         Run(|machine, call| machine.multiboot(call)),
         &["multiboot", "multiboot2"],
     ),
+    (Run(|machine, call| machine.normal(call)), &["normal"]),
     (Run(|machine, call| machine.probe(call)), &["probe"]),
     (Run(|machine, call| machine.regexp(call)), &["regexp"]),
     (
@@ -92,12 +92,20 @@ const COMMANDS: &[(Command, &[&str])] = &[
     (Run(|machine, call| machine.save_env(call)), &["save_env"]),
     (
         Run(|machine, call| machine.search(call)),
-        &["search", "search.file", "search.fs_label", "search.fs_uuid"],
+        &[
+            "search",
+            "search.disk_uuid",
+            "search.file",
+            "search.fs_label",
+            "search.fs_uuid",
+            "search.part_label",
+            "search.part_uuid",
+        ],
     ),
     (Run(|machine, call| machine.set(call)), &["set"]),
     (Run(|machine, call| machine.setparams(call)), &["setparams"]),
     (Run(|machine, call| machine.shift(call)), &["shift"]),
-    (Run(|machine, call| machine.test(call)), &["test"]),
+    (Run(|machine, call| machine.test(call)), &["[", "test"]),
     (Run(|machine, call| machine.unset(call)), &["unset"]),
     (
         Run(|machine, call| machine.extract(call, true)),
@@ -261,9 +269,6 @@ const COMMANDS: &[(Command, &[&str])] = &[
             "read_dword",
             "read_file",
             "read_word",
-            "search.disk_uuid",
-            "search.part_label",
-            "search.part_uuid",
             "setpci",
             "smbios",
             "stat",
@@ -324,7 +329,6 @@ const COMMANDS: &[(Command, &[&str])] = &[
             "extract_legacy_entries_source",
             "extract_syslinux_entries_configfile",
             "extract_syslinux_entries_source",
-            "hiddenentry",
             "legacy_configfile",
             "legacy_initrd",
             "legacy_initrd_nounzip",

@@ -208,9 +208,10 @@ fn where_the_entries_are() {
 #[test]
 fn what_is_not_followed_is_refused() {
     for (options, more) in [
-        ("a=\"b c\"", ""),
-        ("a\\x2db", ""),
+        ("a=\"b c", ""),
         ("a=$net_default_ip", ""),
+        ("a | b", ""),
+        ("a { b; }", ""),
     ] {
         let world = machine(CONFIG, &[("1", snippet("1", options, more))]);
         assert!(outcome(&world).default.unwrap().boot.is_err(), "{options}");
@@ -220,4 +221,111 @@ fn what_is_not_followed_is_refused() {
     let no_kernel = machine(CONFIG, &[("1", "title x\n".to_owned())]);
     let outcome = outcome(&no_kernel);
     assert!(outcome.entries.is_empty() && outcome.warnings[0].contains("has no `linux`"));
+}
+
+/// What a machine with one entry boots: kernel, command line, initrds.
+fn booted(config: &str, text: &str) -> String {
+    let mut world = world(config);
+    world.add("disk", "/loader/entries/e.conf", text.as_bytes());
+    match outcome(&world).default.unwrap().boot {
+        Ok(Boot::Linux {
+            kernel,
+            cmdline,
+            initrds,
+            ..
+        }) => {
+            let initrds: Vec<&str> = initrds.iter().map(|file| file.path.as_str()).collect();
+            format!("{} [{cmdline}] {}", kernel.path, initrds.join(" "))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// `options` and `initrd` are pasted into a line of a script and expanded there.
+#[test]
+fn values_are_pasted_into_a_script() {
+    let entry = |options: &str, initrd: &str| {
+        format!("title x\nlinux /k\ninitrd {initrd}\noptions {options}\n")
+    };
+    let boots = |options: &str, initrd: &str| {
+        booted("insmod blscfg\nt=/early\nblscfg\n", &entry(options, initrd))
+    };
+    for (options, initrd, expected) in [
+        // tuned's, with and without its variables.
+        (
+            "root=x ro $tuned_params",
+            "/i $tuned_initrd",
+            "/k [root=x ro] /i",
+        ),
+        ("root=x", "/i $t", "/k [root=x] /i /early"),
+        ("root=x", "/a /b", "/k [root=x] /a /b"),
+        ("foo=\"a b\" ro", "/i", "/k [\"foo=a b\" ro] /i"),
+        (
+            "dyndbg='file a.c +p'",
+            "/i",
+            "/k [\"dyndbg=file a.c +p\"] /i",
+        ),
+        ("a\\ b", "/i", "/k [\"a b\"] /i"),
+        ("a=\\x2d", "/i", "/k [a=\\x2d] /i"),
+        ("a #b", "/i", "/k [a] /i"),
+    ] {
+        assert_eq!(boots(options, initrd), expected, "{options}");
+    }
+}
+
+#[test]
+fn of_repeated_keys_the_first_counts() {
+    let text = "title a\ntitle b\nlinux /k1\nlinux /k2\noptions one\noptions two\n\
+                initrd /i1\ninitrd /i2\n";
+    for module in ["blscfg", "blsuki"] {
+        let config = format!("insmod {module}\nblscfg\n");
+        assert_eq!(booted(&config, text), "/k1 [one] /i1 /i2", "{module}");
+    }
+    // A line without a value is the last one that is read.
+    let cut = "linux /k1\n\noptions one\n";
+    assert_eq!(booted("insmod blscfg\nblscfg\n", cut), "/k1 [] ");
+    // Where the two read a line differently, the entry is refused.
+    let tab = "linux /k1\noptions\tone two\n";
+    assert_eq!(booted("insmod blsuki\nblscfg\n", tab), "/k1 [one two] ");
+    assert!(booted("blscfg\n", tab).contains("depends on GRUB's version"));
+}
+
+#[test]
+fn defaults_of_fedora() {
+    let entry = "linux /k\n";
+    let config =
+        |module: &str| format!("insmod {module}\ndefault_kernelopts='root=d ro'\nblscfg\n");
+    assert_eq!(booted(&config("blscfg"), entry), "/k [root=d ro] ");
+    assert_eq!(booted(&config("blsuki"), entry), "/k [] ");
+    assert!(booted(&config("nothing"), entry).contains("depends on GRUB's version"));
+}
+
+#[test]
+fn more_entries_than_a_thousand() {
+    let mut world = world("insmod blscfg\ndefault=k-1\nblscfg\n");
+    for number in 1..=1200 {
+        let text = format!("title K {number}\nlinux /k\noptions n={number}\n");
+        let path = format!("/loader/entries/k-{number}.conf");
+        world.add("disk", &path, text.as_bytes());
+    }
+    let outcome = outcome(&world);
+    assert_eq!(outcome.entries.len(), 1200);
+    let default = outcome.default.unwrap();
+    assert_eq!(
+        (default.title.as_str(), default.number.as_str()),
+        ("K 1", "1199")
+    );
+}
+
+#[test]
+fn names_that_sort_alike() {
+    let entry = "linux /k\n".to_owned();
+    let entries = [
+        ("a-1", entry.clone()),
+        ("a-01", entry.clone()),
+        ("b-1", entry),
+    ];
+    let outcome = outcome(&machine("insmod blscfg\nblscfg\n", &entries));
+    let doubts: Vec<bool> = outcome.entries.iter().map(|e| e.doubt.is_some()).collect();
+    assert_eq!(doubts, [false, true, true]);
 }

@@ -42,6 +42,10 @@ pub(super) fn world(config: &str) -> MemoryWorld {
         world.add("disk", &format!("/boot/{name}"), name.as_bytes());
     }
     world.add("disk", "/empty", b"");
+    world.link("disk", "/link", b"");
+    for name in ["a/one.cfg", "b/two.cfg"] {
+        world.add("disk", &format!("/w/{name}"), b"");
+    }
     world.name("1234", "disk");
     world.name("5678", "other");
     world.add("other", "/vmlinuz", b"MZ");
