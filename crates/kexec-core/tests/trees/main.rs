@@ -78,6 +78,12 @@ trees! {
     grub_opensuse_btrfs: "grub-opensuse-btrfs",
     grub_arch: "grub-arch",
     grub_xen: "grub-xen",
+    grub_coreos: "grub-coreos",
+    grub_fedora_tuned: "grub-fedora-tuned",
+    grub_gptprio: "grub-gptprio",
+    grub_opensuse_hidden: "grub-opensuse-hidden",
+    grub_two_folders: "grub-two-folders",
+    grub_ubuntu_zfs: "grub-ubuntu-zfs",
 }
 
 #[test]
