@@ -74,6 +74,21 @@ impl Grub {
     /// # Errors
     /// If a tool fails.
     pub fn disk(&self, lab: &Lab, folder: &Path, image: &Path) -> Result<()> {
+        self.disk_without(lab, &[], folder, image)
+    }
+
+    /// As [`disk`](Grub::disk), without some of the modules: a function may take the
+    /// name of a command that is gone.
+    ///
+    /// # Errors
+    /// If a tool fails.
+    pub fn disk_without(
+        &self,
+        lab: &Lab,
+        left_out: &[&str],
+        folder: &Path,
+        image: &Path,
+    ) -> Result<()> {
         let modules = folder.join("boot/grub/i386-pc");
         fs::create_dir_all(&modules)?;
         for entry in fs::read_dir(self.modules()).context("listing GRUB's modules")? {
@@ -85,6 +100,17 @@ impl Grub {
                 fs::copy(&from, modules.join(name))
                     .with_context(|| format!("copying {}", from.display()))?;
             }
+        }
+        for module in left_out {
+            fs::remove_file(modules.join(format!("{module}.mod")))?;
+            let path = modules.join("command.lst");
+            let list = fs::read_to_string(&path)?;
+            let of = format!(": {module}");
+            let kept = list.lines().filter(|line| !line.ends_with(&of));
+            fs::write(
+                path,
+                kept.map(|line| format!("{line}\n")).collect::<String>(),
+            )?;
         }
         let scratch = tempfile::tempdir()?;
         let core = scratch.path().join("core.img");

@@ -15,7 +15,7 @@ const SCRIPTS: &str =
     include_str!("../../../crates/kexec-core/src/sources/grub/tests/language.txt");
 
 /// GRUB on the serial port; which group of menus comes next is in its block.
-const HEAD: &str =
+pub(crate) const HEAD: &str =
     "serial --unit=0 --speed=115200\nterminal_output serial\nset pager=0\nload_env\n";
 
 /// What may stand before a menu.
@@ -78,6 +78,10 @@ const BEGIN_WITH_A_DIGIT: &[&str] = &[
     "default='2>1 one'",
     "default='2>1b'",
 ];
+/// A script with bytes that are no UTF-8, which says `same` and `other`.
+const LATIN_1: &[u8] = b"# f\xfcr\nset a=\"M\xfc\"\n\
+    if [ \"$a\" = \"M\xfc\" ]; then echo same; fi\n\
+    if [ \"$a\" != \"M\xe4\" ]; then echo other; fi\n";
 /// A menu opens the next one; deeper than this GRUB does not go.
 const GROUP: usize = 12;
 
@@ -163,12 +167,26 @@ fn sections() -> Result<Vec<(&'static str, &'static str, Vec<&'static str>)>> {
 /// goes through one group of menus, and says which one is next.
 fn files(root: &Path) -> Result<()> {
     fs::create_dir_all(root.join("t"))?;
+    // What the scripts look at.
+    fs::write(root.join("empty"), "")?;
+    std::os::unix::fs::symlink("boot", root.join("link"))?;
+    for name in ["a/one.cfg", "b/two.cfg"] {
+        let path = root.join("w").join(name);
+        fs::create_dir_all(path.parent().context("a folder")?)?;
+        fs::write(path, "")?;
+    }
     let mut config = format!("{HEAD}if [ -z \"$group\" ]; then\n");
     for (at, (name, script, _)) in sections()?.iter().enumerate() {
         fs::write(root.join(format!("t/s{at}")), format!("{script}\n"))?;
         writeln!(config, "echo \"@script {name}\"\nsource /t/s{at}")?;
     }
-    config.push_str("set group=0\nfi\necho @menus\nconfigfile /t/d$group\n");
+    fs::write(root.join("t/latin1"), LATIN_1)?;
+    config.push_str("echo \"@latin1\"\nsource /t/latin1\nset group=0\nfi\n");
+    // `normal` without a file reads the one of its prefix, in the same context.
+    fs::create_dir_all(root.join("n"))?;
+    let normal = "prefix=$old\necho \"@normal $kept\"\necho @menus\nconfigfile /t/d$group\n";
+    fs::write(root.join("n/grub.cfg"), normal)?;
+    config.push_str("export group; kept=K; old=$prefix; prefix=($root)/n; normal\n");
     for (at, before) in DEFAULTS.iter().enumerate() {
         let next = at + 1;
         let after = match next % GROUP == 0 || next == DEFAULTS.len() {
@@ -208,6 +226,11 @@ fn scripts_and_defaults_as_the_real_ones_have_them() -> Result<()> {
         drop(turn);
         println!("GRUB {}", grub.version);
         wrong.extend(scripts(&lines, &grub.version)?);
+        let said = lines.iter().skip_while(|line| *line != "@latin1");
+        let said: Vec<&String> = said.skip(1).take(2).collect();
+        ensure!(said == ["same", "other"], "{}: {said:?}", grub.version);
+        let normal = lines.iter().filter(|line| *line == "@normal K").count();
+        ensure!(normal > 0, "{}: normal was not seen", grub.version);
         wrong.extend(defaults(&lines, &grub.version)?);
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));

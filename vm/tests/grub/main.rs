@@ -1,5 +1,6 @@
 //! GRUB: what the evaluator says, and what the real ones do.
 
+mod blscfg;
 mod generated;
 mod language;
 
