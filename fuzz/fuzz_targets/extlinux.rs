@@ -3,15 +3,16 @@
 
 use kexec_core::sources::extlinux::choose::{Chosen, choose};
 use kexec_core::sources::extlinux::config::{Placed, assemble};
-use kexec_core::sources::extlinux::parse::parse;
+use kexec_core::sources::extlinux::parse::{Reader, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
-    let lines = parse(&text).into_iter();
-    let config = assemble(lines.map(|directive| Placed { file: 0, directive }));
-    for x86 in [true, false] {
-        if let Chosen::Label(index, _) = choose(&config, x86) {
+    for reader in [Reader::Syslinux, Reader::UBoot] {
+        let lines = parse(&text, reader).into_iter();
+        let lines = lines.map(|directive| Placed { file: 0, directive });
+        let config = assemble(lines, reader);
+        if let Chosen::Label(index, _) = choose(&config) {
             assert!(index < config.labels.len());
         }
     }

@@ -17,6 +17,7 @@ pub(super) const SOURCE: Source = Source {
     about: "kernels that the firmware starts itself, with the command line in Boot####",
     find,
     evidence,
+    looked_for: Some("the kernel that Boot#### names"),
 };
 
 /// UKIs there are the Boot Loader Specification's.

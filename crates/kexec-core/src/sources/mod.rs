@@ -59,6 +59,9 @@ pub struct Source {
     pub find: fn(&Machine<'_>) -> Option<Found>,
     /// What the machine says about whether this is what boots it.
     pub evidence: fn(&Facts) -> Evidence,
+    /// What of it is looked for, and where, for people; `None` for what stands in for a
+    /// boot loader.
+    pub looked_for: Option<&'static str>,
 }
 
 /// Whether a source is what boots this machine, as far as the firmware, the

@@ -12,6 +12,7 @@ pub(super) const SOURCE: Source = Source {
     about: "kernels with a folder in /usr/lib/modules and a matching initrd, newest first",
     find,
     evidence: |_| Evidence::Silent,
+    looked_for: None,
 };
 
 fn find(machine: &Machine<'_>) -> Option<Found> {

@@ -12,6 +12,7 @@ pub(super) const SOURCE: Source = Source {
     about: "links and fixed names such as /vmlinuz and /boot/vmlinuz-linux",
     find,
     evidence: |_| Evidence::Silent,
+    looked_for: None,
 };
 
 /// A kernel's name and its initrd's.

@@ -11,6 +11,7 @@ pub(super) const SOURCE: Source = Source {
     about: "the running kernel again, with its own command line",
     find,
     evidence: |_| Evidence::Silent,
+    looked_for: None,
 };
 
 fn find(machine: &Machine<'_>) -> Option<Found> {

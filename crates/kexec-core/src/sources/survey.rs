@@ -110,12 +110,16 @@ fn missing(source: &Source, evidence: &Evidence) -> Option<Found> {
     let Evidence::For(_) = evidence else {
         return None;
     };
+    let looked_for = source
+        .looked_for
+        .map(|what| format!("; looked for: {what}"));
     Some(Found {
         entries: Vec::new(),
         choice: Choice::None {
             why: format!(
-                "{} boots this machine, but no entry of it was found",
-                source.name
+                "{} boots this machine, but no entry of it was found{}",
+                source.name,
+                looked_for.unwrap_or_default()
             ),
         },
         notes: Vec::new(),
@@ -260,6 +264,7 @@ mod tests {
             about: "",
             find: |_| None,
             evidence: |_| Evidence::Silent,
+            looked_for: Some("its entries on the ESP"),
         };
         assert_eq!(missing(&source, &Evidence::Silent), None);
         assert_eq!(
@@ -270,7 +275,11 @@ mod tests {
         let Choice::None { why } = found.choice else {
             panic!("{:?}", found.choice);
         };
-        assert_eq!(why, "bls boots this machine, but no entry of it was found");
+        assert_eq!(
+            why,
+            "bls boots this machine, but no entry of it was found; looked for: its entries on the \
+             ESP"
+        );
     }
 
     fn efi(current: u16, next: Fact<u16>, order: &[u16]) -> Efi {

@@ -84,6 +84,19 @@ trees! {
     grub_opensuse_hidden: "grub-opensuse-hidden",
     grub_two_folders: "grub-two-folders",
     grub_ubuntu_zfs: "grub-ubuntu-zfs",
+    grub_zfs_unknown: "grub-zfs-unknown",
+    grub_proxmox: "grub-proxmox",
+    grub_boot_unmounted: "grub-boot-unmounted",
+    grub_gone: "grub-gone",
+    grub_two_folders_unknown: "grub-two-folders-unknown",
+    grub_inside: "grub-inside",
+    grub_inside_grubenv: "grub-inside-grubenv",
+    grub_inside_unknown: "grub-inside-unknown",
+    extlinux_submenus: "extlinux-submenus",
+    extlinux_submenu_default: "extlinux-submenu-default",
+    extlinux_spaces: "extlinux-spaces",
+    extlinux_board_img: "extlinux-board-img",
+    extlinux_either: "extlinux-either",
 }
 
 #[test]

@@ -46,6 +46,7 @@ pub(super) const SOURCE: Source = Source {
     about: "Boot Loader Specification: systemd-boot, and UKIs that the firmware starts",
     find,
     evidence,
+    looked_for: Some("loader/entries and EFI/Linux on the ESP and beside it"),
 };
 
 /// Whether systemd-boot started this machine, or the firmware did so with a UKI.
@@ -112,6 +113,19 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
         choice,
         notes,
     })
+}
+
+/// The entries for another boot loader that reads them, without a default; `None` when
+/// there are none.
+pub(super) fn entries(machine: &Machine<'_>, notes: &mut Vec<String>) -> Option<Vec<BootEntry>> {
+    let mut drafts = Vec::new();
+    for place in &places::places(machine, notes).ok()? {
+        drafts.extend(type1::drafts(machine, place, notes));
+    }
+    drafts.sort_by(|a, b| order::compare(&a.rank(), &b.rank()));
+    titles::tell_apart(&mut drafts);
+    let entries: Vec<BootEntry> = drafts.into_iter().map(|draft| draft.entry).collect();
+    (!entries.is_empty()).then_some(entries)
 }
 
 /// loader.conf "only from the ESP"; none is an empty one.

@@ -1,7 +1,7 @@
 //! Which label is booted when nobody presses a key.
 
-use super::config::{At, Config, Label};
-use super::parse::first;
+use super::config::{At, Config, Item, Menu};
+use super::parse::{Reader, Verb, first};
 
 /// What is booted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,19 +9,26 @@ pub enum Chosen {
     /// A label, and why.
     Label(usize, String),
     /// A command line of its own, which names a label with more options, or a
-    /// kernel; and why.
+    /// kernel; and why. Only syslinux has that.
     Command(At<String>, String),
     /// The file does not say, and why.
     Nothing(String),
-    /// The readers of the file differ: what is written where, and how.
-    Differs(At<()>, String),
+    /// It cannot be said: what is written where, and why.
+    Unclear(At<()>, String),
 }
 
-/// Chooses as the reader of the file does: syslinux on x86, which has menu
-/// modules with rules of their own, and U-Boot elsewhere.
-pub fn choose(config: &Config, x86: bool) -> Chosen {
-    let chosen = unattended(config, x86);
-    let waits = config.asks && config.timeout == 0 && config.on_timeout.is_none();
+/// Chooses as the reader of the file does.
+pub fn choose(config: &Config) -> Chosen {
+    let (chosen, timeout) = match config.reader {
+        Reader::UBoot => (uboot(config), timeout(config, 0)),
+        Reader::Syslinux if config.menu => menu(config),
+        Reader::Syslinux => (prompt(config), timeout(config, 0)),
+    };
+    let on_timeout = match config.reader {
+        Reader::UBoot => false,
+        Reader::Syslinux => config.menus.iter().any(|menu| menu.on_timeout.is_some()),
+    };
+    let waits = config.asks && timeout == 0 && !on_timeout;
     match chosen {
         Chosen::Label(label, why) if waits => Chosen::Label(label, waiting(&why)),
         Chosen::Command(text, why) if waits => Chosen::Command(text, waiting(&why)),
@@ -33,51 +40,105 @@ fn waiting(why: &str) -> String {
     format!("{why}; there is no TIMEOUT, so that it waits for a key first")
 }
 
-fn unattended(config: &Config, x86: bool) -> Chosen {
-    if let Some(text) = &config.on_timeout
+fn timeout(config: &Config, menu: usize) -> u32 {
+    config.menus.get(menu).map_or(0, |menu| menu.timeout)
+}
+
+/// U-Boot boots the label that is called so, character for character; else it goes through
+/// the labels from the first on until one boots.
+fn uboot(config: &Config) -> Chosen {
+    if let Some(at) = &config.fatal {
+        let reason = format!("{}: U-Boot gives up the whole configuration", at.value);
+        return Chosen::Unclear(position(at), reason);
+    }
+    let named = config.default.as_ref().map(|text| &text.value);
+    if let Some(index) = named.and_then(|name| config.label(name)) {
+        return Chosen::Label(index, "DEFAULT names it".to_owned());
+    }
+    let mut labels = config.labels.iter();
+    let bootable = labels.position(|label| match &label.boots {
+        Some(boots) => boots.value.0 != Verb::LocalBoot,
+        None => false,
+    });
+    match (bootable, named) {
+        (None, _) => Chosen::Nothing("there is no label with a kernel".to_owned()),
+        (Some(index), None) => Chosen::Label(
+            index,
+            "it is the first label, and no other is marked".to_owned(),
+        ),
+        (Some(index), Some(name)) => Chosen::Label(
+            index,
+            format!("it is the first label, and none is called {name:?}, which DEFAULT names"),
+        ),
+    }
+}
+
+/// syslinux without a menu.
+fn prompt(config: &Config) -> Chosen {
+    let main = config.menus.first();
+    if let Some(text) = main.and_then(|menu| menu.on_timeout.as_ref())
         && config.asks
-        && config.timeout > 0
+        && timeout(config, 0) > 0
     {
         return command(config, text, "ONTIMEOUT names it");
     }
-    let marked: Vec<(usize, &Label, &At<()>)> = config
-        .labels
-        .iter()
-        .enumerate()
-        .filter_map(|(index, label)| Some((index, label, label.menu_default.as_ref()?)))
-        .collect();
-    if let [_, .., (_, label, at)] = marked.as_slice() {
-        let reason = format!(
-            "several labels say MENU DEFAULT, {:?} the last",
-            label.name.value
-        );
-        return Chosen::Differs((*at).clone(), reason);
+    match &config.default {
+        Some(text) => command(config, text, "DEFAULT names it, and there is no menu"),
+        None if config.labels.is_empty() => Chosen::Nothing("there is no label".to_owned()),
+        None => Chosen::Nothing("there is no DEFAULT: syslinux waits at its prompt".to_owned()),
     }
-    match (&config.default, marked.first()) {
-        (Some(text), Some((index, label, at))) if text.value != label.name.value => {
-            if !x86 {
-                let reason = format!(
-                    "MENU DEFAULT marks {:?}, but DEFAULT names {:?}",
-                    label.name.value, text.value
-                );
-                Chosen::Differs((*at).clone(), reason)
-            } else if config.menu {
-                let why = "MENU DEFAULT marks it, which the menu prefers to DEFAULT";
-                Chosen::Label(*index, why.to_owned())
-            } else {
-                command(config, text, "DEFAULT names it, and there is no menu")
-            }
-        }
-        (Some(text), _) => command(config, text, "DEFAULT names it"),
-        (None, Some((index, ..))) => Chosen::Label(*index, "MENU DEFAULT marks it".to_owned()),
-        (None, None) if config.labels.is_empty() => Chosen::Nothing("there is no label".to_owned()),
-        (None, None) if x86 && !config.menu => {
-            Chosen::Nothing("there is no DEFAULT: syslinux waits at its prompt".to_owned())
-        }
-        (None, None) => Chosen::Label(
-            0,
-            "it is the first label, and no other is marked".to_owned(),
+}
+
+/// A menu of syslinux, and the timeout of the menu that is shown. A `DEFAULT` that names a
+/// label decides, wherever that label is; else it is the menu's own default, else its first.
+fn menu(config: &Config) -> (Chosen, u32) {
+    if let Some(at) = &config.other_files {
+        let reason = format!("the menu reads {} and not this file", at.value);
+        return (Chosen::Unclear(position(at), reason), 1);
+    }
+    if let Some(at) = &config.saves {
+        let reason = "MENU SAVE makes the label that was booted last the default, and where \
+                      syslinux keeps its name is not read";
+        return (Chosen::Unclear(at.clone(), reason.to_owned()), 1);
+    }
+    let named = config.default.as_ref();
+    let named = named.and_then(|text| config.label(&text.value));
+    let named = named.and_then(|label| {
+        let mut menus = config.menus.iter().enumerate();
+        menus.find_map(|(at, menu)| {
+            let mut items = menu.items.iter();
+            Some((at, items.position(|item| *item == Item::Label(label))?))
+        })
+    });
+    let shown = named.map_or(config.start, |(menu, _)| menu);
+    let Some(menu) = config.menus.get(shown) else {
+        return (Chosen::Nothing("there is no menu".to_owned()), 1);
+    };
+    let chosen = match (&menu.on_timeout, menu.timeout) {
+        (Some(text), 1..) => command(config, text, "ONTIMEOUT names it"),
+        _ => item(menu, named.map(|(_, item)| item)),
+    };
+    (chosen, menu.timeout)
+}
+
+/// What is booted from a menu.
+fn item(menu: &Menu, named: Option<usize>) -> Chosen {
+    let (at, why) = match (named, menu.default) {
+        (Some(at), _) => (at, "DEFAULT names it"),
+        (None, Some(at)) => (at, "MENU DEFAULT marks it"),
+        (None, None) => (0, "it is the first label, and no other is marked"),
+    };
+    match menu.items.get(at) {
+        Some(Item::Label(index)) => Chosen::Label(*index, why.to_owned()),
+        Some(Item::Submenu(at)) => Chosen::Unclear(
+            at.clone(),
+            "the default of the menu is a submenu, in which nobody chooses".to_owned(),
         ),
+        Some(Item::Moves(at)) => Chosen::Unclear(
+            at.clone(),
+            "the default of the menu leads to another menu or to none".to_owned(),
+        ),
+        None => Chosen::Nothing("there is no label in the menu".to_owned()),
     }
 }
 
@@ -90,92 +151,183 @@ fn command(config: &Config, text: &At<String>, why: &str) -> Chosen {
     }
 }
 
+fn position<T>(at: &At<T>) -> At<()> {
+    At {
+        file: at.file,
+        line: at.line,
+        value: (),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::config::{Placed, assemble};
     use super::super::parse::parse;
     use super::*;
 
-    fn chosen(text: &str, x86: bool) -> String {
-        let placed = parse(text).into_iter();
-        let config = assemble(placed.map(|directive| Placed { file: 0, directive }));
-        match choose(&config, x86) {
+    fn chosen(text: &str, reader: Reader) -> String {
+        let placed = parse(text, reader).into_iter();
+        let placed = placed.map(|directive| Placed { file: 0, directive });
+        let config = assemble(placed, reader);
+        match choose(&config) {
             Chosen::Label(index, why) => format!("{}: {why}", config.labels[index].name.value),
             Chosen::Command(text, why) => format!("{:?}: {why}", text.value),
             Chosen::Nothing(why) => format!("nothing: {why}"),
-            Chosen::Differs(at, why) => format!("line {}: {why}", at.line),
+            Chosen::Unclear(at, why) => format!("line {}: {why}", at.line),
         }
     }
 
-    const TWO: &str = "label a\nlabel b\nmenu default\n";
+    fn syslinux(text: &str) -> String {
+        chosen(text, Reader::Syslinux)
+    }
+
+    fn board(text: &str) -> String {
+        chosen(text, Reader::UBoot)
+    }
+
+    /// What a board boots: labels need a kernel there.
+    fn booted(text: &str) -> String {
+        let said = board(text);
+        said.split(':').next().unwrap_or_default().to_owned()
+    }
+
+    const TWO: &str = "label a\nlinux /k\nlabel b\nmenu default\nlinux /k\n";
 
     #[test]
     fn default_and_menu_default() {
-        for (text, x86, expected) in [
-            ("default b\nlabel a\nlabel b\n", true, "b: DEFAULT names it"),
+        for (text, expected) in [
             (
-                "default b\ndefault a\nlabel a\nlabel b\n",
-                false,
-                "a: DEFAULT names it",
-            ),
-            (TWO, false, "b: MENU DEFAULT marks it"),
-            (
-                "label a\nlabel b\n",
-                false,
-                "a: it is the first label, and no other is marked",
+                "default b\nlabel a\nlabel b\n",
+                "b: DEFAULT names it, and there is no menu",
             ),
             (
                 "label a\n",
-                true,
                 "nothing: there is no DEFAULT: syslinux waits at its prompt",
             ),
-            ("timeout 5\n", true, "nothing: there is no label"),
+            ("timeout 5\n", "nothing: there is no label"),
             (
                 "default a quiet\nlabel a\n",
-                true,
-                "\"a quiet\": DEFAULT names it",
+                "\"a quiet\": DEFAULT names it, and there is no menu",
             ),
             (
                 "default vmlinuz\nlabel a\n",
-                true,
-                "\"vmlinuz\": DEFAULT names it",
+                "\"vmlinuz\": DEFAULT names it, and there is no menu",
             ),
         ] {
-            assert_eq!(chosen(text, x86), expected, "{text}");
+            assert_eq!(syslinux(text), expected, "{text}");
         }
+        assert_eq!(board(&format!("default a\n{TWO}")), "a: DEFAULT names it");
+        assert_eq!(board(TWO), "b: DEFAULT names it");
+        assert_eq!(
+            board("label a\nlinux /k\nlabel b\nlinux /k\n"),
+            "a: it is the first label, and no other is marked"
+        );
+        // MENU DEFAULT counts only where nothing was said before it; DEFAULT always.
+        assert_eq!(booted(&format!("{TWO}default a\n")), "a");
+        let twice = "label a\nmenu default\nlinux /k\nlabel b\nmenu default\nlinux /k\n";
+        assert_eq!(booted(twice), "a");
     }
 
     #[test]
-    fn where_they_differ_the_reader_decides() {
-        let both = format!("default a\n{TWO}");
+    fn a_board_takes_names_to_the_letter() {
+        let spaces = "default A 1 (x)\nlabel A 2 (x)\nlinux /k\nlabel A 1 (x)\nlinux /k\n";
+        assert_eq!(booted(spaces), "A 1 (x)");
         assert_eq!(
-            chosen(&both, true),
-            "a: DEFAULT names it, and there is no menu"
+            board("default gone\nlabel none\nmenu label x\nlabel a\nlinux /k\n"),
+            "a: it is the first label, and none is called \"gone\", which DEFAULT names"
         );
         assert_eq!(
-            chosen(&both, false),
-            "line 4: MENU DEFAULT marks \"b\", but DEFAULT names \"a\""
+            booted("default a \nlabel b\nlinux /k\nlabel a\nlinux /k\n"),
+            "b"
         );
-        let menu = format!("ui vesamenu.c32\ntimeout 10\n{both}");
+        // Of two with one name it is the last.
+        let twice = "default a\nlabel a\nlinux /1\nlabel a\nlinux /2\n";
+        let placed = parse(twice, Reader::UBoot).into_iter();
+        let placed = placed.map(|directive| Placed { file: 0, directive });
+        let config = assemble(placed, Reader::UBoot);
+        assert!(matches!(choose(&config), Chosen::Label(1, _)));
         assert_eq!(
-            chosen(&menu, true),
-            "b: MENU DEFAULT marks it, which the menu prefers to DEFAULT"
+            board("label a\nlinux\n"),
+            "line 2: linux has no value: U-Boot gives up the whole configuration"
         );
-        let twice = "label a\nmenu default\nlabel b\nmenu default\n";
-        assert!(chosen(twice, true).starts_with("line 4: several labels"));
+        assert_eq!(
+            board("label a\nfdtdir /x\n"),
+            "nothing: there is no label with a kernel"
+        );
+        assert_eq!(
+            board("menu title x\nlabel a\nlinux /k\n"),
+            "a: it is the first label, and no other is marked; there is no TIMEOUT, so that it \
+             waits for a key first"
+        );
+    }
+
+    #[test]
+    fn each_menu_has_a_default() {
+        let submenu = "ui menu.c32\ntimeout 9\nlabel a\nlabel b\nmenu default\n\
+                       menu begin x\nlabel c\nmenu default\nmenu end\nlabel d\n";
+        assert_eq!(syslinux(submenu), "b: MENU DEFAULT marks it");
+        let only_inside = submenu.replacen("menu default\n", "", 1);
+        assert_eq!(
+            syslinux(&only_inside),
+            "a: it is the first label, and no other is marked"
+        );
+        assert_eq!(
+            syslinux(&format!("default c\n{submenu}")),
+            "c: DEFAULT names it"
+        );
+        assert_eq!(
+            syslinux("ui menu.c32\nmenu begin x\nlabel a\nmenu end\nlabel b\n"),
+            "line 2: the default of the menu is a submenu, in which nobody chooses"
+        );
+        assert_eq!(
+            syslinux("ui menu.c32\ntimeout 9\nlabel a\nmenu begin x\nmenu default\nlabel b\n"),
+            "line 4: the default of the menu is a submenu, in which nobody chooses"
+        );
+        assert_eq!(
+            syslinux("ui menu.c32\nlabel a\nmenu begin x\nmenu start\ntimeout 9\nlabel b\n"),
+            "b: it is the first label, and no other is marked"
+        );
+        let hidden = "ui menu.c32\ntimeout 9\nlabel a\nmenu hide\nlabel b\nmenu disable\n\
+                      menu separator\nlabel c\n";
+        assert_eq!(
+            syslinux(hidden),
+            "c: it is the first label, and no other is marked"
+        );
     }
 
     #[test]
     fn a_menu_may_time_out_or_wait() {
         let menu = format!("default menu.c32\n{TWO}");
         assert_eq!(
-            chosen(&menu, true),
+            syslinux(&menu),
             "b: MENU DEFAULT marks it; there is no TIMEOUT, so that it waits for a key first"
         );
         let timed = format!("timeout 50\nontimeout a\n{menu}");
-        assert_eq!(chosen(&timed, true), "a: ONTIMEOUT names it");
+        assert_eq!(syslinux(&timed), "a: ONTIMEOUT names it");
         // Without a prompt nothing times out.
         let silent = "timeout 50\nontimeout a\ndefault b\nlabel a\nlabel b\n";
-        assert_eq!(chosen(silent, true), "b: DEFAULT names it");
+        assert_eq!(
+            syslinux(silent),
+            "b: DEFAULT names it, and there is no menu"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_said() {
+        for (line, said) in [
+            (
+                "ui menu.c32 /other.cfg",
+                "the menu reads /other.cfg and not",
+            ),
+            ("default menu.c32 /x.cfg", "the menu reads /x.cfg and not"),
+            ("ui menu.c32\nmenu save", "MENU SAVE makes"),
+        ] {
+            let said_of = syslinux(&format!("{line}\nlabel a\n"));
+            assert!(said_of.contains(said), "{said_of}");
+        }
+        assert_eq!(
+            syslinux("ui menu.c32 ~\ntimeout 5\nlabel a\n"),
+            "a: it is the first label, and no other is marked"
+        );
     }
 }

@@ -4,10 +4,10 @@ use kexec_image::Arch;
 
 use super::choose::{Chosen, choose};
 use super::config::{At, Config, Placed, assemble};
-use super::parse::{Says, first, parse};
+use super::parse::{Directive, Reader, Says, first, parse};
 use super::target::Context;
 use crate::host::Fact;
-use crate::sources::entry::{BootEntry, BootFile, Boots, Broken};
+use crate::sources::entry::{BootEntry, BootFile, Boots, Broken, Origin};
 use crate::sources::{Choice, Found, Machine};
 
 use super::SOURCE;
@@ -38,38 +38,99 @@ const MAX_LABELS: usize = 1024;
 pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
     let mut places = places(machine).into_iter();
     let (file, text) = places.next()?;
-    let volume = file.volume.clone();
+    let others = places.map(|(other, _)| format!("{other} is there as well, and not read"));
+    let others: Vec<String> = others.collect();
+    let readers = readers(machine, &file);
+    let mut found = readers.iter().map(|reader| {
+        let mut found = read(machine, &file, &text, *reader);
+        found.notes.splice(..0, others.iter().cloned());
+        found
+    });
+    let mut first = found.next()?;
+    if let (Some(second), [one, other]) = (found.next(), readers.as_slice())
+        && let Some(reason) = difference(&first, *one, &second, *other)
+    {
+        let at = Origin::file(&file);
+        first.choice = Choice::Refused(Broken { at, reason });
+    }
+    Some(first)
+}
+
+/// Who reads a configuration: on boards U-Boot, on PCs syslinux. A file that both read, on
+/// a PC without syslinux beside it, may be for either.
+fn readers(machine: &Machine<'_>, file: &BootFile) -> Vec<Reader> {
+    if !is_pc(machine) {
+        return vec![Reader::UBoot];
+    }
+    let volumes = machine.volumes;
+    let folder = parent(&file.path);
+    let beside = [folder, parent(folder)].into_iter().any(|folder| {
+        // extlinux(1) puts both there, older ones only the first.
+        let names = ["ldlinux.sys", "ldlinux.c32"].into_iter();
+        let mut files = names.map(|name| volumes.file(&file.volume, &format!("{folder}/{name}")));
+        files.any(|file| volumes.exists(&file) == Fact::Known(()))
+    });
+    match beside || !file.path.ends_with("/extlinux/extlinux.conf") {
+        true => vec![Reader::Syslinux],
+        false => vec![Reader::Syslinux, Reader::UBoot],
+    }
+}
+
+fn is_pc(machine: &Machine<'_>) -> bool {
+    matches!(machine.facts.arch, Some(Arch::X86 | Arch::X86_64))
+}
+
+/// Why it matters which of two reads a file; `None` when both boot the same.
+fn difference(one: &Found, reader: Reader, other: &Found, second: Reader) -> Option<String> {
+    let boots = |found: &Found| match &found.choice {
+        Choice::Entry { index, .. } => found.entries.get(*index).cloned(),
+        _ => None,
+    };
+    let (one, other) = (boots(one), boots(other));
+    let target = |entry: &Option<BootEntry>| entry.as_ref()?.target().cloned();
+    if target(&one).is_some() && target(&one) == target(&other) {
+        return None;
+    }
+    let said = |entry: &Option<BootEntry>| match entry {
+        Some(entry) => format!("takes {:?}", entry.id),
+        None => "takes none that is known".to_owned(),
+    };
+    Some(format!(
+        "{reader} and {second} both read such files, and {reader} {}, {second} {}; nothing beside \
+         it shows which of them this machine has",
+        said(&one),
+        said(&other)
+    ))
+}
+
+fn read(machine: &Machine<'_>, file: &BootFile, text: &str, who: Reader) -> Found {
     let folder = parent(&file.path).to_owned();
-    let mut reader = Reader {
+    let mut lines = Lines {
         machine,
         folder: &folder,
+        who,
         files: vec![file.clone()],
         way: vec![file.clone()],
         found: Vec::new(),
         notes: Vec::new(),
     };
-    for (other, _) in places {
-        reader
-            .notes
-            .push(format!("{other} is there as well, and not read"));
-    }
-    reader.take(0, &text);
-    let Reader {
+    lines.take(0, text);
+    let Lines {
         files,
         found,
         mut notes,
         ..
-    } = reader;
-    let config = assemble(found);
+    } = lines;
+    let config = assemble(found, who);
     if config.labels.len() > MAX_LABELS {
         notes.push(format!("only the first {MAX_LABELS} labels are listed"));
     }
     let context = Context {
         volumes: machine.volumes,
-        volume: &volume,
+        volume: &file.volume,
         folder: &folder,
         files: &files,
-        x86: matches!(machine.facts.arch, Some(Arch::X86 | Arch::X86_64)),
+        reader: who,
     };
     let mut entries: Vec<BootEntry> = config
         .labels
@@ -82,11 +143,11 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
         })
         .collect();
     let choice = chosen(&context, &config, &mut entries);
-    Some(Found {
+    Found {
         entries,
         choice,
         notes,
-    })
+    }
 }
 
 fn entry(context: &Context<'_>, name: &At<String>, title: &str, boots: Boots) -> BootEntry {
@@ -98,7 +159,11 @@ fn places(machine: &Machine<'_>) -> Vec<(BootFile, String)> {
     let volumes = machine.volumes;
     let word = machine.facts.booted_from();
     let esp = volumes.boot_partitions(word.as_ref()).esp;
-    let located = PLACES.iter().filter_map(|path| volumes.locate(path).ok());
+    // U-Boot reads only the first ones; others are left over or for another machine.
+    let known = |path: &&&str| is_pc(machine) || path.ends_with("/extlinux/extlinux.conf");
+    let located = PLACES.iter().filter(known);
+    let located = located.filter_map(|path| volumes.locate(path).ok());
+    let esp = esp.filter(|_| is_pc(machine));
     let esp = esp.map(|esp| volumes.file(&esp.id, ON_ESP));
     let mut found: Vec<(BootFile, String)> = Vec::new();
     for file in located.chain(esp) {
@@ -117,9 +182,10 @@ fn parent(path: &str) -> &str {
 }
 
 /// Reads a configuration with everything that it includes.
-struct Reader<'a> {
+struct Lines<'a> {
     machine: &'a Machine<'a>,
     folder: &'a str,
+    who: Reader,
     files: Vec<BootFile>,
     /// The files that include the one that is being read.
     way: Vec<BootFile>,
@@ -127,24 +193,41 @@ struct Reader<'a> {
     notes: Vec<String>,
 }
 
-impl Reader<'_> {
+impl Lines<'_> {
     fn take(&mut self, file: usize, text: &str) {
-        for directive in parse(text) {
-            if let Says::Include(name) = &directive.says {
-                let at = At {
-                    file,
-                    line: directive.line,
-                    value: name.clone(),
-                };
-                if let Err(reason) = self.include(&at) {
-                    let from = self.files.get(file).map_or("", |file| &file.shown);
-                    let note = format!("{from}:{}: INCLUDE {name}: {reason}", at.line);
-                    self.notes.push(note);
+        for directive in parse(text, self.who) {
+            let line = directive.line;
+            let Says::Include(name, submenu) = &directive.says else {
+                self.put(file, line, directive.says);
+                continue;
+            };
+            let (name, submenu) = (name.clone(), *submenu);
+            match submenu {
+                true => self.put(file, line, Says::MenuBegin),
+                false => self.put(file, line, directive.says),
+            }
+            let at = At {
+                file,
+                line,
+                value: name.clone(),
+            };
+            if let Err(reason) = self.include(&at) {
+                let from = self.files.get(file).map_or("", |file| &file.shown);
+                let note = format!("{from}:{line}: INCLUDE {name}: {reason}");
+                self.notes.push(note.clone());
+                if self.who == Reader::UBoot {
+                    self.put(file, line, Says::Fatal(note));
                 }
-            } else {
-                self.found.push(Placed { file, directive });
+            }
+            if submenu {
+                self.put(file, line, Says::MenuEnd);
             }
         }
+    }
+
+    fn put(&mut self, file: usize, line: u32, says: Says) {
+        let directive = Directive { line, says };
+        self.found.push(Placed { file, directive });
     }
 
     fn include(&mut self, name: &At<String>) -> Result<(), String> {
@@ -179,7 +262,7 @@ impl Reader<'_> {
 
 /// The choice; a `DEFAULT` with options or a kernel of its own becomes an entry.
 fn chosen(context: &Context<'_>, config: &Config, entries: &mut Vec<BootEntry>) -> Choice {
-    match choose(config, context.x86) {
+    match choose(config) {
         Chosen::Label(index, why) if index < entries.len() => Choice::Entry { index, why },
         Chosen::Label(..) => Choice::None {
             why: "its label is not listed".to_owned(),
@@ -200,7 +283,7 @@ fn chosen(context: &Context<'_>, config: &Config, entries: &mut Vec<BootEntry>) 
             }
         }
         Chosen::Nothing(why) => Choice::None { why },
-        Chosen::Differs(at, reason) => Choice::Refused(Broken {
+        Chosen::Unclear(at, reason) => Choice::Refused(Broken {
             at: context.origin(&at),
             reason,
         }),

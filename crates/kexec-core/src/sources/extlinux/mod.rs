@@ -16,6 +16,7 @@ pub(super) const SOURCE: Source = Source {
     about: "labels of extlinux.conf and syslinux.cfg, as extlinux, syslinux and U-Boot read them",
     find: find::find,
     evidence,
+    looked_for: Some("extlinux.conf and syslinux.cfg below /boot, and on the ESP"),
 };
 
 /// None of the three leaves a word of its own; others do.

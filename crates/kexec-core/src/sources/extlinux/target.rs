@@ -3,7 +3,7 @@
 use kexec_plan::Cmdline;
 
 use super::config::{At, Config, Label, is_module};
-use super::parse::{Verb, first};
+use super::parse::{Reader, Verb, first};
 use crate::sources::entry::{BootFile, BootTarget, Boots, Broken, Module, Origin, Protocol};
 use crate::sources::volumes::{VolumeId, Volumes};
 
@@ -16,8 +16,8 @@ pub(super) struct Context<'a> {
     pub(super) folder: &'a str,
     /// The files that were read, as people see them.
     pub(super) files: &'a [BootFile],
-    /// syslinux reads it, else U-Boot.
-    pub(super) x86: bool,
+    /// Who reads them.
+    pub(super) reader: Reader,
 }
 
 /// A kernel in parts, from a label or from a `DEFAULT` of its own.
@@ -58,6 +58,9 @@ impl Context<'_> {
 
     /// What a label boots, with options of `DEFAULT` behind its own.
     pub(super) fn label(&self, config: &Config, label: &Label, options: &str) -> Boots {
+        if let Some(lost) = &label.lost {
+            return Boots::Broken(self.broken(lost, lost.value.clone()));
+        }
         let Some(boots) = &label.boots else {
             return Boots::Broken(self.broken(
                 &label.name,
@@ -65,8 +68,13 @@ impl Context<'_> {
             ));
         };
         let (verb, kernel) = &boots.value;
-        let append = label.append.as_ref().or(config.append.as_ref());
-        let append = append.filter(|append| append.value != "-").cloned();
+        let append = match self.reader {
+            Reader::Syslinux => {
+                let append = label.append.as_ref().or(config.append.as_ref());
+                append.filter(|append| append.value != "-").cloned()
+            }
+            Reader::UBoot => label.append.clone(),
+        };
         let append = match (append, options) {
             (append, "") => append,
             (None, options) => Some(At {
@@ -112,7 +120,7 @@ impl Context<'_> {
         if let Err(reason) = self.understood(&parts) {
             return Boots::Broken(self.broken(&parts.kernel, reason));
         }
-        let target = if is_mboot(name) {
+        let target = if self.reader == Reader::Syslinux && is_mboot(name) {
             self.multiboot(&parts)
         } else {
             self.linux(&parts)
@@ -137,13 +145,13 @@ impl Context<'_> {
             return Err("it names no kernel".to_owned());
         }
         // syslinux tells by the name what KERNEL is ("KERNEL" in its manual).
+        let by_name = self.reader == Reader::Syslinux && parts.verb == Verb::Kernel;
         let other = [".bin", ".bs", ".bss", ".0", ".com", ".cbt", ".img", ".c32"];
         let lower = name.to_ascii_lowercase();
-        if parts.verb == Verb::Kernel && !is_mboot(name) && other.iter().any(|e| lower.ends_with(e))
-        {
+        if by_name && !is_mboot(name) && other.iter().any(|e| lower.ends_with(e)) {
             return Err(format!("{name} is a program, and no Linux kernel"));
         }
-        if !self.x86 && name.contains('#') {
+        if self.reader == Reader::UBoot && name.contains('#') {
             return Err(format!("{name} is a FIT image, which is not taken apart"));
         }
         Ok(())
@@ -185,11 +193,12 @@ impl Context<'_> {
         };
         for list in lists {
             self.no_variables(list)?;
-            let names = list
-                .value
-                .split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty());
+            if self.reader == Reader::UBoot {
+                target.initrds.push(self.file(&list.value));
+                continue;
+            }
+            let names = list.value.split(',').map(str::trim);
+            let names = names.filter(|name| !name.is_empty());
             target.initrds.extend(names.map(|name| self.file(name)));
         }
         if let Some(label) = parts.label {
@@ -201,7 +210,7 @@ impl Context<'_> {
     /// U-Boot puts its variables in where a line says `${name}`; they cannot be
     /// read from here.
     fn no_variables(&self, text: &At<String>) -> Result<(), Broken> {
-        if self.x86 || !text.value.contains("${") {
+        if self.reader == Reader::Syslinux || !text.value.contains("${") {
             return Ok(());
         }
         let reason = format!(

@@ -8,6 +8,7 @@ use rustix::fs::FileType;
 use super::seen::Seen;
 use super::text::Device;
 use super::world::{Answer, FilePath, Node, ProbeFor, SearchBy, World};
+use super::zfs;
 use crate::host::Fact;
 use crate::sources::entry::BootFile;
 use crate::sources::volumes::trust::Doubt;
@@ -149,7 +150,10 @@ impl World for Disks<'_> {
             text.is_some_and(|text| text.eq_ignore_ascii_case(value))
         };
         match by {
-            SearchBy::FsUuid => self.only(&format!("the UUID {value}"), |v| same(&v.uuid)),
+            SearchBy::FsUuid => match zfs::search(self.volumes, value) {
+                Some(pool) => pool,
+                None => self.only(&format!("the UUID {value}"), |v| same(&v.uuid)),
+            },
             SearchBy::Label => {
                 let what = format!("the label {value}");
                 self.found(&what, self.volumes.by_label(value))

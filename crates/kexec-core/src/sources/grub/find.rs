@@ -6,14 +6,14 @@ use kexec_plan::Cmdline;
 use super::bytes;
 use super::disk::{Disks, device_of};
 use super::menu::{Boot, Entry, Refusal};
-use super::{Facts, FilePath, NEXT_ENTRY, Outcome, Save, Start, evaluate};
+use super::{Facts, FilePath, NEXT_ENTRY, Outcome, Save, Start, elsewhere, evaluate, inside};
 use crate::host::Fact;
 use crate::sources::entry::{
     BootEntry, BootFile, BootTarget, Boots, Broken, Module, Origin, Protocol,
 };
 use crate::sources::facts::Facts as MachineFacts;
 use crate::sources::kernels::without;
-use crate::sources::volumes::Volume;
+use crate::sources::volumes::{MAX_TEXT, Volume};
 use crate::sources::{Choice, Evidence, Found, Machine, Source};
 
 /// GRUB.
@@ -22,6 +22,10 @@ pub(in crate::sources) const SOURCE: Source = Source {
     about: "GRUB's menu, by evaluating grub.cfg as GRUB would",
     find,
     evidence,
+    looked_for: Some(
+        "grub.cfg in /boot/grub and /boot/grub2, on the ESP and on the boot partitions; where /boot \
+         is not mounted, mount it",
+    ),
 };
 
 /// Where grub-mkconfig's output is: upstream's place, and that of Fedora and
@@ -58,16 +62,13 @@ fn evidence(facts: &MachineFacts) -> Evidence {
 
 fn find(machine: &Machine<'_>) -> Option<Found> {
     let mut notes = Vec::new();
-    let mut configs = configurations(machine);
-    let rivals = |config: &&Configuration| !matches!(config.there, Fact::Unreadable(_));
-    if configs.iter().filter(rivals).count() > 1
-        && let Err(refused) = installed(machine, &mut configs)
-    {
-        return Some(refused);
-    }
+    let configs = match configurations(machine) {
+        Ok(configs) => configs,
+        Err(broken) => return Some(refused(broken)),
+    };
     let mut configs = configs.into_iter();
     let Some(config) = configs.next() else {
-        return nowhere(machine);
+        return inside::find(machine).or_else(|| nowhere(machine));
     };
     for other in configs.filter(|other| !matches!(other.there, Fact::Unreadable(_))) {
         notes.push(format!("{} is there as well, and not read", other.file));
@@ -87,67 +88,43 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     Some(context.found(outcome, notes))
 }
 
-/// Of several configurations, puts that one first whose folder has GRUB's modules:
-/// grub-install puts them beside the one that GRUB reads, and grub-mkconfig writes
-/// wherever it is told to.
-fn installed(machine: &Machine<'_>, configs: &mut [Configuration]) -> Result<(), Found> {
-    let facts = facts(machine);
-    let modules = format!("{}-{}/normal.mod", facts.cpu, facts.platform);
-    let beside = |config: &Configuration| {
-        let folder = config.file.path.rsplit_once('/')?.0;
-        let module = format!("{folder}/{modules}");
-        let module = machine.volumes.file(&config.file.volume, &module);
-        (machine.volumes.exists(&module) == Fact::Known(())).then_some(())
-    };
-    let with: Vec<bool> = configs.iter().map(|c| beside(c).is_some()).collect();
-    let count = with.iter().filter(|with| **with).count();
-    match with.iter().position(|with| *with) {
-        Some(first) if count == 1 => {
-            configs.swap(0, first);
-            Ok(())
-        }
-        _ => {
-            let names: Vec<String> = configs.iter().map(|c| c.file.to_string()).collect();
-            let at = configs.first().map(|config| Origin::file(&config.file));
-            Err(Found {
-                entries: Vec::new(),
-                choice: Choice::Refused(Broken {
-                    at: at.unwrap_or_else(|| Origin::file(PLACES[0])),
-                    reason: format!(
-                        "{} are there, and {modules} is beside {} of them, which does not tell \
-                         which one GRUB reads; remove the one that it does not",
-                        names.join(" and "),
-                        if count == 0 { "none" } else { "several" },
-                    ),
-                }),
-                notes: Vec::new(),
-            })
-        }
-    }
-}
-
 /// GRUB started this machine, and where its configuration belongs nothing may be read:
 /// to go on with another source's entries would be a guess.
 fn nowhere(machine: &Machine<'_>) -> Option<Found> {
-    if !matches!(
-        evidence(machine.facts),
-        Evidence::For(_) | Evidence::Likely(_)
-    ) {
-        return None;
-    }
-    let mut refused = PLACES.iter().filter_map(|path| {
+    let said = match evidence(machine.facts) {
+        Evidence::For(said) | Evidence::Likely(said) => said,
+        Evidence::Against(_) | Evidence::Silent => return None,
+    };
+    let mut unread = PLACES.iter().filter_map(|path| {
         let reason = machine.volumes.locate(path).err()?;
         Some((path, without(path, reason)))
     });
-    let (path, reason) = refused.next()?;
-    Some(Found {
+    if let Some((path, reason)) = unread.next() {
+        let at = Origin::file(path);
+        return Some(refused(Broken { at, reason }));
+    }
+    // Where the kernel is in sight and no configuration is, a host started it that reads
+    // GRUB's files or writes GRUB's word.
+    let elsewhere::Kernel::Gone(kernel) = elsewhere::kernel(machine) else {
+        return None;
+    };
+    Some(refused(Broken {
+        at: Origin::file(PLACES.join(" and ")),
+        reason: format!(
+            "GRUB seems to have started this machine ({said}), but neither its configuration nor \
+             the kernel {kernel} that it booted is there or on another file system that may be \
+             read; mount /boot"
+        ),
+    }))
+}
+
+/// Nothing is known but why.
+fn refused(broken: Broken) -> Found {
+    Found {
         entries: Vec::new(),
-        choice: Choice::Refused(Broken {
-            at: Origin::file(path),
-            reason,
-        }),
+        choice: Choice::Refused(broken),
         notes: Vec::new(),
-    })
+    }
 }
 
 /// A configuration file with which GRUB may begin.
@@ -195,12 +172,23 @@ fn below_root<'a>(volume: &Volume, path: &'a str) -> Option<&'a str> {
 }
 
 /// The configurations that are there: the one beside the program that the
-/// firmware started, then those that grub-mkconfig writes.
-fn configurations(machine: &Machine<'_>) -> Vec<Configuration> {
+/// firmware started, then that of proxmox-boot-tool, then those that grub-mkconfig writes,
+/// and one beside the kernel that was booted.
+///
+/// # Errors
+/// When several are there, and which one GRUB reads cannot be said.
+fn configurations(machine: &Machine<'_>) -> Result<Vec<Configuration>, Broken> {
     let volumes = machine.volumes;
-    let located = PLACES.iter().filter_map(|path| volumes.locate(path).ok());
+    let own = stub(machine).filter(|file| volumes.exists(file) != Fact::Absent);
+    let others = match own {
+        Some(_) => mkconfigs(machine).unwrap_or_default(),
+        None => match elsewhere::proxmox(machine) {
+            Some(file) if !matches!(evidence(machine.facts), Evidence::Against(_)) => vec![file?],
+            _ => mkconfigs(machine)?,
+        },
+    };
     let mut found: Vec<Configuration> = Vec::new();
-    for file in stub(machine).into_iter().chain(located) {
+    for file in own.into_iter().chain(others) {
         let there = volumes.exists(&file);
         if there != Fact::Absent && !found.iter().any(|known| known.file == file) {
             found.push(Configuration { file, there });
@@ -213,7 +201,80 @@ fn configurations(machine: &Machine<'_>) -> Vec<Configuration> {
     {
         found.truncate(1);
     }
-    found
+    Ok(found)
+}
+
+/// What grub-mkconfig wrote, that of GRUB's own folder first.
+fn mkconfigs(machine: &Machine<'_>) -> Result<Vec<BootFile>, Broken> {
+    let volumes = machine.volumes;
+    let there = |file: &BootFile| volumes.exists(file) == Fact::Known(());
+    let located = PLACES.iter().filter_map(|path| volumes.locate(path).ok());
+    let mut found: Vec<BootFile> = located.collect();
+    let [first, second] = found.as_slice() else {
+        return Ok(found);
+    };
+    match (there(first), there(second)) {
+        (true, true) => match (has_modules(machine, first), has_modules(machine, second)) {
+            (true, false) => {}
+            (false, true) => found.reverse(),
+            _ if volumes.bytes(first, MAX_TEXT) == volumes.bytes(second, MAX_TEXT) => {}
+            _ => {
+                return Err(Broken {
+                    at: Origin::file(second),
+                    reason: format!(
+                        "{first} is there as well, and which of them GRUB reads is not known: its \
+                         modules are beside both or none of them; remove the one that is left over"
+                    ),
+                });
+            }
+        },
+        (true, false) | (false, true) => {
+            if let (elsewhere::Kernel::Beside(others), Evidence::Likely(_)) =
+                (elsewhere::kernel(machine), evidence(machine.facts))
+            {
+                let names: Vec<String> = others.iter().map(BootFile::to_string).collect();
+                return Err(Broken {
+                    at: Origin::file(if there(first) { first } else { second }),
+                    reason: format!(
+                        "the kernel that runs is not beside it, but beside {}: which of them GRUB \
+                         reads is not known; mount /boot",
+                        names.join(" and ")
+                    ),
+                });
+            }
+        }
+        (false, false) => {
+            if let (elsewhere::Kernel::Beside(others), Evidence::Likely(_) | Evidence::For(_)) =
+                (elsewhere::kernel(machine), evidence(machine.facts))
+            {
+                match others.as_slice() {
+                    [_] => found.extend(others),
+                    several => {
+                        let names: Vec<String> = several.iter().map(BootFile::to_string).collect();
+                        return Err(Broken {
+                            at: Origin::file(PLACES.join(" and ")),
+                            reason: format!(
+                                "neither is there, and which of {} GRUB reads is not known; mount \
+                                 /boot",
+                                names.join(" and ")
+                            ),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether GRUB's modules are beside a configuration: grub-install puts them there, in a
+/// folder for each platform.
+fn has_modules(machine: &Machine<'_>, config: &BootFile) -> bool {
+    let facts = facts(machine);
+    let (folder, _) = config.path.rsplit_once('/').unwrap_or_default();
+    let path = format!("{folder}/{}-{}/normal.mod", facts.cpu, facts.platform);
+    let file = machine.volumes.file(&config.volume, &path);
+    machine.volumes.exists(&file) == Fact::Known(())
 }
 
 /// The configuration in the folder of the program that the firmware started.

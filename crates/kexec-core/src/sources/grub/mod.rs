@@ -16,10 +16,12 @@ mod ast;
 mod bytes;
 mod choose;
 mod disk;
+mod elsewhere;
 mod env;
 mod eval;
 mod find;
 pub mod grubenv;
+mod inside;
 mod lexer;
 mod menu;
 mod number;
@@ -31,6 +33,7 @@ mod seen;
 mod tests;
 mod text;
 mod world;
+mod zfs;
 
 use std::rc::Rc;
 
