@@ -97,6 +97,11 @@ trees! {
     extlinux_spaces: "extlinux-spaces",
     extlinux_board_img: "extlinux-board-img",
     extlinux_either: "extlinux-either",
+    sdboot_quotes: "sdboot-quotes",
+    sdboot_backslash: "sdboot-backslash",
+    sdboot_case: "sdboot-case",
+    sdboot_pop: "sdboot-pop",
+    sdboot_no_suffix: "sdboot-no-suffix",
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::fmt;
 use super::conf::LoaderConf;
 use super::glob::Glob;
 use super::lines::Value;
+use super::loader::Suffix;
 
 /// An entry of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct Wishes {
     pub reported: Vec<String>,
     /// loader.conf.
     pub conf: LoaderConf,
+    /// How names are matched.
+    pub suffix: Suffix,
 }
 
 /// Who asks for an entry.
@@ -210,7 +213,14 @@ fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decisi
             reason: format!("{wish}, a pattern with {what}, which systemd-boot does not know"),
         });
     }
-    let mut hits = (0..).zip(candidates).filter(|(_, c)| glob.matches(&c.id));
+    if let Some(reason) = by_suffix(candidates, wishes.suffix, name) {
+        return Ok(Decision::Unclear {
+            line: wish.line,
+            reason: format!("{wish}, {reason}"),
+        });
+    }
+    let fits = |id: &str| fits(id, name, &glob, wishes.suffix);
+    let mut hits = (0..).zip(candidates).filter(|(_, c)| fits(&c.id));
     let bad_too = !wish.asker.passes_over_bad();
     let mut only_bad = false;
     for (at, candidate) in &mut hits {
@@ -233,6 +243,39 @@ fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decisi
         }),
         _ => Err(format!("{wish}, {}", missing(candidates, &glob))),
     }
+}
+
+/// How the name of an entry of type 1 ends.
+const CONF: &str = ".conf";
+
+/// Whether a pattern fits an id.
+fn fits(id: &str, pattern: &str, glob: &Glob, suffix: Suffix) -> bool {
+    match suffix {
+        Suffix::Kept => glob.matches(id),
+        Suffix::Dropped => glob.matches(id.strip_suffix(CONF).unwrap_or(id)),
+        Suffix::Either => glob.matches(id) || Glob::new(&format!("{pattern}{CONF}")).matches(id),
+    }
+}
+
+/// Why it cannot be said that nothing has a name: `arch` and `arch.conf` are the same to
+/// some versions and not to others, and distributions have patched theirs. People mean the
+/// entry, and to take the first one of the menu would be a guess.
+fn by_suffix(candidates: &[Candidate], suffix: Suffix, name: &str) -> Option<String> {
+    let fitting = |suffix: Suffix| {
+        let glob = Glob::new(name);
+        let mut fitting = candidates.iter();
+        fitting.find(|c| fits(&c.id, name, &glob, suffix))
+    };
+    if fitting(suffix).is_some() {
+        return None;
+    }
+    let other = fitting(Suffix::Either).or_else(|| fitting(Suffix::Kept))?;
+    Some(format!(
+        "which is there as {:?}: systemd-boot before 245 and patched ones match names without \
+         .conf, others with it, and which this one does is not certain; write the name as bootctl \
+         list shows it",
+        other.id
+    ))
 }
 
 /// Why nothing of the menu has the name: bootctl writes names that systemd-boot

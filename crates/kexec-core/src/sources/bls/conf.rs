@@ -45,6 +45,20 @@ pub fn parse(text: &[u8]) -> LoaderConf {
     conf
 }
 
+impl LoaderConf {
+    /// Takes the quotes off that systemd-boot takes off.
+    ///
+    /// # Errors
+    /// When whether it does that with a value is not known.
+    pub(super) fn unquote(&mut self, single: Option<bool>) -> Result<(), Problem> {
+        let all = [&mut self.default, &mut self.preferred, &mut self.timeout];
+        for value in all.into_iter().flatten() {
+            value.unquote(single)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,8 +15,10 @@ pub(super) struct Draft {
     pub(super) entry: BootEntry,
     /// Its other names, by which people may ask for it.
     pub(super) aliases: Vec<String>,
-    /// The file name without counters.
+    /// The file name without counters, in lower case as systemd-boot has it.
     pub(super) file: String,
+    /// The same with its counters.
+    pub(super) counted: String,
     /// Which profile of a UKI.
     pub(super) profile: usize,
     /// Whether the boot loader shows it.
@@ -40,15 +42,22 @@ impl Draft {
     /// file there and no other, whatever its own name is: bootctl shows `@` and that
     /// name, and systemd-boot does not find it by that (seen with 257 and 262: the
     /// tests `*_boots_the_profile_that_was_listed` of the lab).
-    pub(super) fn called(&self) -> &str {
+    ///
+    /// With `counted`, its counters are part of that.
+    pub(super) fn called(&self, counted: bool) -> String {
+        let file = if counted { &self.counted } else { &self.file };
         match self.profile {
-            0 => &self.file,
-            _ => &self.entry.id,
+            0 => file.clone(),
+            _ => {
+                let id = self.entry.id.to_ascii_lowercase();
+                let profile = id.strip_prefix(&self.file).map(|p| format!("{file}{p}"));
+                profile.unwrap_or(id)
+            }
         }
     }
 
-    /// What it is sorted by.
-    pub(super) fn rank(&self) -> Rank<'_> {
+    /// What it is sorted by; with `counted`, its counters are part of its name.
+    pub(super) fn rank(&self, counted: bool) -> Rank<'_> {
         fn text(text: &Option<String>) -> &str {
             text.as_deref().unwrap_or_default()
         }
@@ -57,7 +66,7 @@ impl Draft {
             machine_id: text(&self.entry.machine_id),
             version: text(&self.entry.version),
             profile: self.profile,
-            file: &self.file,
+            file: if counted { &self.counted } else { &self.file },
             tries: self.entry.tries,
         }
     }

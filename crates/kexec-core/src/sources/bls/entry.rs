@@ -133,6 +133,31 @@ impl Entry {
         })
     }
 
+    /// Takes the quotes off that systemd-boot takes off. A value of which that is not known
+    /// makes the entry a broken one.
+    pub(super) fn unquote(&mut self, single: Option<bool>) {
+        let singles = [
+            &mut self.title,
+            &mut self.version,
+            &mut self.machine_id,
+            &mut self.sort_key,
+            &mut self.linux,
+            &mut self.efi,
+            &mut self.uki,
+            &mut self.uki_url,
+            &mut self.profile,
+            &mut self.devicetree,
+            &mut self.architecture,
+        ];
+        let lists = [&mut self.initrds, &mut self.extras, &mut self.options];
+        let all = singles.into_iter().flatten();
+        for value in all.chain(lists.into_iter().flatten()) {
+            if let Err(problem) = value.unquote(single) {
+                self.broken.push(problem);
+            }
+        }
+    }
+
     /// What the entry starts.
     ///
     /// # Errors
@@ -194,14 +219,14 @@ fn words(value: &Value) -> Vec<Value> {
 
 impl Value {
     /// The value as a path from the top of the partition that the entry is on,
-    /// with one slash in front and none twice.
+    /// with one slash in front and none twice. Backslashes, which EFI has, are slashes.
     ///
     /// # Errors
     /// When it goes up with `..`: "paths should be normalized" (UAPI.1), and
     /// systemd-boot does not take others.
     pub fn path(&self) -> Result<String, Problem> {
         let mut path = String::new();
-        for part in self.text.split('/').filter(|part| !part.is_empty()) {
+        for part in self.text.split(['/', '\\']).filter(|part| !part.is_empty()) {
             if part == "." || part == ".." {
                 let reason = format!("the path {:?} has {part:?} in it", self.text);
                 return Err(Problem::new(self.line, reason));

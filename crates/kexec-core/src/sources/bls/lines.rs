@@ -22,6 +22,36 @@ pub struct Problem {
     pub reason: String,
 }
 
+impl Value {
+    /// Takes a pair of quotes from around the value, as systemd-boot does: double ones, and
+    /// single ones where `single` says so.
+    ///
+    /// # Errors
+    /// When single quotes are around it, and whether they are taken off is not known.
+    pub(super) fn unquote(&mut self, single: Option<bool>) -> Result<(), Problem> {
+        let inner = |quote: char| {
+            let inner = self.text.strip_prefix(quote)?;
+            // One alone stands for both.
+            Some(inner.strip_suffix(quote).unwrap_or_default().to_owned())
+                .filter(|_| self.text.ends_with(quote))
+        };
+        let bare = match (inner('"'), inner('\''), single) {
+            (Some(bare), ..) | (None, Some(bare), Some(true)) => bare,
+            (None, Some(_), None) => {
+                let reason = format!(
+                    "{}: whether this systemd-boot takes single quotes off is not known; write \
+                     double ones",
+                    self.text
+                );
+                return Err(Problem::new(self.line, reason));
+            }
+            (None, ..) => return Ok(()),
+        };
+        self.text = bare;
+        Ok(())
+    }
+}
+
 impl Problem {
     pub(super) fn new(line: u32, reason: impl Into<String>) -> Problem {
         Problem {
@@ -85,4 +115,37 @@ fn pair(line: u32, bytes: &[u8]) -> Result<Pair, Problem> {
 /// A tab is white space, which may stand in a value.
 fn is_control(c: char) -> bool {
     c.is_control() && c != '\t'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_as_systemd_boot_takes_them() {
+        let unquoted = |text: &str, single| {
+            let mut value = Value {
+                text: text.to_owned(),
+                line: 7,
+            };
+            value.unquote(single).map(|()| value.text)
+        };
+        for (text, bare) in [
+            ("\"a b\"", "a b"),
+            ("\" a\"", " a"),
+            ("\"a\" \"b\"", "a\" \"b"),
+            ("\"", ""),
+            ("\"a", "\"a"),
+            ("a\"", "a\""),
+            ("a", "a"),
+            ("\"a'", "\"a'"),
+        ] {
+            for single in [None, Some(true), Some(false)] {
+                assert_eq!(unquoted(text, single), Ok(bare.to_owned()), "{text}");
+            }
+        }
+        assert_eq!(unquoted("'a'", Some(true)), Ok("a".to_owned()));
+        assert_eq!(unquoted("'a'", Some(false)), Ok("'a'".to_owned()));
+        assert_eq!(unquoted("'a'", None).unwrap_err().line, Some(7));
+    }
 }

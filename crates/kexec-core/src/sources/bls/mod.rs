@@ -16,6 +16,7 @@ pub mod entry;
 mod firmware;
 pub mod glob;
 mod lines;
+pub mod loader;
 pub mod name;
 pub mod order;
 mod places;
@@ -29,6 +30,7 @@ use choose::{Candidate, Chosen, Decision, Wishes};
 use conf::LoaderConf;
 use draft::Draft;
 use firmware::Next;
+use loader::Loader;
 use places::Place;
 
 use super::entry::{BootEntry, Broken, Origin};
@@ -97,10 +99,15 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     if drafts.is_empty() {
         return None;
     }
-    drafts.sort_by(|a, b| order::compare(&a.rank(), &b.rank()));
+    let loader = Loader::of(machine.facts);
+    let counted = loader.as_ref().map_or(Some(false), Loader::counted_ids);
+    sort(&mut drafts, counted.unwrap_or(false));
     let conf = loader_conf(machine, places.first());
     let choice = match conf {
-        Ok((file, conf)) => choice(machine, &drafts, &file, conf, &mut notes),
+        Ok((file, conf)) => match counted {
+            Some(counted) => choice(machine, (&drafts, counted), &file, conf, &mut notes),
+            None => either_way(machine, &drafts, &file, &conf, &mut notes),
+        },
         Err(broken) => Choice::Refused(broken),
     };
     draft::mark_running(machine.facts, &mut drafts);
@@ -115,6 +122,41 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     })
 }
 
+/// The order of the menu; with `counted`, counters are part of the names.
+fn sort(drafts: &mut [Draft], counted: bool) {
+    drafts.sort_by(|a, b| order::compare(&a.rank(counted), &b.rank(counted)));
+}
+
+/// What the next boot takes where it is not known whether counters are part of the names.
+fn either_way(
+    machine: &Machine<'_>,
+    drafts: &[Draft],
+    file: &Origin,
+    conf: &LoaderConf,
+    notes: &mut Vec<String>,
+) -> Choice {
+    let mut other = drafts.to_vec();
+    sort(&mut other, true);
+    let with = choice(machine, (&other, true), file, conf.clone(), &mut Vec::new());
+    let without = choice(machine, (drafts, false), file, conf.clone(), notes);
+    let taken = |drafts: &[Draft], choice: &Choice| match choice {
+        Choice::Entry { index, .. } => drafts.get(*index).map(|draft| draft.entry.clone()),
+        Choice::None { .. } | Choice::Refused(_) => None,
+    };
+    let (one, two) = (taken(drafts, &without), taken(&other, &with));
+    match (&one, &two) {
+        (Some(first), Some(second)) if first != second => Choice::Refused(Broken {
+            at: file.clone(),
+            reason: format!(
+                "whether counters of boot counting are part of a name is not known of this \
+                 systemd-boot: with them it takes {}, without them {}",
+                second.id, first.id
+            ),
+        }),
+        _ => without,
+    }
+}
+
 /// The entries for another boot loader that reads them, without a default; `None` when
 /// there are none.
 pub(super) fn entries(machine: &Machine<'_>, notes: &mut Vec<String>) -> Option<Vec<BootEntry>> {
@@ -122,7 +164,7 @@ pub(super) fn entries(machine: &Machine<'_>, notes: &mut Vec<String>) -> Option<
     for place in &places::places(machine, notes).ok()? {
         drafts.extend(type1::drafts(machine, place, notes));
     }
-    drafts.sort_by(|a, b| order::compare(&a.rank(), &b.rank()));
+    sort(&mut drafts, false);
     titles::tell_apart(&mut drafts);
     let entries: Vec<BootEntry> = drafts.into_iter().map(|draft| draft.entry).collect();
     (!entries.is_empty()).then_some(entries)
@@ -145,9 +187,9 @@ fn loader_conf(machine: &Machine<'_>, esp: Option<&Place>) -> Result<(Origin, Lo
 /// What the next boot takes.
 fn choice(
     machine: &Machine<'_>,
-    drafts: &[Draft],
+    (drafts, counted): (&[Draft], bool),
     file: &Origin,
-    conf: LoaderConf,
+    mut conf: LoaderConf,
     notes: &mut Vec<String>,
 ) -> Choice {
     let facts = machine.facts;
@@ -158,11 +200,24 @@ fn choice(
             Next::Menu => {}
         }
     }
+    let loader = Loader::of(facts);
+    let single = loader.as_ref().map_or(Some(true), Loader::single_quotes);
+    if let Err(problem) = conf.unquote(single) {
+        let at = Origin {
+            line: problem.line,
+            ..file.clone()
+        };
+        let reason = problem.reason;
+        return Choice::Refused(Broken { at, reason });
+    }
     let mut wishes = match wishes(facts, conf) {
         Ok(wishes) => wishes,
         Err(broken) => return Choice::Refused(broken),
     };
-    without_the_unknown(facts, &mut wishes, notes);
+    if let Some(loader) = &loader {
+        wishes.suffix = loader.suffix();
+        without_the_unknown(loader, &mut wishes, notes);
+    }
     if let Some(name) = facts.loader().and_then(|l| l.entry_sys_fail.known()) {
         notes.push(format!(
             "LoaderEntrySysFail: {name} is booted instead if the firmware reports a failure"
@@ -175,7 +230,7 @@ fn choice(
     let candidates: Vec<Candidate> = shown
         .iter()
         .filter_map(|at| drafts.get(*at))
-        .map(candidate)
+        .map(|draft| candidate(draft, counted))
         .collect();
     let Chosen {
         decision,
@@ -204,9 +259,9 @@ fn choice(
     }
 }
 
-fn candidate(draft: &Draft) -> Candidate {
+fn candidate(draft: &Draft, counted: bool) -> Candidate {
     Candidate {
-        id: draft.called().to_owned(),
+        id: draft.called(counted),
         aliases: std::iter::once(&draft.entry.id)
             .chain(&draft.aliases)
             .cloned()
@@ -245,23 +300,15 @@ fn wishes(facts: &Facts, conf: LoaderConf) -> Result<Wishes, Broken> {
         last_booted: text(&loader.entry_last_booted)?,
         reported: loader.entries.known().cloned().unwrap_or_default(),
         conf,
+        ..Wishes::default()
     })
 }
 
 /// Takes out what the systemd-boot that started this machine does not know.
-fn without_the_unknown(facts: &Facts, wishes: &mut Wishes, notes: &mut Vec<String>) {
-    let info = facts.loader().and_then(|l| l.info.known());
-    let version = info.and_then(|info| {
-        let number = info.strip_prefix("systemd-boot ")?;
-        let end = number.find(|c: char| !c.is_ascii_digit());
-        number
-            .get(..end.unwrap_or(number.len()))?
-            .parse::<u32>()
-            .ok()
-    });
-    let Some(version) = version.filter(|version| *version < PREFERRED_SINCE) else {
+fn without_the_unknown(loader: &Loader, wishes: &mut Wishes, notes: &mut Vec<String>) {
+    if loader.prefers() {
         return;
-    };
+    }
     let variable = wishes.preferred.take().map(|_| "LoaderEntryPreferred");
     let line = wishes
         .conf
@@ -269,13 +316,9 @@ fn without_the_unknown(facts: &Facts, wishes: &mut Wishes, notes: &mut Vec<Strin
         .take()
         .map(|_| "preferred in loader.conf");
     for what in variable.into_iter().chain(line) {
-        notes.push(format!("{what} is not known to systemd-boot {version}"));
+        notes.push(format!("{what} is not known to {loader}"));
     }
 }
-
-/// The first systemd-boot that passes over bad entries where it is told to
-/// (systemd's NEWS of 260).
-const PREFERRED_SINCE: u32 = 260;
 
 /// Marks an entry with what the boot loader says of it.
 fn mark(facts: &Facts, draft: &mut Draft) {

@@ -21,7 +21,8 @@ pub struct Rank<'a> {
     pub version: &'a str,
     /// The profile of a UKI; 0 when it has none.
     pub profile: usize,
-    /// The file name with its suffix and without counters.
+    /// The file name in lower case, with its suffix; without counters, but for a boot loader
+    /// that takes them for a part of the name.
     pub file: &'a str,
     /// The counters of the file name.
     pub tries: Option<Tries>,

@@ -6,6 +6,7 @@ use kexec_plan::Cmdline;
 use super::draft::{Draft, Fault};
 use super::entry::{self, Entry, Starts, Value};
 use super::lines::Problem;
+use super::loader::Loader;
 use super::name::{self, FileName};
 use super::places::{self, Place};
 use super::{NAME, beside};
@@ -38,10 +39,12 @@ fn draft(
         Err(reason) => (name.to_owned(), None, Err(reason)),
     };
     let text = machine.volumes.bytes(&file, MAX_TEXT);
-    let entry = text
+    let mut entry = text
         .known()
         .map(|bytes| entry::parse(bytes))
         .unwrap_or_default();
+    let loader = Loader::of(machine.facts);
+    entry.unquote(loader.map_or(Some(true), |loader| loader.single_quotes()));
     let mut reader = Reader {
         machine,
         place,
@@ -80,7 +83,8 @@ fn draft(
     shown.tries = tries;
     Draft {
         aliases: Vec::new(),
-        file: id,
+        file: id.to_ascii_lowercase(),
+        counted: name.to_ascii_lowercase(),
         profile: entry.profile().ok().flatten().unwrap_or(0),
         in_menu,
         brings: None,

@@ -53,7 +53,7 @@ fn of_file(
             let made = items.into_iter().map(|item| {
                 let target = target(file, &item, extras.clone(), notes.clone());
                 let boots = Boots::Target(Box::new(target));
-                let mut draft = draft(file, id, tries, item, boots);
+                let mut draft = draft(file, (id, name), tries, item, boots);
                 // They are for machines with EFI (UAPI.1, "Type #2 EFI Unified
                 // Kernel Images").
                 draft.in_menu = place.in_menu && machine.facts.efi != Fact::Absent;
@@ -67,7 +67,8 @@ fn of_file(
             vec![Draft {
                 entry: BootEntry { tries, ..entry },
                 aliases: Vec::new(),
-                file: id.to_owned(),
+                file: id.to_ascii_lowercase(),
+                counted: name.to_ascii_lowercase(),
                 profile: 0,
                 in_menu: false,
                 brings: None,
@@ -128,7 +129,14 @@ fn target(
     }
 }
 
-fn draft(file: &BootFile, id: &str, tries: Option<Tries>, item: Item, boots: Boots) -> Draft {
+/// The draft of an item; its file is called by the id and, with counters, by the name.
+fn draft(
+    file: &BootFile,
+    (id, name): (&str, &str),
+    tries: Option<Tries>,
+    item: Item,
+    boots: Boots,
+) -> Draft {
     let entry = BootEntry::new(NAME, &item.id, &item.title, Origin::file(file), boots);
     Draft {
         entry: BootEntry {
@@ -138,7 +146,8 @@ fn draft(file: &BootFile, id: &str, tries: Option<Tries>, item: Item, boots: Boo
             ..entry
         },
         aliases: item.aliases,
-        file: id.to_owned(),
+        file: id.to_ascii_lowercase(),
+        counted: name.to_ascii_lowercase(),
         profile: item.profile.unwrap_or(0),
         in_menu: true,
         brings: item.release.map(|release| Brings {

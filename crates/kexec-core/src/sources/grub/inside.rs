@@ -3,7 +3,7 @@
 //! looks after (openSUSE wiki, "Portal:MicroOS/grub2-bls"; sdbootutil's manual).
 
 use crate::host::Fact;
-use crate::sources::entry::{BootEntry, BootFile, Broken, Origin};
+use crate::sources::entry::{BootEntry, BootFile, Boots, Broken, Origin};
 use crate::sources::{Choice, Found, Machine, bls};
 
 use super::find::SOURCE;
@@ -11,6 +11,10 @@ use super::grubenv;
 
 /// Where its program and its environment block are, when the firmware does not say.
 const FOLDER: &str = "/EFI/opensuse";
+
+/// GRUB's own `blscfg` makes a script of an entry, in which these mean something (GRUB
+/// manual, "Shell-like scripting").
+const SCRIPT: &[u8] = b"$\"'\\;{}|&<>";
 
 /// Its menu; `None` where it is not this GRUB that started the machine.
 pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
@@ -27,6 +31,15 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
     let mut entries = bls::entries(machine, &mut notes)?;
     for entry in &mut entries {
         SOURCE.name.clone_into(&mut entry.source);
+        let line = entry.target().and_then(|target| target.cmdline.as_ref());
+        if line.is_some_and(|line| line.as_bytes().iter().any(|byte| SCRIPT.contains(byte))) {
+            entry.boots = Boots::Broken(Broken {
+                at: entry.origin.clone(),
+                reason: "its options have characters that mean something to GRUB, and what this \
+                         GRUB makes of them is not known"
+                    .to_owned(),
+            });
+        }
     }
     notes.push(format!(
         "{info} has no grub.cfg here: its configuration is inside its program, and its menu are \
