@@ -16,13 +16,16 @@ pub mod entry;
 pub mod extlinux;
 pub mod facts;
 mod firmware;
+mod foreign;
 pub mod grub;
 mod judge;
 mod kernels;
+pub mod limine;
 mod modules;
 pub mod named;
 mod plain;
 mod raw;
+pub mod refind;
 mod running;
 mod survey;
 mod version;
@@ -117,6 +120,9 @@ pub const SOURCES: &[Source] = &[
     grub::SOURCE,
     bls::SOURCE,
     extlinux::SOURCE,
+    limine::SOURCE,
+    refind::SOURCE,
+    foreign::SOURCE,
     firmware::SOURCE,
     plain::SOURCE,
     modules::SOURCE,

@@ -102,6 +102,11 @@ trees! {
     sdboot_case: "sdboot-case",
     sdboot_pop: "sdboot-pop",
     sdboot_no_suffix: "sdboot-no-suffix",
+    limine: "limine",
+    limine_gone: "limine-gone",
+    refind: "refind",
+    refind_scans: "refind-scans",
+    zfsbootmenu: "zfsbootmenu",
 }
 
 #[test]

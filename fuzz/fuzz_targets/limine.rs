@@ -1,0 +1,28 @@
+//! A limine.conf: its entries, and the choice.
+#![no_main]
+
+use kexec_core::sources::limine::choose::{Chosen, Wishes, choose};
+use kexec_core::sources::limine::parse::{Platform, parse};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let text = String::from_utf8_lossy(bytes);
+    for uefi in [true, false] {
+        let platform = Platform {
+            arch: "x86-64",
+            uefi,
+        };
+        let Ok(config) = parse(&text, platform) else {
+            return;
+        };
+        let asked = config.global("comment").map(|s| s.value.clone());
+        let wishes = Wishes {
+            one_shot: asked.clone(),
+            default: asked,
+        };
+        if let Chosen::Entry(index, _) = choose(&config, platform, &wishes) {
+            assert!(index < config.entries.len());
+            assert!(!config.is_folder(index));
+        }
+    }
+});

@@ -1,0 +1,12 @@
+//! A refind.conf: its stanzas, and the choice.
+#![no_main]
+
+use kexec_core::sources::refind::parse::{Chosen, parse};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let config = parse(&String::from_utf8_lossy(bytes));
+    if let Chosen::Stanza(index, _) = config.choose() {
+        assert!(!config.stanzas[index].disabled);
+    }
+});
