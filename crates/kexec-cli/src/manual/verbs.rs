@@ -136,7 +136,7 @@ static HISTORY: Text = Text {
 static LIST: Text = Text {
     says: &[
         "Shows the boot entries of GRUB, of systemd-boot and the Boot Loader Specification, of \
-         extlinux, of the firmware, of the distribution's links and of the module folders; which \
+         extlinux, of Limine, of rEFInd, of the firmware, of the distribution's links and of the module folders; which \
          of them a reboot would take, and why; and which are broken, with file and line. File \
          systems that are not mounted are looked at through a private read-only mount that \
          replays no journal.",

@@ -102,7 +102,8 @@ fn menu(config: &Config) -> (Chosen, u32) {
         return (Chosen::Unclear(at.clone(), reason.to_owned()), 1);
     }
     let named = config.default.as_ref();
-    let named = named.and_then(|text| config.label(&text.value));
+    // What is behind the name is left out by the menu.
+    let named = named.and_then(|text| config.label(first(&text.value).0));
     let named = named.and_then(|label| {
         let mut menus = config.menus.iter().enumerate();
         menus.find_map(|(at, menu)| {
@@ -137,6 +138,10 @@ fn item(menu: &Menu, named: Option<usize>) -> Chosen {
         Some(Item::Moves(at)) => Chosen::Unclear(
             at.clone(),
             "the default of the menu leads to another menu or to none".to_owned(),
+        ),
+        Some(Item::Disabled(at)) => Chosen::Unclear(
+            at.clone(),
+            "the menu begins with what cannot be chosen, and boots nothing by itself".to_owned(),
         ),
         None => Chosen::Nothing("there is no label in the menu".to_owned()),
     }
@@ -287,11 +292,21 @@ mod tests {
             syslinux("ui menu.c32\nlabel a\nmenu begin x\nmenu start\ntimeout 9\nlabel b\n"),
             "b: it is the first label, and no other is marked"
         );
-        let hidden = "ui menu.c32\ntimeout 9\nlabel a\nmenu hide\nlabel b\nmenu disable\n\
-                      menu separator\nlabel c\n";
+        let hidden = "ui menu.c32\ntimeout 9\nlabel a\nmenu hide\nlabel b\n";
         assert_eq!(
             syslinux(hidden),
-            "c: it is the first label, and no other is marked"
+            "b: it is the first label, and no other is marked"
+        );
+        // syslinux 6.04 waits at such a menu.
+        for nothing in ["label a\nmenu disable\n", "menu separator\n"] {
+            assert_eq!(
+                syslinux(&format!("ui menu.c32\ntimeout 9\n{nothing}label b\n")),
+                "line 3: the menu begins with what cannot be chosen, and boots nothing by itself"
+            );
+        }
+        assert_eq!(
+            syslinux("ui menu.c32\ntimeout 9\ndefault b quiet\nlabel a\nlabel b\n"),
+            "b: DEFAULT names it"
         );
     }
 

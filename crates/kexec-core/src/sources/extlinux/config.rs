@@ -75,6 +75,8 @@ pub enum Item {
     Submenu(At<()>),
     /// `MENU GOTO` and its like, and where.
     Moves(At<()>),
+    /// A label with `MENU DISABLE` or a separator, which cannot be chosen, and where.
+    Disabled(At<()>),
 }
 
 /// One label.
@@ -168,17 +170,18 @@ impl Maker {
             line: label.name.line,
             value: (),
         };
-        let (marked, moves) = (label.marked, label.moves);
-        if label.hidden || label.disabled {
+        let (marked, moves, disabled) = (label.marked, label.moves, label.disabled);
+        if label.hidden {
             return;
         }
         if let Some(menu) = self.menu() {
-            if marked && !moves {
+            if marked && !moves && !disabled {
                 menu.default = Some(menu.items.len());
             }
-            menu.items.push(match moves {
-                true => Item::Moves(at),
-                false => Item::Label(index),
+            menu.items.push(match (disabled, moves) {
+                (true, _) => Item::Disabled(at),
+                (false, true) => Item::Moves(at),
+                (false, false) => Item::Label(index),
             });
         }
     }
@@ -232,7 +235,12 @@ impl Maker {
             }
             Says::MenuBegin => self.begin(here),
             Says::MenuEnd => self.end(),
-            Says::MenuSeparator => self.record(),
+            Says::MenuSeparator => {
+                self.record();
+                if let Some(menu) = self.menu() {
+                    menu.items.push(Item::Disabled(here));
+                }
+            }
             Says::MenuStart => self.config.start = self.current,
             Says::MenuSave => self.config.saves = Some(here),
             Says::MenuDefault if self.open.is_none() => {
@@ -408,11 +416,6 @@ impl Label {
             disabled: false,
             moves: false,
         }
-    }
-
-    /// Whether it is in no menu, so that a menu's default cannot be this one.
-    pub fn is_hidden(&self) -> bool {
-        self.hidden || self.disabled
     }
 
     fn take(&mut self, file: usize, line: u32, says: Says) {
