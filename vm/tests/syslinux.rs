@@ -163,7 +163,12 @@ fn run(command: &mut Command) -> Result<()> {
 }
 
 /// What the real one boots.
-fn booted(lab: &Lab, turn: &Turn, tree: &Path, text: &str) -> Result<Option<char>> {
+fn booted(
+    lab: &Lab,
+    turn: &Turn,
+    [tools, modules]: [&Path; 2],
+    text: &str,
+) -> Result<Option<char>> {
     let scratch = tempfile::tempdir()?;
     let image = scratch.path().join("disk");
     fs::write(&image, vec![0; 16 << 20])?;
@@ -182,12 +187,12 @@ fn booted(lab: &Lab, turn: &Turn, tree: &Path, text: &str) -> Result<Option<char
         fs::write(&file, format!("\n@booted {label}\n"))?;
         files.push(file);
     }
-    let modules = tree.join("usr/lib/syslinux/modules/bios");
+    let modules = modules.join("usr/lib/syslinux/modules/bios");
     for name in ["ldlinux", "menu", "libutil", "libcom32", "cat"] {
         files.push(modules.join(format!("{name}.c32")));
     }
     run(mtool("mcopy").args(&files).arg("::/syslinux/"))?;
-    let mut install = Command::new(tree.join("usr/bin/syslinux"));
+    let mut install = Command::new(tools.join("usr/bin/syslinux"));
     run(install
         .args(["--directory", "syslinux", "--install"])
         .arg(&image))?;
@@ -215,11 +220,13 @@ fn what_is_said_of_these_configurations() {
 fn syslinux_boots_what_is_said() -> Result<()> {
     let lab = Lab::open()?;
     let keep = Keep::Named(&["syslinux"]);
-    let tree = lab.package(Suite::Bookworm, "syslinux", keep)?;
+    let tools = lab.package(Suite::Bookworm, "syslinux", keep)?;
+    let modules = lab.package(Suite::Bookworm, "syslinux-common", keep)?;
+    let trees = [tools.path.as_path(), &modules.path];
     let turn = Turn::wait()?;
     let mut wrong = Vec::new();
     for Case { name, text, boots } in CASES {
-        let booted = booted(&lab, &turn, &tree.path, &written(text))?;
+        let booted = booted(&lab, &turn, trees, &written(text))?;
         println!("{name}: {booted:?}");
         if booted != *boots {
             wrong.push(format!(

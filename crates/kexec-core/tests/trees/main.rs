@@ -102,6 +102,8 @@ trees! {
     sdboot_case: "sdboot-case",
     sdboot_pop: "sdboot-pop",
     sdboot_no_suffix: "sdboot-no-suffix",
+    extlinux_config: "extlinux-config",
+    extlinux_circle: "extlinux-circle",
     limine: "limine",
     limine_gone: "limine-gone",
     refind: "refind",

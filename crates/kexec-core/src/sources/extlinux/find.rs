@@ -4,7 +4,7 @@ use kexec_image::Arch;
 
 use super::choose::{Chosen, choose};
 use super::config::{At, Config, Placed, assemble};
-use super::parse::{Directive, Reader, Says, first, parse};
+use super::parse::{Directive, Reader, Says, Verb, first, parse};
 use super::target::Context;
 use crate::host::Fact;
 use crate::sources::entry::{BootEntry, BootFile, Boots, Broken, Origin};
@@ -32,6 +32,9 @@ const ON_ESP: &str = "/EFI/syslinux/syslinux.cfg";
 const MAX_FILES: usize = 64;
 const MAX_DEPTH: usize = 16;
 
+/// How many configurations may lead to each other with `CONFIG`: one to the other is usual.
+const MAX_CONFIGS: usize = 4;
+
 /// More labels are not listed; a rescue disk has some hundreds.
 const MAX_LABELS: usize = 1024;
 
@@ -42,7 +45,8 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
     let others: Vec<String> = others.collect();
     let readers = readers(machine, &file);
     let mut found = readers.iter().map(|reader| {
-        let mut found = read(machine, &file, &text, *reader);
+        let place = (parent(&file.path).to_owned(), MAX_CONFIGS);
+        let mut found = read(machine, &file, &text, *reader, place);
         found.notes.splice(..0, others.iter().cloned());
         found
     });
@@ -103,8 +107,15 @@ fn difference(one: &Found, reader: Reader, other: &Found, second: Reader) -> Opt
     ))
 }
 
-fn read(machine: &Machine<'_>, file: &BootFile, text: &str, who: Reader) -> Found {
-    let folder = parent(&file.path).to_owned();
+/// Reads a configuration; `folder` is what other paths are relative to, and `depth` how
+/// many other configurations it may lead to.
+fn read(
+    machine: &Machine<'_>,
+    file: &BootFile,
+    text: &str,
+    who: Reader,
+    (folder, depth): (String, usize),
+) -> Found {
     let mut lines = Lines {
         machine,
         folder: &folder,
@@ -143,11 +154,73 @@ fn read(machine: &Machine<'_>, file: &BootFile, text: &str, who: Reader) -> Foun
         })
         .collect();
     let choice = chosen(&context, &config, &mut entries);
-    Found {
+    let mut found = Found {
         entries,
         choice,
         notes,
+    };
+    if let (Choice::Entry { index, why }, Reader::Syslinux) = (&found.choice, who)
+        && let Some(boots) = config.labels.get(*index).and_then(|l| l.boots.as_ref())
+        && let (Verb::Config, name) = &boots.value
+    {
+        let at = context.origin(boots);
+        let why = why.clone();
+        match led_to(machine, file, name, (&folder, depth)) {
+            Ok(next) => follow(&mut found, next, &why),
+            Err(reason) => found.choice = Choice::Refused(Broken { at, reason }),
+        }
     }
+    found
+}
+
+/// The configuration that `CONFIG` goes on to. Paths stay relative to the folder of the
+/// first one, unless a second word names another.
+fn led_to(
+    machine: &Machine<'_>,
+    file: &BootFile,
+    command: &str,
+    (folder, depth): (&str, usize),
+) -> Result<Found, String> {
+    let (name, other) = first(command);
+    let depth = depth.checked_sub(1).ok_or_else(|| {
+        format!("CONFIG {name}: configurations lead to each other without an end")
+    })?;
+    let absolute = |name: &str| match name.starts_with('/') {
+        true => name.to_owned(),
+        false => format!("{folder}/{name}"),
+    };
+    let next = machine.volumes.file(&file.volume, &absolute(name));
+    let folder = match other {
+        "" => folder.to_owned(),
+        other => absolute(other).trim_end_matches('/').to_owned(),
+    };
+    match machine.volumes.text(&next) {
+        Fact::Known(text) => Ok(read(
+            machine,
+            &next,
+            &text,
+            Reader::Syslinux,
+            (folder, depth),
+        )),
+        Fact::Absent => Err(format!("it goes on to {next}, which is not there")),
+        Fact::Unreadable(reason) => Err(format!("it goes on to {next}: {reason}")),
+    }
+}
+
+/// Takes over what another configuration says.
+fn follow(found: &mut Found, next: Found, why: &str) {
+    found.notes.extend(next.notes);
+    found.choice = match next.choice {
+        Choice::Entry { index, why: then } => {
+            let before = found.entries.len();
+            found.entries.extend(next.entries);
+            Choice::Entry {
+                index: before.saturating_add(index),
+                why: format!("{why}, and it goes on to another configuration: {then}"),
+            }
+        }
+        other => other,
+    };
 }
 
 fn entry(context: &Context<'_>, name: &At<String>, title: &str, boots: Boots) -> BootEntry {
