@@ -252,8 +252,8 @@ const PROFILES: &[Next] = &[
 /// How entries and loader.conf are written: quotes, backslashes, capital letters, names
 /// without their suffix, counters.
 fn written(suite: Suite) -> Vec<Next> {
-    let sid = suite == Suite::Sid;
-    let by_version = |old, new| if sid { new } else { old };
+    let old = suite == Suite::Bookworm;
+    let by_version = |before, since| if old { before } else { since };
     vec![
         Next {
             name: "double-quotes",
@@ -408,6 +408,12 @@ fn trixie_boots_the_profile_that_was_listed() -> Result<()> {
 #[ignore = "a cell of cargo xtask test --all"]
 fn sid_boots_the_profile_that_was_listed() -> Result<()> {
     booted_next(Suite::Sid, PROFILES)
+}
+
+#[test]
+#[ignore = "a cell of cargo xtask test --all"]
+fn bookworm_boots_what_was_written() -> Result<()> {
+    booted_next(Suite::Bookworm, &written(Suite::Bookworm))
 }
 
 #[test]

@@ -10,6 +10,8 @@ pub struct Loader {
     text: String,
     /// The first number of it.
     major: Option<u32>,
+    /// The second one, behind a dot.
+    minor: u32,
 }
 
 /// How names of entries are matched.
@@ -26,14 +28,16 @@ pub enum Suffix {
 
 /// The first version that keeps suffixes in ids (systemd issue 15068).
 const SUFFIX_SINCE: u32 = 245;
-/// From this version on single quotes are taken off as double ones are; the version before
-/// may have it as a fix (systemd pull request 40563, of February 2026).
+/// From this version on single quotes are taken off as double ones are (systemd pull
+/// request 40563, of February 2026).
 const SINGLE_QUOTES_SINCE: u32 = 260;
-/// From this version on counters are no part of ids; the two versions before may have it
-/// as a fix (systemd pull request 38897, of September 2025).
+/// From this version on counters are no part of ids (systemd pull request 38897, of
+/// September 2025).
 const UNCOUNTED_SINCE: u32 = 259;
-/// The first version of these two.
-const PERHAPS_UNCOUNTED_SINCE: u32 = 257;
+/// Versions before this one got neither as a fix: their branches had ended.
+const FIXED_SINCE: u32 = 255;
+/// One that has both as fixes: Debian 13's (the tests `*_boots_what_was_written` of the lab).
+const FIXED: (u32, u32) = (257, 13);
 /// The first version that passes over bad entries where it is told to (systemd's NEWS of
 /// 260).
 const PREFERRED_SINCE: u32 = 260;
@@ -48,12 +52,30 @@ impl Loader {
     /// Reads LoaderInfo.
     pub fn parse(info: &str) -> Option<Loader> {
         let text = info.strip_prefix("systemd-boot")?.trim().to_owned();
-        let end = text.find(|c: char| !c.is_ascii_digit());
-        let major = text.get(..end.unwrap_or(text.len()));
+        let digits = |text: &str| {
+            let end = text.find(|c: char| !c.is_ascii_digit());
+            let (digits, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
+            Some((digits.parse().ok()?, rest.to_owned()))
+        };
+        let major = digits(&text);
+        let minor = major.as_ref().and_then(|(_, rest)| rest.strip_prefix('.'));
         Some(Loader {
-            major: major.and_then(|digits| digits.parse().ok()),
+            minor: minor.and_then(digits).map_or(0, |(minor, _)| minor),
+            major: major.map(|(major, _)| major),
             text,
         })
+    }
+
+    /// Whether it has what is in every version from `since` on; `None`: it may have it as a
+    /// fix.
+    fn has(&self, since: u32) -> Option<bool> {
+        let major = self.major?;
+        match major {
+            _ if major >= since => Some(true),
+            ..FIXED_SINCE => Some(false),
+            _ if major == FIXED.0 && self.minor >= FIXED.1 => Some(true),
+            _ => None,
+        }
     }
 
     /// How names are matched.
@@ -67,20 +89,12 @@ impl Loader {
 
     /// Whether a pair of single quotes around a value is taken off; `None`: not known.
     pub fn single_quotes(&self) -> Option<bool> {
-        match self.major? {
-            SINGLE_QUOTES_SINCE.. => Some(true),
-            259 => None,
-            _ => Some(false),
-        }
+        self.has(SINGLE_QUOTES_SINCE)
     }
 
     /// Whether the counters of a file name are part of the id; `None`: not known.
     pub fn counted_ids(&self) -> Option<bool> {
-        match self.major? {
-            UNCOUNTED_SINCE.. => Some(false),
-            PERHAPS_UNCOUNTED_SINCE.. => None,
-            _ => Some(true),
-        }
+        self.has(UNCOUNTED_SINCE).map(|stripped| !stripped)
     }
 
     /// Whether LoaderEntryPreferred and `preferred` mean something to it.
@@ -118,7 +132,11 @@ mod tests {
         );
         assert_eq!(
             is("systemd-boot 257.9-1~deb13u1"),
-            (Suffix::Kept, no, None, false)
+            (Suffix::Kept, None, None, false)
+        );
+        assert_eq!(
+            is("systemd-boot 257.13-1~deb13u1"),
+            (Suffix::Kept, yes, no, false)
         );
         assert_eq!(is("systemd-boot 259.1"), (Suffix::Kept, None, no, false));
         assert_eq!(is("systemd-boot 262~rc1"), (Suffix::Kept, yes, no, true));
