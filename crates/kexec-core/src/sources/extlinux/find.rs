@@ -92,7 +92,8 @@ fn difference(one: &Found, reader: Reader, other: &Found, second: Reader) -> Opt
     };
     let (one, other) = (boots(one), boots(other));
     let target = |entry: &Option<BootEntry>| entry.as_ref()?.target().cloned();
-    if target(&one).is_some() && target(&one) == target(&other) {
+    // What gives up the file did not start this machine with it.
+    if other.is_none() || (target(&one).is_some() && target(&one) == target(&other)) {
         return None;
     }
     let said = |entry: &Option<BootEntry>| match entry {
