@@ -4,16 +4,16 @@ use kexec_image::Arch;
 use kexec_plan::Cmdline;
 
 use super::bytes;
-use super::disk::{Disks, device_of};
+use super::configuration::{Configuration, PLACES, configurations};
+use super::disk::Disks;
 use super::menu::{Boot, Entry, Refusal};
-use super::{Facts, FilePath, NEXT_ENTRY, Outcome, Save, Start, elsewhere, evaluate, inside};
+use super::{Facts, NEXT_ENTRY, Outcome, Save, elsewhere, evaluate, inside};
 use crate::host::Fact;
 use crate::sources::entry::{
     BootEntry, BootFile, BootTarget, Boots, Broken, Module, Origin, Protocol,
 };
 use crate::sources::facts::Facts as MachineFacts;
 use crate::sources::kernels::without;
-use crate::sources::volumes::{MAX_TEXT, Volume};
 use crate::sources::{Choice, Evidence, Found, Machine, Source};
 
 /// GRUB.
@@ -28,10 +28,6 @@ pub(in crate::sources) const SOURCE: Source = Source {
     ),
 };
 
-/// Where grub-mkconfig's output is: upstream's place, and that of Fedora and
-/// openSUSE.
-const PLACES: [&str; 2] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
-
 /// `OsIndicationsSupported` (UEFI specification, 8.5.4 "Exchanging information
 /// between the OS and Firmware"), whose bit 0 is EFI_OS_INDICATIONS_BOOT_TO_FW_UI.
 const INDICATIONS: &str =
@@ -41,7 +37,7 @@ const INDICATIONS: &str =
 /// put its word in front of the command line. syslinux puts `BOOT_IMAGE=` there,
 /// too, mostly without a path from the root, and with `initrd=`; so do hosts that
 /// read GRUB's files and boot the kernel themselves.
-fn evidence(facts: &MachineFacts) -> Evidence {
+pub(super) fn evidence(facts: &MachineFacts) -> Evidence {
     if let Some(name) = facts.loader().and_then(|loader| loader.info.known()) {
         let says = format!("the boot loader calls itself {name:?}");
         return match name.starts_with("GRUB") {
@@ -127,172 +123,8 @@ fn refused(broken: Broken) -> Found {
     }
 }
 
-/// A configuration file with which GRUB may begin.
-struct Configuration {
-    file: BootFile,
-    there: Fact<()>,
-}
-
-impl Configuration {
-    /// Where GRUB begins with it.
-    fn start(&self, machine: &Machine<'_>, notes: &mut Vec<String>) -> Start {
-        let device = device_of(&self.file.volume);
-        let at = |path: &str| FilePath {
-            device: device.clone(),
-            path: path.to_owned(),
-        };
-        let volume = machine.volumes.get(&self.file.volume);
-        let btrfs = volume.filter(|volume| volume.kind.as_deref() == Some("btrfs"));
-        let text = machine.volumes.text(&self.file);
-        let word = |text: &String| text.contains("btrfs_relative_path");
-        let relative = text.known().is_some_and(word).then_some(btrfs).flatten();
-        let mut path = self.file.path.as_str();
-        if let Some(inside) = relative.and_then(|volume| below_root(volume, path)) {
-            path = inside;
-            notes.push(format!(
-                "paths on {} are taken from the subvolume that is mounted at /; GRUB takes them \
-                 from the default one",
-                self.file.volume
-            ));
-        }
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        Start {
-            config: at(path),
-            prefix: at(folder),
-            cmdpath: folder.starts_with("/EFI/").then(|| at(folder)),
-            relative: relative.is_some(),
-        }
-    }
-}
-
-/// A path without the subvolume that is mounted at `/`.
-fn below_root<'a>(volume: &Volume, path: &'a str) -> Option<&'a str> {
-    let root = volume.mounts.iter().find(|mount| mount.point == "/")?;
-    path.strip_prefix(root.top.trim_end_matches('/'))
-}
-
-/// The configurations that are there: the one beside the program that the
-/// firmware started, then that of proxmox-boot-tool, then those that grub-mkconfig writes,
-/// and one beside the kernel that was booted.
-///
-/// # Errors
-/// When several are there, and which one GRUB reads cannot be said.
-fn configurations(machine: &Machine<'_>) -> Result<Vec<Configuration>, Broken> {
-    let volumes = machine.volumes;
-    let own = stub(machine).filter(|file| volumes.exists(file) != Fact::Absent);
-    let others = match own {
-        Some(_) => mkconfigs(machine).unwrap_or_default(),
-        None => match elsewhere::proxmox(machine) {
-            Some(file) if !matches!(evidence(machine.facts), Evidence::Against(_)) => vec![file?],
-            _ => mkconfigs(machine)?,
-        },
-    };
-    let mut found: Vec<Configuration> = Vec::new();
-    for file in own.into_iter().chain(others) {
-        let there = volumes.exists(&file);
-        if there != Fact::Absent && !found.iter().any(|known| known.file == file) {
-            found.push(Configuration { file, there });
-        }
-    }
-    // What the first one leads to is not "there as well".
-    if found
-        .first()
-        .is_some_and(|first| first.file.path.starts_with("/EFI/"))
-    {
-        found.truncate(1);
-    }
-    Ok(found)
-}
-
-/// What grub-mkconfig wrote, that of GRUB's own folder first.
-fn mkconfigs(machine: &Machine<'_>) -> Result<Vec<BootFile>, Broken> {
-    let volumes = machine.volumes;
-    let there = |file: &BootFile| volumes.exists(file) == Fact::Known(());
-    let located = PLACES.iter().filter_map(|path| volumes.locate(path).ok());
-    let mut found: Vec<BootFile> = located.collect();
-    let [first, second] = found.as_slice() else {
-        return Ok(found);
-    };
-    match (there(first), there(second)) {
-        (true, true) => match (has_modules(machine, first), has_modules(machine, second)) {
-            (true, false) => {}
-            (false, true) => found.reverse(),
-            _ if volumes.bytes(first, MAX_TEXT) == volumes.bytes(second, MAX_TEXT) => {}
-            _ => {
-                return Err(Broken {
-                    at: Origin::file(second),
-                    reason: format!(
-                        "{first} is there as well, and which of them GRUB reads is not known: its \
-                         modules are beside both or none of them; remove the one that is left over"
-                    ),
-                });
-            }
-        },
-        (true, false) | (false, true) => {
-            if let (elsewhere::Kernel::Beside(others), Evidence::Likely(_)) =
-                (elsewhere::kernel(machine), evidence(machine.facts))
-            {
-                let names: Vec<String> = others.iter().map(BootFile::to_string).collect();
-                return Err(Broken {
-                    at: Origin::file(if there(first) { first } else { second }),
-                    reason: format!(
-                        "the kernel that runs is not beside it, but beside {}: which of them GRUB \
-                         reads is not known; mount /boot",
-                        names.join(" and ")
-                    ),
-                });
-            }
-        }
-        (false, false) => {
-            if let (elsewhere::Kernel::Beside(others), Evidence::Likely(_) | Evidence::For(_)) =
-                (elsewhere::kernel(machine), evidence(machine.facts))
-            {
-                match others.as_slice() {
-                    [_] => found.extend(others),
-                    several => {
-                        let names: Vec<String> = several.iter().map(BootFile::to_string).collect();
-                        return Err(Broken {
-                            at: Origin::file(PLACES.join(" and ")),
-                            reason: format!(
-                                "neither is there, and which of {} GRUB reads is not known; mount \
-                                 /boot",
-                                names.join(" and ")
-                            ),
-                        });
-                    }
-                }
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Whether GRUB's modules are beside a configuration: grub-install puts them there, in a
-/// folder for each platform.
-fn has_modules(machine: &Machine<'_>, config: &BootFile) -> bool {
-    let facts = facts(machine);
-    let (folder, _) = config.path.rsplit_once('/').unwrap_or_default();
-    let path = format!("{folder}/{}-{}/normal.mod", facts.cpu, facts.platform);
-    let file = machine.volumes.file(&config.volume, &path);
-    machine.volumes.exists(&file) == Fact::Known(())
-}
-
-/// The configuration in the folder of the program that the firmware started.
-fn stub(machine: &Machine<'_>) -> Option<BootFile> {
-    let efi = machine.facts.efi.known()?;
-    let option = efi.option(*efi.current.known()?)?;
-    let program = option.file.as_ref()?.replace('\\', "/");
-    let (folder, _) = program.rsplit_once('/')?;
-    let volumes = machine.volumes;
-    let own = option.partuuid.as_deref();
-    let own = own.and_then(|uuid| volumes.by_partuuid(uuid).one());
-    let word = machine.facts.booted_from();
-    let esp = own.or_else(|| volumes.boot_partitions(word.as_ref()).esp)?;
-    Some(volumes.file(&esp.id, &format!("{folder}/grub.cfg")))
-}
-
 /// What GRUB knows of this machine.
-fn facts(machine: &Machine<'_>) -> Facts {
+pub(super) fn facts(machine: &Machine<'_>) -> Facts {
     let efi = !matches!(machine.facts.efi, Fact::Absent);
     let arch = machine.facts.arch;
     let platform = match arch {

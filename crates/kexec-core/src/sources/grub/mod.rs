@@ -15,6 +15,7 @@
 mod ast;
 mod bytes;
 mod choose;
+mod configuration;
 mod disk;
 mod elsewhere;
 mod env;
