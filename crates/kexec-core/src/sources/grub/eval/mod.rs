@@ -16,6 +16,7 @@ mod commands;
 mod condition;
 mod expand;
 mod files;
+mod item;
 mod paid;
 mod search;
 mod snippet;
