@@ -116,6 +116,8 @@ pub struct Wanted {
     pub cmdline: Option<Cmdline>,
     /// `--allow-passphrase`.
     pub allow_passphrase: bool,
+    /// `--yes-this-machine`.
+    pub this_machine: bool,
     /// What else was typed.
     pub load: LoadRequest,
 }
@@ -127,6 +129,7 @@ impl Wanted {
             name: None,
             cmdline: None,
             allow_passphrase: false,
+            this_machine: false,
             load,
         }
     }
@@ -227,6 +230,8 @@ pub struct Preload {
     pub at_shutdown: bool,
     /// `--if-enabled`.
     pub if_enabled: bool,
+    /// `--yes-this-machine`.
+    pub this_machine: bool,
     /// `--dry-run`.
     pub dry_run: bool,
 }

@@ -227,7 +227,11 @@ fn parts(
             return Err(Error::Read {
                 what: "the running kernel's command line",
                 path: PathBuf::from("/proc/cmdline"),
-                reason: "it is needed for --reuse-cmdline".to_owned(),
+                reason: match host.cmdline.reason() {
+                    Some(reason) => format!("{reason}; --reuse-cmdline needs it"),
+                    None => "it is not there: /proc is not mounted, and --reuse-cmdline needs it"
+                        .to_owned(),
+                },
                 remedy: "mount /proc, or give the command line with --command-line",
             });
         }

@@ -181,6 +181,13 @@ fn ident(header: &[u8; HEADER], there: usize) -> Result<(&'static Layout, Words)
         found: found.to_owned(),
         remedy,
     };
+    if there == 0 {
+        return Err(other(
+            "an empty file",
+            "nothing was written to it: look for the reason where the dump was saved (no room \
+             left, or saving was interrupted)",
+        ));
+    }
     let begins = |magic: &[u8]| header.starts_with(magic);
     if begins(b"KDUMP   ") || begins(b"DISKDUMP") {
         let found = "a dump that makedumpfile has compressed (it begins with KDUMP)";
@@ -197,7 +204,8 @@ fn ident(header: &[u8; HEADER], there: usize) -> Result<(&'static Layout, Words)
         ));
     }
     if !begins(b"\x7fELF") {
-        let found = format!("no ELF file: it begins with {:02x?}", &header[..4]);
+        let begin = header.get(..there.min(4)).unwrap_or_default();
+        let found = format!("no ELF file: it begins with {begin:02x?}");
         return Err(other(
             &found,
             "the dump of a crash is /proc/vmcore of the crash kernel",
@@ -335,8 +343,8 @@ mod tests {
         for (bytes, words) in [
             (&b"KDUMP   \x06"[..], "makedumpfile --dump-dmesg"),
             (b"makedumpfile\0\0\0\0", "makedumpfile -R"),
-            (b"\x1f\x8b\x08", "it begins with [1f, 8b, 08, 00]"),
-            (b"", "no ELF file"),
+            (b"\x1f\x8b\x08", "it begins with [1f, 8b, 08]"),
+            (b"", "an empty file"),
             (b"\x7fELF\x02\x01\x01", "an ELF file of 7 bytes"),
             (b"\x7fELF\x03\x01\x01", "class 3"),
             (b"\x7fELF\x02\x03\x01", "order of bytes is 3"),

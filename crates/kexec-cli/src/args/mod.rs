@@ -93,6 +93,7 @@ pub enum Id {
     Now,
     OrCold,
     AllowPassphrase,
+    YesThisMachine,
     Root,
     Cold,
     AtShutdown,

@@ -55,6 +55,21 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::AllowPassphrase, "allow-passphrase", KERNEL_VERBS)
     },
     Flag {
+        doc_short: "Go on although this kind of machine is reported not to arrive",
+        doc_long: "With preload: also although the last kexec of this machine did not arrive.",
+        ..flag(
+            Id::YesThisMachine,
+            "yes-this-machine",
+            &[
+                Verb::Reboot,
+                Verb::Load,
+                Verb::Plan,
+                Verb::Check,
+                Verb::Preload,
+            ],
+        )
+    },
+    Flag {
         doc_short: "Reboot through the firmware when a kexec is refused; exit code 3 then",
         ..flag(Id::OrCold, "or-cold", &[Verb::Reboot])
     },

@@ -178,6 +178,7 @@ pub fn prepare(
             found.arrival.get_or_insert(ArrivalAsk {
                 by_init: true,
                 allow_passphrase: wanted.allow_passphrase,
+                this_machine: wanted.this_machine,
             });
             prepare_found(world, &found, &here)
         }

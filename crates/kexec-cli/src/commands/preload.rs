@@ -1,6 +1,7 @@
 //! `kexec preload`: what a reboot would boot is loaded before anybody asks for
 //! the reboot. For units and hooks; `kexec enable preload` switches them on.
 
+use kexec_core::arrival::last_jump;
 use kexec_core::enable;
 use kexec_core::handover::ask;
 use kexec_core::pipeline::Prepared;
@@ -135,6 +136,7 @@ impl<'a> Ahead<'a> {
             },
             slot: slot(world),
             cold: cold(world, &here),
+            distrust: distrust(world, how),
             wishes,
             available: here.memory.available.known().copied(),
         };
@@ -181,7 +183,9 @@ impl<'a> Ahead<'a> {
                 })?;
                 let mut found = self.found?;
                 found.preloaded = Some(Preloaded { of, from });
-                load_ahead(world, lock, found)?;
+                // What is replaced was loaded on this machine because somebody said so.
+                let there = matches!(self.situation.slot, InSlot::Ours(_));
+                load_ahead(world, lock, found, self.how.this_machine || there)?;
             }
         }
         if let Moment::Shutdown { asked, .. } = moment {
@@ -225,13 +229,31 @@ fn cold(world: &World<'_>, here: &Snapshot) -> Option<String> {
     off.then(|| format!("the running kernel's command line has {OFF}"))
 }
 
-fn load_ahead(world: &World<'_>, lock: &Lock, mut found: Found) -> Result<(), Error> {
+/// Why this machine is left alone while nobody watches, if it is.
+fn distrust(world: &World<'_>, how: &Preload) -> Option<String> {
+    if how.this_machine {
+        return None;
+    }
+    let last = last_jump::read(world.root)?;
+    Some(format!(
+        "{}: nothing is loaded ahead until one does (kexec reboot), or --yes-this-machine is said",
+        last.text()
+    ))
+}
+
+fn load_ahead(
+    world: &World<'_>,
+    lock: &Lock,
+    mut found: Found,
+    this_machine: bool,
+) -> Result<(), Error> {
     let mark = remember::mark(world)?;
     let token = mark.token.clone();
     found.request.mark = Some(mark);
     found.arrival = Some(ArrivalAsk {
         by_init: true,
         allow_passphrase: false,
+        this_machine,
     });
     let handover = "a reboot".to_owned();
     let attempt =

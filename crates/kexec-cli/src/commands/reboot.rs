@@ -68,6 +68,7 @@ impl Reboot<'_> {
         found.arrival = Some(ArrivalAsk {
             by_init: way.is_some(),
             allow_passphrase: wanted.allow_passphrase,
+            this_machine: wanted.this_machine,
         });
         if dry_run {
             let prepared = super::prepare_found(self.world, &found, &here)?;

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use kexec_core::Error;
+use kexec_core::arrival::hardware::firmware;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::Severity;
 use kexec_core::record::attempt::{self, Attempt, Target};
@@ -66,6 +67,7 @@ pub fn attempt(
         handover,
         doubts: doubts.map(|f| format!("{}: {}", f.what, f.why)).collect(),
         uncompared: None,
+        firmware: firmware(world.root),
         one_shot: entry.and_then(|e| e.one_shot.clone()),
         preloaded: false,
         cold: None,
@@ -93,6 +95,7 @@ pub fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt>
         handover,
         doubts: Vec::new(),
         uncompared: None,
+        firmware: firmware(world.root),
         one_shot: None,
         preloaded: false,
         cold: Some(why),

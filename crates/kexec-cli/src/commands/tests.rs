@@ -204,6 +204,7 @@ impl Fixture {
                     of: Of::Named(name.to_owned()),
                     at_shutdown: false,
                     if_enabled: false,
+                    this_machine: false,
                     dry_run: false,
                 };
                 preload::verb(&world, &how, false) == exit::DONE

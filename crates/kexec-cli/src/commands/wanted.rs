@@ -47,6 +47,8 @@ pub struct ArrivalAsk {
     pub by_init: bool,
     /// `--allow-passphrase`.
     pub allow_passphrase: bool,
+    /// `--yes-this-machine`.
+    pub this_machine: bool,
 }
 
 /// A boot entry that was chosen.
@@ -167,6 +169,7 @@ impl Found {
             arrival: Some(ArrivalAsk {
                 by_init: true,
                 allow_passphrase: wanted.allow_passphrase,
+                this_machine: wanted.this_machine,
             }),
             preloaded: None,
             volumes: Some(volumes),
@@ -215,6 +218,7 @@ impl Found {
             arrival: &facts,
             by_init: ask.by_init,
             allow_passphrase: ask.allow_passphrase,
+            this_machine: ask.this_machine,
         })
     }
 

@@ -46,7 +46,9 @@ pub fn last(attempt: &Attempt) -> String {
             }
             text
         }
-        Some(Outcome::Cold { to, at, candidates }) => {
+        Some(Outcome::Cold {
+            to, at, candidates, ..
+        }) => {
             let mut text = format!(
                 "cold boot at {} into {} although a kexec into {} was asked for at {asked}; it may be:",
                 date(*at),
@@ -156,6 +158,7 @@ pub mod tests {
             handover: "systemctl kexec".into(),
             doubts: vec![],
             uncompared: None,
+            firmware: None,
             one_shot: None,
             preloaded: false,
             cold: None,
@@ -184,6 +187,7 @@ pub mod tests {
                 to: "6.12.107".into(),
                 at: 1_795_388_958_000,
                 candidates: vec!["one \u{1b}[2J thing".into(), "another".into()],
+                jumped: false,
             }),
             Some(Outcome::Unknown {
                 why: "this boot started 3 days after the request".into(),

@@ -71,6 +71,7 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
                 .last(Id::Cmdline)
                 .map(|text| Cmdline::exact(text.as_bytes())),
             allow_passphrase: typed.has(Id::AllowPassphrase),
+            this_machine: typed.has(Id::YesThisMachine),
             name,
         })
     };
@@ -132,7 +133,12 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             json,
         },
         Verb::Preload if typed.has(Id::Enabled) => {
-            let loads = [Id::AtShutdown, Id::IfEnabled, Id::Instance];
+            let loads = [
+                Id::AtShutdown,
+                Id::IfEnabled,
+                Id::Instance,
+                Id::YesThisMachine,
+            ];
             if loads.into_iter().any(|id| typed.has(id)) {
                 let why = "--enabled starts units, and goes with --dry-run and --json only";
                 return Err(usage(why.to_owned()));
@@ -175,6 +181,7 @@ fn preload(typed: &Typed) -> Preload {
         of: named.unwrap_or(Of::Default),
         at_shutdown: typed.has(Id::AtShutdown),
         if_enabled: typed.has(Id::IfEnabled),
+        this_machine: typed.has(Id::YesThisMachine),
         dry_run: typed.has(Id::DryRun),
     }
 }

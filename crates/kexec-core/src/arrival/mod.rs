@@ -6,7 +6,9 @@
 mod exitrd;
 mod exposed;
 pub mod firmware;
-mod hardware;
+pub mod hardware;
+pub mod last_jump;
+pub mod machines;
 mod root;
 mod unlock;
 mod watchdog;
@@ -25,6 +27,7 @@ pub use exitrd::{Exitrd, ExitrdKind, Jump};
 pub use exposed::Exposed;
 pub use firmware::Wishes;
 pub use hardware::Hardware;
+pub use last_jump::NotArrived;
 pub use root::RootDevice;
 pub use unlock::{Keyslot, Locked, keyslots};
 pub use watchdog::Watchdog;
@@ -51,6 +54,8 @@ pub struct Arrival {
     pub locked: Vec<Locked>,
     /// What the machine calls itself.
     pub hardware: Hardware,
+    /// The last kexec, where it did not arrive.
+    pub not_arrived: Option<NotArrived>,
 }
 
 impl Arrival {
@@ -66,6 +71,7 @@ impl Arrival {
             watchdog: watchdog::read(volumes),
             locked: unlock::read(root, volumes),
             hardware: hardware::read(volumes),
+            not_arrived: last_jump::read(root),
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) fn ask(root: &Path, slot: Slot) -> Loaded {
     match below(&root, "/sys", slot) {
         Some(loaded) => loaded,
         None => match pseudo::look(&root, "sysfs") {
-            Some(top) => below(&top, "", slot).unwrap_or(Loaded::NoKexec),
+            Some(top) => below(&top, "", slot).unwrap_or_else(|| missing(&top, "", slot)),
             None => Loaded::Unknown,
         },
     }
@@ -53,8 +53,36 @@ fn below(root: &Root, sysfs: &str, slot: Slot) -> Option<Loaded> {
         })
 }
 
+/// Only a sysfs that shows its folder `kernel`, and in it none of these files, is that
+/// of a kernel without kexec.
+fn missing(root: &Root, sysfs: &str, slot: Slot) -> Loaded {
+    let absent = |file: &&str| root.text(&format!("{sysfs}{file}")) == Fact::Absent;
+    if root.exists(&format!("{sysfs}/kernel")) && files(slot).iter().all(absent) {
+        return Loaded::NoKexec;
+    }
+    Loaded::Unknown
+}
+
 /// Whether this process is known to be in a PID namespace of its own, where
 /// reboot(2) has another meaning (pid_namespaces(7)).
 pub(crate) fn in_pid_namespace(root: &Path) -> bool {
     security::pid_namespace(&Root::new(root)).is_true()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_has_no_kexec_only_where_its_sysfs_shows_that() {
+        let top = tempfile::tempdir().unwrap();
+        let of = || missing(&Root::new(top.path()), "", Slot::Normal);
+        // Nothing is mounted there.
+        assert_eq!(of(), Loaded::Unknown);
+        std::fs::create_dir(top.path().join("kernel")).unwrap();
+        assert_eq!(of(), Loaded::NoKexec);
+        // There, and not to be read.
+        std::fs::create_dir(top.path().join("kernel/kexec_loaded")).unwrap();
+        assert_eq!(of(), Loaded::Unknown);
+    }
 }

@@ -20,6 +20,12 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
             "it is 1: loading is switched off for as long as this kernel runs",
             "reboot through the firmware; find who sets it: grep -r kexec_load_disabled /etc/sysctl* /usr/lib/sysctl.d",
         ),
+        Fact::Absent if context.host.cmdline == Fact::Absent => Outcome::new(
+            Severity::Unknown,
+            what,
+            "/proc is not mounted",
+            "mount -t proc proc /proc",
+        ),
         Fact::Absent => Outcome::new(
             Severity::Unknown,
             what,

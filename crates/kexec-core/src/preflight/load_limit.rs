@@ -48,6 +48,12 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         Fact::Absent if context.host.release_at_least(6, 3) == Some(false) => {
             Outcome::pass(what, "kernels before 6.3 have no such limit")
         }
+        Fact::Absent if context.host.cmdline == Fact::Absent => Outcome::new(
+            Severity::Unknown,
+            what,
+            "/proc is not mounted",
+            "mount -t proc proc /proc",
+        ),
         Fact::Absent => Outcome::new(
             Severity::Unknown,
             what,

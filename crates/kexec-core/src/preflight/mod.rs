@@ -3,6 +3,7 @@
 
 mod architecture;
 pub mod arrival;
+mod capture_words;
 mod cmdline_length;
 mod crash_region;
 mod image_intact;
@@ -162,6 +163,7 @@ pub const CHECKS: &[Check] = &[
     image_intact::CHECK,
     architecture::CHECK,
     cmdline_length::CHECK,
+    capture_words::CHECK,
     initrd_known::CHECK,
     uki_companions::CHECK,
     permission::CHECK,

@@ -46,6 +46,9 @@ pub struct Situation {
     /// Why this boot has to end in the firmware, whatever is asked: a cold
     /// reboot was chosen, or it is switched off.
     pub cold: Option<String>,
+    /// Why nothing is loaded on this machine while nobody watches: its last kexec did
+    /// not arrive. What is loaded all the same was wanted by somebody, and stays.
+    pub distrust: Option<String>,
     /// What waits for the firmware or the boot loader, so that a kexec would
     /// swallow it.
     pub wishes: Vec<String>,
@@ -98,6 +101,7 @@ pub fn decide(situation: &Situation) -> Step {
     }
     if let Some(what) = accident {
         return match (&situation.wanted, situation.moment) {
+            (_, Moment::Running) if situation.distrust.is_some() => Step::TakeOut(what),
             (Ok(_), Moment::Running | Moment::Shutdown { asked: true, .. }) => Step::Load(what),
             _ => Step::TakeOut(what),
         };
@@ -136,6 +140,9 @@ fn empty(situation: &Situation, now: &Fingerprint) -> Step {
     {
         // Somebody took it out, or it was refused: the firmware is what is left.
         return Step::Leave("nothing is loaded, and nobody asked for a kexec".to_owned());
+    }
+    if let (Some(why), Moment::Running) = (&situation.distrust, situation.moment) {
+        return Step::Leave(why.clone());
     }
     if let (Some(available), Moment::Running) = (situation.available, situation.moment)
         && now.size() > available / SHARE
@@ -182,6 +189,7 @@ mod tests {
             wanted: Ok(print("debian", 100)),
             slot,
             cold: None,
+            distrust: None,
             wishes: vec![],
             available: Some(1000),
         }
@@ -275,6 +283,35 @@ mod tests {
         let mut off = accident();
         off.moment = POWEROFF;
         assert!(matches!(decide(&off), Step::Leave(_)));
+    }
+
+    /// Whoever asks for a kexec in so many words watches it, and an image that is there
+    /// was loaded because somebody said so.
+    #[test]
+    fn a_machine_that_did_not_arrive_is_left_alone_while_nobody_watches() {
+        let why = || Some("the last kexec did not arrive".to_owned());
+        let step = |slot: InSlot, moment: Moment| {
+            let mut found = situation(slot);
+            found.moment = moment;
+            found.distrust = why();
+            decide(&found)
+        };
+        assert_eq!(
+            step(InSlot::Empty, Moment::Running),
+            Step::Leave("the last kexec did not arrive".into())
+        );
+        assert!(matches!(step(InSlot::Empty, KEXEC), Step::Load(_)));
+        let stale = || ours(Of::Default, 99);
+        for moment in [Moment::Running, KEXEC, REBOOT] {
+            assert!(matches!(step(stale(), moment), Step::Load(_)));
+        }
+        let half = || InSlot::Accident("half a load".into());
+        assert!(matches!(step(half(), Moment::Running), Step::TakeOut(_)));
+        assert!(matches!(step(half(), KEXEC), Step::Load(_)));
+        assert!(matches!(
+            step(InSlot::Theirs, Moment::Running),
+            Step::Leave(_)
+        ));
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub struct Attempt {
     pub uncompared: Option<String>,
     /// The boot loader's wish that this attempt fulfils.
     pub one_shot: Option<OneShot>,
+    /// The firmware of the machine (its maker and its version), where that is known.
+    #[serde(default)]
+    pub firmware: Option<String>,
     /// It was loaded ahead, and nobody has asked for the jump yet: `asked` is
     /// when it was loaded.
     #[serde(default)]
@@ -231,6 +234,11 @@ pub fn read_all(store: Store<'_>) -> io::Result<Vec<Attempt>> {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::tests::attempt;
+}
+
+#[cfg(test)]
 pub(super) mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
@@ -260,6 +268,7 @@ pub(super) mod tests {
             doubts: vec![],
             uncompared: None,
             one_shot: None,
+            firmware: None,
             preloaded: false,
             cold: None,
             outcome: None,

@@ -22,6 +22,9 @@ pub enum Outcome {
         at: u64,
         /// What it may have been, the likeliest first.
         candidates: Vec<String>,
+        /// The processor was not reset: it was a kexec, but into another image.
+        #[serde(default)]
+        jumped: bool,
     },
     /// Nobody looked at the boot right after it.
     Unknown {
@@ -99,6 +102,7 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
         to: boot.release.clone(),
         at: started,
         candidates: candidates(attempt, boot),
+        jumped: jumped_elsewhere(attempt, boot),
     }
 }
 
@@ -120,11 +124,17 @@ fn arrival(attempt: &Attempt, boot: &BootFacts) -> Arrival {
     }
 }
 
+/// Whether this boot came about by a kexec into another image: the processor goes on
+/// counting.
+fn jumped_elsewhere(attempt: &Attempt, boot: &BootFacts) -> bool {
+    boot.counter_began_anew(&attempt.asked) == Some(false)
+}
+
 fn candidates(attempt: &Attempt, boot: &BootFacts) -> Vec<String> {
     if let Some(why) = &attempt.cold {
         return vec![format!("--or-cold had chosen it beforehand: {why}")];
     }
-    if boot.counter_began_anew(&attempt.asked) == Some(false) {
+    if jumped_elsewhere(attempt, boot) {
         return vec![
             "another image was loaded in its place: the processor was not reset, so that this is \
              a kexec, but not the one that was asked for"

@@ -102,6 +102,17 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             E::EINVAL,
+            Call::Reboot,
+            |_| {},
+            |h| {
+                h.kexec.loaded = Fact::Unreadable("sysfs is not mounted on /sys".to_owned());
+                h.cmdline = Fact::Absent;
+            },
+            "more cannot be seen: sysfs is not mounted on /sys, and /proc is not mounted",
+            "mount -t proc proc /proc",
+        ),
+        case(
+            E::EINVAL,
             FILE,
             |_| {},
             |_| {},

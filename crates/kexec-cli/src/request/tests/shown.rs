@@ -183,6 +183,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     for (name, set) in [
                         ("at-shutdown", how.at_shutdown),
                         ("if-enabled", how.if_enabled),
+                        ("this-machine", how.this_machine),
                         ("dry-run", how.dry_run),
                     ] {
                         if set {
@@ -287,6 +288,9 @@ fn about(out: &mut String, wanted: &Wanted) {
     loaded(out, &wanted.load);
     if wanted.allow_passphrase {
         out.push_str(" passphrase");
+    }
+    if wanted.this_machine {
+        out.push_str(" this-machine");
     }
     if let Some(line) = &wanted.cmdline {
         write!(out, " cmdline:{line}").unwrap();

@@ -6,7 +6,7 @@ use kexec_sys::{Errno, Slot};
 use super::super::say::{
     Bytes, DMESG, cmdline_over, crash_size, half_of_ram_exceeded, needs, scratch,
 };
-use super::super::{Call, Row};
+use super::super::{Call, Context, Row};
 use crate::host::Fact;
 use crate::jump_back::WITH_JUMP;
 
@@ -118,6 +118,21 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         errno: Errno::EINVAL,
+        when: |c| c.call == Call::Reboot && !unseen(c).is_empty(),
+        cause: |c| {
+            format!(
+                "the kernel has nothing to jump into, or does not jump for this process; more cannot be seen: {}",
+                unseen(c).join(", and ")
+            )
+        },
+        remedy: |_| {
+            format!(
+                "mount both (mount -t proc proc /proc; mount -t sysfs sysfs /sys) and see kexec status; {DMESG}"
+            )
+        },
+    },
+    Row {
+        errno: Errno::EINVAL,
         when: |c| c.call == Call::Reboot,
         cause: |_| {
             "the kernel has nothing to jump into, or the jump was given up on the way".into()
@@ -221,3 +236,10 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
 ];
+
+/// What keeps a refused jump from being explained.
+fn unseen<'a>(c: &Context<'a>) -> Vec<&'a str> {
+    let loaded = c.host.kexec.loaded.reason();
+    let proc = (c.host.cmdline == Fact::Absent).then_some("/proc is not mounted");
+    loaded.into_iter().chain(proc).collect()
+}

@@ -1,6 +1,7 @@
 //! Is this a machine that is known to hang in a kexec?
 
 use super::{Check, Context};
+use crate::arrival::machines::{Machine, Reported, known};
 use crate::preflight::{Outcome, Severity};
 
 pub(super) const CHECK: Check = Check {
@@ -9,43 +10,43 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-/// A machine that others have given up on.
-struct Known {
-    /// The beginning of its model in the device tree.
-    model: &'static str,
-    /// What happens, and who says so.
-    why: &'static str,
-}
-
-/// Reports of projects that reboot many machines with kexec.
-const KNOWN: &[Known] = &[
-    Known {
-        model: "Raspberry Pi 4",
-        why: "the next kernel does not come up (reported by Talos Linux, issue 5670)",
-    },
-    Known {
-        model: "Radxa ROCK Pi 4",
-        why: "the next kernel does not come up (reported by Talos Linux, issue 5670)",
-    },
-];
-
 fn run(context: &Context<'_>) -> Vec<Outcome> {
     let hardware = &context.arrival.hardware;
-    let known = KNOWN
-        .iter()
-        .filter(|known| hardware.model.starts_with(known.model));
-    let mut outcomes: Vec<Outcome> = known
-        .map(|known| {
-            Outcome::new(
-                Severity::Warning,
-                format!("machine {}", hardware.model),
-                known.why,
-                "try it with a console at hand first, or reboot through the firmware",
-            )
-        })
+    let mut outcomes: Vec<Outcome> = known(hardware)
+        .map(|machine| reported(machine, &hardware.name(), context.this_machine))
         .collect();
     outcomes.extend(guest(context));
     outcomes
+}
+
+/// What is made of a row of the table.
+fn reported(machine: &Machine, name: &str, yes: bool) -> Outcome {
+    let what = match name {
+        "" => format!("this machine ({})", machine.name),
+        name => format!("this machine, {name} ({})", machine.name),
+    };
+    let why = format!(
+        "{} (reported until {}: {})",
+        machine.what,
+        machine.date,
+        machine.sources.join(", ")
+    );
+    let (severity, remedy) = match (machine.reported, yes) {
+        (Reported::Never, false) => (
+            Severity::Refusal,
+            "reboot through the firmware; to try it all the same, with a console at hand, say \
+             --yes-this-machine",
+        ),
+        (Reported::Never, true) | (Reported::Sometimes, _) => (
+            Severity::Warning,
+            "try it with a console at hand first, or reboot through the firmware",
+        ),
+    };
+    let remedy = match machine.helps {
+        Some(helps) => format!("{helps}; {remedy}"),
+        None => remedy.to_owned(),
+    };
+    Outcome::new(severity, what, why, remedy)
 }
 
 /// What a guest of this kind can do.

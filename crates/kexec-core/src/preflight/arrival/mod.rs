@@ -7,6 +7,7 @@ mod exitrd;
 mod firmware_wishes;
 mod hardware;
 mod kexec_program;
+mod last_jump;
 mod modules_fit;
 mod owners;
 mod root_exists;
@@ -32,6 +33,9 @@ pub struct Context<'a> {
     pub by_init: bool,
     /// Somebody is there to type a passphrase (`--allow-passphrase`).
     pub allow_passphrase: bool,
+    /// A machine that others have given up on is taken all the same
+    /// (`--yes-this-machine`).
+    pub this_machine: bool,
 }
 
 /// One check.
@@ -64,6 +68,7 @@ pub const CHECKS: &[Check] = &[
     exitrd::CHECK,
     watchdog::CHECK,
     hardware::CHECK,
+    last_jump::CHECK,
 ];
 
 /// Runs every check.

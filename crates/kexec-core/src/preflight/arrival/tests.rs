@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::arrival::{
-    Exitrd, ExitrdKind, Hardware, Jump, Keyslot, Locked, RootDevice, Watchdog, Wishes,
+    Exitrd, ExitrdKind, Hardware, Jump, Keyslot, Locked, NotArrived, RootDevice, Watchdog, Wishes,
 };
 use crate::handover::init::{Init, InitFacts};
 use crate::host::Fact;
@@ -36,13 +36,14 @@ fn arrival() -> Arrival {
         watchdog: Watchdog::default(),
         locked: vec![],
         hardware: Hardware::default(),
+        not_arrived: None,
     }
 }
 
 /// What a check makes of changed facts.
 fn found(
     check: &str,
-    allow_passphrase: bool,
+    yes: bool,
     change: impl FnOnce(&mut Arrival, &mut Snapshot),
 ) -> Vec<(Severity, String)> {
     let root = tempfile::tempdir().unwrap();
@@ -69,7 +70,8 @@ fn found(
         plan: &plan,
         arrival: &arrival,
         by_init: true,
-        allow_passphrase,
+        allow_passphrase: yes,
+        this_machine: yes,
     });
     let of = findings.into_iter().filter(|f| f.check == check);
     of.map(|f| {
@@ -244,6 +246,17 @@ fn machines_and_guests() {
         a.hardware.model = "Raspberry Pi 4 Model B Rev 1.4".into();
     });
     assert_eq!(pi, Some(Severity::Warning));
+    // Of this one nobody has reported a kexec that arrived.
+    for (yes, expected) in [(false, Severity::Refusal), (true, Severity::Warning)] {
+        let rock = found("hardware", yes, |a, _| {
+            a.hardware.model = "Radxa ROCK Pi 4B".into();
+        });
+        let [(severity, why)] = &rock[..] else {
+            panic!("{rock:?}");
+        };
+        assert_eq!(*severity, expected);
+        assert!(why.contains("https://") && why.contains("2022-"), "{why}");
+    }
     for (kind, expected) in [
         ("kvm", None),
         ("xen-hvm", None),
@@ -257,4 +270,28 @@ fn machines_and_guests() {
         });
         assert_eq!(of, expected, "{kind}");
     }
+}
+
+/// A power cut during the jump looks the same: a warning is enough where somebody watches.
+#[test]
+fn a_last_kexec_that_did_not_arrive_is_told() {
+    let check = "last-kexec";
+    assert_eq!(severity(check, |_, _| {}), None);
+    let last = |a: &mut Arrival| {
+        a.not_arrived = Some(NotArrived {
+            kernel: "/boot/vmlinuz-7.3".into(),
+            release: Some("7.3.0".into()),
+            firmware: Some("Maker 1.0".into()),
+            firmware_now: None,
+        });
+    };
+    let found = found(check, false, |a, _| last(a));
+    let [(severity, why)] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(*severity, Severity::Warning);
+    assert!(
+        why.contains("/boot/vmlinuz-7.3") && why.contains("Maker 1.0"),
+        "{why}"
+    );
 }

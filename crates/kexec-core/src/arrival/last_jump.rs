@@ -1,0 +1,157 @@
+//! Whether the last kexec of this very machine arrived, by what is remembered of it.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::hardware;
+use crate::record::attempt::Attempt;
+use crate::record::outcome::Outcome;
+use crate::record::settle::settle;
+use crate::record::{BootFacts, Store};
+
+/// A kexec that was asked for and did not come about, and none arrived since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotArrived {
+    /// The kernel's path.
+    pub kernel: String,
+    /// Its release, when its header said so.
+    pub release: Option<String>,
+    /// The firmware that the machine had then.
+    pub firmware: Option<String>,
+    /// The firmware that it has now, where that is another one.
+    pub firmware_now: Option<String>,
+}
+
+impl NotArrived {
+    /// What is known of it, for people.
+    pub fn text(&self) -> String {
+        let mut text = format!("the last kexec, into {}", self.kernel);
+        if let Some(release) = &self.release {
+            text.push_str(&format!(" ({release})"));
+        }
+        text.push_str(", did not arrive, and none did since");
+        match (&self.firmware, &self.firmware_now) {
+            (Some(then), Some(now)) => {
+                text.push_str(&format!("; the firmware was {then} then, and is {now} now"));
+            }
+            (Some(then), None) => text.push_str(&format!("; the firmware is {then}")),
+            (None, _) => {}
+        }
+        text
+    }
+}
+
+/// Looks at what is remembered below `root`; changes nothing there.
+///
+/// Where nothing can be read nothing is known, and nothing is held against the machine.
+pub fn read(root: &Path) -> Option<NotArrived> {
+    let boot = BootFacts::read(root)?;
+    let settled = settle(Store::new(root), &boot, false).ok()?;
+    not_arrived(&settled.attempts, hardware::firmware(root))
+}
+
+/// The newest attempt decides of which it is known whether it arrived: `attempts` are
+/// the newest first, each with its outcome. What was given up for a cold reboot was no
+/// attempt, and a kexec into another image is one that arrived.
+pub fn not_arrived(attempts: &[Attempt], firmware: Option<String>) -> Option<NotArrived> {
+    let tried = attempts.iter().filter(|attempt| attempt.cold.is_none());
+    let mut decided = tried.filter_map(|attempt| match attempt.outcome {
+        Some(Outcome::Kexec(_)) => Some(None),
+        Some(Outcome::Cold { jumped, .. }) => Some((!jumped).then_some(attempt)),
+        Some(Outcome::Pending | Outcome::Unknown { .. }) | None => None,
+    });
+    let attempt = decided.next()??;
+    Some(NotArrived {
+        kernel: attempt.target.kernel.clone(),
+        release: attempt.target.release.clone(),
+        firmware_now: firmware.filter(|now| {
+            let then = attempt.firmware.as_ref();
+            then.is_some_and(|then| then != now)
+        }),
+        firmware: attempt.firmware.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::attempt::testing::attempt;
+    use crate::record::outcome::Arrival;
+
+    fn with(outcome: Option<Outcome>) -> Attempt {
+        let mut attempt = attempt(1_700_000_000_000);
+        attempt.firmware = Some("Maker 1.0".into());
+        attempt.outcome = outcome;
+        attempt
+    }
+
+    fn cold(jumped: bool) -> Option<Outcome> {
+        Some(Outcome::Cold {
+            to: "7.3.0".into(),
+            at: 0,
+            candidates: vec![],
+            jumped,
+        })
+    }
+
+    fn kexec() -> Option<Outcome> {
+        Some(Outcome::Kexec(Arrival {
+            to: "7.3.0".into(),
+            at: 0,
+            shutdown: None,
+            jump: None,
+            counted: false,
+            kernel: None,
+        }))
+    }
+
+    fn unknown() -> Option<Outcome> {
+        Some(Outcome::Unknown { why: "x".into() })
+    }
+
+    fn is_held(outcomes: Vec<Option<Outcome>>) -> bool {
+        let attempts: Vec<Attempt> = outcomes.into_iter().map(with).collect();
+        not_arrived(&attempts, None).is_some()
+    }
+
+    #[test]
+    fn the_newest_that_is_known_decides() {
+        assert!(!is_held(vec![]));
+        assert!(is_held(vec![cold(false)]));
+        assert!(is_held(vec![cold(false), kexec()]));
+        assert!(!is_held(vec![kexec(), cold(false)]));
+        // What has still to come, and what nobody knows, neither helps nor harms.
+        for open in [None, Some(Outcome::Pending), unknown()] {
+            assert!(is_held(vec![open.clone(), cold(false)]));
+            assert!(!is_held(vec![open.clone(), kexec(), cold(false)]));
+            assert!(!is_held(vec![open]));
+        }
+        // A kexec into another image arrived, too.
+        assert!(!is_held(vec![cold(true)]));
+        assert!(!is_held(vec![cold(true), cold(false)]));
+    }
+
+    #[test]
+    fn a_cold_reboot_that_was_chosen_is_no_attempt() {
+        let mut chosen = with(cold(false));
+        chosen.cold = Some("kexec reboot --cold asked for it".into());
+        assert_eq!(not_arrived(&[chosen.clone()], None), None);
+        assert!(not_arrived(&[chosen, with(cold(false))], None).is_some());
+    }
+
+    #[test]
+    fn the_image_and_the_firmware_are_told() {
+        let text = |now: Option<&str>| {
+            let found = not_arrived(&[with(cold(false))], now.map(str::to_owned));
+            found.unwrap().text()
+        };
+        assert_eq!(
+            text(Some("Maker 1.0")),
+            "the last kexec, into /boot/vmlinuz-7.3 (7.3.0), did not arrive, and none did since; \
+             the firmware is Maker 1.0"
+        );
+        assert!(text(Some("Maker 1.1")).ends_with("was Maker 1.0 then, and is Maker 1.1 now"));
+        assert!(text(None).ends_with("the firmware is Maker 1.0"));
+    }
+}
