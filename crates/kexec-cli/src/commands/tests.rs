@@ -20,6 +20,8 @@ use kexec_sys::{Errno, FileFlags};
 use super::*;
 use crate::request::{Preload, Shutdown};
 
+mod distrust;
+
 /// What happens from one step on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
