@@ -42,11 +42,17 @@ pub(super) fn read(
 fn either(root: &Root, old: &str, new: &str) -> Fact<bool> {
     match root.flag(old).or(|| root.flag(new)) {
         // A kernel without kexec has none of the two; nobody has them without sysfs.
-        Fact::Absent if !root.exists("/sys/kernel") => {
+        Fact::Absent if !shows_sysfs(root) => {
             Fact::Unreadable("sysfs is not mounted on /sys".to_owned())
         }
         fact => fact,
     }
+}
+
+/// An initramfs can have the folder without anything mounted there.
+fn shows_sysfs(root: &Root) -> bool {
+    let names = root.entries("/sys/kernel");
+    names.known().is_some_and(|names| !names.is_empty())
 }
 
 fn number(root: &Root, path: &str) -> Fact<u64> {

@@ -104,6 +104,14 @@ pub(super) fn cases() -> Vec<Case> {
             E::EINVAL,
             Call::Reboot,
             |_| {},
+            |h| h.kexec.loaded = Fact::Known(true),
+            "the jump was given up on the way",
+            "dmesg",
+        ),
+        case(
+            E::EINVAL,
+            Call::Reboot,
+            |_| {},
             |h| {
                 h.kexec.loaded = Fact::Unreadable("sysfs is not mounted on /sys".to_owned());
                 h.cmdline = Fact::Absent;
