@@ -86,9 +86,9 @@ pub const MACHINES: &[Machine] = &[
             &[Sign::Product("Raspberry Pi 4")],
         ],
         reported: Reported::Sometimes,
-        what: "every second kexec came up with one processor of four, and some did not come up; \
-               the screen stays dark. With the firmware's own way of starting processors (no PSCI) \
-               the kernel refuses the load",
+        what: "every second kexec came up with one processor of four, others did not come up, and \
+               the screen is not set up again. Where the firmware has no PSCI, the kernel refuses \
+               the load",
         helps: None,
         sources: &[
             "https://github.com/siderolabs/talos/issues/5649",
@@ -105,7 +105,8 @@ pub const MACHINES: &[Machine] = &[
             &[Sign::Compatible("raspberrypi,5-model-b")],
         ],
         reported: Reported::Never,
-        what: "no kexec got further than the jump: the serial console stays silent",
+        what: "every kexec ended with a silent serial console; one berry on the screen shows that \
+               the next kernel begins, and no more comes",
         helps: None,
         sources: &["https://github.com/raspberrypi/linux/issues/6465"],
         date: "2024-11-15",
@@ -131,8 +132,8 @@ pub const MACHINES: &[Machine] = &[
             Sign::AssetTag("7783-7084-3265-9085-8269-3286-77"),
         ]],
         reported: Reported::Sometimes,
-        what: "some next kernels waited for Hyper-V's devices for ever (hyperv_fb, hv_vmbus) or for \
-               their second processor, and were not reached over the network",
+        what: "some next kernels did not get Hyper-V's devices back (hyperv_fb, hv_vmbus: timed out) \
+               or not their second processor, and were not reached over the network",
         helps: None,
         sources: &[
             "https://github.com/systemd/systemd/issues/20072",
@@ -149,7 +150,7 @@ pub const MACHINES: &[Machine] = &[
             Sign::Product("Google Compute Engine"),
         ]],
         reported: Reported::Sometimes,
-        what: "some machines were stuck in the jump; others, that had been stuck before, arrived in \
+        what: "some machines were stuck in the jump; others, that had failed before, arrived in \
                2023",
         helps: None,
         sources: &[

@@ -42,7 +42,7 @@ impl Fixture {
     fn preload(&self, this_machine: bool) -> bool {
         let on = Mortal::new(&self.kernel, Fault::Killed, usize::MAX);
         let world = World {
-            kernel: &on,
+            kernel: &self.kernel,
             root: self.root.path(),
             automounts: Automounts::Leave,
             files: &on,
