@@ -81,6 +81,7 @@ trees! {
     grub_coreos: "grub-coreos",
     grub_fedora_tuned: "grub-fedora-tuned",
     grub_gptprio: "grub-gptprio",
+    grub_loopback: "grub-loopback",
     grub_opensuse_hidden: "grub-opensuse-hidden",
     grub_two_folders: "grub-two-folders",
     grub_ubuntu_zfs: "grub-ubuntu-zfs",

@@ -207,6 +207,11 @@ impl World for Disks<'_> {
             }
         }
         match self.seen().why_not(name) {
+            // `loopback loop0 FILE` (the manual's "loopback"), as on Kairos and live media.
+            Some(_) if name.starts_with("loop") => Answer::Unknown(format!(
+                "{name} is an image file that GRUB opens itself (loopback), and what is in one \
+                 is not read here; name a kernel, or an entry without it"
+            )),
             None => Answer::No,
             Some(why) => {
                 Answer::Unknown(format!("which device GRUB calls {name} is not known{why}"))
