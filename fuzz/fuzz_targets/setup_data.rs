@@ -57,6 +57,9 @@ fuzz_target!(|data: &[u8]| {
             count,
         });
     }
+    if let Some(map) = ask.firmware.boot_map() {
+        ask.memory.leave_plugged_in(&map);
+    }
     ask.firmware.la57 = first & 0x80 != 0;
     if let Ok(plan) = ask.plan() {
         assert_sound(&plan, &ask.memory);

@@ -209,6 +209,31 @@ impl Lab {
         self.newest(&source, "linux-image-cloud-amd64")
     }
 
+    /// Debian's 6.1 for 32-bit machines with more than 4 GiB.
+    ///
+    /// # Errors
+    /// If it cannot be fetched.
+    pub fn i386_kernel(&self) -> Result<Kernel> {
+        let source = KernelSource {
+            label: "6.1-i386",
+            suites: &[Suite::BookwormI386],
+            release: "6.1.",
+        };
+        self.newest(&source, "linux-image-686-pae")
+    }
+
+    /// `bin/busybox` for 32-bit machines, in the place of the lab's own.
+    ///
+    /// # Errors
+    /// If it cannot be fetched.
+    pub fn i386_busybox(&self) -> Result<Initramfs> {
+        let keep = Keep::Named(&["busybox"]);
+        let tree = self.package(Suite::BookwormI386, "busybox-static", keep)?;
+        let mut files = Initramfs::new();
+        files.program("bin/busybox", read(&tree.path.join("bin/busybox"))?);
+        Ok(files)
+    }
+
     /// The kernel of `package` in the first suite that has the wanted release.
     fn newest(&self, source: &KernelSource, package: &str) -> Result<Kernel> {
         let mut found = Vec::new();

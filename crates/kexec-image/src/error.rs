@@ -43,6 +43,18 @@ pub enum ImageError {
         /// What would have been right.
         expected: String,
     },
+    /// A program that begins in real mode, where it calls the BIOS.
+    #[error(
+        "{format} that begins in real mode: {field} at byte {offset:#x} is 0, so it has no protected-mode entry that Linux has"
+    )]
+    RealMode {
+        /// The format.
+        format: &'static str,
+        /// The field that says so.
+        field: &'static str,
+        /// Where the field is.
+        offset: u64,
+    },
     /// A compressed stream does not decompress.
     #[error("damaged {codec} data after {produced} bytes of output: {reason}")]
     Codec {
@@ -131,6 +143,9 @@ impl ImageError {
             | ImageError::Codec { .. }
             | ImageError::Mismatch { .. } => {
                 "the file was altered or damaged after it was built: install it again, and check the disk it is on"
+            }
+            ImageError::RealMode { .. } => {
+                "start it from the boot loader: it needs the BIOS, which is in no known state after a running system"
             }
             ImageError::TooLarge { cap, .. } if *cap < crate::MAX_OUTPUT => {
                 "that is what the free memory of this machine or the file's own header allows: \

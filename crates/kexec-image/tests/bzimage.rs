@@ -110,6 +110,48 @@ fn a_kernel_cut_anywhere_is_refused() {
     }
 }
 
+/// As memtest86+ has it: no payload, and a last paragraph that is not whole.
+#[test]
+fn the_last_paragraph_of_a_program_need_not_be_whole() {
+    let mut builder = BzImageBuilder::new();
+    builder.efi_stub = false;
+    let file = builder.build();
+    for short in 0..16 {
+        let cut = &file[..file.len() - short];
+        let b = kernel(cut);
+        assert_eq!(b.protected_range(cut.len()), 2560..cut.len());
+        assert_eq!(b.protected_mode(cut), &cut[2560..]);
+    }
+    let error = read(&file[..file.len() - 16]).expect_err("a whole paragraph is missing");
+    assert!(error.to_string().contains("syssize"), "{error}");
+}
+
+#[test]
+fn what_begins_in_real_mode_is_told_so() {
+    let mut builder = BzImageBuilder::new();
+    builder.efi_stub = false;
+    // As iPXE has it.
+    builder.version = 0x207;
+    let mut file = builder.build();
+    assert_eq!(kernel(&file).arch(), Arch::X86);
+    file[0x214..0x218].fill(0);
+    let error = read(&file).expect_err("no protected-mode entry");
+    let expected = "bzImage that begins in real mode: code32_start at byte 0x214 is 0, so it has no protected-mode entry that Linux has";
+    assert_eq!(error.to_string(), expected);
+    assert!(error.hint().contains("boot loader"));
+    // A 64-bit entry is one, whatever the other field says.
+    builder.version = 0x20f;
+    let mut file = builder.build();
+    file[0x214..0x218].fill(0);
+    assert_eq!(kernel(&file).arch(), Arch::X86_64);
+    // As memdisk has it.
+    builder.version = 0x203;
+    let mut file = builder.build();
+    file[0x1f4..0x1f8].fill(0);
+    let error = read(&file).expect_err("says of no protected-mode part");
+    assert!(error.to_string().contains("real mode: syssize"), "{error}");
+}
+
 #[test]
 fn the_message_of_a_cut_kernel_has_both_sizes() {
     let file = built(gzip, "gzip");

@@ -27,6 +27,8 @@ pub enum Suite {
     Bullseye,
     /// Debian 12.
     Bookworm,
+    /// Debian 12 for 32-bit machines.
+    BookwormI386,
     /// Newer packages built for Debian 12.
     BookwormBackports,
     /// Debian 13.
@@ -43,7 +45,7 @@ impl Suite {
     pub fn name(self) -> &'static str {
         match self {
             Self::Bullseye => "bullseye",
-            Self::Bookworm => "bookworm",
+            Self::Bookworm | Self::BookwormI386 => "bookworm",
             Self::BookwormBackports => "bookworm-backports",
             Self::Trixie => "trixie",
             Self::TrixieBackports => "trixie-backports",
@@ -55,16 +57,29 @@ impl Suite {
     fn root(self) -> (&'static str, &'static str) {
         match self {
             Self::Bullseye => ("bullseye", "bullseye"),
+            Self::BookwormI386 => ("bookworm-i386", "bookworm"),
             Self::Bookworm | Self::BookwormBackports => ("bookworm", "bookworm bookworm-backports"),
             Self::Trixie | Self::TrixieBackports => ("trixie", "trixie trixie-backports"),
             Self::Sid => ("sid", "sid"),
+        }
+    }
+
+    /// The architecture of its packages, by Debian's name.
+    fn architecture(self) -> &'static str {
+        match self {
+            Self::BookwormI386 => "i386",
+            _ => "amd64",
         }
     }
 }
 
 impl std::fmt::Display for Suite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+        match self {
+            // Its packages have the names and versions of the others.
+            Self::BookwormI386 => write!(f, "{}-{}", self.name(), self.architecture()),
+            _ => f.write_str(self.name()),
+        }
     }
 }
 

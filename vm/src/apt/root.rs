@@ -92,6 +92,7 @@ impl Root {
     /// Writes the configuration if it is not there already.
     fn configure(&self, apt: &Apt, suites: &str) -> Result<()> {
         let at = self.folder.display();
+        let architecture = self.suite.architecture();
         for sub in [
             "state/lists/partial",
             "cache/archives/partial",
@@ -114,8 +115,8 @@ impl Root {
              Dir::State::extended_states \"{at}/extended_states\";\n\
              Dir::Cache \"{at}/cache\";\n\
              Dir::Log \"{at}/log\";\n\
-             APT::Architecture \"amd64\";\n\
-             APT::Architectures {{ \"amd64\"; }};\n\
+             APT::Architecture \"{architecture}\";\n\
+             APT::Architectures {{ \"{architecture}\"; }};\n\
              APT::Install-Recommends \"false\";\n\
              APT::Sandbox::User \"root\";\n\
              Acquire::Check-Valid-Until \"false\";\n\
@@ -129,7 +130,7 @@ impl Root {
         write_if_changed(&self.folder.join("status"), "")?;
         let sources = format!(
             "Types: deb\nURIs: {}\nSuites: {suites}\nComponents: main\n\
-             Architectures: amd64\nSigned-By: {}\n",
+             Architectures: {architecture}\nSigned-By: {}\n",
             apt.mirror.uri,
             apt.keyring.display()
         );

@@ -54,7 +54,7 @@ pub fn table(seen: &[(Cell, Seen)]) -> String {
 fn system(suite: Suite, layout: Layout) -> String {
     let systemd = match suite {
         Suite::Bullseye => 247,
-        Suite::Bookworm | Suite::BookwormBackports => 252,
+        Suite::Bookworm | Suite::BookwormI386 | Suite::BookwormBackports => 252,
         Suite::Trixie | Suite::TrixieBackports => 257,
         Suite::Sid => 262,
     };

@@ -107,7 +107,11 @@ impl Recipe {
     fn second_kernel(&self) -> &'static str {
         match self.suite {
             Suite::Trixie | Suite::TrixieBackports => "6.1",
-            Suite::Bullseye | Suite::Bookworm | Suite::BookwormBackports | Suite::Sid => "6.12",
+            Suite::Bullseye
+            | Suite::Bookworm
+            | Suite::BookwormI386
+            | Suite::BookwormBackports
+            | Suite::Sid => "6.12",
         }
     }
 }

@@ -18,7 +18,7 @@ pub fn memory_facts(host: &Snapshot) -> MemoryFacts {
     let range = |r: &MemoryRange| Range::new(r.start, r.end);
     let iomem = memory.iomem.known().into_iter().flatten();
     let firmware = memory.firmware_map.known().into_iter().flatten();
-    MemoryFacts {
+    let mut facts = MemoryFacts {
         iomem: iomem
             .map(|r| Resource {
                 range: range(r),
@@ -28,8 +28,13 @@ pub fn memory_facts(host: &Snapshot) -> MemoryFacts {
             .collect(),
         firmware: firmware.map(|r| (range(r), r.kind.clone())).collect(),
         total: memory.total.known().copied().unwrap_or(0),
+        plugged_in: RangeSet::new(),
         free: RangeSet::new(),
+    };
+    if let Some(boot) = firmware_facts(host).boot_map() {
+        facts.leave_plugged_in(&boot);
     }
+    facts
 }
 
 /// What the planner has to know of the firmware. The measurements of IMA and a

@@ -3,10 +3,86 @@ use kexec_core::Snapshot;
 use kexec_core::classic::{display, firmware_facts, memory_facts};
 use kexec_core::host::{DisplayState, Fact, SnapshotError};
 use kexec_plan::classic::{Display, SetupItem};
-use kexec_plan::memory::Range;
+use kexec_plan::memory::{MemoryKind, MemoryMap, Range};
 use proptest::prelude::*;
 
 use crate::machine::{RECORDED, Tree, fixture, recorded};
+
+/// A memory module of 512 MiB in a guest with 1 GiB, as the kernel lists it: in
+/// /sys/firmware/memmap like the firmware's own.
+#[test]
+fn memory_that_was_plugged_in_later_is_not_the_firmwares() {
+    let module = Range::new(0x1_0000_0000, 0x1_2000_0000);
+    for name in RECORDED {
+        let tree = recorded(name);
+        let before = memory_facts(&tree.read());
+        assert!(before.plugged_in.is_empty(), "{name}");
+        let last = before.firmware.iter().map(|(range, _)| range.end).max();
+        // Behind everything, as the processor has it.
+        let at = last.unwrap().max(module.start);
+        let range = Range::new(at, at + module.len());
+        let entry = format!("sys/firmware/memmap/{}", before.firmware.len());
+        tree.put(&format!("{entry}/start"), format!("{:#x}\n", range.start))
+            .put(&format!("{entry}/end"), format!("{:#x}\n", range.end - 1))
+            .put(&format!("{entry}/type"), "System RAM\n");
+        let mut iomem = std::fs::read_to_string(fixture(name).join("iomem")).unwrap();
+        iomem.push_str(&format!(
+            "{:x}-{:x} : System RAM\n",
+            range.start,
+            range.end - 1
+        ));
+        tree.put("proc/iomem", iomem);
+
+        let after = memory_facts(&tree.read());
+        assert_eq!(after.firmware, before.firmware, "{name}");
+        assert_eq!(after.plugged_in, range.into(), "{name}");
+        let free = after.destinations(0x10_0000, 4096).unwrap().free;
+        assert!(!free.overlaps(range), "{name}");
+
+        // What is known of the boot decides: without it the kernel's list holds.
+        std::fs::remove_file(tree.path("sys/kernel/boot_params/data")).unwrap();
+        let unknown = memory_facts(&tree.read());
+        assert_eq!(unknown.firmware.len(), before.firmware.len() + 1);
+    }
+}
+
+/// Memory that was there at the boot and has been taken out stays out.
+#[test]
+fn memory_that_was_unplugged_does_not_come_back() {
+    let tree = recorded("6.12-seabios");
+    let before = memory_facts(&tree.read());
+    let is_ram = |kind: &str| kind == "System RAM";
+    let (number, (gone, _)) = before
+        .firmware
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, kind))| is_ram(kind))
+        .next_back()
+        .unwrap();
+    std::fs::remove_dir_all(tree.path(&format!("sys/firmware/memmap/{number}"))).unwrap();
+    let after = memory_facts(&tree.read());
+    let has = |range: &Range| {
+        after
+            .firmware
+            .iter()
+            .any(|(r, kind)| is_ram(kind) && r.overlaps(*range))
+    };
+    assert!(!has(gone));
+    assert!(after.plugged_in.is_empty());
+}
+
+/// A kernel without /sys/firmware/memmap was told the same by its loader.
+#[test]
+fn without_a_firmware_map_the_one_at_boot_holds() {
+    for name in RECORDED {
+        let tree = recorded(name);
+        let before = memory_facts(&tree.read()).firmware_map();
+        std::fs::remove_dir_all(tree.path("sys/firmware/memmap")).unwrap();
+        let after = memory_facts(&tree.read());
+        let ram = |map: &MemoryMap| map.of_kind(MemoryKind::Ram);
+        assert_eq!(ram(&after.firmware_map()), ram(&before), "{name}");
+    }
+}
 
 #[test]
 fn recorded_machines_give_every_fact() {

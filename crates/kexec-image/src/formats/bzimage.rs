@@ -7,6 +7,8 @@
 
 mod payload;
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 pub use payload::{Payload, PayloadCodec};
@@ -28,6 +30,8 @@ const NAME: &str = "bzImage";
 const SECTOR: usize = 512;
 /// The unit of `syssize` in bytes: a paragraph.
 const PARAGRAPH: u64 = 16;
+/// The protocol from which on `syssize` has all its four bytes.
+const SYSSIZE_IS_WHOLE: u16 = 0x204;
 
 /// Offsets of the header's fields in the file.
 mod at {
@@ -187,7 +191,12 @@ impl BzImage {
                 n => n,
             },
             // The upper half of the field is used from protocol 2.04 on.
-            syssize: header.u32(at::SYSSIZE)? & if since(0x204) { u32::MAX } else { 0xffff },
+            syssize: header.u32(at::SYSSIZE)?
+                & if since(SYSSIZE_IS_WHOLE) {
+                    u32::MAX
+                } else {
+                    0xffff
+                },
             boot_flag: BOOT_FLAG,
             loadflags: header.u8(at::LOADFLAGS)?,
             code32_start: header.u32(at::CODE32_START)?,
@@ -224,6 +233,7 @@ impl BzImage {
             payload: None,
             efi_stub: false,
         };
+        image.check_mode()?;
         image.check_size(bytes)?;
         image.kernel_version = image.read_kernel_version(bytes)?;
         image.payload = image.find_payload(bytes)?;
@@ -254,10 +264,24 @@ impl BzImage {
         u64::from(self.syssize) * PARAGRAPH
     }
 
+    /// Where the protected-mode part is in a file of `len` bytes, without
+    /// certificates behind it. The last paragraph need not be whole; before
+    /// protocol 2.04 nothing but the end of the file says where it ends
+    /// (boot.rst, `syssize`: two bytes wide until then, and not to be trusted).
+    pub fn protected_range(&self, len: usize) -> Range<usize> {
+        let start = self.setup_len().min(len);
+        let own = usize::try_from(self.protected_len()).unwrap_or(usize::MAX);
+        let end = match self.version < SYSSIZE_IS_WHOLE {
+            true => len,
+            false => start.saturating_add(own).min(len),
+        };
+        start..end
+    }
+
     /// The protected-mode part of `bytes`, without certificates behind it.
     pub fn protected_mode<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        let start = read::len_u64(self.setup_len());
-        read::slice(bytes, start, self.protected_len()).unwrap_or_default()
+        let range = self.protected_range(bytes.len());
+        bytes.get(range).unwrap_or_default()
     }
 
     /// The release alone, as `uname -r` will print it.
@@ -265,8 +289,31 @@ impl BzImage {
         self.kernel_version.as_deref()?.split_whitespace().next()
     }
 
+    /// Programs that only wear the header (iPXE, memdisk) run their own setup
+    /// code in real mode. What tells them is that they name no place to jump to
+    /// in protected mode, neither in 32 bits nor in 64, or say nothing of a
+    /// protected-mode part; every Linux has both.
+    fn check_mode(&self) -> Result<(), ImageError> {
+        let real_mode = |field, offset: usize| ImageError::RealMode {
+            format: NAME,
+            field,
+            offset: read::len_u64(offset),
+        };
+        if self.code32_start == 0 && self.xloadflags & xloadflags::KERNEL_64 == 0 {
+            return Err(real_mode("code32_start", at::CODE32_START));
+        }
+        if self.syssize == 0 && self.version < SYSSIZE_IS_WHOLE {
+            return Err(real_mode("syssize", at::SYSSIZE));
+        }
+        Ok(())
+    }
+
     /// A bzImage carries its own size. Signed ones are longer: a certificate
     /// table follows, which the PE headers account for.
+    ///
+    /// The size counts paragraphs, and the last one need not be whole. Only a
+    /// kernel's own build fills it, with the checksum at its end (boot.rst, "The
+    /// Image Checksum"): so what has a payload has every byte.
     fn check_size(&self, bytes: &[u8]) -> Result<(), ImageError> {
         let has = read::len(bytes);
         let setup = read::len_u64(self.setup_len());
@@ -283,7 +330,11 @@ impl BzImage {
             return Err(malformed("syssize", at::SYSSIZE, 0, "1 or more"));
         }
         let needs = setup + self.protected_len();
-        if self.version >= 0x204 && needs > has {
+        let spare = match self.payload_length {
+            0 => PARAGRAPH - 1,
+            _ => 0,
+        };
+        if self.version >= SYSSIZE_IS_WHOLE && needs > has.saturating_add(spare) {
             return Err(truncated("the protected-mode part (syssize)", needs));
         }
         Ok(())

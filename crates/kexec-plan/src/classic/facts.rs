@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::Cmdline;
+use crate::memory::MemoryMap;
 
 /// The size of `struct boot_params` (Documentation/arch/x86/zero-page.rst: one
 /// page).
@@ -32,6 +33,14 @@ pub struct FirmwareFacts {
     pub ima: Option<ImaList>,
     /// The running kernel's command line.
     pub running_cmdline: Cmdline,
+}
+
+impl FirmwareFacts {
+    /// The memory map that the running kernel was started with; `None` when it is
+    /// not known, or not all of it.
+    pub fn boot_map(&self) -> Option<MemoryMap> {
+        crate::arch::x86_64::boot_map(self)
+    }
 }
 
 /// One item of the list that `setup_data` points to.

@@ -21,6 +21,8 @@ pub struct MemoryFacts {
     /// /sys/firmware/memmap: ranges and their types as the kernel names them;
     /// empty when the running kernel has no such folder.
     pub firmware: Vec<(Range, String)>,
+    /// What [`MemoryFacts::leave_plugged_in`] took out of `firmware`.
+    pub plugged_in: RangeSet,
     /// MemTotal of /proc/meminfo, bytes.
     pub total: u64,
     /// Memory that the running kernel is likely to hand out when it makes room
@@ -117,6 +119,34 @@ impl MemoryFacts {
             free: free.aligned_inward(page),
             kept,
         })
+    }
+
+    /// Takes out of the firmware's map the RAM that `boot`, the map that the
+    /// running kernel was started with, does not have. /sys/firmware/memmap lists
+    /// memory that was plugged in later like the firmware's own; for the next
+    /// kernel it is not memory to boot with: it finds it through ACPI, as the
+    /// running one did, and can let it go again. Without /sys/firmware/memmap the
+    /// map is `boot` itself.
+    pub fn leave_plugged_in(&mut self, boot: &MemoryMap) {
+        if self.firmware.is_empty() {
+            let names = boot.entries().iter();
+            self.firmware = names.map(|e| (e.range, e.kind.name().to_owned())).collect();
+            return;
+        }
+        let at_boot = boot.of_kind(MemoryKind::Ram);
+        let mut firmware = Vec::with_capacity(self.firmware.len());
+        for (range, name) in std::mem::take(&mut self.firmware) {
+            if MemoryKind::from_name(&name) != Some(MemoryKind::Ram) {
+                firmware.push((range, name));
+                continue;
+            }
+            let all = RangeSet::from(range);
+            let left = all.intersect(&at_boot);
+            firmware.extend(left.iter().map(|r| (r, name.clone())));
+            let plugged = all.without(&at_boot);
+            plugged.iter().for_each(|r| self.plugged_in.insert(r));
+        }
+        self.firmware = firmware;
     }
 
     /// The map of the firmware; without one, what /proc/iomem tells.

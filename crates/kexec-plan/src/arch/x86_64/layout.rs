@@ -25,6 +25,14 @@ pub const FOUR_GIB: u64 = 1 << 32;
 /// that either.
 pub const LOW_MEMORY_END: u64 = 0x3800_0000;
 
+/// A 32-bit kernel ends here at the latest: where its own KASLR would put it
+/// ("They will be randomized anywhere between 16MB and 512MB",
+/// `RANDOMIZE_BASE` in arch/x86/Kconfig). It runs in the memory that it maps
+/// for good, and how much of the 896 MiB that is depends on its configuration:
+/// address space for the processors' entry areas and for `vmalloc=` is taken
+/// from the end.
+pub const KERNEL_32_END: u64 = 512 << 20;
+
 /// Where a bzImage that cannot be moved is loaded ("boot", Loading The Rest
 /// of The Kernel).
 pub const BZIMAGE_LOAD: u64 = 0x10_0000;

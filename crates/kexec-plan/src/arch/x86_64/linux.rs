@@ -11,7 +11,8 @@ use kexec_image::{Arch, BzImage, ElfKernel};
 use super::efi::{self, Efi};
 use super::four_level;
 use super::layout::{
-    BZIMAGE_LOAD, CEILING, ENTRY_64, FLOOR, FOUR_GIB, LARGE_PAGE, LOW_MEMORY_END, PAGE,
+    BZIMAGE_LOAD, CEILING, ENTRY_64, FLOOR, FOUR_GIB, KERNEL_32_END, LARGE_PAGE, LOW_MEMORY_END,
+    PAGE,
 };
 use super::params::{Header, Input, JUMP_BACK_ROOM, Places};
 use super::plan::device_tree;
@@ -92,7 +93,8 @@ pub(super) fn bzimage(
         },
     };
     let kernel_end = match start.mode {
-        ExitMode::Protected32 => LOW_MEMORY_END.min(initrd_max),
+        ExitMode::Protected32 if has(xloadflags::KERNEL_64) => LOW_MEMORY_END.min(initrd_max),
+        ExitMode::Protected32 => KERNEL_32_END.min(initrd_max),
         ExitMode::Long64 | ExitMode::Long64FourLevel { .. } => start.small_end,
     };
     let mut builder = builder(request)?;
@@ -118,11 +120,8 @@ fn place_bzimage(
     image: &BzImage,
     end: u64,
 ) -> Result<u64, ClassicError> {
-    let from = image.setup_len();
-    let length = usize::try_from(image.protected_len()).unwrap_or(usize::MAX);
     let file = &request.image.bytes;
-    let whole = from.checked_add(length).filter(|end| *end <= file.len());
-    let bytes = whole.map_or_else(Bytes::new, |end| file.slice(from..end));
+    let bytes = file.slice(image.protected_range(file.len()));
     let check_len = len(&bytes);
     let size = match image.init_size {
         0 => {
@@ -356,6 +355,12 @@ pub(super) fn next_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) 
 
 fn whole_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) -> MemoryMap {
     let memory = request.memory;
+    if !memory.plugged_in.is_empty() {
+        builder.note(format!(
+            "{} bytes of memory that was plugged in later are left out: the next kernel finds them through ACPI",
+            memory.plugged_in.total()
+        ));
+    }
     let mut words = request.firmware.running_cmdline.words();
     // Then RAM that only EFI knows of is not in the firmware's map (kernel
     // parameter add_efi_memmap).

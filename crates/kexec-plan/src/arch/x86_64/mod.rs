@@ -8,6 +8,7 @@
 //! | `types.rs` | what `--type` demands |
 //! | `linux.rs` | bzImage and vmlinux |
 //! | `params.rs` | `boot_params` with everything it points to |
+//! | `boot_map.rs` | the memory that the running kernel was started with |
 //! | `setup_data.rs` `efi.rs` `video.rs` | parts of that |
 //! | `multiboot.rs` | multiboot kernels and plain ELF files |
 //! | `four_level.rs` | out of five-level paging |
@@ -15,6 +16,7 @@
 //! | `way_back.rs` | into the kernel before this one |
 //! | `mbi.rs` `elf_notes.rs` | what those are told |
 
+mod boot_map;
 mod efi;
 mod elf_notes;
 mod four_level;
@@ -30,6 +32,7 @@ mod types;
 mod video;
 mod way_back;
 
+pub(crate) use boot_map::boot_map;
 pub(crate) use plan::plan;
 pub(crate) use way_back::way_back;
 
