@@ -31,6 +31,15 @@ pub(super) fn cases() -> Vec<Case> {
             E::ENOEXEC,
             FILE,
             |_| {},
+            |h| h.firmware.efi_bits = Fact::Known(32),
+            "the firmware is 32-bit EFI",
+            "-c",
+        )
+        .with(|i| i.garbage = true),
+        case(
+            E::ENOEXEC,
+            FILE,
+            |_| {},
             |_| {},
             "does not take this image (ELF)",
             "-c",

@@ -3,7 +3,7 @@
 use kexec_sys::Errno;
 
 use super::super::say::{Bytes, DMESG, inside, left, need, signed_by, why_enforced};
-use super::super::{Context, Row};
+use super::super::{Call, Context, Row};
 
 pub(super) const ROWS: &[Row] = &[
     // ENOEXEC: not an image for this machine.
@@ -15,6 +15,19 @@ pub(super) const ROWS: &[Row] = &[
             format!("the kernel was built for {image}, the machine is {host}")
         },
         remedy: |_| "give the kernel package of this machine's architecture".into(),
+    },
+    Row {
+        errno: Errno::ENOEXEC,
+        when: |c| {
+            matches!(c.call, Call::FileLoad(_)) && c.host.firmware.efi_bits.known() == Some(&32)
+        },
+        cause: |_| {
+            "the firmware is 32-bit EFI, and a 64-bit kernel that uses its runtime services takes no image with kexec_file_load(2)".into()
+        },
+        remedy: |_| {
+            "give -c: kexec_load(2) can load it; the next kernel then has no EFI runtime services"
+                .into()
+        },
     },
     Row {
         errno: Errno::ENOEXEC,

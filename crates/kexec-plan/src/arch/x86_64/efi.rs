@@ -17,6 +17,12 @@ const DESCRIPTOR_LEN: u32 = 40;
 const DESCRIPTOR_VERSION: u32 = 1;
 /// The unit of `NumberOfPages`.
 const EFI_PAGE: u64 = 4096;
+/// `EfiRuntimeServicesCode` and `EfiRuntimeServicesData` (UEFI specification
+/// 2.10, 7.2.1, "EFI_MEMORY_TYPE").
+const RUNTIME_KINDS: [u32; 2] = [5, 6];
+/// `EFI_MEMORY_RUNTIME` (7.2.3, `Attribute`): the firmware needs the range while
+/// the system runs.
+const MEMORY_RUNTIME: u64 = 1 << 63;
 /// Reserved words at the end of the `SETUP_EFI` data.
 const SETUP_RESERVED: usize = 8;
 
@@ -39,10 +45,15 @@ pub(super) fn is_efi(running: Option<&[u8]>, facts: Option<&EfiFacts>) -> bool {
 /// What the firmware's runtime services use. Most of it is reserved in every
 /// memory map; memory of the boot services that the running kernel keeps
 /// for them (the memory attributes table, ESRT) is System RAM in both
-/// /proc/iomem and the firmware's map.
+/// /proc/iomem and the firmware's map; it has the attribute all the same.
+///
+/// Under 32-bit firmware a 64-bit kernel lists all its memory, since firmware and
+/// kernel pass each other pointers into it: what the firmware does not need is
+/// free like any other.
 pub(super) fn runtime_memory(facts: Option<&EfiFacts>) -> Vec<Resource> {
     let map = facts.map_or(&[][..], |f| &f.runtime_map);
     map.iter()
+        .filter(|d| RUNTIME_KINDS.contains(&d.kind) || d.attribute & MEMORY_RUNTIME != 0)
         .filter_map(|d| {
             Some(Resource {
                 range: Range::sized(d.physical, d.pages.checked_mul(EFI_PAGE)?)?,
@@ -58,6 +69,9 @@ pub(super) fn efi(running: Option<&[u8]>, facts: Option<&EfiFacts>) -> Result<Ef
     let facts = facts.ok_or("the running kernel does not use EFI runtime services")?;
     let info = running.and_then(|r| array::<{ efi_info::LEN }>(r, at::EFI_INFO));
     let info = info.ok_or("the running kernel's boot_params are not known")?;
+    if array(&info, efi_info::SIGNATURE) == Some(*efi_info::EFI_32) {
+        return Err("the firmware is 32-bit EFI, which no 64-bit kernel takes over after a kexec");
+    }
     if array(&info, efi_info::SIGNATURE) != Some(*efi_info::EFI_64) {
         return Err("the firmware is not 64-bit EFI");
     }
@@ -177,6 +191,38 @@ pub(super) mod tests {
         assert_eq!(u32_at(&info, efi_info::MEMMAP_HI), Some(0x12));
         assert_eq!(u32_at(&info, efi_info::MEMMAP_SIZE), Some(80));
         assert_eq!(u32_at(&info, 4), Some(0x7f5e_c018));
+    }
+
+    /// As a 64-bit kernel under 32-bit firmware shows it.
+    #[test]
+    fn only_what_the_firmware_needs_stays() {
+        let entry = |kind, physical, attribute| EfiDescriptor {
+            kind,
+            physical,
+            pages: 16,
+            attribute,
+            ..EfiDescriptor::default()
+        };
+        let mixed = EfiFacts {
+            runtime_map: vec![
+                entry(7, 0x10_0000, 0xf),
+                entry(2, 0x20_0000, 0xf),
+                entry(1, 0x30_0000, 0xf),
+                entry(4, 0x40_0000, 0x8000_0000_0000_000f),
+                entry(5, 0x50_0000, 0x8000_0000_0000_000f),
+                // Firmware that forgets the attribute.
+                entry(6, 0x60_0000, 0xf),
+                entry(11, 0xffc0_0000, 0x8000_0000_0000_0001),
+            ],
+            ..facts()
+        };
+        let stays = runtime_memory(Some(&mixed));
+        let starts: Vec<u64> = stays.iter().map(|r| r.range.start).collect();
+        assert_eq!(starts, [0x40_0000, 0x50_0000, 0x60_0000, 0xffc0_0000]);
+        let mut firmware = running();
+        put(&mut firmware, at::EFI_INFO, efi_info::EFI_32);
+        let reason = efi(Some(&firmware), Some(&mixed)).unwrap_err();
+        assert!(reason.contains("32-bit EFI"), "{reason}");
     }
 
     #[test]

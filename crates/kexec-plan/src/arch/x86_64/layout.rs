@@ -136,6 +136,8 @@ pub mod efi_info {
     pub const MEMMAP_HI: usize = 0x1c;
     /// The signature of 64-bit EFI.
     pub const EFI_64: &[u8; 4] = b"EL64";
+    /// The signature of 32-bit EFI.
+    pub const EFI_32: &[u8; 4] = b"EL32";
 }
 
 /// `type_of_loader`. Assigned ids are T=0xD for kexec-tools; anybody without
