@@ -56,8 +56,7 @@ fn memory_that_was_unplugged_does_not_come_back() {
         .firmware
         .iter()
         .enumerate()
-        .filter(|(_, (_, kind))| is_ram(kind))
-        .next_back()
+        .rfind(|(_, (_, kind))| is_ram(kind))
         .unwrap();
     std::fs::remove_dir_all(tree.path(&format!("sys/firmware/memmap/{number}"))).unwrap();
     let after = memory_facts(&tree.read());
