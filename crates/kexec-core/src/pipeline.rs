@@ -199,17 +199,8 @@ pub fn method_facts(
             || classic::purgatory_shape().is_err(),
         classic_not_built: host.built_with("CONFIG_KEXEC") == Some(false),
         memory_hidden: host.memory.iomem.known().is_none(),
-        memory_guarded: guarded(host),
+        memory_guarded: host.memory_guarded(),
     }
-}
-
-/// Whether memory is more than memory on this machine: encrypted by the
-/// processor, or given to a guest that has to accept it first.
-fn guarded(host: &Snapshot) -> bool {
-    let hypervisor = host.firmware.hypervisor.known().map(String::as_str);
-    let cmdline = host.cmdline.known();
-    let encrypted = cmdline.and_then(|line| line.value("mem_encrypt"));
-    matches!(hypervisor, Some("tdx" | "sev-snp")) || encrypted.as_deref() == Some("on")
 }
 
 /// What is handed over, whichever call does it.

@@ -354,6 +354,15 @@ impl Snapshot {
         }
     }
 
+    /// Whether memory is more than memory on this machine: encrypted by the
+    /// processor, or given to a guest that has to accept it first.
+    pub fn memory_guarded(&self) -> bool {
+        let hypervisor = self.firmware.hypervisor.known().map(String::as_str);
+        let cmdline = self.cmdline.known();
+        let encrypted = cmdline.and_then(|line| line.value("mem_encrypt"));
+        matches!(hypervisor, Some("tdx" | "sev-snp")) || encrypted.as_deref() == Some("on")
+    }
+
     /// Whether lockdown is on, in whichever mode.
     pub fn locked_down(&self) -> bool {
         matches!(
