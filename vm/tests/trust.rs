@@ -152,6 +152,8 @@ vm::cells! {
     sid_efi_systemd_boot: Sid, EfiSystemdBoot;
     #[ignore = "a cell of cargo xtask test --all"]
     trixie_efi_uki: Trixie, EfiUki;
+    #[ignore = "a cell of cargo xtask test --all"]
+    trixie_efi_grub: Trixie, EfiGrub;
 }
 
 /// An ext4 with boot files, always with the same UUID and label.

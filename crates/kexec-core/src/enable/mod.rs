@@ -194,7 +194,7 @@ pub fn not_needed(root: &Path, feature: &Feature, exitrd: &Exitrd) -> Option<Str
         return None;
     }
     match exitrd {
-        Exitrd::None => Some("this machine makes no shutdown image: systemd itself jumps".into()),
+        Exitrd::None => Some("no shutdown image is made on this machine".into()),
         Exitrd::Used {
             jump: Jump::Yes { by },
             because,

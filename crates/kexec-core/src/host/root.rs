@@ -41,6 +41,9 @@ pub(crate) struct Root {
     has_openat2: bool,
 }
 
+/// How often a walk is tried while others rename or mount.
+const MOVED_TRIES: usize = 16;
+
 impl Root {
     /// Opens the directory; when that fails, every read says so.
     pub(crate) fn new(path: &Path) -> Root {
@@ -158,9 +161,13 @@ impl Root {
             let opened = rustix::fs::openat(dir, below, flags, Mode::empty());
             return Ok(opened.map_err(Errno::from));
         };
-        Ok(match self.openat2(dir, below, flags, resolve) {
-            // No such call, or a filter that does not know it.
-            Err(Errno::ENOSYS | Errno::EPERM) => {
+        // Whatever is renamed or mounted anywhere at that moment makes a walk over `..`
+        // fail with EAGAIN (openat2(2)); a package manager renames all the time.
+        let tries = (0..MOVED_TRIES).map(|_| self.openat2(dir, below, flags, resolve));
+        let mut tries = tries.skip_while(|opened| matches!(opened, Err(Errno::EAGAIN)));
+        Ok(match tries.next().unwrap_or(Err(Errno::EAGAIN)) {
+            // No such call, a filter that does not know it, or no quiet moment.
+            Err(Errno::ENOSYS | Errno::EPERM | Errno::EAGAIN) => {
                 let stays = resolve.contains(ResolveFlags::NO_XDEV);
                 walk::open(dir.as_fd(), below, flags, stays)
             }
@@ -404,6 +411,35 @@ mod tests {
         assert!(root.exists("/absolute") && !root.exists("/out") && root.exists("/d"));
         let fifo = "/fifo: it is a pipe, expected a regular file";
         assert_eq!(root.text("/fifo"), Fact::Unreadable(fifo.to_owned()));
+    }
+
+    /// A walk over `..` is no failure because something is renamed elsewhere.
+    #[test]
+    fn what_others_rename_is_not_in_the_way() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        std::fs::write(dir.path().join("a/file"), "1").unwrap();
+        std::os::unix::fs::symlink("../file", dir.path().join("a/b/link")).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (one, two) = (elsewhere.path().join("1"), elsewhere.path().join("2"));
+        std::fs::write(&one, "").unwrap();
+        let root = Root::new(dir.path());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::fs::rename(&one, &two).unwrap();
+                    std::fs::rename(&two, &one).unwrap();
+                }
+            });
+            let missed = (0..20_000).find_map(|_| match root.text("/a/b/link") {
+                Fact::Known(_) => None,
+                other => Some(other),
+            });
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(missed, None);
+        });
     }
 
     /// With and without openat2(2), a file system ends where another one is mounted.

@@ -28,8 +28,19 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("opencore", "OpenCore"),
 ];
 
+/// What the Raspberry Pi's firmware adds to the command line of what it starts, and nobody
+/// else (Raspberry Pi documentation, "config.txt" and "The Linux kernel command line").
+const RASPBERRY: &str = "vc_mem.mem_base";
+
 /// The boot loader that started this machine, and what says so.
 fn started(facts: &Facts) -> Option<(String, String)> {
+    let line = facts.cmdline.known();
+    if line.is_some_and(|line| line.value(RASPBERRY).is_some()) && facts.efi.known().is_none() {
+        return Some((
+            "the Raspberry Pi's firmware by its config.txt".to_owned(),
+            format!("{RASPBERRY}= in /proc/cmdline"),
+        ));
+    }
     let efi = facts.efi.known()?;
     if let Some(info) = efi.loader.info.known() {
         let read = READ.iter().any(|name| info.starts_with(name));

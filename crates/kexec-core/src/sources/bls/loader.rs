@@ -28,6 +28,8 @@ pub enum Suffix {
 
 /// The first version that keeps suffixes in ids (systemd issue 15068).
 const SUFFIX_SINCE: u32 = 245;
+/// The first version that sorts by `sort-key` (systemd's NEWS of 250).
+const SORT_KEYS_SINCE: u32 = 250;
 /// From this version on single quotes are taken off as double ones are (systemd pull
 /// request 40563, of February 2026).
 const SINGLE_QUOTES_SINCE: u32 = 260;
@@ -97,6 +99,11 @@ impl Loader {
         self.has(UNCOUNTED_SINCE).map(|stripped| !stripped)
     }
 
+    /// Whether `sort-key` means something to it.
+    pub fn sorts_by_key(&self) -> bool {
+        self.major.is_none_or(|major| major >= SORT_KEYS_SINCE)
+    }
+
     /// Whether LoaderEntryPreferred and `preferred` mean something to it.
     pub fn prefers(&self) -> bool {
         self.major.is_none_or(|major| major >= PREFERRED_SINCE)
@@ -142,5 +149,7 @@ mod tests {
         assert_eq!(is("systemd-boot 262~rc1"), (Suffix::Kept, yes, no, true));
         assert_eq!(is("systemd-boot "), (Suffix::Kept, None, None, true));
         assert_eq!(Loader::parse("GRUB 2.12"), None);
+        let sorts = |info: &str| Loader::parse(info).unwrap().sorts_by_key();
+        assert!(!sorts("systemd-boot 247.3-7") && sorts("systemd-boot 250"));
     }
 }

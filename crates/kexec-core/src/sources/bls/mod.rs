@@ -101,6 +101,11 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     }
     let loader = Loader::of(machine.facts);
     let counted = loader.as_ref().map_or(Some(false), Loader::counted_ids);
+    if loader.as_ref().is_some_and(|loader| !loader.sorts_by_key()) {
+        for draft in &mut drafts {
+            draft.entry.sort_key = None;
+        }
+    }
     sort(&mut drafts, counted.unwrap_or(false));
     let conf = loader_conf(machine, places.first());
     let choice = match conf {

@@ -433,7 +433,8 @@ impl Label {
                     value: (verb, name),
                 });
             }
-            Says::Initrd(names) => self.initrds.extend(at(names)),
+            // One line may name several; of several lines the last counts.
+            Says::Initrd(names) => self.initrds = at(names).into_iter().collect(),
             Says::Append(text) => self.append = at(text),
             Says::DeviceTree(name) => self.devicetree = at(name),
             Says::DeviceTreeFolder(name) => self.devicetree_folder = at(name),

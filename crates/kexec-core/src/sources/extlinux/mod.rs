@@ -19,10 +19,17 @@ pub(super) const SOURCE: Source = Source {
     looked_for: Some("extlinux.conf and syslinux.cfg below /boot, and on the ESP"),
 };
 
-/// None of the three leaves a word of its own; others do.
+/// syslinux writes BOOT_IMAGE= as it is in its configuration, mostly without a path from
+/// the top (GRUB has one always); U-Boot leaves no word of its own, and others do.
 fn evidence(facts: &Facts) -> Evidence {
-    match facts.loader().and_then(|loader| loader.info.known()) {
-        Some(name) => Evidence::Against(format!("the boot loader calls itself {name:?}")),
-        None => Evidence::Silent,
+    if let Some(name) = facts.loader().and_then(|loader| loader.info.known()) {
+        return Evidence::Against(format!("the boot loader calls itself {name:?}"));
+    }
+    let line = facts.cmdline.known();
+    match line.and_then(|line| line.value("BOOT_IMAGE")) {
+        Some(image) if !image.starts_with(['/', '(']) => Evidence::Likely(format!(
+            "the command line has BOOT_IMAGE={image}, as syslinux writes it"
+        )),
+        _ => Evidence::Silent,
     }
 }

@@ -160,6 +160,11 @@ impl Context<'_> {
     fn linux(&self, parts: &Parts<'_>) -> Result<BootTarget, Broken> {
         let mut named: Option<At<String>> = None;
         let line = match &parts.append {
+            None if self.reader == Reader::UBoot => {
+                let reason = "it has no APPEND, and U-Boot then hands on what its own bootargs \
+                              hold, which is not known";
+                return Err(self.broken(&parts.kernel, reason.to_owned()));
+            }
             None => Cmdline::default(),
             Some(append) => {
                 self.no_variables(append)?;
@@ -207,17 +212,23 @@ impl Context<'_> {
         Ok(target)
     }
 
-    /// U-Boot puts its variables in where a line says `${name}`; they cannot be
-    /// read from here.
+    /// U-Boot puts its variables in where a line says `${name}` or `$(name)`, and they
+    /// cannot be read from here; backslashes and single quotes are its own, too (the
+    /// macros of its simple shell, `CONFIG_CMDLINE`).
     fn no_variables(&self, text: &At<String>) -> Result<(), Broken> {
-        if self.reader == Reader::Syslinux || !text.value.contains("${") {
+        if self.reader == Reader::Syslinux {
             return Ok(());
         }
-        let reason = format!(
-            "it needs variables of U-Boot, which are not known: {}",
-            text.value
-        );
-        Err(self.broken(text, reason))
+        let has = |words: &[&str]| words.iter().any(|word| text.value.contains(word));
+        let reason = if has(&["${", "$("]) {
+            "it needs variables of U-Boot, which are not known"
+        } else if has(&["\\", "'"]) {
+            "U-Boot takes backslashes and single quotes for its own, and what it hands on is not \
+             known"
+        } else {
+            return Ok(());
+        };
+        Err(self.broken(text, format!("{reason}: {}", text.value)))
     }
 
     fn devicetree(&self, label: &Label, target: &mut BootTarget) {

@@ -49,6 +49,14 @@ pub(super) fn evidence(facts: &MachineFacts) -> Evidence {
     let image = line.and_then(|line| line.value("BOOT_IMAGE"));
     let initrd = line.and_then(|line| line.value("initrd"));
     match (image, initrd) {
+        // Backslashes are those of a kernel that EFI starts, by systemd-boot for example.
+        (_, Some(initrd)) if initrd.starts_with('\\') => Evidence::Against(
+            "the command line has initrd= with backslashes, which GRUB does not write".to_owned(),
+        ),
+        // Without a file system or a path from its top GRUB finds nothing; syslinux does.
+        (Some(image), _) if !image.starts_with(['(', '/']) => Evidence::Against(format!(
+            "the command line has BOOT_IMAGE={image}, which is no path of GRUB's"
+        )),
         (Some(image), None) if image.starts_with(['(', '/']) => {
             Evidence::Likely("the command line begins with GRUB's BOOT_IMAGE=".to_owned())
         }

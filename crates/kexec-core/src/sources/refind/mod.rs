@@ -19,10 +19,14 @@ pub(super) const SOURCE: Source = Source {
 
 /// It leaves no name of its own, but its file has one.
 fn evidence(facts: &Facts) -> Evidence {
+    let info = facts.loader().and_then(|loader| loader.info.known());
     match started(facts) {
         Some((number, file)) => Evidence::For(format!(
             "the firmware started {file} (BootCurrent is Boot{number:04X})"
         )),
+        None if info.is_some_and(|info| info.starts_with("rEFInd")) => {
+            Evidence::For("the boot loader calls itself rEFInd (LoaderInfo)".to_owned())
+        }
         None => Evidence::Against("the firmware did not start a file that is called so".to_owned()),
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn only<'a>(
             }
             let names: Vec<String> = believed.iter().map(|v| named(v)).collect();
             Lookup::Refused(format!(
-                "{} have {what}: which of them is meant cannot be said; detach the copy, or give the copy another one",
+                "{} have {what}: which of them is meant cannot be said; detach the copy, or give it another one",
                 names.join(" and ")
             ))
         }

@@ -55,3 +55,13 @@ fn menus_of_syslinux_hand_their_timeout_on() {
     assert_eq!(inner.on_timeout, main.on_timeout);
     assert_eq!(inner.items, [Item::Label(1)]);
 }
+
+/// syslinux takes the last line; several files stand in one.
+#[test]
+fn of_several_initrd_lines_the_last_counts() {
+    let text = "label a\nlinux /k\ninitrd /i\ninitrd /j,/l\n";
+    let placed = parse(text, Reader::Syslinux).into_iter();
+    let placed = placed.map(|directive| Placed { file: 0, directive });
+    let config = assemble(placed, Reader::Syslinux);
+    assert_eq!(initrds(config.labels.first().unwrap()), ["/j,/l"]);
+}
