@@ -10,5 +10,9 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(words <= line.as_bytes().len());
     let less = line.without(&["BOOT_IMAGE", "crashkernel"]);
     assert!(less.as_bytes().len() <= line.as_bytes().len());
-    let _ = (line.value("root"), line.ends_in_init_arguments(), line.followed_by(&less).to_string());
+    let _ = (
+        line.value("root"),
+        line.ends_in_init_arguments(),
+        line.followed_by(&less).to_string(),
+    );
 });

@@ -9,7 +9,10 @@ fuzz_target!(|bytes: &[u8]| {
     let block = [grubenv::SIGNATURE, bytes].concat();
     match grubenv::parse(&block) {
         Ok(variables) => {
-            let length: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let length: usize = variables
+                .iter()
+                .map(|(name, value)| name.len() + value.len())
+                .sum();
             // A byte that is no UTF-8 is shown as three.
             assert!(length <= block.len() * 3);
         }

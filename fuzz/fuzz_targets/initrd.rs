@@ -1,10 +1,11 @@
-//! What kind of initrd a file is, and the names in it.
+//! What kind of initrd a file is, the names in it, and whether it is all there.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = kexec_core::initrd::kind(bytes);
+    let _ = kexec_core::initrd::intact::intact(bytes, 1 << 20);
     let _ = kexec_core::initrd::members::members(bytes, 1 << 20, &mut |_| {
         std::ops::ControlFlow::Continue(())
     });

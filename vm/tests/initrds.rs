@@ -4,9 +4,9 @@
 //! holds the next kernel and the next initrd.
 
 use anyhow::{Context, Result, ensure};
-use kexec_image::testing::codec::COMPRESSORS;
+use kexec_image::testing::codec::{COMPRESSORS, xz_with_crc64};
 use std::time::Duration;
-use vm::{Guest, Initramfs, Kernel, Lab};
+use vm::{Guest, Initramfs, Kernel, Lab, Next};
 
 const CONSOLE: &str = "console=ttyS0 panic=-1";
 
@@ -130,4 +130,85 @@ fn kernel_6_12() -> Result<()> {
 #[test]
 fn kernel_7() -> Result<()> {
     walk("7.x")
+}
+
+/// Initrds that no kernel unpacks, by name: one that is cut short, one that is cut inside
+/// of what is not cut, and one whose check kernels do not know.
+fn broken(lab: &Lab) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let archive = lab.initramfs("second")?.build()?;
+    let zstd = COMPRESSORS.iter().find(|row| row.name == "zstd");
+    let zstd = zstd.context("no compressor zstd")?.compress;
+    let half = |bytes: &[u8]| bytes.get(..bytes.len() / 2).unwrap_or_default().to_vec();
+    Ok(vec![
+        ("cut", half(&zstd(&archive))),
+        ("cut-inside", zstd(&half(&archive))),
+        ("crc64", xz_with_crc64(&archive)),
+    ])
+}
+
+#[test]
+fn what_no_kernel_unpacks_is_refused() -> Result<()> {
+    let lab = Lab::open()?;
+    let kernel = lab.kernel("6.12")?;
+    let mut guest = Guest::new(&lab, &kernel)
+        .with(&lab.product()?.files)
+        .next(Next::new(&kernel));
+    let mut script = "run whole kexec load $NEXT --initrd $NEXT_INITRD --append x\n".to_owned();
+    for (name, initrd) in broken(&lab)? {
+        guest = guest.file(name, initrd);
+        script += &format!(
+            "run {name} kexec load $NEXT --initrd /{name} --append x\n\
+             run {name}-checked kexec check $NEXT --initrd /{name} --append x\n"
+        );
+    }
+    let outcome = guest.script(&script).run()?;
+    let one = outcome.stage("first")?;
+    let whole = one.run("whole")?;
+    assert_eq!((whole.code, whole.err().as_str()), (0, ""));
+    for (name, _) in broken(&lab)? {
+        let words = if name == "crc64" {
+            "CRC64"
+        } else {
+            "cut short"
+        };
+        let load = one.run(name)?;
+        let check = one.run(&format!("{name}-checked"))?;
+        assert_eq!(load.code, 1, "{name}: {}", load.err());
+        ensure!(load.err().contains(words), "{name}: {}", load.err());
+        ensure!(check.out().contains(words), "{name}: {}", check.out());
+    }
+    Ok(())
+}
+
+/// Why: the kernel says it in one line, and panics.
+#[test]
+#[ignore = "three panics: cargo xtask test --all"]
+fn what_is_refused_would_panic() -> Result<()> {
+    let lab = Lab::open()?;
+    for label in ["6.1", "7.x"] {
+        let kernel = lab.kernel(label)?;
+        for (name, initrd) in broken(&lab)? {
+            let outcome = Guest::new(&lab, &kernel)
+                .with(&lab.product()?.files)
+                .next(Next::new(&kernel))
+                .file(name, initrd)
+                .script(&format!(
+                    "run load kexec -c -l $NEXT --initrd /{name} --append \"$CONSOLE\"\n\
+                     jump kexec -e\n"
+                ))
+                .observe()?;
+            assert_eq!(outcome.stage("first")?.run("load")?.err(), "");
+            let (_, second) = outcome
+                .console
+                .split_once("Starting new kernel")
+                .context("no jump")?;
+            println!(
+                "{label} {name}: {}",
+                second.contains("Initramfs unpacking failed")
+            );
+            ensure!(outcome.stage("second").is_err(), "{label}: {name} arrived");
+            ensure!(second.contains("Kernel panic"), "{label} {name}: {second}");
+        }
+    }
+    Ok(())
 }

@@ -420,7 +420,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
         std::fs::write(dir.path().join("a/file"), "1").unwrap();
-        std::os::unix::fs::symlink("../file", dir.path().join("a/b/link")).unwrap();
+        symlink("../file", dir.path().join("a/b/link")).unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         let (one, two) = (elsewhere.path().join("1"), elsewhere.path().join("2"));
         std::fs::write(&one, "").unwrap();

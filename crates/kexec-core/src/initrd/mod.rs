@@ -1,5 +1,6 @@
 //! Initial RAM file systems: what a file is, and what is in it.
 
+pub mod intact;
 pub mod members;
 pub mod newc;
 

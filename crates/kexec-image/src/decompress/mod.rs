@@ -40,7 +40,7 @@ pub struct Codec {
     pub probe: fn(&[u8]) -> bool,
     /// Decodes the stream that `bytes` begin with. Streams of the same codec that
     /// follow directly belong to it.
-    decode: fn(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError>,
+    decode: fn(bytes: &[u8], out: &mut Output<'_>) -> Result<Checked, ImageError>,
 }
 
 impl Codec {
@@ -65,6 +65,20 @@ impl Codec {
     /// As [`Codec::decompress`].
     pub fn check(&self, bytes: &[u8], cap: u64) -> Result<Checked, ImageError> {
         (self.decode)(bytes, &mut Output::counted(cap))
+    }
+
+    /// The same, and the content is shown piece by piece as it is decoded. Nothing is
+    /// proved of what was shown before this returns.
+    ///
+    /// # Errors
+    /// As [`Codec::decompress`].
+    pub fn check_with(
+        &self,
+        bytes: &[u8],
+        cap: u64,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<Checked, ImageError> {
+        (self.decode)(bytes, &mut Output::shown(cap, show))
     }
 }
 

@@ -8,31 +8,38 @@ use crate::{ImageError, read};
 /// Bytes that a decoder is asked for at a time.
 const CHUNK: usize = 64 << 10;
 
-/// Decoded bytes, kept or only counted, and how many there may be.
-#[derive(Debug)]
-pub(super) struct Output {
-    kept: Option<Vec<u8>>,
+/// What is done with decoded bytes beside counting them.
+enum Sink<'a> {
+    Keep(Vec<u8>),
+    Forget,
+    Show(&'a mut dyn FnMut(&[u8])),
+}
+
+/// Decoded bytes, and how many there may be.
+pub(super) struct Output<'a> {
+    sink: Sink<'a>,
     len: u64,
     cap: u64,
 }
 
-impl Output {
+impl<'a> Output<'a> {
     /// An output that keeps at most `cap` bytes.
-    pub(super) fn kept(cap: u64) -> Output {
-        Output {
-            kept: Some(Vec::new()),
-            len: 0,
-            cap,
-        }
+    pub(super) fn kept(cap: u64) -> Output<'a> {
+        Output::to(Sink::Keep(Vec::new()), cap)
     }
 
     /// An output that counts at most `cap` bytes and keeps none.
-    pub(super) fn counted(cap: u64) -> Output {
-        Output {
-            kept: None,
-            len: 0,
-            cap,
-        }
+    pub(super) fn counted(cap: u64) -> Output<'a> {
+        Output::to(Sink::Forget, cap)
+    }
+
+    /// An output that shows at most `cap` bytes, piece by piece, and keeps none.
+    pub(super) fn shown(cap: u64, show: &'a mut dyn FnMut(&[u8])) -> Output<'a> {
+        Output::to(Sink::Show(show), cap)
+    }
+
+    fn to(sink: Sink<'a>, cap: u64) -> Output<'a> {
+        Output { sink, len: 0, cap }
     }
 
     /// How many bytes there were.
@@ -42,7 +49,10 @@ impl Output {
 
     /// What was kept.
     pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.kept.unwrap_or_default()
+        match self.sink {
+            Sink::Keep(kept) => kept,
+            Sink::Forget | Sink::Show(_) => Vec::new(),
+        }
     }
 
     /// Takes bytes.
@@ -55,8 +65,10 @@ impl Output {
             let cap = self.cap;
             return Err(ImageError::TooLarge { codec, cap });
         }
-        if let Some(kept) = &mut self.kept {
-            kept.extend_from_slice(bytes);
+        match &mut self.sink {
+            Sink::Keep(kept) => kept.extend_from_slice(bytes),
+            Sink::Forget => {}
+            Sink::Show(show) => show(bytes),
         }
         Ok(())
     }

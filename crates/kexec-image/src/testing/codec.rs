@@ -118,6 +118,11 @@ pub fn lz4_frame(data: &[u8]) -> Vec<u8> {
     writer.finish().expect("writing to memory")
 }
 
+/// xz as its program writes it by itself, with a check that kernels do not know.
+pub fn xz_with_crc64(data: &[u8]) -> Vec<u8> {
+    xz(data, CheckType::Crc64)
+}
+
 /// xz with the x86 filter, as the kernel's build writes it.
 pub fn xz(data: &[u8], check: CheckType) -> Vec<u8> {
     let mut options = XzOptions::with_preset(1);

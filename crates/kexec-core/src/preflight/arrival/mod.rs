@@ -6,6 +6,7 @@ mod boot_source;
 mod exitrd;
 mod firmware_wishes;
 mod hardware;
+mod initrd_intact;
 mod kexec_program;
 mod last_jump;
 mod modules_fit;
@@ -61,6 +62,7 @@ pub const CHECKS: &[Check] = &[
     boot_source::CHECK,
     owners::CHECK,
     root_exists::CHECK,
+    initrd_intact::CHECK,
     modules_fit::CHECK,
     unlock::CHECK,
     firmware_wishes::CHECK,

@@ -1,0 +1,382 @@
+//! Whether an initrd is all there: every archive in it to its end, through every
+//! compression, as a kernel unpacks it (Documentation/driver-api/early-userspace/
+//! buffer-format.rst). A kernel that unpacks half of one says so in one line, and
+//! panics for want of an init.
+
+use kexec_image::ImageError;
+use kexec_image::decompress::detect;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intact {
+    /// All of it is there.
+    Whole,
+    /// It ends too early or is damaged, in the part that begins at this byte.
+    Broken {
+        /// Where the part begins.
+        at: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It is all there, but kernels do not read the part that begins at this byte.
+    NotForKernels {
+        /// Where the part begins.
+        at: usize,
+        /// Why not.
+        reason: String,
+    },
+    /// From this byte on it is nothing that kernels unpack; they go on with what
+    /// they have.
+    Rest {
+        /// Where that begins.
+        at: usize,
+    },
+    /// It was not looked into to its end.
+    Unseen {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Bytes of a member's head: `070701` and thirteen numbers of eight digits.
+const HEAD: usize = 110;
+/// No name is longer (PATH_MAX of the kernel).
+const MAX_NAME: u64 = 4096;
+/// The magic of lz4's modern frame, which kernels do not unpack.
+const LZ4_FRAME: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
+/// The last member of an archive.
+const TRAILER: &[u8] = b"TRAILER!!!";
+
+/// Looks at all of `initrd`; of each part that is compressed, at `largest` bytes of its
+/// content at most, none of which are kept.
+pub fn intact(initrd: &[u8], largest: u64) -> Intact {
+    let mut at = 0_usize;
+    let mut walk = Walk::default();
+    loop {
+        let rest = initrd.get(at..).unwrap_or_default();
+        let broken = |at, reason| Intact::Broken { at, reason };
+        match walk.take(rest) {
+            Ok(used) => at = at.saturating_add(used),
+            Err(reason) => return broken(at.saturating_add(walk.begin), reason),
+        }
+        let rest = initrd.get(at..).unwrap_or_default();
+        if rest.is_empty() {
+            return match walk.end() {
+                Ok(()) => Intact::Whole,
+                Err(reason) => broken(walk.begin, reason),
+            };
+        }
+        if rest.starts_with(&[0x89, b'L', b'Z', b'O']) {
+            let why = "it is compressed with lzo, which is not looked into".to_owned();
+            return Intact::Unseen { why };
+        }
+        let Some(codec) = detect(rest).filter(|_| !rest.starts_with(LZ4_FRAME)) else {
+            return Intact::Rest { at };
+        };
+        if let Some(check) = foreign_check(rest) {
+            let reason = format!(
+                "it is an xz stream with {check}, and kernels know CRC32 only \
+                 (xz --check=crc32)"
+            );
+            return Intact::NotForKernels { at, reason };
+        }
+        let mut inner = Walk::default();
+        let mut wrong = None;
+        let checked = codec.check_with(rest, largest, &mut |bytes| {
+            if wrong.is_none() && !inner.stopped {
+                wrong = inner.take(bytes).err();
+            }
+        });
+        let used = match checked {
+            Ok(checked) => checked.consumed,
+            Err(ImageError::TooLarge { .. }) => {
+                let why = format!("it unpacks to more than {largest} bytes");
+                return Intact::Unseen { why };
+            }
+            Err(e) => return broken(at, e.to_string()),
+        };
+        if let Some(reason) = wrong.or_else(|| inner.end().err()) {
+            return broken(at, format!("in what {} unpacks to, {reason}", codec.name));
+        }
+        if used == 0 {
+            return Intact::Rest { at };
+        }
+        at = at.saturating_add(used);
+    }
+}
+
+/// The integrity check of an xz stream, where kernels do not know it (The .xz File
+/// Format 1.2.1, 2.1.1.2 "Stream Flags"; Documentation/staging/xz.rst, "Notes on
+/// compression options").
+fn foreign_check(stream: &[u8]) -> Option<String> {
+    if !stream.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
+        return None;
+    }
+    match stream.get(7)? & 0x0f {
+        0 | 1 => None,
+        4 => Some("CRC64 as its check".to_owned()),
+        10 => Some("SHA-256 as its check".to_owned()),
+        other => Some(format!("check number {other}")),
+    }
+}
+
+/// Where a walk through archives is.
+#[derive(Debug, Default)]
+enum Place {
+    /// Between members, where zeros are skipped.
+    #[default]
+    Between,
+    /// In a head.
+    Head,
+    /// In a name, of a member of this size.
+    Name(u64),
+    /// In what follows the name: so many bytes, of which the last ones are padding.
+    Content { left: u64, padding: u64 },
+}
+
+/// A walk through archives that are shown piece by piece.
+#[derive(Debug, Default)]
+struct Walk {
+    place: Place,
+    /// Bytes that are still to be collected for a head or a name.
+    need: usize,
+    collected: Vec<u8>,
+    /// Bytes that were walked over: members begin at multiples of four.
+    count: u64,
+    /// Where the member that is walked over begins, in the bytes of this walk.
+    begin: usize,
+    /// It came to something that is no archive.
+    stopped: bool,
+}
+
+impl Walk {
+    /// Walks on over `bytes`, up to their end or to something that is no archive; gives
+    /// how many they were.
+    fn take(&mut self, bytes: &[u8]) -> Result<usize, String> {
+        let mut rest = bytes;
+        while let Some(first) = rest.first() {
+            let used = match &mut self.place {
+                Place::Between if *first == 0 => 1,
+                Place::Between if *first == b'0' => {
+                    self.begin = usize::try_from(self.count).unwrap_or(usize::MAX);
+                    self.place = Place::Head;
+                    self.need = HEAD;
+                    self.collected.clear();
+                    0
+                }
+                Place::Between => {
+                    self.stopped = true;
+                    break;
+                }
+                Place::Head | Place::Name(_) => {
+                    let used = self.need.min(rest.len());
+                    self.collected
+                        .extend_from_slice(rest.get(..used).unwrap_or_default());
+                    self.need -= used;
+                    used
+                }
+                Place::Content { left, .. } => {
+                    let len = u64::try_from(rest.len()).unwrap_or(u64::MAX);
+                    let used = (*left).min(len);
+                    *left -= used;
+                    usize::try_from(used).unwrap_or(rest.len())
+                }
+            };
+            self.count = self.count.saturating_add(u64::try_from(used).unwrap_or(0));
+            rest = rest.get(used..).unwrap_or_default();
+            self.turn()?;
+        }
+        Ok(bytes.len() - rest.len())
+    }
+
+    /// What comes behind something that is complete.
+    fn turn(&mut self) -> Result<(), String> {
+        match self.place {
+            Place::Head if self.need == 0 => {
+                let (size, name) = head(&self.collected)?;
+                self.place = Place::Name(size);
+                self.need = name;
+                self.collected.clear();
+            }
+            Place::Name(size) if self.need == 0 => {
+                let start = self.count.next_multiple_of(4);
+                let end = start.saturating_add(size);
+                let padded = end.checked_next_multiple_of(4).unwrap_or(end);
+                self.place = Place::Content {
+                    left: padded.saturating_sub(self.count),
+                    padding: padded.saturating_sub(end),
+                };
+                let name = self
+                    .collected
+                    .strip_suffix(b"\0")
+                    .unwrap_or(&self.collected);
+                // Nothing has to follow the last member.
+                if name == TRAILER {
+                    self.place = Place::Between;
+                }
+            }
+            _ => {}
+        }
+        if let Place::Content { left: 0, .. } = self.place {
+            self.place = Place::Between;
+        }
+        Ok(())
+    }
+
+    /// Whether it may end here.
+    fn end(&self) -> Result<(), String> {
+        match self.place {
+            Place::Between => Ok(()),
+            Place::Content { left, padding } if left <= padding => Ok(()),
+            Place::Content { left, padding } => Err(format!(
+                "the archive ends {} bytes before the end of a file",
+                left.saturating_sub(padding)
+            )),
+            Place::Head | Place::Name(_) => Err("the archive ends in the head of a file".into()),
+        }
+    }
+}
+
+/// The size of a member and of its name.
+fn head(bytes: &[u8]) -> Result<(u64, usize), String> {
+    if !(bytes.starts_with(b"070701") || bytes.starts_with(b"070702")) {
+        return Err("a file in the archive does not begin with 070701 or 070702".to_owned());
+    }
+    let number = |field: usize| {
+        let at = 6 + field * 8;
+        let digits = std::str::from_utf8(bytes.get(at..at + 8)?).ok()?;
+        u64::from_str_radix(digits, 16).ok()
+    };
+    let (size, name) = number(6)
+        .zip(number(11))
+        .ok_or("a number in its head is none")?;
+    match usize::try_from(name) {
+        Ok(len) if (1..=MAX_NAME).contains(&name) => Ok((size, len)),
+        _ => Err(format!("a name of {name} bytes in the archive")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kexec_image::testing::codec::COMPRESSORS;
+    use proptest::prelude::*;
+
+    use super::super::newc;
+    use super::*;
+
+    fn look(initrd: &[u8]) -> Intact {
+        intact(initrd, 1 << 30)
+    }
+
+    fn archive(len: usize) -> Vec<u8> {
+        let file = newc::File {
+            path: "usr/bin/init".to_owned(),
+            mode: 0o755,
+            content: (0..len).map(|i| u8::try_from(i % 251).unwrap()).collect(),
+        };
+        newc::archive(&[file]).unwrap()
+    }
+
+    fn is_broken(initrd: &[u8]) -> bool {
+        matches!(look(initrd), Intact::Broken { .. })
+    }
+
+    #[test]
+    fn an_archive_is_whole_or_cut() {
+        let whole = archive(1001);
+        assert_eq!(look(&whole), Intact::Whole);
+        // The last member is not needed, nor is padding; a head or content is.
+        let file = whole.windows(6).rposition(|w| w == b"070701").unwrap();
+        let begins: Vec<usize> = (0..whole.len())
+            .filter(|at| whole[*at..].starts_with(b"070701"))
+            .collect();
+        for len in 1..whole.len() {
+            let found = look(whole.get(..len).unwrap());
+            // The last file is at most its padding short.
+            let between = begins.iter().any(|at| (len..len + 4).contains(at));
+            let last = len > file + HEAD;
+            let whole = found == Intact::Whole;
+            assert!(!whole || between || last, "{len}: {found:?}");
+            assert!(whole || !begins.contains(&len), "{len}: {found:?}");
+        }
+        assert!(is_broken(whole.get(..file - 100).unwrap()));
+        assert!(is_broken(whole.get(..file + 50).unwrap()));
+        assert_eq!(look(whole.get(..file).unwrap()), Intact::Whole);
+    }
+
+    #[test]
+    fn early_and_late_parts_with_zeros_between() {
+        for compressor in COMPRESSORS.iter().filter(|c| c.name != "lz4 frame") {
+            let mut initrd = archive(10);
+            initrd.resize(initrd.len() + 512, 0);
+            initrd.extend((compressor.compress)(&archive(100_000)));
+            let packed = initrd.len();
+            assert_eq!(look(&initrd), Intact::Whole, "{}", compressor.name);
+            for cut in [packed - 1, packed - 20, packed - packed / 10] {
+                let found = look(initrd.get(..cut).unwrap());
+                // A block of lz4's legacy frame ends where the file ends.
+                let broken = matches!(found, Intact::Broken { .. });
+                assert!(broken, "{}: {cut} of {packed}: {found:?}", compressor.name);
+            }
+            // An archive inside that is cut, in a stream that is not.
+            let inner = archive(100_000);
+            let cut = (compressor.compress)(inner.get(..50_000).unwrap());
+            assert!(is_broken(&cut), "{}", compressor.name);
+            // systemd-stub adds archives behind.
+            initrd.resize(initrd.len().next_multiple_of(4), 0);
+            initrd.extend(archive(33));
+            assert_eq!(look(&initrd), Intact::Whole, "{}", compressor.name);
+            initrd.truncate(initrd.len() - 200);
+            assert!(is_broken(&initrd), "{}", compressor.name);
+        }
+    }
+
+    #[test]
+    fn xz_as_kernels_know_it() {
+        let archive = archive(100);
+        let mut initrd = newc::archive(&[]).unwrap();
+        initrd.resize(512, 0);
+        initrd.extend(kexec_image::testing::codec::xz_with_crc64(&archive));
+        let found = look(&initrd);
+        let Intact::NotForKernels { at: 512, reason } = &found else {
+            panic!("{found:?}");
+        };
+        assert!(reason.contains("CRC64"), "{reason}");
+    }
+
+    #[test]
+    fn what_is_no_archive() {
+        let mut signed = archive(5);
+        let at = signed.len();
+        signed.extend(b"~Module signature appended~\n");
+        assert_eq!(look(&signed), Intact::Rest { at });
+        assert_eq!(
+            look(b"\x89LZO\0"),
+            Intact::Unseen {
+                why: "it is compressed with lzo, which is not looked into".to_owned()
+            }
+        );
+        assert_eq!(look(b""), Intact::Whole);
+        let huge = b"070701"
+            .iter()
+            .chain(&[b'f'; 104])
+            .copied()
+            .collect::<Vec<u8>>();
+        assert!(is_broken(&huge));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
+            let _ = look(&bytes);
+        }
+
+        #[test]
+        fn flipped_bits(at in 0..400_usize, bit in 0..8_u8) {
+            let mut initrd = archive(100);
+            let at = at % initrd.len();
+            initrd[at] ^= 1_u8 << bit;
+            let _ = look(&initrd);
+        }
+    }
+}
