@@ -3,6 +3,7 @@
 
 use kexec_core::sources::limine::choose::{Chosen, Wishes, choose};
 use kexec_core::sources::limine::parse::{Platform, parse};
+use kexec_core::sources::limine::version::Version;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -18,11 +19,15 @@ fuzz_target!(|bytes: &[u8]| {
         let asked = config.global("comment").map(|s| s.value.clone());
         let wishes = Wishes {
             one_shot: asked.clone(),
-            default: asked,
+            default: asked.clone(),
+            last: asked.map(String::into_bytes),
         };
-        if let Chosen::Entry(index, _) = choose(&config, platform, &wishes) {
-            assert!(index < config.entries.len());
-            assert!(!config.is_folder(index));
+        for info in ["", "Limine 10.3.0", "Limine 12.5.1"] {
+            let version = Version::of(info);
+            if let Chosen::Entry(index, _) = choose(&config, platform, &wishes, version) {
+                assert!(index < config.entries.len());
+                assert!(!config.is_folder(index));
+            }
         }
     }
 });

@@ -308,6 +308,7 @@ mod tests {
                 entries: Fact::Absent,
                 stub_info: unset(),
             },
+            limine_last: Fact::Absent,
             current: Fact::Known(current),
             next,
             order: Fact::Known(order.to_vec()),

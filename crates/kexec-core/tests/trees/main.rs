@@ -111,6 +111,7 @@ trees! {
     extlinux_circle: "extlinux-circle",
     limine: "limine",
     limine_gone: "limine-gone",
+    limine_last: "limine-last",
     refind: "refind",
     refind_scans: "refind-scans",
     zfsbootmenu: "zfsbootmenu",

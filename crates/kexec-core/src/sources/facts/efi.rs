@@ -12,6 +12,8 @@ const FOLDER: &str = "/sys/firmware/efi/efivars";
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /// The vendor of the Boot Loader Interface (systemd.io/BOOT_LOADER_INTERFACE).
 const LOADER: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/// Limine's own vendor.
+const LIMINE: &str = "513ee0d0-6e43-cb05-b272-f146a2fcb88a";
 
 /// `LOAD_OPTION_ACTIVE` (UEFI specification, 3.1.3 "Load Options").
 const ACTIVE: u32 = 1;
@@ -25,6 +27,8 @@ const MAX_OPTIONS: usize = 256;
 pub struct Efi {
     /// What the boot loader left.
     pub loader: LoaderVars,
+    /// LimineLastBootedEntry, whose form depends on the version of Limine.
+    pub limine_last: Fact<Vec<u8>>,
     /// BootCurrent: the option that started this boot.
     pub current: Fact<u16>,
     /// BootNext: the option that the next boot is to take, once.
@@ -118,6 +122,7 @@ pub(super) fn read(efi: bool, volumes: &Volumes) -> Fact<Efi> {
     let options = wanted.iter().map(|number| option(volumes, *number));
     Fact::Known(Efi {
         loader: loader(volumes),
+        limine_last: variable(volumes, "LimineLastBootedEntry", LIMINE),
         options: options.collect(),
         current,
         next,

@@ -1,15 +1,19 @@
 //! Which entry Limine takes by itself (CONFIG.md, `default_entry`, `remember_last_entry`
-//! and `timeout`).
+//! and `timeout`; what differs between versions: its ChangeLog, in [`super::version`]).
 
-use super::parse::{Config, Platform};
+use super::parse::{Config, Platform, Setting};
+use super::path::parts;
+use super::version::{INTERFACE, KINDS, PATHS, Version};
 
-/// What was asked for with the variables of the Boot Loader Interface.
+/// What was asked for with variables of the firmware.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wishes {
     /// LoaderEntryOneShot.
     pub one_shot: Option<String>,
     /// LoaderEntryDefault.
     pub default: Option<String>,
+    /// The content of LimineLastBootedEntry.
+    pub last: Option<Vec<u8>>,
 }
 
 /// The choice.
@@ -21,83 +25,285 @@ pub enum Chosen {
     Unclear(Option<u32>, String),
 }
 
-/// Chooses.
-pub fn choose(config: &Config, platform: Platform, wishes: &Wishes) -> Chosen {
-    let by_file = by_file(config, platform);
-    let last = config.global("remember_last_entry");
-    if let Some(last) = last.filter(|s| platform.uefi && s.value.eq_ignore_ascii_case("yes")) {
-        let reason = "remember_last_entry makes the entry that was booted last the default, and \
-                      where Limine keeps its name is not read";
-        return Chosen::Unclear(Some(last.line), reason.to_owned());
-    }
-    // Older versions do not know the variables.
-    let asked = [
-        ("LoaderEntryOneShot", &wishes.one_shot),
-        ("LoaderEntryDefault", &wishes.default),
-    ];
-    for (name, path) in asked {
-        let Some(path) = path.as_ref().filter(|path| !path.is_empty()) else {
-            continue;
+/// Chooses, as the version does that is there; where that is not known, and versions
+/// differ, it is refused with both answers.
+pub fn choose(
+    config: &Config,
+    platform: Platform,
+    wishes: &Wishes,
+    version: Option<Version>,
+) -> Chosen {
+    let as_version = |version: Version| {
+        let menu = Menu {
+            config,
+            platform,
+            version,
+            rows: rows(config, platform, version),
         };
-        let asked = named(config, platform, path);
-        let same =
-            matches!((&by_file, asked), (Chosen::Entry(one, _), Some(other)) if *one == other);
-        if asked.is_some() && !same {
-            let reason = format!(
-                "{name} asks for {path:?}, which only newer versions of Limine do not pass over"
-            );
-            return Chosen::Unclear(None, reason);
+        menu.choose(wishes)
+    };
+    if let Some(version) = version {
+        return as_version(version);
+    }
+    let mut answers: Vec<(Version, Chosen)> = Vec::new();
+    for version in KINDS {
+        let answer = as_version(*version);
+        let same = answers
+            .last()
+            .is_some_and(|(_, last)| match (last, &answer) {
+                (Chosen::Entry(one, _), Chosen::Entry(other, _)) => one == other,
+                (one, other) => one == other,
+            });
+        if !same {
+            answers.push((*version, answer));
         }
     }
-    by_file
+    let clear = |(_, answer): &(Version, Chosen)| matches!(answer, Chosen::Entry(..));
+    match answers.pop() {
+        None => Chosen::Unclear(None, "no version of Limine is known".to_owned()),
+        Some((_, only)) if answers.is_empty() => only,
+        Some((_, newest))
+            if matches!(newest, Chosen::Unclear(..)) && !answers.iter().any(clear) =>
+        {
+            newest
+        }
+        Some(newest) => {
+            answers.push(newest);
+            differing(config, &answers)
+        }
+    }
 }
 
-fn by_file(config: &Config, platform: Platform) -> Chosen {
-    let rows = rows(config, platform);
-    let (at, line, why) = match config.global("default_entry") {
-        None => (
-            rows.first().copied(),
-            None,
-            "it is the first entry, and there is no default_entry".to_owned(),
-        ),
-        Some(setting) => {
-            let value = setting.value.as_str();
-            let why = format!("default_entry is {value:?}");
-            // Digits alone are a number, from 1 on, of the lines that the menu shows.
-            let found = match value.bytes().all(|b| b.is_ascii_digit()) {
-                true => {
-                    let number = value.parse::<usize>().unwrap_or(0);
-                    rows.get(number.saturating_sub(1)).copied()
-                }
-                false => named(config, platform, value),
-            };
-            match found {
-                Some(at) => (Some(at), Some(setting.line), why),
-                None => {
-                    let why =
-                        format!("{why}, which is not there, and Limine takes the first entry");
-                    (rows.first().copied(), Some(setting.line), why)
-                }
+/// The refusal where versions differ.
+fn differing(config: &Config, answers: &[(Version, Chosen)]) -> Chosen {
+    let mut line = None;
+    let said = answers.iter().map(|(Version { major, minor }, answer)| {
+        let what = match answer {
+            Chosen::Entry(at, _) => {
+                let title = config.entries.get(*at).map_or("", |entry| &entry.title);
+                format!("{title:?}")
             }
+            Chosen::Unclear(at, reason) => {
+                line = line.or(*at);
+                format!("none that can be told ({reason})")
+            }
+        };
+        format!("Limine {major}.{minor} takes {what}")
+    });
+    let said: Vec<String> = said.collect();
+    let line = line.or_else(|| Some(config.global("default_entry")?.line));
+    let reason = format!(
+        "nothing says which version of Limine is installed (no LoaderInfo), and they differ: {}",
+        said.join(", ")
+    );
+    Chosen::Unclear(line, reason)
+}
+
+/// The menu as one version shows it.
+struct Menu<'a> {
+    config: &'a Config,
+    platform: Platform,
+    version: Version,
+    /// Its lines.
+    rows: Vec<usize>,
+}
+
+impl Menu<'_> {
+    fn choose(&self, wishes: &Wishes) -> Chosen {
+        let by_file = self.by_file();
+        if self.version >= INTERFACE
+            && let Some(unclear) = self.asked(wishes, &by_file)
+        {
+            return unclear;
         }
-    };
-    match at {
-        None => Chosen::Unclear(None, "the menu has no entries".to_owned()),
-        Some(at) if config.is_folder(at) => {
-            let title = config.entries.get(at).map_or("", |entry| &entry.title);
-            let reason = format!("{why}: {title:?} is a folder, and Limine waits in its menu");
-            Chosen::Unclear(line, reason)
-        }
-        Some(at) => {
-            let waits = config.global("timeout").is_some_and(|s| s.value == "no");
-            let wait = "; timeout is no, so that it waits for a key first";
-            Chosen::Entry(at, format!("{why}{}", if waits { wait } else { "" }))
+        let last = self.config.global("remember_last_entry");
+        match last.filter(|s| self.platform.uefi && s.value.eq_ignore_ascii_case("yes")) {
+            Some(setting) => self.remembered(setting, wishes.last.as_deref()),
+            None => by_file,
         }
     }
+
+    /// What the variables of the Boot Loader Interface ask for, where it is not what is
+    /// taken anyway.
+    fn asked(&self, wishes: &Wishes, by_file: &Chosen) -> Option<Chosen> {
+        let set = self.config.global("default_entry").is_some();
+        let asked = [
+            // An entry may also be asked for by an id that only newer versions know.
+            ("LoaderEntryOneShot", &wishes.one_shot, true),
+            ("LoaderEntryDefault", &wishes.default, !set),
+        ];
+        for (name, path, by_id) in asked {
+            let Some(path) = path.as_ref().filter(|path| !path.is_empty()) else {
+                continue;
+            };
+            let asked = self.named(path);
+            let same =
+                matches!((by_file, asked), (Chosen::Entry(one, _), Some(other)) if *one == other);
+            if !same && (asked.is_some() || by_id) {
+                let reason = format!(
+                    "{name} asks for {path:?}, which only some versions of Limine do not pass over"
+                );
+                return Some(Chosen::Unclear(None, reason));
+            }
+        }
+        None
+    }
+
+    /// The entry that was booted last: its number, or from [`PATHS`] on its path.
+    fn remembered(&self, setting: &Setting, last: Option<&[u8]>) -> Chosen {
+        let line = Some(setting.line);
+        let refused = |what: &str| {
+            let reason = format!(
+                "remember_last_entry makes the entry that was booted last the default, and {what}"
+            );
+            Chosen::Unclear(line, reason)
+        };
+        let Some(last) = last else {
+            return refused("there is no variable LimineLastBootedEntry that says which it was");
+        };
+        let name = "LimineLastBootedEntry, for remember_last_entry, is";
+        if self.version < PATHS {
+            // A number of the size of a pointer.
+            let number = match (self.platform.arch, last) {
+                ("ia-32", bytes) => bytes.try_into().ok().map(u32::from_le_bytes).map(u64::from),
+                (_, bytes) => bytes.try_into().ok().map(u64::from_le_bytes),
+            };
+            return match number.and_then(|number| number.checked_add(1)) {
+                Some(number) => self.numbered(number, line, format!("{name} line {number}")),
+                None => refused(&format!(
+                    "LimineLastBootedEntry has {} bytes, which are no number",
+                    last.len()
+                )),
+            };
+        }
+        let path = last.split(|byte| *byte == 0).next().unwrap_or_default();
+        match str::from_utf8(path) {
+            Err(_) => refused("LimineLastBootedEntry is no text"),
+            Ok(path) => match self.named(path) {
+                Some(at) => self.entry(at, line, format!("{name} {path:?}")),
+                None => refused(&format!(
+                    "LimineLastBootedEntry names {path:?}, which is not there"
+                )),
+            },
+        }
+    }
+
+    fn by_file(&self) -> Chosen {
+        let Some(setting) = self.config.global("default_entry") else {
+            let why = "it is the first entry, and there is no default_entry".to_owned();
+            return self.numbered(0, None, why);
+        };
+        let (value, line) = (setting.value.as_str(), Some(setting.line));
+        let why = format!("default_entry is {value:?}");
+        if value.contains("${") {
+            let reason = format!("{why}, and has a macro that nobody defined");
+            return Chosen::Unclear(line, reason);
+        }
+        let digits_only = value.bytes().all(|b| b.is_ascii_digit());
+        if !digits_only && self.version >= PATHS {
+            return match self.named(value) {
+                Some(at) => self.entry(at, line, why),
+                None => {
+                    let first = "which is not there, and Limine takes the first entry";
+                    self.numbered(0, line, format!("{why}, {first}"))
+                }
+            };
+        }
+        // Some versions take a to f for digits as well, with the values 10 to 15.
+        let read = |digits: u32| {
+            let number = leading_number(value, digits)?;
+            let why = match digits_only {
+                true => why.clone(),
+                false => format!("{why}, which this version takes for the number {number}"),
+            };
+            Some((number, self.numbered(number, line, why)))
+        };
+        let (Some((one, chosen)), Some((other, differently))) = (read(10), read(16)) else {
+            let reason = format!("{why}, and versions differ in numbers that large");
+            return Chosen::Unclear(line, reason);
+        };
+        let at = |chosen: &Chosen| match chosen {
+            Chosen::Entry(at, _) => Some(*at),
+            Chosen::Unclear(..) => None,
+        };
+        match at(&chosen) == at(&differently) {
+            true => chosen,
+            false => {
+                let reason = format!(
+                    "{why}, which some versions of Limine read as {one} and some as {other}"
+                );
+                Chosen::Unclear(line, reason)
+            }
+        }
+    }
+
+    /// A line of the menu, from 1 on; 0 is the first as well, and so is what is not there.
+    fn numbered(&self, number: u64, line: Option<u32>, why: String) -> Chosen {
+        let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+        match (self.rows.get(index), self.rows.first()) {
+            (Some(at), _) => self.entry(*at, line, why),
+            (None, None) => Chosen::Unclear(None, "the menu has no entries".to_owned()),
+            (None, Some(_)) if self.is_at_once() => {
+                let reason = format!(
+                    "{why}, which is not there, and with this timeout Limine waits in its menu"
+                );
+                Chosen::Unclear(line, reason)
+            }
+            (None, Some(first)) => {
+                let why = format!("{why}, which is not there, and Limine takes the first entry");
+                self.entry(*first, line, why)
+            }
+        }
+    }
+
+    fn entry(&self, at: usize, line: Option<u32>, why: String) -> Chosen {
+        if self.config.is_folder(at) {
+            let title = self.config.entries.get(at).map_or("", |entry| &entry.title);
+            let reason = format!("{why}: {title:?} is a folder, and Limine waits in its menu");
+            return Chosen::Unclear(line, reason);
+        }
+        let timeout = self.config.global("timeout");
+        let waits = timeout.is_some_and(|s| s.value == "no");
+        let wait = "; timeout is no, so that it waits for a key first";
+        Chosen::Entry(at, format!("{why}{}", if waits { wait } else { "" }))
+    }
+
+    /// Whether it may boot without showing the menu: no number is 0.
+    fn is_at_once(&self) -> bool {
+        let timeout = self.config.global("timeout");
+        timeout.is_some_and(|s| s.value != "no" && leading_number(&s.value, 10) == Some(0))
+    }
+
+    /// The entry with a path of titles: `Systems/Arch Linux`, `Arch#1` for the second of two.
+    fn named(&self, path: &str) -> Option<usize> {
+        let entries = &self.config.entries;
+        let mut found: Option<usize> = None;
+        for (title, number) in parts(path) {
+            let depth = found.and_then(|at| entries.get(at)).map_or(0, |e| e.depth);
+            let first = found.map_or(0, |at| at.saturating_add(1));
+            let inner = entries.iter().enumerate().skip(first);
+            let mut inner = inner
+                .take_while(|(_, entry)| entry.depth > depth)
+                .filter(|(_, entry)| entry.depth == depth.saturating_add(1))
+                .filter(|(_, entry)| entry.title(self.version) == title)
+                .filter(|(_, entry)| !entry.is_hidden(self.platform, self.version));
+            found = Some(inner.nth(number)?.0);
+        }
+        found
+    }
+}
+
+/// The number that a text begins with, 0 where it begins with none, in which digits up to
+/// that base count, each as ten times the one behind it; nothing where it is too large.
+fn leading_number(text: &str, base: u32) -> Option<u64> {
+    let digits = text.chars().map_while(|c| c.to_digit(base));
+    digits.map(u64::from).try_fold(0_u64, |number, digit| {
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// The lines of the menu: a folder that is not open counts as one.
-fn rows(config: &Config, platform: Platform) -> Vec<usize> {
+fn rows(config: &Config, platform: Platform, version: Version) -> Vec<usize> {
     let mut rows = Vec::new();
     // What is below this depth is not shown.
     let mut shut: Option<usize> = None;
@@ -106,7 +312,7 @@ fn rows(config: &Config, platform: Platform) -> Vec<usize> {
             continue;
         }
         shut = None;
-        let hidden = entry.is_hidden(platform);
+        let hidden = entry.is_hidden(platform, version);
         if !hidden {
             rows.push(at);
         }
@@ -117,51 +323,10 @@ fn rows(config: &Config, platform: Platform) -> Vec<usize> {
     rows
 }
 
-/// The entry with a path of titles: `Systems/Arch Linux`, `Arch#1` for the second of two.
-fn named(config: &Config, platform: Platform, path: &str) -> Option<usize> {
-    let mut found: Option<usize> = None;
-    for (title, number) in parts(path) {
-        let depth = found
-            .and_then(|at| config.entries.get(at))
-            .map_or(0, |e| e.depth);
-        let first = found.map_or(0, |at| at.saturating_add(1));
-        let inner = config.entries.iter().enumerate().skip(first);
-        let mut inner = inner
-            .take_while(|(_, entry)| entry.depth > depth)
-            .filter(|(_, entry)| entry.depth == depth.saturating_add(1))
-            .filter(|(_, entry)| entry.title == title && !entry.is_hidden(platform));
-        found = Some(inner.nth(number)?.0);
-    }
-    found
-}
-
-/// The titles of a path, and which of several of that name. A backslash keeps the
-/// character after it.
-fn parts(path: &str) -> Vec<(String, usize)> {
-    let mut parts = Vec::new();
-    let mut title = String::new();
-    let mut number: Option<String> = None;
-    let mut chars = path.chars();
-    let mut take = |title: &mut String, number: &mut Option<String>| {
-        let number = number.take().and_then(|digits| digits.parse().ok());
-        parts.push((std::mem::take(title), number.unwrap_or(0)));
-    };
-    while let Some(c) = chars.next() {
-        match (c, &mut number) {
-            ('\\', _) => title.extend(chars.next()),
-            ('/', _) => take(&mut title, &mut number),
-            ('#', None) => number = Some(String::new()),
-            (c, Some(digits)) => digits.push(c),
-            (c, None) => title.push(c),
-        }
-    }
-    take(&mut title, &mut number);
-    parts
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::parse::parse;
+    use super::super::version::CONDITIONS;
     use super::*;
 
     const PC: Platform = Platform {
@@ -174,7 +339,7 @@ mod tests {
             "{head}\n/Shut\n//Inner\n/+Open\n//One\n//One\n//A\\/B\n/Arm\nif_arch: aarch64\n/Last\n"
         );
         let config = parse(&text, PC).unwrap();
-        match choose(&config, PC, wishes) {
+        match choose(&config, PC, wishes, Some(CONDITIONS)) {
             Chosen::Entry(at, why) => format!("{at}: {why}"),
             Chosen::Unclear(line, why) => format!("unclear {line:?}: {why}"),
         }
@@ -207,10 +372,6 @@ mod tests {
             assert_eq!(entry(&format!("default_entry: {path}")), at, "{path}");
         }
         assert!(entry("default_entry: Arm").starts_with("unclear"));
-        assert_eq!(
-            parts("A\\/B/C\\#x#2"),
-            [("A/B".to_owned(), 0), ("C#x".to_owned(), 2)]
-        );
     }
 
     #[test]
@@ -226,5 +387,118 @@ mod tests {
         let remembers = "default_entry: Last\nremember_last_entry: yes";
         assert!(chosen(remembers, &Wishes::default()).starts_with("unclear Some(2)"));
         assert!(chosen("default_entry: Last\ntimeout: no", &asks("")).contains("waits for a key"));
+    }
+
+    const MENU: &str = "\n/A\n/B\n/C\n";
+
+    fn of(head: &str, wishes: &Wishes, version: &str) -> String {
+        let config = parse(&format!("{head}{MENU}"), PC).unwrap();
+        match choose(&config, PC, wishes, Version::of(version)) {
+            Chosen::Entry(at, _) => config.entries[at].title.clone(),
+            Chosen::Unclear(_, why) => why,
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_a_path_from_version_11_on() {
+        for (value, old, new) in [
+            ("2", "B", "B"),
+            ("2 # second", "B", "A"),
+            ("B", "A", "B"),
+            ("/B", "A", "A"),
+            ("Z", "A", "A"),
+            ("\t2", "A", "A"),
+            ("", "A", "A"),
+        ] {
+            let head = format!("default_entry: {value}");
+            let none = Wishes::default();
+            assert_eq!(of(&head, &none, "Limine 10.8.5"), old, "{value}");
+            assert_eq!(of(&head, &none, "Limine 11.0.0"), new, "{value}");
+            let said = of(&head, &none, "");
+            match old == new {
+                true => assert_eq!(said, old, "{value}"),
+                false => {
+                    let both = format!("Limine 8.0 takes {old:?}, Limine 11.0 takes {new:?}");
+                    assert!(said.ends_with(&both), "{value}: {said}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn letters_that_some_versions_count_with() {
+        // 12 or 0: both are the first of three entries, but not of twenty.
+        let config = |menu: &str| parse(&format!("default_entry: c\n{menu}"), PC).unwrap();
+        let old = Version::of("Limine 9.6");
+        let chosen = |menu: &str| choose(&config(menu), PC, &Wishes::default(), old);
+        assert!(matches!(chosen(MENU), Chosen::Entry(0, _)));
+        let Chosen::Unclear(Some(1), why) = chosen(&"/A\n".repeat(20)) else {
+            panic!("it was told");
+        };
+        assert!(why.ends_with("as 0 and some as 12"), "{why}");
+        let large = "default_entry: 18446744073709551618";
+        assert!(of(large, &Wishes::default(), "Limine 9.6").contains("that large"));
+    }
+
+    #[test]
+    fn without_a_timeout_what_is_not_there_opens_the_menu() {
+        let none = Wishes::default();
+        let newest = "Limine 12.5.1";
+        assert_eq!(of("default_entry: 9\ntimeout: 5", &none, newest), "A");
+        let said = of("default_entry: 9\ntimeout: 0", &none, newest);
+        assert!(said.ends_with("waits in its menu"), "{said}");
+        let said = of("default_entry: 2${x}", &none, newest);
+        assert!(said.ends_with("nobody defined"), "{said}");
+    }
+
+    #[test]
+    fn what_was_booted_last() {
+        let head = "default_entry: 1\nremember_last_entry: Yes";
+        let last = |bytes: &[u8], version: &str| {
+            let wishes = Wishes {
+                last: Some(bytes.to_vec()),
+                ..Wishes::default()
+            };
+            of(head, &wishes, version)
+        };
+        let number = 1_u64.to_le_bytes();
+        assert_eq!(last(&number, "Limine 10.8.5"), "B");
+        assert_eq!(last(&9_u64.to_le_bytes(), "Limine 10.8.5"), "A");
+        assert_eq!(last(b"C", "Limine 11.0.0"), "C");
+        assert_eq!(last(b"C\0", "Limine 12.5.1"), "C");
+        for (bytes, version, said) in [
+            (
+                b"C".as_slice(),
+                "Limine 10.8.5",
+                "1 bytes, which are no number",
+            ),
+            (&u64::MAX.to_le_bytes(), "Limine 10.8.5", "no number"),
+            (&number, "Limine 11.0.0", "which is not there"),
+            (b"\xff", "Limine 11.0.0", "is no text"),
+            (b"C", "", "they differ"),
+        ] {
+            let why = last(bytes, version);
+            assert!(why.contains(said), "{bytes:?} {version}: {why}");
+        }
+        let why = of(head, &Wishes::default(), "Limine 12.5.1");
+        assert!(why.contains("there is no variable"), "{why}");
+    }
+
+    #[test]
+    fn the_interface_is_there_from_version_11_4_on() {
+        let asks = Wishes {
+            one_shot: Some("C".to_owned()),
+            ..Wishes::default()
+        };
+        assert_eq!(of("default_entry: 2", &asks, "Limine 11.3.1"), "B");
+        let said = of("default_entry: 2", &asks, "Limine 11.4.0");
+        assert!(said.starts_with("LoaderEntryOneShot asks for"), "{said}");
+        // It may be an id.
+        let asks = Wishes {
+            one_shot: Some("c-1".to_owned()),
+            ..Wishes::default()
+        };
+        let said = of("default_entry: 2", &asks, "Limine 12.5.1");
+        assert!(said.starts_with("LoaderEntryOneShot asks for"), "{said}");
     }
 }

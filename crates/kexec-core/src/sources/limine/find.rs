@@ -5,6 +5,7 @@ use kexec_image::Arch;
 use super::choose::{Chosen, Wishes, choose};
 use super::parse::{Malformed, Platform, parse};
 use super::target::Context;
+use super::version::Version;
 use super::{SOURCE, evidence};
 use crate::host::Fact;
 use crate::sources::entry::{BootEntry, BootFile, Broken, Origin};
@@ -71,12 +72,18 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
             boots,
         ));
     }
-    let choice = match wishes(machine) {
+    let info = machine
+        .facts
+        .loader()
+        .and_then(|loader| loader.info.known());
+    let version = info.and_then(|info| Version::of(info));
+    let remembers = config.global("remember_last_entry").is_some();
+    let choice = match wishes(machine, remembers) {
         Err(reason) => Choice::Refused(Broken {
             at: Origin::file("/sys/firmware/efi/efivars"),
             reason,
         }),
-        Ok(wishes) => match choose(&config, platform, &wishes) {
+        Ok(wishes) => match choose(&config, platform, &wishes, version) {
             Chosen::Entry(at, why) => match places.get(at).copied().flatten() {
                 Some(index) => Choice::Entry { index, why },
                 None => Choice::None { why },
@@ -111,20 +118,27 @@ fn platform(machine: &Machine<'_>) -> Platform {
     }
 }
 
-/// The variables of the Boot Loader Interface; the error is why one cannot be read.
-fn wishes(machine: &Machine<'_>) -> Result<Wishes, String> {
-    let text = |fact: &Fact<String>| match fact {
-        Fact::Known(text) => Ok(Some(text.clone())),
-        Fact::Absent => Ok(None),
-        Fact::Unreadable(reason) => Err(reason.clone()),
-    };
-    match machine.facts.loader() {
-        Some(loader) => Ok(Wishes {
-            one_shot: text(&loader.entry_one_shot)?,
-            default: text(&loader.entry_default)?,
-        }),
-        None => Ok(Wishes::default()),
+/// The variables that name an entry; the error is why one cannot be read. What was booted
+/// last is of interest only where the configuration says so.
+fn wishes(machine: &Machine<'_>, remembers: bool) -> Result<Wishes, String> {
+    fn known<T: Clone>(fact: &Fact<T>) -> Result<Option<T>, String> {
+        match fact {
+            Fact::Known(value) => Ok(Some(value.clone())),
+            Fact::Absent => Ok(None),
+            Fact::Unreadable(reason) => Err(reason.clone()),
+        }
     }
+    let Some(efi) = machine.facts.efi.known() else {
+        return Ok(Wishes::default());
+    };
+    Ok(Wishes {
+        one_shot: known(&efi.loader.entry_one_shot)?,
+        default: known(&efi.loader.entry_default)?,
+        last: match remembers {
+            true => known(&efi.limine_last)?,
+            false => None,
+        },
+    })
 }
 
 /// The configuration and its text; the error is why it cannot be read, or nothing where

@@ -9,7 +9,9 @@
 pub mod choose;
 mod find;
 pub mod parse;
+mod path;
 mod target;
+pub mod version;
 
 use super::facts::Facts;
 use super::{Evidence, Source};

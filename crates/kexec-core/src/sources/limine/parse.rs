@@ -3,12 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use super::version::{CONDITIONS, HIDES_OTHER_FIRMWARE, LONG_TITLES, Version};
+
 /// More entries are not read; a disk with a hundred kernels has some hundreds.
 pub const MAX_ENTRIES: usize = 1024;
 /// Macros may make a text this much longer, as in Limine.
 const MAX_GROWTH: usize = 4;
-/// A title has at most this many bytes, the depth included; Limine cuts the rest off.
-const MAX_TITLE: usize = 63;
+/// A line of the menu has at most this many bytes, the slashes included.
+const MAX_LINE: usize = 1024;
+/// So many of them count before [`LONG_TITLES`]; Limine cuts the rest off.
+const MAX_SHORT_LINE: usize = 63;
+/// Folders in folders.
+const MAX_DEPTH: usize = 63;
 
 /// What Limine knows of the machine, for its built-in macros and hidden entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +43,8 @@ pub struct Entry {
     pub depth: usize,
     /// Its title.
     pub title: String,
+    /// How many bytes its line has in front of the title.
+    pub lead: usize,
     /// Whether a folder is shown open.
     pub open: bool,
     /// The line, counted from 1.
@@ -48,7 +56,7 @@ pub struct Entry {
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
-    /// Every setting, wherever it stands: of a global one the first counts.
+    /// The global settings, which stand before the first entry; of several the first counts.
     pub settings: Vec<Setting>,
     /// The entries, in their order.
     pub entries: Vec<Entry>,
@@ -66,72 +74,105 @@ pub struct Malformed {
 /// Reads a configuration.
 ///
 /// # Errors
-/// Where Limine stops with an error: an entry without the one that it is below, or macros
-/// that make the text too long.
+/// Where Limine stops with an error: an entry without the one that it is below or without
+/// a title, a macro that is not closed on its line, or macros that make the text too long.
 pub fn parse(text: &str, platform: Platform) -> Result<Config, Malformed> {
-    let macros = macros(text, platform);
+    let text = stripped(text);
+    let macros = macros(&text, platform);
     let mut config = Config::default();
-    let mut room = text.len().saturating_mul(MAX_GROWTH).max(MAX_TITLE);
-    for (line, number) in text.lines().zip(1_u32..) {
-        let line = line.trim_start_matches([' ', '\t']).trim_end_matches('\r');
-        if line.is_empty() || line.starts_with('#') || definition(line).is_some() {
+    let mut room = text.len().saturating_add(1).saturating_mul(MAX_GROWTH);
+    for (line, number) in text.split('\n').zip(1_u32..) {
+        if definition(line).is_some() {
             continue;
         }
         let malformed = |reason: &str| Malformed {
             line: number,
             reason: reason.to_owned(),
         };
-        let line = expanded(line, &macros);
+        let line = expanded(line, &macros).ok_or_else(|| {
+            malformed("a macro begins there (\"${\") and does not end on that line (\"}\")")
+        })?;
         room = room
             .checked_sub(line.len())
             .ok_or_else(|| malformed("its macros make the configuration too long"))?;
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
         if line.starts_with('/') {
             if config.entries.len() == MAX_ENTRIES {
                 return Err(malformed(&format!(
                     "there are more than {MAX_ENTRIES} entries"
                 )));
             }
+            if line.bytes().all(|b| b == b'/') {
+                return Err(malformed("it is an entry without a title"));
+            }
             let entry = entry(&line, number);
             let above = config.entries.last().map_or(0, |entry| entry.depth);
             if entry.depth > above.saturating_add(1) {
                 return Err(malformed("it is below an entry that is not there"));
             }
+            if entry.depth > MAX_DEPTH {
+                return Err(malformed(&format!("it is deeper than {MAX_DEPTH} folders")));
+            }
             config.entries.push(entry);
         } else if let Some((name, value)) = line.split_once(':') {
-            let setting = Setting {
+            let settings = match config.entries.last_mut() {
+                Some(entry) => &mut entry.settings,
+                None => &mut config.settings,
+            };
+            settings.push(Setting {
                 name: name.to_ascii_lowercase(),
                 value: value.trim_start_matches(' ').to_owned(),
                 line: number,
-            };
-            if let Some(entry) = config.entries.last_mut() {
-                entry.settings.push(setting.clone());
-            }
-            config.settings.push(setting);
+            });
         }
     }
     Ok(config)
 }
 
-fn entry(line: &str, number: u32) -> Entry {
-    let mut end = line.len().min(MAX_TITLE);
-    while !line.is_char_boundary(end) {
-        end = end.saturating_sub(1);
+/// The text as Limine goes on with it: up to a NUL, without the carriage returns, and without
+/// the blanks around its lines. Of a blank behind a carriage return it does not see that it
+/// is at the end.
+fn stripped(text: &str) -> String {
+    let text = text.split('\0').next().unwrap_or_default();
+    let mut out = String::with_capacity(text.len());
+    for (line, number) in text.split('\n').zip(0_usize..) {
+        if number > 0 {
+            out.push('\n');
+        }
+        let line = line.trim_start_matches([' ', '\t', '\r']);
+        let body = line.trim_end_matches([' ', '\t']);
+        out.extend(body.split('\r'));
+        let blanks = line.get(body.len()..).unwrap_or_default();
+        if body.ends_with('\r') {
+            out.extend(blanks.chars().next());
+        }
     }
-    let line = line.get(..end).unwrap_or_default();
+    out
+}
+
+fn entry(line: &str, number: u32) -> Entry {
+    let line = cut(line, MAX_LINE);
     let title = line.trim_start_matches('/');
     let depth = line.len().saturating_sub(title.len());
     let open = title.starts_with('+');
+    let title = title.strip_prefix('+').unwrap_or(title);
+    let title = title.trim_start_matches(' ');
     Entry {
         depth,
-        title: title
-            .strip_prefix('+')
-            .unwrap_or(title)
-            .trim_start_matches(' ')
-            .to_owned(),
+        title: title.to_owned(),
+        lead: line.len().saturating_sub(title.len()),
         open,
         line: number,
         settings: Vec::new(),
     }
+}
+
+/// At most so many bytes of a text.
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most))
+        .unwrap_or_default()
 }
 
 /// `${NAME}=value`.
@@ -144,36 +185,30 @@ fn definition(line: &str) -> Option<(&str, &str)> {
 fn macros(text: &str, platform: Platform) -> BTreeMap<&str, &str> {
     let firmware = if platform.uefi { "UEFI" } else { "BIOS" };
     let mut macros = BTreeMap::from([("ARCH", platform.arch), ("FW_TYPE", firmware)]);
-    let lines = text
-        .lines()
-        .map(|line| line.trim_start_matches([' ', '\t']).trim_end_matches('\r'));
-    macros.extend(lines.filter_map(definition));
+    macros.extend(text.split('\n').filter_map(definition));
     macros
 }
 
-/// A line with its macros put in, once. A macro that nobody defined stays.
-fn expanded(line: &str, macros: &BTreeMap<&str, &str>) -> String {
+/// A line with its macros put in, once; nothing where one is not closed. A macro that
+/// nobody defined stays, so that who meets it can say so.
+fn expanded(line: &str, macros: &BTreeMap<&str, &str>) -> Option<String> {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some((before, behind)) = rest.split_once("${") {
+        let (name, behind) = behind.split_once('}')?;
         out.push_str(before);
-        let value = behind.split_once('}').and_then(|(name, behind)| {
-            let value = macros.get(name)?;
-            Some((value, behind))
-        });
-        match value {
-            Some((value, behind)) => {
-                out.push_str(value);
-                rest = behind;
-            }
+        match macros.get(name) {
+            Some(value) => out.push_str(value),
             None => {
-                out.push_str("${");
-                rest = behind;
+                for part in ["${", name, "}"] {
+                    out.push_str(part);
+                }
             }
         }
+        rest = behind;
     }
     out.push_str(rest);
-    out
+    Some(out)
 }
 
 impl Config {
@@ -199,8 +234,16 @@ impl Entry {
             .find_map(|name| self.settings.iter().find(|setting| setting.name == *name))
     }
 
-    /// Whether it is left out of the menu.
-    pub fn is_hidden(&self, platform: Platform) -> bool {
+    /// Its title, as much of it as that version keeps.
+    pub fn title(&self, version: Version) -> &str {
+        match version < LONG_TITLES {
+            true => cut(&self.title, MAX_SHORT_LINE.saturating_sub(self.lead)),
+            false => &self.title,
+        }
+    }
+
+    /// Whether that version leaves it out of the menu.
+    pub fn is_hidden(&self, platform: Platform, version: Version) -> bool {
         let firmware = if platform.uefi { "UEFI" } else { "BIOS" };
         let other = self
             .setting(&["if_fw_type"])
@@ -215,7 +258,8 @@ impl Entry {
             Some("efi" | "uefi" | "efi_chainload" | "efi_boot_entry") => !platform.uefi,
             _ => false,
         };
-        other || foreign || chained
+        (version >= CONDITIONS && (other || foreign))
+            || (version >= HIDES_OTHER_FIRMWARE && chained)
     }
 }
 
@@ -286,10 +330,73 @@ mod tests {
     }
 
     #[test]
+    fn blanks_and_carriage_returns_go() {
+        assert_eq!(
+            stripped(" a \t\n\t\r b\r\n \r \nc\rd \r\n e"),
+            "a\nb\n\ncd \ne"
+        );
+        assert_eq!(stripped("a\r  \nb\0c"), "a \nb");
+        let config = parse("default_entry: 2 \r\n/A\n/B \t\nprotocol: linux \n", PC).unwrap();
+        assert_eq!(config.global("default_entry").unwrap().value, "2 ");
+        assert_eq!(config.entries[1].title, "B");
+        let protocol = config.entries[1].setting(&["protocol"]).unwrap();
+        assert_eq!(protocol.value, "linux");
+    }
+
+    #[test]
+    fn behind_the_first_entry_nothing_is_global() {
+        let config = parse("timeout: 1\n/A\ndefault_entry: 2\n/B\ntimeout: 3\n", PC).unwrap();
+        assert_eq!(config.global("default_entry"), None);
+        assert_eq!(config.settings.len(), 1);
+        assert_eq!(config.entries[0].settings[0].value, "2");
+    }
+
+    #[test]
+    fn a_macro_ends_on_its_line() {
+        for (text, line) in [
+            ("/a\ncmdline: ${B\n}\n", 2),
+            ("# ${a}\n# ${b\n", 2),
+            ("${A\n", 1),
+        ] {
+            assert_eq!(parse(text, PC).unwrap_err().line, line, "{text}");
+        }
+        // Neither takes a time that grows with the square of the text.
+        let open = "${".repeat(1_900_000);
+        assert!(parse(&open, PC).is_err());
+        assert!(parse(&format!("a: {open}}}\n"), PC).is_ok());
+        assert!(parse(&format!("a: {}\n", "${${x}".repeat(600_000)), PC).is_ok());
+    }
+
+    #[test]
+    fn titles_and_their_limits() {
+        let long = "é".repeat(40);
+        let config = parse(&format!("/{long}\n"), PC).unwrap();
+        assert_eq!(config.entries[0].title(LONG_TITLES), long);
+        assert_eq!(
+            config.entries[0].title(HIDES_OTHER_FIRMWARE),
+            "é".repeat(31)
+        );
+        assert_eq!(parse("/a\n//\n", PC).unwrap_err().line, 2);
+        let deep: String = (1..70)
+            .map(|depth| format!("{}x\n", "/".repeat(depth)))
+            .collect();
+        assert_eq!(parse(&deep, PC).unwrap_err().line, 64);
+    }
+
+    #[test]
+    fn what_is_hidden_depends_on_the_version() {
+        let config = parse("/a\nif_arch: aarch64\n/b\nprotocol: bios\n", PC).unwrap();
+        let hidden = |at: usize, version| config.entries[at].is_hidden(PC, version);
+        assert!(!hidden(0, LONG_TITLES) && hidden(0, CONDITIONS));
+        let old = Version { major: 9, minor: 6 };
+        assert!(!hidden(1, old) && hidden(1, HIDES_OTHER_FIRMWARE));
+    }
+
+    #[test]
     fn hidden_entries() {
         let hidden = |text: &str, uefi| {
             let config = parse(&format!("/a\n{text}\n"), PC).unwrap();
-            config.entries[0].is_hidden(Platform { uefi, ..PC })
+            config.entries[0].is_hidden(Platform { uefi, ..PC }, CONDITIONS)
         };
         assert!(hidden("if_fw_type: bios", true) && !hidden("if_fw_type: bios", false));
         assert!(hidden("if_arch: aarch64 riscv64", true));
@@ -302,7 +409,7 @@ mod tests {
         fn any_text_is_read_without_a_panic(text in "((/{0,3}[+]?|\\$\\{A\\}=|cmdline: ?|#)?\\PC{0,12}(\\$\\{A\\})?\n?){0,8}") {
             if let Ok(config) = parse(&text, PC) {
                 for at in 0..config.entries.len() {
-                    let _ = (config.is_folder(at), config.entries[at].is_hidden(PC));
+                    let _ = (config.is_folder(at), config.entries[at].is_hidden(PC, CONDITIONS));
                 }
             }
         }

@@ -41,7 +41,12 @@ impl Context<'_> {
         let mut notes = Vec::new();
         let kernel = self.file(path.ok_or_else(|| missing("path"))?, &mut notes)?;
         let cmdline = entry.setting(&["cmdline", "kernel_cmdline"]);
-        if let Some(setting) = cmdline.filter(|setting| setting.value.contains("${")) {
+        let modules = entry
+            .settings
+            .iter()
+            .filter(|s| s.name.starts_with("module_"));
+        let mut written = cmdline.into_iter().chain(modules);
+        if let Some(setting) = written.find(|setting| setting.value.contains("${")) {
             let reason = format!("it has a macro that nobody defined: {}", setting.value);
             return Err((setting.line, reason));
         }

@@ -53,7 +53,20 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
         };
         BootEntry::new(SOURCE.name, &title.value, &title.value, origin, boots)
     });
-    let choice = match config.choose() {
+    let names = |stanza: &Stanza| {
+        let named = stanza.volume.as_ref();
+        let other = named.and_then(|name| volume(machine, name).ok());
+        let mut names: Vec<String> = named.map(|name| name.value.clone()).into_iter().collect();
+        for id in [Some(&file.volume), other.as_ref()].into_iter().flatten() {
+            if let Some(volume) = volumes.get(id) {
+                let partition = volume.partition.as_ref();
+                names.extend(volume.label.clone());
+                names.extend(partition.and_then(|partition| partition.label.clone()));
+            }
+        }
+        names
+    };
+    let choice = match config.choose(&names) {
         Chosen::Stanza(index, why) => Choice::Entry { index, why },
         Chosen::Unclear(line, reason) => Choice::Refused(Broken {
             at: Origin {
@@ -115,15 +128,16 @@ fn target(
         return Err((loader.line, reason.to_owned()));
     }
     let mut target = BootTarget::linux(kernel, line.without(&["initrd"]));
-    for initrd in &stanza.initrds {
-        target.initrds.push(on(initrd)?);
-    }
     // The kernel's own stub takes these, from the partition of the kernel.
     for word in line.words() {
         if let Some(path) = word.strip_prefix(b"initrd=") {
             let path = String::from_utf8_lossy(path).replace('\\', "/");
             target.initrds.push(machine.volumes.file(&volume, &path));
         }
+    }
+    // rEFInd puts the last one behind the options.
+    if let Some(initrd) = stanza.initrds.last() {
+        target.initrds.push(on(initrd)?);
     }
     Ok(target)
 }

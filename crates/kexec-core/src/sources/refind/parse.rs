@@ -3,6 +3,8 @@
 
 /// More stanzas are not read.
 pub const MAX_STANZAS: usize = 1024;
+/// Nobody names more in `default_selection`.
+const MAX_WANTED: usize = 64;
 
 /// A value and its line, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct Stanza {
     pub volume: Option<At<String>>,
     /// `loader`.
     pub loader: Option<At<String>>,
-    /// Every `initrd`.
+    /// Every `initrd`; rEFInd takes the last.
     pub initrds: Vec<At<String>>,
     /// `options`, and whether it is one token; of several rEFInd takes the first.
     pub options: Option<At<(String, bool)>>,
@@ -160,7 +162,10 @@ fn tokens(line: &str) -> Vec<String> {
 impl Config {
     /// What is taken when nobody is there. It follows from this file only where rEFInd is
     /// told to look for nothing but stanzas, and not to take what was booted last.
-    pub fn choose(&self) -> Chosen {
+    ///
+    /// `names` says what the volumes of a stanza are called: rEFInd's titles have the name
+    /// of one of them, as in `Boot Arch Linux from ESP`, and it compares with all of that.
+    pub fn choose(&self, names: &dyn Fn(&Stanza) -> Vec<String>) -> Chosen {
         let name = "name an entry or a kernel";
         if let Some(include) = self.includes.first() {
             let reason = format!(
@@ -181,10 +186,6 @@ impl Config {
             );
             return Chosen::Unclear(line, reason);
         }
-        let shown = || {
-            let all = self.stanzas.iter().enumerate();
-            all.filter(|(_, stanza)| !stanza.disabled)
-        };
         let wanted = self.default.as_ref().filter(|d| !d.value.is_empty());
         let Some(wanted) = wanted else {
             let reason = format!(
@@ -200,28 +201,95 @@ impl Config {
                 format!("default_selection has several values, of which one counts; {name}");
             return Chosen::Unclear(line, reason);
         };
-        if wanted.starts_with('+') {
-            let reason =
-                format!("rEFInd takes what was booted last, and that is not read here; {name}");
+        let why = format!("default_selection is {wanted:?}");
+        if wanted.matches(',').count() >= MAX_WANTED {
+            let reason = format!("default_selection names more than {MAX_WANTED}; {name}");
             return Chosen::Unclear(line, reason);
         }
-        let why = format!("default_selection is {wanted:?}");
-        let number = wanted.parse::<usize>().ok();
-        let found: Vec<usize> = match number.and_then(|number| number.checked_sub(1)) {
-            Some(number) => shown().skip(number).take(1).map(|(at, _)| at).collect(),
-            None => {
-                let lower = wanted.to_lowercase();
-                let fits = |title: &str| title.to_lowercase().contains(&lower);
-                let hits = shown().filter(|(_, stanza)| fits(&stanza.title.value));
-                hits.map(|(at, _)| at).collect()
+        // Each in its turn, until one fits.
+        for part in wanted.split(',').filter(|part| !part.is_empty()) {
+            match self.named(part, names) {
+                Ok(Some(at)) => return Chosen::Stanza(at, why),
+                Ok(None) => {}
+                Err(reason) => return Chosen::Unclear(line, format!("{why}: {reason}; {name}")),
             }
-        };
-        match found.as_slice() {
-            [at] => Chosen::Stanza(*at, why),
-            [] => Chosen::Unclear(line, format!("{why}, which no stanza is called; {name}")),
-            _ => Chosen::Unclear(line, format!("{why}, which fits several stanzas; {name}")),
         }
+        Chosen::Unclear(line, format!("{why}, which no stanza is called; {name}"))
     }
+
+    /// The stanza that one part of `default_selection` means (FindMenuShortcutEntry() of
+    /// rEFInd); the error is why that cannot be told.
+    fn named(
+        &self,
+        wanted: &str,
+        names: &dyn Fn(&Stanza) -> Vec<String>,
+    ) -> Result<Option<usize>, String> {
+        if wanted.starts_with('+') {
+            return Err("rEFInd takes what was booted last, and that is not read here".to_owned());
+        }
+        if wanted.trim() != wanted {
+            return Err(format!(
+                "whether the blanks around {wanted:?} count depends on the version"
+            ));
+        }
+        let all = self.stanzas.iter().enumerate();
+        let mut shown = all.filter(|(_, stanza)| !stanza.disabled);
+        let mut chars = wanted.chars();
+        if let (Some(key), None) = (chars.next(), chars.next()) {
+            // The first nine lines of the menu have a digit.
+            return match key.to_digit(10).map(usize::try_from) {
+                Some(Ok(number)) => Ok(number
+                    .checked_sub(1)
+                    .and_then(|number| shown.nth(number))
+                    .map(|(at, _)| at)),
+                _ => Err(
+                    "one character alone is a key of rEFInd's, not a part of a title".to_owned(),
+                ),
+            };
+        }
+        let wanted = wanted.to_lowercase();
+        let mut first = None;
+        for (at, stanza) in shown {
+            let title = stanza.title.value.to_lowercase();
+            if title.contains(&wanted) {
+                // RefindPlus prefers one that is called exactly so.
+                if first.is_some() && title == wanted {
+                    return Err(
+                        "the first stanza that it fits is not the one that is called \
+                                exactly so, and RefindPlus prefers that"
+                            .to_owned(),
+                    );
+                }
+                if first.is_none() {
+                    first = Some((at, title == wanted));
+                }
+                if first.is_some_and(|(_, exact)| exact) {
+                    break;
+                }
+            } else if first.is_none() && may_fit(&title, &names(stanza), &wanted) {
+                return Err(format!(
+                    "rEFInd may call {:?} so, for the name of its volume is a part of its title",
+                    stanza.title.value
+                ));
+            }
+        }
+        Ok(first.map(|(at, _)| at))
+    }
+}
+
+/// What rEFInd calls a volume that has no name of its own: its size and its file system.
+const DESCRIPTIONS: &str = "bytes kib mib gib tib pib fat12 fat16 fat32 ext2 ext3 ext4 reiserfs \
+                            btrfs xfs jfs iso-9660 hfs+ apfs ntfs exfat volume partition unknown \
+                            whole disk efi system partition esp network hd cd";
+
+/// Whether what rEFInd puts around a title may make it fit; all in lower case.
+fn may_fit(title: &str, names: &[String], wanted: &str) -> bool {
+    let called = |name: &str| format!("boot {title} from {}", name.to_lowercase());
+    let number = |word: &str| word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let mut words = wanted.split_whitespace();
+    called("").contains(wanted)
+        || names.iter().any(|name| called(name).contains(wanted))
+        || words.all(|word| number(word) || DESCRIPTIONS.contains(word))
 }
 
 #[cfg(test)]
@@ -270,18 +338,28 @@ mod tests {
 
     #[test]
     fn the_choice_follows_from_the_file_or_is_refused() {
-        let chosen = |head: &str| match parse(&format!("{TWO}{head}\n")).choose() {
+        let names = |_: &Stanza| vec!["ESP".to_owned()];
+        let chosen = |head: &str| match parse(&format!("{TWO}{head}\n")).choose(&names) {
             Chosen::Stanza(at, _) => at.to_string(),
             Chosen::Unclear(line, why) => format!("{line:?} {why}"),
         };
         assert_eq!(chosen("default_selection linux"), "0");
         assert_eq!(chosen("default_selection \"arch lts\""), "2");
         assert_eq!(chosen("default_selection 2"), "2");
+        // The first that fits.
+        assert_eq!(chosen("default_selection arch"), "0");
+        assert_eq!(chosen("default_selection \"gone,lts,arch\""), "2");
         for (head, said) in [
             ("", "what was booted last"),
             ("default_selection +", "what was booted last"),
             ("default_selection \"+,arch\"", "what was booted last"),
-            ("default_selection arch", "fits several"),
+            ("default_selection a", "a key of rEFInd's"),
+            ("default_selection 0", "no stanza is called"),
+            ("default_selection 12", "the name of its volume"),
+            ("default_selection esp", "the name of its volume"),
+            ("default_selection \"from ESP\"", "the name of its volume"),
+            ("default_selection \"gone,+,arch\"", "what was booted last"),
+            ("default_selection \"gone, arch\"", "blanks"),
             ("default_selection off", "no stanza is called"),
             ("default_selection lts 8:00 12:00", "several values"),
             (
@@ -292,14 +370,35 @@ mod tests {
         ] {
             assert!(chosen(head).contains(said), "{head}: {}", chosen(head));
         }
-        assert!(matches!(parse("").choose(), Chosen::Unclear(None, _)));
+        assert!(matches!(parse("").choose(&names), Chosen::Unclear(None, _)));
+    }
+
+    #[test]
+    fn titles_are_compared_as_refind_does() {
+        let chosen = |wanted: &str, titles: &[&str]| {
+            let head = format!("scanfor manual\ndefault_selection \"{wanted}\"\n");
+            let stanza = |title: &&str| format!("menuentry \"{title}\" {{\nloader /a\n}}\n");
+            let text: String = titles.iter().map(stanza).collect();
+            match parse(&(head + &text)).choose(&|_| Vec::new()) {
+                Chosen::Stanza(at, _) => titles[at].to_owned(),
+                Chosen::Unclear(_, why) => why,
+            }
+        };
+        // More than one digit is text.
+        assert_eq!(chosen("10", &["Linux 10", "2", "Tenth"]), "Linux 10");
+        assert_eq!(chosen("arch", &["Arch", "Arch LTS"]), "Arch");
+        let said = chosen("arch", &["Arch LTS", "Arch"]);
+        assert!(said.contains("RefindPlus"), "{said}");
+        assert!(chosen(&"gone,".repeat(700_000), &["A"; 1000]).contains("more than 64"));
+        assert!(chosen("boot a", &["A", "Reboot a"]).contains("its volume"));
+        assert!(chosen("ext4", &["A", "Root on ext4"]).contains("its volume"));
     }
 
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "((menuentry|\\}|scanfor manual|default_selection|submenuentry)? ?\\PC{0,12}(\\{|\")?\n?){0,8}") {
             let config = parse(&text);
-            if let Chosen::Stanza(at, _) = config.choose() {
+            if let Chosen::Stanza(at, _) = config.choose(&|_| Vec::new()) {
                 prop_assert!(at < config.stanzas.len());
             }
         }
