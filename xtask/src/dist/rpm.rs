@@ -99,7 +99,7 @@ fn query(rpm: &Rpm, format: &str) -> Result<String> {
 /// Compares the list of files and folders: permissions, owners, sizes, links, what is
 /// documentation.
 fn listed(rpm: &Rpm) -> Result<()> {
-    let format = "[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILESIZES} \
+    let format = "[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{LONGFILESIZES} \
                   %{FILEFLAGS:fflags} %{FILENAMES} %{FILELINKTOS}\\n]";
     let listed = query(rpm, format)?;
     // The size of a folder is that of its file system.
