@@ -107,10 +107,15 @@ fn the_boot_loader_is_believed(suite: Suite, layout: Layout) -> Result<()> {
     let list = before.run("list")?.out().replace("\n          ", " ");
     ensure!(!list.contains(EVIL) && !list.contains("/media/"), "{list}");
     ensure!(list.contains("loop0p1 has the UUID"), "{list}");
-    ensure!(list.contains("/dev/vda1 ("), "{list}");
+    // With EFI and GRUB, /boot is on the root file system.
+    let believed = match layout {
+        Layout::EfiGrub => "/dev/vda2 (",
+        _ => "/dev/vda1 (",
+    };
+    ensure!(list.contains(believed), "{list}");
     let json = before.run("json")?.out();
     ensure!(
-        json.contains("boot-source") && json.contains("/dev/vda1 ("),
+        json.contains("boot-source") && json.contains(believed),
         "{json}"
     );
     // Nothing of the copy was mounted where the machine's own belongs.
