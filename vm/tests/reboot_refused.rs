@@ -34,6 +34,9 @@ refuse cut /root/cut --initrd /boot/initrd.img-$OTHER --reuse-cmdline
 
 refuse initrd /boot/vmlinuz-$OTHER --initrd /root/of-another --reuse-cmdline
 
+head -c 1000000 /boot/initrd.img-$OTHER > /root/half
+refuse half /boot/vmlinuz-$OTHER --initrd /root/half --reuse-cmdline
+
 mkdir -p /run/initramfs
 printf '#!/bin/sh\nreboot -f\n' > /run/initramfs/shutdown
 chmod +x /run/initramfs/shutdown
@@ -94,6 +97,7 @@ fn refused_beforehand_or_told_at_the_next_boot() -> Result<()> {
         ("root", 1, "this machine has no such device"),
         ("cut", 1, "bzImage cut short"),
         ("initrd", 1, "it could not load them"),
+        ("half", 1, "it is cut short or damaged"),
         ("exitrd", 1, "its script knows nothing of kexec"),
         ("firmware", 1, "the firmware's setup was asked for"),
         ("sysctl", 1, "kernel.kexec_load_disabled"),

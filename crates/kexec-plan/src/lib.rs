@@ -13,9 +13,9 @@ pub mod file;
 mod le;
 pub mod memory;
 pub mod method;
-pub mod paging;
 pub mod token;
 
+pub use arch::x86_64::paging;
 pub use classic::{ClassicError, ClassicRequest, LoadPlan};
 pub use cmdline::Cmdline;
 pub use error::PlanError;

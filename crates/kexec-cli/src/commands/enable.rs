@@ -34,8 +34,8 @@ pub fn verb(world: &World<'_>, feature: &Feature, on: bool, dry_run: bool, json:
 }
 
 fn switch_on(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) -> Result<(), Error> {
-    let exitrd = Exitrd::read(&world.volumes());
-    if let Some(why) = enable::not_needed(world.root, feature, &exitrd) {
+    let exitrd = || Exitrd::read(&world.volumes());
+    if let Some(why) = enable::not_needed(world.root, feature, exitrd) {
         not_needed(feature, &why, json);
         return Ok(());
     }

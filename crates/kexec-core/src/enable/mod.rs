@@ -189,11 +189,15 @@ fn is_ours(root: &Path, path: &str) -> bool {
 
 /// Why this machine does not need a feature, where that is so: its next shutdown
 /// image jumps without help, or there will be none.
-pub fn not_needed(root: &Path, feature: &Feature, exitrd: &Exitrd) -> Option<String> {
+pub fn not_needed(
+    root: &Path,
+    feature: &Feature,
+    exitrd: impl FnOnce() -> Exitrd,
+) -> Option<String> {
     if feature.name != "exitrd" || is_enabled(root, feature) {
         return None;
     }
-    match exitrd {
+    match exitrd() {
         Exitrd::None => Some("no shutdown image is made on this machine".into()),
         Exitrd::Used {
             jump: Jump::Yes { by },

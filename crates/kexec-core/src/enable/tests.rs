@@ -168,7 +168,7 @@ fn what_jumps_by_itself_needs_no_help() {
         because: "x".into(),
     };
     let needed = |name: &str, exitrd: &Exitrd| {
-        not_needed(root.path(), feature(name).unwrap(), exitrd).is_none()
+        not_needed(root.path(), feature(name).unwrap(), || exitrd.clone()).is_none()
     };
     let jumps = image(Jump::Yes { by: "y".into() });
     assert!(!needed("exitrd", &jumps));

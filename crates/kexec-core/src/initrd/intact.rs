@@ -6,6 +6,8 @@
 use kexec_image::ImageError;
 use kexec_image::decompress::detect;
 
+use super::newc::{self, HEAD, MAX_NAME, TRAILER};
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intact {
@@ -38,14 +40,8 @@ pub enum Intact {
     },
 }
 
-/// Bytes of a member's head: `070701` and thirteen numbers of eight digits.
-const HEAD: usize = 110;
-/// No name is longer (PATH_MAX of the kernel).
-const MAX_NAME: u64 = 4096;
 /// The magic of lz4's modern frame, which kernels do not unpack.
 const LZ4_FRAME: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
-/// The last member of an archive.
-const TRAILER: &[u8] = b"TRAILER!!!";
 
 /// Looks at all of `initrd`; of each part that is compressed, at `largest` bytes of its
 /// content at most, none of which are kept.
@@ -211,7 +207,7 @@ impl Walk {
                     .strip_suffix(b"\0")
                     .unwrap_or(&self.collected);
                 // Nothing has to follow the last member.
-                if name == TRAILER {
+                if name == TRAILER.as_bytes() {
                     self.place = Place::Between;
                 }
             }
@@ -237,19 +233,9 @@ impl Walk {
     }
 }
 
-/// The size of a member and of its name.
+/// The size of a member, and that of its name as it may be.
 fn head(bytes: &[u8]) -> Result<(u64, usize), String> {
-    if !(bytes.starts_with(b"070701") || bytes.starts_with(b"070702")) {
-        return Err("a file in the archive does not begin with 070701 or 070702".to_owned());
-    }
-    let number = |field: usize| {
-        let at = 6 + field * 8;
-        let digits = std::str::from_utf8(bytes.get(at..at + 8)?).ok()?;
-        u64::from_str_radix(digits, 16).ok()
-    };
-    let (size, name) = number(6)
-        .zip(number(11))
-        .ok_or("a number in its head is none")?;
+    let (size, name) = newc::sizes(bytes)?;
     match usize::try_from(name) {
         Ok(len) if (1..=MAX_NAME).contains(&name) => Ok((size, len)),
         _ => Err(format!("a name of {name} bytes in the archive")),
@@ -261,7 +247,6 @@ mod tests {
     use kexec_image::testing::codec::COMPRESSORS;
     use proptest::prelude::*;
 
-    use super::super::newc;
     use super::*;
 
     fn look(initrd: &[u8]) -> Intact {

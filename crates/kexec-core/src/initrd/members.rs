@@ -7,6 +7,8 @@ use std::ops::ControlFlow;
 
 use kexec_image::decompress::stream;
 
+use super::newc::{self, HEAD, MAX_NAME, TRAILER};
+
 /// What was seen of an initrd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
@@ -18,13 +20,6 @@ pub enum Seen {
     /// archive.
     Some,
 }
-
-/// Bytes of a member's head: `070701` and thirteen numbers of eight digits.
-const HEAD: usize = 110;
-/// No name is longer (PATH_MAX of the kernel).
-const MAX_NAME: u64 = 4096;
-/// The last member of an archive.
-const TRAILER: &[u8] = b"TRAILER!!!";
 
 /// Shows `visit` the name of each member of `initrd`, until it breaks. At most
 /// `limit` bytes are unpacked, none of them kept.
@@ -84,16 +79,7 @@ fn archive(
             return Ok(None);
         }
         reader.read_exact(head.get_mut(1..).unwrap_or_default())?;
-        if !(head.starts_with(b"070701") || head.starts_with(b"070702")) {
-            return Err(broken());
-        }
-        let number = |field: usize| -> io::Result<u64> {
-            let at = 6 + field * 8;
-            let digits = head.get(at..at + 8).ok_or_else(broken)?;
-            let digits = std::str::from_utf8(digits).map_err(|_| broken())?;
-            u64::from_str_radix(digits, 16).map_err(|_| broken())
-        };
-        let (size, name_len) = (number(6)?, number(11)?);
+        let (size, name_len) = newc::sizes(&head).map_err(|_| broken())?;
         if name_len > MAX_NAME {
             return Err(broken());
         }
@@ -101,7 +87,7 @@ fn archive(
         reader.read_exact(&mut name)?;
         reader.align()?;
         let name = name.strip_suffix(b"\0").unwrap_or(&name);
-        if name == TRAILER {
+        if name == TRAILER.as_bytes() {
             return Ok(Some(Seen::All));
         }
         if visit(name).is_break() {

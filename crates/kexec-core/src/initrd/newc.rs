@@ -9,10 +9,33 @@ use bytes::Bytes;
 /// `c_magic`: without checksums.
 const MAGIC: &str = "070701";
 /// The name of the member that ends an archive.
-const TRAILER: &str = "TRAILER!!!";
+pub(super) const TRAILER: &str = "TRAILER!!!";
 /// File type bits of `c_mode` (inode(7)).
 const S_IFREG: u32 = 0o100_000;
 const S_IFDIR: u32 = 0o040_000;
+/// Bytes of a member's head: the magic and thirteen numbers of eight digits.
+pub(super) const HEAD: usize = 110;
+/// No name is longer (PATH_MAX of the kernel).
+pub(super) const MAX_NAME: u64 = 4096;
+
+/// The size of a member and of its name, from its head.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn sizes(head: &[u8]) -> Result<(u64, u64), String> {
+    // With checksums, which the kernel passes over, and without.
+    if !(head.starts_with(b"070701") || head.starts_with(b"070702")) {
+        return Err("a file in the archive does not begin with 070701 or 070702".to_owned());
+    }
+    let number = |field: usize| {
+        let at = 6 + field * 8;
+        let digits = std::str::from_utf8(head.get(at..at + 8)?).ok()?;
+        u64::from_str_radix(digits, 16).ok()
+    };
+    let sizes = number(6).zip(number(11));
+    sizes.ok_or_else(|| "a number in the head of a file is none".to_owned())
+}
+
 /// Everything begins at a multiple of this many bytes.
 const ALIGNMENT: usize = 4;
 

@@ -37,7 +37,7 @@ fn started(facts: &Facts) -> Option<(String, String)> {
     let line = facts.cmdline.known();
     if line.is_some_and(|line| line.value(RASPBERRY).is_some()) && facts.efi.known().is_none() {
         return Some((
-            "the Raspberry Pi's firmware by its config.txt".to_owned(),
+            "the Raspberry Pi's firmware (config.txt)".to_owned(),
             format!("{RASPBERRY}= in /proc/cmdline"),
         ));
     }

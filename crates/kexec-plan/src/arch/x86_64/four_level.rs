@@ -1,15 +1,15 @@
 //! A running kernel that uses five-level paging, and a next one that does not.
 //!
-//! What goes wrong without, and with which kernels: [`crate::paging`]. A vmlinux does not
+//! What goes wrong without, and with which kernels: [`super::paging`]. A vmlinux does not
 //! even try to go down to four levels.
 
 use super::layout::{CEILING, FOUR_GIB, PAGE};
 use super::page_tables::{Levels, one_to_one};
+use super::paging;
 use crate::Piece;
 use crate::classic::{Builder, ClassicError, ClassicRequest, Draft, ExitMode, SegmentKind};
 use crate::le::len;
 use crate::memory::{MemoryKind, Range, RangeSet};
-use crate::paging;
 
 /// Whether the next kernel is to be entered with four levels. `takes_five`: it
 /// uses five where it finds them.

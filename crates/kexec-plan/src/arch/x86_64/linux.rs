@@ -14,6 +14,7 @@ use super::layout::{
     BZIMAGE_LOAD, CEILING, ENTRY_64, FLOOR, FOUR_GIB, KERNEL_32_END, LARGE_PAGE, LOW_MEMORY_END,
     PAGE,
 };
+use super::paging;
 use super::params::{Header, Input, JUMP_BACK_ROOM, Places};
 use super::plan::device_tree;
 use super::{setup_data, video};
@@ -26,7 +27,6 @@ use crate::le::{len, len_u64};
 use crate::memory::limits::Limits;
 use crate::memory::range::align_up;
 use crate::memory::{MemoryKind, MemoryMap, Range, RangeSet};
-use crate::paging;
 
 /// How a Linux kernel is started, and within which limits.
 struct Start<'a> {

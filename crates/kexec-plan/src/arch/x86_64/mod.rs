@@ -12,6 +12,7 @@
 //! | `setup_data.rs` `efi.rs` `video.rs` | parts of that |
 //! | `multiboot.rs` | multiboot kernels and plain ELF files |
 //! | `four_level.rs` | out of five-level paging |
+//! | `paging.rs` | which kernels come out of five-level paging by themselves |
 //! | `page_tables.rs` | tables that map one to one |
 //! | `way_back.rs` | into the kernel before this one |
 //! | `mbi.rs` `elf_notes.rs` | what those are told |
@@ -25,6 +26,7 @@ mod linux;
 mod mbi;
 mod multiboot;
 mod page_tables;
+pub mod paging;
 mod params;
 mod plan;
 mod setup_data;
