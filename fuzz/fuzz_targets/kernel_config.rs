@@ -1,7 +1,7 @@
 //! A kernel's configuration.
 #![no_main]
 
-use kexec_core::host::{OPTIONS, kernel_options};
+use kexec_machine::snapshot::{OPTIONS, kernel_options};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! A machine's snapshot that somebody sent: read, redacted, read again.
 #![no_main]
 
-use kexec_core::Snapshot;
+use kexec_machine::Snapshot;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! What udev's files of block devices say.
 #![no_main]
 
-use kexec_core::sources::volumes::udev;
+use kexec_machine::volumes::udev;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

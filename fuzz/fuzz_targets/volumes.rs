@@ -3,7 +3,7 @@
 #![no_main]
 
 use kexec_core::sources::facts::boot_option;
-use kexec_core::sources::volumes::{config, mountinfo, superblock, tables};
+use kexec_machine::volumes::{config, mountinfo, superblock, tables};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -17,8 +17,8 @@ use kexec_cli::{args, help};
 use kexec_core::Error;
 use kexec_core::handover::Jump;
 use kexec_core::record::files::OnDisk;
-use kexec_core::sources::volumes::Automounts;
 use kexec_image::Arch;
+use kexec_machine::volumes::Automounts;
 use kexec_sys::{Linux, Slot};
 
 use commands::{

@@ -10,9 +10,11 @@ use kexec_plan::SyscallChoice;
 use kexec_plan::classic::ImaList;
 use kexec_sys::{SealedError, SealedFile, Slot};
 
-use crate::host::{self, Fact, PageUse, open};
 use crate::request::LoadRequest;
-use crate::{Error, Snapshot, classic, place};
+use crate::{Error, classic, place};
+use kexec_machine::Snapshot;
+use kexec_machine::snapshot::PageUse;
+use kexec_machine::{Fact, open, snapshot};
 
 /// No kernel file is larger than this many bytes.
 const MAX_KERNEL: u64 = 1 << 30;
@@ -220,11 +222,11 @@ impl Carried {
         // A kernel without it hands no measurements on either, and the next one
         // would take a list that its own file loader never made.
         if host.built_with("CONFIG_IMA_KEXEC") != Some(false) {
-            let list = host::measurements(root);
+            let list = snapshot::measurements(root);
             carried.ima = carried.known("the measurements of IMA", list);
         }
         if let Some(address) = classic::firmware_facts(host).acpi_rsdp {
-            let copy = host::rsdp(root, address).map(Bytes::from);
+            let copy = snapshot::rsdp(root, address).map(Bytes::from);
             carried.rsdp = carried.known("a copy of ACPI's root pointer", copy);
         }
         carried

@@ -12,7 +12,8 @@ use kexec_sys::{Kernel, LoadFlags, Segment, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
 use crate::place::elf_machine_of;
-use crate::{Error, Snapshot, classic};
+use crate::{Error, classic};
+use kexec_machine::Snapshot;
 
 /// The word of the command line by which the purgatory tells a kernel where the
 /// one before it waits.

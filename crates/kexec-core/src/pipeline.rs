@@ -18,13 +18,14 @@ use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
 use crate::explain::{self, Call, ImageFacts};
-use crate::host::Fact;
 use crate::initrd;
 pub use crate::inputs::{Carried, Input, Inputs, image_options, read, read_with};
 use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice, Unsigned};
 use crate::sources::bls::stub;
-use crate::{Error, Snapshot, classic, place};
+use crate::{Error, classic, place};
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
 
 /// Everything that is known before the leap.
 #[derive(Debug)]

@@ -12,10 +12,11 @@ use kexec_plan::{Cmdline, FilePlan, LoadPlan, PlanError};
 use kexec_purgatory::Console;
 use kexec_sys::{Errno, Kernel, LoadFlags, Segment, elf_machine};
 
+use crate::Error;
 use crate::classic::{self, PurgatoryFailure, PurgatoryOptions};
 use crate::pipeline::Inputs;
 use crate::request::{ClassicAsk, LoadRequest};
-use crate::{Error, Snapshot};
+use kexec_machine::Snapshot;
 
 /// The file of a `--module`: its first word.
 pub(crate) fn module_path(text: &Cmdline) -> PathBuf {

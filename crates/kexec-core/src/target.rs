@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use kexec_plan::Cmdline;
 
 use crate::Error;
-use crate::host::{Fact, open};
 use crate::request::{CompanionFile, EntryLine, LoadRequest};
-use crate::sources::entry::{BootFile, BootTarget, Protocol, bare};
-use crate::sources::volumes::Volumes;
+use crate::sources::entry::{BootTarget, Protocol};
+use kexec_machine::volumes::Volumes;
+use kexec_machine::volumes::{BootFile, bare};
+use kexec_machine::{Fact, open};
 
 /// What an entry asks for, with what was typed on top of it: `typed` has the
 /// options, `--initrd` files behind those of the entry, and `--append`. A
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
     use crate::request::{ClassicAsk, CmdlineChoice, SyscallChoice};
     use crate::sources::entry::Module;
-    use crate::sources::volumes::VolumeId;
+    use kexec_machine::volumes::VolumeId;
 
     fn file(shown: &str) -> BootFile {
         BootFile {

@@ -5,18 +5,20 @@
 
 use std::path::Path;
 
-use kexec_core::host::{Fact, Lockdown, MemoryRange};
 use kexec_core::pipeline::{self, Prepared};
 use kexec_core::request::Unsigned;
-use kexec_core::{Error, LoadRequest, Snapshot, SyscallChoice};
+use kexec_core::{Error, LoadRequest, SyscallChoice};
 use kexec_image::Arch;
 use kexec_image::testing::bzimage::BzImageBuilder;
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
+use kexec_machine::snapshot::{Lockdown, MemoryRange};
 use kexec_plan::Method;
 use kexec_sys::double::{Call, Double, Machine};
 use kexec_sys::{Errno, FileFlags, Slot};
 
 fn host(change: impl FnOnce(&mut Snapshot)) -> Snapshot {
-    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
+    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kexec-machine/tests/machines");
     let mut host = Snapshot::read(&machines.join("debian-cloud"));
     change(&mut host);
     host

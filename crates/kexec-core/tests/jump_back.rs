@@ -4,15 +4,16 @@
 
 use std::path::Path;
 
-use kexec_core::host::Fact;
 use kexec_core::jump_back::load_helper;
-use kexec_core::{Error, LoadRequest, Snapshot, SyscallChoice, pipeline};
+use kexec_core::{Error, LoadRequest, SyscallChoice, pipeline};
 use kexec_image::testing::bzimage::BzImageBuilder;
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
 use kexec_sys::double::{Call, Double, Machine};
 use kexec_sys::{FileFlags, LoadFlags, elf_machine};
 
 fn host(change: impl FnOnce(&mut Snapshot)) -> Snapshot {
-    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
+    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kexec-machine/tests/machines");
     let mut host = Snapshot::read(&machines.join("debian-cloud"));
     let Fact::Known(config) = &mut host.config else {
         panic!("no configuration");

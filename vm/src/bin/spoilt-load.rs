@@ -8,7 +8,8 @@
 use anyhow::{Context, Result, bail};
 use kexec_core::inputs::Carried;
 use kexec_core::request::ClassicAsk;
-use kexec_core::{CmdlineChoice, LoadRequest, Snapshot, SyscallChoice, pipeline};
+use kexec_core::{CmdlineChoice, LoadRequest, SyscallChoice, pipeline};
+use kexec_machine::Snapshot;
 use kexec_plan::classic::{ClassicOptions, Integrity, SegmentKind};
 use kexec_plan::{Cmdline, LoadPlan, Piece};
 use kexec_sys::{FileFlags, Linux};

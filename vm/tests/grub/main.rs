@@ -5,11 +5,11 @@ mod generated;
 mod language;
 
 use anyhow::{Context, Result};
-use kexec_core::Snapshot;
 use kexec_core::sources::entry::BootEntry;
 use kexec_core::sources::facts::Facts;
-use kexec_core::sources::volumes::Volumes;
 use kexec_core::sources::{Choice, Found, Machine, survey};
+use kexec_machine::Snapshot;
+use kexec_machine::volumes::Volumes;
 use std::fs;
 use std::path::Path;
 use vm::grub::UUID;

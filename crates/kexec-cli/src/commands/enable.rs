@@ -7,8 +7,8 @@ use kexec_core::enable::{self, Change, Feature};
 use kexec_core::handover::init::{Init, InitFacts};
 use kexec_core::preflight::{self, Severity};
 use kexec_core::preload;
-use kexec_core::programs;
 use kexec_core::{Error, SyscallChoice};
+use kexec_machine::programs;
 use kexec_sys::Slot;
 
 use super::preload::is_ahead;

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use kexec_core::Error;
 use kexec_core::sources::facts::Facts;
-use kexec_core::sources::volumes::Volumes;
 use kexec_core::sources::{Machine, Survey, survey};
-use kexec_core::{Error, Snapshot};
+use kexec_machine::Snapshot;
+use kexec_machine::volumes::Volumes;
 
 use super::{World, exit, load, print, print_json};
 use crate::render::{entries, json};

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use kexec_core::handover;
-use kexec_core::host::Fact;
 use kexec_core::jump_back::load_helper;
 use kexec_core::pipeline::{self, Carried, Inputs, Prepared};
 use kexec_core::preflight::{Finding, Severity};
 use kexec_core::record::slot::{self, Need};
 use kexec_core::record::{self, Attempt, Lock, Record};
-use kexec_core::{Error, LoadRequest, Snapshot, SyscallChoice};
+use kexec_core::{Error, LoadRequest, SyscallChoice};
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
 use kexec_sys::{FileFlags, Slot};
 
 use super::audience::{Stream, plan_text};

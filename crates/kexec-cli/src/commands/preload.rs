@@ -8,8 +8,9 @@ use kexec_core::pipeline::Prepared;
 use kexec_core::preload::{self, InSlot, Moment, Of, Preloaded, Situation, Step, decide};
 use kexec_core::record::slot::{Change, Need};
 use kexec_core::record::{BootFacts, Content, Lock, attempt};
-use kexec_core::sources::volumes::Automounts;
-use kexec_core::{Error, Snapshot, SyscallChoice, arrival};
+use kexec_core::{Error, SyscallChoice, arrival};
+use kexec_machine::Snapshot;
+use kexec_machine::volumes::Automounts;
 use kexec_sys::{FileFlags, Slot};
 
 use super::load::{self, Ask, Ready};

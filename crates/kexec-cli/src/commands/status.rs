@@ -6,9 +6,9 @@ use std::path::Path;
 
 use kexec_core::Error;
 use kexec_core::handover;
-use kexec_core::host::Fact;
 use kexec_core::record::lock::held_by;
 use kexec_core::record::{self, Attempt, Content};
+use kexec_machine::Fact;
 use kexec_sys::Slot;
 
 use super::{World, exit, history, load, machine, print, print_json};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use kexec_cli::help;
 use kexec_cli::vmcore_dmesg::{Ask, NAME, Show, meant};
-use kexec_core::host::open;
+use kexec_machine::open;
 use kexec_sys::Errno;
 use kexec_vmcore::log::{self, Summary};
 use kexec_vmcore::{Memory, Source, VmcoreError};

@@ -7,19 +7,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use kexec_core::arrival::Arrival;
-use kexec_core::host::open;
 use kexec_core::pipeline::{self, Inputs, Prepared};
 use kexec_core::preflight::{self, Finding};
 use kexec_core::preload::{Fingerprint, Preloaded};
 use kexec_core::record::oneshot::{self, OneShot};
 use kexec_core::sources::believed::BootSource;
-use kexec_core::sources::entry::{BootEntry, BootFile, BootTarget, Boots};
+use kexec_core::sources::entry::{BootEntry, BootTarget, Boots};
 use kexec_core::sources::facts::Facts;
 use kexec_core::sources::named::named;
-use kexec_core::sources::volumes::{Volumes, Word};
 use kexec_core::sources::{Chosen, Machine, Survey, choose, survey};
-use kexec_core::{Error, LoadRequest, Snapshot, target};
+use kexec_core::{Error, LoadRequest, target};
 use kexec_image::Image;
+use kexec_machine::Snapshot;
+use kexec_machine::open;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::{Volumes, Word};
 use kexec_sys::Slot;
 
 use super::{World, progress};

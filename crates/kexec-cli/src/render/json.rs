@@ -1,5 +1,6 @@
 //! The same values for programs. Keys are only ever added.
 
+use kexec_core::Error;
 use kexec_core::enable::{Change, Feature};
 use kexec_core::handover::ask::Handover;
 use kexec_core::pipeline::Prepared;
@@ -7,7 +8,7 @@ use kexec_core::preflight::{Finding, refusal};
 use kexec_core::preload::Step;
 use kexec_core::record::{Attempt, Content};
 use kexec_core::sources::Survey;
-use kexec_core::{Error, Snapshot};
+use kexec_machine::Snapshot;
 use serde_json::{Value, json};
 
 use super::Slots;

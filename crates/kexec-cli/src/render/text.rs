@@ -3,14 +3,15 @@
 
 use std::fmt::Write as _;
 
+use kexec_core::Error;
 use kexec_core::enable::{Change, Feature};
 use kexec_core::handover::ask::Handover;
-use kexec_core::host::redact;
 use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, Severity};
 use kexec_core::preload::Step;
 use kexec_core::record::{Attempt, Content, Record};
-use kexec_core::{Error, Snapshot};
+use kexec_machine::Snapshot;
+use kexec_machine::snapshot::redact;
 use kexec_plan::Cmdline;
 
 use super::words::visible;

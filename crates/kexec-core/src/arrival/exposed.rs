@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::host::Fact;
-use crate::sources::entry::BootFile;
-use crate::sources::volumes::Volumes;
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::Volumes;
 
 /// Something that not only root can change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use crate::host::Fact;
-use crate::sources::volumes::Volumes;
+use kexec_machine::Fact;
+use kexec_machine::volumes::Volumes;
 
 /// Wishes that only a boot through the firmware fulfils.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

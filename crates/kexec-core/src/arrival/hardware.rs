@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::text;
-use crate::sources::volumes::Volumes;
+use kexec_machine::volumes::Volumes;
 
 /// Names out of SMBIOS, the device tree and /proc/cpuinfo; empty where there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

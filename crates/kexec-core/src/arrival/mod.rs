@@ -20,8 +20,8 @@ use serde::Serialize;
 
 use crate::handover::init::InitFacts;
 use crate::sources::believed::BootSource;
-use crate::sources::entry::BootFile;
-use crate::sources::volumes::Volumes;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::Volumes;
 
 pub use exitrd::{Exitrd, ExitrdKind, Jump};
 pub use exposed::Exposed;

@@ -3,8 +3,8 @@
 use kexec_plan::Cmdline;
 use serde::Serialize;
 
-use crate::sources::volumes::config::is_copied;
-use crate::sources::volumes::{Lookup, Volumes};
+use kexec_machine::volumes::config::is_copied;
+use kexec_machine::volumes::{Lookup, Volumes};
 
 /// What `root=` comes to on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

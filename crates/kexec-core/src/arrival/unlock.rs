@@ -11,8 +11,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use kexec_sys::Errno;
 use serde::Serialize;
 
-use crate::host::open;
-use crate::sources::volumes::Volumes;
+use kexec_machine::open;
+use kexec_machine::volumes::Volumes;
 
 /// An encrypted disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::text;
-use crate::sources::volumes::Volumes;
+use kexec_machine::volumes::Volumes;
 
 /// What systemd's configuration says; the text is systemd's own.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

@@ -6,8 +6,8 @@ use kexec_plan::classic::Display;
 use kexec_purgatory::{Console, MAX_CONSOLES};
 
 use super::facts::{boot_param, display, number};
-use crate::Snapshot;
-use crate::host::SerialPort;
+use kexec_machine::Snapshot;
+use kexec_machine::snapshot::SerialPort;
 
 /// The ports of ttyS0 to ttyS3 on every PC (Documentation/admin-guide/
 /// devices.txt leaves them to the hardware; arch/x86/include/asm/serial.h has

@@ -7,12 +7,13 @@ use kexec_plan::classic::{
 };
 use kexec_plan::memory::{MemoryFacts, Range, RangeSet, Resource};
 
-use crate::Snapshot;
-use crate::host::{DisplayState, EfiRange, Fact, MemoryRange};
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
+use kexec_machine::snapshot::{DisplayState, EfiRange, MemoryRange};
 
 /// What the planner has to know of the memory. Which of it is in use now is not
 /// part of a snapshot: [`MemoryFacts::free`] is empty, and
-/// [`PageUse`](crate::host::PageUse) can fill it.
+/// [`PageUse`](kexec_machine::snapshot::PageUse) can fill it.
 pub fn memory_facts(host: &Snapshot) -> MemoryFacts {
     let memory = &host.memory;
     let range = |r: &MemoryRange| Range::new(r.start, r.end);

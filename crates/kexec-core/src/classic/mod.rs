@@ -1,5 +1,5 @@
 //! What a load with `kexec_load(2)` needs from the machine and from the
-//! purgatory: the planner's facts out of a [`Snapshot`](crate::Snapshot), the
+//! purgatory: the planner's facts out of a [`Snapshot`](kexec_machine::Snapshot), the
 //! consoles on which the purgatory speaks, and the finished purgatory in its
 //! place. Everything here is pure: it reads plain values and opens nothing.
 //!

@@ -12,7 +12,7 @@ use kexec_purgatory::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::Snapshot;
+use kexec_machine::Snapshot;
 
 /// What the caller can ask of the purgatory, besides what is in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,7 +7,7 @@ pub(crate) mod say;
 use kexec_image::Arch;
 use kexec_sys::{Errno, Slot};
 
-use crate::Snapshot;
+use kexec_machine::Snapshot;
 
 pub use rows::rows;
 

@@ -6,8 +6,8 @@ use kexec_image::Arch;
 use kexec_sys::Slot;
 
 use super::{Call, Context};
-use crate::Snapshot;
-use crate::host::Fact;
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
 
 /// Where the kernel says more.
 pub(super) const DMESG: &str = "look for the kernel's own words with dmesg | tail";

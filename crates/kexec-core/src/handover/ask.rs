@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::init::{Inhibitor, Init, InitFacts};
-use crate::{Error, programs};
+use crate::Error;
+use kexec_machine::programs;
 
 /// What the caller wants of the shutdown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

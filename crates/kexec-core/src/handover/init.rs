@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::host::open;
+use kexec_machine::open;
 
 /// The program with process number 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 
 use kexec_sys::{Errno, Kernel};
 
-use crate::programs;
+use kexec_machine::programs;
 
 pub use now::{file_systems, jump_now};
 pub use ready::{Obstacle, is_loaded, is_loaded_in, ready};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use kexec_sys::{Errno, Kernel};
 
 use super::{Jump, leave};
-use crate::sources::volumes::{Volumes, trust};
+use kexec_machine::volumes::{Volumes, trust};
 
 /// The mount points of file systems that are on a device, each file system
 /// once, the deepest first.

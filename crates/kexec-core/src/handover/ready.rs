@@ -5,7 +5,8 @@ use std::path::Path;
 
 use kexec_sys::{Errno, Kernel, Slot};
 
-use crate::host::loaded::{self, Loaded};
+use kexec_machine::snapshot::loaded;
+use kexec_machine::snapshot::loaded::Loaded;
 
 /// Whether a kernel is loaded in the normal slot; `None` when the kernel does
 /// not say.

@@ -3,7 +3,8 @@
 use kexec_image::{Image, Kernel};
 use kexec_plan::classic::ElfArgs;
 
-use crate::{LoadRequest, Snapshot};
+use crate::LoadRequest;
+use kexec_machine::Snapshot;
 
 /// Whether a next kernel without an initrd of its own would believe in that of
 /// the first boot: Linux that is told of EFI. See

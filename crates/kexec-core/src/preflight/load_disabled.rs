@@ -1,7 +1,7 @@
 //! Has loading been switched off?
 
 use super::{Check, Context, Outcome, Severity};
-use crate::host::Fact;
+use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "load-disabled",

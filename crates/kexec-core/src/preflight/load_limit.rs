@@ -4,7 +4,7 @@ use kexec_sys::Slot;
 
 use super::{Check, Context, Outcome, Severity};
 use crate::explain::say;
-use crate::host::Fact;
+use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "load-limit",

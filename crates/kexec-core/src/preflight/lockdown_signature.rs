@@ -5,8 +5,8 @@ use kexec_plan::Method;
 
 use super::{Check, Context, Outcome, Severity};
 use crate::explain::say;
-use crate::host::{Fact, Snapshot};
 use crate::request::Unsigned;
+use kexec_machine::{Fact, Snapshot};
 
 pub(super) const CHECK: Check = Check {
     name: "signature",

@@ -5,7 +5,7 @@ use kexec_plan::{FilePlan, Method};
 
 use super::{Check, Context, Outcome, Severity};
 use crate::explain::say::Bytes;
-use crate::host::Fact;
+use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "memory",

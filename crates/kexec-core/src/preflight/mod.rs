@@ -26,8 +26,8 @@ use kexec_image::{Image, ImageError, Proof};
 use kexec_plan::{Decision, FilePlan, LoadPlan};
 use serde::Serialize;
 
-use crate::Snapshot;
 use crate::request::ClassicAsk;
+use kexec_machine::Snapshot;
 
 pub(crate) use cmdline_length::longest as longest_cmdline;
 pub(crate) use paging::file_load_resets;

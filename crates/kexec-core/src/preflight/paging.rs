@@ -5,7 +5,7 @@ use kexec_image::Image;
 use kexec_plan::{Cmdline, Method, paging};
 
 use super::{Check, Context, Outcome, Severity};
-use crate::Snapshot;
+use kexec_machine::Snapshot;
 
 pub(super) const CHECK: Check = Check {
     name: "five-level-paging",

@@ -1,7 +1,7 @@
 //! May this process load a kernel at all?
 
 use super::{Check, Context, Outcome, Severity};
-use crate::host::Fact;
+use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "permission",

@@ -3,7 +3,7 @@
 use kexec_plan::Method;
 
 use super::{Check, Context, Outcome, Severity};
-use crate::host::Fact;
+use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "syscall-built",

@@ -20,7 +20,8 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, programs};
+use crate::Error;
+use kexec_machine::programs;
 
 /// Where `systemctl enable` puts links, and where they are kept; then the same for
 /// `systemctl enable --runtime` (systemd.unit(5), "Unit File Load Path"). The first of

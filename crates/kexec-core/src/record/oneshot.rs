@@ -9,10 +9,10 @@ use std::path::Path;
 use rustix::fs::IFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Fact, open};
 use crate::sources::entry::BootEntry;
 use crate::sources::grub::NEXT_ENTRY;
-use crate::sources::volumes::Volumes;
+use kexec_machine::volumes::Volumes;
+use kexec_machine::{Fact, open};
 
 /// Where the wish is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

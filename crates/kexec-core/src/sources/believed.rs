@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::volumes::{Verdict, VolumeId, Volumes, Word};
+use kexec_machine::volumes::{Verdict, VolumeId, Volumes, Word};
 
 /// A file system that boot files or a boot loader's configuration are read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

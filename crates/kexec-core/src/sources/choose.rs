@@ -138,11 +138,12 @@ fn names(entries: &[&BootEntry]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::{BootFile, Broken, Origin};
+    use super::super::entry::{Broken, Origin};
     use super::super::survey::{Answer, Listed};
-    use super::super::volumes::VolumeId;
     use super::super::{Evidence, Found};
     use super::*;
+    use kexec_machine::volumes::BootFile;
+    use kexec_machine::volumes::VolumeId;
 
     fn entry(id: &str, title: &str) -> BootEntry {
         let kernel = BootFile {

@@ -6,7 +6,7 @@ use std::fmt;
 use kexec_plan::Cmdline;
 use serde::{Deserialize, Serialize};
 
-use super::volumes::VolumeId;
+use kexec_machine::volumes::{BootFile, bare};
 
 /// One line of a boot menu.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,32 +154,6 @@ pub struct Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, bare(&self.at.file, &self.reason))
-    }
-}
-
-/// A reason without the file that it begins with, for those who name that themselves.
-pub(crate) fn bare<'a>(file: &str, reason: &'a str) -> &'a str {
-    let bare = reason.strip_prefix(file);
-    let bare = bare.and_then(|reason| reason.strip_prefix(": "));
-    bare.unwrap_or(reason)
-}
-
-/// A file that a boot loader would read: on a file system, whether that is
-/// mounted or not.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct BootFile {
-    /// The file system.
-    pub volume: VolumeId,
-    /// The path from the top of that file system, with a leading slash.
-    pub path: String,
-    /// The same as people see it: `/boot/vmlinuz` on the running machine, or
-    /// `vda2 (not mounted): /vmlinuz`.
-    pub shown: String,
-}
-
-impl fmt::Display for BootFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
     }
 }
 

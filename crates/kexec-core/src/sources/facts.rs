@@ -7,9 +7,9 @@ use kexec_image::Arch;
 use kexec_plan::Cmdline;
 use serde::Serialize;
 
-use super::volumes::{Volumes, Word};
-use crate::Snapshot;
-use crate::host::Fact;
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
+use kexec_machine::volumes::{Volumes, Word};
 
 pub use efi::{BootOption, Efi, LoaderVars, boot_option};
 

@@ -5,11 +5,12 @@ use kexec_image::formats::uki;
 use kexec_image::{FORMATS, Outline};
 use kexec_plan::Cmdline;
 
-use super::entry::{BootEntry, BootFile, BootTarget, Boots, Broken, Origin, Protocol};
+use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin, Protocol};
 use super::facts::{BootOption, Efi, Facts};
-use super::volumes::Lookup;
 use super::{Choice, Evidence, Found, Machine, Source};
-use crate::host::Fact;
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::Lookup;
 
 /// Kernels in the firmware's own menu.
 pub(super) const SOURCE: Source = Source {

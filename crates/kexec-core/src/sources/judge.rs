@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use kexec_plan::Cmdline;
 
 use super::Machine;
-use super::entry::{BootEntry, BootFile, BootTarget, Boots, Broken};
+use super::entry::{BootEntry, BootTarget, Boots, Broken};
 use super::kernels;
-use crate::host::{Fact, open};
+use kexec_machine::volumes::BootFile;
+use kexec_machine::{Fact, open};
 
 /// Looks at the entries of all sources; each file once.
 #[derive(Debug)]

@@ -4,10 +4,11 @@
 use kexec_plan::{Cmdline, token};
 
 use super::Machine;
-use super::entry::{BootFile, BootTarget, Boots, Broken, Origin, bare};
+use super::entry::{BootTarget, Boots, Broken, Origin};
 use super::facts::Facts;
-use super::raw;
-use crate::host::Fact;
+use kexec_machine::Fact;
+use kexec_machine::raw;
+use kexec_machine::volumes::{BootFile, bare};
 
 /// Parameters of the running command line that belong to how it was booted.
 pub(super) const OF_THIS_BOOT: &[&str] = &["BOOT_IMAGE", "initrd"];

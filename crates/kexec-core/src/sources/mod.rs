@@ -24,18 +24,16 @@ pub mod limine;
 mod modules;
 pub mod named;
 mod plain;
-mod raw;
 pub mod refind;
 mod running;
 mod survey;
 mod version;
-pub mod volumes;
 
 use serde::Serialize;
 
 use entry::{BootEntry, Broken};
 use facts::Facts;
-use volumes::Volumes;
+use kexec_machine::volumes::Volumes;
 
 pub use choose::{Chosen, choose};
 pub use survey::{Answer, Listed, Survey, survey};

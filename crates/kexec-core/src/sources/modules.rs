@@ -4,7 +4,7 @@
 use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
 use super::kernels::{self, NextCmdline};
 use super::{Choice, Evidence, Found, Machine, Source, version};
-use crate::host::Fact;
+use kexec_machine::Fact;
 
 /// Kernels by their module folders.
 pub(super) const SOURCE: Source = Source {

@@ -2,10 +2,11 @@
 //! command line: what `kexec-load@NAME.service` loads, for people who follow the
 //! recipe that wikis have.
 
-use super::entry::{BootEntry, BootFile, BootTarget, Boots, Origin};
+use super::entry::{BootEntry, BootTarget, Boots, Origin};
 use super::{Machine, kernels};
 use crate::Error;
-use crate::host::Fact;
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
 
 /// The name of this source.
 const NAME: &str = "name";
@@ -104,9 +105,9 @@ pub fn unescaped(instance: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::facts::Facts;
-    use super::super::volumes::Volumes;
     use super::*;
-    use crate::Snapshot;
+    use kexec_machine::Snapshot;
+    use kexec_machine::volumes::Volumes;
 
     fn find(files: &[&str], name: &str) -> Result<BootEntry, Error> {
         let root = tempfile::tempdir().unwrap();

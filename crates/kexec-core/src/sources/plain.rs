@@ -1,10 +1,11 @@
 //! Kernels and initrds under the names that distributions link to the newest
 //! ones: no boot loader is asked.
 
-use super::entry::{BootEntry, BootFile, BootTarget, Boots, Broken, Origin};
+use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
 use super::kernels::{self, NextCmdline};
 use super::{Choice, Evidence, Found, Machine, Source};
-use crate::host::Fact;
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
 
 /// Well-known names without a boot loader.
 pub(super) const SOURCE: Source = Source {

@@ -1,9 +1,10 @@
 //! The last resort: the running kernel again, with the command line it has.
 
-use super::entry::{BootEntry, BootFile, BootTarget, Boots, Broken, Origin};
+use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
 use super::{Choice, Evidence, Found, Machine, Source};
 use super::{kernels, plain};
-use crate::host::Fact;
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
 
 /// The running kernel.
 pub(super) const SOURCE: Source = Source {

@@ -8,7 +8,7 @@ use super::entry::{BootEntry, BootTarget};
 use super::facts::Efi;
 use super::judge::Judge;
 use super::{Choice, Evidence, Found, Machine, SOURCES, Source};
-use crate::host::Fact;
+use kexec_machine::Fact;
 
 /// Everything that was found, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

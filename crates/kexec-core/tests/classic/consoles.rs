@@ -1,8 +1,8 @@
 use std::sync::OnceLock;
 
-use kexec_core::Snapshot;
 use kexec_core::classic::{consoles, serial_port, text_screen};
-use kexec_core::host::Fact;
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
 use kexec_plan::Cmdline;
 use kexec_purgatory::{Console, MAX_CONSOLES};
 use proptest::prelude::*;

@@ -1,7 +1,8 @@
 use bytes::Bytes;
-use kexec_core::Snapshot;
 use kexec_core::classic::{display, firmware_facts, memory_facts};
-use kexec_core::host::{DisplayState, Fact, SnapshotError};
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
+use kexec_machine::snapshot::{DisplayState, SnapshotError};
 use kexec_plan::classic::{Display, SetupItem};
 use kexec_plan::memory::{MemoryKind, MemoryMap, Range};
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kexec_core::Snapshot;
+use kexec_machine::Snapshot;
 
 /// The machines that were recorded from real kernels.
 pub const RECORDED: &[&str] = &[

@@ -5,13 +5,13 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use kexec_core::Snapshot;
 use kexec_core::classic::{
     PurgatoryFailure, PurgatoryOptions, consoles, firmware_facts, memory_facts, purgatory,
     purgatory_shape, tsc_khz,
 };
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::{Arch, Options, recognise};
+use kexec_machine::Snapshot;
 use kexec_plan::classic::{
     self, ClassicOptions, ClassicRequest, ExitMode, Integrity, LoadPlan, RngSeed, SegmentKind,
 };

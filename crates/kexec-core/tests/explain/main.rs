@@ -13,10 +13,11 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use kexec_core::Snapshot;
 use kexec_core::explain::{Call, Context, Explanation, ImageFacts, explain, rows};
-use kexec_core::host::{Fact, Lockdown};
 use kexec_image::Arch;
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
+use kexec_machine::snapshot::Lockdown;
 use kexec_sys::double::{self, Double, Ima, Machine, Signatures, Signer, Verdict};
 use kexec_sys::{Errno, FileFlags, Kernel, LoadFlags, SealedFile, Segment, Slot};
 
@@ -92,7 +93,7 @@ impl Case {
 }
 
 fn debian() -> Snapshot {
-    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
+    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kexec-machine/tests/machines");
     Snapshot::read(&machines.join("debian-cloud"))
 }
 

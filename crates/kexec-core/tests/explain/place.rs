@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
             |m| m.kho_scratch = Some(0x1000),
             |h| {
                 h.kexec.kho = Fact::Known(true);
-                h.kexec.kho_scratch = Fact::Known(vec![kexec_core::host::MemoryRange {
+                h.kexec.kho_scratch = Fact::Known(vec![kexec_machine::snapshot::MemoryRange {
                     start: 0,
                     end: 0x1000,
                     kind: "KHO scratch".to_owned(),

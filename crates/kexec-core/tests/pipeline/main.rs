@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use kexec_core::handover::{self, Jump};
 use kexec_core::preflight::Severity;
 use kexec_core::request::{ClassicAsk, CompanionFile};
-use kexec_core::{CmdlineChoice, Error, LoadRequest, Snapshot, SyscallChoice, pipeline};
+use kexec_core::{CmdlineChoice, Error, LoadRequest, SyscallChoice, pipeline};
 use kexec_image::testing::PeBuilder;
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
+use kexec_machine::Snapshot;
 use kexec_sys::double::{Call, Double, Interface, Machine};
 use kexec_sys::{Errno, FileFlags, Kernel, Slot};
 
@@ -72,7 +73,7 @@ fn bzimage() -> Vec<u8> {
 }
 
 fn host(name: &str) -> Snapshot {
-    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
+    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kexec-machine/tests/machines");
     Snapshot::read(&machines.join(name))
 }
 
@@ -274,8 +275,8 @@ fn debug_never_makes_a_load_fail() {
     ] {
         let mut host = host(machine);
         host.release = format!("{}.{}.0", release.0, release.1);
-        host.security.secure_boot = kexec_core::host::Fact::Known(false);
-        host.config = kexec_core::host::Fact::Absent;
+        host.security.secure_boot = kexec_machine::Fact::Known(false);
+        host.config = kexec_machine::Fact::Absent;
         let boot = Boot::new();
         let kernel = double();
         kernel.change(|m| m.release = release);
@@ -296,7 +297,7 @@ fn debug_never_makes_a_load_fail() {
 fn ima_gets_the_file_itself() {
     let boot = Boot::new();
     let mut host = host("debian-cloud");
-    host.security.ima_appraises_kexec = kexec_core::host::Fact::Known(true);
+    host.security.ima_appraises_kexec = kexec_machine::Fact::Known(true);
     let kernel = double();
     load(&kernel, &boot.request("vmlinuz", &[]), &host).unwrap();
     let Call::FileLoad {
@@ -417,7 +418,7 @@ fn a_compressed_kernel_does_not_fill_memory() {
     let request = boot.request("bomb", &[]);
     let inputs = pipeline::read(&request, None).unwrap();
     let mut host = host("debian-cloud");
-    host.memory.available = kexec_core::host::Fact::Known(4 << 20);
+    host.memory.available = kexec_machine::Fact::Known(4 << 20);
     let error = pipeline::prepare(&request, &inputs, &host).unwrap_err();
     let said = error.to_string();
     assert!(said.contains("decompresses to more than"), "{said}");

@@ -7,12 +7,12 @@ mod signatures;
 use std::path::Path;
 
 use bytes::Bytes;
-use kexec_core::Snapshot;
-use kexec_core::host::Fact;
 use kexec_core::preflight::{CHECKS, Context, Finding, Severity, run};
 use kexec_core::request::{ClassicAsk, Unsigned};
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::{Arch, Image, ImageError, Options, Proof, recognise};
+use kexec_machine::Fact;
+use kexec_machine::Snapshot;
 use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, Method, file};
 
 use Severity::{Note, Pass, Refusal, Unknown, Warning};
@@ -39,7 +39,7 @@ struct Load {
 }
 
 fn machine(name: &str) -> Snapshot {
-    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
+    let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kexec-machine/tests/machines");
     Snapshot::read(&machines.join(name))
 }
 

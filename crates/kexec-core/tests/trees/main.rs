@@ -11,10 +11,10 @@ mod tree;
 mod trust;
 mod words;
 
-use kexec_core::Snapshot;
 use kexec_core::sources::facts::Facts;
-use kexec_core::sources::volumes::Volumes;
 use kexec_core::sources::{Machine, Survey, survey};
+use kexec_machine::Snapshot;
+use kexec_machine::volumes::Volumes;
 
 fn surveyed(name: &str) -> (Survey, Volumes) {
     let path = tree::folder(".").join(format!("{name}.tree"));

@@ -77,7 +77,7 @@ fn entry(out: &mut String, entry: &BootEntry) {
 }
 
 fn rows(target: &BootTarget) -> Vec<(&'static str, String)> {
-    let file = |file: &kexec_core::sources::entry::BootFile| {
+    let file = |file: &kexec_machine::volumes::BootFile| {
         format!("{} = {}:{}", file.shown, file.volume, file.path)
     };
     let protocol = serde_json::to_value(target.protocol).unwrap();

@@ -5,8 +5,8 @@
 //! tmpfiles/20-mkinitcpio.conf, install/sd-shutdown and install/shutdown).
 
 use super::{ExitrdKind, Jump, Libraries, scripted, text};
-use crate::host::Fact;
-use crate::sources::volumes::Volumes;
+use kexec_machine::Fact;
+use kexec_machine::volumes::Volumes;
 
 use super::program::Runs;
 

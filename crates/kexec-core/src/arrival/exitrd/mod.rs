@@ -9,8 +9,8 @@ mod program;
 use serde::Serialize;
 
 use super::text;
-use crate::host::Fact;
-use crate::sources::volumes::Volumes;
+use kexec_machine::Fact;
+use kexec_machine::volumes::Volumes;
 use program::Runs;
 
 /// What /shutdown of the image is.

@@ -5,7 +5,7 @@ use object::elf::{DT_NEEDED, DT_STRSZ, DT_STRTAB, FileHeader32, FileHeader64, PT
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, StringTable};
 
-use crate::sources::volumes::Volumes;
+use kexec_machine::volumes::Volumes;
 
 /// Whether a program runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

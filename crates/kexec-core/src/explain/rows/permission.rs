@@ -5,7 +5,7 @@ use kexec_sys::{Errno, Slot};
 
 use super::super::say::{DMESG, inside, limit, limit_name, lockdown_mode, signed_by, unseen};
 use super::super::{Call, Row};
-use crate::host::Fact;
+use kexec_machine::Fact;
 
 pub(super) const ROWS: &[Row] = &[
     // EPERM: may this be done at all?

@@ -18,8 +18,8 @@ mod watchdog;
 use kexec_plan::FilePlan;
 
 use super::{Finding, Outcome};
-use crate::Snapshot;
 use crate::arrival::Arrival;
+use kexec_machine::Snapshot;
 
 /// What these checks look at.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,8 @@ use crate::arrival::{
     Exitrd, ExitrdKind, Hardware, Jump, Keyslot, Locked, NotArrived, RootDevice, Watchdog, Wishes,
 };
 use crate::handover::init::{Init, InitFacts};
-use crate::host::Fact;
 use crate::preflight::Severity;
+use kexec_machine::Fact;
 
 fn arrival() -> Arrival {
     Arrival {
@@ -91,8 +91,8 @@ fn severity(check: &str, change: impl FnOnce(&mut Arrival, &mut Snapshot)) -> Op
 fn files_that_others_can_change_are_told_with_the_remedy() {
     use crate::arrival::Exposed;
     use crate::sources::believed::BootSource;
-    use crate::sources::volumes::VolumeId;
-    use crate::sources::volumes::trust::{Because, Verdict};
+    use kexec_machine::volumes::VolumeId;
+    use kexec_machine::volumes::trust::{Because, Verdict};
     let check = "owners";
     // A file that somebody named.
     assert_eq!(severity(check, |_, _| {}), None);

@@ -2,9 +2,9 @@
 
 use super::name;
 use super::stub::{GLOBAL, Kind};
-use crate::host::Fact;
-use crate::sources::entry::BootFile;
-use crate::sources::volumes::Volumes;
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::Volumes;
 
 /// Them, in the order in which the stub takes them: those for every UKI of the
 /// partition, then those of this one, each by name.

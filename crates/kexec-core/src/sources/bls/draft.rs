@@ -4,9 +4,10 @@ use kexec_plan::Cmdline;
 
 use super::lines::Problem;
 use super::order::Rank;
-use crate::sources::entry::{BootEntry, BootFile, Boots, Broken, Origin};
+use crate::sources::entry::{BootEntry, Boots, Broken, Origin};
 use crate::sources::facts::Facts;
 use crate::sources::kernels;
+use kexec_machine::volumes::BootFile;
 
 /// An entry and what the menu needs to know of it.
 #[derive(Debug, Clone)]

@@ -1,10 +1,10 @@
 //! UKIs that the firmware starts itself, without a boot loader.
 
 use super::draft::Draft;
-use crate::host::Fact;
-use crate::sources::entry::BootFile;
 use crate::sources::facts::{BootOption, Efi};
-use crate::sources::volumes::{Lookup, Volumes};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::{Lookup, Volumes};
 
 /// The folder of UKIs, as the firmware writes it.
 const FOLDER: &str = "\\EFI\\Linux\\";

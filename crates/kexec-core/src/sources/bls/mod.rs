@@ -35,9 +35,9 @@ use places::Place;
 
 use super::entry::{BootEntry, Broken, Origin};
 use super::facts::{Facts, LoaderVars};
-use super::volumes::MAX_TEXT;
 use super::{Choice, Evidence, Found, Machine, Source};
-use crate::host::Fact;
+use kexec_machine::Fact;
+use kexec_machine::volumes::MAX_TEXT;
 
 /// The name of the source.
 const NAME: &str = "bls";

@@ -3,10 +3,10 @@
 
 use kexec_image::formats::uki::HEAD;
 
-use crate::host::Fact;
 use crate::sources::Machine;
-use crate::sources::entry::BootFile;
-use crate::sources::volumes::{VolumeId, Volumes};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::{VolumeId, Volumes};
 
 /// A place with `/loader/entries` and `/EFI/Linux`.
 #[derive(Debug, Clone, PartialEq, Eq)]

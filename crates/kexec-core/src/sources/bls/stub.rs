@@ -10,10 +10,11 @@ use bytes::Bytes;
 use kexec_image::formats::uki;
 use kexec_image::{Added, Addon, Arch, Image, Layer, Uki};
 
+use crate::Error;
 use crate::initrd::newc;
 use crate::inputs::Inputs;
 use crate::request::LoadRequest;
-use crate::{Error, Snapshot};
+use kexec_machine::Snapshot;
 
 /// Adds to a UKI what its stub would, where the request has it started like that.
 ///

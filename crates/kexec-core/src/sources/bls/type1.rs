@@ -10,10 +10,11 @@ use super::loader::Loader;
 use super::name::{self, FileName};
 use super::places::{self, Place};
 use super::{NAME, beside};
-use crate::host::Fact;
 use crate::sources::Machine;
-use crate::sources::entry::{BootEntry, BootFile, BootTarget, Boots, Origin, Protocol};
-use crate::sources::volumes::MAX_TEXT;
+use crate::sources::entry::{BootEntry, BootTarget, Boots, Origin, Protocol};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::MAX_TEXT;
 
 /// The entries of a place.
 pub(super) fn drafts(machine: &Machine<'_>, place: &Place, notes: &mut Vec<String>) -> Vec<Draft> {

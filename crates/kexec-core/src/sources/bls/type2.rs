@@ -12,9 +12,10 @@ use super::name::{self, FileName};
 use super::places::{self, Place};
 use super::ukis::{self, Item};
 use super::{NAME, beside};
-use crate::host::Fact;
 use crate::sources::Machine;
-use crate::sources::entry::{BootEntry, BootFile, BootTarget, Boots, Origin, Protocol, Tries};
+use crate::sources::entry::{BootEntry, BootTarget, Boots, Origin, Protocol, Tries};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
 
 /// No section of text is longer than this many bytes: an os-release file has some
 /// hundreds, a command line some thousands at most.

@@ -6,9 +6,10 @@ use super::choose::{Chosen, choose};
 use super::config::{At, Config, Placed, assemble};
 use super::parse::{Directive, Reader, Says, Verb, first, parse};
 use super::target::Context;
-use crate::host::Fact;
-use crate::sources::entry::{BootEntry, BootFile, Boots, Broken, Origin};
+use crate::sources::entry::{BootEntry, Boots, Broken, Origin};
 use crate::sources::{Choice, Found, Machine};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
 
 use super::SOURCE;
 

@@ -4,8 +4,9 @@ use kexec_plan::Cmdline;
 
 use super::config::{At, Config, Label, is_module};
 use super::parse::{Reader, Verb, first};
-use crate::sources::entry::{BootFile, BootTarget, Boots, Broken, Module, Origin, Protocol};
-use crate::sources::volumes::{VolumeId, Volumes};
+use crate::sources::entry::{BootTarget, Boots, Broken, Module, Origin, Protocol};
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::{VolumeId, Volumes};
 
 /// What the labels are read against.
 pub(super) struct Context<'a> {

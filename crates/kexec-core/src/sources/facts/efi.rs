@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use crate::host::Fact;
-use crate::sources::raw;
-use crate::sources::volumes::Volumes;
+use kexec_machine::Fact;
+use kexec_machine::raw;
+use kexec_machine::volumes::Volumes;
 
 const FOLDER: &str = "/sys/firmware/efi/efivars";
 /// EFI_GLOBAL_VARIABLE (UEFI specification, 3.3 "Globally Defined Variables").

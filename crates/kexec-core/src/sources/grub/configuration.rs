@@ -3,10 +3,11 @@
 use super::disk::device_of;
 use super::find::{evidence, facts};
 use super::{FilePath, Start, elsewhere};
-use crate::host::Fact;
-use crate::sources::entry::{BootFile, Broken, Origin};
-use crate::sources::volumes::{MAX_TEXT, Volume};
+use crate::sources::entry::{Broken, Origin};
 use crate::sources::{Evidence, Machine};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::{MAX_TEXT, Volume};
 
 /// Where grub-mkconfig's output is: upstream's place, and that of Fedora and
 /// openSUSE.

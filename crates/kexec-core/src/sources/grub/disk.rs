@@ -9,10 +9,10 @@ use super::seen::Seen;
 use super::text::Device;
 use super::world::{Answer, FilePath, Node, ProbeFor, SearchBy, World};
 use super::zfs;
-use crate::host::Fact;
-use crate::sources::entry::BootFile;
-use crate::sources::volumes::trust::Doubt;
-use crate::sources::volumes::{Lookup, Partition, Volume, VolumeId, Volumes};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::trust::Doubt;
+use kexec_machine::volumes::{Lookup, Partition, Volume, VolumeId, Volumes};
 
 /// A device is called by the name of its volume.
 #[derive(Debug)]

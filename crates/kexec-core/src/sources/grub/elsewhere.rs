@@ -1,10 +1,11 @@
 //! GRUB's configuration where no path of the running system leads to it: on the file
 //! systems of proxmox-boot-tool, or on a boot partition that is not mounted.
 
-use crate::host::Fact;
 use crate::sources::Machine;
-use crate::sources::entry::{BootFile, Broken, Origin};
-use crate::sources::volumes::{Lookup, Volume};
+use crate::sources::entry::{Broken, Origin};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::{Lookup, Volume};
 
 /// The file systems on which proxmox-boot-tool keeps kernels and GRUB's configuration,
 /// one UUID on a line (Proxmox VE Administration Guide, "Host Bootloader").

@@ -8,13 +8,12 @@ use super::configuration::{Configuration, PLACES, configurations};
 use super::disk::Disks;
 use super::menu::{Boot, Entry, Refusal};
 use super::{Facts, NEXT_ENTRY, Outcome, Save, elsewhere, evaluate, inside};
-use crate::host::Fact;
-use crate::sources::entry::{
-    BootEntry, BootFile, BootTarget, Boots, Broken, Module, Origin, Protocol,
-};
+use crate::sources::entry::{BootEntry, BootTarget, Boots, Broken, Module, Origin, Protocol};
 use crate::sources::facts::Facts as MachineFacts;
 use crate::sources::kernels::without;
 use crate::sources::{Choice, Evidence, Found, Machine, Source};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
 
 /// GRUB.
 pub(in crate::sources) const SOURCE: Source = Source {

@@ -2,9 +2,10 @@
 //! the Boot Loader Specification: openSUSE's package grub2-*-efi-bls, which sdbootutil
 //! looks after (openSUSE wiki, "Portal:MicroOS/grub2-bls"; sdbootutil's manual).
 
-use crate::host::Fact;
-use crate::sources::entry::{BootEntry, BootFile, Boots, Broken, Origin};
+use crate::sources::entry::{BootEntry, Boots, Broken, Origin};
 use crate::sources::{Choice, Found, Machine, bls};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
 
 use super::find::SOURCE;
 use super::grubenv;

@@ -1,8 +1,8 @@
 //! What a machine has of the kinds of devices that GRUB names, so that "there is no
 //! such device" is said only where it is sure.
 
-use crate::host::Fact;
-use crate::sources::volumes::{Partition, Volumes, udev};
+use kexec_machine::Fact;
+use kexec_machine::volumes::{Partition, Volumes, udev};
 
 /// Where the kernel lists its block devices (sysfs, "class/block").
 const FOLDER: &str = "/sys/class/block";
@@ -52,7 +52,7 @@ impl Seen {
         }
         let number = text(format!("{FOLDER}/{name}/dev")).unwrap_or_default();
         let Some(data) = text(format!("/run/udev/data/b{number}")) else {
-            let known = |volume: &crate::sources::volumes::Volume| {
+            let known = |volume: &kexec_machine::volumes::Volume| {
                 let node = volume.device.as_deref();
                 volume.kind.is_some() && node == Some(format!("/dev/{name}").as_str())
             };

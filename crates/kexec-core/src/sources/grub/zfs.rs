@@ -5,8 +5,8 @@
 use super::disk::device_of;
 use super::text::Device;
 use super::world::Answer;
-use crate::host::Fact;
-use crate::sources::volumes::{Volumes, udev};
+use kexec_machine::Fact;
+use kexec_machine::volumes::{Volumes, udev};
 
 /// The pool with a UUID that `search --fs-uuid` is given; `None` where no device is known
 /// to belong to such a pool.

@@ -7,10 +7,11 @@ use super::parse::{Malformed, Platform, parse};
 use super::target::Context;
 use super::version::Version;
 use super::{SOURCE, evidence};
-use crate::host::Fact;
-use crate::sources::entry::{BootEntry, BootFile, Broken, Origin};
-use crate::sources::volumes::Volume;
+use crate::sources::entry::{BootEntry, Broken, Origin};
 use crate::sources::{Choice, Evidence, Found, Machine};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::Volume;
 
 /// Where the configuration is on a file system, besides the folder of Limine's program. In
 /// which order they are looked for differs between versions.

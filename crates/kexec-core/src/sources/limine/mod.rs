@@ -15,7 +15,7 @@ pub mod version;
 
 use super::facts::Facts;
 use super::{Evidence, Source};
-use crate::host::Fact;
+use kexec_machine::Fact;
 
 /// Limine.
 pub(super) const SOURCE: Source = Source {

@@ -3,8 +3,9 @@
 use kexec_plan::Cmdline;
 
 use super::parse::{Entry, Setting};
-use crate::sources::entry::{BootFile, BootTarget, Boots, Broken, Module, Origin, Protocol};
-use crate::sources::volumes::{Lookup, Volume, Volumes};
+use crate::sources::entry::{BootTarget, Boots, Broken, Module, Origin, Protocol};
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::{Lookup, Volume, Volumes};
 
 /// What the entries are read against.
 pub(super) struct Context<'a> {
@@ -145,7 +146,7 @@ impl Context<'_> {
     }
 }
 
-fn one(found: Lookup<'_>, what: &str) -> Result<crate::sources::volumes::VolumeId, String> {
+fn one(found: Lookup<'_>, what: &str) -> Result<kexec_machine::volumes::VolumeId, String> {
     match found {
         Lookup::One(volume) => Ok(volume.id.clone()),
         Lookup::None => Err(format!("no file system of this machine has {what}")),

@@ -4,10 +4,11 @@ use kexec_plan::Cmdline;
 
 use super::parse::{At, Chosen, Stanza, parse};
 use super::{SOURCE, started};
-use crate::host::Fact;
-use crate::sources::entry::{BootEntry, BootFile, BootTarget, Boots, Broken, Origin};
-use crate::sources::volumes::{Lookup, VolumeId};
+use crate::sources::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
 use crate::sources::{Choice, Found, Machine};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::{Lookup, VolumeId};
 
 pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
     let (number, program) = started(machine.facts)?;

@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use kexec_core::Snapshot;
 use kexec_core::sources::entry::BootTarget;
 use kexec_core::sources::facts::Facts;
-use kexec_core::sources::volumes::Volumes;
 use kexec_core::sources::{Choice, Machine as Asked, Survey, survey};
+use kexec_machine::Snapshot;
+use kexec_machine::volumes::Volumes;
 
 use crate::tree;
 

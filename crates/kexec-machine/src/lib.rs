@@ -1,0 +1,20 @@
+//! What is known of a machine, read below a root directory that a test can replace:
+//! a [`Snapshot`] of what decides what a kexec can do on it, and its [`volumes`], the
+//! file systems that it boots from, with the rule of whose word counts ([`volumes::trust`]).
+//!
+//! Nothing here changes anything. What could not be read says why: [`Fact`].
+#![forbid(unsafe_code)]
+
+mod fact;
+pub mod open;
+pub mod programs;
+mod pseudo;
+pub mod raw;
+mod root;
+pub mod snapshot;
+pub mod volumes;
+mod walk;
+
+pub use fact::Fact;
+pub(crate) use root::Root;
+pub use snapshot::Snapshot;

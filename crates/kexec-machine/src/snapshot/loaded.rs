@@ -1,0 +1,89 @@
+//! Is a kernel loaded in a slot? Asked alone, of a machine on which
+//! perhaps nothing else is left.
+
+use std::path::Path;
+
+use kexec_sys::Slot;
+
+use super::security;
+use crate::Root;
+use crate::{Fact, pseudo};
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded {
+    /// One is.
+    Yes,
+    /// None is.
+    No,
+    /// The kernel shows its other files and not this one: it has no kexec.
+    NoKexec,
+    /// The kernel does not say.
+    Unknown,
+}
+
+/// Documentation/ABI/testing/sysfs-kernel-kexec_loaded, and its successor of 6.19
+/// (sysfs-kernel-kexec-kdump), below sysfs.
+fn files(slot: Slot) -> [&'static str; 2] {
+    match slot {
+        Slot::Normal => ["/kernel/kexec_loaded", "/kernel/kexec/loaded"],
+        Slot::Crash => ["/kernel/kexec_crash_loaded", "/kernel/kexec/crash_loaded"],
+    }
+}
+
+/// Asks /sys, and where that does not tell (it is not mounted, or something is
+/// mounted over it) the kernel's own sysfs through a mount that nobody sees.
+pub fn ask(root: &Path, slot: Slot) -> Loaded {
+    let root = Root::new(root);
+    match below(&root, "/sys", slot) {
+        Some(loaded) => loaded,
+        None => match pseudo::look(&root, "sysfs") {
+            Some(top) => below(&top, "", slot).unwrap_or_else(|| missing(&top, "", slot)),
+            None => Loaded::Unknown,
+        },
+    }
+}
+
+fn below(root: &Root, sysfs: &str, slot: Slot) -> Option<Loaded> {
+    files(slot)
+        .iter()
+        .find_map(|file| match root.text(&format!("{sysfs}{file}")) {
+            Fact::Known(text) if text == "0" => Some(Loaded::No),
+            Fact::Known(text) if text == "1" => Some(Loaded::Yes),
+            _ => None,
+        })
+}
+
+/// Only a sysfs that shows its folder `kernel`, and in it none of these files, is that
+/// of a kernel without kexec.
+fn missing(root: &Root, sysfs: &str, slot: Slot) -> Loaded {
+    let absent = |file: &&str| root.text(&format!("{sysfs}{file}")) == Fact::Absent;
+    if root.exists(&format!("{sysfs}/kernel")) && files(slot).iter().all(absent) {
+        return Loaded::NoKexec;
+    }
+    Loaded::Unknown
+}
+
+/// Whether this process is known to be in a PID namespace of its own, where
+/// reboot(2) has another meaning (pid_namespaces(7)).
+pub fn in_pid_namespace(root: &Path) -> bool {
+    security::pid_namespace(&Root::new(root)).is_true()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_has_no_kexec_only_where_its_sysfs_shows_that() {
+        let top = tempfile::tempdir().unwrap();
+        let of = || missing(&Root::new(top.path()), "", Slot::Normal);
+        // Nothing is mounted there.
+        assert_eq!(of(), Loaded::Unknown);
+        std::fs::create_dir(top.path().join("kernel")).unwrap();
+        assert_eq!(of(), Loaded::NoKexec);
+        // There, and not to be read.
+        std::fs::create_dir(top.path().join("kernel/kexec_loaded")).unwrap();
+        assert_eq!(of(), Loaded::Unknown);
+    }
+}
