@@ -136,7 +136,7 @@ pub const COMMANDS: &[Command] = &[
         words: "",
         help: &[
             "record the memory maps and boot parameters of the lab's",
-            "kernels below vm/fixtures/machines",
+            "kernels below kexec-lab/fixtures/machines",
         ],
         flags: &[],
     },

@@ -3,14 +3,14 @@
 use crate::host::{call, cargo};
 use crate::timeline::{self, Bar};
 use anyhow::Result;
+use kexec_lab::{Lab, Run, demonstration};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use vm::{Lab, Run, demonstration};
 
 /// Builds the product and tells where it is.
 pub fn build() -> Result<PathBuf> {
     call(&mut build_command())?;
-    vm::kexec_binary()
+    kexec_lab::kexec_binary()
 }
 
 /// What builds it.

@@ -2,11 +2,11 @@
 
 use crate::host::{call, cargo, has, root};
 use anyhow::{Context, Result, bail};
+use kexec_lab::programs::Start;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
-use vm::programs::Start;
 
 /// How many targets run at once.
 const AT_ONCE: usize = 2;
@@ -119,7 +119,7 @@ fn real_kernels(target: &str, corpus: &Path) -> std::io::Result<()> {
     if !KERNELS.contains(&target) {
         return Ok(());
     }
-    let Ok(trees) = std::fs::read_dir(vm::lab_folder().join("trees")) else {
+    let Ok(trees) = std::fs::read_dir(kexec_lab::lab_folder().join("trees")) else {
         // Nothing was fetched yet.
         return Ok(());
     };

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, bail};
 use kexec_cli::args::Arch;
+use kexec_lab::programs::Start;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
-use vm::programs::Start;
 
 /// Root of the workspace.
 pub fn root() -> &'static Path {
@@ -86,7 +86,7 @@ pub fn day(time: SystemTime) -> String {
 
 /// Whether there is such a program.
 pub fn has(program: &str) -> bool {
-    vm::programs::find(program).is_some()
+    kexec_lab::programs::find(program).is_some()
 }
 
 /// Whether this process may do everything.

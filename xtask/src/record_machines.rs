@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 /// Records every machine of the lab into the repository's fixtures.
 pub fn run() -> Result<ExitCode> {
-    let lab = vm::Lab::open()?;
-    for folder in vm::machines::record_all(&lab, &vm::machines::folder())? {
+    let lab = kexec_lab::Lab::open()?;
+    for folder in kexec_lab::machines::record_all(&lab, &kexec_lab::machines::folder())? {
         println!("{}", folder.display());
     }
     Ok(ExitCode::SUCCESS)

@@ -2,11 +2,11 @@
 
 use crate::host;
 use anyhow::{Context, Result, bail};
+use kexec_lab::asked::{self, Cell, Seen};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
-use vm::asked::{self, Cell, Seen};
 
 /// Runs the cells whose names hold all of these words (without any: every
 /// cell), as many at a time as the lab lets, and prints the table of all that
@@ -14,7 +14,7 @@ use vm::asked::{self, Cell, Seen};
 pub fn asked(words: &[&str]) -> Result<ExitCode> {
     let folder = host::root().join("target/asked");
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let lab = vm::Lab::open()?;
+    let lab = kexec_lab::Lab::open()?;
     let mut cells: Vec<Cell> = asked::cells()
         .into_iter()
         .filter(|cell| words.iter().all(|word| cell.name().contains(word)))
@@ -71,7 +71,7 @@ fn next(queue: &Mutex<Vec<Cell>>) -> Option<Cell> {
 }
 
 /// Runs a cell, says what it came to, and keeps it.
-fn one(lab: &vm::Lab, folder: &Path, cell: &Cell) -> Result<()> {
+fn one(lab: &kexec_lab::Lab, folder: &Path, cell: &Cell) -> Result<()> {
     let seen = cell.run(lab)?;
     let mut text = format!("{} ({:.0} s)", cell.name(), seen.seconds);
     for answer in &seen.answers {

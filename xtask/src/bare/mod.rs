@@ -9,14 +9,14 @@ mod root;
 
 use crate::{host, needs};
 use anyhow::{Context, Result, ensure};
+use kexec_lab::apt::Suite;
+use kexec_lab::programs::{self, Family, THINGS};
 use root::Root;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use vm::apt::Suite;
-use vm::programs::{self, Family, THINGS};
 
 /// How long a proof holds: packages of a suite change.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -42,7 +42,7 @@ pub fn prove(suite: Option<&str>, again: bool) -> Result<String> {
         "a bare root is made with the owners of its files and entered with chroot, which only \
          root may do: run this as root"
     );
-    let folder = vm::lab_folder().join("bare");
+    let folder = kexec_lab::lab_folder().join("bare");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let proof = Proof {
         file: folder.join(format!("{suite}.proven")),
@@ -50,7 +50,7 @@ pub fn prove(suite: Option<&str>, again: bool) -> Result<String> {
     };
     if let Some(age) = proof.age().filter(|_| !again) {
         let packages = packages();
-        vm::Lab::open()?.require(suite, &packages)?;
+        kexec_lab::Lab::open()?.require(suite, &packages)?;
         return Ok(format!(
             "{suite}: by the table alone: it has all {} packages; the commands ran in a bare \
              root {} minutes ago, and nothing that they depend on has changed",
@@ -94,7 +94,7 @@ fn packages() -> Vec<&'static str> {
 fn key() -> Result<String> {
     let mut parts = vec![programs::answer(Command::new("rustc").arg("--version"))?];
     for file in [
-        "vm/src/programs.rs",
+        "kexec-lab/src/programs.rs",
         "xtask/cc",
         ".cargo/config.toml",
         "Cargo.lock",

@@ -2,14 +2,14 @@
 
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
+use kexec_lab::apt::{Mirror, Suite};
+use kexec_lab::programs::{Start, answer};
+use kexec_lab::progress::watched;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
-use vm::apt::{Mirror, Suite};
-use vm::programs::{Start, answer};
-use vm::progress::watched;
 
 /// This file and its script, which a proof depends on.
 pub const SOURCE: &str = concat!(include_str!("root.rs"), include_str!("enter.sh"));

@@ -3,10 +3,10 @@
 use crate::demo;
 use crate::host::{call, cargo};
 use anyhow::{Context, Result};
+use kexec_lab::loads::{self, LARGE, Load, Loaded, Loader, Loads};
+use kexec_lab::{Kernel, Lab};
 use std::path::Path;
 use std::process::ExitCode;
-use vm::loads::{self, LARGE, Load, Loaded, Loader, Loads};
-use vm::{Kernel, Lab};
 
 /// The kernel that loads, and is loaded.
 const KERNEL: &str = "6.12";

@@ -8,11 +8,11 @@ use super::stage::{Inputs, Item, items, read, same, write};
 use super::texts::{STANDS_FOR, VERSION};
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
+use kexec_lab::programs::Start;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
-use vm::programs::Start;
 
 /// What makepkg is configured with. As on Arch Linux, the options are those of its
 /// makepkg.conf, and there are flags for rustc from outside (its rust.conf): they

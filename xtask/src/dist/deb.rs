@@ -8,12 +8,12 @@ use super::texts::{
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
 use kexec_cli::args::Arch;
+use kexec_lab::programs::Start;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
-use vm::programs::Start;
 
 /// A package that was made.
 #[derive(Debug)]

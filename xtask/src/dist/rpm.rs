@@ -8,13 +8,13 @@ use super::stage::{Inputs, Item, items, read, same, stage, write};
 use super::texts::{DESCRIPTION, HOMEPAGE, STANDS_FOR, SUMMARY, VERSION};
 use crate::host;
 use anyhow::{Context, Result, ensure};
+use kexec_lab::programs::Start;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
-use vm::programs::Start;
 
 /// Where rpm keeps its database in a root, whatever its configuration says.
 const DATABASE: &str = "/var/lib/rpm";

@@ -3,13 +3,13 @@
 use super::stage::{Item, read, write};
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
+use kexec_lab::programs::Start;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use vm::programs::Start;
 
 /// Where package managers keep their own things; and what scripts write to
 /// /dev/null is a file here.

@@ -4,9 +4,9 @@
 use super::Made;
 use crate::host::has;
 use anyhow::{Context, Result, bail, ensure};
+use kexec_lab::programs::Start;
 use std::path::Path;
 use std::process::{Command, Output};
-use vm::programs::Start;
 
 /// Pages that say more than where to look.
 fn is_whole(made: &Made) -> bool {

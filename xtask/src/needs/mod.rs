@@ -1,11 +1,11 @@
 //! What a command needs from this machine: looked for before it begins, installed
-//! where that may be done, and else listed. The table is [`vm::programs::THINGS`].
+//! where that may be done, and else listed. The table is [`kexec_lab::programs::THINGS`].
 
 use crate::host;
 use anyhow::{Context, Result, bail};
+use kexec_lab::programs::{self, Family, Start, Thing, Use};
 use std::fmt::Write;
 use std::process::{Command, Stdio};
-use vm::programs::{self, Family, Start, Thing, Use};
 
 /// This file, which says how things are installed.
 pub const SOURCE: &str = include_str!("mod.rs");

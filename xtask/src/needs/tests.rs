@@ -79,7 +79,7 @@ fn every_program_that_is_started_is_in_the_table() {
     // the lab itself fetches; and cargo, which started this.
     let known = ["sh", "env", "sudo", "rustup", "rustc"];
     let mut files = Vec::new();
-    for folder in ["xtask/src", "vm/src", "vm/tests"] {
+    for folder in ["xtask/src", "kexec-lab/src", "kexec-lab/tests"] {
         sources(&host::root().join(folder), &mut files);
     }
     let mut seen = 0;
@@ -90,7 +90,7 @@ fn every_program_that_is_started_is_in_the_table() {
             let listed = programs::THINGS.iter().any(|thing| thing.name == name);
             assert!(
                 listed || known.contains(&name) || name.starts_with("no-such-"),
-                "{} starts {name}, which vm/src/programs.rs does not know",
+                "{} starts {name}, which kexec-lab/src/programs.rs does not know",
                 file.display()
             );
             seen += 1;

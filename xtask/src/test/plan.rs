@@ -42,7 +42,7 @@ const STEPS: &[&str] = &[
 ];
 
 /// The package of the lab: each of its scenarios is a job.
-const LAB_PACKAGE: &str = "vm";
+const LAB_PACKAGE: &str = "kexec-lab";
 /// Names a kernel with CONFIG_KEXEC_JUMP, which no kernel of Debian has.
 const JUMP_KERNEL: &str = "KEXEC_JUMP_KERNEL";
 /// The scenarios that need it.
@@ -166,7 +166,7 @@ impl Plan {
     fn release(&self) -> Vec<Job> {
         let mut jobs = vec![Job::new(RELEASE, Rank::Build, |log| {
             log.call(&mut demo::build_command())?;
-            Ok(Done::one(product::check(&vm::kexec_binary()?)?))
+            Ok(Done::one(product::check(&kexec_lab::kexec_binary()?)?))
         })];
         if self.options.vm || self.step(DEB) {
             // Guests install it.
@@ -184,9 +184,9 @@ impl Plan {
         }
         if self.options.vm {
             jobs.push(Job::new(LAB, Rank::Build, |_| {
-                let lab = vm::Lab::open()?;
+                let lab = kexec_lab::Lab::open()?;
                 let mut releases = Vec::new();
-                for label in vm::KERNELS.iter().map(|kernel| kernel.label) {
+                for label in kexec_lab::KERNELS.iter().map(|kernel| kernel.label) {
                     releases.push(lab.kernel(label)?.release);
                 }
                 Ok(Done {

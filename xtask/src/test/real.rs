@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use std::ffi::OsString;
 
 /// What a variable holds.
-type Value = fn(&vm::Lab) -> Result<OsString>;
+type Value = fn(&kexec_lab::Lab) -> Result<OsString>;
 
 /// Such a test.
 pub struct Real {
@@ -63,7 +63,7 @@ impl Real {
         Job::new(self.name(), Rank::Guest, move |log| {
             let mut command = binary.command(&["--include-ignored"]);
             if let Some((variable, value)) = self.needs {
-                command.env(variable, value(&vm::Lab::open()?)?);
+                command.env(variable, value(&kexec_lab::Lab::open()?)?);
             }
             if let Some(test) = self.test {
                 command.args(["--exact", test]);
@@ -79,16 +79,16 @@ impl Real {
 }
 
 /// The files of the lab's kernels, `:` between them.
-fn kernels(lab: &vm::Lab) -> Result<OsString> {
+fn kernels(lab: &kexec_lab::Lab) -> Result<OsString> {
     let mut paths = Vec::new();
-    for label in vm::KERNELS.iter().map(|kernel| kernel.label) {
+    for label in kexec_lab::KERNELS.iter().map(|kernel| kernel.label) {
         paths.push(lab.kernel(label)?.path);
     }
     std::env::join_paths(&paths).context("a path of the lab has a colon")
 }
 
 /// A program that runs the lab's QEMU.
-fn qemu(lab: &vm::Lab) -> Result<OsString> {
+fn qemu(lab: &kexec_lab::Lab) -> Result<OsString> {
     let program = lab.folder().join("qemu");
     lab.qemu().wrapper(&program)?;
     Ok(program.into())

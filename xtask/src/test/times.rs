@@ -15,7 +15,7 @@ pub struct Times {
 impl Times {
     /// The file in the lab's folder.
     pub fn file() -> PathBuf {
-        vm::lab_folder().join("test-seconds.json")
+        kexec_lab::lab_folder().join("test-seconds.json")
     }
 
     /// What is known; nothing where there was no run yet.

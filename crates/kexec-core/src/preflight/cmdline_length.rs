@@ -30,7 +30,7 @@ pub(crate) fn longest(image: &Image, arch: Arch, method: Method) -> (usize, &'st
     };
     match (arch, method) {
         // x86's kexec_file_load(2) keeps room for an elfcorehdr= in every load,
-        // and counts the terminating zero (measured: vm/tests/refusals.rs).
+        // and counts the terminating zero (measured: kexec-lab/tests/refusals.rs).
         (Arch::X86_64, Method::FileLoad) => (
             max.saturating_sub(ELFCOREHDR_ROOM + 1),
             "kexec_file_load(2) of the running kernel",

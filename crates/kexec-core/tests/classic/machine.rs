@@ -58,7 +58,7 @@ impl Tree {
 
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../vm/fixtures/machines")
+        .join("../../kexec-lab/fixtures/machines")
         .join(name)
 }
 

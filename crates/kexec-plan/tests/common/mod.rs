@@ -270,7 +270,8 @@ pub fn multiboot2(relocatable: Option<[u32; 4]>) -> Vec<u8> {
 
 /// EFI facts as OVMF has them.
 pub fn ovmf() -> (FirmwareFacts, EfiFacts) {
-    let lab = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../vm/fixtures/machines/7.x-ovmf");
+    let lab = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../kexec-lab/fixtures/machines/7.x-ovmf");
     let params = std::fs::read(lab.join("boot_params")).unwrap();
     let map = std::fs::read_to_string(lab.join("efi-runtime-map")).unwrap();
     let number = |t: &str| u64::from_str_radix(t.trim_start_matches("0x"), 16).unwrap();

@@ -1,0 +1,58 @@
+//! The test lab: real kernels under QEMU, driven from Rust tests.
+//!
+//! A [`Lab`] fetches what it needs as Debian packages into a cache of its own
+//! (nothing is installed, no privilege is needed): QEMU, firmware, kernels,
+//! busybox and the real kexec-tools. A [`Guest`] is one virtual machine: a
+//! kernel, an initramfs written by [`Initramfs`], a shell script, and
+//! perhaps a second kernel to jump into. Running it gives an [`Outcome`]:
+//! what each kernel of that machine reported, typed.
+//!
+//! ```no_run
+//! use kexec_lab::{Firmware, Guest, Lab, Next};
+//! # fn main() -> anyhow::Result<()> {
+//! let lab = Lab::open()?;
+//! let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
+//!     .firmware(Firmware::Ovmf)
+//!     .program("bin/kexec", std::fs::read("kexec")?)
+//!     .next(Next::new(&lab.kernel("6.1")?))
+//!     .script("run load kexec -s -l $NEXT --initrd $NEXT_INITRD --append \"$CONSOLE\"\njump kexec -e\n")
+//!     .run()?;
+//! println!("{}", outcome.stage("second")?.report.release);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! QEMU interprets every guest (`-accel tcg`); `/dev/kvm` is never used, so
+//! the lab behaves alike on a laptop, in a container and on a CI machine.
+
+pub mod apt;
+pub mod asked;
+mod cpio;
+pub mod demonstration;
+mod disk;
+pub mod grub;
+mod guest;
+mod initramfs;
+pub mod installed;
+mod lab;
+pub mod loads;
+pub mod machines;
+mod measure;
+mod memory_map;
+pub mod modules;
+mod product;
+pub mod programs;
+pub mod progress;
+mod qemu;
+mod restart;
+
+pub use cpio::{CpioError, Entry, newc};
+pub use guest::{
+    BootParams, End, Guest, MemoryRange, Next, Outcome, Report, Run, SetupData, Stage,
+};
+pub use initramfs::Initramfs;
+pub use lab::{KERNELS, Kernel, Lab, lab_folder};
+pub use measure::Cost;
+pub use memory_map::{MapChange, MapChanges};
+pub use product::{Product, kexec_binary, kexec_deb};
+pub use qemu::{Firmware, Qemu, Turn};

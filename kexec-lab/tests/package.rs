@@ -1,0 +1,165 @@
+//! The Debian package in installed systems: over kexec-tools, for those who depend
+//! on that, over itself, in use, and gone again.
+
+use anyhow::{Result, ensure};
+use kexec_lab::apt::Suite;
+use kexec_lab::installed::{Arrival, Layout, Machine, Trial};
+use kexec_lab::{Lab, kexec_binary};
+
+/// What both stages know. The lab's systems are made without documents and manual
+/// pages; this package is to bring its own.
+const WORDS: &str = r#"
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+# Everything on the disk but what changes by itself, and dpkg's backups.
+list() {
+	find / -xdev \( -path /lab -o -path /tmp -o -path /var/tmp -o -path /var/log \
+		-o -path /var/lib/systemd -o -name '*-old' \) -prune -o -print | sort
+}
+"#;
+
+/// Up to the reboot.
+const INSTALL: &str = r#"
+rm -f /etc/dpkg/dpkg.cfg.d/*
+list > /var/tmp/before
+# It is not run, so nothing of what it depends on is needed.
+run old dpkg -i --force-depends /lab/debs/kexec-tools_*.deb
+run install dpkg -i /lab/debs/kexec-rs.deb
+run ours cmp /usr/sbin/kexec /lab/kexec
+run version kexec --version
+run dmesg vmcore-dmesg --vmcoreinfo /proc/kcore
+run whole dpkg -V kexec-rs
+run audit dpkg --audit
+run diversions dpkg-divert --list '*kexec*'
+run reload systemctl daemon-reload
+run failed systemctl --failed --no-legend
+run running systemctl list-units --no-legend 'kexec*.service'
+
+# A package with kdump-tools' own words about kexec-tools, one for a version that
+# we stand for, and one for a version that nobody has.
+needs() { # needs NAME DEPENDS
+	mkdir -p "/var/tmp/$1/DEBIAN"
+	printf 'Package: %s\nVersion: 1\nArchitecture: all\nMaintainer: lab <lab@lab>\n' "$1" \
+		> "/var/tmp/$1/DEBIAN/control"
+	printf 'Depends: %s\nDescription: lab\n' "$2" >> "/var/tmp/$1/DEBIAN/control"
+	dpkg-deb --build "/var/tmp/$1" "/var/tmp/$1.deb" > /dev/null
+	run "$1" dpkg -i "/var/tmp/$1.deb"
+	dpkg -P "$1" > /dev/null
+}
+clause=$(dpkg-deb -f /lab/debs/kdump-tools_*.deb Depends | tr ',' '\n' | grep kexec-tools)
+run clause echo "$clause"
+needs needs-kdump "$clause"
+needs needs-version 'kexec-tools (>= 1:2.0.32)'
+needs needs-future 'kexec-tools (>= 1:2.1)'
+
+run again dpkg -i /lab/debs/kexec-rs.deb
+run still cmp /usr/sbin/kexec /lab/kexec
+run stop systemctl stop 'kexec*'
+run enable kexec enable preload
+run enabled systemctl is-enabled kexec-preload.service kexec-refresh.service
+jump kexec reboot
+"#;
+
+/// After the reboot.
+const REMOVE: &str = r#"
+run status kexec status
+run remembered ls /var/lib/kexec/attempts
+run remove dpkg -r kexec-rs
+run gone sh -c 'test ! -e /usr/sbin/kexec && test ! -e /usr/sbin/vmcore-dmesg'
+run kept ls /var/lib/kexec/attempts
+run purge dpkg -P kexec-rs kexec-tools
+list > /var/tmp/after
+run left diff /var/tmp/before /var/tmp/after
+run diversions dpkg-divert --list '*kexec*'
+run audit dpkg --audit
+run reload systemctl daemon-reload
+run failed systemctl --failed --no-legend
+"#;
+
+/// The words that have to come to a good end and, of these, those that have to do
+/// it silently.
+fn check(trial: &Trial, stage: &str, done: &[&str], silent: &[&str]) -> Result<()> {
+    let stage = trial.stage(stage)?;
+    for label in done.iter().chain(silent) {
+        let run = stage.run(label)?;
+        println!("# {label}\n{}{}", run.out(), run.err());
+        ensure!(run.code == 0, "{label}: {}{}", run.out(), run.err());
+    }
+    for label in silent {
+        let run = stage.run(label)?;
+        ensure!(
+            run.out().is_empty() && run.err().is_empty(),
+            "{label} is not silent"
+        );
+    }
+    Ok(())
+}
+
+fn comes_and_goes(suite: Suite) -> Result<()> {
+    let lab = Lab::open()?;
+    let trial = Machine::new(&lab, suite, Layout::BiosGrub)
+        .file("lab/kexec", std::fs::read(kexec_binary()?)?)
+        .product_deb()?
+        // With kexec-tools, on which it depends.
+        .debs("kdump-tools")?
+        .stage("installed", &format!("{WORDS}{INSTALL}"))
+        .stage("rebooted", &format!("{WORDS}{REMOVE}"))
+        .run()?;
+    println!("{suite}: {:.0} s", trial.seconds());
+    check(
+        &trial,
+        "installed",
+        &[
+            "old",
+            "install",
+            "ours",
+            "version",
+            "dmesg",
+            "clause",
+            "needs-kdump",
+            "needs-version",
+            "again",
+            "still",
+            "enable",
+            "enabled",
+            "jump",
+        ],
+        &[
+            "whole",
+            "audit",
+            "diversions",
+            "reload",
+            "failed",
+            "running",
+            "stop",
+        ],
+    )?;
+    let installed = trial.stage("installed")?;
+    ensure!(installed.run("version")?.out().starts_with("kexec-rs "));
+    // The other program of the package, which kexec-tools has as well.
+    ensure!(installed.run("dmesg")?.out().contains("SYMBOL(prb)="));
+    ensure!(installed.run("clause")?.out().contains("kexec-tools"));
+    let future = installed.run("needs-future")?;
+    ensure!(
+        future.code != 0,
+        "any version is satisfied: {}",
+        future.out()
+    );
+    ensure!(trial.arrival("rebooted")? == Arrival::Kexec);
+    check(
+        &trial,
+        "rebooted",
+        &["status", "remembered", "remove", "gone", "kept", "purge"],
+        &["left", "diversions", "audit", "reload", "failed"],
+    )
+}
+
+#[test]
+fn on_debian_13() -> Result<()> {
+    comes_and_goes(Suite::Trixie)
+}
+
+/// Here kexec-tools has /sbin/kexec, which is /usr/sbin/kexec by another name.
+#[test]
+fn on_debian_12() -> Result<()> {
+    comes_and_goes(Suite::Bookworm)
+}

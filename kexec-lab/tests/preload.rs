@@ -1,0 +1,153 @@
+//! `kexec enable preload` with the program alone, without a package: switched
+//! on, used by a plain `systemctl reboot`, and switched off again.
+
+use anyhow::{Result, ensure};
+use kexec_lab::Lab;
+use kexec_lab::apt::Suite;
+use kexec_lab::installed::{Arrival, Layout, Machine};
+use serde_json::Value;
+
+const FILES: &str = "find /etc /usr/lib/systemd /usr/lib/kernel -newer /var/lib/before \
+                     -name '*kexec*' ! -name '*.wants'";
+
+#[test]
+fn switched_on_used_and_switched_off() -> Result<()> {
+    let lab = Lab::open()?;
+    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub).product()?;
+    let (first, other) = machine.kernels()?;
+    let trial = machine
+        .stage(
+            "before",
+            "run change sed -i 's/set default=\"0\"/set default=\"1>2\"/' /boot/grub/grub.cfg\n\
+             touch /var/lib/before\n\
+             run due kexec needs-reboot\n\
+             run enable kexec enable preload\n\
+             run again kexec enable preload\n\
+             run status kexec status\n\
+             jump systemctl reboot\n",
+        )
+        .stage(
+            "after",
+            &format!(
+                "run due kexec needs-reboot\n\
+                 run journal journalctl -b -u kexec-preload -o cat --no-pager\n\
+                 run idle sh -c 'systemctl daemon-reload; systemctl stop kexec-preload \
+                 kexec-refresh; kexec status'\n\
+                 run disable kexec disable preload\n\
+                 run loaded cat /sys/kernel/kexec_loaded\n\
+                 run left {FILES}\n\
+                 run off kexec disable preload\n\
+                 run change sed -i '/vmlinuz-{other} /s/$/ kexec=off/' /boot/grub/grub.cfg\n\
+                 run on kexec enable preload\n\
+                 jump systemctl reboot\n"
+            ),
+        )
+        .stage(
+            "off",
+            "run journal journalctl -b -u kexec-preload -o cat --no-pager\n\
+             run preload kexec preload\n\
+             run loaded cat /sys/kernel/kexec_loaded\n",
+        )
+        .run()?;
+    let (before, after) = (trial.stage("before")?, trial.stage("after")?);
+    let out = |stage: &str, label: &str| -> Result<String> {
+        let run = trial.stage(stage)?.run(label)?;
+        println!("# {label}: {}\n{}{}", run.code, run.out(), run.err());
+        Ok(run.out())
+    };
+    assert_eq!(before.report.release, first);
+    out("before", "due")?;
+    assert_eq!(before.run("due")?.code, 0);
+    ensure!(out("before", "enable")?.contains("every reboot is a kexec"));
+    assert_eq!(out("before", "again")?, "preload is on already.\n");
+    ensure!(out("before", "status")?.contains("loaded ahead"));
+
+    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(after.report.release, other);
+    assert_eq!(after.unclean()?, Vec::<String>::new());
+    out("after", "due")?;
+    assert_eq!(after.run("due")?.code, 1);
+    let journal = out("after", "journal")?;
+    ensure!(
+        journal.contains(&format!("kexec'd from {first} to {other}")),
+        "{journal}"
+    );
+    ensure!(
+        journal.contains("Loading: nothing is loaded yet."),
+        "{journal}"
+    );
+    // Neither a reload nor a stop loads or unloads anything.
+    ensure!(out("after", "idle")?.contains("loaded ahead"));
+    assert_eq!(
+        after.run("disable")?.code,
+        0,
+        "{}",
+        after.run("disable")?.err()
+    );
+    assert_eq!(out("after", "loaded")?, "0\n");
+    assert_eq!(out("after", "left")?, "");
+    assert_eq!(out("after", "off")?, "preload is off already.\n");
+
+    // kexec=off on the command line of one boot: nothing is loaded in it.
+    for label in ["change", "on"] {
+        out("after", label)?;
+        assert_eq!(after.run(label)?.code, 0, "{label}");
+    }
+    let off = trial.stage("off")?;
+    assert_eq!(trial.arrival("off")?, Arrival::Kexec);
+    let line = off.report.command_line();
+    ensure!(line.split(' ').any(|word| word == "kexec=off"), "{line}");
+    for said in [out("off", "journal")?, out("off", "preload")?] {
+        ensure!(said.contains("command line has kexec=off"), "{said}");
+    }
+    assert_eq!(off.run("preload")?.code, 0);
+    assert_eq!(out("off", "loaded")?, "0\n");
+    println!("all: {:.1} s", trial.seconds());
+    Ok(())
+}
+
+/// While the idle time of an automount ends, every walk over it waits for systemd,
+/// which waits for the units that look at /boot: the shutdown hung for ever.
+#[test]
+fn an_automount_that_ends_during_the_shutdown() -> Result<()> {
+    let lab = Lab::open()?;
+    // Stopped before kexec-refresh.service, for longer than the idle time of 2 s.
+    let late = "[Unit]\nAfter=kexec-refresh.service boot.automount\n[Service]\nType=oneshot\n\
+                RemainAfterExit=yes\nExecStart=true\nExecStop=sleep 6\n";
+    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrubAutomount)
+        .product()?
+        .unit("late.service", "multi-user.target", late);
+    let trial = machine
+        .stage(
+            "before",
+            "run enable kexec enable preload\n\
+             run touch ls /boot\n\
+             jump systemctl reboot\n",
+        )
+        .stage(
+            "after",
+            "run says kexec status\nrun status kexec status --json\n\
+             run journal journalctl -b -u kexec-preload -o cat --no-pager\n",
+        )
+        .run()?;
+    assert_eq!(trial.stage("before")?.run("enable")?.code, 0);
+    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    let after = trial.stage("after")?;
+    // What stayed could not be compared, and the boot that it led to says so.
+    for label in ["says", "journal"] {
+        let said = after.run(label)?.out();
+        println!("# {label}\n{said}");
+        ensure!(said.contains("kexec'd from"), "{label}: {said}");
+        ensure!(
+            said.contains("not compared at the shutdown with what a reboot would have booted"),
+            "{label}: {said}"
+        );
+    }
+    let status: Value = serde_json::from_str(&after.run("status")?.out())?;
+    let said = |path: &str| status.pointer(path).and_then(Value::as_str);
+    assert_eq!(said("/last/outcome/what"), Some("kexec"), "{status}");
+    ensure!(said("/last/uncompared").is_some(), "{status}");
+    assert_eq!(after.unclean()?, Vec::<String>::new());
+    println!("all: {:.1} s", trial.seconds());
+    Ok(())
+}
