@@ -1,7 +1,7 @@
 //! Entries of the Boot Loader Specification, and their file names.
 #![no_main]
 
-use kexec_core::sources::bls::{entry, name};
+use kexec_entries::bls::{entry, name};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,9 +1,9 @@
 //! An extlinux.conf: its lines, what they come to, and the choice.
 #![no_main]
 
-use kexec_core::sources::extlinux::choose::{Chosen, choose};
-use kexec_core::sources::extlinux::config::{Placed, assemble};
-use kexec_core::sources::extlinux::parse::{Reader, parse};
+use kexec_entries::extlinux::choose::{Chosen, choose};
+use kexec_entries::extlinux::config::{Placed, assemble};
+use kexec_entries::extlinux::parse::{Reader, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,7 +2,7 @@
 //! between them, then perhaps an environment block and boot entries.
 #![no_main]
 
-use kexec_core::sources::grub::{Device, Facts, FilePath, MemoryWorld, Start, evaluate};
+use kexec_entries::grub::{Device, Facts, FilePath, MemoryWorld, Start, evaluate};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! GRUB's environment block.
 #![no_main]
 
-use kexec_core::sources::grub::grubenv;
+use kexec_entries::grub::grubenv;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

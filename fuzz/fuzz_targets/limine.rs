@@ -1,9 +1,9 @@
 //! A limine.conf: its entries, and the choice.
 #![no_main]
 
-use kexec_core::sources::limine::choose::{Chosen, Wishes, choose};
-use kexec_core::sources::limine::parse::{Platform, parse};
-use kexec_core::sources::limine::version::Version;
+use kexec_entries::limine::choose::{Chosen, Wishes, choose};
+use kexec_entries::limine::parse::{Platform, parse};
+use kexec_entries::limine::version::Version;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

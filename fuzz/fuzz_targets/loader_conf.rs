@@ -2,8 +2,8 @@
 //! holds the ids.
 #![no_main]
 
-use kexec_core::sources::bls::choose::{Candidate, Decision, Wishes, choose};
-use kexec_core::sources::bls::conf;
+use kexec_entries::bls::choose::{Candidate, Decision, Wishes, choose};
+use kexec_entries::bls::conf;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! A refind.conf: its stanzas, and the choice.
 #![no_main]
 
-use kexec_core::sources::refind::parse::{Chosen, parse};
+use kexec_entries::refind::parse::{Chosen, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

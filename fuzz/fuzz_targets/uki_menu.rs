@@ -2,8 +2,8 @@
 #![no_main]
 
 use bytes::Bytes;
-use kexec_core::sources::bls::stub::{Around, Companion, added};
-use kexec_core::sources::bls::ukis;
+use kexec_core::companions::{Around, Companion, added};
+use kexec_entries::bls::ukis;
 use kexec_image::formats::{Opened, uki};
 use kexec_image::{Arch, Options, Outline, testing};
 use libfuzzer_sys::fuzz_target;

@@ -2,7 +2,7 @@
 //! tables, root's configuration and the firmware's boot options.
 #![no_main]
 
-use kexec_core::sources::facts::boot_option;
+use kexec_entries::facts::boot_option;
 use kexec_machine::volumes::{config, mountinfo, superblock, tables};
 use libfuzzer_sys::fuzz_target;
 

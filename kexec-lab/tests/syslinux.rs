@@ -4,9 +4,9 @@
 //! each on the serial port.
 
 use anyhow::{Context, Result, ensure};
-use kexec_core::sources::extlinux::choose::{Chosen, choose};
-use kexec_core::sources::extlinux::config::{Placed, assemble};
-use kexec_core::sources::extlinux::parse::{Reader, parse};
+use kexec_entries::extlinux::choose::{Chosen, choose};
+use kexec_entries::extlinux::config::{Placed, assemble};
+use kexec_entries::extlinux::parse::{Reader, parse};
 use kexec_lab::apt::{Keep, Suite};
 use kexec_lab::{Lab, Turn, grub};
 use std::fs;

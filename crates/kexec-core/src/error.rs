@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use kexec_image::ImageError;
+use kexec_machine::Problem;
 
 use crate::explain::Explanation;
 
@@ -92,6 +93,16 @@ impl Error {
             | Error::System { remedy, .. }
             | Error::Stays { remedy, .. } => remedy,
             Error::Kernel(e) => &e.remedy,
+        }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        Error::Refused {
+            what: problem.what,
+            why: problem.why,
+            remedy: problem.remedy,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod arrival;
 pub mod classic;
+pub mod companions;
 pub mod enable;
 pub mod error;
 pub mod explain;
@@ -18,7 +19,6 @@ pub mod preflight;
 pub mod preload;
 pub mod record;
 pub mod request;
-pub mod sources;
 pub mod target;
 
 pub use error::Error;

@@ -17,12 +17,12 @@ use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, LoadPlan,
 use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
+use crate::companions;
 use crate::explain::{self, Call, ImageFacts};
 use crate::initrd;
 pub use crate::inputs::{Carried, Input, Inputs, image_options, read, read_with};
 use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice, Unsigned};
-use crate::sources::bls::stub;
 use crate::{Error, classic, place};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
@@ -57,7 +57,7 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
         path: request.kernel.clone(),
         source,
     })?;
-    stub::complete(request, inputs, &mut image, host)?;
+    companions::complete(request, inputs, &mut image, host)?;
     if let (Some(profile), None) = (request.profile, &image.uki) {
         return Err(Error::Refused {
             what: format!("--profile {profile}"),

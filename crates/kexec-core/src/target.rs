@@ -8,7 +8,7 @@ use kexec_plan::Cmdline;
 
 use crate::Error;
 use crate::request::{CompanionFile, EntryLine, LoadRequest};
-use crate::sources::entry::{BootTarget, Protocol};
+use kexec_entries::entry::{BootTarget, Protocol};
 use kexec_machine::volumes::Volumes;
 use kexec_machine::volumes::{BootFile, bare};
 use kexec_machine::{Fact, open};
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
     use crate::request::{ClassicAsk, CmdlineChoice, SyscallChoice};
-    use crate::sources::entry::Module;
+    use kexec_entries::entry::Module;
     use kexec_machine::volumes::VolumeId;
 
     fn file(shown: &str) -> BootFile {
@@ -168,5 +168,20 @@ mod tests {
         assert_eq!(request.classic.modules, ["/boot/k root=/dev/a".into()]);
         target.modules[0].file = file("vda2 (not mounted): /k");
         assert!(aim(typed(), &target, None).is_err());
+    }
+
+    #[test]
+    fn a_file_is_named_once() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["proc/self", "boot/vmlinuz"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        let mounts = "1 0 254:1 / / rw - ext4 /dev/vda1 rw\n";
+        std::fs::write(dir.path().join("proc/self/mountinfo"), mounts).unwrap();
+        let volumes = Volumes::read(dir.path());
+        let kernel = volumes.locate("/boot/vmlinuz").unwrap();
+        let entry = BootTarget::linux(kernel, "".into());
+        let why = opener(&entry, &volumes)(Path::new("/boot/vmlinuz")).unwrap_err();
+        assert_eq!(why, "it is a directory, expected a regular file");
     }
 }

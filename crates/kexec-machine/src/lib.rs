@@ -7,6 +7,7 @@
 
 mod fact;
 pub mod open;
+mod problem;
 pub mod programs;
 mod pseudo;
 pub mod raw;
@@ -16,5 +17,6 @@ pub mod volumes;
 mod walk;
 
 pub use fact::Fact;
+pub use problem::Problem;
 pub(crate) use root::Root;
 pub use snapshot::Snapshot;

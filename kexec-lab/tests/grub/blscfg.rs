@@ -4,7 +4,7 @@
 use crate::language::HEAD;
 use crate::plain;
 use anyhow::{Context, Result, ensure};
-use kexec_core::sources::grub::{Boot, Device, Facts, FilePath, MemoryWorld, Start, evaluate};
+use kexec_entries::grub::{Boot, Device, Facts, FilePath, MemoryWorld, Start, evaluate};
 use kexec_lab::apt::Suite;
 use kexec_lab::{Lab, Turn, grub};
 use std::fs;

@@ -3,7 +3,7 @@
 
 use crate::{default, found, machine, plain};
 use anyhow::{Context, Result, ensure};
-use kexec_core::sources::entry::BootEntry;
+use kexec_entries::entry::BootEntry;
 use kexec_lab::apt::Suite;
 use kexec_lab::grub::{self, Generate, Grub, UUID};
 use kexec_lab::{Lab, Turn};

@@ -2,7 +2,7 @@
 
 use crate::plain;
 use anyhow::{Context, Result, ensure};
-use kexec_core::sources::grub::{Boot, Device, Facts, FilePath, MemoryWorld, Start, evaluate};
+use kexec_entries::grub::{Boot, Device, Facts, FilePath, MemoryWorld, Start, evaluate};
 use kexec_lab::apt::Suite;
 use kexec_lab::{Lab, Turn, grub};
 use std::fmt::Write as _;
@@ -11,8 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Scripts with what they print, which the evaluator's own tests use as well.
-const SCRIPTS: &str =
-    include_str!("../../../crates/kexec-core/src/sources/grub/tests/language.txt");
+const SCRIPTS: &str = include_str!("../../../crates/kexec-entries/src/grub/tests/language.txt");
 
 /// GRUB on the serial port; which group of menus comes next is in its block.
 pub(crate) const HEAD: &str =

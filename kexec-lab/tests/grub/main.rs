@@ -5,9 +5,10 @@ mod generated;
 mod language;
 
 use anyhow::{Context, Result};
-use kexec_core::sources::entry::BootEntry;
-use kexec_core::sources::facts::Facts;
-use kexec_core::sources::{Choice, Found, Machine, survey};
+use kexec_entries::entry::BootEntry;
+use kexec_entries::facts::Facts;
+use kexec_entries::survey;
+use kexec_entries::{Choice, Found, Machine};
 use kexec_lab::grub::UUID;
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::Volumes;

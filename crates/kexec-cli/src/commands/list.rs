@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use kexec_core::Error;
-use kexec_core::sources::facts::Facts;
-use kexec_core::sources::{Machine, Survey, survey};
+use kexec_entries::Machine;
+use kexec_entries::Survey;
+use kexec_entries::facts::Facts;
+use kexec_entries::survey;
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::Volumes;
 

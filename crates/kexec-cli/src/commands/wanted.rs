@@ -11,12 +11,15 @@ use kexec_core::pipeline::{self, Inputs, Prepared};
 use kexec_core::preflight::{self, Finding};
 use kexec_core::preload::{Fingerprint, Preloaded};
 use kexec_core::record::oneshot::{self, OneShot};
-use kexec_core::sources::believed::BootSource;
-use kexec_core::sources::entry::{BootEntry, BootTarget, Boots};
-use kexec_core::sources::facts::Facts;
-use kexec_core::sources::named::named;
-use kexec_core::sources::{Chosen, Machine, Survey, choose, survey};
 use kexec_core::{Error, LoadRequest, target};
+use kexec_entries::Chosen;
+use kexec_entries::Machine;
+use kexec_entries::Survey;
+use kexec_entries::believed::BootSource;
+use kexec_entries::entry::{BootEntry, BootTarget, Boots};
+use kexec_entries::facts::Facts;
+use kexec_entries::named::named;
+use kexec_entries::{choose, survey};
 use kexec_image::Image;
 use kexec_machine::Snapshot;
 use kexec_machine::open;
@@ -107,7 +110,7 @@ impl Found {
         let name = name.map(OsStr::to_string_lossy);
         let beside = name.as_deref().and_then(beside);
         let chosen = choose(&survey, name.as_deref());
-        let chosen = chosen.map_err(|error| mentioning(error, beside.as_deref()))?;
+        let chosen = chosen.map_err(|problem| mentioning(problem.into(), beside.as_deref()))?;
         let mut why = why(&survey, &chosen);
         if let Some(beside) = beside {
             why.push_str(&format!("; {beside}"));
@@ -318,7 +321,7 @@ fn why(survey: &Survey, chosen: &Chosen<'_>) -> String {
     let answer = survey.answer.as_ref();
     let listed = answer.and_then(|answer| survey.sources.get(answer.index));
     let choice = match listed.map(|listed| &listed.found.choice) {
-        Some(kexec_core::sources::Choice::Entry { why, .. }) => why.as_str(),
+        Some(kexec_entries::Choice::Entry { why, .. }) => why.as_str(),
         _ => "",
     };
     let answers = answer.map_or("", |answer| answer.why.as_str());

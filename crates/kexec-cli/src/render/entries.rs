@@ -1,8 +1,10 @@
 //! Boot entries as text, at most 100 columns wide: whose word counts and why,
 //! the menu of that source in full, and what the others have in a line each.
 
-use kexec_core::sources::entry::{BootEntry, BootTarget, Boots, Marks, Protocol};
-use kexec_core::sources::{Choice, Evidence, Listed, SOURCES, Survey};
+use kexec_entries::SOURCES;
+use kexec_entries::entry::{BootEntry, BootTarget, Boots, Marks, Protocol};
+use kexec_entries::{Choice, Evidence};
+use kexec_entries::{Listed, Survey};
 
 use super::words::field;
 
@@ -194,9 +196,9 @@ fn in_short(out: &mut String, entry: &BootEntry) {
     field(out, 2, sign(entry), &text);
 }
 
-// The machines of kexec-core's own tests.
+// The machines of the tests of kexec-entries.
 #[cfg(test)]
-#[path = "../../../kexec-core/tests/trees/tree.rs"]
+#[path = "../../../kexec-entries/tests/trees/tree.rs"]
 mod tree;
 
 #[cfg(test)]
@@ -206,7 +208,7 @@ mod tests {
     use crate::render::words::{WIDTH, columns};
 
     fn listed(name: &str) -> String {
-        let manifest = tree::folder("../kexec-core").join(format!("{name}.tree"));
+        let manifest = tree::folder("../kexec-entries").join(format!("{name}.tree"));
         let dir = tree::unpack(&std::fs::read_to_string(manifest).unwrap());
         list(&surveyed(dir.path()).unwrap())
     }
@@ -214,7 +216,7 @@ mod tests {
     #[test]
     fn every_machine_fits_the_width() {
         let mut count = 0;
-        for manifest in std::fs::read_dir(tree::folder("../kexec-core")).unwrap() {
+        for manifest in std::fs::read_dir(tree::folder("../kexec-entries")).unwrap() {
             let path = manifest.unwrap().path();
             for line in listed(path.file_stem().unwrap().to_str().unwrap()).lines() {
                 assert!(columns(line) <= WIDTH, "{path:?}: {line}");

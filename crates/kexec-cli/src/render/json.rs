@@ -7,7 +7,7 @@ use kexec_core::pipeline::Prepared;
 use kexec_core::preflight::{Finding, refusal};
 use kexec_core::preload::Step;
 use kexec_core::record::{Attempt, Content};
-use kexec_core::sources::Survey;
+use kexec_entries::Survey;
 use kexec_machine::Snapshot;
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use kexec_core::enable::{self, FEATURES, Feature};
 use kexec_core::handover::ask::Ask;
 use kexec_core::preload::Of;
-use kexec_core::sources::named::unescaped;
+use kexec_entries::named::unescaped;
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_sys::Slot;
 

@@ -19,7 +19,7 @@ use kexec_plan::Cmdline;
 use serde::Serialize;
 
 use crate::handover::init::InitFacts;
-use crate::sources::believed::BootSource;
+use kexec_entries::believed::BootSource;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::Volumes;
 

@@ -9,8 +9,8 @@ use std::path::Path;
 use rustix::fs::IFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::sources::entry::BootEntry;
-use crate::sources::grub::NEXT_ENTRY;
+use kexec_entries::entry::BootEntry;
+use kexec_entries::grub::NEXT_ENTRY;
 use kexec_machine::volumes::Volumes;
 use kexec_machine::{Fact, open};
 

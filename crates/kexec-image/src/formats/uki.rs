@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 mod addon;
+pub mod companions;
 mod outline;
 
 pub use addon::Addon;

@@ -1,0 +1,50 @@
+//! What a reboot would boot: every boot loader's files as one kind of value, and the
+//! decision whose word counts on this machine.
+//!
+//! ```text
+//! / ──Volumes──▶ file systems ─┐
+//! / ──Facts────▶ how it booted ┴─SOURCES──▶ Found { entries, default } ──decide──▶ Survey
+//! ```
+//!
+//! Nothing here loads or changes anything. A file system that is not mounted is
+//! looked at through a mount of our own that nobody else sees.
+#![forbid(unsafe_code)]
+
+pub mod believed;
+pub mod bls;
+mod choose;
+pub mod entry;
+pub mod extlinux;
+pub mod facts;
+mod firmware;
+mod foreign;
+pub mod grub;
+mod judge;
+mod kernels;
+pub mod limine;
+mod modules;
+pub mod named;
+mod plain;
+pub mod refind;
+mod running;
+mod source;
+mod survey;
+mod version;
+
+pub use choose::{Chosen, choose};
+pub use source::{Choice, Evidence, Found, Machine, Source};
+pub use survey::{Answer, Listed, Survey, survey};
+
+/// Every source, in the order in which they are tried.
+pub const SOURCES: &[Source] = &[
+    grub::SOURCE,
+    bls::SOURCE,
+    extlinux::SOURCE,
+    limine::SOURCE,
+    refind::SOURCE,
+    foreign::SOURCE,
+    firmware::SOURCE,
+    plain::SOURCE,
+    modules::SOURCE,
+    running::SOURCE,
+];

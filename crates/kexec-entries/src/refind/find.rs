@@ -1,0 +1,165 @@
+//! rEFInd's configuration on this machine, and its stanzas as boot entries.
+
+use kexec_plan::Cmdline;
+
+use super::parse::{At, Chosen, Stanza, parse};
+use super::{SOURCE, started};
+use crate::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
+use crate::source::{Choice, Found, Machine};
+use kexec_machine::Fact;
+use kexec_machine::volumes::BootFile;
+use kexec_machine::volumes::{Lookup, VolumeId};
+
+pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
+    let (number, program) = started(machine.facts)?;
+    let volumes = machine.volumes;
+    let program = program.replace('\\', "/");
+    let (folder, _) = program.rsplit_once('/').unwrap_or_default();
+    let option = machine.facts.efi.known().and_then(|efi| efi.option(number));
+    let refused = |at: Origin, reason: String| {
+        Some(Found {
+            entries: Vec::new(),
+            choice: Choice::Refused(Broken { at, reason }),
+            notes: Vec::new(),
+        })
+    };
+    // Some options of the firmware name another file.
+    if let Some(option) = option.filter(|option| option.has_data) {
+        let said = option
+            .arguments
+            .as_deref()
+            .unwrap_or("something that is no text");
+        let at = Origin::file(format!("Boot{number:04X}"));
+        let reason = format!("rEFInd is given {said}; name an entry or a kernel");
+        return refused(at, reason);
+    }
+    let word = machine.facts.booted_from();
+    let esp = volumes.boot_partitions(word.as_ref()).esp?;
+    let file = volumes.file(&esp.id, &format!("{folder}/refind.conf"));
+    let text = match volumes.text(&file) {
+        Fact::Known(text) => text,
+        Fact::Absent => return None,
+        Fact::Unreadable(reason) => return refused(Origin::file(&file), reason),
+    };
+    let config = parse(&text);
+    let entries = config.stanzas.iter().map(|stanza| {
+        let title = &stanza.title;
+        let origin = Origin::line(&file, title.line);
+        let boots = match target(machine, &file, stanza) {
+            Ok(target) => Boots::Target(Box::new(target)),
+            Err((line, reason)) => Boots::Broken(Broken {
+                at: Origin::line(&file, line),
+                reason,
+            }),
+        };
+        BootEntry::new(SOURCE.name, &title.value, &title.value, origin, boots)
+    });
+    let names = |stanza: &Stanza| {
+        let named = stanza.volume.as_ref();
+        let other = named.and_then(|name| volume(machine, name).ok());
+        let mut names: Vec<String> = named.map(|name| name.value.clone()).into_iter().collect();
+        for id in [Some(&file.volume), other.as_ref()].into_iter().flatten() {
+            if let Some(volume) = volumes.get(id) {
+                let partition = volume.partition.as_ref();
+                names.extend(volume.label.clone());
+                names.extend(partition.and_then(|partition| partition.label.clone()));
+            }
+        }
+        names
+    };
+    let choice = match config.choose(&names) {
+        Chosen::Stanza(index, why) => Choice::Entry { index, why },
+        Chosen::Unclear(line, reason) => Choice::Refused(Broken {
+            at: Origin {
+                line,
+                ..Origin::file(&file)
+            },
+            reason,
+        }),
+    };
+    Some(Found {
+        entries: entries.collect(),
+        choice,
+        notes: Vec::new(),
+    })
+}
+
+fn target(
+    machine: &Machine<'_>,
+    file: &BootFile,
+    stanza: &Stanza,
+) -> Result<BootTarget, (u32, String)> {
+    if let Some(line) = stanza.firmware {
+        return Err((line, "it starts an option of the firmware".to_owned()));
+    }
+    if stanza.disabled {
+        return Err((stanza.title.line, "it is disabled".to_owned()));
+    }
+    let loader = stanza.loader.as_ref();
+    let loader = loader.ok_or_else(|| (stanza.title.line, "it has no loader".to_owned()))?;
+    let volume = match &stanza.volume {
+        None => file.volume.clone(),
+        Some(name) => volume(machine, name)?,
+    };
+    let on = |at: &At<String>| {
+        let path = at.value.replace('\\', "/");
+        match path.contains('%') {
+            true => Err((
+                at.line,
+                format!("what rEFInd makes of {path} is not known here"),
+            )),
+            false => Ok(machine.volumes.file(&volume, &format!("/{path}"))),
+        }
+    };
+    let line = match &stanza.options {
+        None => "",
+        Some(At {
+            value: (options, true),
+            ..
+        }) => options,
+        Some(At { line, .. }) => {
+            let reason = "its options are not in quotes, and rEFInd takes the first word only";
+            return Err((*line, reason.to_owned()));
+        }
+    };
+    let line = Cmdline::from(line);
+    let kernel = on(loader)?;
+    if kernel.path.to_ascii_lowercase().ends_with(".efi") && stanza.initrds.is_empty() {
+        let reason = "it starts a program of the firmware, which may be another boot loader";
+        return Err((loader.line, reason.to_owned()));
+    }
+    let mut target = BootTarget::linux(kernel, line.without(&["initrd"]));
+    // The kernel's own stub takes these, from the partition of the kernel.
+    for word in line.words() {
+        if let Some(path) = word.strip_prefix(b"initrd=") {
+            let path = String::from_utf8_lossy(path).replace('\\', "/");
+            target.initrds.push(machine.volumes.file(&volume, &path));
+        }
+    }
+    // rEFInd puts the last one behind the options.
+    if let Some(initrd) = stanza.initrds.last() {
+        target.initrds.push(on(initrd)?);
+    }
+    Ok(target)
+}
+
+/// A file system by its label, the name of its partition or the partition's UUID.
+fn volume(machine: &Machine<'_>, name: &At<String>) -> Result<VolumeId, (u32, String)> {
+    let wanted = name.value.trim_end_matches(':');
+    let what = format!("the name {wanted}");
+    let found = machine.volumes.only(&what, |volume| {
+        let partition = volume.partition.as_ref();
+        let is = |text: Option<&String>| text.is_some_and(|text| text.eq_ignore_ascii_case(wanted));
+        is(volume.label.as_ref())
+            || is(partition.and_then(|p| p.label.as_ref()))
+            || is(partition.and_then(|p| p.uuid.as_ref()))
+    });
+    match found {
+        Lookup::One(volume) => Ok(volume.id.clone()),
+        Lookup::None => Err((
+            name.line,
+            format!("no file system of this machine has {what}"),
+        )),
+        Lookup::Refused(reason) => Err((name.line, reason)),
+    }
+}

@@ -1,0 +1,60 @@
+//! What is wrong, in the three parts that every message of this program has.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// What is wrong: what was tried on what, what was found, what to do.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// What was tried, or looked at: `kernel /boot/vmlinuz`.
+    pub what: String,
+    /// What was found, and what was expected.
+    pub why: String,
+    /// What to do; empty when `why` says it all.
+    pub remedy: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    /// A problem that no other error caused.
+    pub fn new(
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            what: what.into(),
+            why: why.into(),
+            remedy: remedy.into(),
+            source: None,
+        }
+    }
+
+    /// A problem that another error caused, which is kept as its source. Its text is
+    /// what was found.
+    pub fn caused(
+        what: impl Into<String>,
+        source: impl Error + Send + Sync + 'static,
+        remedy: impl Into<String>,
+    ) -> Problem {
+        let why = source.to_string();
+        Problem {
+            source: Some(Arc::new(source)),
+            ..Problem::new(what, why, remedy)
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+impl Error for Problem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
+    }
+}
