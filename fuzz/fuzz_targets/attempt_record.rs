@@ -1,8 +1,8 @@
 //! What is remembered of a kexec that was asked for, and how the next boot judges it.
 #![no_main]
 
-use kexec_core::record::boot::{BootFacts, Moment};
-use kexec_core::record::{Attempt, judge};
+use kexec_reboot::record::boot::{BootFacts, Moment};
+use kexec_reboot::record::{Attempt, judge};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! What is remembered of a slot of the kernel.
 #![no_main]
 
-use kexec_core::record::Record;
+use kexec_reboot::record::Record;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

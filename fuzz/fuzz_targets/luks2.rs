@@ -1,7 +1,7 @@
 //! Headers of encrypted disks: the JSON behind a binary header, or all of it.
 #![no_main]
 
-use kexec_core::arrival::keyslots;
+use kexec_reboot::arrival::keyslots;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use kexec_core::handover::network::{Item, Kind};
+use kexec_reboot::handover::network::{Item, Kind};
 use kexec_sys::{RouteMessage, netlink};
 use libfuzzer_sys::fuzz_target;
 

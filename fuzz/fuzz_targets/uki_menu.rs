@@ -2,7 +2,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use kexec_core::companions::{Around, Companion, added};
+use kexec_load::companions::{Around, Companion, added};
 use kexec_entries::bls::ukis;
 use kexec_image::formats::{Opened, uki};
 use kexec_image::{Arch, Options, Outline, testing};

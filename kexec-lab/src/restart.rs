@@ -172,7 +172,7 @@ mod tests {
         boot(0, End::TimedOut, "APIC calibration\n")
     }
 
-    const JUMPED: &str = "[ 9.1] kexec_core: Starting new kernel\n";
+    const JUMPED: &str = "[ 9.1] kexec_load: Starting new kernel\n";
 
     #[test]
     fn what_is_a_hang_before_ours() {

@@ -1,5 +1,5 @@
 //! What the running kernel refuses, and how it is told: on real kernels, the
-//! same refusals that the tests of `kexec-core` get from a double.
+//! same refusals that the tests of `kexec-load` get from a double.
 
 use anyhow::{Result, ensure};
 use kexec_lab::{Guest, Lab, Next, Stage};

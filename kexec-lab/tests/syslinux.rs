@@ -1,4 +1,4 @@
-//! syslinux: which label it boots by itself, and which one kexec-core says it boots.
+//! syslinux: which label it boots by itself, and which one kexec-load says it boots.
 //!
 //! A disk in memory with Debian's syslinux and a configuration, whose labels print a file
 //! each on the serial port.
@@ -144,7 +144,7 @@ fn written(text: &str) -> String {
     out
 }
 
-/// What kexec-core says that it boots.
+/// What kexec-load says that it boots.
 fn said(text: &str) -> Option<char> {
     let placed = parse(text, Reader::Syslinux).into_iter();
     let placed = placed.map(|directive| Placed { file: 0, directive });

@@ -14,11 +14,11 @@ use std::process::ExitCode;
 
 use kexec_cli::vmcore_dmesg::NAME;
 use kexec_cli::{args, help};
-use kexec_core::Error;
-use kexec_core::handover::Jump;
-use kexec_core::record::files::OnDisk;
 use kexec_image::Arch;
+use kexec_load::Error;
 use kexec_machine::volumes::Automounts;
+use kexec_reboot::handover::Jump;
+use kexec_reboot::record::files::OnDisk;
 use kexec_sys::{Linux, Slot};
 
 use commands::{

@@ -13,13 +13,13 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use kexec_core::LoadRequest;
-use kexec_core::enable::Feature;
-use kexec_core::handover::Jump;
-use kexec_core::handover::ask::Ask;
-use kexec_core::preload::Of;
 use kexec_image::Arch;
+use kexec_load::LoadRequest;
 use kexec_plan::{Cmdline, SyscallChoice};
+use kexec_reboot::enable::Feature;
+use kexec_reboot::handover::Jump;
+use kexec_reboot::handover::ask::Ask;
+use kexec_reboot::preload::Of;
 use kexec_sys::{FileFlags, Slot};
 
 use crate::args::typed::{Spelling, Token, Tokens};

@@ -6,9 +6,9 @@
 //! the jump.
 
 use anyhow::{Context, Result, bail};
-use kexec_core::inputs::Carried;
-use kexec_core::request::ClassicAsk;
-use kexec_core::{CmdlineChoice, LoadRequest, SyscallChoice, pipeline};
+use kexec_load::inputs::Carried;
+use kexec_load::request::ClassicAsk;
+use kexec_load::{CmdlineChoice, LoadRequest, SyscallChoice, pipeline};
 use kexec_machine::Snapshot;
 use kexec_plan::classic::{ClassicOptions, Integrity, SegmentKind};
 use kexec_plan::{Cmdline, LoadPlan, Piece};

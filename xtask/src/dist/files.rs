@@ -136,7 +136,7 @@ pub const FILES: &[File] = &[
     ),
     // Units and hooks: nothing is loaded before `kexec enable`, or before a
     // kexec-load@NAME.service is enabled. The places are those
-    // that crates/kexec-core/src/enable/parts.rs looks in.
+    // that crates/kexec-load/src/enable/parts.rs looks in.
     program(Tree("dist/bin/coldreboot"), "usr/sbin/coldreboot", ALL),
     file(
         Tree("dist/systemd/kexec-preload.service"),

@@ -69,7 +69,7 @@ fn packages_bring_what_kexec_enable_looks_for() {
         assert_eq!(there, text, "{path}");
     };
     let mut count = 0;
-    for feature in kexec_core::enable::FEATURES {
+    for feature in kexec_reboot::enable::FEATURES {
         for unit in feature.units {
             brings(&format!("usr/lib/systemd/system/{}", unit.name), unit.text);
             count += 1;

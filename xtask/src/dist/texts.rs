@@ -207,7 +207,7 @@ mod tests {
         for line in ["bzip2-1.0.6", "lzma-rust2 ", "zlib-rs ", "GNU C library"] {
             assert!(text.contains(line), "{line}");
         }
-        assert!(!text.contains("kexec-core"));
+        assert!(!text.contains("kexec-load"));
         assert!(text.contains("Permission is hereby granted"));
         assert!(text.contains("Apache License"));
     }

@@ -41,7 +41,7 @@ pub const REAL: &[Real] = &[
         needs: Some(("KEXEC_QEMU", qemu)),
     },
     Real {
-        package: "kexec-core",
+        package: "kexec-reboot",
         target: "network_namespace",
         test: None,
         needs: None,

@@ -141,7 +141,7 @@ impl Verb {
     }
 }
 
-/// What can be switched on and off: the names in `kexec_core::enable::FEATURES`.
+/// What can be switched on and off: the names in `kexec_reboot::enable::FEATURES`.
 const FEATURES: &[&str] = &["preload", "refresh", "exitrd"];
 
 /// The verbs that understand a kernel.
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_features_are_those_that_there_are() {
-        let names: Vec<&str> = kexec_core::enable::FEATURES
+        let names: Vec<&str> = kexec_reboot::enable::FEATURES
             .iter()
             .map(|f| f.name)
             .collect();

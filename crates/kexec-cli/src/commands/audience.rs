@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use kexec_core::pipeline::Prepared;
+use kexec_load::pipeline::Prepared;
 
 use crate::render::text;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kexec_core::preflight::refusal;
+use kexec_load::preflight::refusal;
 
 use super::{World, exit, load, prepare, print, print_json};
 use crate::render::{json, text};

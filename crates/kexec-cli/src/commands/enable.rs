@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use kexec_core::arrival::Exitrd;
-use kexec_core::enable::{self, Change, Feature};
-use kexec_core::handover::init::{Init, InitFacts};
-use kexec_core::preflight::{self, Severity};
-use kexec_core::preload;
-use kexec_core::{Error, SyscallChoice};
+use kexec_load::preflight::{self, Severity};
+use kexec_load::{Error, SyscallChoice};
 use kexec_machine::programs;
+use kexec_reboot::arrival::Exitrd;
+use kexec_reboot::enable;
+use kexec_reboot::enable::{Change, Feature};
+use kexec_reboot::handover::init::{Init, InitFacts};
+use kexec_reboot::preload;
 use kexec_sys::Slot;
 
 use super::preload::is_ahead;

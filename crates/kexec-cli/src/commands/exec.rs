@@ -1,10 +1,11 @@
 //! The jump.
 
-use kexec_core::Error;
-use kexec_core::explain::{self, Call};
-use kexec_core::handover::{self, Jump, Obstacle};
-use kexec_core::record::slot::Change;
-use kexec_core::record::{Content, Lock};
+use kexec_load::Error;
+use kexec_load::explain::{self, Call};
+use kexec_reboot::handover;
+use kexec_reboot::handover::{Jump, Obstacle};
+use kexec_reboot::record::slot::Change;
+use kexec_reboot::record::{Content, Lock};
 use kexec_sys::{Errno, Slot};
 
 use super::World;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use kexec_core::Error;
-use kexec_core::record::lock::held_by;
-use kexec_core::record::settle::{Settled, settle};
-use kexec_core::record::{BootFacts, attempt};
+use kexec_load::Error;
+use kexec_reboot::record::lock::held_by;
+use kexec_reboot::record::settle::{Settled, settle};
+use kexec_reboot::record::{BootFacts, attempt};
 
 use super::{World, exit, load, print, print_json, write_picture};
 use crate::render::{journeys, json, svg, visible};

@@ -1,8 +1,8 @@
 //! `kexec preload --enabled`: `systemctl enable kexec-load@NAME` is followed by the
 //! start that systemctl leaves to the next boot. For the unit that watches it.
 
-use kexec_core::Error;
-use kexec_core::preload::instances;
+use kexec_load::Error;
+use kexec_reboot::preload::instances;
 
 use super::{World, exit, load, print, print_json};
 use crate::render::visible;

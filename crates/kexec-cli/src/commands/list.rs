@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use kexec_core::Error;
 use kexec_entries::Machine;
 use kexec_entries::Survey;
 use kexec_entries::facts::Facts;
 use kexec_entries::survey;
+use kexec_load::Error;
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::Volumes;
 

@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use kexec_core::handover;
-use kexec_core::jump_back::load_helper;
-use kexec_core::pipeline::{self, Carried, Inputs, Prepared};
-use kexec_core::preflight::{Finding, Severity};
-use kexec_core::record::slot::{self, Need};
-use kexec_core::record::{self, Attempt, Lock, Record};
-use kexec_core::{Error, LoadRequest, SyscallChoice};
+use kexec_load::jump_back::load_helper;
+use kexec_load::pipeline::{self, Carried, Inputs, Prepared};
+use kexec_load::preflight::{Finding, Severity};
+use kexec_load::{Error, LoadRequest, SyscallChoice};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
+use kexec_reboot::handover;
+use kexec_reboot::record;
+use kexec_reboot::record::slot;
+use kexec_reboot::record::slot::Need;
+use kexec_reboot::record::{Attempt, Lock, Record};
 use kexec_sys::{FileFlags, Slot};
 
 use super::audience::{Stream, plan_text};
@@ -307,7 +309,7 @@ pub fn verb(world: &World<'_>, wanted: &Wanted, json: bool, dry_run: bool) -> u8
                     );
                 }
             }
-            let refused = dry_run && kexec_core::preflight::refusal(&prepared.findings).is_some();
+            let refused = dry_run && kexec_load::preflight::refusal(&prepared.findings).is_some();
             if refused { exit::REFUSED } else { exit::DONE }
         }
         Err(error) => {

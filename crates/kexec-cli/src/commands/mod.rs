@@ -27,15 +27,16 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use kexec_core::Error;
-use kexec_core::handover;
-use kexec_core::pipeline::{self, Carried, Prepared};
-use kexec_core::record::files::Files;
-use kexec_core::record::lock::Purpose;
-use kexec_core::record::{self, Content, Lock, Store, lock};
+use kexec_load::Error;
+use kexec_load::pipeline::{self, Carried, Prepared};
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::{Automounts, Volumes};
 use kexec_machine::{Fact, open};
+use kexec_reboot::handover;
+use kexec_reboot::record;
+use kexec_reboot::record::files::Files;
+use kexec_reboot::record::lock::Purpose;
+use kexec_reboot::record::{Content, Lock, Store, lock};
 use kexec_sys::{Kernel, Slot};
 
 use crate::render::visible;

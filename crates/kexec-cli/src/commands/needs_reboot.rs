@@ -1,7 +1,7 @@
 //! `kexec needs-reboot`: for kured's sentinel, needrestart and the like.
 
-use kexec_core::Error;
-use kexec_core::needs_reboot::{Next, Running, reasons};
+use kexec_load::Error;
+use kexec_reboot::needs_reboot::{Next, Running, reasons};
 
 use super::wanted::Found;
 use super::{World, load, print, print_json};

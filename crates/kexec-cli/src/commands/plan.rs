@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kexec_core::Error;
+use kexec_load::Error;
 
 use super::{World, exit, load, prepare, print, print_json, write_picture};
 use crate::render::{classic, json, svg, text};
@@ -44,7 +44,7 @@ pub fn verb(
 }
 
 /// Draws a plan that has a place for everything.
-fn draw(prepared: &kexec_core::pipeline::Prepared, path: &Path) -> Result<(), Error> {
+fn draw(prepared: &kexec_load::pipeline::Prepared, path: &Path) -> Result<(), Error> {
     let Some(placed) = &prepared.placed else {
         return Err(Error::Refused {
             what: "drawing the plan".to_owned(),

@@ -1,16 +1,18 @@
 //! `kexec preload`: what a reboot would boot is loaded before anybody asks for
 //! the reboot. For units and hooks; `kexec enable preload` switches them on.
 
-use kexec_core::arrival::last_jump;
-use kexec_core::enable;
-use kexec_core::handover::ask;
-use kexec_core::pipeline::Prepared;
-use kexec_core::preload::{self, InSlot, Moment, Of, Preloaded, Situation, Step, decide};
-use kexec_core::record::slot::{Change, Need};
-use kexec_core::record::{BootFacts, Content, Lock, attempt};
-use kexec_core::{Error, SyscallChoice, arrival};
+use kexec_load::pipeline::Prepared;
+use kexec_load::{Error, SyscallChoice};
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::Automounts;
+use kexec_reboot::arrival;
+use kexec_reboot::arrival::last_jump;
+use kexec_reboot::enable;
+use kexec_reboot::handover::ask;
+use kexec_reboot::preload;
+use kexec_reboot::preload::{InSlot, Moment, Of, Preloaded, Situation, Step, decide};
+use kexec_reboot::record::slot::{Change, Need};
+use kexec_reboot::record::{BootFacts, Content, Lock, attempt};
 use kexec_sys::{FileFlags, Slot};
 
 use super::load::{self, Ask, Ready};

@@ -1,15 +1,17 @@
 //! `kexec reboot`: choose, read, check, load; and only when all of that is done
 //! and remembered, ask init for the shutdown.
 
-use kexec_core::handover::ask::{self, Handover};
-use kexec_core::handover::init::InitFacts;
-use kexec_core::handover::{self, Jump};
-use kexec_core::pipeline::Prepared;
-use kexec_core::preload;
-use kexec_core::record::attempt;
-use kexec_core::record::boot::Moment;
-use kexec_core::record::slot::Need;
-use kexec_core::{Error, SyscallChoice};
+use kexec_load::pipeline::Prepared;
+use kexec_load::{Error, SyscallChoice};
+use kexec_reboot::handover;
+use kexec_reboot::handover::Jump;
+use kexec_reboot::handover::ask;
+use kexec_reboot::handover::ask::Handover;
+use kexec_reboot::handover::init::InitFacts;
+use kexec_reboot::preload;
+use kexec_reboot::record::attempt;
+use kexec_reboot::record::boot::Moment;
+use kexec_reboot::record::slot::Need;
 use kexec_sys::{FileFlags, Slot};
 
 use super::audience::{Stream, plan_text};
@@ -76,7 +78,7 @@ impl Reboot<'_> {
             if !self.json {
                 print(&text::findings(&prepared.findings));
             }
-            let refused = kexec_core::preflight::refusal(&prepared.findings).is_some();
+            let refused = kexec_load::preflight::refusal(&prepared.findings).is_some();
             return Ok(if refused { exit::REFUSED } else { exit::DONE });
         }
         let ready = Ready::new(self.world, &found)?;

@@ -3,15 +3,17 @@
 
 use std::path::Path;
 
-use kexec_core::Error;
-use kexec_core::arrival::hardware::firmware;
-use kexec_core::pipeline::Prepared;
-use kexec_core::preflight::Severity;
-use kexec_core::record::attempt::{self, Attempt, Target};
-use kexec_core::record::boot::Moment;
-use kexec_core::record::{self, BootFacts};
-use kexec_core::request::Mark;
+use kexec_load::Error;
+use kexec_load::pipeline::Prepared;
+use kexec_load::preflight::Severity;
+use kexec_load::request::Mark;
 use kexec_plan::Token;
+use kexec_reboot::arrival::hardware::firmware;
+use kexec_reboot::record;
+use kexec_reboot::record::BootFacts;
+use kexec_reboot::record::attempt;
+use kexec_reboot::record::attempt::{Attempt, Target};
+use kexec_reboot::record::boot::Moment;
 
 use super::World;
 use super::wanted::Found;

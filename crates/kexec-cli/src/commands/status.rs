@@ -4,11 +4,12 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use kexec_core::Error;
-use kexec_core::handover;
-use kexec_core::record::lock::held_by;
-use kexec_core::record::{self, Attempt, Content};
+use kexec_load::Error;
 use kexec_machine::Fact;
+use kexec_reboot::handover;
+use kexec_reboot::record;
+use kexec_reboot::record::lock::held_by;
+use kexec_reboot::record::{Attempt, Content};
 use kexec_sys::Slot;
 
 use super::{World, exit, history, load, machine, print, print_json};

@@ -6,14 +6,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kexec_core::preload::Of;
-use kexec_core::record::files::{Files, OnDisk};
-use kexec_core::record::slot::Change;
-use kexec_core::record::{Record, attempt};
-use kexec_core::{LoadRequest, SyscallChoice};
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
+use kexec_load::{LoadRequest, SyscallChoice};
 use kexec_plan::{Cmdline, Token};
+use kexec_reboot::preload::Of;
+use kexec_reboot::record::files::{Files, OnDisk};
+use kexec_reboot::record::slot::Change;
+use kexec_reboot::record::{Record, attempt};
 use kexec_sys::double::{Asked, Between, Double, Machine};
 use kexec_sys::{Errno, FileFlags};
 

@@ -1,8 +1,9 @@
 //! Taking a loaded kernel out again.
 
-use kexec_core::explain::{self, Call};
-use kexec_core::record::{self, Lock};
-use kexec_core::{Error, SyscallChoice};
+use kexec_load::explain::{self, Call};
+use kexec_load::{Error, SyscallChoice};
+use kexec_reboot::record;
+use kexec_reboot::record::Lock;
 use kexec_sys::{Errno, Slot};
 
 use super::{World, exit, print, print_json};

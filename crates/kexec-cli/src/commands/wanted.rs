@@ -6,12 +6,6 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use kexec_core::arrival::Arrival;
-use kexec_core::pipeline::{self, Inputs, Prepared};
-use kexec_core::preflight::{self, Finding};
-use kexec_core::preload::{Fingerprint, Preloaded};
-use kexec_core::record::oneshot::{self, OneShot};
-use kexec_core::{Error, LoadRequest, target};
 use kexec_entries::Chosen;
 use kexec_entries::Machine;
 use kexec_entries::Survey;
@@ -21,10 +15,18 @@ use kexec_entries::facts::Facts;
 use kexec_entries::named::named;
 use kexec_entries::{choose, survey};
 use kexec_image::Image;
+use kexec_load::pipeline::{self, Inputs, Prepared};
+use kexec_load::preflight::Finding;
+use kexec_load::{Error, LoadRequest};
 use kexec_machine::Snapshot;
 use kexec_machine::open;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::{Volumes, Word};
+use kexec_reboot::arrival::{self, Arrival};
+use kexec_reboot::preload::{Fingerprint, Preloaded};
+use kexec_reboot::record::oneshot;
+use kexec_reboot::record::oneshot::OneShot;
+use kexec_reboot::target;
 use kexec_sys::Slot;
 
 use super::{World, progress};
@@ -96,7 +98,7 @@ impl Found {
         if name.is_some_and(is_file) {
             let mut found = Found::file(&wanted.load);
             if let Some(line) = &wanted.cmdline {
-                let line = kexec_core::request::EntryLine::Text(line.clone());
+                let line = kexec_load::request::EntryLine::Text(line.clone());
                 found.request.cmdline.entry = Some(line);
             }
             return Ok(found);
@@ -217,7 +219,7 @@ impl Found {
             }
             None => facts,
         };
-        preflight::arrival::run(&preflight::arrival::Context {
+        arrival::checks::run(&arrival::checks::Context {
             host,
             plan: &prepared.plan,
             arrival: &facts,

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use kexec_core::record::outcome::{Arrival, duration};
-use kexec_core::record::{Attempt, Outcome};
+use kexec_reboot::record::outcome::{Arrival, duration};
+use kexec_reboot::record::{Attempt, Outcome};
 
 use super::words::visible;
 
@@ -130,9 +130,9 @@ pub fn history(attempts: &[Attempt]) -> String {
 
 #[cfg(test)]
 pub mod tests {
-    use kexec_core::record::attempt::Target;
-    use kexec_core::record::boot::Moment;
     use kexec_plan::Token;
+    use kexec_reboot::record::attempt::Target;
+    use kexec_reboot::record::boot::Moment;
 
     use super::*;
 

@@ -1,14 +1,14 @@
 //! The same values for programs. Keys are only ever added.
 
-use kexec_core::Error;
-use kexec_core::enable::{Change, Feature};
-use kexec_core::handover::ask::Handover;
-use kexec_core::pipeline::Prepared;
-use kexec_core::preflight::{Finding, refusal};
-use kexec_core::preload::Step;
-use kexec_core::record::{Attempt, Content};
 use kexec_entries::Survey;
+use kexec_load::Error;
+use kexec_load::pipeline::Prepared;
+use kexec_load::preflight::{Finding, refusal};
 use kexec_machine::Snapshot;
+use kexec_reboot::enable::{Change, Feature};
+use kexec_reboot::handover::ask::Handover;
+use kexec_reboot::preload::Step;
+use kexec_reboot::record::{Attempt, Content};
 use serde_json::{Value, json};
 
 use super::Slots;

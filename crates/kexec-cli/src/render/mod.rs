@@ -13,7 +13,7 @@ pub mod svg;
 pub mod text;
 mod words;
 
-use kexec_core::record::Content;
+use kexec_reboot::record::Content;
 
 pub use words::visible;
 

@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use kexec_core::pipeline::Prepared;
 use kexec_image::Arch;
+use kexec_load::pipeline::Prepared;
 use kexec_plan::classic::{
     self, ClassicOptions, ClassicRequest, FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed,
 };

@@ -3,16 +3,16 @@
 
 use std::fmt::Write as _;
 
-use kexec_core::Error;
-use kexec_core::enable::{Change, Feature};
-use kexec_core::handover::ask::Handover;
-use kexec_core::pipeline::Prepared;
-use kexec_core::preflight::{Finding, Severity};
-use kexec_core::preload::Step;
-use kexec_core::record::{Attempt, Content, Record};
+use kexec_load::Error;
+use kexec_load::pipeline::Prepared;
+use kexec_load::preflight::{Finding, Severity};
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::redact;
 use kexec_plan::Cmdline;
+use kexec_reboot::enable::{Change, Feature};
+use kexec_reboot::handover::ask::Handover;
+use kexec_reboot::preload::Step;
+use kexec_reboot::record::{Attempt, Content, Record};
 
 use super::words::visible;
 use super::{Slots, journeys};

@@ -4,12 +4,12 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use kexec_core::handover::Jump;
-use kexec_core::request::{ClassicAsk, Unsigned};
-use kexec_core::{CmdlineChoice, LoadRequest};
 use kexec_image::Arch;
+use kexec_load::request::{ClassicAsk, Unsigned};
+use kexec_load::{CmdlineChoice, LoadRequest};
 use kexec_plan::classic::{ClassicOptions, ElfArgs, Integrity};
 use kexec_plan::{Cmdline, SyscallChoice};
+use kexec_reboot::handover::Jump;
 use kexec_sys::{FileFlags, Slot};
 
 use super::{FAILED_OLD, Load, Meant, NotYet, Request, Then, USAGE_OLD, UsageError, numbers};

@@ -316,7 +316,7 @@ fn the_tables_lines_mean_the_same_in_other_orders() {
 /// kernel, as with kexec-tools, or this program.
 #[test]
 fn the_old_spelling_leaves_signatures_to_the_kernel() {
-    use kexec_core::request::Unsigned;
+    use kexec_load::request::Unsigned;
     let unsigned = |line: &str| {
         let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
         match meant(Arch::X86_64, &words).unwrap().request {

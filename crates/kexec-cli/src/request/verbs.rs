@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use kexec_core::enable::{self, FEATURES, Feature};
-use kexec_core::handover::ask::Ask;
-use kexec_core::preload::Of;
 use kexec_entries::named::unescaped;
 use kexec_plan::{Cmdline, SyscallChoice};
+use kexec_reboot::enable;
+use kexec_reboot::enable::{FEATURES, Feature};
+use kexec_reboot::handover::ask::Ask;
+use kexec_reboot::preload::Of;
 use kexec_sys::Slot;
 
 use super::old::{chosen, integrity, load_request, profile};

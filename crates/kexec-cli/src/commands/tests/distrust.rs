@@ -1,7 +1,7 @@
 //! Loading ahead on a machine whose last kexec did not arrive.
 
-use kexec_core::record::Outcome;
-use kexec_core::record::outcome::Arrival;
+use kexec_reboot::record::Outcome;
+use kexec_reboot::record::outcome::Arrival;
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! `kexec history --svg`: each reboot as a bar of shutdown, jump, kernel.
 
-use kexec_core::record::outcome::{Arrival, duration};
-use kexec_core::record::{Attempt, Outcome};
+use kexec_reboot::record::outcome::{Arrival, duration};
+use kexec_reboot::record::{Attempt, Outcome};
 
 use super::super::journeys::{date, last, target};
 use super::super::words::{scaled, shortened};

@@ -252,7 +252,7 @@ proptest! {
 #[test]
 fn a_history_is_a_document_whatever_happened() {
     use super::super::journeys::tests;
-    use kexec_core::record::Outcome;
+    use kexec_reboot::record::Outcome;
     let mut attempts = tests::all();
     // The longest that there can be must not reach beyond the sheet.
     if let Some(Outcome::Kexec(arrival)) = &mut attempts[2].outcome {

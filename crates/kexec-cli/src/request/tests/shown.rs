@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use kexec_core::request::{ClassicAsk, Unsigned};
+use kexec_load::request::{ClassicAsk, Unsigned};
 
 use super::*;
 use crate::args::typed::printable;

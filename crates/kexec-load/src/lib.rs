@@ -1,0 +1,18 @@
+//! One load of a kernel. Read [`pipeline`] first: it is the whole walk in one
+//! file, and every other module is one step of it.
+#![forbid(unsafe_code)]
+
+pub mod classic;
+pub mod companions;
+pub mod error;
+pub mod explain;
+pub mod initrd;
+pub mod inputs;
+pub mod jump_back;
+pub mod pipeline;
+mod place;
+pub mod preflight;
+pub mod request;
+
+pub use error::Error;
+pub use request::{CmdlineChoice, LoadRequest, SyscallChoice};

@@ -1,0 +1,199 @@
+//! Everything that is looked at before anything is done: one file per check,
+//! one list. A check that could not look says so and is not a pass.
+
+mod architecture;
+mod capture_words;
+mod cmdline_length;
+mod crash_region;
+mod image_intact;
+mod initrd_known;
+mod jump;
+mod live_update;
+mod load_disabled;
+mod load_limit;
+mod lockdown_signature;
+mod memory;
+mod paging;
+mod permission;
+mod screen;
+mod syscall_built;
+mod uki_companions;
+
+pub use memory::held;
+
+use kexec_image::{Image, ImageError, Proof};
+use kexec_plan::{Decision, FilePlan, LoadPlan};
+use serde::Serialize;
+
+use crate::request::ClassicAsk;
+use kexec_machine::Snapshot;
+
+pub(crate) use cmdline_length::longest as longest_cmdline;
+pub(crate) use paging::file_load_resets;
+
+/// What a check looks at: the machine, the image and what is planned.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The machine.
+    pub host: &'a Snapshot,
+    /// The kernel, understood.
+    pub image: &'a Image,
+    /// What will be handed to the kernel.
+    pub plan: &'a FilePlan,
+    /// Where `kexec_load(2)` will put it; `None` with the other call.
+    pub placed: Option<&'a LoadPlan>,
+    /// What the caller asks of `kexec_load(2)`.
+    pub classic: &'a ClassicAsk,
+    /// By which system call, and why.
+    pub decision: &'a Decision,
+    /// What the image proved about its own bytes.
+    pub proofs: &'a Result<Vec<Proof>, ImageError>,
+}
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Looked at, and in order.
+    Pass,
+    /// Worth knowing.
+    Note,
+    /// The check could not look; this is not a pass.
+    Unknown,
+    /// It may not do what was wanted.
+    Warning,
+    /// It would not work, or must not be done: nothing is loaded.
+    Refusal,
+}
+
+impl Severity {
+    /// The word in front of a finding.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Pass => "ok",
+            Severity::Note => "note",
+            Severity::Unknown => "could not check",
+            Severity::Warning => "warning",
+            Severity::Refusal => "refused",
+        }
+    }
+}
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The name of the check.
+    pub check: &'static str,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What was looked at.
+    pub what: String,
+    /// What was found.
+    pub why: String,
+    /// What to do; empty when there is nothing to do.
+    pub remedy: String,
+}
+
+/// What a check returns for each thing it looked at; [`run`] adds its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What was looked at.
+    pub what: String,
+    /// What was found.
+    pub why: String,
+    /// What to do; empty when there is nothing to do.
+    pub remedy: String,
+}
+
+impl Outcome {
+    /// Looked at `what`: in order, because of `why`.
+    pub fn pass(what: impl Into<String>, why: impl Into<String>) -> Outcome {
+        Outcome::new(Severity::Pass, what, why, "")
+    }
+
+    /// The finding of the check of that name.
+    fn of(self, check: &'static str) -> Finding {
+        Finding {
+            check,
+            severity: self.severity,
+            what: self.what,
+            why: self.why,
+            remedy: self.remedy,
+        }
+    }
+
+    /// Any other outcome.
+    pub fn new(
+        severity: Severity,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Outcome {
+        Outcome {
+            severity,
+            what: what.into(),
+            why: why.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// One check. `Run` is the function that looks: at a [`Context`] here, and at more for
+/// a reboot.
+pub struct Check<Run = fn(&Context<'_>) -> Vec<Outcome>> {
+    /// Its name, as in `kexec check --json`.
+    pub name: &'static str,
+    /// One line for people: what it makes sure of.
+    pub about: &'static str,
+    /// Looks, and says what it found; nothing when it does not concern this load.
+    pub run: Run,
+}
+
+impl<Run> std::fmt::Debug for Check<Run> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Every check, in the order in which people read them: first the files, then
+/// the machine.
+pub const CHECKS: &[Check] = &[
+    image_intact::CHECK,
+    architecture::CHECK,
+    cmdline_length::CHECK,
+    capture_words::CHECK,
+    initrd_known::CHECK,
+    uki_companions::CHECK,
+    permission::CHECK,
+    syscall_built::CHECK,
+    paging::CHECK,
+    load_disabled::CHECK,
+    load_limit::CHECK,
+    lockdown_signature::CHECK,
+    memory::CHECK,
+    crash_region::CHECK,
+    live_update::CHECK,
+    jump::CHECK,
+    screen::CHECK,
+];
+
+/// Runs every check.
+pub fn run(context: &Context<'_>) -> Vec<Finding> {
+    findings(CHECKS, |look| look(context))
+}
+
+/// What the checks of a list find, each under its name; `look` calls one of them.
+pub fn findings<Run>(checks: &[Check<Run>], look: impl Fn(&Run) -> Vec<Outcome>) -> Vec<Finding> {
+    let findings = checks.iter().flat_map(|check| {
+        let outcomes = look(&check.run).into_iter();
+        outcomes.map(|outcome| outcome.of(check.name))
+    });
+    findings.collect()
+}
+
+/// The first finding that refuses.
+pub fn refusal(findings: &[Finding]) -> Option<&Finding> {
+    findings.iter().find(|f| f.severity == Severity::Refusal)
+}

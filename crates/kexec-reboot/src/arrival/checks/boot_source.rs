@@ -1,0 +1,18 @@
+//! Where are the files of the boot entry read from, and why is that place believed?
+
+use super::{Check, Context};
+use kexec_load::preflight::Outcome;
+
+pub(super) const CHECK: Check = Check {
+    name: "boot-source",
+    about: "the entry's files are on file systems that only root or the machine's builder attached",
+    run,
+};
+
+/// What is no boot source was not even read: whatever comes here is believed.
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let sources = context.arrival.boot_sources.iter();
+    sources
+        .map(|source| Outcome::pass(source.name(), source.why()))
+        .collect()
+}

@@ -1,0 +1,63 @@
+//! Will the shutdown image jump, or boot cold without a word?
+
+use super::{Check, Context};
+use crate::arrival::{Exitrd, ExitrdKind, Jump};
+use crate::handover::init::Init;
+use kexec_load::preflight::{Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "shutdown-image",
+    about: "the shutdown image (exitrd) ends in a jump",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    if context.arrival.init.init != Init::Systemd || !context.by_init {
+        return Vec::new();
+    }
+    let Exitrd::Used {
+        kind,
+        jump,
+        because,
+    } = &context.arrival.exitrd
+    else {
+        return Vec::new();
+    };
+    let what = "shutdown image";
+    let outcome = match jump {
+        Jump::Yes { by } => Outcome::pass(what, format!("{because}, and {by}")),
+        Jump::No { why } => Outcome::new(
+            // It would be a cold boot every time, not now and then.
+            Severity::Refusal,
+            what,
+            format!("{because}, and {why}: it would boot cold without a word"),
+            remedy(*kind),
+        ),
+        Jump::Unknown { why } => Outcome::new(
+            Severity::Unknown,
+            what,
+            format!("{because}; {why}: it may boot cold without a word"),
+            remedy(*kind),
+        ),
+    };
+    vec![outcome]
+}
+
+fn remedy(kind: ExitrdKind) -> &'static str {
+    match kind {
+        ExitrdKind::Systemd => {
+            "take the kexec program out of the image: systemd-shutdown then jumps by itself"
+        }
+        ExitrdKind::Dracut => {
+            "put this program, as a regular file, at /usr/sbin/kexec: it is static, and dracut's \
+             script takes it along"
+        }
+        ExitrdKind::Mkinitcpio => {
+            "put this program into the image with `kexec enable exitrd`, or use mkinitcpio's hook \
+             sd-shutdown"
+        }
+        ExitrdKind::Other => {
+            "put a kexec program into it, or take /run/initramfs/shutdown away; --now goes around it"
+        }
+    }
+}

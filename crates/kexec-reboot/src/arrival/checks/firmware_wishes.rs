@@ -1,0 +1,29 @@
+//! Does somebody wait for the firmware? A kexec must not swallow that.
+
+use super::{Check, Context};
+use kexec_load::preflight::{Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "firmware-wishes",
+    about: "nothing waits for a boot through the firmware",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let wishes = &context.arrival.wishes;
+    let what = "wishes to the firmware";
+    let texts = wishes.texts();
+    if !texts.is_empty() {
+        return vec![Outcome::new(
+            Severity::Refusal,
+            what,
+            format!("{}; a kexec goes around the firmware", texts.join("; ")),
+            "reboot through the firmware (systemctl reboot), or take the wish back",
+        )];
+    }
+    match wishes.unknown() {
+        Some(why) => vec![Outcome::new(Severity::Unknown, what, why, "")],
+        None if context.host.firmware.efi => vec![Outcome::pass(what, "there are none")],
+        None => Vec::new(),
+    }
+}

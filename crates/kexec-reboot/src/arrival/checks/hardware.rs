@@ -1,0 +1,84 @@
+//! Is this a machine that is known to hang in a kexec?
+
+use super::{Check, Context};
+use crate::arrival::machines::{Machine, Reported, known};
+use kexec_load::preflight::{Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "hardware",
+    about: "the machine is none that is known to hang, and no guest that cannot do it",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let hardware = &context.arrival.hardware;
+    let mut outcomes: Vec<Outcome> = known(hardware)
+        .map(|machine| reported(machine, &hardware.name(), context.this_machine))
+        .collect();
+    outcomes.extend(guest(context));
+    outcomes
+}
+
+/// What is made of a row of the table.
+fn reported(machine: &Machine, name: &str, yes: bool) -> Outcome {
+    let what = match name {
+        "" => format!("this machine ({})", machine.name),
+        name => format!("this machine, {name} ({})", machine.name),
+    };
+    let why = format!(
+        "{} (reported until {}: {})",
+        machine.what,
+        machine.date,
+        machine.sources.join(", ")
+    );
+    let (severity, remedy) = match (machine.reported, yes) {
+        (Reported::Never, false) => (
+            Severity::Refusal,
+            "reboot through the firmware; to try it all the same, with a console at hand, say \
+             --yes-this-machine",
+        ),
+        (Reported::Never, true) | (Reported::Sometimes, _) => (
+            Severity::Warning,
+            "try it with a console at hand first, or reboot through the firmware",
+        ),
+    };
+    let remedy = match machine.helps {
+        Some(helps) => format!("{helps}; {remedy}"),
+        None => remedy.to_owned(),
+    };
+    Outcome::new(severity, what, why, remedy)
+}
+
+/// What a guest of this kind can do.
+fn guest(context: &Context<'_>) -> Option<Outcome> {
+    let kind = context.host.firmware.hypervisor.known()?;
+    let what = format!("virtual machine ({kind})");
+    match kind.as_str() {
+        "xen-pv" => Some(Outcome::new(
+            Severity::Refusal,
+            what,
+            "a paravirtualised Xen guest has no way to jump into another kernel",
+            "reboot through the hypervisor",
+        )),
+        "xen-dom0" => Some(Outcome::new(
+            Severity::Refusal,
+            what,
+            "the hypervisor runs below this kernel, and only a load through the hypervisor would \
+             replace it; this program does not do that",
+            "reboot through the firmware",
+        )),
+        "tdx" => Some(Outcome::new(
+            Severity::Warning,
+            what,
+            "private memory has to be given back before the jump, which kernels can since 6.13",
+            "make sure that both kernels are 6.13 or newer",
+        )),
+        "sev-snp" => Some(Outcome::new(
+            Severity::Warning,
+            what,
+            "private memory has to be given back before the jump, which kernels can since 6.16",
+            "make sure that both kernels are 6.16 or newer",
+        )),
+        _ => None,
+    }
+}

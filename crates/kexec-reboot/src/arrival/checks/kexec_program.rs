@@ -1,0 +1,40 @@
+//! Is there the program that systemd wants to see?
+
+use super::{Check, Context};
+use crate::handover::init::Init;
+use kexec_load::preflight::{Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "kexec-program",
+    about: "/usr/sbin/kexec is there where systemd up to 260 wants it",
+    run,
+};
+
+/// The first systemd that looks for none.
+const NOT_WANTED: u32 = 261;
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let init = &context.arrival.init;
+    if init.init != Init::Systemd || !context.by_init {
+        return Vec::new();
+    }
+    let what = "/usr/sbin/kexec";
+    let outcome = match (init.systemd, init.kexec_installed) {
+        (Some(version), _) if version >= NOT_WANTED => {
+            Outcome::pass(what, format!("systemd {version} does not need it"))
+        }
+        (_, true) => Outcome::pass(what, "it is there, as systemd wants it"),
+        (version, false) => Outcome::new(
+            Severity::Warning,
+            what,
+            match version {
+                Some(version) => format!(
+                    "it is not there, and logind of systemd {version} refuses a kexec without it"
+                ),
+                None => "it is not there, and systemd up to 260 refuses a kexec without it".into(),
+            },
+            "install this program there; until then the service manager is asked instead of logind",
+        ),
+    };
+    vec![outcome]
+}

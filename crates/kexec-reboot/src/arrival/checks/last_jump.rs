@@ -1,0 +1,25 @@
+//! Did the last kexec of this machine arrive?
+
+use super::{Check, Context};
+use kexec_load::preflight::{Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "last-kexec",
+    about: "the last kexec of this machine arrived",
+    run,
+};
+
+/// No refusal: a power cut during the jump looks the same.
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let last = context.arrival.not_arrived.iter();
+    last.map(|last| {
+        Outcome::new(
+            Severity::Warning,
+            "the last kexec of this machine",
+            last.text(),
+            "kexec status says what it may have been; have a console at hand. Nothing is loaded \
+             ahead until a kexec has arrived again, or kexec preload --yes-this-machine is said",
+        )
+    })
+    .collect()
+}

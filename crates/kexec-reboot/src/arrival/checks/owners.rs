@@ -1,0 +1,48 @@
+//! Can anybody but root change what is booted next?
+
+use super::{Check, Context};
+use crate::arrival::Exposed;
+use kexec_load::preflight::{Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "owners",
+    about: "only root can change the files of the boot entry, and the folders they are in",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let arrival = context.arrival;
+    if arrival.boot_sources.is_empty() {
+        // A file that somebody named: he knows whose it is.
+        return Vec::new();
+    }
+    if arrival.exposed.is_empty() {
+        return vec![Outcome::pass("boot files", "only root can change them")];
+    }
+    arrival.exposed.iter().map(told).collect()
+}
+
+fn told(exposed: &Exposed) -> Outcome {
+    let Exposed {
+        path,
+        owner,
+        group,
+        mode,
+        by_mount,
+    } = exposed;
+    let remedy = match by_mount {
+        true => "take uid=, gid= and umask= out of its mount options in /etc/fstab, and mount it \
+                 anew: such a file system has no owners of its own"
+            .to_owned(),
+        false => format!("chown root: '{path}'; chmod go-w '{path}'"),
+    };
+    Outcome::new(
+        Severity::Warning,
+        path,
+        format!(
+            "it belongs to user {owner} and group {group} and has mode {mode:04o}: not only root \
+             decides what this machine boots"
+        ),
+        remedy,
+    )
+}

@@ -1,0 +1,38 @@
+//! Will a hardware watchdog shoot the next kernel while it starts?
+
+use super::{Check, Context};
+use crate::handover::init::Init;
+use kexec_load::preflight::{Outcome, Severity};
+
+pub(super) const CHECK: Check = Check {
+    name: "watchdog",
+    about: "a watchdog that runs during the jump is taken over by the next kernel",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Outcome> {
+    let watchdog = &context.arrival.watchdog;
+    let (Init::Systemd, Some(time)) = (context.arrival.init.init, &watchdog.kexec) else {
+        return Vec::new();
+    };
+    if !context.by_init {
+        return Vec::new();
+    }
+    let what = format!("KExecWatchdogSec={time}");
+    let outcome = match &watchdog.runtime {
+        Some(runtime) => Outcome::pass(
+            what,
+            format!(
+                "a hang in the jump ends in a reset; systemd takes the watchdog over again (RuntimeWatchdogSec={runtime})"
+            ),
+        ),
+        None => Outcome::new(
+            Severity::Warning,
+            what,
+            "the watchdog runs on in the next kernel, and RuntimeWatchdogSec= is not set: nobody \
+             would stop it from resetting the machine",
+            "set RuntimeWatchdogSec= as well (systemd-system.conf(5)), or KExecWatchdogSec=off",
+        ),
+    };
+    vec![outcome]
+}

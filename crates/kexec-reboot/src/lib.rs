@@ -1,0 +1,12 @@
+//! The journey from one kernel into the next: what has to hold so that a reboot arrives
+//! ([`arrival`]), how init is asked for it ([`handover`]), what is remembered of it
+//! ([`record`]), and what is loaded ahead of it ([`preload`], [`enable`]).
+#![forbid(unsafe_code)]
+
+pub mod arrival;
+pub mod enable;
+pub mod handover;
+pub mod needs_reboot;
+pub mod preload;
+pub mod record;
+pub mod target;

@@ -1,0 +1,167 @@
+//! Whether what was loaded is still what the files are.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use kexec_load::LoadRequest;
+
+/// A file as it was when it was looked at. No inode number: FAT has none that
+/// outlasts a mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStamp {
+    /// The file, as people see it.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When its content changed, nanoseconds since 1970.
+    pub modified: i128,
+    /// When anything about it changed, the same.
+    pub changed: i128,
+}
+
+/// What an image is made of, as far as can be seen without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The boot entry's id.
+    pub entry: String,
+    /// Everything else that was asked for: command line, profile, options.
+    pub request: String,
+    /// Every file that is read.
+    pub files: Vec<FileStamp>,
+}
+
+impl Fingerprint {
+    /// Of the entry `entry`, whose load is `request`; files are opened by `open`.
+    ///
+    /// # Errors
+    /// With the file that cannot be opened, and why.
+    pub fn of(
+        entry: &str,
+        request: &LoadRequest,
+        open: &dyn Fn(&Path) -> Result<std::fs::File, String>,
+    ) -> Result<Fingerprint, String> {
+        let companions = request.companions.iter().flatten();
+        let paths = std::iter::once(&request.kernel)
+            .chain(&request.initrds)
+            .chain(companions.map(|companion| &companion.file));
+        let stamps = paths.map(|path| {
+            let failed = |reason: String| format!("{}: {reason}", path.display());
+            let file = open(path).map_err(failed)?;
+            let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
+            let time = |seconds: i64, nanoseconds: i64| {
+                i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+            };
+            Ok(FileStamp {
+                path: path.clone(),
+                size: metadata.len(),
+                modified: time(metadata.mtime(), metadata.mtime_nsec()),
+                changed: time(metadata.ctime(), metadata.ctime_nsec()),
+            })
+        });
+        Ok(Fingerprint {
+            entry: entry.to_owned(),
+            files: stamps.collect::<Result<_, String>>()?,
+            // The token is new with every load, and says nothing about the image.
+            request: format!(
+                "{:?} {:?} {:?}",
+                request.cmdline, request.profile, request.classic.modules
+            ),
+        })
+    }
+
+    /// Bytes of all files.
+    pub fn size(&self) -> u64 {
+        let sizes = self.files.iter().map(|file| file.size);
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// What differs from an earlier one, for people; `None` when nothing does.
+    pub fn difference(&self, earlier: &Fingerprint) -> Option<String> {
+        if self.entry != earlier.entry {
+            return Some(format!(
+                "a reboot would boot {} now, not {}",
+                self.entry, earlier.entry
+            ));
+        }
+        if self.request != earlier.request {
+            return Some(format!("the boot entry {} was changed", self.entry));
+        }
+        let same = self.files.len() == earlier.files.len();
+        let pairs = self.files.iter().zip(&earlier.files);
+        let changed = pairs.into_iter().find(|(now, then)| now != then);
+        match changed {
+            Some((now, then)) if now.path == then.path => {
+                Some(format!("{} was changed", now.path.display()))
+            }
+            Some((now, then)) => Some(format!(
+                "the entry has {} now, not {}",
+                now.path.display(),
+                then.path.display()
+            )),
+            None if same => None,
+            None => Some(format!("the files of entry {} are others", self.entry)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(request: &LoadRequest) -> Result<Fingerprint, String> {
+        Fingerprint::of("debian", request, &|path| {
+            std::fs::File::open(path).map_err(|e| e.to_string())
+        })
+    }
+
+    #[test]
+    fn every_change_is_seen_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kernel, initrd) = (folder.path().join("k"), folder.path().join("i"));
+        std::fs::write(&kernel, "kernel").unwrap();
+        std::fs::write(&initrd, "initrd").unwrap();
+        let mut request = LoadRequest::new(&kernel);
+        request.initrds = vec![initrd.clone()];
+        let first = of(&request).unwrap();
+        assert_eq!(first.size(), 12);
+        assert_eq!(of(&request).unwrap().difference(&first), None);
+
+        let mut other = request.clone();
+        other.cmdline.append = Some("debug".into());
+        let text = of(&other).unwrap().difference(&first).unwrap();
+        assert_eq!(text, "the boot entry debian was changed");
+        let mut other = request.clone();
+        other.initrds.clear();
+        let text = of(&other).unwrap().difference(&first).unwrap();
+        assert_eq!(text, "the files of entry debian are others");
+        let mut default = first.clone();
+        default.entry = "arch".into();
+        let text = default.difference(&first).unwrap();
+        assert_eq!(text, "a reboot would boot arch now, not debian");
+
+        // Of the same size: only the times tell.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::fs::write(&initrd, "INITRD").unwrap();
+        let text = of(&request).unwrap().difference(&first).unwrap();
+        assert!(text.ends_with("/i was changed"), "{text}");
+        std::fs::remove_file(&initrd).unwrap();
+        assert!(of(&request).unwrap_err().contains("/i: "));
+    }
+
+    #[test]
+    fn a_new_token_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let kernel = folder.path().join("k");
+        std::fs::write(&kernel, "kernel").unwrap();
+        let mut request = LoadRequest::new(&kernel);
+        let first = of(&request).unwrap();
+        request.mark = Some(kexec_load::request::Mark {
+            token: kexec_plan::Token::from_bytes([3; 8]),
+            stamp: true,
+            mask_bless_boot: false,
+        });
+        assert_eq!(of(&request).unwrap(), first);
+    }
+}

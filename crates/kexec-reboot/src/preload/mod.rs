@@ -1,0 +1,162 @@
+//! Loading ahead: what a reboot would boot lies in the kernel's slot before
+//! anybody asks for a reboot, so that whoever asks gets a kexec.
+//!
+//! ```text
+//! Situation (read) ──decide──▶ Step: leave it, load, or take it out
+//! ```
+//!
+//! One rule stands above all others: what is loaded ahead is what a reboot
+//! through the firmware would boot now, or the machine is left to the firmware.
+//! Where that cannot be told, what is loaded stays, and a warning says so.
+
+mod fresh;
+pub mod instances;
+mod policy;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::files::{Files, OnDisk};
+use kexec_load::Error;
+
+pub use fresh::{FileStamp, Fingerprint};
+pub use policy::{InSlot, Moment, Situation, Step, decide};
+
+/// What is loaded ahead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// What a reboot would boot.
+    Default,
+    /// A kernel by its name in /boot, as kexec-load@NAME.service asks for.
+    Named(String),
+}
+
+/// What a record remembers of an image that was loaded ahead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preloaded {
+    /// What it is.
+    pub of: Of,
+    /// The files it came from, as they were.
+    pub from: Fingerprint,
+}
+
+/// A load ahead was refused. What was loaded ahead before is not what a reboot would
+/// boot any more: `take_out` takes it out. Says what to tell of it, the refusal first.
+pub fn after_refusal(
+    refusal: Error,
+    slot: &InSlot,
+    take_out: impl FnOnce() -> Result<(), Error>,
+) -> Error {
+    if !matches!(slot, InSlot::Ours(_) | InSlot::Accident(_)) {
+        return refusal;
+    }
+    match take_out() {
+        Ok(()) => refusal,
+        Err(unload) => {
+            let hints = [refusal.hint(), unload.hint()];
+            let mut hints: Vec<_> = hints.into_iter().filter(|hint| !hint.is_empty()).collect();
+            hints.dedup();
+            Error::Stays {
+                remedy: hints.join("; "),
+                refusal: Box::new(refusal),
+                unload: Box::new(unload),
+            }
+        }
+    }
+}
+
+/// Where it is remembered that this boot is to end in the firmware: nothing is
+/// loaded ahead any more. Under /run, so that it ends with the boot.
+pub fn cold_flag(root: &Path) -> PathBuf {
+    root.join("run/kexec/cold")
+}
+
+/// Remembers it.
+///
+/// # Errors
+/// When /run cannot be written to.
+pub fn choose_cold(root: &Path) -> io::Result<()> {
+    let path = cold_flag(root);
+    if let Some(folder) = path.parent() {
+        OnDisk.make_folder(folder, false)?;
+    }
+    OnDisk.write_new(&path, b"").map(drop)
+}
+
+/// Forgets it.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn choose_kexec(root: &Path) -> io::Result<()> {
+    match fs::remove_file(cold_flag(root)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(what: &str, remedy: &str) -> Error {
+        Error::Refused {
+            what: what.to_owned(),
+            why: "refused".to_owned(),
+            remedy: remedy.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_although_the_old_image_stays() {
+        let ours = InSlot::Ours(Preloaded {
+            of: Of::Default,
+            from: Fingerprint {
+                entry: "debian".to_owned(),
+                request: String::new(),
+                files: vec![],
+            },
+        });
+        let load = || refused("the new kernel", "sign it");
+        let told = |slot: &InSlot, unload: Result<(), Error>| {
+            let mut asked = false;
+            let error = after_refusal(load(), slot, || {
+                asked = true;
+                unload
+            });
+            (error.to_string(), error.hint().to_owned(), asked)
+        };
+        let plain = |asked| {
+            let text = "the new kernel: refused".to_owned();
+            (text, "sign it".to_owned(), asked)
+        };
+        assert_eq!(told(&ours, Ok(())), plain(true));
+        // What somebody else loaded is not touched.
+        for slot in [InSlot::Theirs, InSlot::Empty, InSlot::Unknown] {
+            assert_eq!(told(&slot, Ok(())), plain(false));
+        }
+        let (text, hint, asked) = told(&ours, Err(refused("unloading", "be root")));
+        assert!(asked);
+        assert!(text.starts_with("the new kernel: refused; "), "{text}");
+        assert!(text.ends_with(": unloading: refused"), "{text}");
+        assert_eq!(hint, "sign it; be root");
+        let (_, hint, _) = told(&ours, Err(refused("unloading", "sign it")));
+        assert_eq!(hint, "sign it");
+    }
+
+    #[test]
+    fn a_cold_boot_is_chosen_and_taken_back() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(choose_cold(root.path()).is_err());
+        fs::create_dir(root.path().join("run")).unwrap();
+        choose_cold(root.path()).unwrap();
+        choose_cold(root.path()).unwrap();
+        assert!(cold_flag(root.path()).exists());
+        choose_kexec(root.path()).unwrap();
+        choose_kexec(root.path()).unwrap();
+        assert!(!cold_flag(root.path()).exists());
+    }
+}
