@@ -19,11 +19,13 @@ use kexec_load::Error;
 use kexec_machine::volumes::Automounts;
 use kexec_reboot::handover::Jump;
 use kexec_reboot::record::files::OnDisk;
+use kexec_reboot::steps::{self, ChosenLoad};
+use kexec_reboot::world::World;
 use kexec_sys::{Linux, Slot};
 
 use commands::{
-    World, check, enable, exec, history, instances, list, load, needs_reboot, plan, preload,
-    reboot, status, unload,
+    check, enable, history, instances, list, load, needs_reboot, plan, preload, reboot, status,
+    unload,
 };
 use render::text;
 use request::{Load, Meant, Request, Then, UsageError, VerbRequest};
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
                 root: Path::new("/"),
                 automounts: Automounts::Wake,
                 files: &OnDisk,
+                onlooker: &commands::Terminal,
             };
             run(&world, arch, &meant)
         }
@@ -90,13 +93,13 @@ fn run(world: &World<'_>, arch: Arch, meant: &Meant) -> u8 {
         Request::Status { slot } => status::old(world, *slot),
         Request::Load(load) => old_load(world, load),
         Request::Unload { slot, syscall } => {
-            match unload::unload(world, "kexec -u", *slot, *syscall) {
+            match steps::unload(world, "kexec -u", *slot, *syscall) {
                 Ok(()) => 0,
                 Err(error) => failed(&error),
             }
         }
         Request::Exec(how) => jump(world, *how),
-        Request::JumpBack { entry } => match load::jump_back(world, *entry) {
+        Request::JumpBack { entry } => match steps::jump_back(world, *entry) {
             Ok(()) => 0,
             Err(error) => failed(&error),
         },
@@ -112,16 +115,16 @@ fn run(world: &World<'_>, arch: Arch, meant: &Meant) -> u8 {
 fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
     match verb {
         VerbRequest::Reboot {
-            wanted,
+            selection,
             how,
             dry_run,
             json,
-        } => reboot::verb(world, wanted, how, *dry_run, *json),
+        } => reboot::verb(world, selection, how, *dry_run, *json),
         VerbRequest::Load {
-            wanted,
+            selection,
             dry_run,
             json,
-        } => load::verb(world, wanted, *json, *dry_run),
+        } => load::verb(world, selection, *json, *dry_run),
         VerbRequest::Unload {
             slot,
             syscall,
@@ -142,14 +145,16 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
         VerbRequest::History { svg, json } => history::verb(world, svg.as_deref(), *json),
         VerbRequest::List { root, json } => list::verb(world, root.as_deref(), *json),
         VerbRequest::Plan {
-            wanted,
+            selection,
             host,
             svg,
             json,
-        } => plan::verb(world, wanted, host.as_deref(), svg.as_deref(), *json),
-        VerbRequest::Check { wanted, host, json } => {
-            check::verb(world, wanted, host.as_deref(), *json)
-        }
+        } => plan::verb(world, selection, host.as_deref(), svg.as_deref(), *json),
+        VerbRequest::Check {
+            selection,
+            host,
+            json,
+        } => check::verb(world, selection, host.as_deref(), *json),
         VerbRequest::NeedsReboot { json } => needs_reboot::verb(world, *json),
         VerbRequest::Switch {
             feature,
@@ -168,7 +173,8 @@ fn old_load(world: &World<'_>, load: &Load) -> u8 {
         Slot::Normal => "kexec -l",
         Slot::Crash => "kexec -p",
     };
-    if let Err(error) = load::load(world, command, &load.request, load.file_flags) {
+    let chosen = ChosenLoad::file(&load.request);
+    if let Err(error) = steps::load(world, command, chosen, load.file_flags) {
         return failed(&error);
     }
     if load.sync_after {
@@ -176,13 +182,13 @@ fn old_load(world: &World<'_>, load: &Load) -> u8 {
     }
     match load.then {
         Then::Nothing => 0,
-        Then::Shutdown => failed(&exec::shutdown(world)),
+        Then::Shutdown => failed(&steps::shutdown(world)),
         Then::Jump(how) => jump(world, how),
     }
 }
 
 fn jump(world: &World<'_>, how: Jump) -> u8 {
-    match exec::exec(world, how) {
+    match steps::jump(world, how) {
         Ok(()) => {
             commands::print("The other kernel has jumped back.\n");
             0

@@ -15,11 +15,10 @@ use std::path::PathBuf;
 
 use kexec_image::Arch;
 use kexec_load::LoadRequest;
-use kexec_plan::{Cmdline, SyscallChoice};
+use kexec_plan::SyscallChoice;
 use kexec_reboot::enable::Feature;
 use kexec_reboot::handover::Jump;
-use kexec_reboot::handover::ask::Ask;
-use kexec_reboot::preload::Of;
+use kexec_reboot::steps::{LoadAhead, Selection, Shutdown};
 use kexec_sys::{FileFlags, Slot};
 
 use crate::args::typed::{Spelling, Token, Tokens};
@@ -107,66 +106,17 @@ pub struct NotYet {
     pub exit_code: u8,
 }
 
-/// What a verb is about: a boot entry, or a kernel file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// The entry or the file; `None` is what a reboot would boot.
-    pub name: Option<OsString>,
-    /// `--cmdline`.
-    pub cmdline: Option<Cmdline>,
-    /// `--allow-passphrase`.
-    pub allow_passphrase: bool,
-    /// `--yes-this-machine`.
-    pub this_machine: bool,
-    /// What else was typed.
-    pub load: LoadRequest,
-}
-
-impl Wanted {
-    /// What a reboot would boot, loaded as `load` says.
-    pub fn new(load: LoadRequest) -> Wanted {
-        Wanted {
-            name: None,
-            cmdline: None,
-            allow_passphrase: false,
-            this_machine: false,
-            load,
-        }
-    }
-
-    /// The same for the shortest downtime.
-    pub fn default_entry() -> Wanted {
-        Wanted::new(LoadRequest {
-            syscall: SyscallChoice::Fastest,
-            ..LoadRequest::new("")
-        })
-    }
-}
-
-/// What follows the load of `kexec reboot`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shutdown {
-    /// What init is asked for.
-    pub ask: Ask,
-    /// `--now`.
-    pub now: bool,
-    /// `--or-cold`.
-    pub or_cold: bool,
-    /// `--cold`: no kexec at all.
-    pub cold: bool,
-}
-
 /// The new spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerbRequest {
     Reboot {
-        wanted: Wanted,
+        selection: Selection,
         how: Shutdown,
         dry_run: bool,
         json: bool,
     },
     Load {
-        wanted: Wanted,
+        selection: Selection,
         dry_run: bool,
         json: bool,
     },
@@ -190,13 +140,13 @@ pub enum VerbRequest {
         json: bool,
     },
     Plan {
-        wanted: Wanted,
+        selection: Selection,
         host: Option<PathBuf>,
         svg: Option<PathBuf>,
         json: bool,
     },
     Check {
-        wanted: Wanted,
+        selection: Selection,
         host: Option<PathBuf>,
         json: bool,
     },
@@ -211,7 +161,7 @@ pub enum VerbRequest {
         json: bool,
     },
     Preload {
-        how: Preload,
+        how: LoadAhead,
         json: bool,
     },
     /// `kexec preload --enabled`.
@@ -219,21 +169,6 @@ pub enum VerbRequest {
         dry_run: bool,
         json: bool,
     },
-}
-
-/// How something is loaded ahead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preload {
-    /// What.
-    pub of: Of,
-    /// `--at-shutdown`.
-    pub at_shutdown: bool,
-    /// `--if-enabled`.
-    pub if_enabled: bool,
-    /// `--yes-this-machine`.
-    pub this_machine: bool,
-    /// `--dry-run`.
-    pub dry_run: bool,
 }
 
 /// A command line that makes no sense. Nothing was done.

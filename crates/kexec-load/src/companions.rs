@@ -47,7 +47,7 @@ pub fn complete(
         secure_boot: host.security.secure_boot.is_true(),
     };
     uki.added = added(uki, &whole, &companions, around).map_err(|why| Error::Refused {
-        what: format!("the files beside {}", request.kernel.display()),
+        what: format!("the files beside {}", request.kernel),
         why,
         remedy: "rename or remove that file".to_owned(),
     })?;

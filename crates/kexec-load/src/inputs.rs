@@ -2,7 +2,7 @@
 //! carried on from the running kernel. Nothing after this opens a file.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use kexec_image::Options;
@@ -11,10 +11,11 @@ use kexec_plan::classic::ImaList;
 use kexec_sys::{SealedError, SealedFile, Slot};
 
 use crate::request::LoadRequest;
-use crate::{Error, classic, place};
+use crate::{Error, classic};
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::PageUse;
-use kexec_machine::{Fact, open, snapshot};
+use kexec_machine::volumes::{FileRef, Volumes};
+use kexec_machine::{Fact, snapshot};
 
 /// No kernel file is larger than this many bytes.
 const MAX_KERNEL: u64 = 1 << 30;
@@ -28,8 +29,8 @@ const MAX_DTB: u64 = 1 << 24;
 /// One file, read once into memory that nobody can change any more.
 #[derive(Debug)]
 pub struct Input {
-    /// Where it was.
-    pub path: PathBuf,
+    /// Which file.
+    pub from: FileRef,
     /// The descriptor it was read through.
     pub file: File,
     /// What was read.
@@ -71,56 +72,46 @@ impl Inputs {
     }
 }
 
-/// Reads the files of a request, each of them once. `available` is how many
-/// bytes of memory this machine can give, if that is known.
+/// Reads the files of a request, each of them once. `volumes` are the file systems that
+/// files of a boot entry are on; `available` is how many bytes of memory this machine can
+/// give, if that is known.
 ///
 /// # Errors
 /// [`Error::Read`], with the file; [`Error::Refused`] when it is larger than the
 /// memory that is there, because reading it would end in the out-of-memory
 /// killer.
-pub fn read(request: &LoadRequest, available: Option<u64>) -> Result<Inputs, Error> {
-    read_with(request, available, &open::named)
-}
-
-/// The same with another way to open files, which says why it cannot.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_with(
+pub fn read(
     request: &LoadRequest,
+    volumes: Option<&Volumes>,
     available: Option<u64>,
-    open: &dyn Fn(&Path) -> Result<File, String>,
 ) -> Result<Inputs, Error> {
     let mut left = available.unwrap_or(u64::MAX);
-    let mut read = |what, path: &Path, limit| {
-        let input = read_file(what, path, limit, left, open)?;
+    let mut read = |what, file: &FileRef, limit| {
+        let input = read_file(what, file, limit, left, volumes)?;
         left = left.saturating_sub(length(&input));
         Ok::<_, Error>(input)
     };
     let classic = &request.classic;
+    let companions = request.companions.iter().flatten();
     Ok(Inputs {
         kernel: read("kernel", &request.kernel, MAX_KERNEL)?,
         initrds: request
             .initrds
             .iter()
-            .map(|path| read("initrd", path, MAX_INITRD))
+            .map(|file| read("initrd", file, MAX_INITRD))
             .collect::<Result<_, _>>()?,
         modules: classic
             .modules
             .iter()
-            .map(|text| read("module", &place::module_path(text), MAX_INITRD))
+            .map(|module| read("module", &module.file, MAX_INITRD))
             .collect::<Result<_, _>>()?,
-        companions: request
-            .companions
-            .iter()
-            .flatten()
+        companions: companions
             .map(|companion| read("a file beside the UKI", &companion.file, MAX_INITRD))
             .collect::<Result<_, _>>()?,
         dtb: classic
             .dtb
-            .iter()
-            .map(|path| read("device tree", path, MAX_DTB))
-            .next()
+            .as_ref()
+            .map(|file| read("device tree", file, MAX_DTB))
             .transpose()?,
         carried: Carried::default(),
     })
@@ -143,21 +134,21 @@ fn length(input: &Input) -> u64 {
 
 fn read_file(
     what: &'static str,
-    path: &Path,
+    from: &FileRef,
     limit: u64,
     available: u64,
-    open: &dyn Fn(&Path) -> Result<File, String>,
+    volumes: Option<&Volumes>,
 ) -> Result<Input, Error> {
     let failed = |reason: String| Error::Read {
         what,
-        path: path.to_owned(),
+        path: from.shown(),
         reason,
-        remedy: open::remedy(path),
+        remedy: from.remedy(),
     };
-    let file = open(path).map_err(failed)?;
+    let file = from.open(volumes).map_err(failed)?;
     let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
     let too_large = |found: String| Error::Refused {
-        what: format!("reading {what} {}", path.display()),
+        what: format!("reading {what} {from}"),
         why: format!("{found}, and this machine has {available} bytes of memory available"),
         remedy: "free memory, or make the file smaller".to_owned(),
     };
@@ -178,7 +169,7 @@ fn read_file(
         error => failed(error.to_string()),
     })?;
     Ok(Input {
-        path: path.to_owned(),
+        from: from.clone(),
         file,
         sealed,
     })

@@ -20,7 +20,7 @@ use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 use crate::companions;
 use crate::explain::{self, Call, ImageFacts};
 use crate::initrd;
-pub use crate::inputs::{Carried, Input, Inputs, image_options, read, read_with};
+pub use crate::inputs::{Carried, Input, Inputs, image_options, read};
 use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice, Unsigned};
 use crate::{Error, classic, place};
@@ -54,7 +54,7 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
     let options = image_options(request.profile, inputs, host);
     let recognised = kexec_image::recognise(inputs.kernel.sealed.bytes(), &options);
     let mut image = recognised.map_err(|source| Error::Image {
-        path: request.kernel.clone(),
+        path: request.kernel.shown(),
         source,
     })?;
     companions::complete(request, inputs, &mut image, host)?;
@@ -63,7 +63,7 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
             what: format!("--profile {profile}"),
             why: format!(
                 "kernel {} is {}, and only a UKI has profiles",
-                request.kernel.display(),
+                request.kernel,
                 image.describe()
             ),
             remedy: "leave --profile out".to_owned(),
@@ -232,12 +232,12 @@ fn parts(
         .initrds
         .iter()
         .map(|input| InitrdFile {
-            path: input.path.display().to_string(),
+            path: input.from.to_string(),
             bytes: input.sealed.bytes(),
         })
         .collect();
     let plan = file::parts(&FileRequest {
-        path: &request.kernel.display().to_string(),
+        path: &request.kernel.to_string(),
         image,
         initrds: &initrds,
         entry: request.cmdline.entry.as_ref(),
@@ -387,7 +387,7 @@ fn explained(request: &LoadRequest, prepared: &Prepared, errno: Errno, host: &Sn
         Method::FileLoad => Call::FileLoad(request.slot),
         Method::ClassicLoad => Call::ClassicLoad(request.slot),
     };
-    let tried = format!("loading kernel {}", request.kernel.display());
+    let tried = format!("loading kernel {}", request.kernel);
     let facts = image_facts(prepared);
     Error::Kernel(explain::explain(call, errno, tried, host, Some(&facts)))
 }

@@ -1,28 +1,18 @@
 //! A load with `kexec_load(2)`: the plan with every byte in its place, and the
 //! call itself.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
-
 use kexec_image::{Arch, Image};
 use kexec_plan::classic::{ClassicRequest, FirmwareFacts, Module, RngSeed};
 use kexec_plan::memory::MemoryFacts;
-use kexec_plan::{Cmdline, FilePlan, LoadPlan, PlanError};
+use kexec_plan::{FilePlan, LoadPlan, PlanError};
 use kexec_purgatory::Console;
 use kexec_sys::{Errno, Kernel, LoadFlags, Segment, elf_machine};
 
 use crate::Error;
 use crate::classic::{self, PurgatoryFailure, PurgatoryOptions};
-use crate::pipeline::Inputs;
+use crate::inputs::Inputs;
 use crate::request::{ClassicAsk, LoadRequest};
 use kexec_machine::Snapshot;
-
-/// The file of a `--module`: its first word.
-pub(crate) fn module_path(text: &Cmdline) -> PathBuf {
-    let word = text.words().next().unwrap_or_default();
-    PathBuf::from(OsStr::from_bytes(word))
-}
 
 /// Finds a place for everything and finishes the purgatory.
 ///
@@ -42,9 +32,9 @@ pub(crate) fn place(
         .modules
         .iter()
         .zip(&ask.modules)
-        .map(|(input, string)| Module {
-            path: input.path.display().to_string(),
-            string: string.clone(),
+        .map(|(input, module)| Module {
+            path: module.file.to_string(),
+            string: module.string.clone(),
             bytes: input.sealed.bytes(),
         })
         .collect();

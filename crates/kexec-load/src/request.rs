@@ -1,7 +1,9 @@
 //! What is meant: a load, as the command line or a boot entry asks for it.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
+use kexec_machine::volumes::FileRef;
 use kexec_plan::Cmdline;
 pub use kexec_plan::SyscallChoice;
 use kexec_plan::classic::ClassicOptions;
@@ -24,9 +26,9 @@ pub struct CmdlineChoice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadRequest {
     /// The kernel file.
-    pub kernel: PathBuf,
+    pub kernel: FileRef,
     /// Initrds to be joined in this order, behind those a UKI carries.
-    pub initrds: Vec<PathBuf>,
+    pub initrds: Vec<FileRef>,
     /// The command line.
     pub cmdline: CmdlineChoice,
     /// What is put on the command line, so that the next boot is recognised;
@@ -50,7 +52,7 @@ pub struct LoadRequest {
 impl LoadRequest {
     /// That kernel and nothing else: into the normal slot, with an empty command
     /// line, as `-a` does it.
-    pub fn new(kernel: impl Into<PathBuf>) -> LoadRequest {
+    pub fn new(kernel: impl Into<FileRef>) -> LoadRequest {
         LoadRequest {
             kernel: kernel.into(),
             initrds: Vec::new(),
@@ -70,9 +72,30 @@ impl LoadRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompanionFile {
     /// The file.
-    pub file: PathBuf,
+    pub file: FileRef,
     /// Its path from the top of its file system, which tells what it is for.
     pub place: String,
+}
+
+/// A module of a multiboot kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleFile {
+    /// The file.
+    pub file: FileRef,
+    /// What the kernel is told of it: a name, and its arguments.
+    pub string: Cmdline,
+}
+
+impl ModuleFile {
+    /// From `--module="FILE ARGUMENTS"`: the file is the first word, and the kernel is
+    /// told all of it.
+    pub fn typed(string: Cmdline) -> ModuleFile {
+        let word = string.words().next().unwrap_or_default();
+        ModuleFile {
+            file: FileRef::from(OsStr::from_bytes(word)),
+            string,
+        }
+    }
 }
 
 /// What becomes of a kernel without a good signature, while Secure Boot is on and
@@ -95,10 +118,10 @@ pub enum Unsigned {
 pub struct ClassicAsk {
     /// What the planner looks at.
     pub options: ClassicOptions,
-    /// `--module="FILE ARGUMENTS"`, in order.
-    pub modules: Vec<Cmdline>,
+    /// Modules of a multiboot kernel, in order.
+    pub modules: Vec<ModuleFile>,
     /// `--dtb`.
-    pub dtb: Option<PathBuf>,
+    pub dtb: Option<FileRef>,
     /// `--discard-liveupdate`: load although state that a live update would
     /// carry over is lost.
     pub discard_liveupdate: bool,

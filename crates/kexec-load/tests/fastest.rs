@@ -39,12 +39,12 @@ fn boot() -> Boot {
 }
 
 fn prepared(request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
-    let inputs = pipeline::read(request, None)?;
+    let inputs = pipeline::read(&request, None, None)?;
     pipeline::prepare(request, &inputs, host)
 }
 
 fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
-    let inputs = pipeline::read(request, None)?;
+    let inputs = pipeline::read(&request, None, None)?;
     let prepared = pipeline::prepare(request, &inputs, host)?;
     pipeline::load(
         kernel,
@@ -141,7 +141,7 @@ fn a_crash_kernel_is_the_running_kernels_own_matter() {
 fn other_architectures_have_no_planner_here() {
     let boot = boot();
     let other = host(|h| h.arch = Some(Arch::Arm64));
-    let inputs = pipeline::read(&boot.request, None).unwrap();
+    let inputs = pipeline::read(&boot.request, None, None).unwrap();
     let options = kexec_image::Options::default();
     let image = kexec_image::recognise(inputs.kernel.sealed.bytes(), &options).unwrap();
     let here = prepared(&boot.request, &host(|_| ())).unwrap();

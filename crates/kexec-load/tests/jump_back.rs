@@ -43,7 +43,7 @@ fn load(kernel: &Double, host: &Snapshot) -> Result<(), Error> {
     request.classic.options.preserve_context = true;
     request.classic.options.mem_min = Some(0x200_0000);
     request.classic.options.mem_max = Some(0xfff_ffff);
-    let inputs = pipeline::read(&request, None)?;
+    let inputs = pipeline::read(&request, None, None)?;
     let prepared = pipeline::prepare(&request, &inputs, host)?;
     let flags = FileFlags::EMPTY;
     pipeline::load(

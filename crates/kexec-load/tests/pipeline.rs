@@ -39,8 +39,8 @@ impl Boot {
 
     fn request(&self, kernel: &str, initrds: &[&str]) -> LoadRequest {
         LoadRequest {
-            kernel: self.path(kernel),
-            initrds: initrds.iter().map(|i| self.path(i)).collect(),
+            kernel: self.path(kernel).into(),
+            initrds: initrds.iter().map(|i| self.path(i).into()).collect(),
             cmdline: CmdlineChoice {
                 entry: None,
                 append: Some("root=/dev/vda".into()),
@@ -74,7 +74,7 @@ fn host(name: &str) -> Snapshot {
 }
 
 fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<(), Error> {
-    let inputs = pipeline::read(request, None)?;
+    let inputs = pipeline::read(request, None, None)?;
     let prepared = pipeline::prepare(request, &inputs, host)?;
     pipeline::load(
         kernel,
@@ -165,7 +165,7 @@ fn what_lies_beside_a_uki_goes_with_it() {
     boot.file("broken.addon.efi", b"no program");
     boot.file("secret.cred", b"a secret");
     let beside = ["a.addon.efi", "broken.addon.efi", "secret.cred"].map(|name| CompanionFile {
-        file: boot.path(name),
+        file: boot.path(name).into(),
         place: format!("/EFI/Linux/linux.efi.extra.d/{name}"),
     });
     let mut request = boot.request("linux.efi", &[]);
@@ -184,7 +184,7 @@ fn what_lies_beside_a_uki_goes_with_it() {
     );
     assert!(initrd.contains(".extra/os-release\0"), "{initrd}");
 
-    let inputs = pipeline::read(&request, None).unwrap();
+    let inputs = pipeline::read(&request, None, None).unwrap();
     let prepared = pipeline::prepare(&request, &inputs, &host).unwrap();
     let mut findings = prepared.findings.iter();
     let found = findings.find(|f| f.check == "uki-companions").unwrap();
@@ -248,7 +248,7 @@ fn an_initrd_of_unknown_kind_is_a_warning_and_an_empty_one_a_refusal() {
     let host = host("debian-cloud");
     let severity = |initrd: &str| {
         let request = boot.request("vmlinuz", &[initrd]);
-        let inputs = pipeline::read(&request, None).unwrap();
+        let inputs = pipeline::read(&request, None, None).unwrap();
         let prepared = pipeline::prepare(&request, &inputs, &host).unwrap();
         let findings = prepared.findings.iter();
         findings
@@ -312,7 +312,9 @@ fn a_missing_file_is_named() {
         (boot.request("missing", &[]), "kernel"),
         (boot.request("vmlinuz", &["missing"]), "initrd"),
     ] {
-        let text = pipeline::read(&request, None).unwrap_err().to_string();
+        let text = pipeline::read(&request, None, None)
+            .unwrap_err()
+            .to_string();
         assert!(text.starts_with(&format!("cannot read {what}")), "{text}");
         assert!(
             text.contains("missing") && text.contains("ENOENT"),
@@ -328,8 +330,8 @@ fn files_larger_than_the_memory_are_not_read() {
     let request = boot.request("vmlinuz", &["initrd", "more"]);
     let size = |name| std::fs::metadata(boot.path(name)).unwrap().len();
     let all = size("vmlinuz") + size("initrd") + size("more");
-    assert!(pipeline::read(&request, Some(all)).is_ok());
-    let error = pipeline::read(&request, Some(all - 1)).unwrap_err();
+    assert!(pipeline::read(&request, None, Some(all)).is_ok());
+    let error = pipeline::read(&request, None, Some(all - 1)).unwrap_err();
     assert!(matches!(error, Error::Refused { .. }));
     let text = error.to_string();
     assert!(text.contains("more") && text.contains("14 bytes"), "{text}");
@@ -375,8 +377,8 @@ fn a_kernel_out_of_a_pipe_is_bounded_by_free_memory() {
     let read = |available| {
         let (path, _held) = pipe(&MANY);
         let mut request = boot.request("vmlinuz", &[]);
-        request.initrds = vec![path];
-        pipeline::read(&request, Some(available))
+        request.initrds = vec![path.into()];
+        pipeline::read(&request, None, Some(available))
     };
     let inputs = read(16 << 20).unwrap();
     assert_eq!(inputs.initrds[0].sealed.len(), 1 << 20);
@@ -396,8 +398,10 @@ fn devices_and_sockets_are_no_kernels() {
         (boot.path("."), "it is a directory"),
     ] {
         let mut request = boot.request("vmlinuz", &[]);
-        request.kernel = path;
-        let error = pipeline::read(&request, None).unwrap_err().to_string();
+        request.kernel = path.into();
+        let error = pipeline::read(&request, None, None)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(kind), "{error}");
     }
 }
@@ -412,7 +416,7 @@ fn a_compressed_kernel_does_not_fill_memory() {
         &(gzip.compress)(&(gzip.compress)(&vec![0; 8 << 20])),
     );
     let request = boot.request("bomb", &[]);
-    let inputs = pipeline::read(&request, None).unwrap();
+    let inputs = pipeline::read(&request, None, None).unwrap();
     let mut host = host("debian-cloud");
     host.memory.available = kexec_machine::Fact::Known(4 << 20);
     let error = pipeline::prepare(&request, &inputs, &host).unwrap_err();

@@ -1,6 +1,7 @@
 //! The journey from one kernel into the next: what has to hold so that a reboot arrives
 //! ([`arrival`]), how init is asked for it ([`handover`]), what is remembered of it
-//! ([`record`]), and what is loaded ahead of it ([`preload`], [`enable`]).
+//! ([`record`]), and what is loaded ahead of it ([`preload`], [`enable`]). Read [`steps`]
+//! first: the walk from what was typed to the jump, one file per step.
 #![forbid(unsafe_code)]
 
 pub mod arrival;
@@ -9,4 +10,5 @@ pub mod handover;
 pub mod needs_reboot;
 pub mod preload;
 pub mod record;
-pub mod target;
+pub mod steps;
+pub mod world;

@@ -8,8 +8,32 @@ use std::path::Path;
 use kexec_image::{Image, Kernel};
 use serde::Serialize;
 
+use kexec_load::Error;
+
 use crate::preload::Fingerprint;
 use crate::record::BootFacts;
+use crate::steps::{ChosenLoad, Selection};
+use crate::world::World;
+
+/// The id of the default entry, and why a reboot into it is due.
+///
+/// # Errors
+/// When that cannot be said.
+pub fn due(world: &World<'_>) -> Result<(String, Vec<String>), Error> {
+    let unknown = |reason: String| Error::System {
+        what: "comparing what runs with what a reboot would boot".to_owned(),
+        reason,
+        remedy: "look at kexec list".to_owned(),
+    };
+    let running =
+        Running::read(world.root).ok_or_else(|| unknown("/proc does not say what runs".into()))?;
+    let host = world.snapshot();
+    let chosen = ChosenLoad::choose(world, &Selection::default_entry(), &host)?;
+    let files = chosen.fingerprint().map_err(unknown)?;
+    let image = chosen.kernel(&host)?;
+    let entry = files.entry.clone();
+    Ok((entry, reasons(&running, &Next::of(&image, files))))
+}
 
 /// The running kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     };
     let root = Path::new("/");
     let host = Snapshot::read(root);
-    let inputs = pipeline::read(&request, None)?;
+    let inputs = pipeline::read(&request, None, None)?;
     let inputs = inputs.carrying(Carried::read(root, &request, &host));
     let mut prepared = pipeline::prepare(&request, &inputs, &host)?;
     let plan = prepared.placed.as_mut().context("no plan was made")?;

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use kexec_load::preflight::refusal;
+use kexec_reboot::steps::Selection;
+use kexec_reboot::world::World;
 
-use super::{World, exit, load, prepare, print, print_json};
+use super::{exit, load, prepare, print, print_json};
 use crate::render::{json, text};
-use crate::request::Wanted;
 
 /// `kexec check [ENTRY|KERNEL]`: exit 0 when it would be loaded, 1 when not.
-pub fn verb(world: &World<'_>, wanted: &Wanted, host: Option<&Path>, json: bool) -> u8 {
-    match prepare(world, wanted, host) {
+pub fn verb(world: &World<'_>, selection: &Selection, host: Option<&Path>, json: bool) -> u8 {
+    match prepare(world, selection, host) {
         Ok(prepared) => {
             if json {
                 print_json(&json::findings(&prepared.findings));

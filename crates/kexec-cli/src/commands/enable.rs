@@ -10,14 +10,12 @@ use kexec_reboot::enable;
 use kexec_reboot::enable::{Change, Feature};
 use kexec_reboot::handover::init::{Init, InitFacts};
 use kexec_reboot::preload;
+use kexec_reboot::steps::{Selection, is_ahead, unload};
+use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
-use super::preload::is_ahead;
-use super::unload::unload;
-use super::wanted::Found;
-use super::{World, exit, load, prepare_found, print, print_json};
+use super::{exit, load, prepare, print, print_json};
 use crate::render::{json, text};
-use crate::request::Wanted;
 
 /// `kexec enable FEATURE`, `kexec disable FEATURE`.
 pub fn verb(world: &World<'_>, feature: &Feature, on: bool, dry_run: bool, json: bool) -> u8 {
@@ -125,10 +123,7 @@ fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> 
     if feature.name != "preload" {
         return Ok(None);
     }
-    let here = world.snapshot();
-    let wanted = Wanted::default_entry();
-    let found = Found::new(world, &wanted, &here)?;
-    let prepared = prepare_found(world, &found, &here)?;
+    let prepared = prepare(world, &Selection::default_entry(), None)?;
     // What waits for the firmware passes; until then kexec preload waits, too.
     let findings = prepared.findings.iter();
     let mut lasting = findings.filter(|finding| finding.check != "firmware-wishes");

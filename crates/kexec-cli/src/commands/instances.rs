@@ -3,8 +3,9 @@
 
 use kexec_load::Error;
 use kexec_reboot::preload::instances;
+use kexec_reboot::world::World;
 
-use super::{World, exit, load, print, print_json};
+use super::{exit, load, print, print_json};
 use crate::render::visible;
 
 /// `kexec preload --enabled`.

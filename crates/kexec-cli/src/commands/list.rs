@@ -9,8 +9,9 @@ use kexec_entries::survey;
 use kexec_load::Error;
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::Volumes;
+use kexec_reboot::world::World;
 
-use super::{World, exit, load, print, print_json};
+use super::{exit, load, print, print_json};
 use crate::render::{entries, json};
 
 /// `kexec list`: exit 0 when there is something to list.

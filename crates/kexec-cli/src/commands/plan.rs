@@ -3,20 +3,21 @@
 use std::path::Path;
 
 use kexec_load::Error;
+use kexec_reboot::steps::Selection;
+use kexec_reboot::world::World;
 
-use super::{World, exit, load, prepare, print, print_json, write_picture};
+use super::{exit, load, prepare, print, print_json, write_picture};
 use crate::render::{classic, json, svg, text};
-use crate::request::Wanted;
 
 /// `kexec plan [ENTRY|KERNEL]`.
 pub fn verb(
     world: &World<'_>,
-    wanted: &Wanted,
+    selection: &Selection,
     host: Option<&Path>,
     picture: Option<&Path>,
     json: bool,
 ) -> u8 {
-    let prepared = prepare(world, wanted, host);
+    let prepared = prepare(world, selection, host);
     let shown = prepared.and_then(|prepared| {
         if let Some(path) = picture {
             draw(&prepared, path)?;

@@ -10,9 +10,11 @@ use kexec_reboot::handover;
 use kexec_reboot::record;
 use kexec_reboot::record::lock::held_by;
 use kexec_reboot::record::{Attempt, Content};
+use kexec_reboot::steps::remember::settled;
+use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
-use super::{World, exit, history, load, machine, print, print_json};
+use super::{exit, load, machine, print, print_json};
 use crate::render::{Slots, json, text, visible};
 
 /// Exit code of `kexec -S`: 1 loaded, 0 not, 255 when the kernel does not say.
@@ -78,7 +80,7 @@ pub fn verb(
 /// The newest request and what became of it. That it cannot be read is no
 /// reason not to show the rest.
 fn last_request(world: &World<'_>) -> Option<Attempt> {
-    match history::settled(world) {
+    match settled(world) {
         Ok(settled) => {
             for note in &settled.notes {
                 eprintln!("kexec: note: {}", visible(note));

@@ -9,16 +9,18 @@ use std::path::{Path, PathBuf};
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
 use kexec_load::{LoadRequest, SyscallChoice};
+use kexec_machine::volumes::Automounts;
 use kexec_plan::{Cmdline, Token};
+use kexec_reboot::handover::{self, ask};
 use kexec_reboot::preload::Of;
 use kexec_reboot::record::files::{Files, OnDisk};
 use kexec_reboot::record::slot::Change;
-use kexec_reboot::record::{Record, attempt};
+use kexec_reboot::record::{self, Content, Record, Store, attempt};
+use kexec_reboot::steps::{self, LoadAhead, Shutdown};
 use kexec_sys::double::{Asked, Between, Double, Machine};
-use kexec_sys::{Errno, FileFlags};
+use kexec_sys::{Errno, FileFlags, Slot};
 
 use super::*;
-use crate::request::{Preload, Shutdown};
 
 mod distrust;
 
@@ -195,14 +197,21 @@ impl Fixture {
             root: self.root.path(),
             automounts: Automounts::Leave,
             files: on,
+            onlooker: &Terminal,
         };
         match does {
             Does::Load(name) => {
                 let request = self.request(name);
-                load::load(&world, "kexec -l", &request, FileFlags::EMPTY).is_ok()
+                steps::load(
+                    &world,
+                    "kexec -l",
+                    ChosenLoad::file(&request),
+                    FileFlags::EMPTY,
+                )
+                .is_ok()
             }
             Does::Preload(name) => {
-                let how = Preload {
+                let how = LoadAhead {
                     of: Of::Named(name.to_owned()),
                     at_shutdown: false,
                     if_enabled: false,
@@ -212,18 +221,18 @@ impl Fixture {
                 preload::verb(&world, &how, false) == exit::DONE
             }
             Does::Reboot(name) => {
-                let mut wanted = Wanted::new(self.request(name));
-                wanted.name = Some(self.path(name).into());
+                let mut selection = Selection::new(self.request(name));
+                selection.name = Some(self.path(name).into());
                 let how = Shutdown {
-                    ask: handover::ask::Ask::default(),
+                    ask: ask::Ask::default(),
                     now: true,
                     or_cold: false,
                     cold: false,
                 };
-                reboot::verb(&world, &wanted, &how, false, false) == exit::DONE
+                reboot::verb(&world, &selection, &how, false, false) == exit::DONE
             }
             Does::Unload => {
-                unload::unload(&world, "kexec -u", Slot::Normal, SyscallChoice::Auto).is_ok()
+                steps::unload(&world, "kexec -u", Slot::Normal, SyscallChoice::Auto).is_ok()
             }
         }
     }
@@ -394,11 +403,18 @@ fn a_crash_kernel_that_was_given_up_leaves_no_record() {
         root: fixture.root.path(),
         automounts: Automounts::Leave,
         files: &OnDisk,
+        onlooker: &Terminal,
     };
     let load = |name| {
         let mut request = fixture.request(name);
         request.slot = Slot::Crash;
-        load::load(&world, "kexec -p", &request, FileFlags::EMPTY).map(drop)
+        steps::load(
+            &world,
+            "kexec -p",
+            ChosenLoad::file(&request),
+            FileFlags::EMPTY,
+        )
+        .map(drop)
     };
     load("one").unwrap();
     let content = world.content(Slot::Crash);
@@ -429,10 +445,12 @@ fn a_boot_file_that_others_can_change_is_a_warning() {
         root: fixture.root.path(),
         automounts: Automounts::Leave,
         files: &OnDisk,
+        onlooker: &Terminal,
     };
     let here = world.snapshot();
-    let warned = |found: &Found| -> Vec<String> {
-        let findings = prepare_found(&world, found, &here).unwrap().findings;
+    let warned = |chosen: ChosenLoad| -> Vec<String> {
+        let ready = Ready::new(&world, chosen, here.clone()).unwrap();
+        let findings = ready.prepared.findings;
         let own = findings
             .iter()
             .filter(|f| f.check == "owners" && !f.remedy.is_empty());
@@ -440,13 +458,13 @@ fn a_boot_file_that_others_can_change_is_a_warning() {
             .collect()
     };
     let entry = || {
-        let wanted = Wanted::new(LoadRequest::new(fixture.path("one")));
-        Found::of_name(&world, &wanted, "one", &here).unwrap()
+        let selection = Selection::new(LoadRequest::new(fixture.path("one")));
+        ChosenLoad::named(&world, &selection, "one", &here).unwrap()
     };
     fs::set_permissions(fixture.path("one"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(warned(&entry()), [""; 0]);
+    assert_eq!(warned(entry()), [""; 0]);
     fs::set_permissions(fixture.path("one"), fs::Permissions::from_mode(0o646)).unwrap();
-    let told = warned(&entry());
+    let told = warned(entry());
     let [told] = told.as_slice() else {
         panic!("{told:?}");
     };
@@ -457,5 +475,5 @@ fn a_boot_file_that_others_can_change_is_a_warning() {
     assert!(told.contains("has mode 0646"), "{told}");
     let remedy = "chown root: '/boot/vmlinuz-one'; chmod go-w '/boot/vmlinuz-one'";
     assert!(told.ends_with(remedy), "{told}");
-    assert_eq!(warned(&Found::file(&fixture.request("one"))), [""; 0]);
+    assert_eq!(warned(ChosenLoad::file(&fixture.request("one"))), [""; 0]);
 }

@@ -1,69 +1,11 @@
 //! Taking a loaded kernel out again.
 
-use kexec_load::explain::{self, Call};
-use kexec_load::{Error, SyscallChoice};
-use kexec_reboot::record;
-use kexec_reboot::record::Lock;
-use kexec_sys::{Errno, Slot};
+use kexec_load::SyscallChoice;
+use kexec_reboot::steps::unload;
+use kexec_reboot::world::World;
+use kexec_sys::Slot;
 
-use super::{World, exit, print, print_json};
-use crate::render::visible;
-
-/// Unloads a slot for `command`. The system call that the caller chose; by default the
-/// file call, and where the kernel was built without it the other.
-///
-/// # Errors
-/// As the kernel answers, explained; or when somebody else is at work for too long.
-pub fn unload(
-    world: &World<'_>,
-    command: &str,
-    slot: Slot,
-    syscall: SyscallChoice,
-) -> Result<(), Error> {
-    let lock = world.lock(command)?;
-    unload_held(world, &lock, slot, syscall)
-}
-
-/// The same for who holds the lock already.
-///
-/// # Errors
-/// As the kernel answers, explained.
-pub fn unload_held(
-    world: &World<'_>,
-    lock: &Lock,
-    slot: Slot,
-    syscall: SyscallChoice,
-) -> Result<(), Error> {
-    let kernel = world.kernel;
-    let ask = || match syscall {
-        SyscallChoice::Classic => kernel.unload(slot),
-        SyscallChoice::File => kernel.file_unload(slot),
-        SyscallChoice::Auto | SyscallChoice::Fastest => match kernel.file_unload(slot) {
-            Err(Errno::ENOSYS) => kernel.unload(slot),
-            other => other,
-        },
-    };
-    let mut warn = |text: String| eprintln!("kexec: warning: {}", visible(&text));
-    record::slot::take_out(world.store(), lock, slot, ask, &mut warn).map_err(|errno| {
-        let tried = match slot {
-            Slot::Normal => "unloading the loaded kernel",
-            Slot::Crash => "unloading the crash kernel",
-        };
-        let host = world.snapshot();
-        Error::Kernel(explain::explain(
-            Call::Unload(slot),
-            errno,
-            tried.to_owned(),
-            &host,
-            None,
-        ))
-    })?;
-    if slot == Slot::Normal {
-        // An attempt that stays only says later that nobody asked for it.
-        let _ = record::attempt::forget_preloaded(world.store(), None);
-    }
-    Ok(())
-}
+use super::{exit, load, print, print_json};
 
 /// `kexec unload`.
 pub fn verb(world: &World<'_>, slot: Slot, syscall: SyscallChoice, json: bool) -> u8 {
@@ -85,7 +27,7 @@ pub fn verb(world: &World<'_>, slot: Slot, syscall: SyscallChoice, json: bool) -
             exit::DONE
         }
         Err(error) => {
-            super::load::refuse(&error, json);
+            load::refuse(&error, json);
             exit::REFUSED
         }
     }

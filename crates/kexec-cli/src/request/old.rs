@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use kexec_image::Arch;
-use kexec_load::request::{ClassicAsk, Unsigned};
+use kexec_load::request::{ClassicAsk, ModuleFile, Unsigned};
 use kexec_load::{CmdlineChoice, LoadRequest};
 use kexec_plan::classic::{ClassicOptions, ElfArgs, Integrity};
 use kexec_plan::{Cmdline, SyscallChoice};
@@ -352,7 +352,7 @@ fn classic(typed: &Typed) -> ClassicAsk {
         options,
         modules: typed
             .values(Id::Module)
-            .map(|text| Cmdline::exact(text.as_bytes()))
+            .map(|text| ModuleFile::typed(Cmdline::exact(text.as_bytes())))
             .collect(),
         dtb: typed.last(Id::Dtb).map(Into::into),
         discard_liveupdate: typed.has(Id::DiscardLiveupdate),

@@ -146,7 +146,7 @@ fn command_lines_need_not_be_text() {
         panic!("not a load");
     };
     assert_eq!(
-        load.request.kernel.into_os_string().into_vec(),
+        load.request.kernel.shown().into_os_string().into_vec(),
         b"/boot/\xff"
     );
     assert_eq!(load.request.cmdline.append, Some(Cmdline::exact(b"\xfe")));
@@ -321,7 +321,7 @@ fn the_old_spelling_leaves_signatures_to_the_kernel() {
         let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
         match meant(Arch::X86_64, &words).unwrap().request {
             Request::Load(load) => load.request.classic.unsigned,
-            Request::Verb(VerbRequest::Load { wanted, .. }) => wanted.load.classic.unsigned,
+            Request::Verb(VerbRequest::Load { selection, .. }) => selection.load.classic.unsigned,
             other => panic!("{other:?}"),
         }
     };

@@ -10,10 +10,11 @@ use kexec_reboot::enable;
 use kexec_reboot::enable::{FEATURES, Feature};
 use kexec_reboot::handover::ask::Ask;
 use kexec_reboot::preload::Of;
+use kexec_reboot::steps::{LoadAhead, Selection, Shutdown};
 use kexec_sys::Slot;
 
 use super::old::{chosen, integrity, load_request, profile};
-use super::{Meant, Preload, Request, Shutdown, USAGE_VERB, UsageError, VerbRequest, Wanted};
+use super::{Meant, Request, USAGE_VERB, UsageError, VerbRequest};
 use crate::args::typed::{Spelling, Typed, printable};
 use crate::args::{Id, Verb, flags_of};
 
@@ -60,13 +61,13 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
     };
     let json = typed.has(Id::Json);
     let path = |id| typed.last(id).map(PathBuf::from);
-    let wanted = || {
+    let selection = || {
         let name = typed.operands.first().cloned();
         if name.is_none() && slot == Slot::Crash {
             return Err(usage("no crash kernel was named".to_owned()));
         }
         let kernel = name.clone().unwrap_or_default();
-        Ok(Wanted {
+        Ok(Selection {
             load: load_request(&typed, &kernel, slot, SyscallChoice::Fastest),
             cmdline: typed
                 .last(Id::Cmdline)
@@ -101,7 +102,7 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             json,
         },
         Verb::Reboot => VerbRequest::Reboot {
-            wanted: wanted()?,
+            selection: selection()?,
             how: shutdown(&typed).map_err(usage)?,
             dry_run: typed.has(Id::DryRun),
             json,
@@ -111,18 +112,18 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             json,
         },
         Verb::Load => VerbRequest::Load {
-            wanted: wanted()?,
+            selection: selection()?,
             dry_run: typed.has(Id::DryRun),
             json,
         },
         Verb::Plan => VerbRequest::Plan {
-            wanted: wanted()?,
+            selection: selection()?,
             host: path(Id::Host),
             svg: path(Id::Svg),
             json,
         },
         Verb::Check => VerbRequest::Check {
-            wanted: wanted()?,
+            selection: selection()?,
             host: path(Id::Host),
             json,
         },
@@ -173,12 +174,12 @@ fn feature(typed: &Typed) -> Result<&'static Feature, String> {
     })
 }
 
-fn preload(typed: &Typed) -> Preload {
+fn preload(typed: &Typed) -> LoadAhead {
     let named = typed.last(Id::Instance).map(|name| {
         let name = name.to_string_lossy();
         Of::Named(unescaped(&name))
     });
-    Preload {
+    LoadAhead {
         of: named.unwrap_or(Of::Default),
         at_shutdown: typed.has(Id::AtShutdown),
         if_enabled: typed.has(Id::IfEnabled),

@@ -50,7 +50,7 @@ fn carried(tree: &Tree, request: &LoadRequest) -> Carried {
 
 /// The walk up to the plan.
 fn placed(tree: &Tree, request: &LoadRequest) -> LoadPlan {
-    let inputs = inputs::read(request, None).unwrap();
+    let inputs = inputs::read(request, None, None).unwrap();
     let inputs = inputs.carrying(carried(tree, request));
     let prepared = pipeline::prepare(request, &inputs, &tree.read()).unwrap();
     prepared.placed.unwrap()

@@ -15,7 +15,7 @@ use crate::machine::{Tree, recorded};
 fn request(tree: &Tree, syscall: SyscallChoice, kernel: &[u8]) -> LoadRequest {
     tree.put("boot/vmlinuz", kernel);
     LoadRequest {
-        kernel: tree.path("boot/vmlinuz"),
+        kernel: tree.path("boot/vmlinuz").into(),
         initrds: Vec::new(),
         cmdline: CmdlineChoice::default(),
         slot: Slot::Normal,
@@ -29,7 +29,7 @@ fn request(tree: &Tree, syscall: SyscallChoice, kernel: &[u8]) -> LoadRequest {
 }
 
 fn prepared(tree: &Tree, request: &LoadRequest) -> Prepared {
-    let files = inputs::read(request, None).unwrap();
+    let files = inputs::read(request, None, None).unwrap();
     pipeline::prepare(request, &files, &tree.read()).unwrap()
 }
 

@@ -13,7 +13,7 @@ use crate::machine::{Tree, recorded};
 fn finding(tree: &Tree, syscall: SyscallChoice, reuse: bool) -> Option<Finding> {
     tree.put("boot/vmlinuz", BzImageBuilder::new().build());
     let mut request = LoadRequest {
-        kernel: tree.path("boot/vmlinuz"),
+        kernel: tree.path("boot/vmlinuz").into(),
         initrds: Vec::new(),
         cmdline: CmdlineChoice::default(),
         slot: Slot::Normal,
@@ -25,7 +25,7 @@ fn finding(tree: &Tree, syscall: SyscallChoice, reuse: bool) -> Option<Finding> 
         mark: None,
     };
     request.classic.options.reuse_video_type = reuse;
-    let files = inputs::read(&request, None).unwrap();
+    let files = inputs::read(&request, None, None).unwrap();
     let prepared = pipeline::prepare(&request, &files, &tree.read()).unwrap();
     let mut findings = prepared.findings.into_iter();
     findings.find(|f| f.check == "screen")

@@ -50,7 +50,7 @@ pub(crate) use automounts::{leave_automounts, may_mislead};
 pub use automounts::Automounts;
 pub use boot::{BootPartitions, Word};
 pub use devices::{Partition, udev};
-pub use file::{BootFile, bare};
+pub use file::{BootFile, FileRef, bare};
 pub use lookup::Lookup;
 pub use mountinfo::Mount;
 pub use trust::Verdict;

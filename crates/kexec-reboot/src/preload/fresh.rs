@@ -1,11 +1,12 @@
 //! Whether what was loaded is still what the files are.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use kexec_load::LoadRequest;
+use kexec_machine::volumes::Volumes;
 
 /// A file as it was when it was looked at. No inode number: FAT has none that
 /// outlasts a mount.
@@ -33,28 +34,31 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of the entry `entry`, whose load is `request`; files are opened by `open`.
+    /// Of the entry `entry`, whose load is `request`; its files are on `volumes`.
     ///
     /// # Errors
     /// With the file that cannot be opened, and why.
     pub fn of(
         entry: &str,
         request: &LoadRequest,
-        open: &dyn Fn(&Path) -> Result<std::fs::File, String>,
+        volumes: Option<&Volumes>,
     ) -> Result<Fingerprint, String> {
         let companions = request.companions.iter().flatten();
-        let paths = std::iter::once(&request.kernel)
+        let modules = request.classic.modules.iter();
+        let files = std::iter::once(&request.kernel)
             .chain(&request.initrds)
-            .chain(companions.map(|companion| &companion.file));
-        let stamps = paths.map(|path| {
-            let failed = |reason: String| format!("{}: {reason}", path.display());
-            let file = open(path).map_err(failed)?;
+            .chain(companions.map(|companion| &companion.file))
+            .chain(modules.clone().map(|module| &module.file))
+            .chain(&request.classic.dtb);
+        let stamps = files.map(|from| {
+            let failed = |reason: String| format!("{from}: {reason}");
+            let file = from.open_regular(volumes).map_err(failed)?;
             let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
             let time = |seconds: i64, nanoseconds: i64| {
                 i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
             };
             Ok(FileStamp {
-                path: path.clone(),
+                path: from.shown(),
                 size: metadata.len(),
                 modified: time(metadata.mtime(), metadata.mtime_nsec()),
                 changed: time(metadata.ctime(), metadata.ctime_nsec()),
@@ -66,7 +70,9 @@ impl Fingerprint {
             // The token is new with every load, and says nothing about the image.
             request: format!(
                 "{:?} {:?} {:?}",
-                request.cmdline, request.profile, request.classic.modules
+                request.cmdline,
+                request.profile,
+                modules.map(|module| &module.string).collect::<Vec<_>>()
             ),
         })
     }
@@ -108,12 +114,13 @@ impl Fingerprint {
 
 #[cfg(test)]
 mod tests {
+    use kexec_load::request::ModuleFile;
+    use kexec_machine::volumes::FileRef;
+
     use super::*;
 
     fn of(request: &LoadRequest) -> Result<Fingerprint, String> {
-        Fingerprint::of("debian", request, &|path| {
-            std::fs::File::open(path).map_err(|e| e.to_string())
-        })
+        Fingerprint::of("debian", request, None)
     }
 
     #[test]
@@ -123,7 +130,7 @@ mod tests {
         std::fs::write(&kernel, "kernel").unwrap();
         std::fs::write(&initrd, "initrd").unwrap();
         let mut request = LoadRequest::new(&kernel);
-        request.initrds = vec![initrd.clone()];
+        request.initrds = vec![FileRef::from(&initrd)];
         let first = of(&request).unwrap();
         assert_eq!(first.size(), 12);
         assert_eq!(of(&request).unwrap().difference(&first), None);
@@ -148,6 +155,25 @@ mod tests {
         assert!(text.ends_with("/i was changed"), "{text}");
         std::fs::remove_file(&initrd).unwrap();
         assert!(of(&request).unwrap_err().contains("/i: "));
+    }
+
+    /// Xen's kernel is a module.
+    #[test]
+    fn a_module_that_changed_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kernel, module) = (folder.path().join("xen"), folder.path().join("k"));
+        std::fs::write(&kernel, "hypervisor").unwrap();
+        std::fs::write(&module, "kernel").unwrap();
+        let mut request = LoadRequest::new(&kernel);
+        request.classic.modules = vec![ModuleFile {
+            file: FileRef::from(&module),
+            string: "/k root=/dev/a".into(),
+        }];
+        let first = of(&request).unwrap();
+        assert_eq!(first.size(), 16);
+        std::fs::write(&module, "another kernel").unwrap();
+        let text = of(&request).unwrap().difference(&first).unwrap();
+        assert!(text.ends_with("/k was changed"), "{text}");
     }
 
     #[test]

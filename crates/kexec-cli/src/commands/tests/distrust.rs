@@ -46,8 +46,9 @@ impl Fixture {
             root: self.root.path(),
             automounts: Automounts::Leave,
             files: &on,
+            onlooker: &Terminal,
         };
-        let how = Preload {
+        let how = LoadAhead {
             of: Of::Named("two".to_owned()),
             at_shutdown: false,
             if_enabled: false,

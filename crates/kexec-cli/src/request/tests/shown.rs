@@ -38,12 +38,12 @@ fn loaded(out: &mut String, r: &LoadRequest) {
         out,
         " {} {}{}",
         slot(r.slot),
-        printable(r.kernel.as_os_str()),
+        printable(r.kernel.shown().as_os_str()),
         call(r.syscall)
     )
     .unwrap();
     for initrd in &r.initrds {
-        write!(out, " initrd:{}", printable(initrd.as_os_str())).unwrap();
+        write!(out, " initrd:{}", printable(initrd.shown().as_os_str())).unwrap();
     }
     if r.cmdline.reuse {
         out.push_str(" reuse");
@@ -61,7 +61,14 @@ fn loaded(out: &mut String, r: &LoadRequest) {
         usual.unsigned = r.classic.unsigned;
     }
     let usual = format!("{usual:#?}");
-    let asked = format!("{:#?}", r.classic);
+    let mut classic = r.classic.clone();
+    for module in std::mem::take(&mut classic.modules) {
+        write!(out, " module:{:?}", module.string).unwrap();
+    }
+    if let Some(dtb) = classic.dtb.take() {
+        write!(out, " dtb:{dtb}").unwrap();
+    }
+    let asked = format!("{classic:#?}");
     let usual: Vec<&str> = usual.lines().collect();
     for line in asked.lines().filter(|l| !usual.contains(l)) {
         let line = line.trim().trim_end_matches(',');
@@ -124,13 +131,13 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
         Request::Verb(verb) => {
             let json = match verb {
                 VerbRequest::Reboot {
-                    wanted,
+                    selection,
                     how,
                     dry_run,
                     json,
                 } => {
                     out.push_str("verb reboot");
-                    about(&mut out, wanted);
+                    about(&mut out, selection);
                     if how.ask.ignore_inhibitors {
                         out.push_str(" over-locks");
                     }
@@ -150,12 +157,12 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     json
                 }
                 VerbRequest::Load {
-                    wanted,
+                    selection,
                     dry_run,
                     json,
                 } => {
                     out.push_str("verb load");
-                    about(&mut out, wanted);
+                    about(&mut out, selection);
                     if *dry_run {
                         out.push_str(" dry-run");
                     }
@@ -223,13 +230,13 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     json
                 }
                 VerbRequest::Plan {
-                    wanted,
+                    selection,
                     host: h,
                     svg,
                     json,
                 } => {
                     out.push_str("verb plan");
-                    about(&mut out, wanted);
+                    about(&mut out, selection);
                     out.push_str(&host(h));
                     if let Some(file) = svg {
                         write!(out, " svg:{}", file.display()).unwrap();
@@ -251,12 +258,12 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     json
                 }
                 VerbRequest::Check {
-                    wanted,
+                    selection,
                     host: h,
                     json,
                 } => {
                     out.push_str("verb check");
-                    about(&mut out, wanted);
+                    about(&mut out, selection);
                     out.push_str(&host(h));
                     json
                 }
@@ -277,22 +284,22 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
 }
 
 /// What a verb is about.
-fn about(out: &mut String, wanted: &Wanted) {
+fn about(out: &mut String, selection: &Selection) {
     assert_eq!(
-        wanted.load.kernel.as_os_str(),
-        wanted.name.clone().unwrap_or_default()
+        selection.load.kernel.shown().as_os_str(),
+        selection.name.clone().unwrap_or_default()
     );
-    if wanted.name.is_none() {
+    if selection.name.is_none() {
         out.push_str(" default-entry");
     }
-    loaded(out, &wanted.load);
-    if wanted.allow_passphrase {
+    loaded(out, &selection.load);
+    if selection.allow_passphrase {
         out.push_str(" passphrase");
     }
-    if wanted.this_machine {
+    if selection.this_machine {
         out.push_str(" this-machine");
     }
-    if let Some(line) = &wanted.cmdline {
+    if let Some(line) = &selection.cmdline {
         write!(out, " cmdline:{line}").unwrap();
     }
 }

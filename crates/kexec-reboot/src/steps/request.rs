@@ -1,40 +1,30 @@
 //! From a boot entry to a load: the same request that somebody would have typed
 //! who knew the entry by heart.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
+use kexec_entries::entry::{BootTarget, Module, Protocol};
+use kexec_load::request::{CompanionFile, EntryLine, LoadRequest, ModuleFile};
+use kexec_machine::volumes::{BootFile, FileRef};
 use kexec_plan::Cmdline;
-
-use kexec_entries::entry::{BootTarget, Protocol};
-use kexec_load::Error;
-use kexec_load::request::{CompanionFile, EntryLine, LoadRequest};
-use kexec_machine::volumes::Volumes;
-use kexec_machine::volumes::{BootFile, bare};
-use kexec_machine::{Fact, open};
 
 /// What an entry asks for, with what was typed on top of it: `typed` has the
 /// options, `--initrd` files behind those of the entry, and `--append`. A
 /// command line of its own (`replace`) takes the place of the entry's.
-///
-/// # Errors
-/// [`Error::Refused`] when the entry needs what no load can do from here.
-pub fn aim(
+pub fn request_of(
     typed: LoadRequest,
     target: &BootTarget,
     replace: Option<Cmdline>,
-) -> Result<LoadRequest, Error> {
+) -> LoadRequest {
     let mut request = typed;
-    request.kernel = path(&target.kernel);
+    request.kernel = file(&target.kernel);
     request.profile = request.profile.or(target.profile);
     if target.protocol == Protocol::Uki {
-        let beside = target.extras.iter().map(|file| CompanionFile {
-            file: path(file),
-            place: file.path.clone(),
+        let beside = target.extras.iter().map(|extra| CompanionFile {
+            file: file(extra),
+            place: extra.path.clone(),
         });
         request.companions = Some(beside.collect());
     }
-    let own = target.initrds.iter().map(path);
+    let own = target.initrds.iter().map(file);
     request.initrds = own.chain(request.initrds).collect();
     request.cmdline.entry = Some(match (replace, &target.cmdline) {
         (Some(line), _) => EntryLine::Text(line),
@@ -42,46 +32,24 @@ pub fn aim(
         (None, None) => EntryLine::OfUki,
     });
     if matches!(target.protocol, Protocol::Multiboot | Protocol::Multiboot2) {
-        let modules = target.modules.iter().map(|module| {
-            let name = &module.file.shown;
-            if name.contains(char::is_whitespace) {
-                return Err(Error::Refused {
-                    what: format!("module {name}"),
-                    why: "a multiboot kernel's modules are read by their path, and this one has none \
-                          without blanks"
-                        .to_owned(),
-                    remedy: "mount its file system, and try again".to_owned(),
-                });
-            }
-            Ok(Cmdline::from(name.as_str()).followed_by(&module.arguments))
-        });
-        request.classic.modules = modules.collect::<Result<_, _>>()?;
+        request.classic.modules = target.modules.iter().map(module).collect();
     }
-    Ok(request)
+    request
 }
 
-/// Files of an entry are requested by the path that people see.
-fn path(file: &BootFile) -> PathBuf {
-    PathBuf::from(&file.shown)
+fn file(file: &BootFile) -> FileRef {
+    FileRef::Boot(file.clone())
 }
 
-/// Opens the files of an entry on their file systems, mounted or not, and all
-/// others by their path.
-pub fn opener<'a>(
-    target: &'a BootTarget,
-    volumes: &'a Volumes,
-) -> impl Fn(&Path) -> Result<File, String> + 'a {
-    move |wanted| {
-        let own = target.files().find(|file| path(file) == wanted);
-        let Some(file) = own else {
-            return open::named(wanted);
-        };
-        match volumes.open(file) {
-            Fact::Known(fd) => Ok(File::from(fd)),
-            Fact::Absent => Err("the boot entry names it, and it is not there".to_owned()),
-            // Whoever asks names the file.
-            Fact::Unreadable(why) => Err(bare(&file.shown, &why).to_owned()),
-        }
+/// A module, with its name in front of its arguments, as kexec-tools hands it over: Xen
+/// takes the first word off what a boot loader other than GRUB 2 says of a module
+/// (Xen, "docs/misc/xen-command-line", dom0's arguments). The path from the top of the
+/// file system is a name whether that is mounted or not; a blank would end it.
+fn module(module: &Module) -> ModuleFile {
+    let name = module.file.path.replace(char::is_whitespace, "_");
+    ModuleFile {
+        file: file(&module.file),
+        string: Cmdline::from(name.as_str()).followed_by(&module.arguments),
     }
 }
 
@@ -92,7 +60,7 @@ mod tests {
     use super::*;
     use kexec_entries::entry::Module;
     use kexec_load::request::{ClassicAsk, CmdlineChoice, SyscallChoice};
-    use kexec_machine::volumes::VolumeId;
+    use kexec_machine::volumes::{VolumeId, Volumes};
 
     fn file(shown: &str) -> BootFile {
         BootFile {
@@ -104,8 +72,8 @@ mod tests {
 
     fn typed() -> LoadRequest {
         LoadRequest {
-            kernel: PathBuf::new(),
-            initrds: vec!["/extra".into()],
+            kernel: FileRef::from(""),
+            initrds: vec![FileRef::from("/extra")],
             cmdline: CmdlineChoice {
                 append: Some("debug".into()),
                 ..CmdlineChoice::default()
@@ -124,17 +92,18 @@ mod tests {
     fn what_was_typed_comes_on_top() {
         let mut target = BootTarget::linux(file("/boot/k"), "root=/dev/a".into());
         target.initrds = vec![file("/boot/i")];
-        let request = aim(typed(), &target, None).unwrap();
-        assert_eq!(request.kernel, Path::new("/boot/k"));
-        assert_eq!(request.initrds, [Path::new("/boot/i"), Path::new("/extra")]);
+        let request = request_of(typed(), &target, None);
+        assert_eq!(request.kernel, FileRef::Boot(file("/boot/k")));
+        let own = FileRef::Boot(file("/boot/i"));
+        assert_eq!(request.initrds, [own, FileRef::from("/extra")]);
         let line = Some(EntryLine::Text("root=/dev/a".into()));
         assert_eq!(request.cmdline.entry, line);
         assert_eq!(request.cmdline.append, Some("debug".into()));
-        let other = aim(typed(), &target, Some("x".into())).unwrap();
+        let other = request_of(typed(), &target, Some("x".into()));
         assert_eq!(other.cmdline.entry, Some(EntryLine::Text("x".into())));
         target.cmdline = None;
         target.profile = Some(2);
-        let uki = aim(typed(), &target, None).unwrap();
+        let uki = request_of(typed(), &target, None);
         assert_eq!(uki.cmdline.entry, Some(EntryLine::OfUki));
         assert_eq!(uki.profile, Some(2));
         assert_eq!(uki.companions, None);
@@ -148,9 +117,9 @@ mod tests {
             shown: "/efi/loader/addons/x.addon.efi".into(),
             ..file("/loader/addons/x.addon.efi")
         }];
-        let request = aim(typed(), &target, None).unwrap();
+        let request = request_of(typed(), &target, None);
         let beside = CompanionFile {
-            file: "/efi/loader/addons/x.addon.efi".into(),
+            file: FileRef::Boot(target.extras[0].clone()),
             place: "/loader/addons/x.addon.efi".into(),
         };
         assert_eq!(request.companions, Some(vec![beside]));
@@ -164,10 +133,23 @@ mod tests {
             file: file("/boot/k"),
             arguments: "root=/dev/a".into(),
         }];
-        let request = aim(typed(), &target, None).unwrap();
-        assert_eq!(request.classic.modules, ["/boot/k root=/dev/a".into()]);
-        target.modules[0].file = file("vda2 (not mounted): /k");
-        assert!(aim(typed(), &target, None).is_err());
+        let request = request_of(typed(), &target, None);
+        let [module] = request.classic.modules.as_slice() else {
+            panic!("{:?}", request.classic.modules);
+        };
+        assert_eq!(module.string, "/boot/k root=/dev/a".into());
+        assert_eq!(module.file, FileRef::Boot(file("/boot/k")));
+        // Not mounted, and with a blank in its name.
+        target.modules[0].file = BootFile {
+            path: "/a b/k".into(),
+            shown: "vda2 (not mounted): /a b/k".into(),
+            ..file("")
+        };
+        let request = request_of(typed(), &target, None);
+        assert_eq!(
+            request.classic.modules[0].string,
+            "/a_b/k root=/dev/a".into()
+        );
     }
 
     #[test]
@@ -179,9 +161,8 @@ mod tests {
         let mounts = "1 0 254:1 / / rw - ext4 /dev/vda1 rw\n";
         std::fs::write(dir.path().join("proc/self/mountinfo"), mounts).unwrap();
         let volumes = Volumes::read(dir.path());
-        let kernel = volumes.locate("/boot/vmlinuz").unwrap();
-        let entry = BootTarget::linux(kernel, "".into());
-        let why = opener(&entry, &volumes)(Path::new("/boot/vmlinuz")).unwrap_err();
+        let kernel = FileRef::Boot(volumes.locate("/boot/vmlinuz").unwrap());
+        let why = kernel.open(Some(&volumes)).unwrap_err();
         assert_eq!(why, "it is a directory, expected a regular file");
     }
 }

@@ -2,36 +2,48 @@
 
 use kexec_load::Error;
 use kexec_load::explain::{self, Call};
-use kexec_reboot::handover;
-use kexec_reboot::handover::{Jump, Obstacle};
-use kexec_reboot::record::slot::Change;
-use kexec_reboot::record::{Content, Lock};
+use kexec_load::jump_back::load_helper;
 use kexec_sys::{Errno, Slot};
 
-use super::World;
-use crate::render::visible;
+use super::put_right;
+use crate::handover::{self, Jump, Obstacle};
+use crate::record::slot::Change;
+use crate::record::{Content, Lock};
+use crate::world::World;
 
 /// Jumps into the loaded kernel; comes back when that has jumped back.
 ///
 /// # Errors
 /// Why it did not jump.
-pub fn exec(world: &World<'_>, how: Jump) -> Result<(), Error> {
+pub fn jump(world: &World<'_>, how: Jump) -> Result<(), Error> {
     let lock = world.lock_for_jump("kexec -e")?;
     // /sys may be gone by now: then nothing but the jump tells whether a kernel is
     // loaded.
     ready(world)?;
     known(world, &lock)?;
-    let jumped = handover::jump(world.kernel, how, &mut |text| {
-        eprintln!("kexec: warning: {}", visible(&text));
-    });
+    let jumped = handover::jump(world.kernel, how, &mut |text| world.warn(text));
+    jumped.map_err(|errno| did_not_jump(world, errno))
+}
+
+/// The end of `kexec reboot --now`: file systems are written out and made read-only, and
+/// then the jump.
+///
+/// # Errors
+/// Why it did not jump.
+pub(super) fn jump_now(world: &World<'_>) -> Result<(), Error> {
+    ready(world)?;
+    let volumes = world.volumes();
+    let points = handover::file_systems(&volumes);
+    let how = Jump {
+        sync: true,
+        interfaces_down: true,
+    };
+    let jumped = handover::jump_now(world.kernel, &points, how, &mut |text| world.warn(text));
     jumped.map_err(|errno| did_not_jump(world, errno))
 }
 
 /// What can be known of a jump before anything is taken down for it.
-///
-/// # Errors
-/// Why it would not happen.
-pub fn ready(world: &World<'_>) -> Result<(), Error> {
+fn ready(world: &World<'_>) -> Result<(), Error> {
     let not_ready = |why: &str, remedy: &str| Error::NotReady {
         what: "jumping".to_owned(),
         why: why.to_owned(),
@@ -58,7 +70,7 @@ fn known(world: &World<'_>, lock: &Lock) -> Result<(), Error> {
     if found.change == Change::Load {
         // The image is whole, because the kernel takes all of it or nothing. Whether it
         // can be written down counts for nothing now.
-        let _ = super::load::put_right(world, lock, Slot::Normal);
+        let _ = put_right(world, lock, Slot::Normal);
         return Ok(());
     }
     Err(Error::NotReady {
@@ -69,7 +81,7 @@ fn known(world: &World<'_>, lock: &Lock) -> Result<(), Error> {
 }
 
 /// The kernel's answer to the jump, explained.
-pub fn did_not_jump(world: &World<'_>, errno: Errno) -> Error {
+fn did_not_jump(world: &World<'_>, errno: Errno) -> Error {
     let host = world.snapshot();
     let tried = "jumping into the loaded kernel".to_owned();
     Error::Kernel(explain::explain(Call::Reboot, errno, tried, &host, None))
@@ -90,4 +102,15 @@ pub fn shutdown(world: &World<'_>) -> Error {
         reason: failed.join("; "),
         remedy: "ask your init for a reboot, or jump at once with kexec -e".to_owned(),
     }
+}
+
+/// Loads the way back into the kernel before this one.
+///
+/// # Errors
+/// When there is none, or the kernel refuses it.
+pub fn jump_back(world: &World<'_>, entry: Option<u64>) -> Result<(), Error> {
+    let lock = world.lock("kexec --load-jump-back-helper")?;
+    // It is no kernel that a record could describe, and goes into an empty slot only.
+    put_right(world, &lock, Slot::Normal)?;
+    load_helper(world.kernel, &world.snapshot(), entry).map(drop)
 }

@@ -8,15 +8,16 @@ use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::Severity;
 use kexec_load::request::Mark;
 use kexec_plan::Token;
-use kexec_reboot::arrival::hardware::firmware;
-use kexec_reboot::record;
-use kexec_reboot::record::BootFacts;
-use kexec_reboot::record::attempt;
-use kexec_reboot::record::attempt::{Attempt, Target};
-use kexec_reboot::record::boot::Moment;
 
-use super::World;
-use super::wanted::Found;
+use super::ChosenLoad;
+use crate::arrival::hardware::firmware;
+use crate::record::attempt::{self, Attempt, Target};
+use crate::record::boot::Moment;
+use crate::record::lock::held_by;
+use crate::record::oneshot::OneShot;
+use crate::record::settle::{Settled, settle};
+use crate::record::{self, BootFacts};
+use crate::world::World;
 
 /// What is put on the next command line.
 ///
@@ -35,11 +36,31 @@ pub fn mark(world: &World<'_>) -> Result<Mark, Error> {
     })
 }
 
+/// What is remembered of a boot entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RememberedEntry {
+    /// Its id and its title.
+    name: Option<(String, String)>,
+    /// The boot loader's wish that is fulfilled by booting it.
+    one_shot: Option<OneShot>,
+}
+
+impl RememberedEntry {
+    /// Of what was chosen; nothing of a kernel file.
+    pub fn of(chosen: &ChosenLoad) -> RememberedEntry {
+        let entry = chosen.entry.as_ref();
+        RememberedEntry {
+            name: entry.map(|e| (e.id.clone(), e.title.clone())),
+            one_shot: entry.and_then(|e| e.one_shot.clone()),
+        }
+    }
+}
+
 /// A load that is prepared or done, as an attempt: `handover` is how the
 /// shutdown is asked for.
 pub fn attempt(
     world: &World<'_>,
-    found: &Found,
+    entry: &RememberedEntry,
     prepared: &Prepared,
     token: &Token,
     handover: String,
@@ -47,7 +68,6 @@ pub fn attempt(
     let boot = BootFacts::read(world.root);
     let doubts = prepared.findings.iter();
     let doubts = doubts.filter(|f| f.severity == Severity::Warning);
-    let entry = found.entry.as_ref();
     Attempt {
         format: Attempt::FORMAT,
         sequence: 0,
@@ -56,7 +76,7 @@ pub fn attempt(
         boot_id: boot.as_ref().map(|b| b.boot_id.clone()).unwrap_or_default(),
         from: boot.map(|b| b.release).unwrap_or_default(),
         target: Target {
-            entry: entry.map(|e| (e.id.clone(), e.title.clone())),
+            entry: entry.name.clone(),
             kernel: prepared.plan.kernel.origin.clone(),
             release: prepared.plan.release.clone(),
             cmdline: prepared.plan.cmdline.clone(),
@@ -70,7 +90,7 @@ pub fn attempt(
         doubts: doubts.map(|f| format!("{}: {}", f.what, f.why)).collect(),
         uncompared: None,
         firmware: firmware(world.root),
-        one_shot: entry.and_then(|e| e.one_shot.clone()),
+        one_shot: entry.one_shot.clone(),
         preloaded: false,
         cold: None,
         outcome: None,
@@ -109,17 +129,45 @@ pub fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt>
 /// that is said.
 pub fn remember(world: &World<'_>, attempt: &mut Attempt) {
     if let Err(e) = attempt::write(world.store(), attempt) {
-        not_remembered(&e);
+        not_remembered(world, &e);
     }
 }
 
 /// Says that nothing will be known of this one.
-pub fn not_remembered(e: &std::io::Error) {
+pub fn not_remembered(world: &World<'_>, e: &std::io::Error) {
     let folder = attempt::folder(Path::new("/"));
-    eprintln!(
-        "kexec: warning: {} cannot be written ({e}): the next boot will not know how it went",
+    world.warn(format!(
+        "{} cannot be written ({e}): the next boot will not know how it went",
         folder.display()
-    );
+    ));
+}
+
+/// What is remembered, judged by the running boot. A privileged process writes
+/// the judgement down, because a later boot can no longer make it.
+///
+/// # Errors
+/// When what is remembered cannot be read.
+pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
+    let folder = attempt::folder(world.root);
+    let failed = |e: std::io::Error| Error::Read {
+        what: "what is remembered of earlier requests",
+        path: folder.clone(),
+        reason: if e.kind() == std::io::ErrorKind::PermissionDenied {
+            "only root may read it".to_owned()
+        } else {
+            e.to_string()
+        },
+        remedy: "run it as root; what is in the folder may be removed",
+    };
+    let Some(boot) = BootFacts::read(world.root) else {
+        return Ok(Settled {
+            attempts: attempt::read_all(world.store()).map_err(failed)?,
+            notes: vec!["/proc does not say which boot this is".to_owned()],
+        });
+    };
+    // Who is about to load or to reboot changes attempts, too.
+    let write = rustix::process::geteuid().is_root() && held_by(world.root).is_none();
+    settle(world.store(), &boot, write).map_err(failed)
 }
 
 /// Whether the boot loader counts boots (Boot Loader Interface,

@@ -1,0 +1,45 @@
+//! Who looks on while the steps are at work: somebody at a terminal.
+
+use kexec_load::preflight::{Finding, Severity};
+use kexec_reboot::world::{Onlooker, Told};
+
+use super::audience::{Stream, plan_text};
+use super::progress;
+use crate::render::{text, visible};
+
+/// Says on stderr what is worth saying.
+#[derive(Debug)]
+pub struct Terminal;
+
+impl Onlooker for Terminal {
+    fn told(&self, told: Told<'_>) {
+        match told {
+            Told::Prepared(request, prepared) => {
+                if request.debug {
+                    eprint!("{}", plan_text(prepared, Stream::Err));
+                }
+                let findings = prepared.findings.iter();
+                for finding in findings.filter(|f| worth_saying(f, request.debug)) {
+                    eprint!("{}", text::warning(finding));
+                }
+            }
+            Told::Warning(text) => eprintln!("kexec: warning: {}", visible(&text)),
+            Told::Note(text) => eprintln!("kexec: note: {}", visible(&text)),
+            Told::Waiting(text) => eprintln!("kexec: {}", visible(&text)),
+            Told::Failed(error) => eprint!("{}", text::error(&error)),
+        }
+    }
+
+    fn reading(&self, files: &[(String, u64)], read: &mut dyn FnMut()) {
+        progress::reading(files, read);
+    }
+}
+
+/// A refusal comes back as the error; with `-d` everything is said.
+fn worth_saying(finding: &Finding, debug: bool) -> bool {
+    match finding.severity {
+        Severity::Warning => true,
+        Severity::Refusal => false,
+        Severity::Pass | Severity::Note | Severity::Unknown => debug,
+    }
+}

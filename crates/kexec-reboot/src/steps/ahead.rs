@@ -1,0 +1,281 @@
+//! Loading ahead, in steps: what a reboot would boot is found, one pure decision is made
+//! ([`preload::decide`]), and it is carried out.
+
+use kexec_load::pipeline::Prepared;
+use kexec_load::{Error, SyscallChoice};
+use kexec_machine::Snapshot;
+use kexec_sys::{FileFlags, Slot};
+
+use super::{
+    ArrivalOptions, ChosenLoad, LoadOptions, Ready, Selection, put_right, remember, unload_held,
+};
+use crate::arrival::{self, last_jump};
+use crate::enable;
+use crate::handover::ask;
+use crate::preload::{self, InSlot, Moment, Of, Preloaded, Situation, Step, decide};
+use crate::record::slot::{Change, Need};
+use crate::record::{BootFacts, Content, Lock, attempt};
+use crate::world::World;
+
+/// The kernel parameter that switches it off for one boot.
+const OFF: &str = "kexec=off";
+
+/// How something is loaded ahead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadAhead {
+    /// What.
+    pub of: Of,
+    /// `--at-shutdown`.
+    pub at_shutdown: bool,
+    /// `--if-enabled`.
+    pub if_enabled: bool,
+    /// `--yes-this-machine`.
+    pub this_machine: bool,
+    /// `--dry-run`.
+    pub dry_run: bool,
+}
+
+/// What is to be loaded ahead, and everything that decides whether it is.
+#[derive(Debug)]
+pub struct Ahead {
+    /// What is to be loaded, where it was found.
+    chosen: Result<ChosenLoad, Error>,
+    situation: Situation,
+    host: Snapshot,
+    this_machine: bool,
+}
+
+/// When this is: while the machine runs, or at which end of it.
+///
+/// # Errors
+/// Why nothing is to be done at this shutdown.
+pub fn moment_of(how: &LoadAhead) -> Result<Moment, &'static str> {
+    if !how.at_shutdown {
+        return Ok(Moment::Running);
+    }
+    let Some(jobs) = ask::jobs() else {
+        return Err("systemd does not say whether the machine is shutting down");
+    };
+    match ask::target_of(&jobs) {
+        None => Err("the machine is not shutting down"),
+        Some(target) => Ok(Moment::Shutdown {
+            jumps: target == "kexec.target" || target == "reboot.target",
+            asked: target == "kexec.target",
+        }),
+    }
+}
+
+impl Ahead {
+    /// Reads the machine. With the lock, what an interrupted change left is put right
+    /// first.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn read(
+        world: &World<'_>,
+        how: &LoadAhead,
+        moment: Moment,
+        lock: Option<&Lock>,
+    ) -> Result<Ahead, Error> {
+        if let Some(lock) = lock {
+            put_right(world, lock, Slot::Normal)?;
+        }
+        let host = world.snapshot();
+        let selection = Selection::default_entry();
+        let chosen = match &how.of {
+            Of::Default => ChosenLoad::choose(world, &selection, &host),
+            Of::Named(name) => ChosenLoad::named(world, &selection, name, &host),
+        };
+        let volumes = chosen.as_ref().ok().and_then(|c| c.volumes.as_ref());
+        let mut wishes = match volumes {
+            Some(volumes) => arrival::firmware::read(volumes).texts(),
+            None => arrival::firmware::read(&world.volumes()).texts(),
+        };
+        if let Ok(chosen) = &chosen
+            && let Some(entry) = &chosen.entry
+            && entry.one_shot.is_some()
+        {
+            wishes.push(format!(
+                "the boot loader is to boot {} once, and a kexec would not end that",
+                entry.id
+            ));
+        }
+        let situation = Situation {
+            moment,
+            of: how.of.clone(),
+            wanted: match &chosen {
+                Ok(chosen) => chosen.fingerprint(),
+                Err(error) => Err(error.to_string()),
+            },
+            slot: slot(world),
+            cold: cold(world, &host),
+            distrust: distrust(world, how),
+            wishes,
+            available: host.memory.available.known().copied(),
+        };
+        Ok(Ahead {
+            chosen,
+            situation,
+            host,
+            this_machine: how.this_machine,
+        })
+    }
+
+    /// What is to be done.
+    pub fn step(&self) -> Step {
+        decide(&self.situation)
+    }
+
+    /// Carries a step out, and returns what was loaded.
+    ///
+    /// # Errors
+    /// When the load was refused, or what is loaded cannot be taken out.
+    pub fn carry_out(
+        self,
+        world: &World<'_>,
+        lock: &Lock,
+        step: Step,
+    ) -> Result<Option<Prepared>, Error> {
+        let (moment, of) = (self.situation.moment, self.situation.of);
+        let mut uncompared = None;
+        let mut loaded = None;
+        match step {
+            Step::Leave(_) => {
+                // A unit that was to load and cannot say what has failed.
+                if let (Err(error), Moment::Running, InSlot::Empty) =
+                    (self.chosen, moment, self.situation.slot)
+                {
+                    return Err(error);
+                }
+            }
+            Step::Doubt(why) => {
+                world.warn(format!(
+                    "what is loaded could not be compared with what a reboot would boot: {why}"
+                ));
+                uncompared = Some(why);
+            }
+            Step::TakeOut(_) => unload_held(world, lock, Slot::Normal, SyscallChoice::Auto)?,
+            Step::Load(_) => {
+                let from = self.situation.wanted.map_err(|why| Error::System {
+                    what: "looking at what a reboot would boot".to_owned(),
+                    reason: why,
+                    remedy: "try again".to_owned(),
+                })?;
+                let mut chosen = self.chosen?;
+                chosen.preloaded = Some(Preloaded { of, from });
+                // What is replaced was loaded on this machine because somebody said so.
+                let there = matches!(self.situation.slot, InSlot::Ours(_));
+                let this_machine = self.this_machine || there;
+                loaded = Some(load_ahead(world, lock, chosen, self.host, this_machine)?);
+            }
+        }
+        if let Moment::Shutdown { asked, .. } = moment {
+            announce(world, asked, uncompared);
+        }
+        Ok(loaded)
+    }
+}
+
+/// What is in the slot, for the decision.
+fn slot(world: &World<'_>) -> InSlot {
+    match world.content(Slot::Normal) {
+        Content::Unknown | Content::Hidden => InSlot::Unknown,
+        Content::Empty => InSlot::Empty,
+        Content::Foreign => InSlot::Theirs,
+        Content::Ours(record) => record.preloaded.map_or(InSlot::Theirs, InSlot::Ours),
+        Content::Interrupted(found) => match (found.change, &found.record) {
+            // It has only to be written down.
+            (Change::Load, Some(record)) => {
+                let preloaded = record.preloaded.clone();
+                preloaded.map_or(InSlot::Theirs, InSlot::Ours)
+            }
+            _ => InSlot::Accident(found.text()),
+        },
+    }
+}
+
+/// Whether what is loaded was loaded ahead, or is what an interrupted change left: then
+/// it goes when preloading is switched off.
+pub fn is_ahead(world: &World<'_>) -> bool {
+    matches!(slot(world), InSlot::Ours(_) | InSlot::Accident(_))
+}
+
+/// Why this boot has to end in the firmware, if it has to.
+fn cold(world: &World<'_>, host: &Snapshot) -> Option<String> {
+    if preload::cold_flag(world.root).exists() {
+        return Some("kexec reboot --cold asked for the firmware".to_owned());
+    }
+    let line = host.cmdline.known()?;
+    let off = line.words().any(|word| word == OFF.as_bytes());
+    off.then(|| format!("the running kernel's command line has {OFF}"))
+}
+
+/// Why this machine is left alone while nobody watches, if it is.
+fn distrust(world: &World<'_>, how: &LoadAhead) -> Option<String> {
+    if how.this_machine {
+        return None;
+    }
+    let last = last_jump::read(world.root)?;
+    Some(format!(
+        "{}: nothing is loaded ahead until one does (kexec reboot), or --yes-this-machine is said",
+        last.text()
+    ))
+}
+
+fn load_ahead(
+    world: &World<'_>,
+    lock: &Lock,
+    mut chosen: ChosenLoad,
+    host: Snapshot,
+    this_machine: bool,
+) -> Result<Prepared, Error> {
+    let mark = remember::mark(world)?;
+    let token = mark.token.clone();
+    chosen.request.mark = Some(mark);
+    chosen.arrival = Some(ArrivalOptions {
+        by_init: true,
+        allow_passphrase: false,
+        this_machine,
+    });
+    let remembered = remember::RememberedEntry::of(&chosen);
+    let attempt = |prepared: &Prepared| {
+        remember::attempt(world, &remembered, prepared, &token, "a reboot".to_owned())
+    };
+    let options = LoadOptions {
+        flags: FileFlags::EMPTY,
+        need: Need::Record,
+        attempt: Some(&attempt),
+    };
+    let loaded = Ready::new(world, chosen, host).and_then(|ready| {
+        ready.tell(world);
+        ready.load(world, lock, &options)
+    });
+    match loaded {
+        Ok(loaded) => Ok(loaded.prepared),
+        Err(error) => {
+            let take_out = || unload_held(world, lock, Slot::Normal, SyscallChoice::Auto);
+            Err(preload::after_refusal(error, &slot(world), take_out))
+        }
+    }
+}
+
+/// The shutdown is under way, and what is loaded will be jumped into.
+fn announce(world: &World<'_>, by_name: bool, uncompared: Option<String>) {
+    let feature = enable::feature("preload");
+    let every = feature.is_some_and(|f| enable::is_enabled(world.root, f));
+    if !matches!(slot(world), InSlot::Ours(_)) || !(by_name || every) {
+        return;
+    }
+    let Some(boot) = BootFacts::read(world.root) else {
+        return;
+    };
+    let handover = match by_name {
+        true => "kexec.target",
+        false => "reboot.target",
+    };
+    let (id, now) = (&boot.boot_id, &boot.now);
+    let asked = attempt::ask_preloaded(world.store(), id, now, handover, uncompared);
+    if let Err(e) = asked {
+        world.warn(format!("the next boot will not know how it went: {e}"));
+    }
+}

@@ -1,0 +1,209 @@
+//! The fourth step: the load itself, with its record.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use kexec_load::pipeline::{self, Prepared};
+use kexec_load::{Error, LoadRequest, SyscallChoice};
+use kexec_sys::{FileFlags, Slot};
+
+use super::{ChosenLoad, Ready, remember, unload_held};
+use crate::handover;
+use crate::record::slot::{self, Need};
+use crate::record::{self, Attempt, Lock, Record};
+use crate::world::{Told, World};
+
+/// What becomes of a load beyond the image.
+pub struct LoadOptions<'a> {
+    /// Flags of the system call that do not follow from the request.
+    pub flags: FileFlags,
+    /// Whether it may go on without a record.
+    pub need: Need,
+    /// What is to be remembered for the next boot; none where nobody will look.
+    pub attempt: Option<&'a dyn Fn(&Prepared) -> Attempt>,
+}
+
+impl std::fmt::Debug for LoadOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadOptions")
+            .field("flags", &self.flags)
+            .field("need", &self.need)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LoadOptions<'_> {
+    /// The image is what counts, and the next boot asks nothing.
+    pub fn image(flags: FileFlags) -> LoadOptions<'static> {
+        LoadOptions {
+            flags,
+            need: Need::Image,
+            attempt: None,
+        }
+    }
+}
+
+/// What was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The plan that was carried out.
+    pub prepared: Prepared,
+    /// What was remembered for the next boot: loaded, and nobody has asked for the jump.
+    pub attempt: Option<Attempt>,
+}
+
+/// Reads, plans, checks and loads for `command`. The lock is taken when everything is
+/// read: a pipe that brings a kernel may be slow.
+///
+/// # Errors
+/// When a file, the image, a check or the kernel said no. What was loaded
+/// before is still loaded, or the error says that it is not.
+pub fn load(
+    world: &World<'_>,
+    command: &str,
+    chosen: ChosenLoad,
+    flags: FileFlags,
+) -> Result<Prepared, Error> {
+    let ready = Ready::new(world, chosen, world.snapshot())?;
+    ready.tell(world);
+    let lock = world.lock(command)?;
+    let loaded = ready.load(world, &lock, &LoadOptions::image(flags))?;
+    Ok(loaded.prepared)
+}
+
+impl Ready {
+    /// Tells whoever looks on what is about to be loaded.
+    pub fn tell(&self, world: &World<'_>) {
+        world.tell(Told::Prepared(&self.chosen.request, &self.prepared));
+    }
+
+    /// Loads it, with its record.
+    ///
+    /// # Errors
+    /// When a check or the kernel said no; and where a record is needed, when it cannot
+    /// be written.
+    pub fn load(
+        self,
+        world: &World<'_>,
+        lock: &Lock,
+        options: &LoadOptions<'_>,
+    ) -> Result<Loaded, Error> {
+        let Ready {
+            chosen,
+            host,
+            inputs,
+            prepared,
+        } = self;
+        let request = &chosen.request;
+        put_right(world, lock, request.slot)?;
+        let mut attempt = None;
+        let call = |announce: &mut dyn FnMut(&Record) -> Result<(), Error>| {
+            let mut begin = |plan: &Prepared| {
+                if let Some(of) = options.attempt {
+                    note_down(world, options.need, of(plan), &mut attempt)?;
+                }
+                announce(&Record {
+                    preloaded: chosen.preloaded.clone(),
+                    ..Record::of(&plan.plan, &plan.decision, SystemTime::now())
+                })
+            };
+            let (kernel, flags) = (world.kernel, options.flags);
+            pipeline::load(kernel, request, flags, &inputs, prepared, &host, &mut begin)
+        };
+        let before = handover::is_loaded_in(world.root, request.slot);
+        let slot = (request.slot, before);
+        let mut take_out = || unload_held(world, lock, request.slot, SyscallChoice::Auto);
+        let loaded = slot::load(world.store(), lock, slot, options.need, call, &mut take_out);
+        let (prepared, unrecorded) = loaded.map_err(|error| {
+            if let Some(attempt) = &attempt {
+                let _ = record::attempt::forget(world.store(), attempt);
+            }
+            after_failure(world, lock, request, before, error)
+        })?;
+        if let Some(why) = unrecorded {
+            world.warn(format!(
+                "the kernel is loaded, and that is not recorded ({why}): `kexec status` will not \
+                 know what it is"
+            ));
+        }
+        if request.slot == Slot::Normal {
+            // What was loaded ahead is gone, and so is the attempt that told of it.
+            let own = attempt.as_ref().map(|attempt: &Attempt| &attempt.token);
+            let _ = record::attempt::forget_preloaded(world.store(), own);
+        }
+        Ok(Loaded { prepared, attempt })
+    }
+}
+
+/// Writes down what is about to be loaded, so that the boot after a jump knows it,
+/// whoever asks for the jump. `kept` is what was written down.
+fn note_down(
+    world: &World<'_>,
+    need: Need,
+    mut new: Attempt,
+    kept: &mut Option<Attempt>,
+) -> Result<(), Error> {
+    new.preloaded = true;
+    // The same load goes on with another plan.
+    new.sequence = kept.as_ref().map_or(0, |kept| kept.sequence);
+    match record::attempt::write(world.store(), &mut new) {
+        Ok(()) => {
+            *kept = Some(new);
+            Ok(())
+        }
+        Err(e) if need == Need::Image => {
+            remember::not_remembered(world, &e);
+            Ok(())
+        }
+        Err(e) => Err(Error::System {
+            what: format!(
+                "cannot write down what is loaded ahead below {}",
+                record::attempt::folder(Path::new("/")).display()
+            ),
+            reason: e.to_string(),
+            remedy: "make room in /var, and make it writable; nobody could tell after the reboot \
+                     how it went"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Before a change: what an earlier one left that did not end is put right.
+///
+/// # Errors
+/// When that cannot be done.
+pub fn put_right(world: &World<'_>, lock: &Lock, slot: Slot) -> Result<(), Error> {
+    let loaded = handover::is_loaded_in(world.root, slot);
+    let mut take_out = || unload_held(world, lock, slot, SyscallChoice::Auto);
+    if let Some(done) = slot::put_right(world.store(), lock, slot, loaded, &mut take_out)? {
+        world.tell(Told::Note(done));
+    }
+    Ok(())
+}
+
+/// The crash slot is the exception to "what was loaded stays": the kernel frees
+/// the old image before it looks at the new one.
+fn after_failure(
+    world: &World<'_>,
+    lock: &Lock,
+    request: &LoadRequest,
+    before: Option<bool>,
+    error: Error,
+) -> Error {
+    if request.slot != Slot::Crash || before != Some(true) {
+        return error;
+    }
+    if handover::is_loaded_in(world.root, Slot::Crash) == Some(true) {
+        return error;
+    }
+    // The record of what is gone would be believed of what another program loads next.
+    if let Err(stays) = put_right(world, lock, Slot::Crash) {
+        world.tell(Told::Failed(stays));
+    }
+    Error::System {
+        what: error.to_string(),
+        reason: "THIS MACHINE IS NOW WITHOUT A CRASH KERNEL: the kernel gave up the one that was loaded before"
+            .to_owned(),
+        remedy: format!("{}; then load a crash kernel again at once", error.hint()),
+    }
+}

@@ -1,0 +1,29 @@
+//! The steps of a load and of a reboot, in their order. Each takes what the one before
+//! it returned:
+//!
+//! ```text
+//! Selection ──choose──▶ ChosenLoad ──read──▶ Inputs ──prepare──▶ Ready ──load──▶ Loaded ──depart──▶ init, or the jump
+//!                                                                        remember ──▶ Attempt, for the next boot
+//! ```
+//!
+//! The machine is read once, before the first of them. Until `load` nothing is changed.
+
+mod ahead;
+mod choose;
+mod jump;
+mod load;
+mod prepare;
+mod read;
+mod reboot;
+pub mod remember;
+mod request;
+mod unload;
+
+pub use ahead::{Ahead, LoadAhead, is_ahead, moment_of};
+pub use choose::{ChosenEntry, ChosenLoad, Selection};
+pub use jump::{jump, jump_back, shutdown};
+pub use load::{LoadOptions, Loaded, load, put_right};
+pub use prepare::{ArrivalOptions, Ready, prepare_for};
+pub use reboot::{Departure, Journey, Shutdown, through_firmware};
+pub use request::request_of;
+pub use unload::{unload, unload_held};

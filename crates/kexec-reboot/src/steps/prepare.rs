@@ -1,0 +1,131 @@
+//! The third step: the files are understood, the load is planned, and everything is
+//! checked. Changes nothing.
+
+use kexec_load::Error;
+use kexec_load::pipeline::{self, Carried, Inputs, Prepared};
+use kexec_load::preflight::Finding;
+use kexec_machine::{Fact, Snapshot};
+use kexec_sys::Slot;
+
+use super::{ChosenLoad, Selection};
+use crate::arrival::{self, Arrival};
+use crate::world::World;
+
+/// How the arrival is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct ArrivalOptions {
+    /// Init is asked for the shutdown.
+    pub by_init: bool,
+    /// `--allow-passphrase`.
+    pub allow_passphrase: bool,
+    /// `--yes-this-machine`.
+    pub this_machine: bool,
+}
+
+impl ArrivalOptions {
+    /// By init, and as it was typed.
+    pub fn of(selection: &Selection) -> ArrivalOptions {
+        ArrivalOptions {
+            by_init: true,
+            allow_passphrase: selection.allow_passphrase,
+            this_machine: selection.this_machine,
+        }
+    }
+}
+
+/// A load whose files are read, and which is planned and checked.
+#[derive(Debug)]
+pub struct Ready {
+    /// What was chosen.
+    pub chosen: ChosenLoad,
+    /// The plan, and what the checks found.
+    pub prepared: Prepared,
+    pub(super) host: Snapshot,
+    pub(super) inputs: Inputs,
+}
+
+impl Ready {
+    /// Reads, plans and checks. `host` is the machine that this runs on.
+    ///
+    /// # Errors
+    /// When a file or the image is no good. What a check refuses is a finding, and an
+    /// error of the load.
+    pub fn new(world: &World<'_>, chosen: ChosenLoad, host: Snapshot) -> Result<Ready, Error> {
+        let request = &chosen.request;
+        if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
+            return Err(no_crash_region());
+        }
+        let inputs = chosen.read(world, &host)?;
+        let inputs = inputs.carrying(Carried::read(world.root, request, &host));
+        let mut prepared = pipeline::prepare(request, &inputs, &host)?;
+        let arrival = chosen.arrive(world, &host, &prepared);
+        prepared.findings.extend(arrival);
+        Ok(Ready {
+            chosen,
+            prepared,
+            host,
+            inputs,
+        })
+    }
+}
+
+/// Plans and checks for another machine, of which `there` is the snapshot. The files are
+/// read into the memory of the one that this runs on.
+///
+/// # Errors
+/// As [`Ready::new`].
+pub fn prepare_for(
+    world: &World<'_>,
+    chosen: &ChosenLoad,
+    host: &Snapshot,
+    there: &Snapshot,
+) -> Result<Prepared, Error> {
+    let inputs = chosen.read(world, host)?;
+    pipeline::prepare(&chosen.request, &inputs, there)
+}
+
+impl ChosenLoad {
+    /// What the checks of the arrival find of a load that is prepared; nothing
+    /// where none are wanted, or for a crash kernel.
+    fn arrive(&self, world: &World<'_>, host: &Snapshot, prepared: &Prepared) -> Vec<Finding> {
+        let (Some(options), Slot::Normal) = (self.arrival, self.request.slot) else {
+            return Vec::new();
+        };
+        let read;
+        let volumes = match &self.volumes {
+            Some(volumes) => volumes,
+            None => {
+                read = world.volumes();
+                &read
+            }
+        };
+        let facts = Arrival::read(world.root, volumes, &prepared.plan.cmdline);
+        let facts = match &self.entry {
+            Some(entry) => {
+                let files = entry.written.iter().chain(entry.target.files());
+                facts.of_entry(volumes, self.boot_sources(), files)
+            }
+            None => facts,
+        };
+        arrival::checks::run(&arrival::checks::Context {
+            host,
+            plan: &prepared.plan,
+            arrival: &facts,
+            by_init: options.by_init,
+            allow_passphrase: options.allow_passphrase,
+            this_machine: options.this_machine,
+        })
+    }
+}
+
+/// The remedy names the kernel parameter that makes the reservation.
+fn no_crash_region() -> Error {
+    Error::NotReady {
+        what: "loading a crash kernel".to_owned(),
+        why:
+            "the running kernel has reserved no memory for one (/sys/kernel/kexec_crash_size is 0)"
+                .to_owned(),
+        remedy: "boot once with a reservation on the kernel command line, such as crashkernel=256M"
+            .to_owned(),
+    }
+}
