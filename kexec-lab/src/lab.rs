@@ -2,10 +2,11 @@
 //! kexec-tools.
 
 use crate::apt::{Apt, Keep, Suite, Tree};
+use crate::files::{read, workspace};
 use crate::initramfs::Initramfs;
 use crate::qemu::Qemu;
+use crate::{modules, scripts};
 use anyhow::{Context, Result, bail};
-use kexec_image::decompress;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -57,9 +58,6 @@ pub struct Kernel {
     pub modules: PathBuf,
 }
 
-/// No module is larger than this.
-const LARGEST_MODULE: u64 = 16 << 20;
-
 impl Kernel {
     /// One of its modules, unpacked; the name as in `modules.dep`, up to `.ko`.
     ///
@@ -68,13 +66,9 @@ impl Kernel {
     pub fn module(&self, name: &str) -> Result<Vec<u8>> {
         let plain = self.modules.join(name);
         if plain.exists() {
-            return read(&plain);
+            return modules::unpack(&plain);
         }
-        let packed = self.modules.join(format!("{name}.xz"));
-        let module = decompress::XZ
-            .decompress(&read(&packed)?, LARGEST_MODULE)
-            .with_context(|| format!("unpacking {}", packed.display()))?;
-        Ok(module.bytes)
+        modules::unpack(&self.modules.join(format!("{name}.xz")))
     }
 }
 
@@ -282,8 +276,8 @@ impl Lab {
         // Opened by the kernel before devtmpfs is mounted.
         root.char_device("dev/console", 5, 1);
         root.merge(&self.busybox_files()?);
-        root.program("init", crate::guest::INIT);
-        root.file("lab/words", crate::guest::WORDS);
+        root.program("init", scripts::INIT);
+        root.file("lab/functions", scripts::FUNCTIONS);
         root.file("lab/stage", format!("{stage}\n"));
         Ok(root)
     }
@@ -396,16 +390,6 @@ pub fn lab_folder() -> PathBuf {
     std::env::var_os("KEXEC_LAB")
         .filter(|folder| !folder.is_empty())
         .map_or_else(|| workspace().join("target/lab"), PathBuf::from)
-}
-
-/// Root of the workspace.
-pub(crate) fn workspace() -> &'static Path {
-    let this_package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    this_package.parent().unwrap_or(this_package)
-}
-
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("reading {}", path.display()))
 }
 
 /// The one kernel in an unpacked tree: release, file, modules. The file is

@@ -30,6 +30,7 @@ pub mod asked;
 mod cpio;
 pub mod demonstration;
 mod disk;
+mod files;
 pub mod grub;
 mod guest;
 mod initramfs;
@@ -37,22 +38,20 @@ pub mod installed;
 mod lab;
 pub mod loads;
 pub mod machines;
-mod measure;
 mod memory_map;
 pub mod modules;
 mod product;
 pub mod programs;
 pub mod progress;
 mod qemu;
-mod restart;
+mod scripts;
 
 pub use cpio::{CpioError, Entry, newc};
 pub use guest::{
-    BootParams, End, Guest, MemoryRange, Next, Outcome, Report, Run, SetupData, Stage,
+    BootParams, Cost, End, Guest, MemoryRange, Next, Outcome, Report, Run, SetupData, Stage,
 };
 pub use initramfs::Initramfs;
 pub use lab::{KERNELS, Kernel, Lab, lab_folder};
-pub use measure::Cost;
 pub use memory_map::{MapChange, MapChanges};
 pub use product::{Product, kexec_binary, kexec_deb};
 pub use qemu::{Firmware, Qemu, Turn};

@@ -2,9 +2,8 @@
 //! guest.
 
 use crate::cpio::{Entry, newc};
-use crate::guest::{Guest, Next, Stage};
+use crate::guest::{Cost, Guest, Next, Stage};
 use crate::lab::{Kernel, Lab};
-use crate::measure::Cost;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -43,7 +43,7 @@ pub fn name(kernel: &str, firmware: Firmware) -> String {
 /// The folder of the recorded machines in this repository.
 #[must_use]
 pub fn folder() -> PathBuf {
-    crate::lab::workspace().join("kexec-lab/fixtures/machines")
+    crate::files::workspace().join("kexec-lab/fixtures/machines")
 }
 
 /// Boots each kernel of the lab under each firmware and records it below

@@ -1,6 +1,6 @@
 //! Modules of a kernel that a guest loads one by one, without modprobe.
 
-use crate::lab::read;
+use crate::files::read;
 use anyhow::{Context, Result, bail};
 use kexec_image::decompress;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,8 @@ fn module_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn unpack(path: &Path) -> Result<Vec<u8>> {
+/// The content of a module, unpacked if it is compressed.
+pub(crate) fn unpack(path: &Path) -> Result<Vec<u8>> {
     let content = read(path)?;
     if content.starts_with(b"\x7fELF") {
         return Ok(content);

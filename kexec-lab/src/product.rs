@@ -1,7 +1,8 @@
 //! Finding the `kexec` program that the scenarios test.
 
+use crate::files::{read, workspace};
 use crate::initramfs::Initramfs;
-use crate::lab::{Lab, read, workspace};
+use crate::lab::Lab;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! Finding QEMU, and what one run of it looks like.
 
 use crate::apt::{Apt, Keep, Suite};
-use crate::lab::read;
+use crate::files::read;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};

@@ -8,7 +8,8 @@ pub use boot::boot;
 pub use generate::{Generate, generate};
 
 use crate::apt::{Keep, Suite};
-use crate::lab::{Lab, read};
+use crate::files::read;
+use crate::lab::Lab;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,28 +1,27 @@
 //! One virtual machine: what it is made of, its run, and what it reported.
 
 mod boot_params;
+mod measure;
 mod outcome;
 mod protocol;
+pub(crate) mod restart;
 mod run;
 
 pub(crate) use run::{CPU, watch};
 
 pub use boot_params::{BootParams, SetupData};
+pub use measure::Cost;
 pub use outcome::{End, MemoryRange, Outcome, Report, Run, Stage};
 
+use crate::disk;
+use crate::files::read;
 use crate::initramfs::Initramfs;
 use crate::lab::{Kernel, Lab};
 use crate::qemu::Firmware;
-use crate::restart::Limits;
-use crate::{disk, measure};
 use anyhow::Result;
+use restart::Limits;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The first program of every guest; the vocabulary of scripts.
-pub(crate) const INIT: &str = include_str!("init.sh");
-/// What its scripts and those of installed systems have in common.
-pub(crate) const WORDS: &str = include_str!("words.sh");
 
 /// Words that every kernel of the lab is started with: messages on the first
 /// serial port, and a panic resets the machine, which ends the run.
@@ -253,7 +252,7 @@ impl<'lab> Guest<'lab> {
             let mut second = self.lab.initramfs(&next.stage)?;
             second.file("lab/script", next.script.as_str());
             second.merge(&next.extra);
-            root.file("next/vmlinuz", crate::lab::read(&next.kernel.path)?);
+            root.file("next/vmlinuz", read(&next.kernel.path)?);
             root.file("next/initrd", second.build()?);
         }
         let mut script = String::new();

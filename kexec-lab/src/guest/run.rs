@@ -1,9 +1,9 @@
 //! Running QEMU once, with a deadline.
 
 use super::outcome::{End, Outcome};
+use super::restart::{self, Limits};
 use super::{CONSOLE, Guest, protocol};
 use crate::qemu::Turn;
-use crate::restart::{self, Limits};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;

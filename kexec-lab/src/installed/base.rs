@@ -154,7 +154,7 @@ pub fn prepare(lab: &Lab, recipe: &Recipe) -> Result<Base> {
         remove_old(&folder, &prefix, &key);
         remove_old(&lab.folder().join("images"), &prefix, &key);
     }
-    let kernels = serde_json::from_slice(&crate::lab::read(&record)?)
+    let kernels = serde_json::from_slice(&crate::files::read(&record)?)
         .with_context(|| format!("reading {}", record.display()))?;
     Ok(Base {
         tar,

@@ -4,9 +4,9 @@ use super::base::Init;
 use super::installer;
 use super::layout::Layout;
 use crate::cpio::Entry;
-use crate::guest::WORDS;
 use crate::initramfs::Initramfs;
 use crate::programs::Start;
+use crate::scripts::FUNCTIONS;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -27,7 +27,7 @@ pub(super) fn of(init: Init, layout: Layout) -> Initramfs {
     let mut files = Initramfs::new();
     files.directory("lab/trial");
     files.program("lab/run", RUNNER);
-    files.file("lab/words", WORDS);
+    files.file("lab/functions", FUNCTIONS);
     files.file("etc/machine-id", MACHINE_ID);
     files.file("etc/hostname", "lab\n");
     if !layout.guest_script().is_empty() {

@@ -3,10 +3,10 @@
 
 use super::layout::{CONSOLE, Layout};
 use super::machine::{disk_arguments, qemu};
+use crate::guest::restart::Limits;
 use crate::guest::{End, watch};
 use crate::lab::Lab;
 use crate::qemu::Turn;
-use crate::restart::Limits;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::Duration;

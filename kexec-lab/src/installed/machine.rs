@@ -7,11 +7,11 @@ use super::layout::Layout;
 use super::payload;
 use super::trial::{Boot, Trial};
 use crate::apt::Suite;
+use crate::guest::restart::{self, Limits};
 use crate::guest::{CPU, End, watch};
 use crate::initramfs::Initramfs;
 use crate::lab::Lab;
 use crate::qemu::Turn;
-use crate::restart::{self, Limits};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -110,7 +110,7 @@ impl<'lab> Machine<'lab> {
     /// # Errors
     /// If it has not been built.
     pub fn product(self) -> Result<Self> {
-        let program = crate::lab::read(&crate::kexec_binary()?)?;
+        let program = crate::files::read(&crate::kexec_binary()?)?;
         Ok(self.program("usr/sbin/kexec", program))
     }
 
@@ -125,7 +125,7 @@ impl<'lab> Machine<'lab> {
         for deb in self.lab.debs(self.recipe.suite, package, &there)? {
             let name = deb.file_name().unwrap_or_default().to_string_lossy();
             let name = format!("lab/debs/{name}");
-            self.files.file(&name, crate::lab::read(&deb)?);
+            self.files.file(&name, crate::files::read(&deb)?);
         }
         Ok(self)
     }
@@ -135,7 +135,7 @@ impl<'lab> Machine<'lab> {
     /// # Errors
     /// If it has not been built.
     pub fn product_deb(self) -> Result<Self> {
-        let deb = crate::lab::read(&crate::kexec_deb()?)?;
+        let deb = crate::files::read(&crate::kexec_deb()?)?;
         Ok(self.file("lab/debs/kexec-rs.deb", deb))
     }
 

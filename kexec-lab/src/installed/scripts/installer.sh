@@ -5,7 +5,7 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C DEBIAN_FRONTEND=no
 OUT=/dev/ttyS1
 TMP=/run
 stty -F $OUT raw -echo
-. /lab/words
+. /lab/functions
 mkdir -p /dev/pts
 udevd=/usr/lib/systemd/systemd-udevd
 [ -x $udevd ] || udevd=/lib/systemd/systemd-udevd

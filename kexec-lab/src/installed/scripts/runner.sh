@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs one stage of a trial in an installed system, once per boot, when the
-# system is up. It speaks the protocol of the lab's guests (guest/words.sh).
+# system is up. It speaks the protocol of the lab's guests (src/scripts/functions.sh).
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 OUT=/dev/ttyS1
 TMP=/run/lab
 mkdir -p $TMP
 stty -F $OUT raw -echo
-. /lab/words
+. /lab/functions
 
 # Which boot of the trial this is: kept on the disk, where a jump and a cold
 # boot find it alike.

@@ -2,10 +2,10 @@
 //!
 //! On a busy machine a guest of QEMU's interpreter, above all one with many
 //! processors, hangs now and then while its kernel calibrates its timers. That
-//! says nothing of what a test is about. Nor does a panic for want of a timer. Whatever happens once the first stage
-//! has begun does, and is never tried again.
+//! says nothing of what a test is about. Nor does a panic for want of a timer.
+//! Whatever happens once the first stage has begun does, and is never tried again.
 
-use crate::guest::{End, Outcome};
+use super::{End, Outcome};
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::io::Write;

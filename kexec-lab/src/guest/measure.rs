@@ -1,11 +1,11 @@
 //! What a command in a guest costs: instructions and memory.
 //!
-//! The clock of a guest that counts ([`crate::Guest::counting`]) goes forward by
+//! The clock of a guest that counts ([`super::Guest::counting`]) goes forward by
 //! one nanosecond with every instruction (QEMU's documentation, "TCG Instruction
 //! Counting"), so that its own clock measures instructions, whatever else the
 //! host does. Waiting counts as well: nothing that is measured may sleep.
 
-use crate::guest::Stage;
+use super::Stage;
 use anyhow::{Context, Result, ensure};
 
 /// Instructions, and memory at its peak, of one command.

@@ -27,7 +27,7 @@ NEXT_INITRD=/next/initrd
 BOOT_PARAMS=/sys/kernel/boot_params
 CONSOLE="console=ttyS0 panic=-1"
 
-. /lab/words
+. /lab/functions
 # table FOLDER FIELD...: one line for each numbered folder of a sysfs table.
 table() {
 	folder=$1
