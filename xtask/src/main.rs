@@ -1,5 +1,7 @@
 //! `cargo xtask COMMAND`: what the project does with itself.
 
+#[cfg(test)]
+mod architecture;
 mod bare;
 mod bench;
 mod command;
