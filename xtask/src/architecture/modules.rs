@@ -11,10 +11,8 @@ use std::path::{Path, PathBuf};
 const KNOWN: &[(&str, &str, &str)] = &[
     ("kexec-core", "error", "explain"),
     ("kexec-core", "explain", "jump_back"),
-    ("kexec-core", "host", "sources"),
     ("kexec-core", "place", "pipeline"),
     ("kexec-core", "record", "preload"),
-    ("kexec-core", "sources", "initrd"),
     ("kexec-core", "sources", "inputs"),
     ("kexec-plan", "arch", "classic"),
     ("kexec-plan", "error", "classic"),
