@@ -1,10 +1,10 @@
 //! The demonstration of README.md: one Debian kernel takes a machine with UEFI into
 //! another one.
 
-use crate::guest::{Guest, Next, Outcome};
+use crate::guest::{Guest, GuestRun, NextKernel};
 use crate::lab::Lab;
 use crate::memory_map::MapChanges;
-use crate::qemu::Firmware;
+use crate::qemu::GuestFirmware;
 use anyhow::{Result, ensure};
 
 /// The kernel that the machine starts with.
@@ -25,10 +25,10 @@ jump kexec -e
 /// If a kernel cannot be had.
 pub fn guest(lab: &Lab, kexec: Vec<u8>) -> Result<Guest<'_>> {
     Ok(Guest::new(lab, &lab.kernel(FIRST)?)
-        .firmware(Firmware::Ovmf)
+        .firmware(GuestFirmware::Ovmf)
         .cpus(2)
         .program("bin/kexec", kexec)
-        .next(Next::new(&lab.kernel(SECOND)?))
+        .next(NextKernel::new(&lab.kernel(SECOND)?))
         .script(SCRIPT))
 }
 
@@ -36,7 +36,7 @@ pub fn guest(lab: &Lab, kexec: Vec<u8>) -> Result<Guest<'_>> {
 ///
 /// # Errors
 /// If one of them reported nothing.
-pub fn found(outcome: &Outcome) -> Result<Vec<String>> {
+pub fn found(outcome: &GuestRun) -> Result<Vec<String>> {
     let (one, two) = reports(outcome)?;
     let same = |equal: bool| if equal { "as before" } else { "DIFFERENT" };
     let text = format!(
@@ -55,7 +55,7 @@ pub fn found(outcome: &Outcome) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// If it is so, with what differs.
-pub fn check(lab: &Lab, outcome: &Outcome) -> Result<()> {
+pub fn check(lab: &Lab, outcome: &GuestRun) -> Result<()> {
     let (one, two) = reports(outcome)?;
     let meant = lab.kernel(SECOND)?.release;
     ensure!(
@@ -75,7 +75,7 @@ pub fn check(lab: &Lab, outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
-fn reports(outcome: &Outcome) -> Result<(&crate::Report, &crate::Report)> {
+fn reports(outcome: &GuestRun) -> Result<(&crate::Report, &crate::Report)> {
     Ok((
         &outcome.stage("first")?.report,
         &outcome.stage("second")?.report,

@@ -1,7 +1,7 @@
 //! What a test needs, fetched and ready: kernels, QEMU, busybox, the real
 //! kexec-tools.
 
-use crate::apt::{Apt, Keep, Suite, Tree};
+use crate::apt::{Apt, Keep, Suite, UnpackedTree};
 use crate::files::{read, workspace};
 use crate::initramfs::Initramfs;
 use crate::qemu::Qemu;
@@ -47,7 +47,7 @@ pub struct KernelSource {
 
 /// A Debian kernel, unpacked.
 #[derive(Debug, Clone)]
-pub struct Kernel {
+pub struct LabKernel {
     /// Its label in [`KERNELS`].
     pub label: &'static str,
     /// What `uname -r` says when it runs.
@@ -58,7 +58,7 @@ pub struct Kernel {
     pub modules: PathBuf,
 }
 
-impl Kernel {
+impl LabKernel {
     /// One of its modules, unpacked; the name as in `modules.dep`, up to `.ko`.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ impl Lab {
     ///
     /// # Errors
     /// As [`Apt::tree`].
-    pub fn package(&self, suite: Suite, package: &str, keep: Keep) -> Result<Tree> {
+    pub fn package(&self, suite: Suite, package: &str, keep: Keep) -> Result<UnpackedTree> {
         self.lock.lock().context("locking the lab's folder")?;
         let tree = self.apt.tree(suite, package, keep);
         self.lock.unlock().context("unlocking the lab's folder")?;
@@ -164,7 +164,7 @@ impl Lab {
     /// # Errors
     /// If there is no such label, no suite has such a kernel, or it cannot be
     /// fetched.
-    pub fn kernel(&self, label: &str) -> Result<Kernel> {
+    pub fn kernel(&self, label: &str) -> Result<LabKernel> {
         let Some(source) = KERNELS.iter().find(|source| source.label == label) else {
             let labels: Vec<_> = KERNELS.iter().map(|source| source.label).collect();
             bail!(
@@ -180,7 +180,7 @@ impl Lab {
     ///
     /// # Errors
     /// If it cannot be fetched.
-    pub fn generic_kernel(&self) -> Result<Kernel> {
+    pub fn generic_kernel(&self) -> Result<LabKernel> {
         let source = KernelSource {
             label: "6.12-generic",
             suites: &[Suite::Trixie],
@@ -194,7 +194,7 @@ impl Lab {
     ///
     /// # Errors
     /// If it cannot be fetched.
-    pub fn four_level_kernel(&self) -> Result<Kernel> {
+    pub fn four_level_kernel(&self) -> Result<LabKernel> {
         let source = KernelSource {
             label: "5.10",
             suites: &[Suite::Bullseye],
@@ -207,7 +207,7 @@ impl Lab {
     ///
     /// # Errors
     /// If it cannot be fetched.
-    pub fn i386_kernel(&self) -> Result<Kernel> {
+    pub fn i386_kernel(&self) -> Result<LabKernel> {
         let source = KernelSource {
             label: "6.1-i386",
             suites: &[Suite::BookwormI386],
@@ -229,7 +229,7 @@ impl Lab {
     }
 
     /// The kernel of `package` in the first suite that has the wanted release.
-    fn newest(&self, source: &KernelSource, package: &str) -> Result<Kernel> {
+    fn newest(&self, source: &KernelSource, package: &str) -> Result<LabKernel> {
         let mut found = Vec::new();
         for suite in source.suites {
             let tree = self.package(
@@ -246,7 +246,7 @@ impl Lab {
             let (release, path, modules) = find_kernel(&tree.path)
                 .with_context(|| format!("looking for the kernel of {suite}"))?;
             if release.starts_with(source.release) {
-                return Ok(Kernel {
+                return Ok(LabKernel {
                     label: source.label,
                     release,
                     path,

@@ -4,7 +4,7 @@
 //! (nothing is installed, no privilege is needed): QEMU, firmware, kernels,
 //! busybox and the real kexec-tools. A [`Guest`] is one virtual machine: a
 //! kernel, an initramfs written by [`Initramfs`], a shell script, and
-//! perhaps a second kernel to jump into. Running it gives an [`Outcome`]:
+//! perhaps a second kernel to jump into. Running it gives a [`GuestRun`]:
 //! what each kernel of that machine reported, typed.
 //!
 //! ```no_run
@@ -26,7 +26,6 @@
 //! the lab behaves alike on a laptop, in a container and on a CI machine.
 
 pub mod apt;
-pub mod asked;
 mod cpio;
 pub mod demonstration;
 mod disk;
@@ -44,14 +43,16 @@ mod product;
 pub mod programs;
 pub mod progress;
 mod qemu;
+pub mod reboot_requests;
 mod scripts;
 
 pub use cpio::{CpioError, Entry, newc};
 pub use guest::{
-    BootParams, Cost, End, Guest, MemoryRange, Next, Outcome, Report, Run, SetupData, Stage,
+    BootParams, CommandRun, Cost, End, Guest, GuestRun, MemmapEntry, NextKernel, Report, SetupData,
+    Stage,
 };
 pub use initramfs::Initramfs;
-pub use lab::{KERNELS, Kernel, Lab, lab_folder};
+pub use lab::{KERNELS, Lab, LabKernel, lab_folder};
 pub use memory_map::{MapChange, MapChanges};
 pub use product::{Product, kexec_binary, kexec_deb};
-pub use qemu::{Firmware, Qemu, Turn};
+pub use qemu::{GuestFirmware, GuestSlot, Qemu};

@@ -2,8 +2,8 @@
 //! guest.
 
 use crate::cpio::{Entry, newc};
-use crate::guest::{Cost, Guest, Next, Stage};
-use crate::lab::{Kernel, Lab};
+use crate::guest::{Cost, Guest, NextKernel, Stage};
+use crate::lab::{Lab, LabKernel};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,14 +49,14 @@ impl Loader {
 
 /// One load of the kernel of a machine.
 #[derive(Debug, Clone)]
-pub struct Load {
+pub struct MeasuredLoad {
     /// Who loads.
     pub loader: Loader,
     /// Which initrds: none is the lab's own small one.
     pub initrds: Vec<&'static str>,
 }
 
-impl Load {
+impl MeasuredLoad {
     /// The files that are loaded: the kernel, and the initrds.
     fn files(&self) -> Vec<&'static str> {
         let initrds: &[&str] = match self.initrds.as_slice() {
@@ -86,7 +86,7 @@ impl Load {
         )
     }
 
-    fn loaded(&self, stage: &Stage, label: &str) -> Result<Loaded> {
+    fn loaded(&self, stage: &Stage, label: &str) -> Result<LoadCost> {
         let run = stage.run(label)?;
         let there = stage.run(&format!("loaded-{label}"))?;
         ensure!(
@@ -99,7 +99,7 @@ impl Load {
         );
         let sizes = String::from_utf8_lossy(stage.file(&format!("files-{label}"))?).into_owned();
         let sizes = sizes.lines().map(str::parse::<u64>);
-        Ok(Loaded {
+        Ok(LoadCost {
             files: sizes.sum::<Result<_, _>>().context("reading sizes")?,
             cost: stage.cost(label)?,
         })
@@ -108,7 +108,7 @@ impl Load {
 
 /// What one load took.
 #[derive(Debug, Clone, Copy)]
-pub struct Loaded {
+pub struct LoadCost {
     /// Bytes of the files, kernel and initrds.
     pub files: u64,
     /// What it cost.
@@ -117,21 +117,21 @@ pub struct Loaded {
 
 /// A machine to load in.
 #[derive(Debug, Clone)]
-pub struct Loads<'a> {
+pub struct LoadMeasurement<'a> {
     /// Memory of the machine, MiB.
     pub memory_mb: u32,
     /// The disk with [`LARGE`] and [`PART`], if they are needed.
     pub disk: Option<&'a Path>,
     /// Loads, one after the other.
-    pub loads: &'a [Load],
+    pub loads: &'a [MeasuredLoad],
 }
 
-impl Loads<'_> {
+impl LoadMeasurement<'_> {
     /// Runs them in one guest.
     ///
     /// # Errors
     /// If the guest fails, or a load.
-    pub fn run(&self, lab: &Lab, kernel: &Kernel) -> Result<Vec<Loaded>> {
+    pub fn run(&self, lab: &Lab, kernel: &LabKernel) -> Result<Vec<LoadCost>> {
         let labelled = || {
             let labels = (0..).map(|n| format!("load-{n}"));
             self.loads.iter().zip(labels)
@@ -144,7 +144,7 @@ impl Loads<'_> {
             .append("nokaslr")
             .with(&lab.product()?.files)
             .with(&lab.kexec_tools()?)
-            .next(Next::new(kernel))
+            .next(NextKernel::new(kernel))
             .script(&script)
             .timeout(Duration::from_secs(1800));
         if let Some(disk) = self.disk {

@@ -17,7 +17,7 @@
 //! A kernel that UEFI started through its EFI stub has no `HdrS` in its
 //! `boot_params`: the stub fills in what the kernel reads, and no more.
 
-use crate::{Firmware, Guest, KERNELS, Kernel, Lab, Stage};
+use crate::{Guest, GuestFirmware, KERNELS, Lab, LabKernel, Stage};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ dmesg | sed 's/^\[[ 0-9.]*\] //' | grep -E '^(BIOS-e820|BIOS-provided|e820:|efi:
 
 /// The name of a machine's folder.
 #[must_use]
-pub fn name(kernel: &str, firmware: Firmware) -> String {
+pub fn name(kernel: &str, firmware: GuestFirmware) -> String {
     format!("{kernel}-{firmware}")
 }
 
@@ -55,7 +55,7 @@ pub fn record_all(lab: &Lab, into: &Path) -> Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for source in KERNELS {
         let kernel = lab.kernel(source.label)?;
-        for firmware in Firmware::ALL {
+        for firmware in GuestFirmware::ALL {
             let folder = into.join(name(source.label, firmware));
             record(lab, &kernel, firmware, &folder)
                 .with_context(|| format!("recording {}", folder.display()))?;
@@ -69,7 +69,7 @@ pub fn record_all(lab: &Lab, into: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// As [`record_all`].
-pub fn record(lab: &Lab, kernel: &Kernel, firmware: Firmware, folder: &Path) -> Result<()> {
+pub fn record(lab: &Lab, kernel: &LabKernel, firmware: GuestFirmware, folder: &Path) -> Result<()> {
     let outcome = Guest::new(lab, kernel)
         .firmware(firmware)
         .memory_mb(MEMORY_MB)
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn recorded_machines_are_whole() {
         for source in KERNELS {
-            for firmware in Firmware::ALL {
+            for firmware in GuestFirmware::ALL {
                 let folder = folder().join(name(source.label, firmware));
                 let read = |file: &str| {
                     std::fs::read(folder.join(file))
@@ -137,9 +137,9 @@ mod tests {
                 assert_eq!(boot_params.len(), 4096);
                 // Offsets: the kernel's Documentation/arch/x86/zero-page.rst.
                 match firmware {
-                    Firmware::SeaBios => assert_eq!(&boot_params[0x202..0x206], b"HdrS"),
+                    GuestFirmware::SeaBios => assert_eq!(&boot_params[0x202..0x206], b"HdrS"),
                     // efi_info.efi_loader_signature
-                    Firmware::Ovmf | Firmware::SecureBoot => {
+                    GuestFirmware::Ovmf | GuestFirmware::SecureBoot => {
                         assert_eq!(&boot_params[0x1c0..0x1c4], b"EL64")
                     }
                 }
@@ -152,7 +152,7 @@ mod tests {
                 assert!(text("dmesg-memory").contains("e820"));
                 assert_eq!(
                     folder.join("efi-runtime-map").exists(),
-                    firmware == Firmware::Ovmf
+                    firmware == GuestFirmware::Ovmf
                 );
             }
         }

@@ -1,6 +1,6 @@
 //! The memory map before a jump beside the one after it.
 
-use crate::guest::{MemoryRange, Report};
+use crate::guest::{MemmapEntry, Report};
 use anyhow::{Context, Result};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -45,7 +45,7 @@ impl MapChanges {
         let lines = before.efi_runtime_map.iter();
         let runtime = lines.map(|l| descriptor(l)).collect::<Result<Vec<_>>>()?;
         let ranges =
-            |map: &[MemoryRange]| -> Vec<_> { map.iter().map(|m| m.start..=m.end).collect() };
+            |map: &[MemmapEntry]| -> Vec<_> { map.iter().map(|m| m.start..=m.end).collect() };
         let mut cuts: Vec<u64> = [&ranges(&before.memmap), &ranges(&after.memmap), &runtime]
             .into_iter()
             .flatten()
@@ -54,7 +54,7 @@ impl MapChanges {
             .collect();
         cuts.sort_unstable();
         cuts.dedup();
-        let kind = |map: &[MemoryRange], at: u64| {
+        let kind = |map: &[MemmapEntry], at: u64| {
             let range = map.iter().find(|m| m.start <= at && at <= m.end);
             range.map(|range| range.kind.clone())
         };
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn report(map: &[(u64, u64, &str)], runtime: &[&str]) -> Report {
-        let range = |&(start, end, kind): &(u64, u64, &str)| MemoryRange {
+        let range = |&(start, end, kind): &(u64, u64, &str)| MemmapEntry {
             start,
             end,
             kind: kind.to_owned(),

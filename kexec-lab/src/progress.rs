@@ -1,6 +1,6 @@
 //! Programs that take long: somebody waits, and sees how far they are.
 
-use crate::programs::Start;
+use crate::programs::StartProgram;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::OnceLock;
 
 /// The first QEMU whose interpreter is sound for these guests: older ones
@@ -17,7 +17,7 @@ const PROGRAM: &str = "qemu-system-x86_64";
 
 /// The firmware of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Firmware {
+pub enum GuestFirmware {
     /// A PC BIOS.
     SeaBios,
     /// UEFI, without Secure Boot.
@@ -26,7 +26,7 @@ pub enum Firmware {
     SecureBoot,
 }
 
-impl Firmware {
+impl GuestFirmware {
     /// Those that any kernel boots with.
     pub const ALL: [Self; 2] = [Self::SeaBios, Self::Ovmf];
 
@@ -41,7 +41,7 @@ impl Firmware {
     }
 }
 
-impl std::fmt::Display for Firmware {
+impl std::fmt::Display for GuestFirmware {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
@@ -145,13 +145,13 @@ impl Qemu {
 
     /// The arguments that give a guest its firmware. `scratch` takes the copy
     /// of the UEFI variables.
-    pub(crate) fn firmware(&self, firmware: Firmware, scratch: &Path) -> Result<Vec<String>> {
+    pub(crate) fn firmware(&self, firmware: GuestFirmware, scratch: &Path) -> Result<Vec<String>> {
         let (code, variables, machine) = match firmware {
-            Firmware::SeaBios => return Ok(Vec::new()),
-            Firmware::Ovmf => (self.ovmf_code.clone(), self.ovmf_vars.clone(), &[][..]),
+            GuestFirmware::SeaBios => return Ok(Vec::new()),
+            GuestFirmware::Ovmf => (self.ovmf_code.clone(), self.ovmf_vars.clone(), &[][..]),
             // README.Debian of the package ovmf: the variables may be written by SMM
             // alone.
-            Firmware::SecureBoot => (
+            GuestFirmware::SecureBoot => (
                 self.ovmf_code.with_file_name("OVMF_CODE_4M.secboot.fd"),
                 self.ovmf_vars.with_file_name("OVMF_VARS_4M.ms.fd"),
                 &[
@@ -178,6 +178,18 @@ impl Qemu {
     }
 }
 
+/// A QEMU that is killed when it goes out of scope, so that a failed test leaves no guest
+/// behind.
+#[derive(Debug)]
+pub(crate) struct RunningQemu(pub(crate) Child);
+
+impl Drop for RunningQemu {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn version_of(command: &[OsString]) -> Option<String> {
     let (program, arguments) = command.split_first()?;
     let output = Command::new(program)
@@ -197,15 +209,15 @@ fn major(version: &str) -> Option<u32> {
 }
 
 /// Holds back guests on this machine, until it is dropped, that would be more
-/// than [`turns`]: interpreted guests that share a processor run into each
+/// than [`guest_slots`]: interpreted guests that share a processor run into each
 /// other's timeouts.
 ///
 /// Nothing is held where a caller such as `flock /tmp/qemu.lock cargo test`
 /// holds the first lock for this process already.
 #[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "held, not read")] Option<File>);
+pub struct GuestSlot(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
-impl Turn {
+impl GuestSlot {
     /// Waits until fewer guests run than may.
     ///
     /// # Errors
@@ -214,26 +226,26 @@ impl Turn {
         lock_machine().map(Self)
     }
 
-    /// The turn that is there, or else a new one that was waited for.
-    pub(crate) fn keep(turn: &mut Option<Self>) -> Result<&Self> {
-        let held = match turn.take() {
+    /// The slot that is held, or else a new one that was waited for.
+    pub(crate) fn keep(slot: &mut Option<Self>) -> Result<&Self> {
+        let held = match slot.take() {
             Some(held) => held,
             None => Self::wait()?,
         };
-        Ok(turn.insert(held))
+        Ok(slot.insert(held))
     }
 }
 
 /// How many guests may run at once: one for each processor (measured on two: two
 /// cycles of a systemd took no longer each than one), as far as memory goes.
-fn turns() -> usize {
+fn guest_slots() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().min(4))
 }
 
 fn lock_machine() -> Result<Option<File>> {
     static HELD_BY_CALLER: OnceLock<bool> = OnceLock::new();
     let folder = std::env::temp_dir();
-    let paths: Vec<PathBuf> = (0..turns())
+    let paths: Vec<PathBuf> = (0..guest_slots())
         .map(|n| match n {
             0 => folder.join("qemu.lock"),
             n => folder.join(format!("qemu-{n}.lock")),

@@ -11,7 +11,7 @@ mod menus;
 use anyhow::{Context, Result, bail};
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Layout, Machine};
+use kexec_lab::installed::{InstalledMachine, SystemLayout};
 use listings::*;
 
 /// Puts another menu on the ESP, which is at /efi, in the place of the system's.
@@ -27,7 +27,7 @@ clear() {
 /// The menus of `menus/`, listed by both programs, in one boot.
 fn listed_by_both(suite: Suite) -> Result<()> {
     let lab = Lab::open()?;
-    let mut machine = Machine::new(&lab, suite, Layout::EfiSystemdBoot).product()?;
+    let mut machine = InstalledMachine::new(&lab, suite, SystemLayout::EfiSystemdBoot).product()?;
     let all = menus::all(suite);
     let mut script = WORDS.to_owned();
     for (name, files) in &all {
@@ -108,7 +108,7 @@ fn sid_lists_the_same() -> Result<()> {
 }
 
 /// What is changed before a cold boot, and the entry that it is to end in.
-struct Next {
+struct ColdBoot {
     name: &'static str,
     change: &'static str,
     expected: &'static str,
@@ -148,60 +148,60 @@ several() {
 }
 "#;
 
-const NEXT: &[Next] = &[
-    Next {
+const NEXT: &[ColdBoot] = &[
+    ColdBoot {
         name: "first",
         change: "three",
         expected: "new.conf",
     },
-    Next {
+    ColdBoot {
         name: "default",
         change: "bootctl set-default old.conf",
         expected: "old.conf",
     },
-    Next {
+    ColdBoot {
         name: "oneshot",
         change: "bootctl set-oneshot oldest.conf",
         expected: "oldest.conf",
     },
-    Next {
+    ColdBoot {
         name: "oneshot-is-over",
         change: ":",
         expected: "old.conf",
     },
-    Next {
+    ColdBoot {
         name: "pattern",
         change: "bootctl set-default ''; echo 'default OLDEST*' > /efi/loader/loader.conf",
         expected: "oldest.conf",
     },
-    Next {
+    ColdBoot {
         name: "bad",
         change: "rm /efi/loader/loader.conf; mv /efi/loader/entries/new.conf \
                  /efi/loader/entries/new+0-3.conf",
         expected: "old.conf",
     },
-    Next {
+    ColdBoot {
         name: "bad-by-name",
         change: "bootctl set-default new.conf",
         expected: "new.conf",
     },
-    Next {
+    ColdBoot {
         name: "saved",
         change: "three; bootctl set-default ''; echo 'default @saved' > /efi/loader/loader.conf; \
                  bootctl set-oneshot old.conf",
         expected: "old.conf",
     },
-    Next {
+    ColdBoot {
         name: "saved-nothing",
         change: ":",
         expected: "new.conf",
     },
-    Next {
+    ColdBoot {
         name: "saved-and-a-default",
         change: "bootctl set-default oldest.conf",
         expected: "oldest.conf",
     },
-    Next {
+    ColdBoot {
         name: "hidden",
         change: "bootctl set-default ''; clear; entry arch.conf; entry arch-fallback.conf; \
                  nolinux=1; entry zz-gone.conf 'linux /not/there'; entry zz-none.conf; nolinux=; \
@@ -212,43 +212,43 @@ const NEXT: &[Next] = &[
 
 /// A UKI with two profiles, behind an entry that is the first one of the menu. Its
 /// first profile has no name but that of the file, whatever bootctl says.
-const PROFILES: &[Next] = &[
-    Next {
+const PROFILES: &[ColdBoot] = &[
+    ColdBoot {
         name: "pattern",
         change: "several; echo 'default *.efi' > /efi/loader/loader.conf",
         expected: "several.efi@main",
     },
-    Next {
+    ColdBoot {
         name: "variable",
         change: "rm /efi/loader/loader.conf; bootctl set-default several.efi",
         expected: "several.efi@main",
     },
-    Next {
+    ColdBoot {
         name: "main-name",
         change: "bootctl set-default several.efi@main",
         expected: "aa.conf",
     },
-    Next {
+    ColdBoot {
         name: "main-number",
         change: "bootctl set-default several.efi@0",
         expected: "aa.conf",
     },
-    Next {
+    ColdBoot {
         name: "other-name",
         change: "bootctl set-default several.efi@other",
         expected: "several.efi@other",
     },
-    Next {
+    ColdBoot {
         name: "other-number",
         change: "bootctl set-default several.efi@1",
         expected: "aa.conf",
     },
-    Next {
+    ColdBoot {
         name: "other-pattern",
         change: "bootctl set-default ''; echo 'default several*other' > /efi/loader/loader.conf",
         expected: "several.efi@other",
     },
-    Next {
+    ColdBoot {
         name: "own-names",
         change: "cd /efi; mv EFI/Linux/several.efi EFI/Linux/auto-several.efi; cp loader/entries/aa.conf loader/entries/auto-zz.conf; echo 'default auto-zz*' > loader/loader.conf",
         expected: "aa.conf",
@@ -257,38 +257,38 @@ const PROFILES: &[Next] = &[
 
 /// How entries and loader.conf are written: quotes, backslashes, capital letters, names
 /// without their suffix, counters.
-fn written(suite: Suite) -> Vec<Next> {
+fn written(suite: Suite) -> Vec<ColdBoot> {
     let old = suite == Suite::Bookworm;
     let by_version = |before, since| if old { before } else { since };
     vec![
-        Next {
+        ColdBoot {
             name: "double-quotes",
             change: "linux=\"\\\"$linux\\\"\"; initrd=\"\\\"$initrd\\\"\"; three; \
                      echo 'default \"old.conf\"' > /efi/loader/loader.conf",
             expected: "old.conf",
         },
-        Next {
+        ColdBoot {
             name: "single-quotes",
             change: "three; echo \"default 'old.conf'\" > /efi/loader/loader.conf",
             expected: by_version("new.conf", "old.conf"),
         },
-        Next {
+        ColdBoot {
             name: "backslashes",
             change: "clear; entry aa.conf; \
                      sed -i '/^linux/s,/,\\\\,g; /^initrd/s,/,\\\\,g' /efi/loader/entries/aa.conf",
             expected: "aa.conf",
         },
-        Next {
+        ColdBoot {
             name: "capitals",
             change: "clear; entry vanilla.conf; entry Zlts.conf",
             expected: "zlts.conf",
         },
-        Next {
+        ColdBoot {
             name: "no-suffix",
             change: "three; echo 'default old' > /efi/loader/loader.conf",
             expected: "new.conf",
         },
-        Next {
+        ColdBoot {
             name: "counted",
             change: "clear; entry aa.conf 'sort-key aa'; entry zz+3.conf 'sort-key zz'; \
                      echo 'default zz.conf' > /efi/loader/loader.conf",
@@ -310,9 +310,9 @@ put_file entries /sys/firmware/efi/efivars/LoaderEntries-$interface
 
 /// Cold boots, one after the other; before each, both programs say what it will
 /// be.
-fn booted_next(suite: Suite, steps: &[Next]) -> Result<()> {
+fn booted_next(suite: Suite, steps: &[ColdBoot]) -> Result<()> {
     let lab = Lab::open()?;
-    let mut machine = Machine::new(&lab, suite, Layout::EfiSystemdBoot)
+    let mut machine = InstalledMachine::new(&lab, suite, SystemLayout::EfiSystemdBoot)
         .product()?
         .cold_boots(steps.len());
     for next in steps {

@@ -6,12 +6,12 @@ use anyhow::{Context, Result, ensure};
 use kexec_image::testing::PeBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
 use kexec_image::{Kernel, Options, recognise};
-use kexec_lab::{Firmware, Guest, Lab, MapChanges, MemoryRange, Next, Outcome};
+use kexec_lab::{Guest, GuestFirmware, GuestRun, Lab, MapChanges, MemmapEntry, NextKernel};
 
 const CONSOLE: &str = "console=ttyS0 panic=-1";
 
 /// The machine of the second kernel must be the machine of the first one.
-fn same_machine(outcome: &Outcome) -> Result<()> {
+fn same_machine(outcome: &GuestRun) -> Result<()> {
     let (one, two) = (
         &outcome.stage("first")?.report,
         &outcome.stage("second")?.report,
@@ -19,11 +19,11 @@ fn same_machine(outcome: &Outcome) -> Result<()> {
     assert_eq!(one.cpus, two.cpus, "processors");
     // Tables of the EFI firmware that look like free memory to a kernel started by
     // kexec are kept from it; everything else is as the firmware said.
-    let is_ram = |m: &&MemoryRange| m.kind == "System RAM";
+    let is_ram = |m: &&MemmapEntry| m.kind == "System RAM";
     for range in one.memmap.iter().filter(|m| !is_ram(m)) {
         ensure!(two.memmap.contains(range), "{range:?} is gone");
     }
-    let ram = |map: &[MemoryRange]| -> u64 {
+    let ram = |map: &[MemmapEntry]| -> u64 {
         let ranges = map.iter().filter(is_ram);
         ranges.map(|m| m.end - m.start + 1).sum()
     };
@@ -41,7 +41,13 @@ fn same_machine(outcome: &Outcome) -> Result<()> {
 }
 
 /// `kexec -c -l` and `kexec -e` from one kernel into another.
-fn cycle(first: &str, second: &str, firmware: Firmware, cpus: u32, append: &str) -> Result<()> {
+fn cycle(
+    first: &str,
+    second: &str,
+    firmware: GuestFirmware,
+    cpus: u32,
+    append: &str,
+) -> Result<()> {
     let lab = Lab::open()?;
     let (first, second) = (lab.kernel(first)?, lab.kernel(second)?);
     let line = format!("{CONSOLE} {append}");
@@ -49,7 +55,7 @@ fn cycle(first: &str, second: &str, firmware: Firmware, cpus: u32, append: &str)
         .firmware(firmware)
         .cpus(cpus)
         .with(&lab.product()?.files)
-        .next(Next::new(&second))
+        .next(NextKernel::new(&second))
         .script(&format!(
             "run load kexec -c -l $NEXT --initrd $NEXT_INITRD --append '{line}'\n\
              run status kexec status\n\
@@ -75,7 +81,7 @@ macro_rules! cycles {
         $(
             #[test]
             fn $name() -> Result<()> {
-                cycle($first, $second, Firmware::$firmware, $cpus, $append)
+                cycle($first, $second, GuestFirmware::$firmware, $cpus, $append)
             }
         )*
     };
@@ -96,7 +102,7 @@ fn boots(
     append: &str,
     options: &str,
     make: fn(&[u8]) -> Result<Vec<u8>>,
-) -> Result<Outcome> {
+) -> Result<GuestRun> {
     let lab = Lab::open()?;
     let second = lab.kernel(label)?;
     let file = make(&std::fs::read(&second.path)?)?;
@@ -105,7 +111,7 @@ fn boots(
         .append(append)
         .with(&lab.product()?.files)
         .file("image", file)
-        .next(Next::new(&second))
+        .next(NextKernel::new(&second))
         .script(&format!(
             "run flags grep -m 1 ^flags /proc/cpuinfo\n\
              run load kexec -l /image --initrd $NEXT_INITRD --append '{CONSOLE}' {options}\n\
@@ -158,7 +164,7 @@ vmlinux_under_five_level_paging! {
 }
 
 /// What the first kernel's own /proc/cpuinfo says.
-fn one_uses_five_levels(outcome: &Outcome) -> Result<bool> {
+fn one_uses_five_levels(outcome: &GuestRun) -> Result<bool> {
     let first = outcome.stage("first")?;
     Ok(first
         .run("flags")?
@@ -310,7 +316,7 @@ fn device_tree_and_type() -> Result<()> {
         9, // BEGIN_NODE "", END_NODE, END
     ];
     let tree: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
-    let next = Next::new(&kernel).script(
+    let next = NextKernel::new(&kernel).script(
         "for item in /sys/kernel/boot_params/setup_data/*; do\n\
          [ \"$(cat $item/type)\" = 0x2 ] && put_file tree $item/data\n\
          done\n",
@@ -347,7 +353,7 @@ fn verbs_choose_the_shortest_downtime() -> Result<()> {
     let second = lab.kernel("6.1")?;
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .with(&lab.product()?.files)
-        .next(Next::new(&second))
+        .next(NextKernel::new(&second))
         .script(&format!(
             "mount -t securityfs securityfs /sys/kernel/security\nmkdir -p /etc\n\
              echo 'nobody:x:65534:65534::/:/bin/sh' > /etc/passwd\n\

@@ -1,7 +1,7 @@
 //! The crash slot: a panic jumps into what `-p` loaded.
 
 use anyhow::{Result, ensure};
-use kexec_lab::{Guest, Lab, Next};
+use kexec_lab::{Guest, Lab, NextKernel};
 
 #[test]
 fn a_panic_ends_in_the_crash_kernel() -> Result<()> {
@@ -10,7 +10,7 @@ fn a_panic_ends_in_the_crash_kernel() -> Result<()> {
     let outcome = Guest::new(&lab, &kernel)
         .with(&lab.product()?.files)
         .append("crashkernel=256M BOOT_IMAGE=/vmlinuz kept=1")
-        .next(Next::new(&kernel).script(
+        .next(NextKernel::new(&kernel).script(
             "run dump ls -l /proc/vmcore\n\
              run elf head -c 4 /proc/vmcore\n",
         ))
@@ -56,7 +56,7 @@ fn without_a_reservation_it_is_refused() -> Result<()> {
     let kernel = lab.kernel("6.12")?;
     let outcome = Guest::new(&lab, &kernel)
         .with(&lab.product()?.files)
-        .next(Next::new(&kernel))
+        .next(NextKernel::new(&kernel))
         .script("run load kexec -p $NEXT --initrd $NEXT_INITRD\n")
         .run()?;
     let load = outcome.stage("first")?.run("load")?;

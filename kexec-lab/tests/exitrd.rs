@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::{Keep, Suite};
-use kexec_lab::installed::{Arrival, Layout, Machine, Trial};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ const UNPACK: &str = "#!/bin/sh\n\
 #[ignore = "a cell of cargo xtask test --all"]
 fn dracut() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, Suite::Sid, Layout::FedoraLike)
+    let machine = InstalledMachine::new(&lab, Suite::Sid, SystemLayout::FedoraLike)
         .product_deb()?
         .program("usr/local/bin/3cpio", UNPACK);
     let (default, other) = machine.kernels()?;
@@ -63,8 +63,8 @@ fn dracut() -> Result<()> {
                  run has sh -c 'lsinitrd /boot/initramfs-{default}.img | grep -c bin/kexec'\n\
                  jump systemctl reboot\n",
                 // By its title; as it was installed, only Fedora's GRUB knows its meaning.
-                Layout::FedoraLike.change_default(&default),
-                Layout::FedoraLike.change_default(&other)
+                SystemLayout::FedoraLike.change_default(&default),
+                SystemLayout::FedoraLike.change_default(&other)
             ),
         )
         // The running kernel's image is free to be made small: the next one is the
@@ -77,7 +77,7 @@ fn dracut() -> Result<()> {
                  /boot/initramfs-{other}.img {other}\n\
                  {wanted}run has sh -c 'lsinitrd /boot/initramfs-{other}.img | grep -c bin/kexec'\n\
                  jump systemctl reboot\n",
-                Layout::FedoraLike.change_default(&default)
+                SystemLayout::FedoraLike.change_default(&default)
             ),
         )
         .stage("after", AFTER)
@@ -92,7 +92,12 @@ fn dracut() -> Result<()> {
     ensure!(enable.contains("exitrd is not needed"), "{enable}");
     must(&trial, "with", &unpacked)?;
     for (stage, release) in [("with", &other), ("after", &default)] {
-        assert_eq!(trial.arrival(stage)?, Arrival::Kexec, "{}", trial.story());
+        assert_eq!(
+            trial.started_by(stage)?,
+            StartedBy::Kexec,
+            "{}",
+            trial.story()
+        );
         assert_eq!(&trial.stage(stage)?.report.release, release);
         assert_eq!(trial.stage(stage)?.unclean()?, Vec::<String>::new());
         assert_eq!(last_outcome(&trial, stage)?, "kexec");
@@ -165,11 +170,11 @@ const GENERATE: &str = "[Unit]\nDescription=Make the shutdown image\nDefaultDepe
     ExecStart=/usr/bin/mkinitcpio -c /run/initramfs/mkinitcpio-shutdown.conf -d /run/initramfs\n";
 
 /// A shutdown: a name, the hooks, what is put at /usr/sbin/kexec, and how it ends.
-struct Shutdown {
+struct ShutdownImage {
     name: &'static str,
     hooks: &'static str,
     before: &'static str,
-    arrives: Arrival,
+    arrives: StartedBy,
 }
 
 const OURS: &str = "cp /root/ours /usr/sbin/kexec";
@@ -183,9 +188,9 @@ const fn shutdown(
     name: &'static str,
     hooks: &'static str,
     before: &'static str,
-    arrives: Arrival,
-) -> Shutdown {
-    Shutdown {
+    arrives: StartedBy,
+) -> ShutdownImage {
+    ShutdownImage {
         name,
         hooks,
         before,
@@ -193,14 +198,14 @@ const fn shutdown(
     }
 }
 
-const SHUTDOWNS: &[Shutdown] = &[
-    shutdown("systemd, ours", "sd-shutdown", OURS, Arrival::Kexec),
-    shutdown("systemd, debians", "sd-shutdown", DEBIANS, Arrival::Kexec),
-    shutdown("systemd, none", "sd-shutdown", NONE, Arrival::Kexec),
-    shutdown("script, ours", "shutdown", OURS, Arrival::Kexec),
-    shutdown("script, debians", "shutdown", DEBIANS, Arrival::Cold),
-    shutdown("script, none", "shutdown", NONE, Arrival::Cold),
-    shutdown("old script, ours", "shutdown", OLD, Arrival::Cold),
+const SHUTDOWNS: &[ShutdownImage] = &[
+    shutdown("systemd, ours", "sd-shutdown", OURS, StartedBy::Kexec),
+    shutdown("systemd, debians", "sd-shutdown", DEBIANS, StartedBy::Kexec),
+    shutdown("systemd, none", "sd-shutdown", NONE, StartedBy::Kexec),
+    shutdown("script, ours", "shutdown", OURS, StartedBy::Kexec),
+    shutdown("script, debians", "shutdown", DEBIANS, StartedBy::Cold),
+    shutdown("script, none", "shutdown", NONE, StartedBy::Cold),
+    shutdown("old script, ours", "shutdown", OLD, StartedBy::Cold),
 ];
 
 /// mkinitcpio's images: what `kexec reboot` foretells of each is what happens.
@@ -220,8 +225,8 @@ fn like_mkinitcpio() -> Result<()> {
             &format!("/etc/systemd/system/{unit}"),
         );
     }
-    let cold = SHUTDOWNS.iter().filter(|s| s.arrives == Arrival::Cold);
-    let mut machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
+    let cold = SHUTDOWNS.iter().filter(|s| s.arrives == StartedBy::Cold);
+    let mut machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
         .debs("kexec-tools")?
         .program("root/ours", std::fs::read(kexec_lab::kexec_binary()?)?)
         .program("root/busybox", std::fs::read(&busybox)?)
@@ -234,7 +239,7 @@ fn like_mkinitcpio() -> Result<()> {
     let (default, _) = machine.kernels()?;
     let mut first = "for deb in /lab/debs/*.deb; do dpkg -x $deb /; done\n\
                      mv /usr/sbin/kexec /root/debians\n";
-    let set = |shutdown: &Shutdown| {
+    let set = |shutdown: &ShutdownImage| {
         format!(
             "{}\nmkdir -p /run/initramfs\n\
              echo 'HOOKS=({})' >/run/initramfs/mkinitcpio-shutdown.conf\n\
@@ -244,7 +249,7 @@ fn like_mkinitcpio() -> Result<()> {
     };
     for shutdown in SHUTDOWNS {
         let jump = match shutdown.arrives {
-            Arrival::Kexec => "jump /root/ours reboot\n".to_owned(),
+            StartedBy::Kexec => "jump /root/ours reboot\n".to_owned(),
             _ => format!(
                 "run load /root/ours -l /boot/vmlinuz-{default} \
                  --initrd=/boot/initrd.img-{default} --reuse-cmdline\n\
@@ -276,13 +281,13 @@ fn like_mkinitcpio() -> Result<()> {
         let stage = trial.stage(shutdown.name)?;
         let foretold = stage.run("foretold")?;
         let said = format!("{}{}", foretold.out(), foretold.err());
-        let arrival = trial.arrival(next)?;
-        println!("# {}: {arrival:?}\n{said}", shutdown.name);
-        assert_eq!(arrival, shutdown.arrives, "{}", trial.story());
+        let started_by = trial.started_by(next)?;
+        println!("# {}: {started_by:?}\n{said}", shutdown.name);
+        assert_eq!(started_by, shutdown.arrives, "{}", trial.story());
         let refused = foretold.code != 0 && said.contains("shutdown image");
         assert_eq!(
             refused,
-            arrival == Arrival::Cold,
+            started_by == StartedBy::Cold,
             "{}: {said}",
             shutdown.name
         );
@@ -291,7 +296,12 @@ fn like_mkinitcpio() -> Result<()> {
         assert_eq!(needed, refused, "{}: {enable}", shutdown.name);
     }
     must(&trial, "enabled", &["enable", "enabled"])?;
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec, "{}", trial.story());
+    assert_eq!(
+        trial.started_by("after")?,
+        StartedBy::Kexec,
+        "{}",
+        trial.story()
+    );
     assert_eq!(last_outcome(&trial, "after")?, "kexec");
     let entered = trial.console().matches("Entering exitrd").count();
     assert_eq!(entered, SHUTDOWNS.len() + 1, "{}", trial.story());

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use kexec_image::{Kernel as Inner, Options, recognise};
-use kexec_lab::{Guest, Kernel, Lab, Next, Outcome};
+use kexec_lab::{Guest, GuestRun, Lab, LabKernel, NextKernel};
 
 /// From one kernel into another; the first says whether it uses five levels.
-fn jump(lab: &Lab, first: &Kernel, second: &Kernel, load: &str) -> Result<Outcome> {
+fn jump(lab: &Lab, first: &LabKernel, second: &LabKernel, load: &str) -> Result<GuestRun> {
     Guest::new(lab, first)
         .memory_mb(5 * 1024)
         .with(&lab.product()?.files)
         .with(&lab.kexec_tools()?)
-        .next(Next::new(second))
+        .next(NextKernel::new(second))
         .script(&format!(
             "run flags grep -m 1 ^flags /proc/cpuinfo\n\
              run plan kexec plan $NEXT\n\
@@ -25,12 +25,12 @@ fn jump(lab: &Lab, first: &Kernel, second: &Kernel, load: &str) -> Result<Outcom
         .observe()
 }
 
-fn five_levels(outcome: &Outcome) -> Result<bool> {
+fn five_levels(outcome: &GuestRun) -> Result<bool> {
     let flags = outcome.stage("first")?.run("flags")?.out();
     Ok(flags.split_whitespace().any(|flag| flag == "la57"))
 }
 
-fn arrives(outcome: &Outcome, second: &Kernel) -> Result<()> {
+fn arrives(outcome: &GuestRun, second: &LabKernel) -> Result<()> {
     assert_eq!(outcome.stage("first")?.run("load")?.err(), "");
     let two = &outcome.stage("second")?.report;
     assert_eq!(two.release, second.release);
@@ -73,7 +73,7 @@ fn into_the_vmlinux_that_has_four() -> Result<()> {
         .memory_mb(1536)
         .with(&lab.product()?.files)
         .file("vmlinux", vmlinux.bytes)
-        .next(Next::new(&second))
+        .next(NextKernel::new(&second))
         .script(
             "run flags grep -m 1 ^flags /proc/cpuinfo\n\
              run load kexec -l /vmlinux --initrd $NEXT_INITRD --append \"$CONSOLE\"\n\

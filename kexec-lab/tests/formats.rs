@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use kexec_image::testing::codec::COMPRESSORS;
 use kexec_image::testing::{PeBuilder, zboot};
-use kexec_lab::{Guest, Initramfs, Lab, Next};
+use kexec_lab::{Guest, Initramfs, Lab, NextKernel};
 
 /// What the second kernel is told; its console must be that of the lab.
 const APPEND: &str = "console=ttyS0 panic=-1 wrapped";
@@ -17,7 +17,7 @@ fn boots(wrap: fn(&[u8]) -> Result<Vec<u8>>) -> Result<()> {
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .with(&lab.product()?.files)
         .file("wrapped", file)
-        .next(Next::new(&second))
+        .next(NextKernel::new(&second))
         .script(&format!(
             "run load kexec -l /wrapped --initrd $NEXT_INITRD --append '{APPEND}'\n\
              run left ls -A /tmp\n\
@@ -77,7 +77,7 @@ fn out_of_pipes() -> Result<()> {
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .with(&lab.product()?.files)
         .file("wrapped", std::fs::read(&second.path)?)
-        .next(Next::new(&second))
+        .next(NextKernel::new(&second))
         .script(&format!(
             "mkdir -p /boot/loader/entries\n\
              mkfifo /initrd.fifo /boot/loader/entries/x.conf\n\

@@ -2,7 +2,7 @@
 //! framebuffer from its start, and one that must not.
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::{Firmware, Guest, Kernel, Lab, Next, Outcome, Stage};
+use kexec_lab::{Guest, GuestFirmware, GuestRun, Lab, LabKernel, NextKernel, Stage};
 
 /// `VIDEO_TYPE_VLFB` and `VIDEO_TYPE_EFI` of `screen_info.orig_video_isVGA`
 /// (`linux/screen_info.h`): who set the framebuffer up.
@@ -26,11 +26,11 @@ fn script(before: &str) -> String {
 }
 
 /// A machine with QEMU's standard graphics card.
-fn guest<'lab>(lab: &'lab Lab, first: &Kernel, second: &Kernel) -> Result<Guest<'lab>> {
+fn guest<'lab>(lab: &'lab Lab, first: &LabKernel, second: &LabKernel) -> Result<Guest<'lab>> {
     Ok(Guest::new(lab, first)
         .with(&lab.product()?.files)
         .qemu_arguments(&["-vga", "std"])
-        .next(Next::new(second).script(SCREENS)))
+        .next(NextKernel::new(second).script(SCREENS)))
 }
 
 fn text(stage: &Stage, file: &str) -> Result<String> {
@@ -47,7 +47,7 @@ fn kind(stage: &Stage) -> Result<u64> {
 }
 
 /// What the check of the name `screen` said.
-fn check(outcome: &Outcome) -> Result<String> {
+fn check(outcome: &GuestRun) -> Result<String> {
     let check = outcome.stage("first")?.run("check")?;
     assert_eq!(check.code, 0, "{}", check.err());
     let out = check.out();
@@ -60,7 +60,7 @@ fn check(outcome: &Outcome) -> Result<String> {
 
 /// The second kernel was told of the same screen as the first one, and its
 /// console was there before its user space ran.
-fn same_screen(outcome: &Outcome, by: u64, driver: &str, message: &str) -> Result<()> {
+fn same_screen(outcome: &GuestRun, by: u64, driver: &str, message: &str) -> Result<()> {
     let (one, two) = (outcome.stage("first")?, outcome.stage("second")?);
     assert_eq!(one.run("load")?.err(), "");
     assert_eq!(kind(one)?, by, "the first kernel has no framebuffer");
@@ -96,7 +96,7 @@ fn efifb(first: &str, second: &str) -> Result<()> {
     let lab = Lab::open()?;
     let (first, second) = (lab.kernel(first)?, lab.kernel(second)?);
     let outcome = guest(&lab, &first, &second)?
-        .firmware(Firmware::Ovmf)
+        .firmware(GuestFirmware::Ovmf)
         .append("console=tty0")
         .script(&script(""))
         .run()?;
@@ -142,7 +142,7 @@ fn a_driver_of_the_card_itself() -> Result<()> {
     let lab = Lab::open()?;
     let kernel = lab.generic_kernel()?;
     let mut guest = guest(&lab, &kernel, &kernel)?
-        .firmware(Firmware::Ovmf)
+        .firmware(GuestFirmware::Ovmf)
         .append("console=tty0");
     let mut before = String::new();
     for module in BOCHS {

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use kexec_image::testing::codec::{COMPRESSORS, xz_with_crc64};
-use kexec_lab::{Guest, Initramfs, Kernel, Lab, Next};
+use kexec_lab::{Guest, Initramfs, Lab, LabKernel, NextKernel};
 use std::time::Duration;
 
 const CONSOLE: &str = "console=ttyS0 panic=-1";
@@ -66,7 +66,7 @@ impl Packing {
 }
 
 /// Adds the kernel, the initrd of the next stage, and the way there.
-fn lead_on(root: &mut Initramfs, lab: &Lab, kernel: &Kernel, initrd: Vec<u8>) -> Result<()> {
+fn lead_on(root: &mut Initramfs, lab: &Lab, kernel: &LabKernel, initrd: Vec<u8>) -> Result<()> {
     root.merge(&lab.product()?.files);
     root.file("next/vmlinuz", std::fs::read(&kernel.path)?);
     root.file("next/initrd", initrd);
@@ -156,7 +156,7 @@ fn what_is_refused_would_panic() -> Result<()> {
         for (name, initrd) in broken(&lab)? {
             let outcome = Guest::new(&lab, &kernel)
                 .with(&lab.product()?.files)
-                .next(Next::new(&kernel))
+                .next(NextKernel::new(&kernel))
                 .file(name, initrd)
                 .script(&format!(
                     "run load kexec -c -l $NEXT --initrd /{name} --append \"$CONSOLE\"\n\

@@ -3,7 +3,7 @@
 //! (`src/bin/spoilt-load.rs`); the jump is the product's own.
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::{End, Guest, Initramfs, Lab, Next, Outcome};
+use kexec_lab::{End, Guest, GuestRun, Initramfs, Lab, NextKernel};
 use std::time::Duration;
 
 /// A file of the second initrd, and what it holds when its first byte was
@@ -13,7 +13,7 @@ const SPOILT_MARK: &str = "Iarmless: nothing but this test reads it";
 /// How long the purgatory waits before it resets the machine.
 const WAIT: Duration = Duration::from_secs(3);
 
-fn jump(integrity: &str) -> Result<Outcome> {
+fn jump(integrity: &str) -> Result<GuestRun> {
     let lab = Lab::open()?;
     let kernel = lab.kernel("6.12")?;
     let mut mark = Initramfs::new();
@@ -25,7 +25,7 @@ fn jump(integrity: &str) -> Result<Outcome> {
             std::fs::read(env!("CARGO_BIN_EXE_spoilt-load"))?,
         )
         .next(
-            Next::new(&kernel)
+            NextKernel::new(&kernel)
                 .with(&mark)
                 .script("run mark cat /mark\n"),
         )
@@ -39,7 +39,7 @@ fn jump(integrity: &str) -> Result<Outcome> {
 }
 
 /// The rest of the first console line with this text in it.
-fn after<'a>(outcome: &'a Outcome, text: &str) -> Result<&'a str> {
+fn after<'a>(outcome: &'a GuestRun, text: &str) -> Result<&'a str> {
     let lines = outcome.console.lines();
     let rest = lines
         .filter_map(|line| Some(line.split_once(text)?.1))
@@ -50,7 +50,7 @@ fn after<'a>(outcome: &'a Outcome, text: &str) -> Result<&'a str> {
 
 /// The machine says which segment is damaged and resets itself; no other kernel
 /// runs. Gives what was expected and what was found.
-fn refused(outcome: &Outcome, kind: &str) -> Result<(String, String)> {
+fn refused(outcome: &GuestRun, kind: &str) -> Result<(String, String)> {
     let one = outcome.stage("first")?;
     let load = one.run("load")?;
     assert_eq!((load.code, load.err().as_str()), (0, ""));

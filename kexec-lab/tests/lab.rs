@@ -1,7 +1,7 @@
 //! The lab itself: it opens, its kernels boot, a real kexec works in it.
 
 use anyhow::{Context, Result, bail, ensure};
-use kexec_lab::{End, Firmware, Guest, KERNELS, Lab, Next};
+use kexec_lab::{End, Guest, GuestFirmware, KERNELS, Lab, NextKernel};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn every_kernel_boots() -> Result<()> {
     let lab = Lab::open()?;
     for source in KERNELS {
         let kernel = lab.kernel(source.label)?;
-        for firmware in Firmware::ALL {
+        for firmware in GuestFirmware::ALL {
             let outcome = Guest::new(&lab, &kernel)
                 .firmware(firmware)
                 .cpus(2)
@@ -41,7 +41,7 @@ fn every_kernel_boots() -> Result<()> {
             assert!(report.iomem.contains("System RAM"), "{}", report.iomem);
             assert_eq!(
                 report.efi_runtime_map.is_empty(),
-                firmware == Firmware::SeaBios,
+                firmware == GuestFirmware::SeaBios,
                 "{:?}",
                 report.efi_runtime_map
             );
@@ -61,7 +61,7 @@ fn the_real_kexec_tools_jumps() -> Result<()> {
     let second = lab.kernel("6.12")?;
     let outcome = Guest::new(&lab, &first)
         .with(&lab.kexec_tools()?)
-        .next(Next::new(&second).script("run here echo second\n"))
+        .next(NextKernel::new(&second).script("run here echo second\n"))
         .script(
             "run version /ref/kexec -v\n\
              run load /ref/kexec -s -l $NEXT --initrd $NEXT_INITRD --append \"$CONSOLE x\"\n\
@@ -99,7 +99,7 @@ fn a_cold_reboot_is_an_error() -> Result<()> {
     let lab = Lab::open()?;
     let guest = || -> Result<Guest<'_>> {
         Ok(Guest::new(&lab, &lab.kernel("6.12")?)
-            .next(Next::new(&lab.kernel("6.12")?))
+            .next(NextKernel::new(&lab.kernel("6.12")?))
             .script("jump reboot -f\n"))
     };
     let error = guest()?.run().expect_err("the guest rebooted");

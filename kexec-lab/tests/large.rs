@@ -1,8 +1,8 @@
 //! An initrd of 700 MB through `kexec_load(2)`, every byte of which arrives.
 
 use anyhow::{Context, Result};
-use kexec_lab::programs::Start;
-use kexec_lab::{Guest, Lab, Next, loads};
+use kexec_lab::programs::StartProgram;
+use kexec_lab::{Guest, Lab, NextKernel, loads};
 use std::process::Command;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn seven_hundred_megabytes() -> Result<()> {
         .timeout(Duration::from_secs(600))
         .with(&lab.product()?.files)
         .disk(&image)
-        .next(Next::new(&kernel))
+        .next(NextKernel::new(&kernel))
         .script(
             "run load kexec -c -l $NEXT --initrd /mnt/initrd --append \"$CONSOLE\"\n\
              jump kexec -e\n",

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::Lab;
-use kexec_lab::loads::{self, LARGE, Load, Loaded, Loader, Loads, PART};
+use kexec_lab::loads::{self, LARGE, LoadCost, LoadMeasurement, Loader, MeasuredLoad, PART};
 use std::path::Path;
 
 /// The large initrd, MiB, and a part of one that has several.
@@ -21,9 +21,9 @@ const FOR_A_BYTE: u64 = 8;
 const TIGHT: u64 = 150;
 
 /// Neither in the process nor elsewhere in user space is there a second copy.
-fn memory_is_bounded(loaded: &Loaded) -> Result<()> {
+fn memory_is_bounded(loaded: &LoadCost) -> Result<()> {
     let limit = loaded.files + SPARE;
-    let Loaded { files, cost } = loaded;
+    let LoadCost { files, cost } = loaded;
     ensure!(cost.peak_rss <= limit, "{files} bytes loaded: {cost:?}");
     ensure!(cost.peak_memory <= limit, "{files} bytes loaded: {cost:?}");
     // What cannot be would be a mistake of the measurement.
@@ -31,8 +31,8 @@ fn memory_is_bounded(loaded: &Loaded) -> Result<()> {
     Ok(())
 }
 
-fn ours(initrds: &[&'static str]) -> Load {
-    Load {
+fn ours(initrds: &[&'static str]) -> MeasuredLoad {
+    MeasuredLoad {
         loader: Loader::Classic,
         initrds: initrds.to_vec(),
     }
@@ -43,11 +43,11 @@ fn ours(initrds: &[&'static str]) -> Load {
 #[test]
 fn a_small_image_is_quick() -> Result<()> {
     let lab = Lab::open()?;
-    let tools = Load {
+    let tools = MeasuredLoad {
         loader: Loader::Tools,
         ..ours(&[])
     };
-    let small = Loads {
+    let small = LoadMeasurement {
         memory_mb: 2048,
         disk: None,
         loads: &[ours(&[]), tools],
@@ -83,8 +83,8 @@ fn a_large_image_is_linear_in_tight_memory_too() -> Result<()> {
 }
 
 /// What the first of the loads took; all of them are within bounds.
-fn large(lab: &Lab, disk: &Path, memory_mb: u32, loads: &[Load]) -> Result<Loaded> {
-    let loads = Loads {
+fn large(lab: &Lab, disk: &Path, memory_mb: u32, loads: &[MeasuredLoad]) -> Result<LoadCost> {
+    let loads = LoadMeasurement {
         memory_mb,
         disk: Some(disk),
         loads,

@@ -2,7 +2,7 @@
 //! anything is taken down where that can be known, and put back where not.
 
 use anyhow::{Result, ensure};
-use kexec_lab::{Guest, Lab, Next, Stage, modules};
+use kexec_lab::{Guest, Lab, NextKernel, Stage, modules};
 
 /// Two interfaces (one needs the other), addresses of both families, default
 /// routes, routes and rules of another table, a route that prefers an address, and
@@ -45,7 +45,7 @@ fn a_jump_that_fails_leaves_the_network_as_it_was() -> Result<()> {
     let kernel = lab.kernel("6.12")?;
     let mut guest = Guest::new(&lab, &kernel)
         .with(&lab.product()?.files)
-        .next(Next::new(&lab.kernel("6.12")?));
+        .next(NextKernel::new(&lab.kernel("6.12")?));
     let mut script = String::new();
     for (name, bytes) in modules::in_order(&kernel.modules, &["dummy", "8021q"])? {
         guest = guest.file(&format!("lab/{name}.ko"), bytes);

@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::{End, Firmware, Guest, Lab, Next};
+use kexec_lab::{End, Guest, GuestFirmware, Lab, NextKernel};
 
 /// How the second kernel ends, and what it said up to there.
 fn second(load: &str) -> Result<(End, String)> {
     let lab = Lab::open()?;
     let kernel = lab.kernel("6.12")?;
     let outcome = Guest::new(&lab, &kernel)
-        .firmware(Firmware::Ovmf)
+        .firmware(GuestFirmware::Ovmf)
         .with(&lab.product()?.files)
         .with(&lab.kexec_tools()?)
-        .next(Next::new(&kernel))
+        .next(NextKernel::new(&kernel))
         // What goes wrong goes wrong before the console is there.
         .script(&format!(
             "run load {load} -l $NEXT --append \"$CONSOLE earlyprintk=ttyS0,115200\"\n\

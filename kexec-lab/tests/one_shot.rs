@@ -6,39 +6,39 @@
 use anyhow::{Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout};
 
 /// Tells the boot loader, and shows what it was told.
-struct Wish {
+struct OneShotRequest {
     tell: String,
     show: &'static str,
 }
 
-fn wish(layout: Layout, other: &str) -> Wish {
+fn one_shot_request(layout: SystemLayout, other: &str) -> OneShotRequest {
     match layout {
-        Layout::EfiSystemdBoot => Wish {
+        SystemLayout::EfiSystemdBoot => OneShotRequest {
             tell: format!("bootctl set-oneshot \"$(basename /efi/loader/entries/*{other}.conf)\""),
             show: "cat /sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f",
         },
-        Layout::FedoraLike => Wish {
+        SystemLayout::FedoraLike => OneShotRequest {
             // By its title, which every GRUB finds: the id begins with a digit.
             tell: format!(
                 "grub-editenv /boot/grub2/grubenv set 'next_entry=Fedora Linux ({other}) 44 (Lab)'"
             ),
             show: "grep ^next_entry=. /boot/grub2/grubenv",
         },
-        _ => Wish {
+        _ => OneShotRequest {
             tell: "grub-reboot '1>2'".to_owned(),
             show: "grep ^next_entry=. /boot/grub/grubenv",
         },
     }
 }
 
-fn boots_once(suite: Suite, layout: Layout) -> Result<()> {
+fn boots_once(suite: Suite, layout: SystemLayout) -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, suite, layout).product()?;
+    let machine = InstalledMachine::new(&lab, suite, layout).product()?;
     let (default, other) = machine.kernels()?;
-    let Wish { tell, show } = wish(layout, &other);
+    let OneShotRequest { tell, show } = one_shot_request(layout, &other);
     let trial = machine
         .cold_boots(2)
         .stage(
@@ -71,7 +71,7 @@ fn boots_once(suite: Suite, layout: Layout) -> Result<()> {
     assert_eq!(before.report.release, default);
     ensure!(before.run("list")?.out().contains("next boot only"));
 
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(after.report.release, other);
     assert_eq!(after.run("still")?.code, 0, "nobody has looked yet");
     let status = after.run("status")?;
@@ -84,9 +84,9 @@ fn boots_once(suite: Suite, layout: Layout) -> Result<()> {
     ensure!(after.run("gone")?.code != 0, "the wish is still there");
     ensure!(!after.run("list")?.out().contains("next boot only"));
 
-    assert_eq!(trial.arrival("cold")?, Arrival::Cold);
+    assert_eq!(trial.started_by("cold")?, StartedBy::Cold);
     assert_eq!(stage("cold")?.report.release, default);
-    assert_eq!(trial.arrival("loader")?, Arrival::Cold);
+    assert_eq!(trial.started_by("loader")?, StartedBy::Cold);
     assert_eq!(stage("loader")?.report.release, other);
     ensure!(stage("loader")?.run("gone")?.code != 0);
     Ok(())
@@ -94,16 +94,16 @@ fn boots_once(suite: Suite, layout: Layout) -> Result<()> {
 
 #[test]
 fn systemd_boot() -> Result<()> {
-    boots_once(Suite::Trixie, Layout::EfiSystemdBoot)
+    boots_once(Suite::Trixie, SystemLayout::EfiSystemdBoot)
 }
 
 #[test]
 fn grub() -> Result<()> {
-    boots_once(Suite::Trixie, Layout::BiosGrub)
+    boots_once(Suite::Trixie, SystemLayout::BiosGrub)
 }
 
 #[test]
 #[ignore = "a cell of cargo xtask test --all"]
 fn grub_with_blscfg() -> Result<()> {
-    boots_once(Suite::Sid, Layout::FedoraLike)
+    boots_once(Suite::Sid, SystemLayout::FedoraLike)
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine, Trial};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
 use kexec_lab::{Lab, kexec_binary};
 
 /// What both stages know. The lab's systems are made without documents and manual
@@ -96,7 +96,7 @@ fn check(trial: &Trial, stage: &str, done: &[&str], silent: &[&str]) -> Result<(
 
 fn comes_and_goes(suite: Suite) -> Result<()> {
     let lab = Lab::open()?;
-    let trial = Machine::new(&lab, suite, Layout::BiosGrub)
+    let trial = InstalledMachine::new(&lab, suite, SystemLayout::BiosGrub)
         .file("lab/kexec", std::fs::read(kexec_binary()?)?)
         .product_deb()?
         // With kexec-tools, on which it depends.
@@ -144,7 +144,7 @@ fn comes_and_goes(suite: Suite) -> Result<()> {
         "any version is satisfied: {}",
         future.out()
     );
-    ensure!(trial.arrival("rebooted")? == Arrival::Kexec);
+    ensure!(trial.started_by("rebooted")? == StartedBy::Kexec);
     check(
         &trial,
         "rebooted",

@@ -5,7 +5,7 @@
 
 use anyhow::{Result, ensure};
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout};
 use kexec_lab::{Initramfs, Lab};
 use std::path::Path;
 
@@ -36,7 +36,7 @@ fn loads_before_pacman_is_done() -> Result<()> {
     let mut arch = Initramfs::new();
     arch.symlink("usr/bin/kexec", "/usr/sbin/kexec");
     arch.file("usr/share/libalpm/hooks/95-kexec.hook", hook);
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
         .product()?
         .debs("pacman-package-manager")?
         .with(&arch);
@@ -87,7 +87,7 @@ fn loads_before_pacman_is_done() -> Result<()> {
     ensure!(kernel.contains(loading), "{kernel}");
     let changed = out("before", "changed")?;
     ensure!(changed.contains(&other), "{changed}");
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(trial.stage("after")?.report.release, other);
     ensure!(out("after", "says")?.contains("kexec'd from"));
     println!("all: {:.1} s", trial.seconds());

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout};
 use serde_json::Value;
 
 const FILES: &str = "find /etc /usr/lib/systemd /usr/lib/kernel -newer /var/lib/before \
@@ -13,7 +13,7 @@ const FILES: &str = "find /etc /usr/lib/systemd /usr/lib/kernel -newer /var/lib/
 #[test]
 fn switched_on_used_and_switched_off() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub).product()?;
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub).product()?;
     let (first, other) = machine.kernels()?;
     let trial = machine
         .stage(
@@ -62,7 +62,7 @@ fn switched_on_used_and_switched_off() -> Result<()> {
     assert_eq!(out("before", "again")?, "preload is on already.\n");
     ensure!(out("before", "status")?.contains("loaded ahead"));
 
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(after.report.release, other);
     assert_eq!(after.unclean()?, Vec::<String>::new());
     out("after", "due")?;
@@ -94,7 +94,7 @@ fn switched_on_used_and_switched_off() -> Result<()> {
         assert_eq!(after.run(label)?.code, 0, "{label}");
     }
     let off = trial.stage("off")?;
-    assert_eq!(trial.arrival("off")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("off")?, StartedBy::Kexec);
     let line = off.report.command_line();
     ensure!(line.split(' ').any(|word| word == "kexec=off"), "{line}");
     for said in [out("off", "journal")?, out("off", "preload")?] {
@@ -114,7 +114,7 @@ fn an_automount_that_ends_during_the_shutdown() -> Result<()> {
     // Stopped before kexec-refresh.service, for longer than the idle time of 2 s.
     let late = "[Unit]\nAfter=kexec-refresh.service boot.automount\n[Service]\nType=oneshot\n\
                 RemainAfterExit=yes\nExecStart=true\nExecStop=sleep 6\n";
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrubAutomount)
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrubAutomount)
         .product()?
         .unit("late.service", "multi-user.target", late);
     let trial = machine
@@ -131,7 +131,7 @@ fn an_automount_that_ends_during_the_shutdown() -> Result<()> {
         )
         .run()?;
     assert_eq!(trial.stage("before")?.run("enable")?.code, 0);
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     let after = trial.stage("after")?;
     // What stayed could not be compared, and the boot that it led to says so.
     for label in ["says", "journal"] {

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine, Trial};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
 use serde_json::Value;
 
 /// What the machine thinks of itself, as JSON.
@@ -16,9 +16,11 @@ fn json(trial: &Trial, stage: &str, label: &str) -> Result<Value> {
 }
 
 /// The whole cell.
-fn reboots_into_the_changed_default(suite: Suite, layout: Layout) -> Result<()> {
+fn reboots_into_the_changed_default(suite: Suite, layout: SystemLayout) -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, suite, layout).product()?.witness();
+    let machine = InstalledMachine::new(&lab, suite, layout)
+        .product()?
+        .witness();
     let (default, other) = machine.kernels()?;
     let trial = machine
         .stage(
@@ -57,13 +59,13 @@ fn reboots_into_the_changed_default(suite: Suite, layout: Layout) -> Result<()> 
         "{}",
         before.run("check")?.out()
     );
-    if layout == Layout::BiosGrubNoauto {
+    if layout == SystemLayout::BiosGrubNoauto {
         ensure!(
             !before.run("mounts")?.out().contains(" /boot "),
             "/boot was mounted"
         );
     }
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(after.report.release, other);
     let line = after.report.command_line().to_owned();
     ensure!(line.contains(" trial=one kexec.id="), "{line}");

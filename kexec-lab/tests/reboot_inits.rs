@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Init, Layout, Machine};
+use kexec_lab::installed::{InitSystem, InstalledMachine, StartedBy, SystemLayout};
 use kexec_lab::{Lab, Stage};
 
 /// As a package would install it: at the end of runlevel 6, in front of the
@@ -23,8 +23,8 @@ fn refused(stage: &Stage, missing: &str) -> Result<()> {
 #[test]
 fn sysvinit_with_and_without_its_hook() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
-        .init(Init::Sysvinit)
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
+        .init(InitSystem::Sysvinit)
         .product()?
         .program("etc/init.d/kexec", HOOK)
         .program(
@@ -61,7 +61,7 @@ fn sysvinit_with_and_without_its_hook() -> Result<()> {
     let order = before.run("order")?.out();
     ensure!(order.contains(" kexec"), "{order}");
     let after = trial.stage("after")?;
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(after.report.release, other);
     ensure!(after.report.command_line().contains("trial=one kexec.id="));
     assert_eq!(after.run("witness")?.out(), "stopped\n");
@@ -72,7 +72,7 @@ fn sysvinit_with_and_without_its_hook() -> Result<()> {
         after.run("says")?.out()
     );
     let now = trial.stage("now")?;
-    assert_eq!(trial.arrival("now")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("now")?, StartedBy::Kexec);
     ensure!(now.report.command_line().contains("trial=now"));
     assert_eq!(now.unclean()?, Vec::<String>::new());
     println!("all: {:.1} s", trial.seconds());
@@ -86,8 +86,8 @@ const SHUTDOWN_LINE: &str = "::shutdown:/usr/sbin/kexec -e -y";
 #[test]
 fn busybox_with_and_without_its_line() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
-        .init(Init::Busybox)
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
+        .init(InitSystem::Busybox)
         .product()?
         .program(
             "etc/busybox-stop.d/witness",
@@ -130,7 +130,7 @@ fn busybox_with_and_without_its_line() -> Result<()> {
     // The line knows nothing of what is asked for: what is loaded is jumped into.
     for (name, word) in [("after", "one"), ("now", "now"), ("off", "off")] {
         let stage = trial.stage(name)?;
-        assert_eq!(trial.arrival(name)?, Arrival::Kexec, "{name}");
+        assert_eq!(trial.started_by(name)?, StartedBy::Kexec, "{name}");
         assert_eq!(stage.report.release, other, "{name}");
         let line = stage.report.command_line();
         ensure!(line.contains(&format!(" trial={word}")), "{name}: {line}");

@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine, Trial};
-use kexec_lab::{Initramfs, Lab, Run};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
+use kexec_lab::{CommandRun, Initramfs, Lab};
 use serde_json::Value;
 
 /// Takes the image out again while the system shuts down: the image is gone
@@ -53,7 +53,7 @@ refuse sysctl
 jump sh -c 'kexec reboot --or-cold; test $? = 3'
 "#;
 
-fn json(run: &Run) -> Result<Value> {
+fn json(run: &CommandRun) -> Result<Value> {
     serde_json::from_str(&run.out()).with_context(|| format!("{}\n{}", run.out(), run.err()))
 }
 
@@ -67,7 +67,7 @@ fn refused_beforehand_or_told_at_the_next_boot() -> Result<()> {
     let lab = Lab::open()?;
     let mut another = Initramfs::new();
     another.file("usr/lib/modules/5.10.0-1-amd64/modules.dep", "");
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::EfiSystemdBoot)
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::EfiSystemdBoot)
         .product()?
         .file("root/of-another", another.build()?)
         .unit("thief.service", "multi-user.target", THIEF);
@@ -120,7 +120,7 @@ fn refused_beforehand_or_told_at_the_next_boot() -> Result<()> {
         assert_eq!(run.code, 0, "{label}: {}{}", run.out(), run.err());
     }
 
-    assert_eq!(trial.arrival("or-cold")?, Arrival::Cold);
+    assert_eq!(trial.started_by("or-cold")?, StartedBy::Cold);
     let first = last(&trial, "or-cold")?;
     assert_eq!(first["outcome"]["what"], "cold", "{first}");
     let why = first["outcome"]["candidates"][0]
@@ -128,7 +128,7 @@ fn refused_beforehand_or_told_at_the_next_boot() -> Result<()> {
         .context("no candidate")?;
     ensure!(why.contains("--or-cold had chosen it"), "{why}");
 
-    assert_eq!(trial.arrival("stolen")?, Arrival::Cold);
+    assert_eq!(trial.started_by("stolen")?, StartedBy::Cold);
     let second = last(&trial, "stolen")?;
     println!("{}", trial.stage("stolen")?.run("says")?.out());
     assert_eq!(second["outcome"]["what"], "cold", "{second}");
@@ -139,7 +139,7 @@ fn refused_beforehand_or_told_at_the_next_boot() -> Result<()> {
         "{second}"
     );
 
-    assert_eq!(trial.arrival("now")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("now")?, StartedBy::Kexec);
     let now = trial.stage("now")?;
     println!("{}", now.run("says")?.out());
     ensure!(now.report.command_line().contains("trial=now"));

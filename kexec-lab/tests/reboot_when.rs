@@ -3,12 +3,12 @@
 use anyhow::{Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout};
 
 #[test]
 fn locks_are_heeded_and_a_time_is_kept() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub).product()?;
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub).product()?;
     let trial = machine
         .stage(
             "locked",
@@ -34,7 +34,7 @@ fn locks_are_heeded_and_a_time_is_kept() -> Result<()> {
     );
     assert_eq!(trial.stage("locked")?.run("loaded")?.out(), "0\n");
     for (stage, word) in [("over", "trial=over"), ("later", "trial=later")] {
-        assert_eq!(trial.arrival(stage)?, Arrival::Kexec);
+        assert_eq!(trial.started_by(stage)?, StartedBy::Kexec);
         let line = trial.stage(stage)?.report.command_line();
         ensure!(line.contains(word), "{stage}: {line}");
         assert_eq!(trial.stage(stage)?.unclean()?, Vec::<String>::new());

@@ -2,15 +2,15 @@
 //! same refusals that the tests of `kexec-load` get from a double.
 
 use anyhow::{Result, ensure};
-use kexec_lab::{Guest, Lab, Next, Stage};
+use kexec_lab::{Guest, Lab, NextKernel, Stage};
 
 /// Runs a script on 6.12 with our program and 6.1 as the next kernel.
-fn on_6_12(append: &str, script: &str) -> Result<kexec_lab::Outcome> {
+fn on_6_12(append: &str, script: &str) -> Result<kexec_lab::GuestRun> {
     let lab = Lab::open()?;
     Guest::new(&lab, &lab.kernel("6.12")?)
         .with(&lab.product()?.files)
         .append(append)
-        .next(Next::new(&lab.kernel("6.1")?))
+        .next(NextKernel::new(&lab.kernel("6.1")?))
         .script(script)
         .run()
 }
@@ -41,7 +41,7 @@ fn longest_command_line_is_what_the_running_kernel_takes() -> Result<()> {
         let outcome = Guest::new(&lab, &kernel)
             .with(&lab.kexec_tools()?)
             .with(&lab.product()?.files)
-            .next(Next::new(&lab.kernel("6.1")?))
+            .next(NextKernel::new(&lab.kernel("6.1")?))
             .script(
                 "line() { head -c $1 /dev/zero | tr '\\0' a; }\n\
                  for n in 2015 2016 2017 2018 2045 2046 2047 2048; do\n\
@@ -155,7 +155,7 @@ fn an_initrd_that_does_not_fit() -> Result<()> {
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .memory_mb(512)
         .with(&lab.product()?.files)
-        .next(Next::new(&lab.kernel("6.1")?))
+        .next(NextKernel::new(&lab.kernel("6.1")?))
         .script(
             "mount -t tmpfs -o size=300m big /mnt\n\
              head -c 230m /dev/zero > /mnt/big\n\

@@ -1,7 +1,7 @@
 //! Secure Boot on, as the firmware, the running kernel and this program see it.
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::{Firmware, Guest, Lab, Next};
+use kexec_lab::{Guest, GuestFirmware, Lab, NextKernel};
 
 /// The same kernel without its signature: the certificate table is the fifth data
 /// directory of a PE image (PE Format, "Optional Header Data Directories"), and lies
@@ -30,10 +30,10 @@ fn what_is_on_is_seen_without_any_mount() -> Result<()> {
     let kernel = lab.kernel("6.12")?;
     let signed = std::fs::read(&kernel.path).context("reading the kernel")?;
     let outcome = Guest::new(&lab, &kernel)
-        .firmware(Firmware::SecureBoot)
+        .firmware(GuestFirmware::SecureBoot)
         .with(&lab.product()?.files)
         .file("unsigned", unsigned(signed)?)
-        .next(Next::new(&kernel))
+        .next(NextKernel::new(&kernel))
         .script(
             "run bare kexec status --json --snapshot /bare\n\
              put_file bare /bare\n\

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::{Guest, Lab, Next, kexec_binary};
+use kexec_lab::{Guest, Lab, NextKernel, kexec_binary};
 use serde_json::Value;
 
 /// The findings of `kexec check --json`, without the kernel's path.
@@ -37,7 +37,7 @@ fn a_redacted_snapshot_gives_the_same_answers_elsewhere() -> Result<()> {
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .append(secret)
         .with(&lab.product()?.files)
-        .next(Next::new(&next))
+        .next(NextKernel::new(&next))
         .script(
             "mount -t securityfs securityfs /sys/kernel/security\n\
              run check kexec check $NEXT --reuse-cmdline --json\n\

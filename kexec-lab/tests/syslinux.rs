@@ -8,7 +8,7 @@ use kexec_entries::extlinux::choose::{Chosen, choose};
 use kexec_entries::extlinux::config::{Placed, assemble};
 use kexec_entries::extlinux::parse::{Reader, parse};
 use kexec_lab::apt::{Keep, Suite};
-use kexec_lab::{Lab, Turn, grub};
+use kexec_lab::{GuestSlot, Lab, grub};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -165,7 +165,7 @@ fn run(command: &mut Command) -> Result<()> {
 /// What the real one boots.
 fn booted(
     lab: &Lab,
-    turn: &Turn,
+    slot: &GuestSlot,
     [tools, modules]: [&Path; 2],
     text: &str,
 ) -> Result<Option<char>> {
@@ -197,7 +197,7 @@ fn booted(
         .args(["--directory", "syslinux", "--install"])
         .arg(&image))?;
     let is = |line: &str| line.contains("@booted ");
-    match grub::boot(lab, turn, &image, Duration::from_secs(20), is) {
+    match grub::boot(lab, slot, &image, Duration::from_secs(20), is) {
         Ok(lines) => {
             let line = lines.iter().find(|line| is(line));
             let line = line.with_context(|| format!("it ended and booted nothing: {lines:?}"))?;
@@ -223,10 +223,10 @@ fn syslinux_boots_what_is_said() -> Result<()> {
     let tools = lab.package(Suite::Bookworm, "syslinux", keep)?;
     let modules = lab.package(Suite::Bookworm, "syslinux-common", keep)?;
     let trees = [tools.path.as_path(), &modules.path];
-    let turn = Turn::wait()?;
+    let slot = GuestSlot::wait()?;
     let mut wrong = Vec::new();
     for Case { name, text, boots } in CASES {
-        let booted = booted(&lab, &turn, trees, &written(text))?;
+        let booted = booted(&lab, &slot, trees, &written(text))?;
         println!("{name}: {booted:?}");
         if booted != *boots {
             wrong.push(format!(

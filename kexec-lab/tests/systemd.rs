@@ -4,7 +4,7 @@
 use anyhow::Result;
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Init, Layout, Machine, Trial};
+use kexec_lab::installed::{InitSystem, InstalledMachine, StartedBy, SystemLayout, Trial};
 
 /// Loads the kernel that is not the default, with a word of its own, from a
 /// /boot that may have to be mounted for it, and lets that go again.
@@ -21,9 +21,9 @@ const AFTER: &str = "run witness cat /var/lib/witness\nrun esp ls /efi/loader/en
 
 /// The course of a trial in lines that can be read.
 fn show(what: &str, trial: &Trial) {
-    for (stage, arrival) in trial.stages() {
+    for (stage, started_by) in trial.stages() {
         println!(
-            "{what}: {} ({arrival:?}) {} up after {:.1} s, at {:.1} s",
+            "{what}: {} ({started_by:?}) {} up after {:.1} s, at {:.1} s",
             stage.name,
             stage.report.release,
             stage.report.uptime,
@@ -34,9 +34,11 @@ fn show(what: &str, trial: &Trial) {
 }
 
 /// `kexec load` of the kernel that is not the default, and `systemctl kexec`.
-fn load_and_systemctl_kexec(suite: Suite, layout: Layout) -> Result<()> {
+fn load_and_systemctl_kexec(suite: Suite, layout: SystemLayout) -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, suite, layout).product()?.witness();
+    let machine = InstalledMachine::new(&lab, suite, layout)
+        .product()?
+        .witness();
     let (default, other) = machine.kernels()?;
     let initrd = format!("/boot/{}", layout.initrd_name(&other));
     let trial = machine
@@ -46,16 +48,19 @@ fn load_and_systemctl_kexec(suite: Suite, layout: Layout) -> Result<()> {
     show(&format!("{suite} {layout}"), &trial);
     let (before, after) = (trial.stage("before")?, trial.stage("after")?);
     assert_eq!(before.report.release, default);
-    assert_eq!(trial.arrival("before")?, Arrival::Cold);
+    assert_eq!(trial.started_by("before")?, StartedBy::Cold);
     assert_eq!(before.run("load")?.code, 0, "{}", before.run("load")?.err());
     let mounts = before.run("mounts")?.out();
     let boot_is_mounted = mounts.contains(" /boot ext4");
     assert_eq!(
         boot_is_mounted,
-        matches!(layout, Layout::BiosGrubBoot | Layout::FedoraLike),
+        matches!(
+            layout,
+            SystemLayout::BiosGrubBoot | SystemLayout::FedoraLike
+        ),
         "{mounts}"
     );
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(after.report.release, other);
     assert_eq!(
         after.report.command_line(),
@@ -63,7 +68,7 @@ fn load_and_systemctl_kexec(suite: Suite, layout: Layout) -> Result<()> {
     );
     assert_eq!(after.run("witness")?.out(), "stopped\n");
     assert_eq!(after.unclean()?, Vec::<String>::new());
-    if layout == Layout::EfiSystemdBoot {
+    if layout == SystemLayout::EfiSystemdBoot {
         let entries = after.run("esp")?.out();
         assert_eq!(entries.lines().count(), 2, "{entries}");
     }
@@ -106,7 +111,7 @@ kexec_lab::cells! {
 #[test]
 fn a_cold_boot_is_told_from_a_kexec() -> Result<()> {
     let lab = Lab::open()?;
-    let trial = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
+    let trial = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
         .cold_boots(2)
         .stage("one", "jump systemctl --no-block start kexec.target\n")
         .stage("two", "echo b > /proc/sysrq-trigger\nsleep 100\n")
@@ -114,7 +119,7 @@ fn a_cold_boot_is_told_from_a_kexec() -> Result<()> {
         .run()?;
     show("cold boots", &trial);
     for name in ["one", "two", "three"] {
-        assert_eq!(trial.arrival(name)?, Arrival::Cold, "{name}");
+        assert_eq!(trial.started_by(name)?, StartedBy::Cold, "{name}");
     }
     let console = trial.console();
     assert!(console.contains("Rebooting with kexec"), "{console}");
@@ -129,7 +134,7 @@ fn a_cold_boot_is_told_from_a_kexec() -> Result<()> {
 #[ignore = "one more initramfs: cargo xtask test --all"]
 fn initramfs_tools() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
         .product()?
         .distribution_initrd();
     let (_, other) = machine.kernels()?;
@@ -141,7 +146,7 @@ fn initramfs_tools() -> Result<()> {
         .stage("after", "run fine true\n")
         .run()?;
     show("initramfs-tools", &trial);
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(trial.stage("after")?.report.release, other);
     assert_eq!(trial.stage("after")?.unclean()?, Vec::<String>::new());
     Ok(())
@@ -149,9 +154,9 @@ fn initramfs_tools() -> Result<()> {
 
 /// Systems without systemd come up, know nothing of a loaded kernel when they
 /// are asked to reboot, and leave their file systems in order.
-fn without_systemd(init: Init, name: &str, script: &str) -> Result<()> {
+fn without_systemd(init: InitSystem, name: &str, script: &str) -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
         .product()?
         .init(init)
         .program(name, script)
@@ -173,7 +178,7 @@ fn without_systemd(init: Init, name: &str, script: &str) -> Result<()> {
     assert_eq!(before.run("load")?.code, 0, "{}", before.run("load")?.err());
     assert_eq!(before.run("init")?.out(), "init\n");
     let after = trial.stage("after")?;
-    assert_eq!(trial.arrival("after")?, Arrival::Cold);
+    assert_eq!(trial.started_by("after")?, StartedBy::Cold);
     assert_eq!(after.report.release, default);
     assert_eq!(after.run("witness")?.out(), "stopped\n");
     assert_eq!(after.unclean()?, Vec::<String>::new());
@@ -184,7 +189,7 @@ fn without_systemd(init: Init, name: &str, script: &str) -> Result<()> {
 #[ignore = "one more init: cargo xtask test --all"]
 fn sysvinit() -> Result<()> {
     without_systemd(
-        Init::Sysvinit,
+        InitSystem::Sysvinit,
         "etc/rc6.d/K01witness",
         "#!/bin/sh\necho stopped > /var/lib/witness\n",
     )
@@ -194,7 +199,7 @@ fn sysvinit() -> Result<()> {
 #[ignore = "one more init: cargo xtask test --all"]
 fn busybox_init() -> Result<()> {
     without_systemd(
-        Init::Busybox,
+        InitSystem::Busybox,
         "etc/busybox-stop.d/witness",
         "#!/bin/sh\necho stopped > /var/lib/witness\n",
     )

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout};
 use kexec_lab::{Guest, Lab, kexec_binary, modules};
 
 /// What the copies add to every command line.
@@ -51,14 +51,14 @@ nobody() {
 "#;
 
 /// The honest load beside every kind of attack that does not need hardware.
-fn the_boot_loader_is_believed(suite: Suite, layout: Layout) -> Result<()> {
+fn the_boot_loader_is_believed(suite: Suite, layout: SystemLayout) -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, suite, layout).product()?;
+    let machine = InstalledMachine::new(&lab, suite, layout).product()?;
     let (default, other) = machine.kernels()?;
     // Asleep or not mounted again, as far as the layout allows.
     let asleep = match layout {
-        Layout::EfiSystemdBoot => "umount /efi\n",
-        Layout::BiosGrubAutomount => "sleep 5\n",
+        SystemLayout::EfiSystemdBoot => "umount /efi\n",
+        SystemLayout::BiosGrubAutomount => "sleep 5\n",
         _ => "",
     };
     let trial = machine
@@ -109,7 +109,7 @@ fn the_boot_loader_is_believed(suite: Suite, layout: Layout) -> Result<()> {
     ensure!(list.contains("loop0p1 has the UUID"), "{list}");
     // With EFI and GRUB, /boot is on the root file system.
     let believed = match layout {
-        Layout::EfiGrub => "/dev/vda2 (",
+        SystemLayout::EfiGrub => "/dev/vda2 (",
         _ => "/dev/vda1 (",
     };
     ensure!(list.contains(believed), "{list}");
@@ -127,7 +127,7 @@ fn the_boot_loader_is_believed(suite: Suite, layout: Layout) -> Result<()> {
         let stage = trial.stage(name)?;
         let line = stage.report.command_line().to_owned();
         println!("{name}: {}: {line}", stage.report.release);
-        assert_eq!(trial.arrival(name)?, Arrival::Kexec, "{name}");
+        assert_eq!(trial.started_by(name)?, StartedBy::Kexec, "{name}");
         assert_eq!(stage.report.release, other, "{name}");
         ensure!(!line.contains(EVIL), "{name}: {line}");
     }

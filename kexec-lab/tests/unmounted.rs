@@ -5,7 +5,7 @@
 // The helpers here are no tests of their own, which the lints would leave alone.
 #![allow(clippy::indexing_slicing)]
 
-use kexec_lab::programs::Start;
+use kexec_lab::programs::StartProgram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

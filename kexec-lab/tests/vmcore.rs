@@ -2,7 +2,7 @@
 //! kernel, beside what kexec-tools makes of it.
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::{Guest, Lab, Next, Outcome};
+use kexec_lab::{Guest, GuestRun, Lab, NextKernel};
 use serde_json::Value;
 
 /// Messages that are not plain text, and more of them than the log has room for.
@@ -38,7 +38,7 @@ run nothing vmcore-dmesg /nowhere
 run usage vmcore-dmesg
 "#;
 
-fn crash(label: &str, fill: bool) -> Result<(Outcome, String)> {
+fn crash(label: &str, fill: bool) -> Result<(GuestRun, String)> {
     let lab = Lab::open()?;
     let kernel = lab.kernel(label)?;
     let product = lab.product()?.files;
@@ -48,7 +48,7 @@ fn crash(label: &str, fill: bool) -> Result<(Outcome, String)> {
     let outcome = Guest::new(&lab, &kernel)
         .with(&product)
         .append("crashkernel=256M printk.devkmsg=on loglevel=1")
-        .next(Next::new(&kernel).with(&tools).script(READ))
+        .next(NextKernel::new(&kernel).with(&tools).script(READ))
         .script(&format!(
             "run load kexec -p $NEXT --initrd $NEXT_INITRD --reuse-cmdline --append nr_cpus=1\n\
              {fill}{WRITE}\

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::apt::{Keep, Suite};
-use kexec_lab::{Guest, Lab, MemoryRange, Outcome};
+use kexec_lab::{Guest, GuestRun, Lab, MemmapEntry};
 use std::path::PathBuf;
 
 /// Words for Xen, on a machine with a BIOS: on others it finds neither its low
@@ -66,7 +66,7 @@ fn memory_map(console: &str) -> Vec<(u64, u64, &str)> {
 }
 
 /// A range of the firmware's map in Xen's words.
-fn in_xen_words(range: &MemoryRange) -> (u64, u64, &str) {
+fn in_xen_words(range: &MemmapEntry) -> (u64, u64, &str) {
     let kind = match range.kind.as_str() {
         "System RAM" => "usable",
         "Reserved" => "reserved",
@@ -90,7 +90,7 @@ fn initrd_len(console: &str) -> Result<u64> {
 
 /// Boots Xen with a kernel and an initrd as modules, with these options of
 /// `kexec`. dom0 must come up and have what it was given.
-fn boots(options: &str) -> Result<Outcome> {
+fn boots(options: &str) -> Result<GuestRun> {
     let lab = Lab::open()?;
     let (kernel, release) = dom0(&lab)?;
     let mut root = lab.initramfs("dom0")?;

@@ -17,7 +17,7 @@ pub struct Flag {
 
 /// A command of the project.
 #[derive(Debug)]
-pub struct Command {
+pub struct Subcommand {
     /// The first word.
     pub name: &'static str,
     /// The words behind it, as shown.
@@ -44,8 +44,8 @@ const SECONDS: Flag = Flag {
 const CHECK: Flag = flag("--check", "check the result with the programs that read it");
 
 /// All of them, in the order of the help.
-pub const COMMANDS: &[Command] = &[
-    Command {
+pub const SUBCOMMANDS: &[Subcommand] = &[
+    Subcommand {
         name: "demo",
         words: "[PICTURE.svg]",
         help: &[
@@ -54,7 +54,7 @@ pub const COMMANDS: &[Command] = &[
         ],
         flags: &[],
     },
-    Command {
+    Subcommand {
         name: "test",
         words: "[NAME...]",
         help: &[
@@ -73,13 +73,13 @@ pub const COMMANDS: &[Command] = &[
             SECONDS,
         ],
     },
-    Command {
+    Subcommand {
         name: "fuzz",
         words: "[TARGET]",
         help: &["each fuzz target, or this one, for a minute"],
         flags: &[SECONDS],
     },
-    Command {
+    Subcommand {
         name: "deny",
         words: "",
         help: &[
@@ -88,7 +88,7 @@ pub const COMMANDS: &[Command] = &[
         ],
         flags: &[],
     },
-    Command {
+    Subcommand {
         name: "bench",
         words: "load",
         help: &[
@@ -97,23 +97,23 @@ pub const COMMANDS: &[Command] = &[
         ],
         flags: &[],
     },
-    Command {
+    Subcommand {
         name: "man",
         words: "[DIR]",
         help: &["write manual pages and completions below target/man"],
         flags: &[CHECK],
     },
-    Command {
+    Subcommand {
         name: "table",
-        words: "asked [WORD...] | seen",
+        words: "run [WORD...] | show",
         help: &[
-            "who asks for a reboot, and what becomes of it, on",
-            "installed systems; the cells whose names hold these",
-            "words (all); or what was seen so far",
+            "reboot installed systems with the commands that users",
+            "type; only the cells with all of these words in their",
+            "names; `show` prints what was measured before",
         ],
         flags: &[],
     },
-    Command {
+    Subcommand {
         name: "dist",
         words: "deb | rpm | arch",
         help: &[
@@ -122,7 +122,7 @@ pub const COMMANDS: &[Command] = &[
         ],
         flags: &[CHECK],
     },
-    Command {
+    Subcommand {
         name: "bare",
         words: "[SUITE]",
         help: &[
@@ -131,7 +131,7 @@ pub const COMMANDS: &[Command] = &[
         ],
         flags: &[flag("--again", "although it ran there within a day")],
     },
-    Command {
+    Subcommand {
         name: "record-machines",
         words: "",
         help: &[
@@ -148,9 +148,9 @@ The lab's kernels, QEMU and firmware are Debian packages, kept below target/lab
 
 /// What was typed: a command of the table, its words, and its flags with their values.
 #[derive(Debug)]
-pub struct Typed {
+pub struct Arguments {
     /// The command.
-    pub command: &'static Command,
+    pub command: &'static Subcommand,
     /// The words behind it.
     pub words: Vec<String>,
     flags: BTreeMap<&'static str, String>,
@@ -158,16 +158,16 @@ pub struct Typed {
 
 /// What to do about it.
 #[derive(Debug)]
-pub enum Wish {
+pub enum Invocation {
     /// Print this text.
     Help(String),
     /// Nothing was typed: print this text as an error.
     Nothing(String),
     /// Run a command.
-    Run(Typed),
+    Run(Arguments),
 }
 
-impl Typed {
+impl Arguments {
     /// Whether this flag was given.
     pub fn has(&self, name: &str) -> bool {
         self.flags.contains_key(name)
@@ -189,15 +189,17 @@ impl Typed {
 ///
 /// # Errors
 /// If there is no such command, or it does not have such a flag.
-pub fn parse(mut parser: lexopt::Parser) -> Result<Wish> {
+pub fn parse(mut parser: lexopt::Parser) -> Result<Invocation> {
     use lexopt::Arg::{Long, Short, Value};
-    let mut command: Option<&'static Command> = None;
+    let mut command: Option<&'static Subcommand> = None;
     let mut words = Vec::new();
     let mut flags = BTreeMap::new();
     while let Some(argument) = parser.next()? {
         let name = match argument {
             Long("help") | Short('h') => {
-                return Ok(Wish::Help(command.map_or_else(usage, Command::usage)));
+                return Ok(Invocation::Help(
+                    command.map_or_else(usage, Subcommand::usage),
+                ));
             }
             Value(word) => {
                 let word = word.string()?;
@@ -223,7 +225,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Wish> {
         flags.insert(flag.name, value);
     }
     let Some(command) = command else {
-        return Ok(Wish::Nothing(usage()));
+        return Ok(Invocation::Nothing(usage()));
     };
     ensure!(
         words.is_empty() || !command.words.is_empty(),
@@ -231,7 +233,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Wish> {
         command.name,
         words.join(" ")
     );
-    Ok(Wish::Run(Typed {
+    Ok(Invocation::Run(Arguments {
         command,
         words,
         flags,
@@ -240,14 +242,14 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Wish> {
 
 use lexopt::ValueExt as _;
 
-fn named(word: &str) -> Result<&'static Command> {
-    COMMANDS
+fn named(word: &str) -> Result<&'static Subcommand> {
+    SUBCOMMANDS
         .iter()
         .find(|command| command.name == word)
         .with_context(|| format!("there is no command {word:?}\n{}", usage()))
 }
 
-impl Command {
+impl Subcommand {
     /// Its part of the help.
     pub fn usage(&self) -> String {
         let head = format!("cargo xtask {} {}", self.name, self.words);
@@ -270,7 +272,7 @@ impl Command {
 
 /// The help of everything.
 pub fn usage() -> String {
-    let all: String = COMMANDS.iter().map(Command::usage).collect();
+    let all: String = SUBCOMMANDS.iter().map(Subcommand::usage).collect();
     format!("{all}\n{LAB}")
 }
 
@@ -278,13 +280,13 @@ pub fn usage() -> String {
 mod tests {
     use super::*;
 
-    fn typed(words: &[&str]) -> Result<Wish> {
+    fn typed(words: &[&str]) -> Result<Invocation> {
         parse(lexopt::Parser::from_args(words))
     }
 
     #[test]
     fn a_command_takes_its_own_flags_only() {
-        let Wish::Run(typed_test) = typed(&["test", "--seconds=3", "--vm", "fleet"]).unwrap()
+        let Invocation::Run(typed_test) = typed(&["test", "--seconds=3", "--vm", "fleet"]).unwrap()
         else {
             panic!("expected a command");
         };
@@ -304,7 +306,7 @@ mod tests {
             let error = typed(words).unwrap_err().to_string();
             assert!(error.contains(said), "{words:?}: {error}");
         }
-        let Wish::Run(wrong) = typed(&["test", "--seconds", "many"]).unwrap() else {
+        let Invocation::Run(wrong) = typed(&["test", "--seconds", "many"]).unwrap() else {
             panic!("expected a command");
         };
         assert!(wrong.number("--seconds").is_err());
@@ -312,17 +314,17 @@ mod tests {
 
     #[test]
     fn help_is_of_everything_or_of_one_command() {
-        let Wish::Help(all) = typed(&["--help"]).unwrap() else {
+        let Invocation::Help(all) = typed(&["--help"]).unwrap() else {
             panic!("expected help");
         };
-        for command in COMMANDS {
+        for command in SUBCOMMANDS {
             assert!(all.contains(&format!("cargo xtask {}", command.name)));
         }
-        let Wish::Help(one) = typed(&["test", "-h"]).unwrap() else {
+        let Invocation::Help(one) = typed(&["test", "-h"]).unwrap() else {
             panic!("expected help");
         };
         assert!(one.contains("--list") && !one.contains("xtask demo"));
         assert!(all.lines().all(|line| line.len() <= 100), "{all}");
-        assert!(matches!(typed(&[]).unwrap(), Wish::Nothing(_)));
+        assert!(matches!(typed(&[]).unwrap(), Invocation::Nothing(_)));
     }
 }

@@ -3,7 +3,7 @@
 use crate::host::{call, cargo};
 use crate::timeline::{self, Bar};
 use anyhow::Result;
-use kexec_lab::{Lab, Run, demonstration};
+use kexec_lab::{CommandRun, Lab, demonstration};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -114,7 +114,7 @@ fn more(text: &str) {
 }
 
 /// A command with what it said.
-fn show(command: &str, run: &Run) {
+fn show(command: &str, run: &CommandRun) {
     more(&format!("# {command}"));
     for line in run.out().lines().chain(run.err().lines()) {
         more(&format!("  {line}"));

@@ -2,7 +2,7 @@
 
 use crate::host::{call, cargo, has, root};
 use anyhow::{Context, Result, bail};
-use kexec_lab::programs::Start;
+use kexec_lab::programs::StartProgram;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};

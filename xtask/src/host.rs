@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use kexec_cli::args::Arch;
-use kexec_lab::programs::Start;
+use kexec_lab::programs::StartProgram;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};

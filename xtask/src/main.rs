@@ -18,7 +18,7 @@ mod test;
 mod timeline;
 
 use anyhow::{Result, bail};
-use command::{Typed, Wish};
+use command::{Arguments, Invocation};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,7 +28,7 @@ const FUZZ_ALONE: u64 = 60;
 const FUZZ_IN_TEST: u64 = 8;
 
 fn main() -> ExitCode {
-    match wish() {
+    match parse_and_run() {
         Ok(code) => code,
         Err(error) => {
             // {:#} and not {:?}: the chain without a backtrace.
@@ -38,17 +38,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn wish() -> Result<ExitCode> {
+fn parse_and_run() -> Result<ExitCode> {
     match command::parse(lexopt::Parser::from_env()) {
-        Ok(Wish::Help(text)) => {
+        Ok(Invocation::Help(text)) => {
             println!("{text}");
             Ok(ExitCode::SUCCESS)
         }
-        Ok(Wish::Nothing(text)) => {
+        Ok(Invocation::Nothing(text)) => {
             eprintln!("{text}");
             Ok(ExitCode::from(2))
         }
-        Ok(Wish::Run(typed)) => run(&typed),
+        Ok(Invocation::Run(arguments)) => run(&arguments),
         Err(error) => {
             eprintln!("xtask: {error:#}");
             Ok(ExitCode::from(2))
@@ -56,24 +56,25 @@ fn wish() -> Result<ExitCode> {
     }
 }
 
-fn run(typed: &Typed) -> Result<ExitCode> {
-    let words: Vec<&str> = typed.words.iter().map(String::as_str).collect();
-    let seconds = typed.number("--seconds")?;
-    needs::ensure(&needs::of(typed.command.name, &words, |flag| {
-        typed.has(flag)
+fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
+    let seconds = arguments.number("--seconds")?;
+    needs::ensure(&needs::of(arguments.command.name, &words, |flag| {
+        arguments.has(flag)
     }))?;
-    match (typed.command.name, words.as_slice()) {
+    match (arguments.command.name, words.as_slice()) {
         ("demo", []) => demo::run(None),
         ("demo", [picture]) => demo::run(Some(Path::new(picture))),
         ("test", names) => {
-            let some = typed.has("--static") || typed.has("--vm") || typed.has("--fuzz");
-            let part = |flag| typed.has(flag) || !some;
-            test::run(&test::Options {
-                steady: part("--static"),
+            let some =
+                arguments.has("--static") || arguments.has("--vm") || arguments.has("--fuzz");
+            let part = |flag| arguments.has(flag) || !some;
+            test::run(&test::TestOptions {
+                static_tests: part("--static"),
                 vm: part("--vm"),
                 fuzz: part("--fuzz"),
-                all: typed.has("--all"),
-                list: typed.has("--list"),
+                all: arguments.has("--all"),
+                list: arguments.has("--list"),
                 names: names.iter().map(|&name| name.to_owned()).collect(),
                 fuzz_seconds: seconds.unwrap_or(FUZZ_IN_TEST),
             })
@@ -85,17 +86,17 @@ fn run(typed: &Typed) -> Result<ExitCode> {
         ("fuzz", []) => fuzz::run(seconds.unwrap_or(FUZZ_ALONE), None),
         ("fuzz", [target]) => fuzz::run(seconds.unwrap_or(FUZZ_ALONE), Some(target)),
         ("bench", ["load"]) => bench::load(),
-        ("man", []) => man(&host::root().join("target/man"), typed.has("--check")),
-        ("man", [folder]) => man(Path::new(folder), typed.has("--check")),
-        ("table", ["seen"]) => table::seen(),
-        ("table", ["asked", words @ ..]) => table::asked(words),
-        ("dist", wanted) => dist::run(wanted, typed.has("--check")),
-        ("bare", []) => bare::run(None, typed.has("--again")),
-        ("bare", [suite]) => bare::run(Some(suite), typed.has("--again")),
+        ("man", []) => man(&host::root().join("target/man"), arguments.has("--check")),
+        ("man", [folder]) => man(Path::new(folder), arguments.has("--check")),
+        ("table", ["show"]) => table::show(),
+        ("table", ["run", words @ ..]) => table::run(words),
+        ("dist", wanted) => dist::run(wanted, arguments.has("--check")),
+        ("bare", []) => bare::run(None, arguments.has("--again")),
+        ("bare", [suite]) => bare::run(Some(suite), arguments.has("--again")),
         ("record-machines", []) => record_machines::run(),
         (name, words) => bail!(
             "`{name}` does not understand {words:?}\n{}",
-            typed.command.usage()
+            arguments.command.usage()
         ),
     }
 }

@@ -1,28 +1,31 @@
-//! `cargo xtask table asked`: the README's table, measured.
+//! `cargo xtask table`: the README's table of reboots, measured.
 
 use crate::host;
 use anyhow::{Context, Result, bail};
-use kexec_lab::asked::{self, Cell, Seen};
+use kexec_lab::reboot_requests::{self, Cell, Observation};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
 
-/// Runs the cells whose names hold all of these words (without any: every
-/// cell), as many at a time as the lab lets, and prints the table of all that
-/// is known: each cell's last result is kept below target/asked.
-pub fn asked(words: &[&str]) -> Result<ExitCode> {
-    let folder = host::root().join("target/asked");
+/// Where the observations are kept, below the workspace.
+const FOLDER: &str = "target/reboot-requests";
+
+/// Runs the cells whose names have all of these words in them (without any: every
+/// cell), as many at a time as the lab lets, and prints the table of all cells that
+/// were ever run: the last observation of each is kept in [`FOLDER`].
+pub fn run(words: &[&str]) -> Result<ExitCode> {
+    let folder = host::root().join(FOLDER);
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let lab = kexec_lab::Lab::open()?;
-    let mut cells: Vec<Cell> = asked::cells()
+    let mut cells: Vec<Cell> = reboot_requests::cells()
         .into_iter()
         .filter(|cell| words.iter().all(|word| cell.name().contains(word)))
         .collect();
     if cells.is_empty() {
-        let names: Vec<_> = asked::cells().iter().map(Cell::name).collect();
+        let names: Vec<_> = reboot_requests::cells().iter().map(Cell::name).collect();
         bail!(
-            "looked for a cell whose name holds {words:?}: there is none among {}",
+            "looked for a cell with {words:?} in its name: there is none among {}",
             names.join(", ")
         );
     }
@@ -48,7 +51,7 @@ pub fn asked(words: &[&str]) -> Result<ExitCode> {
             });
         }
     });
-    println!("\n{}", asked::table(&known(&folder)?));
+    println!("\n{}", reboot_requests::table(&known(&folder)?));
     let failed = failed.into_inner().unwrap_or(1);
     if failed > 0 {
         println!("{failed} cells could not be run");
@@ -57,11 +60,11 @@ pub fn asked(words: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the table of what was seen so far, and runs nothing.
-pub fn seen() -> Result<ExitCode> {
+/// Prints the table of the cells that were ever run, and runs nothing.
+pub fn show() -> Result<ExitCode> {
     println!(
         "{}",
-        asked::table(&known(&host::root().join("target/asked"))?)
+        reboot_requests::table(&known(&host::root().join(FOLDER))?)
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -74,9 +77,9 @@ fn next(queue: &Mutex<Vec<Cell>>) -> Option<Cell> {
 fn one(lab: &kexec_lab::Lab, folder: &Path, cell: &Cell) -> Result<()> {
     let seen = cell.run(lab)?;
     let mut text = format!("{} ({:.0} s)", cell.name(), seen.seconds);
-    for answer in &seen.answers {
-        text.push_str(&format!("\n  {}: {}", answer.command, answer.outcome));
-        if let asked::Outcome::Refused(why) = &answer.outcome {
+    for one in &seen.results {
+        text.push_str(&format!("\n  {}: {}", one.command, one.result));
+        if let reboot_requests::RebootResult::Refused(why) = &one.result {
             text.push_str(&format!(": {}", why.replace('\n', "\n    ")));
         }
     }
@@ -93,14 +96,14 @@ fn file(folder: &Path, cell: &Cell) -> PathBuf {
 }
 
 /// Every cell that was seen here, now or before.
-fn known(folder: &Path) -> Result<Vec<(Cell, Seen)>> {
+fn known(folder: &Path) -> Result<Vec<(Cell, Observation)>> {
     let mut known = Vec::new();
-    for cell in asked::cells() {
+    for cell in reboot_requests::cells() {
         let path = file(folder, &cell);
         if path.exists() {
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("reading {}", path.display()))?;
-            known.push((cell, Seen::from_json(&text)?));
+            known.push((cell, Observation::from_json(&text)?));
         }
     }
     Ok(known)

@@ -1,6 +1,6 @@
 //! Packages as files, for a guest whose own dpkg installs them.
 
-use super::root::Root;
+use super::root::AptRoot;
 use super::tree::fingerprint;
 use super::{Apt, Package};
 use anyhow::{Context, Result, bail};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// the packages in `there`, fetched unless that very set is there already.
 pub(super) fn fetch(
     apt: &Apt,
-    root: &Root,
+    root: &AptRoot,
     package: &str,
     there: &BTreeSet<String>,
 ) -> Result<Vec<PathBuf>> {

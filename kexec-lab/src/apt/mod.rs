@@ -13,7 +13,7 @@ mod tree;
 
 pub use mirror::Mirror;
 pub use root::Package;
-pub use tree::Tree;
+pub use tree::UnpackedTree;
 
 use crate::programs;
 use anyhow::{Context, Result, bail};
@@ -174,8 +174,8 @@ impl Apt {
     ///
     /// # Errors
     /// If the package cannot be resolved, fetched or unpacked.
-    pub fn tree(&self, suite: Suite, package: &str, keep: Keep) -> Result<Tree> {
-        let root = root::Root::open(self, suite)?;
+    pub fn tree(&self, suite: Suite, package: &str, keep: Keep) -> Result<UnpackedTree> {
+        let root = root::AptRoot::open(self, suite)?;
         tree::prepare(self, &root, package, keep)
     }
 
@@ -184,7 +184,7 @@ impl Apt {
     /// # Errors
     /// If it does not have one of them, or its index cannot be read.
     pub fn require(&self, suite: Suite, packages: &[&str]) -> Result<()> {
-        root::Root::open(self, suite)?.require(packages)
+        root::AptRoot::open(self, suite)?.require(packages)
     }
 
     /// The `.deb` files of `package` of `suite` and of its whole closure, but for
@@ -198,7 +198,7 @@ impl Apt {
         package: &str,
         there: &BTreeSet<String>,
     ) -> Result<Vec<PathBuf>> {
-        let root = root::Root::open(self, suite)?;
+        let root = root::AptRoot::open(self, suite)?;
         debs::fetch(self, &root, package, there)
     }
 
@@ -208,7 +208,7 @@ impl Apt {
     /// # Errors
     /// If the apt root cannot be made.
     pub(crate) fn sources(&self, suite: Suite) -> Result<(PathBuf, String)> {
-        let root = root::Root::open(self, suite)?;
+        let root = root::AptRoot::open(self, suite)?;
         let settings = format!(
             "Acquire::Check-Valid-Until \"false\";\n{}",
             self.mirror.settings

@@ -35,7 +35,7 @@ struct Resolved {
 
 /// The apt root that holds a suite.
 #[derive(Debug)]
-pub(super) struct Root {
+pub(super) struct AptRoot {
     pub(super) suite: Suite,
     folder: PathBuf,
     config: PathBuf,
@@ -43,7 +43,7 @@ pub(super) struct Root {
     index: u64,
 }
 
-impl Root {
+impl AptRoot {
     /// Opens the root and renews its index if that is older than a day. An
     /// old index is used on when the network is away.
     pub(super) fn open(apt: &Apt, suite: Suite) -> Result<Self> {

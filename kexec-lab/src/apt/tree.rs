@@ -1,8 +1,8 @@
 //! Packages unpacked into a folder of the cache.
 
-use super::root::Root;
+use super::root::AptRoot;
 use super::{Apt, Keep, Package};
-use crate::programs::Start;
+use crate::programs::StartProgram;
 use anyhow::{Context, Result, bail};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ const KEEP_OLD: i64 = 2 * 24 * 60 * 60;
 
 /// An unpacked set of packages.
 #[derive(Debug, Clone)]
-pub struct Tree {
+pub struct UnpackedTree {
     /// Root folder.
     pub path: PathBuf,
     /// What was unpacked into it.
     pub packages: Vec<Package>,
 }
 
-impl Tree {
+impl UnpackedTree {
     /// Version of the package of that name.
     #[must_use]
     pub fn version(&self, name: &str) -> Option<&str> {
@@ -34,7 +34,12 @@ impl Tree {
 }
 
 /// Unpacks what `package` resolves to, unless that very set is there already.
-pub(super) fn prepare(apt: &Apt, root: &Root, package: &str, keep: Keep) -> Result<Tree> {
+pub(super) fn prepare(
+    apt: &Apt,
+    root: &AptRoot,
+    package: &str,
+    keep: Keep,
+) -> Result<UnpackedTree> {
     let packages: Vec<_> = root
         .resolve(package)
         .with_context(|| format!("resolving the package {package} of {}", root.suite))?
@@ -65,12 +70,12 @@ pub(super) fn prepare(apt: &Apt, root: &Root, package: &str, keep: Keep) -> Resu
         result.with_context(|| format!("fetching the package {package} of {}", root.suite))?;
         remove_old(&trees, &prefix, &path);
     }
-    Ok(Tree { path, packages })
+    Ok(UnpackedTree { path, packages })
 }
 
 /// Downloads and unpacks beside the final place and moves it there as the
 /// last act, so that a tree is whole or not there.
-fn unpack(root: &Root, packages: &[Package], partial: &Path, path: &Path) -> Result<()> {
+fn unpack(root: &AptRoot, packages: &[Package], partial: &Path, path: &Path) -> Result<()> {
     let (debs, tree) = (partial.join("debs"), partial.join("tree"));
     for folder in [&debs, &tree] {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;

@@ -1,23 +1,13 @@
 //! Starting a machine from such a disk.
 
 use crate::lab::Lab;
-use crate::qemu::Turn;
+use crate::qemu::{GuestSlot, RunningQemu};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-
-/// A machine that is killed when it goes out of scope.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Starts a machine from a disk and collects what it says on its serial port,
 /// up to the line for which `last` holds, or until it ends. What it writes to
@@ -29,7 +19,7 @@ impl Drop for Running {
 /// so far is in the error.
 pub fn boot(
     lab: &Lab,
-    _turn: &Turn,
+    _turn: &GuestSlot,
     image: &Path,
     timeout: Duration,
     last: impl Fn(&str) -> bool,
@@ -57,7 +47,7 @@ pub fn boot(
         .arg(format!("format=raw,if=virtio,file={}", image.display()))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    let mut running = Running(command.spawn().context("starting QEMU")?);
+    let mut running = RunningQemu(command.spawn().context("starting QEMU")?);
     let output = running.0.stdout.take();
     let output = output.context("QEMU's standard output is not a pipe")?;
     let (sender, receiver) = channel();

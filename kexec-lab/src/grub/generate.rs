@@ -5,7 +5,7 @@ use super::{Grub, UUID, assemble, file_system};
 use crate::cpio::Entry;
 use crate::guest::Guest;
 use crate::lab::Lab;
-use crate::programs::Start;
+use crate::programs::StartProgram;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// One run of grub-mkconfig.
 #[derive(Debug, Clone)]
-pub struct Generate {
+pub struct Mkconfig {
     /// Name of the result.
     pub name: &'static str,
     /// `/etc/default/grub`.
@@ -34,7 +34,7 @@ const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 ///
 /// # Errors
 /// If the guest cannot be made, or grub-mkconfig fails.
-pub fn generate(lab: &Lab, grub: &Grub, folder: &Path, wanted: &[Generate]) -> Result<Vec<String>> {
+pub fn generate(lab: &Lab, grub: &Grub, folder: &Path, wanted: &[Mkconfig]) -> Result<Vec<String>> {
     let scratch = tempfile::tempdir()?;
     let root = scratch.path().join("root");
     root_tree(lab, grub, folder, &root)?;

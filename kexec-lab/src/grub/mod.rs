@@ -5,7 +5,7 @@ mod boot;
 mod generate;
 
 pub use boot::boot;
-pub use generate::{Generate, generate};
+pub use generate::{Mkconfig, generate};
 
 use crate::apt::{Keep, Suite};
 use crate::files::read;

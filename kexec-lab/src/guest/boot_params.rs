@@ -30,7 +30,7 @@ pub struct SetupData {
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holds {
+enum FieldContent {
     /// A little-endian number of 1, 2, 4 or 8 bytes, or any bytes.
     Bytes,
     /// The low half of an address or size; the offset of its high half.
@@ -41,13 +41,13 @@ enum Holds {
     Map,
 }
 
-use Holds::{Bytes, Elsewhere, Map, Wide};
+use FieldContent::{Bytes, Elsewhere, Map, Wide};
 
 /// Offset, length, name, content. Sources: Documentation/arch/x86/zero-page.rst;
 /// for 0x1f1 to 0x26b Documentation/arch/x86/boot.rst, "The Real-Mode Kernel
 /// Header"; for what is behind a dot the kernel's exported headers
 /// `linux/screen_info.h` and `asm/bootparam.h`.
-const FIELDS: &[(usize, usize, &str, Holds)] = &[
+const FIELDS: &[(usize, usize, &str, FieldContent)] = &[
     (0x000, 2, "screen_info.orig_x_y", Bytes),
     (0x002, 2, "screen_info.ext_mem_k", Bytes),
     (0x004, 2, "screen_info.orig_video_page", Bytes),

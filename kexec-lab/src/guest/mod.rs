@@ -11,15 +11,15 @@ pub(crate) use run::{CPU, watch};
 
 pub use boot_params::{BootParams, SetupData};
 pub use measure::Cost;
-pub use outcome::{End, MemoryRange, Outcome, Report, Run, Stage};
+pub use outcome::{CommandRun, End, GuestRun, MemmapEntry, Report, Stage};
 
 use crate::disk;
 use crate::files::read;
 use crate::initramfs::Initramfs;
-use crate::lab::{Kernel, Lab};
-use crate::qemu::Firmware;
+use crate::lab::{Lab, LabKernel};
+use crate::qemu::GuestFirmware;
 use anyhow::Result;
-use restart::Limits;
+use restart::TimeLimits;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,17 +32,17 @@ const FIRST_STAGE: Duration = Duration::from_secs(120);
 
 /// The kernel to jump into, and what happens there.
 #[derive(Debug, Clone)]
-pub struct Next {
-    kernel: Kernel,
+pub struct NextKernel {
+    kernel: LabKernel,
     stage: String,
     script: String,
     extra: Initramfs,
 }
 
-impl Next {
+impl NextKernel {
     /// A second stage that reports and powers the machine off.
     #[must_use]
-    pub fn new(kernel: &Kernel) -> Self {
+    pub fn new(kernel: &LabKernel) -> Self {
         Self {
             kernel: kernel.clone(),
             stage: "second".to_owned(),
@@ -70,14 +70,14 @@ impl Next {
 #[derive(Debug)]
 pub struct Guest<'lab> {
     lab: &'lab Lab,
-    kernel: Kernel,
-    firmware: Firmware,
+    kernel: LabKernel,
+    firmware: GuestFirmware,
     memory_mb: u32,
     cpus: u32,
     append: String,
     script: String,
     extra: Initramfs,
-    next: Option<Next>,
+    next: Option<NextKernel>,
     timeout: Duration,
     first_stage: Duration,
     disk: Option<PathBuf>,
@@ -89,11 +89,11 @@ impl<'lab> Guest<'lab> {
     /// A machine with SeaBIOS, one processor and 1024 MiB that boots this
     /// kernel, reports, and powers off.
     #[must_use]
-    pub fn new(lab: &'lab Lab, kernel: &Kernel) -> Self {
+    pub fn new(lab: &'lab Lab, kernel: &LabKernel) -> Self {
         Self {
             lab,
             kernel: kernel.clone(),
-            firmware: Firmware::SeaBios,
+            firmware: GuestFirmware::SeaBios,
             memory_mb: 1024,
             cpus: 1,
             append: String::new(),
@@ -110,7 +110,7 @@ impl<'lab> Guest<'lab> {
 
     /// Chooses the firmware.
     #[must_use]
-    pub fn firmware(mut self, firmware: Firmware) -> Self {
+    pub fn firmware(mut self, firmware: GuestFirmware) -> Self {
         self.firmware = firmware;
         self
     }
@@ -163,7 +163,7 @@ impl<'lab> Guest<'lab> {
     /// end up in [`Stage::runs`]), `jump COMMAND...` (the same for a command
     /// that is meant to leave this kernel), `put NAME` and `put_file NAME
     /// PATH` (bytes for [`Stage::files`]), and the variables `$NEXT` and
-    /// `$NEXT_INITRD` (files of the [`Next`] kernel) and `$CONSOLE` (words
+    /// `$NEXT_INITRD` (files of the [`NextKernel`] kernel) and `$CONSOLE` (words
     /// that a next command line needs so that the run can be followed).
     #[must_use]
     pub fn script(mut self, script: &str) -> Self {
@@ -173,7 +173,7 @@ impl<'lab> Guest<'lab> {
 
     /// The kernel to jump into; its files are at `$NEXT` and `$NEXT_INITRD`.
     #[must_use]
-    pub fn next(mut self, next: Next) -> Self {
+    pub fn next(mut self, next: NextKernel) -> Self {
         self.next = Some(next);
         self
     }
@@ -224,7 +224,7 @@ impl<'lab> Guest<'lab> {
     /// If the machine cannot be started, does not end in time, or ends in any
     /// other way than by powering itself off after its last stage: a panic or
     /// a cold reboot is an error, with the end of the console.
-    pub fn run(self) -> Result<Outcome> {
+    pub fn run(self) -> Result<GuestRun> {
         run::run(&self)?.check()
     }
 
@@ -233,13 +233,13 @@ impl<'lab> Guest<'lab> {
     ///
     /// # Errors
     /// If the machine cannot be started or its reports cannot be read.
-    pub fn observe(self) -> Result<Outcome> {
+    pub fn observe(self) -> Result<GuestRun> {
         run::run(&self)
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> TimeLimits {
         let slower = if self.counting { 3 } else { 1 };
-        Limits {
+        TimeLimits {
             whole: self.timeout,
             first_stage: self.first_stage.saturating_mul(slower),
         }

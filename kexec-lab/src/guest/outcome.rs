@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Everything that one run of a machine reported.
 #[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
+pub struct GuestRun {
     /// One per kernel that reached its user space, in order.
     pub stages: Vec<Stage>,
     /// The first serial port: the kernels' messages.
@@ -45,14 +45,14 @@ pub struct Stage {
     /// What it said about its machine.
     pub report: Report,
     /// Commands of its script, in order.
-    pub runs: Vec<Run>,
+    pub runs: Vec<CommandRun>,
     /// Files that its script put out.
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
 /// A command that a script ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Run {
+pub struct CommandRun {
     /// Its name in the script.
     pub label: String,
     /// Its exit code.
@@ -63,7 +63,7 @@ pub struct Run {
     pub stderr: Vec<u8>,
 }
 
-impl Run {
+impl CommandRun {
     /// Standard output as text.
     #[must_use]
     pub fn out(&self) -> String {
@@ -87,7 +87,7 @@ pub struct Report {
     /// Processors online.
     pub cpus: u32,
     /// `/sys/firmware/memmap`, in its own order.
-    pub memmap: Vec<MemoryRange>,
+    pub memmap: Vec<MemmapEntry>,
     /// `/proc/iomem`.
     pub iomem: String,
     /// `/sys/kernel/boot_params`; none where the architecture has no such thing.
@@ -120,7 +120,7 @@ impl Report {
 
 /// An entry of `/sys/firmware/memmap`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct MemoryRange {
+pub struct MemmapEntry {
     /// First address.
     pub start: u64,
     /// Last address, inclusive.
@@ -129,7 +129,7 @@ pub struct MemoryRange {
     pub kind: String,
 }
 
-impl Outcome {
+impl GuestRun {
     /// The stage with this name.
     ///
     /// # Errors
@@ -213,7 +213,7 @@ impl Stage {
     ///
     /// # Errors
     /// If the script did not run it.
-    pub fn run(&self, label: &str) -> Result<&Run> {
+    pub fn run(&self, label: &str) -> Result<&CommandRun> {
         self.runs
             .iter()
             .find(|run| run.label == label)
@@ -230,7 +230,7 @@ impl Stage {
     ///
     /// # Errors
     /// If the script did not run it, or its exit code is not 0: with what it said.
-    pub fn good(&self, label: &str) -> Result<&Run> {
+    pub fn good(&self, label: &str) -> Result<&CommandRun> {
         let run = self.run(label)?;
         ensure!(
             run.code == 0,

@@ -1,7 +1,7 @@
 //! Reading what `init.sh` writes to the second serial port.
 
 use super::boot_params;
-use super::outcome::{MemoryRange, Report, Run, Stage};
+use super::outcome::{CommandRun, MemmapEntry, Report, Stage};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Reads the lines of a run, each with its time since the start of QEMU.
 /// Lines outside of any stage (firmware, a port that is probed) are left out.
 pub(super) fn parse(lines: &[(Duration, String)]) -> Result<Vec<Stage>> {
-    let mut stages: Vec<Open> = Vec::new();
+    let mut stages: Vec<OpenStage> = Vec::new();
     let mut block: Option<(String, String)> = None;
     for (time, line) in lines {
         let line = line.trim_end_matches('\r');
@@ -32,7 +32,7 @@ pub(super) fn parse(lines: &[(Duration, String)]) -> Result<Vec<Stage>> {
         }
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
-            "@stage" => stages.push(Open::new(rest, *time)),
+            "@stage" => stages.push(OpenStage::new(rest, *time)),
             "@begin" => block = Some((rest.to_owned(), String::new())),
             "@run" => {
                 let (label, code) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -40,7 +40,7 @@ pub(super) fn parse(lines: &[(Duration, String)]) -> Result<Vec<Stage>> {
                     .parse()
                     .with_context(|| format!("reading the exit code in {line:?}"))?;
                 if let Some(stage) = stages.last_mut() {
-                    stage.runs.push(Run {
+                    stage.runs.push(CommandRun {
                         label: label.to_owned(),
                         code,
                         stdout: Vec::new(),
@@ -61,7 +61,7 @@ pub(super) fn parse(lines: &[(Duration, String)]) -> Result<Vec<Stage>> {
             _ => {}
         }
     }
-    stages.into_iter().map(Open::close).collect()
+    stages.into_iter().map(OpenStage::close).collect()
 }
 
 /// Whether a stage begins with this line.
@@ -70,16 +70,16 @@ pub(super) fn begins_a_stage(line: &str) -> bool {
 }
 
 /// A stage whose lines are still coming in.
-struct Open {
+struct OpenStage {
     name: String,
     started: Duration,
     jumped: Option<Duration>,
     done: bool,
-    runs: Vec<Run>,
+    runs: Vec<CommandRun>,
     files: BTreeMap<String, Vec<u8>>,
 }
 
-impl Open {
+impl OpenStage {
     fn new(name: &str, started: Duration) -> Self {
         Self {
             name: name.to_owned(),
@@ -177,13 +177,13 @@ impl Open {
 }
 
 /// A line "0xSTART 0xEND KIND".
-fn memory_range(line: &str) -> Result<MemoryRange> {
+fn memory_range(line: &str) -> Result<MemmapEntry> {
     let hex = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16);
     let mut words = line.splitn(3, ' ');
     let (Some(start), Some(end), Some(kind)) = (words.next(), words.next(), words.next()) else {
         bail!("expected \"start end type\" of a memmap entry, found {line:?}");
     };
-    Ok(MemoryRange {
+    Ok(MemmapEntry {
         start: hex(start).with_context(|| format!("start of the memmap entry {line:?}"))?,
         end: hex(end).with_context(|| format!("end of the memmap entry {line:?}"))?,
         kind: kind.to_owned(),
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(stage.report.boot_params, None);
         assert_eq!(
             stage.report.memmap,
-            [MemoryRange {
+            [MemmapEntry {
                 start: 0,
                 end: 0x9_fbff,
                 kind: "System RAM".to_owned()

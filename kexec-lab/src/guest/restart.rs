@@ -5,7 +5,7 @@
 //! says nothing of what a test is about. Nor does a panic for want of a timer.
 //! Whatever happens once the first stage has begun does, and is never tried again.
 
-use super::{End, Outcome};
+use super::{End, GuestRun};
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::io::Write;
@@ -21,14 +21,14 @@ const JUMPS: &str = "Starting new kernel";
 
 /// How long a guest may run, from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct TimeLimits {
     /// Until its end.
     pub whole: Duration,
     /// Until its first stage begins.
     pub first_stage: Duration,
 }
 
-impl Limits {
+impl TimeLimits {
     /// No other limit for the first stage.
     pub(crate) fn whole(whole: Duration) -> Self {
         Self {
@@ -54,9 +54,9 @@ impl Limits {
 /// Those of `start`; or if the file of [`RESTARTS`] cannot be written.
 pub(crate) fn run(
     what: &str,
-    limits: Limits,
-    start: impl FnMut(Limits) -> Result<Vec<Outcome>>,
-) -> Result<Vec<Outcome>> {
+    limits: TimeLimits,
+    start: impl FnMut(TimeLimits) -> Result<Vec<GuestRun>>,
+) -> Result<Vec<GuestRun>> {
     repeat(limits, start, |hung| {
         let name = format!("{} ({what})", caller());
         eprintln!("lab: {name} hung before anything of ours ran; started once more");
@@ -71,10 +71,10 @@ pub(crate) fn run(
 /// stage has a limit of its own: a machine that is merely slow loses time, and no
 /// test.
 fn repeat(
-    mut limits: Limits,
-    mut start: impl FnMut(Limits) -> Result<Vec<Outcome>>,
-    mut tell: impl FnMut(&Outcome) -> Result<()>,
-) -> Result<Vec<Outcome>> {
+    mut limits: TimeLimits,
+    mut start: impl FnMut(TimeLimits) -> Result<Vec<GuestRun>>,
+    mut tell: impl FnMut(&GuestRun) -> Result<()>,
+) -> Result<Vec<GuestRun>> {
     let mut starts = 0;
     loop {
         let boots = start(limits)?;
@@ -83,7 +83,7 @@ fn repeat(
             [only] if starts < STARTS && hung_before_ours(only) => tell(only)?,
             _ => return Ok(boots),
         }
-        limits = Limits::whole(limits.whole);
+        limits = TimeLimits::whole(limits.whole);
     }
 }
 
@@ -93,7 +93,7 @@ const NO_TIMER: &str = "IO-APIC + timer doesn't work";
 
 /// Whether a machine hung before anything of ours ran, or was kept from its timer,
 /// judged by its first boot.
-fn hung_before_ours(boot: &Outcome) -> bool {
+fn hung_before_ours(boot: &GuestRun) -> bool {
     (boot.end == End::TimedOut || boot.console.contains(NO_TIMER))
         && boot.stages.is_empty()
         // What jumped before its first stage was ours.
@@ -150,7 +150,7 @@ mod tests {
     use crate::guest::{Report, Stage};
     use std::collections::BTreeMap;
 
-    fn boot(stages: usize, end: End, console: &str) -> Outcome {
+    fn boot(stages: usize, end: End, console: &str) -> GuestRun {
         let stage = Stage {
             name: "first".to_owned(),
             started: Duration::ZERO,
@@ -160,7 +160,7 @@ mod tests {
             runs: Vec::new(),
             files: BTreeMap::new(),
         };
-        Outcome {
+        GuestRun {
             stages: vec![stage; stages],
             console: console.to_owned(),
             duration: Duration::from_secs(1),
@@ -168,7 +168,7 @@ mod tests {
         }
     }
 
-    fn hung() -> Outcome {
+    fn hung() -> GuestRun {
         boot(0, End::TimedOut, "APIC calibration\n")
     }
 
@@ -192,8 +192,8 @@ mod tests {
         }
     }
 
-    fn limits() -> Limits {
-        Limits {
+    fn limits() -> TimeLimits {
+        TimeLimits {
             whole: Duration::from_secs(300),
             first_stage: Duration::from_secs(20),
         }
@@ -201,14 +201,14 @@ mod tests {
 
     /// How a machine ends whose starts end like this, the limits that each start had,
     /// and how many hangs were told.
-    fn repeated(mut ends: Vec<Vec<Outcome>>) -> (Vec<Outcome>, Vec<Limits>, usize) {
+    fn repeated(mut ends: Vec<Vec<GuestRun>>) -> (Vec<GuestRun>, Vec<TimeLimits>, usize) {
         ends.reverse();
         let (mut given, mut told) = (Vec::new(), 0);
         let start = |limits| {
             given.push(limits);
             ends.pop().context("started too often")
         };
-        let tell = |_: &Outcome| {
+        let tell = |_: &GuestRun| {
             told += 1;
             Ok(())
         };
@@ -220,7 +220,7 @@ mod tests {
     fn a_hang_is_repeated_once_without_the_short_limit() {
         for second in [boot(1, End::PoweredOff, ""), hung()] {
             let (boots, given, told) = repeated(vec![vec![hung()], vec![second.clone()]]);
-            assert_eq!(given, [limits(), Limits::whole(limits().whole)]);
+            assert_eq!(given, [limits(), TimeLimits::whole(limits().whole)]);
             assert_eq!(told, 1);
             assert_eq!(boots[0].end, second.end);
         }
@@ -251,7 +251,7 @@ mod tests {
         };
         assert!(repeat(limits(), start, |_| Ok(())).is_err());
         assert_eq!(starts, 1);
-        let untold = |_: &Outcome| anyhow::bail!("not to be written");
+        let untold = |_: &GuestRun| anyhow::bail!("not to be written");
         assert!(repeat(limits(), |_| Ok(vec![hung()]), untold).is_err());
     }
 
@@ -259,7 +259,7 @@ mod tests {
     fn the_first_stage_has_its_own_limit() {
         assert_eq!(limits().now(false), Duration::from_secs(20));
         assert_eq!(limits().now(true), Duration::from_secs(300));
-        let short = Limits {
+        let short = TimeLimits {
             whole: Duration::from_secs(5),
             ..limits()
         };

@@ -1,13 +1,13 @@
 //! Running QEMU once, with a deadline.
 
-use super::outcome::{End, Outcome};
-use super::restart::{self, Limits};
+use super::outcome::{End, GuestRun};
+use super::restart::{self, TimeLimits};
 use super::{CONSOLE, Guest, protocol};
-use crate::qemu::Turn;
+use crate::qemu::{GuestSlot, RunningQemu};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -19,25 +19,15 @@ pub(crate) const CPU: &str = "max,svm=off";
 /// `kernel_power_off`.
 const POWERED_OFF: &str = "reboot: Power down";
 
-/// A guest that is killed when it goes out of scope.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
+pub(super) fn run(guest: &Guest<'_>) -> Result<GuestRun> {
     let root = guest.root()?;
-    let mut turn = None;
+    let mut slot = None;
     let what = format!(
         "kernel {}, {}, processors: {}",
         guest.kernel.release, guest.firmware, guest.cpus
     );
     let boots = restart::run(&what, guest.limits(), |limits| {
-        start(guest, &root, limits, &mut turn).map(|outcome| vec![outcome])
+        start(guest, &root, limits, &mut slot).map(|outcome| vec![outcome])
     })?;
     boots
         .into_iter()
@@ -49,9 +39,9 @@ pub(super) fn run(guest: &Guest<'_>) -> Result<Outcome> {
 fn start(
     guest: &Guest<'_>,
     root: &[u8],
-    limits: Limits,
-    turn: &mut Option<Turn>,
-) -> Result<Outcome> {
+    limits: TimeLimits,
+    slot: &mut Option<GuestSlot>,
+) -> Result<GuestRun> {
     let scratch = tempfile::tempdir().context("making a folder for the guest's files")?;
     let initrd = scratch.path().join("initrd");
     std::fs::write(&initrd, root).context("writing the guest's initramfs")?;
@@ -81,8 +71,8 @@ fn start(
         // its wait at once.
         command.args(["-icount", "shift=0,sleep=off"]);
     }
-    let turn = Turn::keep(turn)?;
-    watch(&mut command, scratch.path(), limits, turn)
+    let slot = GuestSlot::keep(slot)?;
+    watch(&mut command, scratch.path(), limits, slot)
 }
 
 /// Runs QEMU with the console on its first serial port and the report on its
@@ -90,9 +80,9 @@ fn start(
 pub(crate) fn watch(
     command: &mut Command,
     scratch: &Path,
-    limits: Limits,
-    _one_at_a_time: &Turn,
-) -> Result<Outcome> {
+    limits: TimeLimits,
+    _one_at_a_time: &GuestSlot,
+) -> Result<GuestRun> {
     let console = scratch.join("console");
     let messages = scratch.join("qemu");
     command
@@ -128,14 +118,14 @@ pub(crate) fn watch(
     } else {
         End::Reset
     };
-    let outcome = Outcome {
+    let outcome = GuestRun {
         stages: Vec::new(),
         console,
         duration,
         end,
     };
     match stages {
-        Ok(stages) => Ok(Outcome { stages, ..outcome }),
+        Ok(stages) => Ok(GuestRun { stages, ..outcome }),
         Err(error) => Err(error.context(format!(
             "following the guest ({end:?}); the console ends with:\n{}",
             outcome.tail()
@@ -143,7 +133,7 @@ pub(crate) fn watch(
     }
 }
 
-type Lines = Vec<(Duration, String)>;
+type TimedLines = Vec<(Duration, String)>;
 
 /// Starts QEMU and collects what it says until it ends or the time is up.
 /// Third: the status of a QEMU that failed.
@@ -151,10 +141,10 @@ fn attend(
     command: &mut Command,
     messages: &Path,
     started: Instant,
-    limits: Limits,
-) -> Result<(Lines, bool, Option<String>)> {
+    limits: TimeLimits,
+) -> Result<(TimedLines, bool, Option<String>)> {
     let log = std::fs::File::create(messages).context("making a file for QEMU's messages")?;
-    let mut running = Running(
+    let mut running = RunningQemu(
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -3,8 +3,8 @@
 
 use super::files::{fingerprint, one_maker, remove_old};
 use crate::apt::Suite;
-use crate::lab::{Kernel, Lab};
-use crate::programs::Start;
+use crate::lab::{Lab, LabKernel};
+use crate::programs::StartProgram;
 use crate::progress::watched;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ const CUSTOMIZE: &str = include_str!("scripts/base.sh");
 
 /// What brings a system up and takes it down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Init {
+pub enum InitSystem {
     /// systemd with logind, in the version of the suite.
     Systemd,
     /// sysvinit with Debian's init scripts.
@@ -46,7 +46,7 @@ pub struct Recipe {
     /// The Debian release.
     pub suite: Suite,
     /// Its init.
-    pub init: Init,
+    pub init: InitSystem,
     /// Its initramfs generator.
     pub generator: Generator,
     /// More packages.
@@ -59,7 +59,7 @@ pub struct Base {
     /// The tar file.
     pub tar: PathBuf,
     /// Its init.
-    pub init: Init,
+    pub init: InitSystem,
     /// Names this very system.
     pub key: String,
     /// Releases of its kernels as a boot loader sorts them, the newest first.
@@ -82,7 +82,7 @@ impl Recipe {
         });
         names.extend(["grub-common", "grub2-common", "grub-pc-bin"]);
         match self.init {
-            Init::Systemd => {
+            InitSystem::Systemd => {
                 names.extend(["systemd-sysv", "dbus", "libpam-systemd"]);
                 names.extend(["grub-efi-amd64-bin", "systemd-boot", "systemd-boot-efi"]);
                 // Bookworm's systemd has no ukify yet; its manual makes unified
@@ -94,8 +94,8 @@ impl Recipe {
                     _ => &["systemd-ukify", "python3-pefile"],
                 });
             }
-            Init::Sysvinit => names.extend(["sysvinit-core", "sysv-rc", "initscripts"]),
-            Init::Busybox => names.extend(["busybox-static"]),
+            InitSystem::Sysvinit => names.extend(["sysvinit-core", "sysv-rc", "initscripts"]),
+            InitSystem::Busybox => names.extend(["busybox-static"]),
         }
         let mut names: Vec<_> = names.into_iter().map(str::to_owned).collect();
         names.extend(self.packages.iter().cloned());
@@ -202,7 +202,7 @@ fn make(
     lab: &Lab,
     recipe: &Recipe,
     include: &[String],
-    second: &Kernel,
+    second: &LabKernel,
     tar: &Path,
 ) -> Result<Vec<String>> {
     require_root()?;

@@ -9,7 +9,7 @@ macro_rules! cells {
             #[test]
             $(#[$attribute])*
             fn $name() -> anyhow::Result<()> {
-                $story($crate::apt::Suite::$suite, $crate::installed::Layout::$layout)
+                $story($crate::apt::Suite::$suite, $crate::installed::SystemLayout::$layout)
             }
         )*
     };

@@ -1,11 +1,11 @@
 //! The lab's own files in every installed system, and its helpers on the host.
 
-use super::base::Init;
+use super::base::InitSystem;
 use super::installer;
-use super::layout::Layout;
+use super::layout::SystemLayout;
 use crate::cpio::Entry;
 use crate::initramfs::Initramfs;
-use crate::programs::Start;
+use crate::programs::StartProgram;
 use crate::scripts::FUNCTIONS;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
@@ -23,7 +23,7 @@ const BUSYBOX_START: &str = include_str!("scripts/busybox-start");
 const BUSYBOX_STOP: &str = include_str!("scripts/busybox-stop");
 
 /// What runs the trials, and what finishes the installation.
-pub(super) fn of(init: Init, layout: Layout) -> Initramfs {
+pub(super) fn of(init: InitSystem, layout: SystemLayout) -> Initramfs {
     let mut files = Initramfs::new();
     files.directory("lab/trial");
     files.program("lab/run", RUNNER);
@@ -35,7 +35,7 @@ pub(super) fn of(init: Init, layout: Layout) -> Initramfs {
         files.file("lab/install-script", layout.guest_script());
     }
     match init {
-        Init::Systemd => {
+        InitSystem::Systemd => {
             let unit = "etc/systemd/system/lab.service";
             files.file(unit, SERVICE);
             files.symlink(
@@ -44,8 +44,8 @@ pub(super) fn of(init: Init, layout: Layout) -> Initramfs {
             );
         }
         // Its inittab is part of the base system.
-        Init::Sysvinit => {}
-        Init::Busybox => {
+        InitSystem::Sysvinit => {}
+        InitSystem::Busybox => {
             files.file("etc/inittab", BUSYBOX);
             files.program("lab/busybox-start", BUSYBOX_START);
             files.program("lab/busybox-stop", BUSYBOX_STOP);

@@ -3,11 +3,11 @@
 
 use super::base::{self, Base};
 use super::files::{self, call, fingerprint, one_maker};
-use super::layout::{CONSOLE, Layout, Side};
+use super::layout::{CONSOLE, ExtraFileSystem, SystemLayout};
 use super::partitions::{BOOT_UUID, ESP_UUID, Partitions, ROOT_UUID};
 use super::{initrd, installer};
 use crate::lab::Lab;
-use crate::qemu::Turn;
+use crate::qemu::GuestSlot;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::fs;
@@ -29,18 +29,23 @@ pub(super) enum Initrd {
 
 /// A finished image in the cache.
 #[derive(Debug)]
-pub(super) struct Image {
+pub(super) struct DiskImage {
     /// The disk.
     pub(super) disk: PathBuf,
     /// Where its root file system begins, bytes.
     pub(super) root_offset: u64,
     /// The turn that its installation took, if there was one now.
-    pub(super) turn: Option<Turn>,
+    pub(super) slot: Option<GuestSlot>,
 }
 
 /// The image of a base system in a layout, made if it is not in the cache. Its
-/// fstab is that of [`Layout::disk`].
-pub(super) fn prepare(lab: &Lab, base: &Base, layout: Layout, initrd: Initrd) -> Result<Image> {
+/// fstab is that of [`SystemLayout::disk`].
+pub(super) fn prepare(
+    lab: &Lab,
+    base: &Base,
+    layout: SystemLayout,
+    initrd: Initrd,
+) -> Result<DiskImage> {
     let layout = layout.disk();
     let partitions = Partitions::of(layout);
     let about = format!(
@@ -58,7 +63,7 @@ pub(super) fn prepare(lab: &Lab, base: &Base, layout: Layout, initrd: Initrd) ->
     let name = format!("{}-{layout}-{:016x}", base.key, fingerprint(&parts));
     let disk = folder.join(format!("{name}.raw"));
     let _one_maker = one_maker(&folder, &name)?;
-    let mut turn = None;
+    let mut slot = None;
     if !disk.exists() {
         eprintln!("lab: making the disk image {name}");
         let partial = disk.with_extension(format!("partial-{}", std::process::id()));
@@ -66,23 +71,23 @@ pub(super) fn prepare(lab: &Lab, base: &Base, layout: Layout, initrd: Initrd) ->
         if made.is_err() {
             let _ = fs::remove_file(&partial);
         }
-        turn = made.with_context(|| format!("making the disk image {name}"))?;
+        slot = made.with_context(|| format!("making the disk image {name}"))?;
         fs::rename(&partial, &disk).with_context(|| format!("moving {}", disk.display()))?;
     }
-    Ok(Image {
+    Ok(DiskImage {
         disk,
         root_offset: partitions.root.offset(),
-        turn,
+        slot,
     })
 }
 
 fn make(
     lab: &Lab,
     base: &Base,
-    layout: Layout,
+    layout: SystemLayout,
     initrd: Initrd,
     disk: &Path,
-) -> Result<Option<Turn>> {
+) -> Result<Option<GuestSlot>> {
     base::require_root()?;
     let scratch = tempfile::tempdir().context("making a folder for the image's files")?;
     let tree = scratch.path().join("root");
@@ -111,7 +116,7 @@ fn make(
     configure(&tree, layout, &base.kernels)?;
     let partitions = Partitions::of(layout);
     partitions.write(&tree, scratch.path(), disk)?;
-    let turn = match layout.guest_script() {
+    let slot = match layout.guest_script() {
         "" => None,
         _ => Some(installer::run(lab, layout, disk, &kernel, &archive)?),
     };
@@ -121,7 +126,7 @@ fn make(
         disk.display(),
         partitions.root.offset()
     )))?;
-    Ok(turn)
+    Ok(slot)
 }
 
 /// The folder of a kernel's modules.
@@ -130,12 +135,12 @@ fn modules(tree: &Path, release: &str) -> PathBuf {
 }
 
 /// The layout's /etc/fstab.
-pub(super) fn fstab(layout: Layout) -> String {
+pub(super) fn fstab(layout: SystemLayout) -> String {
     let mut fstab = format!("UUID={ROOT_UUID} / ext4 errors=remount-ro 0 0\n");
     if let (Some(side), Some(options)) = (layout.side(), layout.options()) {
         let (uuid, kind) = match side {
-            Side::Boot => (BOOT_UUID, "ext4"),
-            Side::Esp(_) => (ESP_UUID, "vfat"),
+            ExtraFileSystem::Boot => (BOOT_UUID, "ext4"),
+            ExtraFileSystem::Esp(_) => (ESP_UUID, "vfat"),
         };
         let place = side.mount_point();
         let _ = writeln!(fstab, "UUID={uuid} {place} {kind} {options} 0 0");
@@ -144,7 +149,7 @@ pub(super) fn fstab(layout: Layout) -> String {
 }
 
 /// What the layout changes in the system's files.
-fn configure(tree: &Path, layout: Layout, kernels: &[String]) -> Result<()> {
+fn configure(tree: &Path, layout: SystemLayout, kernels: &[String]) -> Result<()> {
     if let Some(side) = layout.side() {
         fs::create_dir_all(tree.join(side.mount_point().trim_start_matches('/')))
             .context("making a mount point")?;

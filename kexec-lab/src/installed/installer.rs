@@ -1,12 +1,12 @@
 //! The last step of some installations: the system's own tools, run in a guest
 //! that has the finished disk, write the boot loader into it.
 
-use super::layout::{CONSOLE, Layout};
+use super::layout::{CONSOLE, SystemLayout};
 use super::machine::{disk_arguments, qemu};
-use crate::guest::restart::Limits;
+use crate::guest::restart::TimeLimits;
 use crate::guest::{End, watch};
 use crate::lab::Lab;
-use crate::qemu::Turn;
+use crate::qemu::GuestSlot;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::Duration;
@@ -21,11 +21,11 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// that a trial does not have to wait a second time.
 pub(super) fn run(
     lab: &Lab,
-    layout: Layout,
+    layout: SystemLayout,
     disk: &Path,
     kernel: &Path,
     initrd: &Path,
-) -> Result<Turn> {
+) -> Result<GuestSlot> {
     let scratch = tempfile::tempdir().context("making a folder for the installer")?;
     let firmware = lab.qemu().firmware(layout.firmware(), scratch.path())?;
     let mut command = qemu(lab, &firmware, MEMORY_MB);
@@ -37,8 +37,13 @@ pub(super) fn run(
         .arg(initrd)
         .arg("-append")
         .arg(format!("root=LABEL=root rw init=/lab/install {CONSOLE}"));
-    let turn = Turn::wait()?;
-    let outcome = watch(&mut command, scratch.path(), Limits::whole(TIMEOUT), &turn)?;
+    let slot = GuestSlot::wait()?;
+    let outcome = watch(
+        &mut command,
+        scratch.path(),
+        TimeLimits::whole(TIMEOUT),
+        &slot,
+    )?;
     let stage = outcome.stage("install")?;
     for run in &stage.runs {
         if run.code != 0 {
@@ -58,5 +63,5 @@ pub(super) fn run(
             outcome.tail()
         );
     }
-    Ok(turn)
+    Ok(slot)
 }

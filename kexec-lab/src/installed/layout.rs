@@ -1,7 +1,7 @@
 //! Layouts: which firmware and boot loader a system has, and where /boot is.
 
 use super::base::Generator;
-use crate::qemu::Firmware;
+use crate::qemu::GuestFirmware;
 
 /// What every kernel of an installed system is started with, besides `root=`:
 /// messages on the first serial port, a panic resets the machine, which ends
@@ -10,7 +10,7 @@ pub const CONSOLE: &str = "console=ttyS0 panic=-1 mitigations=off";
 
 /// How a system is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layout {
+pub enum SystemLayout {
     /// BIOS and GRUB; /boot is a folder of the root file system.
     BiosGrub,
     /// BIOS and GRUB; /boot is an ext4 file system of its own.
@@ -36,14 +36,14 @@ pub enum Layout {
 
 /// A file system beside the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum ExtraFileSystem {
     /// ext4 at /boot.
     Boot,
     /// The EFI system partition, with its mount point.
     Esp(&'static str),
 }
 
-impl Side {
+impl ExtraFileSystem {
     /// Its mount point.
     pub(super) fn mount_point(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Side {
     }
 }
 
-impl Layout {
+impl SystemLayout {
     /// All of them.
     pub const ALL: [Self; 8] = [
         Self::BiosGrub,
@@ -68,14 +68,14 @@ impl Layout {
 
     /// The firmware that boots it.
     #[must_use]
-    pub fn firmware(self) -> Firmware {
+    pub fn firmware(self) -> GuestFirmware {
         match self {
             Self::BiosGrub
             | Self::BiosGrubBoot
             | Self::BiosGrubAutomount
             | Self::BiosGrubNoauto
-            | Self::FedoraLike => Firmware::SeaBios,
-            Self::EfiSystemdBoot | Self::EfiUki | Self::EfiGrub => Firmware::Ovmf,
+            | Self::FedoraLike => GuestFirmware::SeaBios,
+            Self::EfiSystemdBoot | Self::EfiUki | Self::EfiGrub => GuestFirmware::Ovmf,
         }
     }
 
@@ -97,15 +97,15 @@ impl Layout {
     }
 
     /// The file system beside the root, if there is one.
-    pub(super) fn side(self) -> Option<Side> {
+    pub(super) fn side(self) -> Option<ExtraFileSystem> {
         match self {
             Self::BiosGrub => None,
             Self::BiosGrubBoot
             | Self::BiosGrubAutomount
             | Self::BiosGrubNoauto
-            | Self::FedoraLike => Some(Side::Boot),
-            Self::EfiSystemdBoot => Some(Side::Esp("/efi")),
-            Self::EfiUki | Self::EfiGrub => Some(Side::Esp("/boot/efi")),
+            | Self::FedoraLike => Some(ExtraFileSystem::Boot),
+            Self::EfiSystemdBoot => Some(ExtraFileSystem::Esp("/efi")),
+            Self::EfiUki | Self::EfiGrub => Some(ExtraFileSystem::Esp("/boot/efi")),
         }
     }
 
@@ -185,7 +185,7 @@ impl Layout {
     }
 }
 
-impl std::fmt::Display for Layout {
+impl std::fmt::Display for SystemLayout {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::BiosGrub => "bios-grub",

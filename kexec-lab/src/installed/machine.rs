@@ -1,38 +1,38 @@
 //! One trial of an installed system: its stages, its disk, its run.
 
-use super::base::{self, Base, Generator, Init, Recipe};
+use super::base::{self, Base, Generator, InitSystem, Recipe};
 use super::files::call;
 use super::image::{self, Initrd};
-use super::layout::Layout;
+use super::layout::SystemLayout;
 use super::payload;
 use super::trial::{Boot, Trial};
 use crate::apt::Suite;
-use crate::guest::restart::{self, Limits};
+use crate::guest::restart::{self, TimeLimits};
 use crate::guest::{CPU, End, watch};
 use crate::initramfs::Initramfs;
 use crate::lab::Lab;
-use crate::qemu::Turn;
+use crate::qemu::GuestSlot;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// The unit of [`Machine::witness`].
+/// The unit of [`InstalledMachine::witness`].
 const WITNESS: &str = include_str!("scripts/witness.service");
-/// Brings the card of [`Machine::ssh`] up.
+/// Brings the card of [`InstalledMachine::ssh`] up.
 const NETWORK: &str = include_str!("scripts/network.service");
 
 /// How long an installed system may take to its first stage. One that takes longer
-/// is started once more, and then has the time of [`Machine::timeout`].
+/// is started once more, and then has the time of [`InstalledMachine::timeout`].
 const FIRST_STAGE: Duration = Duration::from_secs(240);
 
 /// An installed system to be tried once. Its disk is a copy: nothing that it
 /// does lasts.
 #[derive(Debug)]
-pub struct Machine<'lab> {
+pub struct InstalledMachine<'lab> {
     lab: &'lab Lab,
     recipe: Recipe,
-    layout: Layout,
+    layout: SystemLayout,
     initrd: Initrd,
     files: Initramfs,
     stages: Vec<(String, String)>,
@@ -42,16 +42,16 @@ pub struct Machine<'lab> {
     qemu_arguments: Vec<String>,
 }
 
-impl<'lab> Machine<'lab> {
+impl<'lab> InstalledMachine<'lab> {
     /// A machine with this suite, systemd and the lab's small initramfs
     /// images, installed in this layout.
     #[must_use]
-    pub fn new(lab: &'lab Lab, suite: Suite, layout: Layout) -> Self {
+    pub fn new(lab: &'lab Lab, suite: Suite, layout: SystemLayout) -> Self {
         Self {
             lab,
             recipe: Recipe {
                 suite,
-                init: Init::Systemd,
+                init: InitSystem::Systemd,
                 generator: layout.generator(),
                 packages: Vec::new(),
             },
@@ -71,7 +71,7 @@ impl<'lab> Machine<'lab> {
 
     /// Another init than systemd.
     #[must_use]
-    pub fn init(mut self, init: Init) -> Self {
+    pub fn init(mut self, init: InitSystem) -> Self {
         self.recipe.init = init;
         self
     }
@@ -130,7 +130,7 @@ impl<'lab> Machine<'lab> {
         Ok(self)
     }
 
-    /// Adds this project's package as a file in /lab/debs, see [`Machine::debs`].
+    /// Adds this project's package as a file in /lab/debs, see [`InstalledMachine::debs`].
     ///
     /// # Errors
     /// If it has not been built.
@@ -255,14 +255,14 @@ impl<'lab> Machine<'lab> {
     pub fn observe(self) -> Result<Trial> {
         let base: Base = base::prepare(self.lab, &self.recipe)?;
         let image = image::prepare(self.lab, &base, self.layout, self.initrd)?;
-        let mut turn = image.turn;
+        let mut slot = image.slot;
         let what = format!("{}, {}", self.recipe.suite.name(), self.layout);
-        let limits = Limits {
+        let limits = TimeLimits {
             whole: self.timeout,
             first_stage: FIRST_STAGE,
         };
         let boots = restart::run(&what, limits, |limits| {
-            self.start(&image.disk, image.root_offset, limits, &mut turn)
+            self.start(&image.disk, image.root_offset, limits, &mut slot)
         })?;
         Ok(Trial { boots })
     }
@@ -273,8 +273,8 @@ impl<'lab> Machine<'lab> {
         &self,
         image: &Path,
         root_offset: u64,
-        limits: Limits,
-        turn: &mut Option<Turn>,
+        limits: TimeLimits,
+        slot: &mut Option<GuestSlot>,
     ) -> Result<Vec<Boot>> {
         let scratch = tempfile::tempdir().context("making a folder for the machine's disk")?;
         let disk = scratch.path().join("disk");
@@ -297,7 +297,7 @@ impl<'lab> Machine<'lab> {
             .lab
             .qemu()
             .firmware(self.layout.firmware(), scratch.path())?;
-        let turn = Turn::keep(turn)?;
+        let slot = GuestSlot::keep(slot)?;
         let mut boots: Vec<Boot> = Vec::new();
         while boots.len() <= self.cold_boots {
             let mut command = qemu(self.lab, &firmware, self.memory_mb);
@@ -308,9 +308,9 @@ impl<'lab> Machine<'lab> {
             let limits = if boots.is_empty() {
                 limits
             } else {
-                Limits::whole(limits.whole)
+                TimeLimits::whole(limits.whole)
             };
-            let outcome = watch(&mut command, scratch.path(), limits, turn)?;
+            let outcome = watch(&mut command, scratch.path(), limits, slot)?;
             let again = outcome.end == End::Reset;
             boots.push(outcome);
             if !again {

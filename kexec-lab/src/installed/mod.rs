@@ -4,7 +4,7 @@
 //! Three layers, each cached in the lab's folder by its content:
 //! [`Recipe`] → a base system (one tar file per suite and init, made with
 //! mmdebstrap) → an image (partition table, file systems, boot loader) for each
-//! [`Layout`] → a copy of the image for each [`Machine`], with the trial's
+//! [`SystemLayout`] → a copy of the image for each [`InstalledMachine`], with the trial's
 //! files. `kexec-lab/README.md` shows how a trial is written.
 
 mod base;
@@ -19,7 +19,7 @@ mod partitions;
 mod payload;
 mod trial;
 
-pub use base::{Generator, Init, Recipe};
-pub use layout::{CONSOLE, Layout};
-pub use machine::Machine;
-pub use trial::{Arrival, Boot, Trial};
+pub use base::{Generator, InitSystem, Recipe};
+pub use layout::{CONSOLE, SystemLayout};
+pub use machine::InstalledMachine;
+pub use trial::{Boot, StartedBy, Trial};

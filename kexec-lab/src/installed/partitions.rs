@@ -2,7 +2,7 @@
 //! offsets, without loop devices and without mounting anything.
 
 use super::files::call;
-use super::layout::{Layout, Side};
+use super::layout::{ExtraFileSystem, SystemLayout};
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::fs;
@@ -33,7 +33,7 @@ pub(super) struct Partitions {
     /// The root file system.
     pub(super) root: Partition,
     /// What stands beside it, which comes first on the disk.
-    side: Option<(Side, Partition)>,
+    side: Option<(ExtraFileSystem, Partition)>,
 }
 
 /// A partition of the disk, MiB.
@@ -52,7 +52,7 @@ impl Partition {
 
 impl Partitions {
     /// Where what goes.
-    pub(super) fn of(layout: Layout) -> Self {
+    pub(super) fn of(layout: SystemLayout) -> Self {
         // GRUB's core image lies in the first MiB of a BIOS disk.
         let first = |size| Partition { start: 1, size };
         match layout.side() {
@@ -98,8 +98,8 @@ impl Partitions {
                 .and_then(|()| fs::create_dir(&inside))
                 .with_context(|| format!("taking {} out of the root", side.mount_point()))?;
             match side {
-                Side::Boot => ext4(disk, at, &apart, "boot", BOOT_UUID)?,
-                Side::Esp(_) => fat(disk, at, &apart)?,
+                ExtraFileSystem::Boot => ext4(disk, at, &apart, "boot", BOOT_UUID)?,
+                ExtraFileSystem::Esp(_) => fat(disk, at, &apart)?,
             }
         }
         ext4(disk, &self.root, tree, "root", ROOT_UUID)
@@ -108,7 +108,7 @@ impl Partitions {
     /// What sfdisk(8) reads.
     fn table(&self) -> String {
         let (label, side_type, root_type) = match self.side {
-            Some((Side::Esp(_), _)) => ("gpt", GPT_ESP, GPT_ROOT),
+            Some((ExtraFileSystem::Esp(_), _)) => ("gpt", GPT_ESP, GPT_ROOT),
             _ => ("dos", DOS_LINUX, DOS_LINUX),
         };
         let mut text = format!("label: {label}\n");

@@ -3,7 +3,7 @@
 
 use crate::cpio::Entry;
 use crate::initramfs::Initramfs;
-use crate::programs::Start;
+use crate::programs::StartProgram;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ const EXPECTED: [&str; 2] = ["rm: File not found by ext2_lookup", "debugfs "];
 pub(super) fn write(disk: &Path, offset: u64, files: &Initramfs, scratch: &Path) -> Result<()> {
     let folder = scratch.join("payload");
     std::fs::create_dir(&folder).context("making a folder for the files")?;
-    let image = Image {
+    let image = FileSystemImage {
         name: format!("{}?offset={offset}", disk.display()),
         script: folder.join("commands"),
     };
@@ -37,13 +37,13 @@ pub(super) fn write(disk: &Path, offset: u64, files: &Initramfs, scratch: &Path)
 }
 
 /// A file system in an image, for debugfs(8).
-struct Image {
+struct FileSystemImage {
     name: String,
     /// Where its commands are put.
     script: PathBuf,
 }
 
-impl Image {
+impl FileSystemImage {
     /// Runs commands; both outputs.
     fn debugfs(&self, commands: &str) -> Result<(String, String)> {
         std::fs::write(&self.script, commands).context("writing the commands of debugfs")?;

@@ -1,11 +1,11 @@
 //! What came out of a trial.
 
-use crate::guest::{End, Outcome, Stage};
+use crate::guest::{End, GuestRun, Stage};
 use anyhow::{Context, Result, bail};
 
 /// The time from one run of the firmware to the end of the machine or its next
 /// cold boot.
-pub type Boot = Outcome;
+pub type Boot = GuestRun;
 
 /// Everything that a machine reported.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct Trial {
 
 /// How a kernel was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
+pub enum StartedBy {
     /// By firmware and boot loader.
     Cold,
     /// By the kernel before it.
@@ -25,15 +25,15 @@ pub enum Arrival {
 
 impl Trial {
     /// Every stage with how its kernel was started, in order.
-    pub fn stages(&self) -> impl Iterator<Item = (&Stage, Arrival)> {
+    pub fn stages(&self) -> impl Iterator<Item = (&Stage, StartedBy)> {
         self.boots.iter().flat_map(|boot| {
             boot.stages.iter().enumerate().map(|(number, stage)| {
-                let arrival = if number == 0 {
-                    Arrival::Cold
+                let started_by = if number == 0 {
+                    StartedBy::Cold
                 } else {
-                    Arrival::Kexec
+                    StartedBy::Kexec
                 };
-                (stage, arrival)
+                (stage, started_by)
             })
         })
     }
@@ -50,11 +50,11 @@ impl Trial {
     ///
     /// # Errors
     /// If it was not reached.
-    pub fn arrival(&self, name: &str) -> Result<Arrival> {
-        self.find(name).map(|(_, arrival)| arrival)
+    pub fn started_by(&self, name: &str) -> Result<StartedBy> {
+        self.find(name).map(|(_, started_by)| started_by)
     }
 
-    fn find(&self, name: &str) -> Result<(&Stage, Arrival)> {
+    fn find(&self, name: &str) -> Result<(&Stage, StartedBy)> {
         self.stages()
             .find(|(stage, _)| stage.name == name)
             .with_context(|| {
@@ -165,7 +165,7 @@ impl Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest::{Report, Run};
+    use crate::guest::{CommandRun, Report};
     use std::collections::BTreeMap;
     use std::time::Duration;
 
@@ -176,7 +176,7 @@ mod tests {
             jumped: None,
             done,
             report: Report::default(),
-            runs: vec![Run {
+            runs: vec![CommandRun {
                 label: "load".to_owned(),
                 code: 1,
                 stdout: Vec::new(),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn boot(stages: Vec<Stage>, end: End) -> Boot {
-        Outcome {
+        GuestRun {
             stages,
             console: "last line".to_owned(),
             duration: Duration::from_secs(1),
@@ -206,8 +206,8 @@ mod tests {
             End::PoweredOff,
         )];
         let trial = Trial { boots }.check(&names(&["a", "b"]), 0).unwrap();
-        assert_eq!(trial.arrival("a").unwrap(), Arrival::Cold);
-        assert_eq!(trial.arrival("b").unwrap(), Arrival::Kexec);
+        assert_eq!(trial.started_by("a").unwrap(), StartedBy::Cold);
+        assert_eq!(trial.started_by("b").unwrap(), StartedBy::Kexec);
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         };
         assert!(trial().check(&names(&["a", "b"]), 0).is_err());
         let trial = trial().check(&names(&["a", "b"]), 1).unwrap();
-        assert_eq!(trial.arrival("b").unwrap(), Arrival::Cold);
+        assert_eq!(trial.started_by("b").unwrap(), StartedBy::Cold);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where our boot_params are not those of another loader, and why.
 
-use kexec_lab::Firmware;
+use kexec_lab::GuestFirmware;
 
 /// Whose boot_params ours are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Difference {
     pub field: &'static str,
     pub against: &'static [Against],
     /// Under which firmware it is seen.
-    pub firmware: &'static [Firmware],
+    pub firmware: &'static [GuestFirmware],
     /// With which kernels.
     pub kernels: &'static [&'static str],
     /// What the others write, what we write, and why that is right.
@@ -45,7 +45,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    pub fn is_expected(&self, against: Against, label: &str, firmware: Firmware) -> bool {
+    pub fn is_expected(&self, against: Against, label: &str, firmware: GuestFirmware) -> bool {
         let machine = self.firmware.contains(&firmware) && self.kernels.contains(&label);
         machine && self.against.contains(&against)
     }
@@ -64,8 +64,8 @@ impl Difference {
     }
 }
 
-const BOTH: &[Firmware] = &Firmware::ALL;
-const OVMF: &[Firmware] = &[Firmware::Ovmf];
+const BOTH: &[GuestFirmware] = &GuestFirmware::ALL;
+const OVMF: &[GuestFirmware] = &[GuestFirmware::Ovmf];
 const ALL: &[&str] = &["6.1", "6.12", "7.x"];
 
 const FILE: &[Against] = &[Against::File];

@@ -4,7 +4,7 @@
 use super::{DOCS, TO_OTHER, arrived, machine};
 use anyhow::{Context, Result, bail, ensure};
 use kexec_lab::Lab;
-use kexec_lab::programs::Start;
+use kexec_lab::programs::StartProgram;
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

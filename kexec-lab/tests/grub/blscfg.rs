@@ -6,7 +6,7 @@ use crate::plain;
 use anyhow::{Context, Result, ensure};
 use kexec_entries::grub::{Boot, Device, Facts, FilePath, MemoryWorld, Start, evaluate};
 use kexec_lab::apt::Suite;
-use kexec_lab::{Lab, Turn, grub};
+use kexec_lab::{GuestSlot, Lab, grub};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -139,15 +139,15 @@ fn entries_as_the_real_one_pastes_them() -> Result<()> {
     let (root, image) = (dir.path().join("root"), dir.path().join("disk"));
     files(&root)?;
     grub.disk_without(&lab, &["linux"], &root, &image)?;
-    let turn = Turn::wait()?;
+    let slot = GuestSlot::wait()?;
     let mut lines = Vec::new();
     for _ in 0..ENTRIES.len().div_ceil(GROUP) {
-        let said = grub::boot(&lab, &turn, &image, Duration::from_secs(90), |line| {
+        let said = grub::boot(&lab, &slot, &image, Duration::from_secs(90), |line| {
             line.contains("@next")
         })?;
         lines.extend(said.iter().map(|line| plain(line)));
     }
-    drop(turn);
+    drop(slot);
     println!("GRUB {}", grub.version);
     let mut wrong = Vec::new();
     for (at, entry) in ENTRIES.iter().enumerate() {

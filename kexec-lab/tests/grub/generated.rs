@@ -5,8 +5,8 @@ use crate::{default, found, machine, plain};
 use anyhow::{Context, Result, ensure};
 use kexec_entries::entry::BootEntry;
 use kexec_lab::apt::Suite;
-use kexec_lab::grub::{self, Generate, Grub, UUID};
-use kexec_lab::{Lab, Turn};
+use kexec_lab::grub::{self, Grub, Mkconfig, UUID};
+use kexec_lab::{GuestSlot, Lab};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -128,12 +128,12 @@ fn boot_files(lab: &Lab, root: &Path) -> Result<()> {
 }
 
 /// What the real GRUB boots from a folder: the second kernel's command line.
-fn booted(lab: &Lab, turn: &Turn, grub: &Grub, root: &Path) -> Result<String> {
+fn booted(lab: &Lab, slot: &GuestSlot, grub: &Grub, root: &Path) -> Result<String> {
     let dir = tempfile::tempdir()?;
     let image = dir.path().join("disk");
     grub.disk(lab, root, &image)?;
     let is_booted = |line: &str| line.contains("@booted ");
-    let lines = grub::boot(lab, turn, &image, Duration::from_secs(150), is_booted)?;
+    let lines = grub::boot(lab, slot, &image, Duration::from_secs(150), is_booted)?;
     let last = lines.iter().rfind(|line| is_booted(line));
     let last = plain(last.with_context(|| format!("nothing booted: {lines:#?}"))?);
     let (_, line) = last.split_once("@booted ").context("no command line")?;
@@ -161,7 +161,7 @@ fn write_block(root: &Path, lines: &str) -> Result<()> {
 /// Puts a configuration on the disk, and compares.
 fn compare(
     lab: &Lab,
-    turn: &Turn,
+    slot: &GuestSlot,
     grub: &Grub,
     root: &Path,
     name: &str,
@@ -169,7 +169,7 @@ fn compare(
 ) -> Result<Option<String>> {
     let found = found(root)?;
     let (entry, why) = default(&found)?;
-    let (ours, real) = (ours(entry)?, booted(lab, turn, grub, root)?);
+    let (ours, real) = (ours(entry)?, booted(lab, slot, grub, root)?);
     println!("{} {name}: {why}\n  {real}", grub.version);
     let right = words
         .iter()
@@ -238,9 +238,9 @@ fn entries_of_blscfg_boot_what_we_say() -> Result<()> {
 /// Generates the configurations of all cases and compares what each boots.
 fn all(lab: &Lab, grub: &Grub, root: &Path, cases: &[Case], custom: &str) -> Result<()> {
     machine(root)?;
-    let wanted: Vec<Generate> = cases
+    let wanted: Vec<Mkconfig> = cases
         .iter()
-        .map(|case| Generate {
+        .map(|case| Mkconfig {
             name: case.name,
             default: format!(
                 "{}\nGRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX=\"console=ttyS0 quiet\"\n\
@@ -256,11 +256,11 @@ fn all(lab: &Lab, grub: &Grub, root: &Path, cases: &[Case], custom: &str) -> Res
         .collect();
     let configs = grub::generate(lab, grub, root, &wanted)?;
     let mut wrong = Vec::new();
-    let turn = Turn::wait()?;
+    let slot = GuestSlot::wait()?;
     for (case, config) in cases.iter().zip(configs) {
         fs::write(root.join("boot/grub/grub.cfg"), &config)?;
         write_block(root, case.block)?;
-        wrong.extend(compare(lab, &turn, grub, root, case.name, case.boots)?);
+        wrong.extend(compare(lab, &slot, grub, root, case.name, case.boots)?);
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())

@@ -4,7 +4,7 @@ use crate::plain;
 use anyhow::{Context, Result, ensure};
 use kexec_entries::grub::{Boot, Device, Facts, FilePath, MemoryWorld, Start, evaluate};
 use kexec_lab::apt::Suite;
-use kexec_lab::{Lab, Turn, grub};
+use kexec_lab::{GuestSlot, Lab, grub};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -215,14 +215,14 @@ fn scripts_and_defaults_as_the_real_ones_have_them() -> Result<()> {
         files(&root)?;
         grub.disk(&lab, &root, &image)?;
         let mut lines = Vec::new();
-        let turn = Turn::wait()?;
+        let slot = GuestSlot::wait()?;
         for _ in 0..DEFAULTS.len().div_ceil(GROUP) {
-            let said = grub::boot(&lab, &turn, &image, Duration::from_secs(90), |line| {
+            let said = grub::boot(&lab, &slot, &image, Duration::from_secs(90), |line| {
                 line.contains("@next")
             })?;
             lines.extend(said.iter().map(|line| plain(line)));
         }
-        drop(turn);
+        drop(slot);
         println!("GRUB {}", grub.version);
         wrong.extend(scripts(&lines, &grub.version)?);
         let said = lines.iter().skip_while(|line| *line != "@latin1");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// One entry, as both programs show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct ListedEntry {
     pub id: String,
     pub title: String,
     pub version: Option<String>,
@@ -18,8 +18,8 @@ pub struct Shown {
 
 /// A menu, and which entry is its default.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Menu {
-    pub entries: Vec<Shown>,
+pub struct Listing {
+    pub entries: Vec<ListedEntry>,
     pub default: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub fn said(json: &[u8]) -> Result<Vec<Value>> {
 }
 
 /// What `bootctl list --json` says, without the entries that no file describes.
-pub fn theirs(json: &[u8]) -> Result<Menu> {
+pub fn theirs(json: &[u8]) -> Result<Listing> {
     let said = said(json)?;
     let files = said.iter().filter(|e| match e["type"].as_str() {
         Some(kind) => matches!(kind, "type1" | "type2"),
@@ -54,10 +54,10 @@ pub fn theirs(json: &[u8]) -> Result<Menu> {
         None => e["path"].as_str().is_some_and(|p| !p.starts_with("/sys/")),
     });
     let default = files.clone().find(|e| e["isDefault"] == true);
-    Ok(Menu {
+    Ok(Listing {
         default: default.and_then(|e| text(&e["id"])),
         entries: files
-            .map(|e| Shown {
+            .map(|e| ListedEntry {
                 id: text(&e["id"]).unwrap_or_default(),
                 title: text(&e["showTitle"]).unwrap_or_default(),
                 version: text(&e["version"]),
@@ -97,7 +97,7 @@ pub fn by_loader(json: &[u8]) -> Result<BTreeMap<String, String>> {
 
 /// What `kexec list --json` says of the Boot Loader Specification, and which of
 /// the entries are broken.
-pub fn ours(json: &[u8]) -> Result<(Menu, Vec<String>)> {
+pub fn ours(json: &[u8]) -> Result<(Listing, Vec<String>)> {
     let all: Value = serde_json::from_slice(json).context("reading what kexec says")?;
     let mut sources = array(&all["sources"]).iter();
     let listed = sources
@@ -108,11 +108,11 @@ pub fn ours(json: &[u8]) -> Result<(Menu, Vec<String>)> {
     let default = default.and_then(|at| entries.get(usize::try_from(at).ok()?));
     let broken = entries.iter().filter(|e| !e["boots"]["broken"].is_null());
     let broken = broken.filter_map(|e| text(&e["id"])).collect();
-    let menu = Menu {
+    let menu = Listing {
         default: default.and_then(|e| text(&e["id"])),
         entries: entries
             .iter()
-            .map(|e| Shown {
+            .map(|e| ListedEntry {
                 id: text(&e["id"]).unwrap_or_default(),
                 title: text(&e["title"]).unwrap_or_default(),
                 version: text(&e["version"]),
@@ -126,7 +126,7 @@ pub fn ours(json: &[u8]) -> Result<(Menu, Vec<String>)> {
 }
 
 /// Where two menus differ, in few lines.
-pub fn difference(name: &str, theirs: &Menu, ours: &Menu) -> Option<String> {
+pub fn difference(name: &str, theirs: &Listing, ours: &Listing) -> Option<String> {
     if theirs == ours {
         return None;
     }

@@ -10,8 +10,8 @@ mod root;
 use crate::{host, needs};
 use anyhow::{Context, Result, ensure};
 use kexec_lab::apt::Suite;
-use kexec_lab::programs::{self, Family, THINGS};
-use root::Root;
+use kexec_lab::programs::{self, Family, REQUIREMENTS};
+use root::BareRoot;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,11 +44,11 @@ pub fn prove(suite: Option<&str>, again: bool) -> Result<String> {
     );
     let folder = kexec_lab::lab_folder().join("bare");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let proof = Proof {
+    let passed_run = PassedRun {
         file: folder.join(format!("{suite}.proven")),
         key: key()?,
     };
-    if let Some(age) = proof.age().filter(|_| !again) {
+    if let Some(age) = passed_run.age().filter(|_| !again) {
         let packages = packages();
         kexec_lab::Lab::open()?.require(suite, &packages)?;
         return Ok(format!(
@@ -58,7 +58,7 @@ pub fn prove(suite: Option<&str>, again: bool) -> Result<String> {
             age.as_secs() / 60
         ));
     }
-    let root = Root::make(&folder, suite)?;
+    let root = BareRoot::make(&folder, suite)?;
     let mut said = Vec::new();
     for command in COMMANDS {
         println!("\n{suite}, bare$ {command}");
@@ -70,7 +70,7 @@ pub fn prove(suite: Option<&str>, again: bool) -> Result<String> {
         ));
     }
     root.remove()?;
-    proof.write()?;
+    passed_run.write()?;
     Ok(format!("{suite}: in a bare root: {}", said.join("; ")))
 }
 
@@ -84,9 +84,9 @@ fn named(name: &str) -> Result<Suite> {
 
 /// Every Debian package of the table.
 fn packages() -> Vec<&'static str> {
-    let packages = THINGS
+    let packages = REQUIREMENTS
         .iter()
-        .filter_map(|thing| thing.package(Family::Debian));
+        .filter_map(|requirement| requirement.package(Family::Debian));
     packages.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -117,12 +117,12 @@ fn fingerprint(parts: &[String]) -> u64 {
 }
 
 /// That the commands ran, and on what.
-struct Proof {
+struct PassedRun {
     file: PathBuf,
     key: String,
 }
 
-impl Proof {
+impl PassedRun {
     /// How old it is, if there is one and it still holds.
     fn age(&self) -> Option<Duration> {
         let text = fs::read_to_string(&self.file).ok()?;
@@ -150,20 +150,20 @@ mod tests {
     #[test]
     fn a_proof_holds_for_a_day_and_for_what_it_was_made_of() {
         let folder = tempfile::tempdir().unwrap();
-        let proof = |key: &str| Proof {
+        let passed_run = |key: &str| PassedRun {
             file: folder.path().join("proven"),
             key: key.to_owned(),
         };
-        assert_eq!(proof("a").age(), None);
-        proof("a").write().unwrap();
-        assert!(proof("a").age().is_some());
-        assert_eq!(proof("b").age(), None);
-        write(&proof("a").file, "a 1000\n").unwrap();
-        assert_eq!(proof("a").age(), None, "from 1970");
-        write(&proof("a").file, "a 99999999999\n").unwrap();
-        assert_eq!(proof("a").age(), None, "from the future");
-        write(&proof("a").file, "a x").unwrap();
-        assert_eq!(proof("a").age(), None);
+        assert_eq!(passed_run("a").age(), None);
+        passed_run("a").write().unwrap();
+        assert!(passed_run("a").age().is_some());
+        assert_eq!(passed_run("b").age(), None);
+        write(&passed_run("a").file, "a 1000\n").unwrap();
+        assert_eq!(passed_run("a").age(), None, "from 1970");
+        write(&passed_run("a").file, "a 99999999999\n").unwrap();
+        assert_eq!(passed_run("a").age(), None, "from the future");
+        write(&passed_run("a").file, "a x").unwrap();
+        assert_eq!(passed_run("a").age(), None);
     }
 
     #[test]

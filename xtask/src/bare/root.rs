@@ -3,7 +3,7 @@
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
 use kexec_lab::apt::{Mirror, Suite};
-use kexec_lab::programs::{Start, answer};
+use kexec_lab::programs::{StartProgram, answer};
 use kexec_lab::progress::watched;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -32,7 +32,7 @@ const NETWORK: [&str; 8] = [
 
 /// A root that was made. It stays when a command fails, to look at.
 #[derive(Debug)]
-pub struct Root {
+pub struct BareRoot {
     path: PathBuf,
     toolchain: PathBuf,
     lab: PathBuf,
@@ -42,14 +42,14 @@ pub struct Root {
 
 /// How a command ran.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandTimes {
     /// Until its first line.
     pub first: Duration,
     /// Until its end.
     pub took: Duration,
 }
 
-impl Root {
+impl BareRoot {
     /// Makes one below `folder`, in place of the one before.
     pub fn make(folder: &Path, suite: Suite) -> Result<Self> {
         let path = folder.join(suite.name());
@@ -84,7 +84,7 @@ impl Root {
     }
 
     /// Runs a command in the sources, and shows what it says.
-    pub fn run(&self, wanted: &str) -> Result<Ran> {
+    pub fn run(&self, wanted: &str) -> Result<CommandTimes> {
         let mut command = Command::new("setpriv");
         // However this ends, so does everything in there.
         command
@@ -117,7 +117,7 @@ impl Root {
             self.path.display()
         );
         let took = started.elapsed();
-        Ok(Ran {
+        Ok(CommandTimes {
             first: first.unwrap_or(took),
             took,
         })

@@ -3,8 +3,8 @@
 use crate::demo;
 use crate::host::{call, cargo};
 use anyhow::{Context, Result};
-use kexec_lab::loads::{self, LARGE, Load, Loaded, Loader, Loads};
-use kexec_lab::{Kernel, Lab};
+use kexec_lab::loads::{self, LARGE, LoadCost, LoadMeasurement, Loader, MeasuredLoad};
+use kexec_lab::{Lab, LabKernel};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -17,14 +17,14 @@ const MEMORY_MB: [u32; 2] = [4096, 2048];
 
 /// One line of the table: a load in a guest of its own, so that nobody finds
 /// what another one left.
-struct Row {
+struct LoadRow {
     memory_mb: u32,
-    load: Load,
+    load: MeasuredLoad,
 }
 
-impl Row {
-    fn measure(&self, lab: &Lab, kernel: &Kernel, disk: &Path) -> Result<Loaded> {
-        let loads = Loads {
+impl LoadRow {
+    fn measure(&self, lab: &Lab, kernel: &LabKernel, disk: &Path) -> Result<LoadCost> {
+        let loads = LoadMeasurement {
             memory_mb: self.memory_mb,
             disk: Some(disk).filter(|_| !self.load.initrds.is_empty()),
             loads: std::slice::from_ref(&self.load),
@@ -33,10 +33,10 @@ impl Row {
         loads.first().copied().context("nothing was loaded")
     }
 
-    fn print(&self, result: &Result<Loaded>) {
+    fn print(&self, result: &Result<LoadCost>) {
         let by = self.load.loader.name();
         match result {
-            Ok(Loaded { files, cost }) => println!(
+            Ok(LoadCost { files, cost }) => println!(
                 "| {} | {} | `{by}` | {} | {} | {} |",
                 tenths(*files),
                 self.memory_mb,
@@ -91,7 +91,7 @@ pub fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows() -> Vec<Row> {
+fn rows() -> Vec<LoadRow> {
     let mut rows = Vec::new();
     for initrds in [&[][..], &[LARGE]] {
         for memory_mb in MEMORY_MB {
@@ -101,9 +101,9 @@ fn rows() -> Vec<Row> {
                 // own matter: one machine says enough.
                 Loader::File => memory_mb == MEMORY_MB[0],
             });
-            rows.extend(loaders.map(|loader| Row {
+            rows.extend(loaders.map(|loader| LoadRow {
                 memory_mb,
-                load: Load {
+                load: MeasuredLoad {
                     loader,
                     initrds: initrds.to_vec(),
                 },

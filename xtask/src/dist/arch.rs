@@ -2,13 +2,13 @@
 //! of these sources; pacman(8) installs what it made into a scratch root, has our
 //! hook run by a kernel's package, and removes it again.
 
-use super::files::Kind;
+use super::files::PackageKind;
 use super::scratch::{Scratch, as_root, require, said_by};
-use super::stage::{Inputs, Item, items, read, same, write};
+use super::stage::{Artifacts, StagedFile, items, read, same, write};
 use super::texts::{STANDS_FOR, VERSION};
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
-use kexec_lab::programs::Start;
+use kexec_lab::programs::StartProgram;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,17 +45,17 @@ const NEEDED: &[(&str, &str)] = &[
 
 /// A package that was made.
 #[derive(Debug)]
-pub struct Arch {
+pub struct ArchPackage {
     /// The file.
     pub path: PathBuf,
     /// What is to be in it.
-    pub items: Vec<Item>,
+    pub items: Vec<StagedFile>,
 }
 
 /// Makes the package in a folder.
-pub fn make(folder: &Path, inputs: &Inputs) -> Result<Arch> {
+pub fn make(folder: &Path, inputs: &Artifacts) -> Result<ArchPackage> {
     require(NEEDED)?;
-    let items = items(Kind::Arch, inputs)?;
+    let items = items(PackageKind::Arch, inputs)?;
     // Not below the workspace: cargo would read its configuration as well.
     let work = tempfile::tempdir().context("making a folder for makepkg")?;
     tarball(&work.path().join(format!("kexec-rs-{VERSION}.tar.gz")))?;
@@ -98,7 +98,7 @@ pub fn make(folder: &Path, inputs: &Inputs) -> Result<Arch> {
         "looked for {} after makepkg: there is none; it said: {said}",
         path.display()
     );
-    Ok(Arch { path, items })
+    Ok(ArchPackage { path, items })
 }
 
 /// These sources as the archive of a tag has them: what is tracked, as it is now,
@@ -205,14 +205,14 @@ fn unprivileged(program: &str) -> Result<Command> {
 }
 
 /// Looks at the package.
-pub fn check(arch: &Arch) -> Result<()> {
+pub fn check(arch: &ArchPackage) -> Result<()> {
     listed(arch)?;
     described(arch)?;
     installed(arch)
 }
 
 /// Compares the list of files: permissions, owners, sizes.
-fn listed(arch: &Arch) -> Result<()> {
+fn listed(arch: &ArchPackage) -> Result<()> {
     let said = said_by(
         Command::new("bsdtar")
             .args(["--list", "--verbose", "--file"])
@@ -240,12 +240,12 @@ fn listed(arch: &Arch) -> Result<()> {
             found.push(format!("{path} {mode} {size} {target}"));
         }
     }
-    same(found, arch.items.iter().map(Item::line).collect())
+    same(found, arch.items.iter().map(StagedFile::line).collect())
 }
 
 /// What the package says of itself and of others (PKGBUILD(5), .PKGINFO), and its
 /// scripts.
-fn described(arch: &Arch) -> Result<()> {
+fn described(arch: &ArchPackage) -> Result<()> {
     let member = |name: &str| {
         said_by(
             Command::new("bsdtar")
@@ -287,7 +287,7 @@ fn described(arch: &Arch) -> Result<()> {
 
 /// Has pacman install the package into a root, compares every byte; then other
 /// packages, of which the hook has to heed the one with a kernel; then removes all.
-fn installed(arch: &Arch) -> Result<()> {
+fn installed(arch: &ArchPackage) -> Result<()> {
     let scratch = Scratch::new()?;
     // pacman makes its log and its cache, but not this.
     fs::create_dir_all(scratch.path().join("var/lib/pacman"))?;

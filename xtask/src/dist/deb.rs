@@ -1,14 +1,14 @@
 //! A Debian package, by dpkg-deb(1) from a staged folder.
 
-use super::files::{DEBIAN_CONTROL, Kind};
-use super::stage::{Inputs, Item, items, read, same, settle, stage, write};
+use super::files::{DEBIAN_CONTROL, PackageKind};
+use super::stage::{Artifacts, StagedFile, items, read, same, settle, stage, write};
 use super::texts::{
     DESCRIPTION, HOMEPAGE, MAINTAINER, STANDS_FOR, SUMMARY, VERSION, debian_version,
 };
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
 use kexec_cli::args::Arch;
-use kexec_lab::programs::Start;
+use kexec_lab::programs::StartProgram;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A package that was made.
 #[derive(Debug)]
-pub struct Deb {
+pub struct DebPackage {
     /// The file.
     pub path: PathBuf,
     /// What is in it.
-    pub items: Vec<Item>,
+    pub items: Vec<StagedFile>,
     /// Kibibytes that it takes when it is installed, as it says itself.
     pub installed: u64,
 }
 
 /// Makes the package in a folder.
-pub fn make(folder: &Path, inputs: &Inputs) -> Result<Deb> {
-    let items = items(Kind::Deb, inputs)?;
+pub fn make(folder: &Path, inputs: &Artifacts) -> Result<DebPackage> {
+    let items = items(PackageKind::DebPackage, inputs)?;
     let scratch = tempfile::tempdir().context("making a folder for the package")?;
     let tree = scratch.path().join("tree");
     stage(&tree, &items, inputs.date)?;
@@ -72,7 +72,7 @@ pub fn make(folder: &Path, inputs: &Inputs) -> Result<Deb> {
             .env("SOURCE_DATE_EPOCH", epoch)
             .stdout(std::process::Stdio::null()),
     )?;
-    Ok(Deb {
+    Ok(DebPackage {
         path,
         items,
         installed,
@@ -128,7 +128,7 @@ fn fields(installed: u64) -> Result<String> {
 
 /// Kibibytes: each file rounded up, and one for each folder (deb-substvars(5),
 /// Installed-Size).
-fn installed_size(items: &[Item]) -> u64 {
+fn installed_size(items: &[StagedFile]) -> u64 {
     let mut folders: Vec<&Path> = items
         .iter()
         .flat_map(|item| Path::new(&item.to).ancestors().skip(1))
@@ -140,7 +140,7 @@ fn installed_size(items: &[Item]) -> u64 {
 }
 
 /// One line for each file (deb-md5sums(5)), except configuration and links.
-fn md5sums(tree: &Path, items: &[Item]) -> Result<String> {
+fn md5sums(tree: &Path, items: &[StagedFile]) -> Result<String> {
     let files = items.iter().filter(|item| item.link.is_none());
     let names = files.map(|item| item.to.as_str());
     let output = Command::new("md5sum")
@@ -156,7 +156,7 @@ fn md5sums(tree: &Path, items: &[Item]) -> Result<String> {
 }
 
 /// Has lintian(1) look at it; what it says must be in the overrides.
-pub fn lint(deb: &Deb) -> Result<()> {
+pub fn lint(deb: &DebPackage) -> Result<()> {
     let output = Command::new("lintian")
         .args(["--fail-on", "error,warning", "--tag-display-limit", "0"])
         .arg("--allow-root")
@@ -173,7 +173,7 @@ pub fn lint(deb: &Deb) -> Result<()> {
 }
 
 /// Compares what dpkg-deb lists with what was to be in it.
-pub fn compare(deb: &Deb) -> Result<()> {
+pub fn compare(deb: &DebPackage) -> Result<()> {
     let output = Command::new("dpkg-deb")
         .arg("--contents")
         .arg(&deb.path)
@@ -204,5 +204,5 @@ pub fn compare(deb: &Deb) -> Result<()> {
             listed.push(format!("{path} {permissions} {size} {target}"));
         }
     }
-    same(listed, deb.items.iter().map(Item::line).collect())
+    same(listed, deb.items.iter().map(StagedFile::line).collect())
 }

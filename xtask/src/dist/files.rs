@@ -2,32 +2,36 @@
 
 /// A kind of package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PackageKind {
     /// Debian's and Ubuntu's.
-    Deb,
+    DebPackage,
     /// Fedora's, openSUSE's and their relatives'.
-    Rpm,
+    RpmPackage,
     /// Arch Linux's.
     Arch,
 }
 
-impl Kind {
+impl PackageKind {
     /// Every kind.
-    pub const ALL: &'static [Kind] = &[Kind::Deb, Kind::Rpm, Kind::Arch];
+    pub const ALL: &'static [PackageKind] = &[
+        PackageKind::DebPackage,
+        PackageKind::RpmPackage,
+        PackageKind::Arch,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Deb => "deb",
-            Kind::Rpm => "rpm",
-            Kind::Arch => "arch",
+            PackageKind::DebPackage => "deb",
+            PackageKind::RpmPackage => "rpm",
+            PackageKind::Arch => "arch",
         }
     }
 }
 
 /// Where a file comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum FileSource {
     /// The release build.
     Product,
     /// Every manual page; the destination is a folder.
@@ -46,25 +50,29 @@ pub enum Source {
 
 /// A line of the table.
 #[derive(Debug, Clone, Copy)]
-pub struct File {
+pub struct InstalledFile {
     /// Where it comes from.
-    pub source: Source,
+    pub source: FileSource,
     /// Where it goes, from the root on. What is below usr/share/man, and a
     /// changelog, is compressed and gets `.gz` at its end.
     pub to: &'static str,
     /// Its permissions.
     pub mode: u32,
     /// Which packages have it.
-    pub kinds: &'static [Kind],
+    pub kinds: &'static [PackageKind],
 }
 
-const ALL: &[Kind] = Kind::ALL;
-const DEB: &[Kind] = &[Kind::Deb];
-const ARCH: &[Kind] = &[Kind::Arch];
-const NOT_DEB: &[Kind] = &[Kind::Rpm, Kind::Arch];
+const ALL: &[PackageKind] = PackageKind::ALL;
+const DEB: &[PackageKind] = &[PackageKind::DebPackage];
+const ARCH: &[PackageKind] = &[PackageKind::Arch];
+const NOT_DEB: &[PackageKind] = &[PackageKind::RpmPackage, PackageKind::Arch];
 
-const fn file(source: Source, to: &'static str, kinds: &'static [Kind]) -> File {
-    File {
+const fn file(
+    source: FileSource,
+    to: &'static str,
+    kinds: &'static [PackageKind],
+) -> InstalledFile {
+    InstalledFile {
         source,
         to,
         mode: 0o644,
@@ -72,24 +80,32 @@ const fn file(source: Source, to: &'static str, kinds: &'static [Kind]) -> File 
     }
 }
 
-const fn program(source: Source, to: &'static str, kinds: &'static [Kind]) -> File {
-    File {
+const fn program(
+    source: FileSource,
+    to: &'static str,
+    kinds: &'static [PackageKind],
+) -> InstalledFile {
+    InstalledFile {
         mode: 0o755,
         ..file(source, to, kinds)
     }
 }
 
-const fn link(target: &'static str, to: &'static str, kinds: &'static [Kind]) -> File {
-    File {
+const fn link(
+    target: &'static str,
+    to: &'static str,
+    kinds: &'static [PackageKind],
+) -> InstalledFile {
+    InstalledFile {
         mode: 0o777,
-        ..file(Source::Link(target), to, kinds)
+        ..file(FileSource::Link(target), to, kinds)
     }
 }
 
-use Source::{Completion, DebianChangelog, Pages, Product, ThirdParty, Tree};
+use FileSource::{Completion, DebianChangelog, Pages, Product, ThirdParty, Tree};
 
 /// Everything that is installed. Arch Linux has usr/bin for usr/sbin.
-pub const FILES: &[File] = &[
+pub const FILES: &[InstalledFile] = &[
     program(Product, "usr/sbin/kexec", ALL),
     // One program with two names.
     link("kexec", "usr/sbin/vmcore-dmesg", ALL),
@@ -290,9 +306,9 @@ pub const MAKING: &[&str] = &[
 ];
 
 /// Where a file goes in a package of this kind.
-pub fn destination(kind: Kind, to: &str) -> String {
+pub fn destination(kind: PackageKind, to: &str) -> String {
     let to = match (kind, to.strip_prefix("usr/sbin/")) {
-        (Kind::Arch, Some(name)) => format!("usr/bin/{name}"),
+        (PackageKind::Arch, Some(name)) => format!("usr/bin/{name}"),
         _ => to.to_owned(),
     };
     if is_compressed(&to) {

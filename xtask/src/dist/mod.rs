@@ -13,8 +13,8 @@ mod tests;
 
 use crate::{demo, host};
 use anyhow::{Context, Result, bail};
-use files::Kind;
-use stage::Inputs;
+use files::PackageKind;
+use stage::Artifacts;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -28,7 +28,7 @@ pub fn run(words: &[&str], look: bool) -> Result<ExitCode> {
         ["rpm"] => println!("{}", rpm(&demo::build()?, look)?),
         ["arch"] => println!("{}", arch(&demo::build()?, look)?),
         ["stage", kind, into] => {
-            let inputs = Inputs::new(&demo::build()?)?;
+            let inputs = Artifacts::new(&demo::build()?)?;
             let items = stage::items(named(kind)?, &inputs)?;
             stage::stage(Path::new(into), &items, inputs.date)?;
         }
@@ -37,8 +37,8 @@ pub fn run(words: &[&str], look: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn named(name: &str) -> Result<Kind> {
-    let mut kinds = Kind::ALL.iter().copied();
+fn named(name: &str) -> Result<PackageKind> {
+    let mut kinds = PackageKind::ALL.iter().copied();
     kinds
         .find(|kind| kind.name() == name)
         .with_context(|| format!("{name} is no kind of package: deb, rpm, arch"))
@@ -52,7 +52,7 @@ fn folder() -> PathBuf {
 /// Makes the Debian package and looks at it; says how large it is, and what could
 /// not look at it.
 fn deb(product: &Path, look: bool) -> Result<String> {
-    let made = deb::make(&folder(), &Inputs::new(product)?)?;
+    let made = deb::make(&folder(), &Artifacts::new(product)?)?;
     let size = std::fs::metadata(&made.path)?.len();
     let mut note = format!(
         "{}: {size} bytes, {} files, {} KiB installed",
@@ -74,7 +74,7 @@ fn deb(product: &Path, look: bool) -> Result<String> {
 
 /// The same for the RPM package.
 fn rpm(product: &Path, look: bool) -> Result<String> {
-    let made = rpm::make(&folder(), &Inputs::new(product)?)?;
+    let made = rpm::make(&folder(), &Artifacts::new(product)?)?;
     let mut note = size(&made.path, made.items.len())?;
     if look {
         rpm::check(&made)?;
@@ -85,7 +85,7 @@ fn rpm(product: &Path, look: bool) -> Result<String> {
 
 /// The same for Arch Linux's package.
 fn arch(product: &Path, look: bool) -> Result<String> {
-    let made = arch::make(&folder(), &Inputs::new(product)?)?;
+    let made = arch::make(&folder(), &Artifacts::new(product)?)?;
     let mut note = size(&made.path, made.items.len())?;
     if look {
         arch::check(&made)?;

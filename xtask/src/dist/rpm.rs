@@ -2,13 +2,13 @@
 //! from the table; looked at by rpm(8), which installs it into a scratch root and
 //! removes it again.
 
-use super::files::{Kind, RPM_SCRIPTS};
+use super::files::{PackageKind, RPM_SCRIPTS};
 use super::scratch::{Scratch, as_root, require, said_by};
-use super::stage::{Inputs, Item, items, read, same, stage, write};
+use super::stage::{Artifacts, StagedFile, items, read, same, stage, write};
 use super::texts::{DESCRIPTION, HOMEPAGE, STANDS_FOR, SUMMARY, VERSION};
 use crate::host;
 use anyhow::{Context, Result, ensure};
-use kexec_lab::programs::Start;
+use kexec_lab::programs::StartProgram;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -24,17 +24,17 @@ const FILE_NAME: &str = "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm";
 
 /// A package that was made.
 #[derive(Debug)]
-pub struct Rpm {
+pub struct RpmPackage {
     /// The file.
     pub path: PathBuf,
     /// What is in it.
-    pub items: Vec<Item>,
+    pub items: Vec<StagedFile>,
 }
 
 /// Makes the package in a folder. The staged files and the spec file stay beside it.
-pub fn make(folder: &Path, inputs: &Inputs) -> Result<Rpm> {
+pub fn make(folder: &Path, inputs: &Artifacts) -> Result<RpmPackage> {
     require(&[("rpmbuild", "rpm")])?;
-    let items = items(Kind::Rpm, inputs)?;
+    let items = items(PackageKind::RpmPackage, inputs)?;
     let tree = folder.join("rpm");
     if tree.exists() {
         fs::remove_dir_all(&tree).with_context(|| format!("removing {}", tree.display()))?;
@@ -67,11 +67,11 @@ pub fn make(folder: &Path, inputs: &Inputs) -> Result<Rpm> {
         .env("SOURCE_DATE_EPOCH", seconds.to_string());
     said_by(&mut command)?;
     let path = folder.join(format!("kexec-rs-{VERSION}-1.{arch}.rpm"));
-    Ok(Rpm { path, items })
+    Ok(RpmPackage { path, items })
 }
 
 /// Looks at the package with rpm itself.
-pub fn check(rpm: &Rpm) -> Result<()> {
+pub fn check(rpm: &RpmPackage) -> Result<()> {
     require(&[("rpm", "rpm"), ("ldd", "libc-bin")])?;
     listed(rpm)?;
     described(rpm)?;
@@ -79,7 +79,7 @@ pub fn check(rpm: &Rpm) -> Result<()> {
 }
 
 /// What rpm answers about the package file in this format (rpm(8), QUERY OPTIONS).
-fn query(rpm: &Rpm, format: &str) -> Result<String> {
+fn query(rpm: &RpmPackage, format: &str) -> Result<String> {
     let mut command = Command::new("rpm");
     // Its notes on standard error are about the machine.
     command
@@ -98,7 +98,7 @@ fn query(rpm: &Rpm, format: &str) -> Result<String> {
 
 /// Compares the list of files and folders: permissions, owners, sizes, links, what is
 /// documentation.
-fn listed(rpm: &Rpm) -> Result<()> {
+fn listed(rpm: &RpmPackage) -> Result<()> {
     let format = "[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{LONGFILESIZES} \
                   %{FILEFLAGS:fflags} %{FILENAMES} %{FILELINKTOS}\\n]";
     let listed = query(rpm, format)?;
@@ -128,10 +128,10 @@ fn listed(rpm: &Rpm) -> Result<()> {
                 item.permissions(),
                 // The content of a link is where it leads to.
                 item.data.len() + link.len(),
-                match kept(&item.to) {
-                    Kept::Configuration => "cn",
-                    Kept::Documentation => "d",
-                    Kept::Nothing => "",
+                match spec_attribute(&item.to) {
+                    SpecAttribute::Configuration => "cn",
+                    SpecAttribute::Documentation => "d",
+                    SpecAttribute::Nothing => "",
                 },
                 item.to
             )
@@ -142,7 +142,7 @@ fn listed(rpm: &Rpm) -> Result<()> {
 }
 
 /// What the package says of itself and of others, and its scripts.
-fn described(rpm: &Rpm) -> Result<()> {
+fn described(rpm: &RpmPackage) -> Result<()> {
     let asks = |format: &str, expected: &str| -> Result<()> {
         let found = query(rpm, format)?;
         ensure!(
@@ -193,7 +193,7 @@ fn described(rpm: &Rpm) -> Result<()> {
 }
 
 /// Has rpm install the package into a root, compares every byte, and has it removed.
-fn installed(rpm: &Rpm) -> Result<()> {
+fn installed(rpm: &RpmPackage) -> Result<()> {
     let scratch = Scratch::new()?;
     let run = |arguments: &[&OsStr]| {
         said_by(
@@ -228,7 +228,7 @@ fn installed(rpm: &Rpm) -> Result<()> {
 }
 
 /// What rpm is to know about a file.
-enum Kept {
+enum SpecAttribute {
     /// Stays as its owner has changed it.
     Configuration,
     /// Can be left out.
@@ -236,18 +236,18 @@ enum Kept {
     Nothing,
 }
 
-fn kept(to: &str) -> Kept {
+fn spec_attribute(to: &str) -> SpecAttribute {
     match to {
-        to if to.starts_with("etc/") => Kept::Configuration,
+        to if to.starts_with("etc/") => SpecAttribute::Configuration,
         to if to.starts_with("usr/share/doc/") || to.starts_with("usr/share/man/") => {
-            Kept::Documentation
+            SpecAttribute::Documentation
         }
-        _ => Kept::Nothing,
+        _ => SpecAttribute::Nothing,
     }
 }
 
 /// The folders that are nobody else's: those that bear our name.
-fn folders(items: &[Item]) -> BTreeSet<String> {
+fn folders(items: &[StagedFile]) -> BTreeSet<String> {
     items
         .iter()
         .flat_map(|item| Path::new(&item.to).ancestors().skip(1))
@@ -258,7 +258,7 @@ fn folders(items: &[Item]) -> BTreeSet<String> {
 
 /// The spec file (rpm's documentation, "Spec file format"). A percent sign in what is
 /// quoted would begin a macro.
-fn spec_of(tree: &Path, items: &[Item]) -> Result<String> {
+fn spec_of(tree: &Path, items: &[StagedFile]) -> Result<String> {
     let mut letters = SUMMARY.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     let summary: String = first.into_iter().chain(letters).collect();
@@ -285,15 +285,15 @@ fn spec_of(tree: &Path, items: &[Item]) -> Result<String> {
         out.push_str(&format!("%dir /{folder}\n"));
     }
     for item in items {
-        let kept = match kept(&item.to) {
-            Kept::Configuration => "%config(noreplace) ",
-            Kept::Documentation => "%doc ",
-            Kept::Nothing => "",
+        let spec_attribute = match spec_attribute(&item.to) {
+            SpecAttribute::Configuration => "%config(noreplace) ",
+            SpecAttribute::Documentation => "%doc ",
+            SpecAttribute::Nothing => "",
         };
         match item.link {
-            Some(_) => out.push_str(&format!("{kept}/{}\n", item.to)),
+            Some(_) => out.push_str(&format!("{spec_attribute}/{}\n", item.to)),
             None => out.push_str(&format!(
-                "%attr({:o},root,root) {kept}/{}\n",
+                "%attr({:o},root,root) {spec_attribute}/{}\n",
                 item.mode, item.to
             )),
         }
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn every_file_is_in_the_spec_with_its_permissions() {
-        let item = |to: &str, mode, link| Item {
+        let item = |to: &str, mode, link| StagedFile {
             to: to.to_owned(),
             mode,
             data: Vec::new(),

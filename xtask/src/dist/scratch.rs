@@ -1,9 +1,9 @@
 //! An empty root, into which a package manager's own program installs a package.
 
-use super::stage::{Item, read, write};
+use super::stage::{StagedFile, read, write};
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
-use kexec_lab::programs::Start;
+use kexec_lab::programs::StartProgram;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -56,7 +56,7 @@ impl Scratch {
 
     /// Compares what was installed with what was to be: names, permissions, owners,
     /// and every byte.
-    pub fn compare(&self, items: &[Item]) -> Result<()> {
+    pub fn compare(&self, items: &[StagedFile]) -> Result<()> {
         let there = files(self.path())?;
         let installed: BTreeSet<&str> =
             there.difference(&self.before).map(String::as_str).collect();
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn differences_are_seen() {
         let scratch = Scratch::new().unwrap();
-        let item = Item {
+        let item = StagedFile {
             to: "usr/share/kexec-rs/x".to_owned(),
             mode: 0o644,
             data: b"x".to_vec(),

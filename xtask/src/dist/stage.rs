@@ -1,8 +1,8 @@
 //! A folder as it will be on the machine, made from the table.
 
-use super::files::{FILES, Kind, Source, destination, is_compressed};
+use super::files::{FILES, FileSource, PackageKind, destination, is_compressed};
 use super::texts;
-use crate::docs::{self, Made};
+use crate::docs::{self, GeneratedFile};
 use crate::host;
 use anyhow::{Context, Result, ensure};
 use flate2::{Compression, GzBuilder};
@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A file as it is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct StagedFile {
     /// Where, from the root on.
     pub to: String,
     /// Its permissions.
@@ -26,7 +26,7 @@ pub struct Item {
     pub link: Option<&'static str>,
 }
 
-impl Item {
+impl StagedFile {
     /// Its kind and permissions as ls(1) and package managers show them.
     pub fn permissions(&self) -> &'static str {
         match self.mode {
@@ -60,24 +60,24 @@ pub fn same(mut found: Vec<String>, mut wanted: Vec<String>) -> Result<()> {
 
 /// What is made and not in the repository.
 #[derive(Debug)]
-pub struct Inputs {
+pub struct Artifacts {
     /// The program.
     pub product: Vec<u8>,
     /// Manual pages.
-    pub pages: Vec<Made>,
+    pub pages: Vec<GeneratedFile>,
     /// Completions.
-    pub completions: Vec<Made>,
-    /// [`Source::ThirdParty`].
+    pub completions: Vec<GeneratedFile>,
+    /// [`FileSource::ThirdParty`].
     pub third_party: String,
     /// The time of everything.
     pub date: SystemTime,
 }
 
-impl Inputs {
+impl Artifacts {
     /// Made from the repository, with this program.
-    pub fn new(product: &Path) -> Result<Inputs> {
+    pub fn new(product: &Path) -> Result<Artifacts> {
         let date = host::source_date()?;
-        Ok(Inputs {
+        Ok(Artifacts {
             product: read(product)?,
             pages: docs::manual_pages(&host::day(date)),
             completions: docs::completions(host::arch()?),
@@ -88,7 +88,7 @@ impl Inputs {
 }
 
 /// Every file of a package, sorted by its place.
-pub fn items(kind: Kind, inputs: &Inputs) -> Result<Vec<Item>> {
+pub fn items(kind: PackageKind, inputs: &Artifacts) -> Result<Vec<StagedFile>> {
     let mut items = Vec::new();
     for file in FILES.iter().filter(|file| file.kinds.contains(&kind)) {
         let mut put = |to: &str, data: Vec<u8>| -> Result<()> {
@@ -97,7 +97,7 @@ pub fn items(kind: Kind, inputs: &Inputs) -> Result<Vec<Item>> {
             } else {
                 data
             };
-            items.push(Item {
+            items.push(StagedFile {
                 to: destination(kind, to),
                 mode: file.mode,
                 data,
@@ -106,8 +106,8 @@ pub fn items(kind: Kind, inputs: &Inputs) -> Result<Vec<Item>> {
             Ok(())
         };
         match file.source {
-            Source::Product => put(file.to, inputs.product.clone())?,
-            Source::Pages => {
+            FileSource::Product => put(file.to, inputs.product.clone())?,
+            FileSource::Pages => {
                 for page in &inputs.pages {
                     let name = page.path.rsplit('/').next().unwrap_or_default();
                     put(
@@ -116,18 +116,18 @@ pub fn items(kind: Kind, inputs: &Inputs) -> Result<Vec<Item>> {
                     )?;
                 }
             }
-            Source::Completion(name) => {
+            FileSource::Completion(name) => {
                 let path = format!("completions/{name}");
                 let made = inputs.completions.iter().find(|made| made.path == path);
                 let made = made.with_context(|| format!("no completion is called {name}"))?;
                 put(file.to, made.text.clone().into_bytes())?;
             }
-            Source::ThirdParty => put(file.to, inputs.third_party.clone().into_bytes())?,
-            Source::DebianChangelog => {
+            FileSource::ThirdParty => put(file.to, inputs.third_party.clone().into_bytes())?,
+            FileSource::DebianChangelog => {
                 put(file.to, texts::debian_changelog(inputs.date).into_bytes())?;
             }
-            Source::Tree(path) => put(file.to, read(&host::root().join(path))?)?,
-            Source::Link(target) => items.push(Item {
+            FileSource::Tree(path) => put(file.to, read(&host::root().join(path))?)?,
+            FileSource::Link(target) => items.push(StagedFile {
                 to: destination(kind, file.to),
                 mode: file.mode,
                 data: Vec::new(),
@@ -140,7 +140,7 @@ pub fn items(kind: Kind, inputs: &Inputs) -> Result<Vec<Item>> {
 }
 
 /// Writes the files below an empty folder, with their permissions and one time.
-pub fn stage(folder: &Path, items: &[Item], date: SystemTime) -> Result<()> {
+pub fn stage(folder: &Path, items: &[StagedFile], date: SystemTime) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     let mut there = fs::read_dir(folder)?;
     ensure!(

@@ -1,5 +1,7 @@
-use super::files::{DEBIAN_CONTROL, FILES, Kind, MAKING, RPM_SCRIPTS, Source, destination};
-use super::stage::{Inputs, items, stage};
+use super::files::{
+    DEBIAN_CONTROL, FILES, FileSource, MAKING, PackageKind, RPM_SCRIPTS, destination,
+};
+use super::stage::{Artifacts, items, stage};
 use super::*;
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,10 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 /// Everything as in a package, with a few bytes for the program.
-pub fn inputs() -> Inputs {
+pub fn inputs() -> Artifacts {
     let product = tempfile::NamedTempFile::new().unwrap();
     fs::write(product.path(), b"\x7fELF").unwrap();
-    Inputs::new(product.path()).unwrap()
+    Artifacts::new(product.path()).unwrap()
 }
 
 /// Every file below a folder, from there on.
@@ -40,7 +42,7 @@ fn everything_below_dist_is_in_the_table() {
     known.extend(DEBIAN_CONTROL.iter().map(|(path, _, _)| (*path).to_owned()));
     known.extend(RPM_SCRIPTS.iter().map(|(path, _)| (*path).to_owned()));
     for file in FILES {
-        if let Source::Tree(path) = file.source {
+        if let FileSource::Tree(path) = file.source {
             assert!(host::root().join(path).is_file(), "{path} is not there");
             known.insert(path.to_owned());
         }
@@ -62,7 +64,7 @@ fn packages_bring_what_kexec_enable_looks_for() {
         let line = lines
             .next()
             .unwrap_or_else(|| panic!("{path} is in no package"));
-        let Source::Tree(source) = line.source else {
+        let FileSource::Tree(source) = line.source else {
             panic!("{path} is not of the repository");
         };
         let there = fs::read_to_string(host::root().join(source)).unwrap();
@@ -86,7 +88,7 @@ fn packages_bring_what_kexec_enable_looks_for() {
 
 #[test]
 fn no_place_is_taken_twice() {
-    for kind in Kind::ALL {
+    for kind in PackageKind::ALL {
         let items = items(*kind, &inputs()).unwrap();
         for pair in items.windows(2) {
             assert_ne!(pair[0].to, pair[1].to);
@@ -116,7 +118,7 @@ fn no_place_is_taken_twice() {
 /// What is there whichever package it is.
 #[test]
 fn each_package_has_its_essentials() {
-    for kind in Kind::ALL {
+    for kind in PackageKind::ALL {
         let items = items(*kind, &inputs()).unwrap();
         let has = |path: &str| items.iter().any(|item| item.to == path);
         assert!(has(&destination(*kind, "usr/sbin/kexec")));
@@ -126,7 +128,7 @@ fn each_package_has_its_essentials() {
         assert!(items.iter().any(|item| item.to.ends_with("/_kexec")));
         // What is trusted and promised, and where to report.
         assert!(has("usr/share/doc/kexec-rs/SECURITY.md"), "{kind:?}");
-        let licence = if *kind == Kind::Deb {
+        let licence = if *kind == PackageKind::DebPackage {
             "copyright"
         } else {
             "LICENSE-MIT"
@@ -134,7 +136,10 @@ fn each_package_has_its_essentials() {
         assert!(items.iter().any(|item| item.to.ends_with(licence)));
     }
     // https://archlinux.org/news/binaries-move-to-usrbin-requiring-update-intervention/
-    assert_eq!(destination(Kind::Arch, "usr/sbin/kexec"), "usr/bin/kexec");
+    assert_eq!(
+        destination(PackageKind::Arch, "usr/sbin/kexec"),
+        "usr/bin/kexec"
+    );
 }
 
 /// Two folders made one after the other are the same, times and all.
@@ -144,7 +149,12 @@ fn a_staged_folder_is_reproducible() {
     let listing = |name: &str| {
         let inputs = inputs();
         let into = folder.path().join(name);
-        stage(&into, &items(Kind::Deb, &inputs).unwrap(), inputs.date).unwrap();
+        stage(
+            &into,
+            &items(PackageKind::DebPackage, &inputs).unwrap(),
+            inputs.date,
+        )
+        .unwrap();
         let output = Command::new("tar")
             .args(["--sort=name", "--owner=0", "--group=0", "-c", "-C"])
             .arg(&into)

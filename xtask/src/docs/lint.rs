@@ -1,25 +1,25 @@
 //! What other programs say of the manual pages and the completions: those that
 //! read them in the end.
 
-use super::Made;
+use super::GeneratedFile;
 use crate::host::has;
 use anyhow::{Context, Result, bail, ensure};
-use kexec_lab::programs::Start;
+use kexec_lab::programs::StartProgram;
 use std::path::Path;
 use std::process::{Command, Output};
 
 /// Pages that say more than where to look.
-fn is_whole(made: &Made) -> bool {
+fn is_whole(made: &GeneratedFile) -> bool {
     made.path.starts_with("man8/") && !made.text.starts_with(".so ")
 }
 
 /// Has everything below `folder`, where it was written, looked at; says what
 /// was, and for which programs that are not installed it was not.
-pub fn all(folder: &Path, made: &[Made]) -> Result<String> {
+pub fn all(folder: &Path, made: &[GeneratedFile]) -> Result<String> {
     let (mut done, mut missing) = (Vec::new(), Vec::new());
-    for (program, look) in LOOKS {
+    for (program, lint) in LINTERS {
         if has(program) {
-            look(folder, made).with_context(|| format!("{program} has something to say"))?;
+            lint(folder, made).with_context(|| format!("{program} has something to say"))?;
             done.push(*program);
         } else {
             missing.push(*program);
@@ -40,9 +40,9 @@ pub fn all(folder: &Path, made: &[Made]) -> Result<String> {
 }
 
 /// A program by its name, and how it is asked.
-type Look = (&'static str, fn(&Path, &[Made]) -> Result<()>);
+type Linter = (&'static str, fn(&Path, &[GeneratedFile]) -> Result<()>);
 
-const LOOKS: &[Look] = &[
+const LINTERS: &[Linter] = &[
     ("mandoc", mandoc),
     ("man", man),
     ("bash", bash_reads),
@@ -62,7 +62,7 @@ fn quiet(command: &mut Command) -> Result<Output> {
     Ok(output)
 }
 
-fn mandoc(folder: &Path, made: &[Made]) -> Result<()> {
+fn mandoc(folder: &Path, made: &[GeneratedFile]) -> Result<()> {
     for page in made.iter().filter(|made| is_whole(made)) {
         let mut command = Command::new("mandoc");
         command.args(["-T", "lint", "-W", "warning"]);
@@ -74,7 +74,7 @@ fn mandoc(folder: &Path, made: &[Made]) -> Result<()> {
 }
 
 /// man(1) with groff; every page by its name, as people ask for it.
-fn man(folder: &Path, made: &[Made]) -> Result<()> {
+fn man(folder: &Path, made: &[GeneratedFile]) -> Result<()> {
     for page in made.iter().filter(|made| made.path.starts_with("man8/")) {
         let name = page.path.trim_start_matches("man8/").trim_end_matches(".8");
         let mut command = Command::new("man");
@@ -97,7 +97,7 @@ fn man(folder: &Path, made: &[Made]) -> Result<()> {
 }
 
 /// Reads both files, and completes for the program that has no function.
-fn bash_reads(folder: &Path, _: &[Made]) -> Result<()> {
+fn bash_reads(folder: &Path, _: &[GeneratedFile]) -> Result<()> {
     only_read("bash", folder, "kexec")?;
     only_read("bash", folder, "vmcore-dmesg")?;
     let script = "source \"$1\"; complete -p vmcore-dmesg";
@@ -114,7 +114,7 @@ fn only_read(shell: &str, folder: &Path, name: &str) -> Result<()> {
     quiet(Command::new(shell).arg("-n").arg(path)).map(drop)
 }
 
-fn zsh(folder: &Path, _: &[Made]) -> Result<()> {
+fn zsh(folder: &Path, _: &[GeneratedFile]) -> Result<()> {
     only_read("zsh", folder, "_kexec")?;
     only_read("zsh", folder, "_vmcore-dmesg")?;
     // What does not come is waited for.
@@ -128,7 +128,7 @@ fn zsh(folder: &Path, _: &[Made]) -> Result<()> {
 /// Types into zsh what `fish` below is asked.
 const COMPLETE: &str = include_str!("complete.zsh");
 
-fn fish(folder: &Path, _: &[Made]) -> Result<()> {
+fn fish(folder: &Path, _: &[GeneratedFile]) -> Result<()> {
     only_read("fish", folder, "kexec.fish")?;
     only_read("fish", folder, "vmcore-dmesg.fish")?;
     let folder = folder.join("completions");

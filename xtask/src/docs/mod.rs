@@ -18,23 +18,23 @@ use std::path::Path;
 
 /// Something made, by its path below the folder of all of them.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub struct GeneratedFile {
     /// Such as `man8/kexec.8`.
     pub path: String,
     /// What is in it.
     pub text: String,
 }
 
-impl Made {
-    fn new(path: impl Into<String>, text: String) -> Made {
+impl GeneratedFile {
+    fn new(path: impl Into<String>, text: String) -> GeneratedFile {
         let path = path.into();
-        Made { path, text }
+        GeneratedFile { path, text }
     }
 }
 
 /// The manual pages, with this date.
-pub fn manual_pages(date: &str) -> Vec<Made> {
-    let named = |name: &str, text| Made::new(format!("man8/{name}.8"), text);
+pub fn manual_pages(date: &str) -> Vec<GeneratedFile> {
+    let named = |name: &str, text| GeneratedFile::new(format!("man8/{name}.8"), text);
     let mut made = vec![named("kexec", pages::complete(date))];
     // The script `coldreboot` is nothing but `kexec reboot --cold`.
     made.push(named("coldreboot", ".so man8/kexec-reboot.8\n".to_owned()));
@@ -54,18 +54,18 @@ pub fn manual_pages(date: &str) -> Vec<Made> {
 }
 
 /// The completions of the shells, on a machine of `arch`.
-pub fn completions(arch: Arch) -> Vec<Made> {
+pub fn completions(arch: Arch) -> Vec<GeneratedFile> {
     let mut made = vec![
-        Made::new("completions/kexec", bash::completion(arch)),
-        Made::new("completions/_kexec", zsh::completion(arch)),
-        Made::new("completions/kexec.fish", fish::completion(arch)),
+        GeneratedFile::new("completions/kexec", bash::completion(arch)),
+        GeneratedFile::new("completions/_kexec", zsh::completion(arch)),
+        GeneratedFile::new("completions/kexec.fish", fish::completion(arch)),
     ];
     made.extend(vmcore_dmesg::completions());
     made
 }
 
 /// Writes everything below a folder, and returns what that is.
-pub fn write(folder: &Path) -> Result<Vec<Made>> {
+pub fn write(folder: &Path) -> Result<Vec<GeneratedFile>> {
     let date = host::day(host::source_date()?);
     let made = [manual_pages(&date), completions(host::arch()?)].concat();
     for one in &made {

@@ -2,7 +2,7 @@
 
 use super::pages::{examples, files, option, synopsis};
 use super::roff::{Roff, bold, reference};
-use super::{Made, spellings};
+use super::{GeneratedFile, spellings};
 use kexec_cli::vmcore_dmesg::{
     ABOUT, EXAMPLES, EXIT_CODES, FILES, FLAGS, NAME, SAYS, SEE_ALSO, SYNOPSIS,
 };
@@ -37,7 +37,7 @@ pub fn page(date: &str) -> String {
 }
 
 /// Its completions: none of its options takes a value.
-pub fn completions() -> [Made; 3] {
+pub fn completions() -> [GeneratedFile; 3] {
     let all: Vec<String> = FLAGS.iter().flat_map(spellings).collect();
     let made = "Made from the definition of the command line: cargo xtask man";
     let bash = format!(
@@ -62,8 +62,8 @@ pub fn completions() -> [Made; 3] {
     }
     zsh.push_str(" \\\n  '1:dump:_files'\n");
     [
-        Made::new(format!("completions/{NAME}"), bash),
-        Made::new(format!("completions/_{NAME}"), zsh),
-        Made::new(format!("completions/{NAME}.fish"), fish),
+        GeneratedFile::new(format!("completions/{NAME}"), bash),
+        GeneratedFile::new(format!("completions/_{NAME}"), zsh),
+        GeneratedFile::new(format!("completions/{NAME}.fish"), fish),
     ]
 }

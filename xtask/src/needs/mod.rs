@@ -1,9 +1,9 @@
 //! What a command needs from this machine: looked for before it begins, installed
-//! where that may be done, and else listed. The table is [`kexec_lab::programs::THINGS`].
+//! where that may be done, and else listed. The table is [`kexec_lab::programs::REQUIREMENTS`].
 
 use crate::host;
 use anyhow::{Context, Result, bail};
-use kexec_lab::programs::{self, Family, Start, Thing, Use};
+use kexec_lab::programs::{self, Family, Purpose, Requirement, StartProgram};
 use std::fmt::Write;
 use std::process::{Command, Stdio};
 
@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 pub const SOURCE: &str = include_str!("mod.rs");
 
 /// What a command needs, by its name, its words, and whether it has a flag.
-pub fn of(command: &str, words: &[&str], has: impl Fn(&str) -> bool) -> Vec<Use> {
+pub fn of(command: &str, words: &[&str], has: impl Fn(&str) -> bool) -> Vec<Purpose> {
     let mut uses = Vec::new();
     match (command, words) {
-        ("test", _) if has("--list") => uses.push(Use::Build),
+        ("test", _) if has("--list") => uses.push(Purpose::Build),
         ("test", _) => {
             let parts = [("--static", STATIC), ("--vm", VM), ("--fuzz", FUZZ)];
             let all = !parts.iter().any(|(flag, _)| has(flag));
@@ -25,58 +25,58 @@ pub fn of(command: &str, words: &[&str], has: impl Fn(&str) -> bool) -> Vec<Use>
             }
         }
         ("demo" | "bench" | "record-machines", _) => uses.extend(DEMO),
-        ("table", ["asked", ..]) => {
+        ("table", ["run", ..]) => {
             uses.extend(DEMO);
-            uses.extend([Use::Systems, Use::Deb]);
+            uses.extend([Purpose::Systems, Purpose::Deb]);
         }
         ("fuzz", _) => uses.extend(FUZZ),
-        ("man", _) if has("--check") => uses.extend([Use::Build, Use::Pages]),
+        ("man", _) if has("--check") => uses.extend([Purpose::Build, Purpose::Pages]),
         ("dist", [kind, ..]) => {
-            uses.push(Use::Build);
+            uses.push(Purpose::Build);
             match *kind {
-                "deb" => uses.push(Use::Deb),
-                "rpm" => uses.push(Use::Rpm),
-                "arch" => uses.push(Use::Arch),
+                "deb" => uses.push(Purpose::Deb),
+                "rpm" => uses.push(Purpose::Rpm),
+                "arch" => uses.push(Purpose::Arch),
                 _ => {}
             }
         }
-        ("bare", _) => uses.extend([Use::Build, Use::Lab, Use::Systems]),
+        ("bare", _) => uses.extend([Purpose::Build, Purpose::Lab, Purpose::Systems]),
         _ => {}
     }
     uses
 }
 
 /// Building the product and looking at it in a virtual machine.
-const DEMO: &[Use] = &[Use::Build, Use::Lab];
+const DEMO: &[Purpose] = &[Purpose::Build, Purpose::Lab];
 /// What `test --static` runs.
-const STATIC: &[Use] = &[
-    Use::Build,
-    Use::Style,
-    Use::Tests,
-    Use::Pages,
-    Use::Deb,
-    Use::Rpm,
-    Use::Arch,
+const STATIC: &[Purpose] = &[
+    Purpose::Build,
+    Purpose::Style,
+    Purpose::Tests,
+    Purpose::Pages,
+    Purpose::Deb,
+    Purpose::Rpm,
+    Purpose::Arch,
 ];
 /// What `test --vm` runs: the package is installed in its machines.
-const VM: &[Use] = &[
-    Use::Build,
-    Use::Lab,
-    Use::Systems,
-    Use::Ansible,
-    Use::Tests,
-    Use::Deb,
+const VM: &[Purpose] = &[
+    Purpose::Build,
+    Purpose::Lab,
+    Purpose::Systems,
+    Purpose::Ansible,
+    Purpose::Tests,
+    Purpose::Deb,
 ];
 /// Fuzzing.
-const FUZZ: &[Use] = &[Use::Build, Use::Fuzz];
+const FUZZ: &[Purpose] = &[Purpose::Build, Purpose::Fuzz];
 
 /// Sees to it that this machine has what these uses need.
 ///
 /// # Errors
 /// If something is missing that may not or cannot be installed: a list of all that is
 /// missing, what needs it, and the command that installs it.
-pub fn ensure(uses: &[Use]) -> Result<()> {
-    if uses.contains(&Use::Lab) && !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+pub fn ensure(uses: &[Purpose]) -> Result<()> {
+    if uses.contains(&Purpose::Lab) && !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("the lab runs on x86_64 Linux");
     }
     let mut missing = missing(uses);
@@ -86,13 +86,13 @@ pub fn ensure(uses: &[Use]) -> Result<()> {
     let family = Family::of_this_machine();
     println!("Not on this machine, and needed:\n{}", list(&missing, uses));
     components(&missing)?;
-    missing.retain(|thing| !thing.is_here());
+    missing.retain(|requirement| !requirement.is_here());
     if family == Some(Family::Debian)
         && !missing.is_empty()
         && let Some(sudo) = may_install()?
     {
         install(&missing, sudo)?;
-        missing.retain(|thing| !thing.is_here());
+        missing.retain(|requirement| !requirement.is_here());
     }
     if missing.is_empty() {
         return Ok(());
@@ -100,33 +100,33 @@ pub fn ensure(uses: &[Use]) -> Result<()> {
     bail!("{}", refusal(&missing, uses, family))
 }
 
-fn missing(uses: &[Use]) -> Vec<&'static Thing> {
-    let mut things = programs::needed(uses);
-    things.retain(|thing| !thing.is_here());
-    things
+fn missing(uses: &[Purpose]) -> Vec<&'static Requirement> {
+    let mut requirements = programs::needed(uses);
+    requirements.retain(|requirement| !requirement.is_here());
+    requirements
 }
 
 /// A line for each: what it is and what needs it.
-fn list(things: &[&Thing], uses: &[Use]) -> String {
+fn list(requirements: &[&Requirement], uses: &[Purpose]) -> String {
     let mut text = String::new();
-    for thing in things {
-        let needs: Vec<_> = thing
+    for requirement in requirements {
+        let needs: Vec<_> = requirement
             .uses
             .iter()
             .filter(|one| uses.contains(one))
             .map(|one| one.words())
             .collect();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:<24} for {}", thing.name, needs.join(", "));
+        let _ = writeln!(text, "  {:<24} for {}", requirement.name, needs.join(", "));
     }
     text
 }
 
 /// What is missing, for what, and what to do.
-fn refusal(things: &[&Thing], uses: &[Use], family: Option<Family>) -> String {
+fn refusal(requirements: &[&Requirement], uses: &[Purpose], family: Option<Family>) -> String {
     let mut text = format!(
         "this machine lacks what the command needs:\n{}",
-        list(things, uses)
+        list(requirements, uses)
     );
     let families = family.map_or_else(|| Family::ALL.to_vec(), |family| vec![family]);
     text.push_str(match family {
@@ -134,7 +134,7 @@ fn refusal(things: &[&Thing], uses: &[Use], family: Option<Family>) -> String {
         None => "Install it as root and try again, with what this distribution has in place of:\n",
     });
     for family in families {
-        let (packages, without) = programs::packages(things, family);
+        let (packages, without) = programs::packages(requirements, family);
         if !packages.is_empty() {
             let _ = writeln!(text, "  {} {}", family.install(), packages.join(" "));
         }
@@ -151,10 +151,10 @@ fn refusal(things: &[&Thing], uses: &[Use], family: Option<Family>) -> String {
 }
 
 /// Installs parts of the Rust toolchain with rustup, if that is what it came with.
-fn components(things: &[&Thing]) -> Result<()> {
-    let names: Vec<_> = things
+fn components(requirements: &[&Requirement]) -> Result<()> {
+    let names: Vec<_> = requirements
         .iter()
-        .filter_map(|thing| match thing.name {
+        .filter_map(|requirement| match requirement.name {
             "cargo fmt" => Some("rustfmt"),
             "cargo clippy" => Some("clippy"),
             _ => None,
@@ -193,8 +193,8 @@ fn may_install() -> Result<Option<bool>> {
 }
 
 /// Installs their packages with apt, which says how far it is.
-fn install(things: &[&Thing], sudo: bool) -> Result<()> {
-    let (packages, _) = programs::packages(things, Family::Debian);
+fn install(requirements: &[&Requirement], sudo: bool) -> Result<()> {
+    let (packages, _) = programs::packages(requirements, Family::Debian);
     println!("installing on this machine: {}", packages.join(" "));
     let apt_get = |arguments: &[&str], more: &[&str]| {
         let mut command = if sudo {

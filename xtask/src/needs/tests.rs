@@ -1,15 +1,21 @@
 use super::*;
 
-fn thing(name: &str) -> &'static Thing {
-    let mut things = programs::THINGS.iter();
-    things.find(|thing| thing.name == name).unwrap()
+fn requirement(name: &str) -> &'static Requirement {
+    let mut requirements = programs::REQUIREMENTS.iter();
+    requirements
+        .find(|requirement| requirement.name == name)
+        .unwrap()
 }
 
 #[test]
 fn one_list_with_everything() {
-    let things = [thing("mandoc"), thing("rpmbuild"), thing("rpm")];
+    let requirements = [
+        requirement("mandoc"),
+        requirement("rpmbuild"),
+        requirement("rpm"),
+    ];
     assert_eq!(
-        refusal(&things, STATIC, Some(Family::Debian)),
+        refusal(&requirements, STATIC, Some(Family::Debian)),
         "this machine lacks what the command needs:
   mandoc                   for manual pages and completions
   rpmbuild                 for the RPM package
@@ -18,13 +24,13 @@ Install it as root and try again:
   apt-get install mandoc rpm"
     );
     let text = refusal(
-        &[thing("pacman"), thing("fish")],
+        &[requirement("pacman"), requirement("fish")],
         STATIC,
         Some(Family::Suse),
     );
     assert!(text.contains("zypper install fish\n"), "{text}");
     assert!(text.contains("no package has pacman"), "{text}");
-    let text = refusal(&things, STATIC, None);
+    let text = refusal(&requirements, STATIC, None);
     assert!(
         text.contains("dnf install mandoc rpm-build rpm\n"),
         "{text}"
@@ -34,8 +40,11 @@ Install it as root and try again:
 #[test]
 fn only_what_the_command_needs() {
     let names = |command, words: &[&str], flag| {
-        let things = programs::needed(&of(command, words, |name| name == flag));
-        things.iter().map(|thing| thing.name).collect::<Vec<_>>()
+        let requirements = programs::needed(&of(command, words, |name| name == flag));
+        requirements
+            .iter()
+            .map(|requirement| requirement.name)
+            .collect::<Vec<_>>()
     };
     let demo = names("demo", &[], "");
     assert!(
@@ -87,7 +96,9 @@ fn every_program_that_is_started_is_in_the_table() {
         let text = std::fs::read_to_string(&file).unwrap();
         for rest in text.split(concat!("Command::new", "(\"")).skip(1) {
             let name = rest.split('"').next().unwrap();
-            let listed = programs::THINGS.iter().any(|thing| thing.name == name);
+            let listed = programs::REQUIREMENTS
+                .iter()
+                .any(|requirement| requirement.name == name);
             assert!(
                 listed || known.contains(&name) || name.starts_with("no-such-"),
                 "{} starts {name}, which kexec-lab/src/programs.rs does not know",

@@ -1,7 +1,7 @@
 //! The test programs that cargo builds, and the tests in them.
 
 use super::log::Log;
-use super::pool::{Done, Skipped};
+use super::pool::{SkippedTest, Success};
 use crate::host::cargo;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub struct Binary {
 
 /// One test of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Test {
+pub struct TestCase {
     /// Its path in the program.
     pub name: String,
     /// Whether it is marked as ignored.
@@ -102,7 +102,7 @@ impl Binary {
     }
 
     /// Every test in it, in its own order.
-    pub fn tests(&self) -> Result<Vec<Test>> {
+    pub fn tests(&self) -> Result<Vec<TestCase>> {
         let all = self.said(&["--list", "--format", "terse"])?;
         let ignored: BTreeSet<String> = self
             .said(&["--list", "--format", "terse", "--ignored"])?
@@ -112,7 +112,7 @@ impl Binary {
         Ok(all
             .lines()
             .filter_map(listed)
-            .map(|name| Test {
+            .map(|name| TestCase {
                 ignored: ignored.contains(&name),
                 name,
             })
@@ -120,7 +120,7 @@ impl Binary {
     }
 
     /// Why each of these tests is marked as ignored.
-    pub fn reasons(&self, tests: &[&Test]) -> Result<Vec<Skipped>> {
+    pub fn reasons(&self, tests: &[&TestCase]) -> Result<Vec<SkippedTest>> {
         if tests.is_empty() {
             return Ok(Vec::new());
         }
@@ -146,7 +146,7 @@ impl Binary {
     }
 
     /// Runs the program, or only these tests of it, and counts.
-    pub fn run(&self, only: Option<&[String]>, log: &Log) -> Result<Done> {
+    pub fn run(&self, only: Option<&[String]>, log: &Log) -> Result<Success> {
         let mut command = self.command(&[]);
         if let Some(only) = only {
             command.arg("--exact").args(only);
@@ -161,7 +161,7 @@ fn listed(line: &str) -> Option<String> {
 }
 
 /// Sums what the test harness, or several in a row, said in the end.
-pub fn count(name: &str, success: bool, text: &str) -> Result<Done> {
+pub fn count(name: &str, success: bool, text: &str) -> Result<Success> {
     let numbers = |word: &str| -> usize {
         let of_line = |line: &str| {
             let rest = line.strip_prefix("test result: ")?;
@@ -188,7 +188,7 @@ pub fn count(name: &str, success: bool, text: &str) -> Result<Done> {
             ),
         }
     }
-    Ok(Done {
+    Ok(Success {
         passed,
         note: format!("{passed} tests"),
         skipped: skipped(name, text),
@@ -197,7 +197,7 @@ pub fn count(name: &str, success: bool, text: &str) -> Result<Done> {
 }
 
 /// `test NAME ... ignored, REASON` lines.
-fn skipped(binary: &str, text: &str) -> Vec<Skipped> {
+fn skipped(binary: &str, text: &str) -> Vec<SkippedTest> {
     let of_line = |line: &str| {
         let (name, rest) = line.strip_prefix("test ")?.split_once(" ... ignored")?;
         let reason = rest.trim_start_matches([',', ' ']);
@@ -206,7 +206,7 @@ fn skipped(binary: &str, text: &str) -> Vec<Skipped> {
         } else {
             reason
         };
-        Some(Skipped {
+        Some(SkippedTest {
             reason: reason.to_owned(),
             name: format!("{binary}::{name}"),
         })

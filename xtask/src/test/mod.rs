@@ -26,9 +26,9 @@ use times::Times;
 
 /// What is wanted.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct TestOptions {
     /// What needs no virtual machine.
-    pub steady: bool,
+    pub static_tests: bool,
     /// Virtual machines.
     pub vm: bool,
     /// Fuzzing.
@@ -44,7 +44,7 @@ pub struct Options {
 }
 
 /// Runs what is wanted and says what became of it.
-pub fn run(options: &Options) -> Result<ExitCode> {
+pub fn run(options: &TestOptions) -> Result<ExitCode> {
     let times_file = Times::file();
     let times = Times::read(&times_file);
     let plan = Arc::new(Plan::new(options.clone(), root().join("target/test-logs")));

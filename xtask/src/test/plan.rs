@@ -1,11 +1,11 @@
 //! What there is to do, and what waits for what.
 
-use super::Options;
-use super::binaries::{self, Binary, Test};
+use super::TestOptions;
+use super::binaries::{self, Binary, TestCase};
 use super::log::{Log, last_line};
-use super::pool::{Done, Job, Rank, Skipped, State};
+use super::pool::{Job, PoolState, Rank, SkippedTest, Success};
 use super::product;
-use super::real::REAL;
+use super::real::LAB_TESTS;
 use super::times::Times;
 use crate::host::cargo;
 use crate::{demo, fuzz};
@@ -53,13 +53,13 @@ const RESTARTS: &str = "KEXEC_LAB_RESTARTS";
 /// What is wanted, and where the logs are.
 #[derive(Debug)]
 pub struct Plan {
-    options: Options,
+    options: TestOptions,
     logs: PathBuf,
 }
 
 impl Plan {
     /// The plan for what is wanted.
-    pub fn new(options: Options, logs: PathBuf) -> Self {
+    pub fn new(options: TestOptions, logs: PathBuf) -> Self {
         Plan { options, logs }
     }
 
@@ -79,7 +79,7 @@ impl Plan {
 
     /// Whether one of the steps that are known before is wanted.
     fn step(&self, name: &str) -> bool {
-        self.options.steady && self.named(name)
+        self.options.static_tests && self.named(name)
     }
 
     /// Whether the program is built in any case, before it is known which tests want it.
@@ -96,7 +96,7 @@ impl Plan {
                 .names
                 .iter()
                 .all(|word| STEPS.contains(&word.as_str()) || word.starts_with("fuzz::"));
-        (self.options.steady || self.options.vm) && !only_steps
+        (self.options.static_tests || self.options.vm) && !only_steps
     }
 
     /// What can be done from the beginning.
@@ -141,7 +141,7 @@ impl Plan {
             // A root in which everything is built: the others need not wait for it.
             jobs.push(Job::new(BARE, Rank::Guest, |log| {
                 log.call(&mut xtask(&["bare"]))?;
-                Ok(Done::one(last_line(log.path()).unwrap_or_default()))
+                Ok(Success::one(last_line(log.path()).unwrap_or_default()))
             }));
         }
         if self.options.fuzz && self.wants_fuzz() {
@@ -166,7 +166,7 @@ impl Plan {
     fn release(&self) -> Vec<Job> {
         let mut jobs = vec![Job::new(RELEASE, Rank::Build, |log| {
             log.call(&mut demo::build_command())?;
-            Ok(Done::one(product::check(&kexec_lab::kexec_binary()?)?))
+            Ok(Success::one(product::check(&kexec_lab::kexec_binary()?)?))
         })];
         if self.options.vm || self.step(DEB) {
             // Guests install it.
@@ -189,9 +189,9 @@ impl Plan {
                 for label in kexec_lab::KERNELS.iter().map(|kernel| kernel.label) {
                     releases.push(lab.kernel(label)?.release);
                 }
-                Ok(Done {
+                Ok(Success {
                     note: format!("{}; {}", releases.join(", "), lab.qemu().version),
-                    ..Done::default()
+                    ..Success::default()
                 })
             }));
         }
@@ -199,12 +199,12 @@ impl Plan {
     }
 
     /// Builds the test programs; each of them, or each of its tests, is a job.
-    fn tests(self: &Arc<Self>, log: &Log) -> Result<Done> {
-        let mut done = Done::default();
+    fn tests(self: &Arc<Self>, log: &Log) -> Result<Success> {
+        let mut done = Success::default();
         let mut guests = Vec::new();
         let all = binaries::build(log)?;
         for binary in &all {
-            let real = REAL.iter().find(|real| real.is_of(binary));
+            let real = LAB_TESTS.iter().find(|real| real.is_of(binary));
             if self.is_lab(binary) {
                 if self.options.vm {
                     self.scenarios(binary, &mut guests, &mut done.skipped)?;
@@ -220,7 +220,7 @@ impl Plan {
                     continue;
                 }
             }
-            if self.options.steady {
+            if self.options.static_tests {
                 done.more.extend(self.unit(binary)?);
             }
         }
@@ -266,14 +266,15 @@ impl Plan {
         self: &Arc<Self>,
         binary: &Binary,
         jobs: &mut Vec<Job>,
-        skipped: &mut Vec<Skipped>,
+        skipped: &mut Vec<SkippedTest>,
     ) -> Result<()> {
         let name = binary.name();
         let tests = binary.tests()?;
         let wanted = tests
             .iter()
             .filter(|test| self.named(&format!("{name}::{}", test.name)));
-        let (runs, left_out): (Vec<&Test>, Vec<&Test>) = wanted.partition(|test| self.runs(test));
+        let (runs, left_out): (Vec<&TestCase>, Vec<&TestCase>) =
+            wanted.partition(|test| self.runs(test));
         skipped.extend(binary.reasons(&left_out)?);
         for test in runs {
             let (binary, test) = (binary.clone(), test.name.clone());
@@ -290,7 +291,7 @@ impl Plan {
         Ok(())
     }
 
-    fn runs(&self, test: &Test) -> bool {
+    fn runs(&self, test: &TestCase) -> bool {
         let jumps = JUMPS.iter().any(|name| test.name.ends_with(name));
         if jumps {
             return std::env::var_os(JUMP_KERNEL).is_some();
@@ -299,16 +300,16 @@ impl Plan {
     }
 
     /// Builds the fuzz targets; each is a job.
-    fn fuzz(&self, log: &Log) -> Result<Done> {
+    fn fuzz(&self, log: &Log) -> Result<Success> {
         fuzz::build(|command| log.call(command.env("CARGO_BUILD_JOBS", "1")))?;
         let seconds = self.options.fuzz_seconds;
-        let mut done = Done::default();
+        let mut done = Success::default();
         for target in fuzz::targets()? {
             let name = format!("fuzz::{target}");
             if self.named(&name) || self.named(FUZZ_BUILD) {
                 done.more.push(Job::new(name, Rank::Fuzz, move |log| {
                     log.call(&mut fuzz::command(&target, seconds))?;
-                    Ok(Done::one(fuzz::last_words(&log.text()?)))
+                    Ok(Success::one(fuzz::last_words(&log.text()?)))
                 }));
             }
         }
@@ -317,7 +318,7 @@ impl Plan {
 
     /// What was left out in one place and done in another is not left out; what no
     /// place does is.
-    pub fn settle(&self, state: &mut State) {
+    pub fn settle(&self, state: &mut PoolState) {
         let done: Vec<&str> = state.ended.iter().map(|one| one.name.as_str()).collect();
         state
             .skipped
@@ -373,13 +374,13 @@ fn step(
     Job::new(name, Rank::Static, move |log| {
         log.call(&mut command())?;
         let said = last_line(log.path()).filter(|_| needs.contains(&RELEASE));
-        Ok(Done::one(said.unwrap_or_default()))
+        Ok(Success::one(said.unwrap_or_default()))
     })
     .after(needs)
 }
 
 /// A run of one test, which has to be there.
-fn count_one(log: &Log, command: &mut Command) -> Result<Done> {
+fn count_one(log: &Log, command: &mut Command) -> Result<Success> {
     let success = log.run(command)?;
     let done = binaries::count("", success, &log.text()?)?;
     anyhow::ensure!(
@@ -387,7 +388,7 @@ fn count_one(log: &Log, command: &mut Command) -> Result<Done> {
         "expected one test, {} were run",
         done.passed
     );
-    Ok(Done::one(""))
+    Ok(Success::one(""))
 }
 
 /// This program itself.
@@ -402,9 +403,9 @@ fn xtask(words: &[&str]) -> Command {
 mod tests {
     use super::*;
 
-    fn plan(change: impl FnOnce(&mut Options)) -> Arc<Plan> {
-        let mut options = Options {
-            steady: true,
+    fn plan(change: impl FnOnce(&mut TestOptions)) -> Arc<Plan> {
+        let mut options = TestOptions {
+            static_tests: true,
             vm: true,
             fuzz: true,
             all: false,
@@ -426,12 +427,14 @@ mod tests {
         for step in STEPS.iter().chain(&[TESTS, LAB, FUZZ_BUILD]) {
             assert!(all.contains(&(*step).to_owned()), "{step}: {all:?}");
         }
-        let steady = names(&plan(|options| {
+        let static_tests = names(&plan(|options| {
             (options.vm, options.fuzz) = (false, false);
         }));
-        assert!(steady.contains(&LINTS.to_owned()) && !steady.contains(&LAB.to_owned()));
+        assert!(
+            static_tests.contains(&LINTS.to_owned()) && !static_tests.contains(&LAB.to_owned())
+        );
         let vm = names(&plan(|options| {
-            (options.steady, options.fuzz) = (false, false);
+            (options.static_tests, options.fuzz) = (false, false);
         }));
         assert_eq!(vm, [TESTS, RELEASE, DEB, LAB, BARE]);
         let one = names(&plan(|options| options.names = vec![FORMATTING.to_owned()]));
@@ -447,15 +450,15 @@ mod tests {
     #[test]
     fn what_ran_elsewhere_was_not_skipped() {
         let plan = plan(|_| {});
-        let skipped = |name: &str| Skipped {
+        let skipped = |name: &str| SkippedTest {
             reason: "r".to_owned(),
             name: name.to_owned(),
         };
-        let mut state = State {
+        let mut state = PoolState {
             skipped: vec![skipped("b"), skipped("a"), skipped("b")],
-            ..State::default()
+            ..PoolState::default()
         };
-        state.ended.push(super::super::pool::Ended {
+        state.ended.push(super::super::pool::FinishedJob {
             name: "a".to_owned(),
             took: std::time::Duration::ZERO,
             passed: 1,

@@ -24,7 +24,7 @@ pub enum Rank {
 }
 
 /// What a job does; it returns what became of it, or the reason why it failed.
-pub type Work = Box<dyn FnOnce(&Log) -> Result<Done> + Send>;
+pub type Work = Box<dyn FnOnce(&Log) -> Result<Success> + Send>;
 
 /// One thing to do.
 pub struct Job {
@@ -43,7 +43,7 @@ impl Job {
     pub fn new(
         name: impl Into<String>,
         rank: Rank,
-        work: impl FnOnce(&Log) -> Result<Done> + Send + 'static,
+        work: impl FnOnce(&Log) -> Result<Success> + Send + 'static,
     ) -> Self {
         Job {
             name: name.into(),
@@ -62,7 +62,7 @@ impl Job {
 
 /// A test that was not run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Skipped {
+pub struct SkippedTest {
     /// Why.
     pub reason: String,
     /// Which.
@@ -71,24 +71,24 @@ pub struct Skipped {
 
 /// What became of a job that did not fail.
 #[derive(Default)]
-pub struct Done {
+pub struct Success {
     /// How many tests it was.
     pub passed: usize,
     /// A word about the result.
     pub note: String,
     /// What was left out.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedTest>,
     /// What can be done now.
     pub more: Vec<Job>,
 }
 
-impl Done {
+impl Success {
     /// One thing passed; this is a word about it.
     pub fn one(note: impl Into<String>) -> Self {
-        Done {
+        Success {
             passed: 1,
             note: note.into(),
-            ..Done::default()
+            ..Success::default()
         }
     }
 }
@@ -104,7 +104,7 @@ pub struct Failure {
 
 /// A job that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct FinishedJob {
     /// Its name.
     pub name: String,
     /// How long it took.
@@ -119,7 +119,7 @@ pub struct Ended {
 
 /// What is under way.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningJob {
     /// Its name.
     pub name: String,
     /// Since when.
@@ -132,18 +132,18 @@ pub struct Running {
 
 /// Everything at one moment.
 #[derive(Default)]
-pub struct State {
+pub struct PoolState {
     /// What may start when its time has come, the next one last, with its estimate.
     pub waiting: Vec<(Job, Duration)>,
     /// What is under way.
-    pub running: Vec<Running>,
+    pub running: Vec<RunningJob>,
     /// What has ended.
-    pub ended: Vec<Ended>,
+    pub ended: Vec<FinishedJob>,
     /// What was left out.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedTest>,
 }
 
-impl State {
+impl PoolState {
     fn add(&mut self, jobs: Vec<Job>, times: &Times) {
         for job in jobs {
             let estimate = times.estimate(&job.name, job.rank);
@@ -164,7 +164,7 @@ impl State {
 
     /// How long the rest takes with so many workers, as far as it is known.
     pub fn left(&self, workers: usize) -> Duration {
-        let rest = |running: &Running| running.estimate.saturating_sub(running.since.elapsed());
+        let rest = |running: &RunningJob| running.estimate.saturating_sub(running.since.elapsed());
         let all: Duration = self.waiting.iter().map(|(_, estimate)| *estimate).sum();
         let all = all.saturating_add(self.running.iter().map(rest).sum());
         let longest = self.running.iter().map(rest).max().unwrap_or_default();
@@ -175,8 +175,8 @@ impl State {
     }
 
     /// The next job that may start, and the reasons of those that never may.
-    fn next(&mut self) -> Next {
-        let passed = |need: &&str, ended: &[Ended]| {
+    fn next(&mut self) -> Scheduled {
+        let passed = |need: &&str, ended: &[FinishedJob]| {
             ended
                 .iter()
                 .find(|one| one.name == **need)
@@ -199,11 +199,11 @@ impl State {
                     reason: format!("not run, because `{need}` failed"),
                     log: None,
                 };
-                return Next::Never(job, failure);
+                return Scheduled::Never(job, failure);
             }
             if needs.iter().all(|(_, passed)| *passed == Some(true)) {
                 let (job, estimate) = self.waiting.remove(index);
-                return Next::Run(job, estimate);
+                return Scheduled::Run(job, estimate);
             }
         }
         if self.running.is_empty() {
@@ -211,16 +211,16 @@ impl State {
             return match self.waiting.pop() {
                 Some((job, _)) => {
                     let reason = format!("waits for {:?}, which nobody runs", job.needs);
-                    Next::Never(job, Failure { reason, log: None })
+                    Scheduled::Never(job, Failure { reason, log: None })
                 }
-                None => Next::Finished,
+                None => Scheduled::Finished,
             };
         }
-        Next::Wait
+        Scheduled::Wait
     }
 }
 
-enum Next {
+enum Scheduled {
     Run(Job, Duration),
     Never(Job, Failure),
     Wait,
@@ -229,7 +229,7 @@ enum Next {
 
 /// The pool of workers and what they share.
 pub struct Pool<'a> {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     changed: Condvar,
     workers: usize,
     times: &'a Times,
@@ -249,7 +249,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Runs these jobs and all that come out of them, and tells what became of each.
-    pub fn run(self, jobs: Vec<Job>, progress: &Progress) -> State {
+    pub fn run(self, jobs: Vec<Job>, progress: &Progress) -> PoolState {
         self.state().add(jobs, self.times);
         thread::scope(|scope| {
             for _ in 0..self.workers {
@@ -262,7 +262,7 @@ impl<'a> Pool<'a> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -270,18 +270,18 @@ impl<'a> Pool<'a> {
         let mut state = self.state();
         loop {
             match state.next() {
-                Next::Finished => {
+                Scheduled::Finished => {
                     self.changed.notify_all();
                     return;
                 }
-                Next::Wait => {
+                Scheduled::Wait => {
                     state = self
                         .changed
                         .wait(state)
                         .unwrap_or_else(PoisonError::into_inner);
                 }
-                Next::Never(job, failure) => {
-                    let ended = Ended {
+                Scheduled::Never(job, failure) => {
+                    let ended = FinishedJob {
                         name: job.name,
                         took: Duration::ZERO,
                         passed: 0,
@@ -291,9 +291,9 @@ impl<'a> Pool<'a> {
                     state.ended.push(ended);
                     progress.ended(&state, self.workers);
                 }
-                Next::Run(job, estimate) => {
+                Scheduled::Run(job, estimate) => {
                     let log = Log::new(&self.logs, &job.name);
-                    state.running.push(Running {
+                    state.running.push(RunningJob {
                         name: job.name.clone(),
                         since: Instant::now(),
                         estimate,
@@ -328,7 +328,7 @@ impl<'a> Pool<'a> {
 }
 
 /// Runs one job; a panic of it is its failure.
-fn run(job: Job, log: &Log) -> (Ended, Done) {
+fn run(job: Job, log: &Log) -> (FinishedJob, Success) {
     let started = Instant::now();
     let work = job.work;
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(log)))
@@ -340,10 +340,10 @@ fn run(job: Job, log: &Log) -> (Ended, Done) {
                 reason: format!("{error:#}"),
                 log: Some(log.path().to_owned()),
             };
-            (Done::default(), Some(failure))
+            (Success::default(), Some(failure))
         }
     };
-    let ended = Ended {
+    let ended = FinishedJob {
         name: job.name,
         took: started.elapsed(),
         passed: done.passed,
@@ -358,7 +358,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    fn pool(workers: usize, jobs: Vec<Job>) -> State {
+    fn pool(workers: usize, jobs: Vec<Job>) -> PoolState {
         let folder = tempfile::tempdir().unwrap();
         let times = Times::default();
         Pool::new(workers, &times, folder.path().to_owned()).run(jobs, &Progress::quiet())
@@ -368,7 +368,7 @@ mod tests {
         let (order, text) = (Arc::clone(order), name.to_owned());
         Job::new(name, rank, move |_| {
             order.lock().unwrap().push(text);
-            Ok(Done::one(""))
+            Ok(Success::one(""))
         })
     }
 
@@ -411,9 +411,9 @@ mod tests {
             job("two", Rank::Static, &order),
         );
         let first = Job::new("first", Rank::Build, move |_| {
-            Ok(Done {
+            Ok(Success {
                 more: vec![one, two],
-                ..Done::one("")
+                ..Success::one("")
             })
         });
         let panics = Job::new("panics", Rank::Fuzz, |_| panic!("on purpose"));

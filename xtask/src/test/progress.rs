@@ -2,7 +2,7 @@
 //! take.
 
 use super::log::last_line;
-use super::pool::{Ended, State};
+use super::pool::{FinishedJob, PoolState};
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ impl Progress {
     }
 
     /// A line for the job that has just ended.
-    pub fn ended(&self, state: &State, workers: usize) {
+    pub fn ended(&self, state: &PoolState, workers: usize) {
         let Some(last) = state.ended.last() else {
             return;
         };
@@ -63,7 +63,7 @@ impl Progress {
     }
 
     /// What is under way: drawn again on a terminal, a line now and then elsewhere.
-    pub fn now(&self, state: &State, workers: usize) {
+    pub fn now(&self, state: &PoolState, workers: usize) {
         if self.silent {
             return;
         }
@@ -101,7 +101,7 @@ impl Progress {
     }
 }
 
-fn position(state: &State, workers: usize) -> String {
+fn position(state: &PoolState, workers: usize) -> String {
     format!(
         "{} of {}, {} left",
         state.ended.len(),
@@ -110,7 +110,7 @@ fn position(state: &State, workers: usize) -> String {
     )
 }
 
-fn outcome(one: &Ended) -> String {
+fn outcome(one: &FinishedJob) -> String {
     let verdict = if one.failure.is_some() {
         "FAILED"
     } else {

@@ -7,40 +7,40 @@ use anyhow::{Context, Result};
 use std::ffi::OsString;
 
 /// What a variable holds.
-type Value = fn(&kexec_lab::Lab) -> Result<OsString>;
+type LabValue = fn(&kexec_lab::Lab) -> Result<OsString>;
 
 /// Such a test.
-pub struct Real {
+pub struct LabTest {
     package: &'static str,
     target: &'static str,
     /// The test, where it is not the whole program.
     pub test: Option<&'static str>,
     /// The variable that names what it needs, and what that is; nothing where it needs
     /// root and namespaces of its own, as the lab does.
-    needs: Option<(&'static str, Value)>,
+    needs: Option<(&'static str, LabValue)>,
 }
 
 /// All of them.
-pub const REAL: &[Real] = &[
-    Real {
+pub const LAB_TESTS: &[LabTest] = &[
+    LabTest {
         package: "kexec-image",
         target: "real",
         test: None,
         needs: Some(("KEXEC_TEST_KERNELS", kernels)),
     },
-    Real {
+    LabTest {
         package: "kexec-image",
         target: "lib",
         test: Some("authenticode::tests::real_files_match"),
         needs: Some(("KEXEC_SIGNED_FILES", kernels)),
     },
-    Real {
+    LabTest {
         package: "kexec-purgatory",
         target: "guest",
         test: None,
         needs: Some(("KEXEC_QEMU", qemu)),
     },
-    Real {
+    LabTest {
         package: "kexec-reboot",
         target: "network_namespace",
         test: None,
@@ -48,7 +48,7 @@ pub const REAL: &[Real] = &[
     },
 ];
 
-impl Real {
+impl LabTest {
     /// Its name, as that of a test.
     pub fn name(&self) -> String {
         let of = format!("{}::{}", self.package, self.target);

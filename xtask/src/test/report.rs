@@ -1,6 +1,6 @@
 //! What is said when everything has ended.
 
-use super::pool::{Ended, Skipped, State};
+use super::pool::{FinishedJob, PoolState, SkippedTest};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,7 +12,7 @@ const SLOWEST: usize = 30;
 const TAIL: usize = 120;
 
 /// The whole report; its last line is `N passed, N failed, N skipped`.
-pub fn text(state: &State, restarts: &[String], elapsed: Duration) -> String {
+pub fn text(state: &PoolState, restarts: &[String], elapsed: Duration) -> String {
     let mut out = String::new();
     slowest(&mut out, &state.ended);
     skipped(&mut out, &state.skipped);
@@ -26,7 +26,7 @@ pub fn text(state: &State, restarts: &[String], elapsed: Duration) -> String {
             let _ = writeln!(out, "  {line}");
         }
     }
-    let failed: Vec<&Ended> = failed(&state.ended).collect();
+    let failed: Vec<&FinishedJob> = failed(&state.ended).collect();
     for one in &failed {
         failure(&mut out, one);
     }
@@ -55,16 +55,16 @@ pub fn text(state: &State, restarts: &[String], elapsed: Duration) -> String {
 }
 
 /// Whether nothing failed.
-pub fn success(state: &State) -> bool {
+pub fn success(state: &PoolState) -> bool {
     failed(&state.ended).next().is_none()
 }
 
-fn failed(ended: &[Ended]) -> impl Iterator<Item = &Ended> {
+fn failed(ended: &[FinishedJob]) -> impl Iterator<Item = &FinishedJob> {
     ended.iter().filter(|one| one.failure.is_some())
 }
 
-fn slowest(out: &mut String, ended: &[Ended]) {
-    let mut by_time: Vec<&Ended> = ended.iter().collect();
+fn slowest(out: &mut String, ended: &[FinishedJob]) {
+    let mut by_time: Vec<&FinishedJob> = ended.iter().collect();
     by_time.sort_by_key(|one| std::cmp::Reverse(one.took));
     by_time.truncate(SLOWEST);
     let _ = writeln!(out, "\nThe slowest {}, seconds:", by_time.len());
@@ -73,7 +73,7 @@ fn slowest(out: &mut String, ended: &[Ended]) {
     }
 }
 
-fn skipped(out: &mut String, skipped: &[Skipped]) {
+fn skipped(out: &mut String, skipped: &[SkippedTest]) {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for one in skipped {
         by_reason.entry(&one.reason).or_default().push(&one.name);
@@ -90,7 +90,7 @@ fn skipped(out: &mut String, skipped: &[Skipped]) {
     }
 }
 
-fn failure(out: &mut String, one: &Ended) {
+fn failure(out: &mut String, one: &FinishedJob) {
     let Some(failure) = &one.failure else {
         return;
     };
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_last_line_counts_and_the_failed_are_named_before_it() {
-        let ended = |name: &str, passed, failure| Ended {
+        let ended = |name: &str, passed, failure| FinishedJob {
             name: name.to_owned(),
             took: Duration::from_secs(2),
             passed,
@@ -132,13 +132,13 @@ mod tests {
             reason: "it broke".to_owned(),
             log: None,
         };
-        let state = State {
+        let state = PoolState {
             ended: vec![ended("a", 41, None), ended("b", 0, Some(failure))],
-            skipped: vec![Skipped {
+            skipped: vec![SkippedTest {
                 reason: "no moon".to_owned(),
                 name: "c".to_owned(),
             }],
-            ..State::default()
+            ..PoolState::default()
         };
         let text = text(&state, &["d".to_owned()], Duration::from_secs(60));
         assert!(text.ends_with("\nFAILED b\n41 passed, 1 failed, 1 skipped"));

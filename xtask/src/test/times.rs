@@ -1,6 +1,6 @@
 //! How long each job took the last time it passed.
 
-use super::pool::{Ended, Rank};
+use super::pool::{FinishedJob, Rank};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ impl Times {
     }
 
     /// Keeps what passed now.
-    pub fn keep(mut self, ended: &[Ended], file: &Path) -> Result<()> {
+    pub fn keep(mut self, ended: &[FinishedJob], file: &Path) -> Result<()> {
         for one in ended.iter().filter(|one| one.failure.is_none()) {
             self.seconds
                 .insert(one.name.clone(), one.took.as_secs_f64());
@@ -75,7 +75,7 @@ mod tests {
     fn what_passed_is_remembered_and_a_broken_file_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("lab/seconds.json");
-        let ended = |name: &str, failure| Ended {
+        let ended = |name: &str, failure| FinishedJob {
             name: name.to_owned(),
             took: Duration::from_secs(7),
             passed: 1,

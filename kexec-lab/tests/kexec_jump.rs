@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use kexec_image::{Options, recognise};
-use kexec_lab::{Guest, Kernel, Lab, Next, Outcome};
+use kexec_lab::{Guest, GuestRun, Lab, LabKernel, NextKernel};
 
 const CONSOLE: &str = "console=ttyS0 panic=-1";
 
@@ -59,7 +59,7 @@ fn kernels_without_kexec_jump_say_so() -> Result<()> {
 }
 
 /// The kernel that `KEXEC_JUMP_KERNEL` names.
-fn kernel() -> Result<Kernel> {
+fn kernel() -> Result<LabKernel> {
     let path = std::env::var_os("KEXEC_JUMP_KERNEL")
         .context("KEXEC_JUMP_KERNEL names no kernel, and none of Debian's can do it")?;
     let path = PathBuf::from(path);
@@ -68,7 +68,7 @@ fn kernel() -> Result<Kernel> {
     let kexec_image::Kernel::BzImage(bzimage) = &image.kernel else {
         anyhow::bail!("{} is no bzImage", path.display());
     };
-    Ok(Kernel {
+    Ok(LabKernel {
         label: "jump",
         release: bzimage.release().unwrap_or_default().to_owned(),
         modules: PathBuf::new(),
@@ -78,7 +78,7 @@ fn kernel() -> Result<Kernel> {
 
 /// What was written after the kernel came back belongs to the stage that was
 /// the last to begin.
-fn last_run(outcome: &Outcome, label: &str) -> Result<(u8, String)> {
+fn last_run(outcome: &GuestRun, label: &str) -> Result<(u8, String)> {
     let stage = outcome.stages.last().context("no stage")?;
     let run = stage.run(label)?;
     Ok((run.code, run.out() + &run.err()))
@@ -120,7 +120,7 @@ fn a_second_linux_jumps_back() -> Result<()> {
     let kernel = kernel()?;
     let lab = Lab::open()?;
     let product = lab.product()?.files;
-    let next = Next::new(&kernel).with(&product).script(
+    let next = NextKernel::new(&kernel).with(&product).script(
         "run back kexec --load-jump-back-helper\n\
          jump kexec -e\n",
     );

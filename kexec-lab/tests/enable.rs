@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Layout, Machine};
+use kexec_lab::installed::{InstalledMachine, SystemLayout};
 
 /// `list LABEL`: what there is in the folders that are written to.
 const LIST: &str = r#"
@@ -62,7 +62,7 @@ list disabled
 #[test]
 fn all_or_nothing_by_a_program_of_roots() -> Result<()> {
     let lab = Lab::open()?;
-    let trial = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub)
+    let trial = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
         .product()?
         .stage("only", &format!("{LIST}{FAILS}{WORKS}"))
         .run()?;

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::apt::{Keep, Suite};
-use kexec_lab::{Guest, Lab, Next};
+use kexec_lab::{Guest, Lab, NextKernel};
 
 /// The firmware of Debian's package ovmf-ia32, which is built to have its variables
 /// written by SMM alone; none of its keys are set.
@@ -34,7 +34,7 @@ fn only_what_the_firmware_needs_is_kept() -> Result<()> {
     let outcome = under_32_bit_firmware(&lab, scratch.path())?
         .memory_mb(1536)
         .with(&lab.product()?.files)
-        .next(Next::new(&kernel).script("run efi ls -d /sys/firmware/efi\n"))
+        .next(NextKernel::new(&kernel).script("run efi ls -d /sys/firmware/efi\n"))
         .script(
             "run bits cat /sys/firmware/efi/fw_platform_size\n\
              run file kexec -s -l $NEXT --initrd $NEXT_INITRD --append \"$CONSOLE\"\n\

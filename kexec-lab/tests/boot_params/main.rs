@@ -11,9 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::{Context, Result, bail, ensure};
-use kexec_lab::{Firmware, Guest, Lab, Next, Outcome, Stage};
+use kexec_lab::{Guest, GuestFirmware, GuestRun, Lab, NextKernel, Stage};
 
-#[path = "boot_params/differences.rs"]
 mod differences;
 
 use differences::{Against, DIFFERENCES, Difference, Pair};
@@ -48,28 +47,28 @@ done | put efi-tables
 "#;
 
 /// What a second kernel was told and found.
-type Facts = BTreeMap<String, String>;
+type Fields = BTreeMap<String, String>;
 
-fn load(lab: &Lab, label: &str, firmware: Firmware, loader: &str) -> Result<Outcome> {
+fn load(lab: &Lab, label: &str, firmware: GuestFirmware, loader: &str) -> Result<GuestRun> {
     let kernel = lab.kernel(label)?;
     Guest::new(lab, &kernel)
         .firmware(firmware)
         .append(&format!("loader={loader}"))
         .with(&lab.product()?.files)
         .with(&lab.kexec_tools()?)
-        .next(Next::new(&kernel).script(SECOND))
+        .next(NextKernel::new(&kernel).script(SECOND))
         .script(FIRST)
         .run()
         .with_context(|| format!("kernel {label}, {firmware}, loader {loader}"))
 }
 
-fn facts(stage: &Stage) -> Result<Facts> {
+fn facts(stage: &Stage) -> Result<Fields> {
     let report = &stage.report;
     let params = report.boot_params()?;
     let mut facts = params.facts();
     for place in PLACES {
         let address = params.number(place)?;
-        let in_ram = |m: &kexec_lab::MemoryRange| {
+        let in_ram = |m: &kexec_lab::MemmapEntry| {
             m.kind == "System RAM" && m.start <= address && address <= m.end
         };
         ensure!(
@@ -101,9 +100,9 @@ fn facts(stage: &Stage) -> Result<Facts> {
 fn unexplained(
     against: Against,
     label: &str,
-    firmware: Firmware,
-    theirs: &Facts,
-    ours: &Facts,
+    firmware: GuestFirmware,
+    theirs: &Fields,
+    ours: &Fields,
 ) -> String {
     let rows: Vec<&Difference> = DIFFERENCES
         .iter()
@@ -113,7 +112,7 @@ fn unexplained(
     let mut wrong = String::new();
     let names: std::collections::BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
     for name in names {
-        let value = |facts: &Facts| facts.get(name).unwrap_or(&nothing).clone();
+        let value = |facts: &Fields| facts.get(name).unwrap_or(&nothing).clone();
         let pair = Pair {
             theirs: value(theirs),
             ours: value(ours),
@@ -141,7 +140,7 @@ fn unexplained(
     wrong
 }
 
-fn compare(label: &str, firmware: Firmware) -> Result<()> {
+fn compare(label: &str, firmware: GuestFirmware) -> Result<()> {
     let lab = Lab::open()?;
     if lab.product()?.is_reference {
         return Ok(());
@@ -180,7 +179,7 @@ macro_rules! comparisons {
             #[test]
             $(#[$ignored])?
             fn $name() -> Result<()> {
-                compare($label, Firmware::$firmware)
+                compare($label, GuestFirmware::$firmware)
             }
         )*
     };
@@ -219,18 +218,24 @@ fn every_difference_is_documented() -> Result<()> {
 /// What the comparison itself can tell.
 #[test]
 fn a_difference_is_found_and_a_stale_reason_too() {
-    let facts = |pairs: &[(&str, &str)]| -> Facts {
+    let facts = |pairs: &[(&str, &str)]| -> Fields {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         pairs.iter().map(owned).collect()
     };
     let judge = |theirs: &[(&str, &str)], ours: &[(&str, &str)]| {
         let (theirs, ours) = (facts(theirs), facts(ours));
-        unexplained(Against::File, "6.12", Firmware::SeaBios, &theirs, &ours)
+        unexplained(
+            Against::File,
+            "6.12",
+            GuestFirmware::SeaBios,
+            &theirs,
+            &ours,
+        )
     };
     let explained = |theirs: &'static str, ours: &'static str| {
         let mut pair = [vec![], vec![]];
         for row in DIFFERENCES {
-            if row.is_expected(Against::File, "6.12", Firmware::SeaBios) {
+            if row.is_expected(Against::File, "6.12", GuestFirmware::SeaBios) {
                 pair[0].push((row.field, "0x100000"));
                 pair[1].push((row.field, "0x100001"));
             }

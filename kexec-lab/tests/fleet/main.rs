@@ -1,17 +1,16 @@
 //! What docs/fleets.md says about the engines that reboot fleets: the exact call of
 //! each ends in a kexec.
 
-#[path = "fleet/ansible.rs"]
 mod ansible;
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::{Keep, Suite};
-use kexec_lab::installed::{Arrival, Layout, Machine, Trial};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
 use std::time::Duration;
 
 /// What is tried here.
-const DOCS: &str = include_str!("../../docs/fleets.md");
+const DOCS: &str = include_str!("../../../docs/fleets.md");
 /// Beyond the base system: the engine that can be had from Debian, and what Ansible
 /// needs. One list for all tests of this file: it is one system in the cache.
 const PACKAGES: [&str; 3] = ["openssh-server", "iproute2", "unattended-upgrades"];
@@ -55,8 +54,8 @@ fn line(start: &str) -> Result<&'static str> {
 
 /// A system with the engines, and the two kernels that its boot loader can start:
 /// the default at first, and the other one.
-fn machine(lab: &Lab) -> Result<(Machine<'_>, String, String)> {
-    let machine = Machine::new(lab, Suite::Trixie, Layout::BiosGrub)
+fn machine(lab: &Lab) -> Result<(InstalledMachine<'_>, String, String)> {
+    let machine = InstalledMachine::new(lab, Suite::Trixie, SystemLayout::BiosGrub)
         .packages(&PACKAGES)
         .product()?
         .unit("witness.service", "multi-user.target", WITNESS)
@@ -69,7 +68,7 @@ fn machine(lab: &Lab) -> Result<(Machine<'_>, String, String)> {
 /// that was the one with this number.
 fn arrived(trial: &Trial, stage: &str, release: &str, shutdowns: usize) -> Result<()> {
     let found = trial.stage(stage)?;
-    assert_eq!(trial.arrival(stage)?, Arrival::Kexec, "{stage}");
+    assert_eq!(trial.started_by(stage)?, StartedBy::Kexec, "{stage}");
     assert_eq!(found.report.release, release, "{stage}");
     assert_eq!(found.unclean()?, Vec::<String>::new(), "{stage}");
     let witness = found.run("witness")?.out();
@@ -226,7 +225,7 @@ fn signal_40_with_nothing_loaded() -> Result<()> {
         .run()?;
     let (before, after) = (trial.stage("before")?, trial.stage("after")?);
     assert_eq!(before.run("loaded")?.out(), "0\n");
-    assert_eq!(trial.arrival("after")?, Arrival::Cold);
+    assert_eq!(trial.started_by("after")?, StartedBy::Cold);
     assert_eq!(after.report.release, first);
     // An orderly shutdown all the same.
     assert_eq!(after.run("witness")?.out(), "stopped\n");

@@ -2,7 +2,7 @@
 //! image, and no memory that the next kernel boots with. It comes back through ACPI.
 
 use anyhow::{Result, ensure};
-use kexec_lab::{Guest, Lab, Next, Outcome, Stage};
+use kexec_lab::{Guest, GuestRun, Lab, NextKernel, Stage};
 use std::collections::BTreeMap;
 
 /// What the module has beyond the memory of the machine.
@@ -10,7 +10,7 @@ const MODULE: u64 = 512 << 20;
 
 /// From 6.12 to itself, with these options of `kexec`, in a machine with a memory
 /// module that only ACPI knows of.
-fn cycle(options: &str) -> Result<Outcome> {
+fn cycle(options: &str) -> Result<GuestRun> {
     let lab = Lab::open()?;
     let kernel = lab.kernel("6.12")?;
     Guest::new(&lab, &kernel)
@@ -18,7 +18,7 @@ fn cycle(options: &str) -> Result<Outcome> {
         .qemu_arguments(&["-object", "memory-backend-ram,id=module,size=512M"])
         .qemu_arguments(&["-device", "pc-dimm,id=slot,memdev=module"])
         .with(&lab.product()?.files)
-        .next(Next::new(&kernel))
+        .next(NextKernel::new(&kernel))
         .script(&format!(
             "run plan kexec plan $NEXT --initrd $NEXT_INITRD {options}\n\
              run load kexec -l $NEXT --initrd $NEXT_INITRD {options} --append \"$CONSOLE\"\n\

@@ -2,7 +2,7 @@
 //! take no record, two loads at once, and somebody who has the lock and hangs.
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::{Guest, Lab, Next, Outcome, Run, Stage};
+use kexec_lab::{CommandRun, Guest, GuestRun, Lab, NextKernel, Stage};
 use serde_json::Value;
 
 /// Two kernels in /boot as `kexec preload --instance` looks for them, and a /run and a
@@ -20,17 +20,17 @@ done
 fill() { dd if=/dev/zero of=$1/filler bs=4k 2> /dev/null; }
 "#;
 
-fn guest(script: &str) -> Result<Outcome> {
+fn guest(script: &str) -> Result<GuestRun> {
     let lab = Lab::open()?;
     Guest::new(&lab, &lab.kernel("6.12")?)
         .with(&lab.product()?.files)
         .cpus(2)
-        .next(Next::new(&lab.kernel("6.1")?))
+        .next(NextKernel::new(&lab.kernel("6.1")?))
         .script(&format!("{MACHINE}{script}"))
         .run()
 }
 
-fn say(label: &str, run: &Run) {
+fn say(label: &str, run: &CommandRun) {
     println!("# {label}: {}\n{}{}", run.code, run.out(), run.err());
 }
 

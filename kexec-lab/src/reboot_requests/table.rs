@@ -1,23 +1,25 @@
 //! The table of the README.
 
-use super::{Asker, Cell, Outcome, SYSTEMS, Seen, Way, script};
+use super::{Cell, Observation, RebootCommand, RebootResult, SYSTEMS, Setup, script};
 use crate::apt::Suite;
-use crate::installed::Layout;
+use crate::installed::SystemLayout;
 use std::fmt::Write as _;
 
 /// A heading, and which cells stand below it.
-type Column = (&'static str, fn(Way) -> bool);
+type Column = (&'static str, fn(Setup) -> bool);
 
 const COLUMNS: [Column; 4] = [
-    ("this package", |way| matches!(way, Way::Ours(_))),
-    ("`systemctl kexec` alone", |way| way == Way::Alone),
-    ("wiki unit 1", |way| way == Way::WikiStart),
-    ("wiki unit 2", |way| way == Way::WikiStop),
+    ("this package", |setup| matches!(setup, Setup::KexecRs(_))),
+    ("`systemctl kexec` alone", |setup| {
+        setup == Setup::KexecToolsAlone
+    }),
+    ("wiki unit 1", |setup| setup == Setup::WikiStart),
+    ("wiki unit 2", |setup| setup == Setup::WikiStop),
 ];
 
 /// What was seen, as Markdown: a row for each system that a cell was seen of.
 #[must_use]
-pub fn table(seen: &[(Cell, Seen)]) -> String {
+pub fn table(seen: &[(Cell, Observation)]) -> String {
     let mut text = String::from("| systemd; system |");
     for (heading, _) in COLUMNS {
         let _ = write!(text, " {heading} |");
@@ -37,8 +39,8 @@ pub fn table(seen: &[(Cell, Seen)]) -> String {
         for (_, belongs) in COLUMNS {
             let shown: Vec<_> = row
                 .iter()
-                .filter(|(cell, _)| belongs(cell.way))
-                .map(|(cell, seen)| show(cell.way, seen))
+                .filter(|(cell, _)| belongs(cell.setup))
+                .map(|(cell, seen)| show(cell.setup, seen))
                 .collect();
             let shown = match shown.as_slice() {
                 [] => "not run".to_owned(),
@@ -51,7 +53,7 @@ pub fn table(seen: &[(Cell, Seen)]) -> String {
     text
 }
 
-fn system(suite: Suite, layout: Layout) -> String {
+fn system(suite: Suite, layout: SystemLayout) -> String {
     let systemd = match suite {
         Suite::Bullseye => 247,
         Suite::Bookworm | Suite::BookwormI386 | Suite::BookwormBackports => 252,
@@ -59,39 +61,39 @@ fn system(suite: Suite, layout: Layout) -> String {
         Suite::Sid => 262,
     };
     let layout = match layout {
-        Layout::BiosGrub => "BIOS, GRUB",
-        Layout::BiosGrubBoot => "BIOS, GRUB, own /boot",
-        Layout::BiosGrubAutomount => "BIOS, GRUB, /boot automounted",
-        Layout::BiosGrubNoauto => "BIOS, GRUB, /boot not mounted",
-        Layout::EfiSystemdBoot => "UEFI, systemd-boot",
-        Layout::EfiUki => "UEFI, UKI",
-        Layout::EfiGrub => "UEFI, GRUB",
-        Layout::FedoraLike => "BIOS, GRUB as in Fedora",
+        SystemLayout::BiosGrub => "BIOS, GRUB",
+        SystemLayout::BiosGrubBoot => "BIOS, GRUB, own /boot",
+        SystemLayout::BiosGrubAutomount => "BIOS, GRUB, /boot automounted",
+        SystemLayout::BiosGrubNoauto => "BIOS, GRUB, /boot not mounted",
+        SystemLayout::EfiSystemdBoot => "UEFI, systemd-boot",
+        SystemLayout::EfiUki => "UEFI, UKI",
+        SystemLayout::EfiGrub => "UEFI, GRUB",
+        SystemLayout::FedoraLike => "BIOS, GRUB as in Fedora",
     };
     format!("{systemd}; {layout}")
 }
 
 /// A cell in a few words.
-fn show(way: Way, seen: &Seen) -> String {
+fn show(setup: Setup, seen: &Observation) -> String {
     let mut parts = Vec::new();
-    for (number, answer) in seen.answers.iter().enumerate() {
-        let outcome = match &answer.outcome {
-            Outcome::Kexec => "kexec".to_owned(),
+    for (number, one) in seen.results.iter().enumerate() {
+        let result = match &one.result {
+            RebootResult::Kexec => "kexec".to_owned(),
             other => format!("**{other}**"),
         };
         parts.push(match number {
-            0 => outcome,
+            0 => result,
             // The command that is typed if the first is refused.
-            _ => format!("({outcome})"),
+            _ => format!("({result})"),
         });
     }
     let mut text = parts.join(" ");
-    if let Way::Ours(asker) = way {
-        let unit = match asker {
-            Asker::Template => "kexec-load@linux, ",
+    if let Setup::KexecRs(request) = setup {
+        let unit = match request {
+            RebootCommand::Template => "kexec-load@linux, ",
             _ => "",
         };
-        let command = script::commands(way).join("`, `");
+        let command = script::commands(setup).join("`, `");
         text = format!("{unit}`{command}`: {text}");
     }
     for flaw in &seen.flaws {
@@ -103,15 +105,15 @@ fn show(way: Way, seen: &Seen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asked::Answer;
+    use crate::reboot_requests::CommandResult;
 
-    fn seen(outcomes: &[Outcome]) -> Seen {
-        Seen {
-            answers: outcomes
+    fn seen(outcomes: &[RebootResult]) -> Observation {
+        Observation {
+            results: outcomes
                 .iter()
-                .map(|outcome| Answer {
+                .map(|result| CommandResult {
                     command: "x".to_owned(),
-                    outcome: outcome.clone(),
+                    result: result.clone(),
                 })
                 .collect(),
             flaws: Vec::new(),
@@ -121,19 +123,22 @@ mod tests {
 
     #[test]
     fn rows_and_columns() {
-        let cell = |way| Cell {
+        let cell = |setup| Cell {
             suite: Suite::Trixie,
-            layout: Layout::BiosGrub,
-            way,
+            layout: SystemLayout::BiosGrub,
+            setup,
         };
-        let refused = Outcome::Refused("no".to_owned());
+        let refused = RebootResult::Refused("no".to_owned());
         let text = table(&[
             (
-                cell(Way::WikiStop),
-                seen(&[refused.clone(), Outcome::Kexec]),
+                cell(Setup::WikiStop),
+                seen(&[refused.clone(), RebootResult::Kexec]),
             ),
-            (cell(Way::Alone), seen(&[refused])),
-            (cell(Way::Ours(Asker::Reboot)), seen(&[Outcome::Kexec])),
+            (cell(Setup::KexecToolsAlone), seen(&[refused])),
+            (
+                cell(Setup::KexecRs(RebootCommand::Reboot)),
+                seen(&[RebootResult::Kexec]),
+            ),
         ]);
         let row = text.lines().last().unwrap();
         assert_eq!(

@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine, Trial};
-use kexec_lab::programs::Start;
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
+use kexec_lab::programs::StartProgram;
 use kexec_lab::{End, Lab, Stage};
 use serde_json::Value;
 use std::path::Path;
@@ -22,8 +22,10 @@ const STATE: &str = r#"
 state() { run "$1-loaded" cat /sys/kernel/kexec_loaded; run "$1-status" kexec status --json; }
 "#;
 
-fn machine(lab: &Lab, suite: Suite, layout: Layout) -> Result<Machine<'_>> {
-    Ok(Machine::new(lab, suite, layout).product_deb()?.witness())
+fn machine(lab: &Lab, suite: Suite, layout: SystemLayout) -> Result<InstalledMachine<'_>> {
+    Ok(InstalledMachine::new(lab, suite, layout)
+        .product_deb()?
+        .witness())
 }
 
 /// Whether something is loaded, as the kernel says.
@@ -65,7 +67,7 @@ fn console_has(trial: &Trial, words: &str) -> bool {
 #[test]
 fn nothing_but_a_change_of_the_boot_files_changes_what_is_loaded() -> Result<()> {
     let lab = Lab::open()?;
-    let trial = machine(&lab, Suite::Trixie, Layout::BiosGrub)?
+    let trial = machine(&lab, Suite::Trixie, SystemLayout::BiosGrub)?
         .cold_boots(1)
         .stage("install", &format!("{ENABLED}jump coldreboot\n"))
         .stage(
@@ -87,7 +89,7 @@ fn nothing_but_a_change_of_the_boot_files_changes_what_is_loaded() -> Result<()>
     ensure!(loaded(install, "enabled")?, "enabling it loads");
     let idle = trial.stage("idle")?;
     // The wish for the firmware takes out what was loaded.
-    assert_eq!(trial.arrival("idle")?, Arrival::Cold);
+    assert_eq!(trial.started_by("idle")?, StartedBy::Cold);
     let at_boot = image(idle, "boot")?;
     ensure!(at_boot != image(install, "enabled")?, "loaded anew at boot");
     for label in ["reload", "stop", "start", "again", "dpkg"] {
@@ -107,7 +109,7 @@ fn nothing_but_a_change_of_the_boot_files_changes_what_is_loaded() -> Result<()>
 #[test]
 fn what_waits_for_the_firmware_gets_it() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = machine(&lab, Suite::Trixie, Layout::EfiSystemdBoot)?;
+    let machine = machine(&lab, Suite::Trixie, SystemLayout::EfiSystemdBoot)?;
     let (_, other) = machine.kernels()?;
     let trial = machine
         .cold_boots(1)
@@ -132,7 +134,12 @@ fn what_waits_for_the_firmware_gets_it() -> Result<()> {
     one_shot.good("wish")?;
     ensure!(loaded(one_shot, "enabled")?, "{}", trial.story());
     let setup = trial.stage("setup")?;
-    assert_eq!(trial.arrival("setup")?, Arrival::Cold, "{}", trial.story());
+    assert_eq!(
+        trial.started_by("setup")?,
+        StartedBy::Cold,
+        "{}",
+        trial.story()
+    );
     assert_eq!(setup.report.release, other);
     assert_eq!(setup.unclean()?, Vec::<String>::new());
     println!("the boot after: {}", last(setup)?);
@@ -159,7 +166,7 @@ fn initrd_kb(stage: &Stage) -> Result<u64> {
 #[test]
 fn a_stale_initrd_is_replaced_at_shutdown() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = machine(&lab, Suite::Trixie, Layout::BiosGrub)?;
+    let machine = machine(&lab, Suite::Trixie, SystemLayout::BiosGrub)?;
     let (default, _) = machine.kernels()?;
     let mut more = kexec_lab::Initramfs::new();
     more.file("more", vec![0x55; 8 << 20]);
@@ -182,7 +189,7 @@ fn a_stale_initrd_is_replaced_at_shutdown() -> Result<()> {
         .run()?;
     let (before, after) = (trial.stage("before")?, trial.stage("after")?);
     before.good("rewrite")?;
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     let (small, large) = (initrd_kb(before)?, initrd_kb(after)?);
     ensure!(large >= small + 8000, "{small} K before, {large} K after");
     assert_eq!(after.run("witness")?.out(), "stopped\n");
@@ -198,7 +205,7 @@ fn a_stale_initrd_is_replaced_at_shutdown() -> Result<()> {
 #[ignore = "a cell of cargo xtask test --all"]
 fn names_of_the_template() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = machine(&lab, Suite::Trixie, Layout::BiosGrub)?;
+    let machine = machine(&lab, Suite::Trixie, SystemLayout::BiosGrub)?;
     let (default, other) = machine.kernels()?;
     ensure!(default.contains('+'), "{default} has no plus any more");
     let trial = machine
@@ -225,7 +232,7 @@ fn names_of_the_template() -> Result<()> {
     ensure!(loaded(before, "lts")? && loaded(before, "off")?);
     assert_eq!(image(before, "off")?, lts);
     ensure!(image(before, "plus")? != lts);
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     let after = trial.stage("after")?;
     assert_eq!(after.report.release, default);
     assert_eq!(after.run("witness")?.out(), "stopped\n");
@@ -267,7 +274,7 @@ fn upgraded(scratch: &Path) -> Result<Vec<u8>> {
 fn upgrade_and_removal() -> Result<()> {
     let lab = Lab::open()?;
     let scratch = tempfile::tempdir()?;
-    let trial = machine(&lab, Suite::Trixie, Layout::BiosGrub)?
+    let trial = machine(&lab, Suite::Trixie, SystemLayout::BiosGrub)?
         .file("root/new.deb", upgraded(scratch.path())?)
         .cold_boots(1)
         .stage(
@@ -300,7 +307,7 @@ fn upgrade_and_removal() -> Result<()> {
     ensure!(upgrade.good("version")?.out().ends_with("+more"));
     assert_eq!(image(upgrade, "upgraded")?, image(upgrade, "enabled")?);
     let remove = trial.stage("remove")?;
-    assert_eq!(trial.arrival("remove")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("remove")?, StartedBy::Kexec);
     ensure!(loaded(remove, "boot")?, "still enabled after the upgrade");
     let said = remove.good("remove")?;
     println!("{}{}", said.out(), said.err());
@@ -308,7 +315,7 @@ fn upgrade_and_removal() -> Result<()> {
     ensure!(!loaded(remove, "removed")?, "its image is taken out");
     remove.good("purge")?;
     assert_eq!(remove.run("etc")?.out(), "");
-    assert_eq!(trial.arrival("after")?, Arrival::Cold);
+    assert_eq!(trial.started_by("after")?, StartedBy::Cold);
     let after = trial.stage("after")?;
     assert_eq!(after.run("witness")?.out(), "stopped\n");
     assert_eq!(after.unclean()?, Vec::<String>::new());

@@ -1,12 +1,12 @@
 //! What happens on the machine of a cell.
 
-use super::{Asker, Cell, Way};
+use super::{Cell, RebootCommand, Setup};
 use crate::Initramfs;
-use crate::installed::{Layout, Machine};
+use crate::installed::{InstalledMachine, SystemLayout};
 use anyhow::Result;
 
-/// The stage that installs where that is one of its own, the one that asks, and
-/// the one that sees what came of it.
+/// The stages: one that installs, where that needs a boot of its own, the one that
+/// requests the reboot, and the one after it.
 pub(super) const INSTALL: &str = "install";
 pub(super) const BEFORE: &str = "before";
 pub(super) const AFTER: &str = "after";
@@ -27,7 +27,7 @@ const ENABLE_PRELOAD: &str = "run enable kexec enable preload\njump coldreboot\n
 const ENABLE_TEMPLATE: &str = "run enable systemctl enable kexec-load@linux\n\
     run wait sh -c 'for n in $(seq 100); do grep -q 1 /sys/kernel/kexec_loaded && exit; \
     sleep 0.2; done; exit 1'\n";
-/// What a boot with the units has to show before anybody asks.
+/// What a boot with the units has to show before the reboot is requested.
 const LOADED: &str = "run loaded cat /sys/kernel/kexec_loaded\nrun preloaded kexec status\n";
 /// What the boot after it has to show. kexec-tools know no status.
 const AFTERWARDS: &str = "run witness cat /var/lib/witness\nrun status kexec status --json\n\
@@ -45,15 +45,18 @@ fn links(kernel: &str, initrd: &str) -> String {
     )
 }
 
-/// What is asked, one after the other: the next if the one before was refused.
-pub(super) fn commands(way: Way) -> &'static [&'static str] {
-    match way {
-        Way::Alone | Way::Ours(Asker::SystemctlKexec | Asker::Template) => &["systemctl kexec"],
-        Way::Ours(Asker::SystemctlReboot) => &["systemctl reboot"],
-        Way::Ours(Asker::Reboot) => &["reboot"],
-        Way::Ours(Asker::Shutdown) => &["shutdown -r now"],
+/// The commands that request the reboot: the next one if the one before was refused.
+pub(super) fn commands(setup: Setup) -> &'static [&'static str] {
+    match setup {
+        Setup::KexecToolsAlone
+        | Setup::KexecRs(RebootCommand::SystemctlKexec | RebootCommand::Template) => {
+            &["systemctl kexec"]
+        }
+        Setup::KexecRs(RebootCommand::SystemctlReboot) => &["systemctl reboot"],
+        Setup::KexecRs(RebootCommand::Reboot) => &["reboot"],
+        Setup::KexecRs(RebootCommand::Shutdown) => &["shutdown -r now"],
         // What the wiki says, and what at least starts the units.
-        Way::WikiStart | Way::WikiStop => {
+        Setup::WikiStart | Setup::WikiStop => {
             &["systemctl kexec", "systemctl --no-block start kexec.target"]
         }
     }
@@ -77,36 +80,36 @@ fn enabled(unit: &str, target: &str) -> Initramfs {
 /// `other`: not the one that runs, and the boot loader's default by then, but for
 /// the template, which has its own.
 pub(super) fn write<'lab>(
-    machine: Machine<'lab>,
+    machine: InstalledMachine<'lab>,
     cell: &Cell,
     other: &str,
-) -> Result<Machine<'lab>> {
+) -> Result<InstalledMachine<'lab>> {
     let change = cell.layout.change_default(other);
     let links = links(&format!("vmlinuz-{other}"), &cell.layout.initrd_name(other));
-    let asks: String = commands(cell.way)
+    let asks: String = commands(cell.setup)
         .iter()
         .map(|command| format!("jump {command}\n"))
         .collect();
     // As that one is installed, its default means one thing to Fedora's GRUB and
     // another to everybody else's.
     let by_title = match cell.layout {
-        Layout::FedoraLike => cell.layout.change_default(&machine.kernels()?.0),
+        SystemLayout::FedoraLike => cell.layout.change_default(&machine.kernels()?.0),
         _ => String::new(),
     };
-    let machine = match cell.way {
-        Way::Alone => machine
+    let machine = match cell.setup {
+        Setup::KexecToolsAlone => machine
             .debs("kexec-tools")?
             .stage(BEFORE, &format!("{DPKG}{change}{asks}")),
-        Way::WikiStart => wiki(machine, WIKI_START, "kexec.target")?
+        Setup::WikiStart => wiki(machine, WIKI_START, "kexec.target")?
             .stage(BEFORE, &format!("{DPKG}{change}{links}{UNIT}{asks}")),
-        Way::WikiStop => wiki(machine, WIKI_STOP, "basic.target")?
+        Setup::WikiStop => wiki(machine, WIKI_STOP, "basic.target")?
             .stage(BEFORE, &format!("{DPKG}{change}{links}{UNIT}{asks}")),
-        Way::Ours(Asker::Template) => machine.product_deb()?.stage(
+        Setup::KexecRs(RebootCommand::Template) => machine.product_deb()?.stage(
             BEFORE,
             &format!("{DPKG}{links}{ENABLE_TEMPLATE}{LOADED}{asks}"),
         ),
         // Loaded at boot, and the default is another by the time that somebody asks.
-        Way::Ours(_) => machine
+        Setup::KexecRs(_) => machine
             .product_deb()?
             .stage(INSTALL, &format!("{by_title}{DPKG}{ENABLE_PRELOAD}"))
             .stage(BEFORE, &format!("{LOADED}{change}{asks}")),
@@ -114,6 +117,10 @@ pub(super) fn write<'lab>(
     Ok(machine.stage(AFTER, AFTERWARDS))
 }
 
-fn wiki<'lab>(machine: Machine<'lab>, unit: &str, target: &str) -> Result<Machine<'lab>> {
+fn wiki<'lab>(
+    machine: InstalledMachine<'lab>,
+    unit: &str,
+    target: &str,
+) -> Result<InstalledMachine<'lab>> {
     Ok(machine.debs("kexec-tools")?.with(&enabled(unit, target)))
 }

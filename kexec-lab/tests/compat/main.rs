@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use kexec_lab::{Guest, Lab, Next, Stage};
+use kexec_lab::{Guest, Lab, NextKernel, Stage};
 
 const TABLE: &str = "tests/compat/command-lines.txt";
 const DOCUMENT: &str = "../docs/compatibility.md";
@@ -252,7 +252,7 @@ fn every_command_line_beside_kexec_tools() -> Result<()> {
         .with(&product.files)
         .with(&lab.kexec_tools()?)
         .file("k", small_kernel())
-        .next(Next::new(&lab.kernel("6.1")?))
+        .next(NextKernel::new(&lab.kernel("6.1")?))
         .script(&script(&rows))
         .timeout(Duration::from_secs(1500))
         .run()?;

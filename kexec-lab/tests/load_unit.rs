@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine, Trial};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
 use kexec_lab::{Lab, Stage};
 use serde_json::Value;
 
@@ -52,8 +52,11 @@ fn image(stage: &Stage, label: &str) -> Result<Value> {
 }
 
 fn tell(trial: &Trial) {
-    for (stage, arrival) in trial.stages() {
-        println!("# {} ({arrival:?}) on {}", stage.name, stage.report.release);
+    for (stage, started_by) in trial.stages() {
+        println!(
+            "# {} ({started_by:?}) on {}",
+            stage.name, stage.report.release
+        );
         let shown = |label: &str| !label.ends_with("-status");
         for run in stage.runs.iter().filter(|run| shown(&run.label)) {
             println!("{}: {}\n{}{}", run.label, run.code, run.out(), run.err());
@@ -70,9 +73,9 @@ fn uptime(stage: &Stage, label: &str) -> Result<f64> {
 }
 
 /// The two lines, and everything that must not load or unload anything.
-fn typed(suite: Suite, layout: Layout) -> Result<()> {
+fn typed(suite: Suite, layout: SystemLayout) -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, suite, layout)
+    let machine = InstalledMachine::new(&lab, suite, layout)
         .product_deb()?
         .unit("witness.service", "multi-user.target", WITNESS)
         .file("etc/systemd/system/other.service", OTHER);
@@ -154,7 +157,7 @@ fn typed(suite: Suite, layout: Layout) -> Result<()> {
             run.code
         );
     }
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(after.report.release, other);
     assert_eq!(after.unclean()?, Vec::<String>::new());
     assert_eq!(after.run("witness")?.out(), "stopped\n");
@@ -206,19 +209,19 @@ fn typed(suite: Suite, layout: Layout) -> Result<()> {
 #[test]
 #[ignore = "a cell of cargo xtask test --all"]
 fn enabled_and_typed_with_systemd_252() -> Result<()> {
-    typed(Suite::Bookworm, Layout::BiosGrubBoot)
+    typed(Suite::Bookworm, SystemLayout::BiosGrubBoot)
 }
 
 #[test]
 #[ignore = "a cell of cargo xtask test --all"]
 fn enabled_and_typed_with_systemd_257() -> Result<()> {
-    typed(Suite::Trixie, Layout::BiosGrubAutomount)
+    typed(Suite::Trixie, SystemLayout::BiosGrubAutomount)
 }
 
 #[test]
 #[ignore = "a cell of cargo xtask test --all"]
 fn enabled_and_typed_with_systemd_262() -> Result<()> {
-    typed(Suite::Sid, Layout::BiosGrubBoot)
+    typed(Suite::Sid, SystemLayout::BiosGrubBoot)
 }
 
 /// Enabled with an older version of the package: a link in another folder. And
@@ -228,7 +231,8 @@ fn enabled_and_typed_with_systemd_262() -> Result<()> {
 #[ignore = "a cell of cargo xtask test --all"]
 fn enabled_before_the_upgrade() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, Suite::Trixie, Layout::BiosGrub).product_deb()?;
+    let machine =
+        InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub).product_deb()?;
     let (first, other) = machine.kernels()?;
     let old = "/etc/systemd/system/multi-user.target.wants/kexec-load@linux.service";
     let trial = machine
@@ -265,7 +269,7 @@ fn enabled_before_the_upgrade() -> Result<()> {
         upgrade.good(label)?;
         ensure!(!loaded(upgrade, label)?, "loaded by {label}");
     }
-    assert_eq!(trial.arrival("boot")?, Arrival::Cold);
+    assert_eq!(trial.started_by("boot")?, StartedBy::Cold);
     ensure!(loaded(boot, "boot")?, "not loaded at boot");
     assert_eq!(boot.good("is")?.out(), "enabled\n");
     let image = image(boot, "boot")?;

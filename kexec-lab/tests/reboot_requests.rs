@@ -1,14 +1,18 @@
-//! Who asks for the reboot: cells of the README's table, each on an installed
-//! system. `cargo xtask table asked` runs all of them and prints the table.
+//! Reboots as users request them: cells of the README's table, each on an installed
+//! system. `cargo xtask table run` runs all of them and prints the table.
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
-use kexec_lab::asked::{Asker, Cell, Outcome, Seen, Way, cells};
-use kexec_lab::installed::Layout;
+use kexec_lab::installed::SystemLayout;
+use kexec_lab::reboot_requests::{Cell, Observation, RebootCommand, RebootResult, Setup, cells};
 
-fn run(suite: Suite, layout: Layout, way: Way) -> Result<Seen> {
-    let cell = Cell { suite, layout, way };
+fn run(suite: Suite, layout: SystemLayout, setup: Setup) -> Result<Observation> {
+    let cell = Cell {
+        suite,
+        layout,
+        setup,
+    };
     let seen = cell.run(&Lab::open()?)?;
     println!("{}: {seen:#?}", cell.name());
     Ok(seen)
@@ -19,15 +23,15 @@ fn run(suite: Suite, layout: Layout, way: Way) -> Result<Seen> {
 /// the first of them when it does: nobody says a word, and the firmware runs.
 #[test]
 fn what_people_do_today_is_refused_and_then_a_cold_boot() -> Result<()> {
-    let seen = run(Suite::Trixie, Layout::BiosGrubBoot, Way::WikiStart)?;
-    let [typed, started] = seen.answers.as_slice() else {
-        anyhow::bail!("expected two answers, found {seen:?}");
+    let seen = run(Suite::Trixie, SystemLayout::BiosGrubBoot, Setup::WikiStart)?;
+    let [typed, started] = seen.results.as_slice() else {
+        anyhow::bail!("expected two results, found {seen:?}");
     };
-    let Outcome::Refused(why) = &typed.outcome else {
+    let RebootResult::Refused(why) = &typed.result else {
         anyhow::bail!("expected a refusal, found {typed:?}");
     };
     assert!(why.contains("No kexec kernel loaded"), "{why}");
-    assert_eq!(started.outcome, Outcome::Cold);
+    assert_eq!(started.result, RebootResult::Cold);
     assert_eq!(seen.flaws, Vec::<String>::new());
     Ok(())
 }
@@ -36,38 +40,50 @@ fn what_people_do_today_is_refused_and_then_a_cold_boot() -> Result<()> {
 #[test]
 #[ignore = "a cell of cargo xtask test --all"]
 fn systemctl_alone_does_it_with_systemd_boot() -> Result<()> {
-    let seen = run(Suite::Trixie, Layout::EfiSystemdBoot, Way::Alone)?;
-    let outcome = seen.first().context("nothing was tried")?;
-    assert_eq!(outcome, &Outcome::Kexec);
+    let seen = run(
+        Suite::Trixie,
+        SystemLayout::EfiSystemdBoot,
+        Setup::KexecToolsAlone,
+    )?;
+    let result = seen.first().context("nothing was tried")?;
+    assert_eq!(result, &RebootResult::Kexec);
     assert_eq!(seen.flaws, Vec::<String>::new());
     Ok(())
 }
 
 /// Another kernel than the one that runs, without the firmware, with everything
 /// stopped and unmounted, and told by `kexec status`.
-fn arrives(suite: Suite, layout: Layout, asker: Asker) -> Result<()> {
-    let seen = run(suite, layout, Way::Ours(asker))?;
+fn arrives(suite: Suite, layout: SystemLayout, request: RebootCommand) -> Result<()> {
+    let seen = run(suite, layout, Setup::KexecRs(request))?;
     ensure!(
-        seen.first() == Some(&Outcome::Kexec) && seen.flaws.is_empty(),
-        "{suite} {layout} {asker:?}: {seen:?}"
+        seen.first() == Some(&RebootResult::Kexec) && seen.flaws.is_empty(),
+        "{suite} {layout} {request:?}: {seen:?}"
     );
     Ok(())
 }
 
 #[test]
 fn systemctl_reboot_of_systemd_252_arrives() -> Result<()> {
-    let asker = Asker::SystemctlReboot;
-    arrives(Suite::Bookworm, Layout::EfiSystemdBoot, asker)
+    let request = RebootCommand::SystemctlReboot;
+    arrives(Suite::Bookworm, SystemLayout::EfiSystemdBoot, request)
 }
 
 #[test]
 fn the_template_arrives_with_a_boot_of_its_own() -> Result<()> {
-    arrives(Suite::Bookworm, Layout::BiosGrubBoot, Asker::Template)
+    arrives(
+        Suite::Bookworm,
+        SystemLayout::BiosGrubBoot,
+        RebootCommand::Template,
+    )
 }
 
 #[test]
 fn shutdown_arrives_with_a_boot_that_is_not_mounted() -> Result<()> {
-    arrives(Suite::Trixie, Layout::BiosGrubNoauto, Asker::Shutdown)
+    arrives(
+        Suite::Trixie,
+        SystemLayout::BiosGrubNoauto,
+        RebootCommand::Shutdown,
+    )
 }
 
 /// Every cell of this package with this version of systemd; all that do not arrive
@@ -75,8 +91,8 @@ fn shutdown_arrives_with_a_boot_that_is_not_mounted() -> Result<()> {
 fn all_arrive(suite: Suite) -> Result<()> {
     let mut failed = Vec::new();
     for cell in cells().into_iter().filter(|cell| cell.suite == suite) {
-        if let Way::Ours(asker) = cell.way
-            && let Err(error) = arrives(suite, cell.layout, asker)
+        if let Setup::KexecRs(request) = cell.setup
+            && let Err(error) = arrives(suite, cell.layout, request)
         {
             failed.push(format!("{error:#}"));
         }

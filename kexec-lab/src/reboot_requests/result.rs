@@ -1,15 +1,15 @@
-//! What became of a cell, read from what the machine reported.
+//! The results of a cell, read from what the machine reported.
 
 use super::script::{AFTER, BEFORE, INSTALL, PREPARED, commands};
-use super::{Cell, Way};
+use super::{Cell, Setup};
 use crate::guest::{End, Stage};
-use crate::installed::{Arrival, Trial};
+use crate::installed::{StartedBy, Trial};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-/// What came of asking for a reboot.
+/// How a requested reboot ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum RebootResult {
     /// The firmware did not run, and the kernel is the one that was wanted.
     Kexec,
     /// The firmware did not run, and another kernel runs: its release.
@@ -26,7 +26,7 @@ pub enum Outcome {
     Lost,
 }
 
-impl std::fmt::Display for Outcome {
+impl std::fmt::Display for RebootResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Kexec => f.write_str("kexec"),
@@ -40,20 +40,20 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// A command, and what came of it.
+/// A command that requests a reboot, and how that ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// As it was typed.
+pub struct CommandResult {
+    /// As it is typed in a shell.
     pub command: String,
-    /// What came of it.
-    pub outcome: Outcome,
+    /// How the reboot ended.
+    pub result: RebootResult,
 }
 
-/// What a cell showed.
+/// What was observed in a cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
-    /// Every command that was tried; all but the last were refused.
-    pub answers: Vec<Answer>,
+pub struct Observation {
+    /// One for each command that was run; all but the last were refused.
+    pub results: Vec<CommandResult>,
     /// What was not as it should be after an arrival: services that were not
     /// stopped, file systems that were not unmounted.
     pub flaws: Vec<String>,
@@ -61,32 +61,32 @@ pub struct Seen {
     pub seconds: f64,
 }
 
-impl Seen {
-    /// What the first command came to, which is the one that people type.
+impl Observation {
+    /// The result of the first command, which is the one that users type.
     #[must_use]
-    pub fn first(&self) -> Option<&Outcome> {
-        self.answers.first().map(|answer| &answer.outcome)
+    pub fn first(&self) -> Option<&RebootResult> {
+        self.results.first().map(|one| &one.result)
     }
 
-    /// As text that [`Seen::from_json`] reads again.
+    /// As text that [`Observation::from_json`] reads again.
     ///
     /// # Errors
     /// If a number in it has no such form.
     pub fn to_json(&self) -> Result<String> {
-        serde_json::to_string_pretty(self).context("writing what a cell showed")
+        serde_json::to_string_pretty(self).context("writing the observation of a cell")
     }
 
-    /// What [`Seen::to_json`] wrote.
+    /// What [`Observation::to_json`] wrote.
     ///
     /// # Errors
     /// If it is not that.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str(text).context("reading what a cell showed")
+        serde_json::from_str(text).context("reading the observation of a cell")
     }
 }
 
-/// Reads the trial of this cell, whose kernel to arrive in is `wanted`.
-pub(super) fn read(cell: &Cell, trial: &Trial, wanted: &str) -> Result<Seen> {
+/// Reads the trial of this cell, in which the release `wanted` is to be booted.
+pub(super) fn read(cell: &Cell, trial: &Trial, wanted: &str) -> Result<Observation> {
     let installing = trial.stage(INSTALL).ok();
     let before = trial.stage(BEFORE)?;
     let runs = installing.iter().flat_map(|stage| &stage.runs);
@@ -105,13 +105,13 @@ pub(super) fn read(cell: &Cell, trial: &Trial, wanted: &str) -> Result<Seen> {
         before.report.release != wanted,
         "the machine ran {wanted} to begin with: an arrival there would say nothing"
     );
-    let answers = answers(cell.way, before, || end(trial, wanted))?;
+    let results = results(cell.setup, before, || end(trial, wanted))?;
     let mut flaws = trial.stage(AFTER).map_or_else(|_| Ok(Vec::new()), flaws)?;
-    if matches!(cell.way, Way::Ours(_)) {
-        flaws.extend(ours(trial, &answers)?);
+    if matches!(cell.setup, Setup::KexecRs(_)) {
+        flaws.extend(ours(trial, &results)?);
     }
-    Ok(Seen {
-        answers,
+    Ok(Observation {
+        results,
         flaws,
         seconds: trial.seconds(),
     })
@@ -119,9 +119,9 @@ pub(super) fn read(cell: &Cell, trial: &Trial, wanted: &str) -> Result<Seen> {
 
 /// What is wrong with our part: units that have not loaded, a status that does not
 /// say what happened.
-fn ours(trial: &Trial, answers: &[Answer]) -> Result<Vec<String>> {
+fn ours(trial: &Trial, results: &[CommandResult]) -> Result<Vec<String>> {
     let mut flaws = Vec::new();
-    if trial.arrival(BEFORE)? != Arrival::Cold {
+    if trial.started_by(BEFORE)? != StartedBy::Cold {
         flaws.push("the boot before was a kexec and not a cold boot".to_owned());
     }
     if trial.stage(BEFORE)?.run("loaded")?.out() != "1\n" {
@@ -140,9 +140,9 @@ fn ours(trial: &Trial, answers: &[Answer]) -> Result<Vec<String>> {
         .with_context(|| format!("kexec status --json: {}{}", status.out(), status.err()))?;
     let told = value.pointer("/last/outcome/what");
     let told = told.and_then(serde_json::Value::as_str);
-    let happened = match answers.last().map(|answer| &answer.outcome) {
-        Some(Outcome::Kexec | Outcome::Elsewhere(_)) => Some("kexec"),
-        Some(Outcome::Cold) => Some("cold"),
+    let happened = match results.last().map(|one| &one.result) {
+        Some(RebootResult::Kexec | RebootResult::Elsewhere(_)) => Some("kexec"),
+        Some(RebootResult::Cold) => Some("cold"),
         _ => None,
     };
     if told != happened {
@@ -152,42 +152,46 @@ fn ours(trial: &Trial, answers: &[Answer]) -> Result<Vec<String>> {
 }
 
 /// Each command that was tried. `end` says what the machine did.
-fn answers(way: Way, before: &Stage, end: impl Fn() -> Result<Outcome>) -> Result<Vec<Answer>> {
+fn results(
+    setup: Setup,
+    before: &Stage,
+    end: impl Fn() -> Result<RebootResult>,
+) -> Result<Vec<CommandResult>> {
     let mut jumps = before.runs.iter().filter(|run| run.label == "jump");
-    let mut answers = Vec::new();
-    for command in commands(way) {
+    let mut results = Vec::new();
+    for command in commands(setup) {
         let refusal = jumps.next().filter(|run| run.code != 0);
-        let outcome = match refusal {
-            Some(run) => Outcome::Refused(run.err().trim().to_owned()),
+        let result = match refusal {
+            Some(run) => RebootResult::Refused(run.err().trim().to_owned()),
             // It succeeded, or the machine went down before it could say so.
             None => end()?,
         };
-        let was_refused = matches!(outcome, Outcome::Refused(_));
-        answers.push(Answer {
+        let was_refused = matches!(result, RebootResult::Refused(_));
+        results.push(CommandResult {
             command: (*command).to_owned(),
-            outcome,
+            result,
         });
         if !was_refused {
-            return Ok(answers);
+            return Ok(results);
         }
     }
-    Ok(answers)
+    Ok(results)
 }
 
 /// What the machine did after the last command.
-fn end(trial: &Trial, wanted: &str) -> Result<Outcome> {
+fn end(trial: &Trial, wanted: &str) -> Result<RebootResult> {
     if let Ok(after) = trial.stage(AFTER) {
         let release = &after.report.release;
-        return Ok(match trial.arrival(AFTER)? {
-            Arrival::Cold => Outcome::Cold,
-            Arrival::Kexec if release == wanted => Outcome::Kexec,
-            Arrival::Kexec => Outcome::Elsewhere(release.clone()),
+        return Ok(match trial.started_by(AFTER)? {
+            StartedBy::Cold => RebootResult::Cold,
+            StartedBy::Kexec if release == wanted => RebootResult::Kexec,
+            StartedBy::Kexec => RebootResult::Elsewhere(release.clone()),
         });
     }
     match trial.boots.last().map(|boot| boot.end) {
-        Some(End::TimedOut) => Ok(Outcome::Hung),
-        Some(End::PoweredOff) => Ok(Outcome::Off),
-        Some(End::Reset) => Ok(Outcome::Lost),
+        Some(End::TimedOut) => Ok(RebootResult::Hung),
+        Some(End::PoweredOff) => Ok(RebootResult::Off),
+        Some(End::Reset) => Ok(RebootResult::Lost),
         None => bail!("the machine never ran"),
     }
 }
@@ -205,19 +209,19 @@ fn flaws(after: &Stage) -> Result<Vec<String>> {
 mod tests {
     use super::*;
     use crate::apt::Suite;
-    use crate::guest::{Outcome as Boot, Report, Run};
-    use crate::installed::Layout;
+    use crate::guest::{CommandRun, GuestRun, Report};
+    use crate::installed::SystemLayout;
     use std::collections::BTreeMap;
     use std::time::Duration;
 
     const CELL: Cell = Cell {
         suite: Suite::Trixie,
-        layout: Layout::BiosGrub,
-        way: Way::WikiStart,
+        layout: SystemLayout::BiosGrub,
+        setup: Setup::WikiStart,
     };
 
-    fn run(label: &str, code: u8, stdout: &str, stderr: &str) -> Run {
-        Run {
+    fn run(label: &str, code: u8, stdout: &str, stderr: &str) -> CommandRun {
+        CommandRun {
             label: label.to_owned(),
             code,
             stdout: stdout.into(),
@@ -225,7 +229,7 @@ mod tests {
         }
     }
 
-    fn stage(name: &str, release: &str, runs: Vec<Run>) -> Stage {
+    fn stage(name: &str, release: &str, runs: Vec<CommandRun>) -> Stage {
         Stage {
             name: name.to_owned(),
             started: Duration::ZERO,
@@ -240,7 +244,7 @@ mod tests {
         }
     }
 
-    fn before(jumps: Vec<Run>) -> Stage {
+    fn before(jumps: Vec<CommandRun>) -> Stage {
         let mut runs = vec![run("dpkg", 0, "", "")];
         runs.extend(jumps);
         stage(BEFORE, "6.12", runs)
@@ -250,8 +254,8 @@ mod tests {
         stage(AFTER, release, vec![run("witness", 0, "stopped\n", "")])
     }
 
-    fn boot(stages: Vec<Stage>, end: End) -> Boot {
-        Boot {
+    fn boot(stages: Vec<Stage>, end: End) -> GuestRun {
+        GuestRun {
             stages,
             console: String::new(),
             duration: Duration::from_secs(1),
@@ -259,10 +263,10 @@ mod tests {
         }
     }
 
-    fn outcomes(boots: Vec<Boot>) -> Vec<String> {
+    fn outcomes(boots: Vec<GuestRun>) -> Vec<String> {
         let seen = read(&CELL, &Trial { boots }, "6.1").unwrap();
-        let answers = seen.answers.iter();
-        answers.map(|answer| answer.outcome.to_string()).collect()
+        let results = seen.results.iter();
+        results.map(|one| one.result.to_string()).collect()
     }
 
     #[test]
@@ -323,6 +327,9 @@ mod tests {
     fn kept_as_it_was() {
         let boots = vec![boot(vec![before(vec![]), after("6.1")], End::PoweredOff)];
         let seen = read(&CELL, &Trial { boots }, "6.1").unwrap();
-        assert_eq!(Seen::from_json(&seen.to_json().unwrap()).unwrap(), seen);
+        assert_eq!(
+            Observation::from_json(&seen.to_json().unwrap()).unwrap(),
+            seen
+        );
     }
 }

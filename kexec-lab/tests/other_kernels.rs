@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use kexec_image::{ImageError, Kernel, Options, Proof, recognise, verify};
 use kexec_lab::apt::{Keep, Suite};
-use kexec_lab::{Guest, Lab, Next};
+use kexec_lab::{Guest, Lab, NextKernel};
 use std::path::PathBuf;
 
 const CONSOLE: &str = "console=ttyS0 panic=-1";
@@ -68,7 +68,7 @@ fn i386(memory_mb: u32) -> Result<()> {
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .memory_mb(memory_mb)
         .with(&lab.product()?.files)
-        .next(Next::new(&second).with(&lab.i386_busybox()?))
+        .next(NextKernel::new(&second).with(&lab.i386_busybox()?))
         .script(&format!(
             "run load kexec -l $NEXT --initrd $NEXT_INITRD --append '{CONSOLE}'\n\
              run status kexec status\n\

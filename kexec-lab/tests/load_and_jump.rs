@@ -5,14 +5,14 @@
 //! kexec-tools (those of verbs, which it does not have, are left to ours).
 
 use anyhow::{Result, ensure};
-use kexec_lab::{Firmware, Guest, Lab, Next, Outcome, Stage};
+use kexec_lab::{Guest, GuestFirmware, GuestRun, Lab, NextKernel, Stage};
 
 /// A command line with everything that a careless program would change:
 /// quotes, runs of blanks, a backslash, UTF-8, an equals sign in a value.
 const APPEND: &str = "console=ttyS0 panic=-1  quoted=\"two  words\" back\\slash a=b=c umlaut=\u{e4}\u{f6} -- 'x' end";
 
 /// The machine of the second kernel must be the machine of the first one.
-fn same_machine(outcome: &Outcome) -> Result<()> {
+fn same_machine(outcome: &GuestRun) -> Result<()> {
     let (one, two) = (
         &outcome.stage("first")?.report,
         &outcome.stage("second")?.report,
@@ -26,7 +26,7 @@ fn same_machine(outcome: &Outcome) -> Result<()> {
 }
 
 /// `kexec -s -l` and `kexec -e` from one kernel into another.
-fn cycle(first: &str, second: &str, firmware: Firmware) -> Result<()> {
+fn cycle(first: &str, second: &str, firmware: GuestFirmware) -> Result<()> {
     let lab = Lab::open()?;
     let (first, second) = (lab.kernel(first)?, lab.kernel(second)?);
     let outcome = Guest::new(&lab, &first)
@@ -34,7 +34,7 @@ fn cycle(first: &str, second: &str, firmware: Firmware) -> Result<()> {
         .cpus(2)
         .with(&lab.product()?.files)
         .file("append", APPEND)
-        .next(Next::new(&second))
+        .next(NextKernel::new(&second))
         .script(
             "run load kexec -s -l $NEXT --initrd $NEXT_INITRD --append \"$(cat /append)\"\n\
              run loaded cat /sys/kernel/kexec_loaded\n\
@@ -63,7 +63,7 @@ macro_rules! cycles {
             #[test]
             $(#[$attribute])*
             fn $name() -> Result<()> {
-                cycle($first, $second, Firmware::$firmware)
+                cycle($first, $second, GuestFirmware::$firmware)
             }
         )*
     };
@@ -87,7 +87,7 @@ fn pair(lab: &Lab) -> Result<(Guest<'_>, String)> {
     let second = lab.kernel("6.1")?;
     let guest = Guest::new(lab, &lab.kernel("6.12")?)
         .with(&lab.product()?.files)
-        .next(Next::new(&second));
+        .next(NextKernel::new(&second));
     Ok((guest, second.release))
 }
 
@@ -99,7 +99,7 @@ fn succeeds(stage: &Stage, label: &str) -> Result<()> {
 }
 
 /// The second kernel is this one, with the console's words and this one.
-fn arrives(outcome: &Outcome, release: &str, word: &str) -> Result<()> {
+fn arrives(outcome: &GuestRun, release: &str, word: &str) -> Result<()> {
     let two = &outcome.stage("second")?.report;
     assert_eq!(two.release, release);
     let line = format!("console=ttyS0 panic=-1 {word}");
@@ -234,7 +234,7 @@ fn several_initrds_are_joined() -> Result<()> {
     let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
         .with(&product.files)
         .file("more.cpio", more.build()?)
-        .next(Next::new(&second).script("run joined cat /joined\n"))
+        .next(NextKernel::new(&second).script("run joined cat /joined\n"))
         .script(
             "run load kexec -s -l $NEXT --initrd $NEXT_INITRD --initrd /more.cpio --append \"$CONSOLE\"\n\
              jump kexec -e\n",

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
-use kexec_lab::installed::{Arrival, Layout, Machine, Trial};
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
 use serde_json::Value;
 
 const BEFORE: &str = "\
@@ -41,9 +41,9 @@ fn cmdline(trial: &Trial, label: &str) -> Result<String> {
 
 /// The entry that the package's hooks wrote is loaded when they are done, and taken
 /// by a reboot that knows nothing of it.
-fn loaded_at_once(suite: Suite, layout: Layout, change: &str) -> Result<()> {
+fn loaded_at_once(suite: Suite, layout: SystemLayout, change: &str) -> Result<()> {
     let lab = Lab::open()?;
-    let machine = Machine::new(&lab, suite, layout).product_deb()?;
+    let machine = InstalledMachine::new(&lab, suite, layout).product_deb()?;
     let (default, _) = machine.kernels()?;
     let trial = machine
         .stage(
@@ -65,7 +65,7 @@ fn loaded_at_once(suite: Suite, layout: Layout, change: &str) -> Result<()> {
     println!("{old}\n{new}");
     ensure!(!old.contains("installed=again"), "{old}");
     ensure!(new.contains("installed=again"), "{new}");
-    assert_eq!(trial.arrival("after")?, Arrival::Kexec);
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     let after = trial.stage("after")?;
     assert_eq!(after.report.release, default);
     let line = after.report.command_line();
@@ -80,7 +80,7 @@ fn loaded_at_once(suite: Suite, layout: Layout, change: &str) -> Result<()> {
 fn with_update_grub() -> Result<()> {
     loaded_at_once(
         Suite::Trixie,
-        Layout::BiosGrub,
+        SystemLayout::BiosGrub,
         "echo 'GRUB_CMDLINE_LINUX=\"installed=again\"' >> /etc/default/grub\n",
     )
 }
@@ -91,7 +91,7 @@ fn with_update_grub() -> Result<()> {
 fn with_kernel_install() -> Result<()> {
     loaded_at_once(
         Suite::Sid,
-        Layout::EfiSystemdBoot,
+        SystemLayout::EfiSystemdBoot,
         "echo \"$(cat /etc/kernel/cmdline || cat /proc/cmdline) installed=again\" \
          > /run/cmdline\nmv /run/cmdline /etc/kernel/cmdline\n",
     )
