@@ -22,7 +22,7 @@ jump kexec -e
 /// The machine, with this program under test.
 ///
 /// # Errors
-/// If a kernel cannot be had.
+/// If one of the two kernels cannot be fetched.
 pub fn guest(lab: &Lab, kexec: Vec<u8>) -> Result<Guest<'_>> {
     Ok(Guest::new(lab, &lab.kernel(FIRST)?)
         .firmware(GuestFirmware::Ovmf)

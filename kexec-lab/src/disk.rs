@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// Where [`MODULE`] is in the guest.
 pub(crate) const DRIVER: &str = "lab/virtio_blk.ko";
-/// Mounts it at /mnt.
+/// Shell: mounts the disk at /mnt.
 pub(crate) const MOUNT: &str = "insmod /lab/virtio_blk.ko && mount -t ext4 -o ro /dev/vda /mnt\n";
 /// The driver of a guest's disks, which Debian's kernels have as a module.
 pub(crate) const MODULE: &str = "kernel/drivers/block/virtio_blk.ko";

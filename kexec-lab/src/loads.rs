@@ -16,19 +16,19 @@ pub const PART: &str = "/mnt/part";
 /// Who loads, and with which system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loader {
-    /// Ours, `kexec_load(2)`.
+    /// This project's program with `kexec_load(2)`.
     Classic,
-    /// Ours, `kexec_file_load(2)`.
+    /// This project's program with `kexec_file_load(2)`.
     File,
     /// kexec-tools, `kexec_load(2)`.
     Tools,
 }
 
 impl Loader {
-    /// All of them.
+    /// Every loader, in the order of the table.
     pub const ALL: [Self; 3] = [Self::Classic, Self::File, Self::Tools];
 
-    /// For people.
+    /// The command as tables show it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Loader {
 /// One load of the kernel of a machine.
 #[derive(Debug, Clone)]
 pub struct MeasuredLoad {
-    /// Who loads.
+    /// The program and system call that load.
     pub loader: Loader,
     /// Which initrds: none is the lab's own small one.
     pub initrds: Vec<&'static str>,
@@ -106,28 +106,28 @@ impl MeasuredLoad {
     }
 }
 
-/// What one load took.
+/// What one load cost, and how much it loaded.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadCost {
     /// Bytes of the files, kernel and initrds.
     pub files: u64,
-    /// What it cost.
+    /// Instructions and memory of the load.
     pub cost: Cost,
 }
 
-/// A machine to load in.
+/// Loads to be measured in one guest.
 #[derive(Debug, Clone)]
 pub struct LoadMeasurement<'a> {
     /// Memory of the machine, MiB.
     pub memory_mb: u32,
     /// The disk with [`LARGE`] and [`PART`], if they are needed.
     pub disk: Option<&'a Path>,
-    /// Loads, one after the other.
+    /// The loads, in the order in which they are run.
     pub loads: &'a [MeasuredLoad],
 }
 
 impl LoadMeasurement<'_> {
-    /// Runs them in one guest.
+    /// Runs the loads in one guest.
     ///
     /// # Errors
     /// If the guest fails, or a load.

@@ -20,13 +20,13 @@ pub struct MapChanges(Vec<MapChange>);
 /// A range that the next kernel was told something else about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapChange {
-    /// First address.
+    /// First address of the range.
     pub start: u64,
     /// Last address, inclusive.
     pub end: u64,
     /// What it was, in the kernel's words; none: not in the map.
     pub before: Option<String>,
-    /// What it is now.
+    /// What the next kernel was told that it is; none: not in the map.
     pub after: Option<String>,
     /// Memory of the EFI runtime map that was free in the firmware's map and is
     /// reserved now. The first kernel keeps tables there (memory attributes, ESRT)

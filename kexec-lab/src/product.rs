@@ -14,7 +14,7 @@ const REFERENCE: &str = "kexec-tools";
 /// the path.
 #[derive(Debug, Clone)]
 pub struct Product {
-    /// What to add to the guest.
+    /// The files that put it into a guest's path.
     pub files: Initramfs,
     /// Whether it is the real kexec-tools and not ours.
     pub is_reference: bool,

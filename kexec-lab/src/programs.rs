@@ -21,7 +21,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// All of them.
+    /// Every family, in the order of the columns of [`REQUIREMENTS`].
     pub const ALL: [Self; 4] = [Self::Debian, Self::Fedora, Self::Suse, Self::Arch];
 
     /// What installs packages, as typed by root.
@@ -67,32 +67,32 @@ impl Family {
 /// What the programs are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Building anything.
+    /// Building any crate of the workspace.
     Build,
-    /// Style and lints.
+    /// `cargo fmt`, clippy and cargo-deny.
     Style,
     /// Virtual machines of any kind.
     Lab,
-    /// Disks of installed systems.
+    /// Making the disks of installed systems.
     Systems,
     /// The test that drives a fleet with Ansible.
     Ansible,
-    /// The tests of every crate.
+    /// Unit tests and command-line tests of every crate.
     Tests,
-    /// Manual pages and completions.
+    /// Writing manual pages and completions, and checking them.
     Pages,
-    /// The Debian package.
+    /// Making and checking the Debian package.
     Deb,
-    /// The RPM package.
+    /// Making and checking the RPM package.
     Rpm,
-    /// Arch Linux's package.
+    /// Making and checking Arch Linux's package.
     Arch,
-    /// Fuzzing.
+    /// Building and running the fuzz targets.
     Fuzz,
 }
 
 impl Purpose {
-    /// In words, behind "for".
+    /// What it is called behind "for" in a sentence.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -111,7 +111,7 @@ impl Purpose {
     }
 }
 
-/// How a thing is looked for.
+/// How it is found out whether the machine has a program or file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
     /// A program of the thing's name.
@@ -127,12 +127,12 @@ pub enum Probe {
 pub struct Requirement {
     /// The program, or what it is called in a sentence.
     pub name: &'static str,
-    /// How it is looked for.
+    /// How it is found out whether it is there.
     pub look: Probe,
     /// Its package in each family, in the order of [`Family::ALL`]; empty where there
     /// is none.
     packages: [&'static str; 4],
-    /// What needs it.
+    /// What cannot be done without it.
     pub uses: &'static [Purpose],
 }
 
@@ -156,7 +156,7 @@ const fn same(name: &'static str, package: &'static str, uses: &'static [Purpose
 
 use Purpose::{Ansible, Arch, Build, Deb, Fuzz, Lab, Pages, Rpm, Style, Systems, Tests};
 
-/// All of them.
+/// Every program and file that the project needs from the machine.
 #[rustfmt::skip]
 pub const REQUIREMENTS: &[Requirement] = &[
     // `xtask/cc` sees to these before there is an xtask.
@@ -286,7 +286,7 @@ impl Requirement {
 /// Where root's programs are, which are not in everybody's `PATH`.
 const ROOTS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// The file of a program.
+/// The path of a program in `PATH` or in root's folders of programs.
 #[must_use]
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

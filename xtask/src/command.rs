@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 /// A flag of a command.
 #[derive(Debug)]
 pub struct Flag {
-    /// With its two dashes.
+    /// Its spelling, with the two dashes.
     pub name: &'static str,
     /// What its value is called; none where it has no value.
     pub value: Option<&'static str>,
-    /// What it does.
+    /// What it does, in one line of the help.
     pub help: &'static str,
 }
 
 /// A command of the project.
 #[derive(Debug)]
 pub struct Subcommand {
-    /// The first word.
+    /// The first word behind `cargo xtask`.
     pub name: &'static str,
     /// The words behind it, as shown.
     pub words: &'static str,
@@ -43,7 +43,7 @@ const SECONDS: Flag = Flag {
 };
 const CHECK: Flag = flag("--check", "check the result with the programs that read it");
 
-/// All of them, in the order of the help.
+/// Every command, in the order of the help.
 pub const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "demo",
@@ -149,14 +149,14 @@ The lab's kernels, QEMU and firmware are Debian packages, kept below target/lab
 /// What was typed: a command of the table, its words, and its flags with their values.
 #[derive(Debug)]
 pub struct Arguments {
-    /// The command.
+    /// The row of [`SUBCOMMANDS`].
     pub command: &'static Subcommand,
-    /// The words behind it.
+    /// The words behind the command, without flags.
     pub words: Vec<String>,
     flags: BTreeMap<&'static str, String>,
 }
 
-/// What to do about it.
+/// What the words ask for.
 #[derive(Debug)]
 pub enum Invocation {
     /// Print this text.
@@ -250,7 +250,7 @@ fn named(word: &str) -> Result<&'static Subcommand> {
 }
 
 impl Subcommand {
-    /// Its part of the help.
+    /// The help of this command: its words, what it does, its flags.
     pub fn usage(&self) -> String {
         let head = format!("cargo xtask {} {}", self.name, self.words);
         let mut rows = vec![(head, self.help.first().copied().unwrap_or_default())];
@@ -270,7 +270,7 @@ impl Subcommand {
     }
 }
 
-/// The help of everything.
+/// The help of all commands.
 pub fn usage() -> String {
     let all: String = SUBCOMMANDS.iter().map(Subcommand::usage).collect();
     format!("{all}\n{LAB}")

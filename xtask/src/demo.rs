@@ -13,7 +13,7 @@ pub fn build() -> Result<PathBuf> {
     kexec_lab::kexec_binary()
 }
 
-/// What builds it.
+/// The cargo command that builds the program for the demonstration.
 pub fn build_command() -> Command {
     cargo(&["build", "--release", "--package", "kexec-cli"])
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Width of the bars in pixels.
 const WIDTH: f64 = 760.0;
 
-/// A stretch of time.
+/// A stretch of time, drawn as a bar with its label.
 pub struct Bar {
     /// What the machine did.
     pub label: String,

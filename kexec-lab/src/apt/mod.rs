@@ -35,7 +35,7 @@ pub enum Suite {
     Trixie,
     /// Newer packages built for Debian 13.
     TrixieBackports,
-    /// Debian unstable.
+    /// Debian unstable, which has the newest systemd.
     Sid,
 }
 

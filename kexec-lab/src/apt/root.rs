@@ -18,9 +18,9 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// One package of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    /// Its name.
+    /// The name of the binary package.
     pub name: String,
-    /// Its version.
+    /// The version, as dpkg compares it.
     pub version: String,
     /// Size of the `.deb` file in bytes.
     pub size: u64,

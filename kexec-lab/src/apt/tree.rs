@@ -16,7 +16,7 @@ const KEEP_OLD: i64 = 2 * 24 * 60 * 60;
 /// An unpacked set of packages.
 #[derive(Debug, Clone)]
 pub struct UnpackedTree {
-    /// Root folder.
+    /// The folder that stands for `/`.
     pub path: PathBuf,
     /// What was unpacked into it.
     pub packages: Vec<Package>,

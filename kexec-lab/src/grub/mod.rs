@@ -18,7 +18,7 @@ use std::process::Command;
 
 /// UUID of the file system on every such disk.
 pub const UUID: &str = "6b657865-6300-4772-8562-000000000001";
-/// Its label.
+/// Label of the file system on every such disk.
 pub const LABEL: &str = "grubroot";
 /// Where the partition begins, in bytes.
 const START: u64 = 1 << 20;

@@ -84,7 +84,7 @@ pub struct Report {
     pub release: String,
     /// `/proc/cmdline` without the newline at its end.
     pub cmdline: Vec<u8>,
-    /// Processors online.
+    /// Number of processors that are online.
     pub cpus: u32,
     /// `/sys/firmware/memmap`, in its own order.
     pub memmap: Vec<MemmapEntry>,
@@ -121,7 +121,7 @@ impl Report {
 /// An entry of `/sys/firmware/memmap`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MemmapEntry {
-    /// First address.
+    /// First address of the range.
     pub start: u64,
     /// Last address, inclusive.
     pub end: u64,

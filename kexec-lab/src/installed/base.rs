@@ -27,16 +27,16 @@ pub enum InitSystem {
     Systemd,
     /// sysvinit with Debian's init scripts.
     Sysvinit,
-    /// The init of busybox.
+    /// busybox, with a short inittab of the lab.
     Busybox,
 }
 
 /// What makes the initramfs images of a system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Generator {
-    /// Debian's own.
+    /// initramfs-tools, Debian's own.
     InitramfsTools,
-    /// Fedora's.
+    /// dracut, as Fedora has it.
     Dracut,
 }
 
@@ -45,29 +45,29 @@ pub enum Generator {
 pub struct Recipe {
     /// The Debian release.
     pub suite: Suite,
-    /// Its init.
+    /// The init that is installed.
     pub init: InitSystem,
-    /// Its initramfs generator.
+    /// The generator of initramfs images that is installed.
     pub generator: Generator,
-    /// More packages.
+    /// Packages beyond those that every base system has.
     pub packages: Vec<String>,
 }
 
 /// A base system in the cache.
 #[derive(Debug, Clone)]
 pub struct Base {
-    /// The tar file.
+    /// The tar archive of its root file system.
     pub tar: PathBuf,
-    /// Its init.
+    /// The init of its [`Recipe`].
     pub init: InitSystem,
-    /// Names this very system.
+    /// Names this recipe and its state, for what is made from it.
     pub key: String,
     /// Releases of its kernels as a boot loader sorts them, the newest first.
     pub kernels: Vec<String>,
 }
 
 impl Recipe {
-    /// Every package that is asked for.
+    /// Every package that mmdebstrap is told to install.
     fn include(&self) -> Vec<String> {
         let mut names = vec![
             "kmod",

@@ -21,7 +21,7 @@ const VERSION: u32 = 1;
 /// Which initramfs images a system boots with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Initrd {
-    /// The lab's own small one.
+    /// The lab's own small one, which boots faster.
     Fast,
     /// What the distribution's generator makes.
     Distribution,
@@ -30,7 +30,7 @@ pub(super) enum Initrd {
 /// A finished image in the cache.
 #[derive(Debug)]
 pub(super) struct DiskImage {
-    /// The disk.
+    /// The raw image of the whole disk.
     pub(super) disk: PathBuf,
     /// Where its root file system begins, bytes.
     pub(super) root_offset: u64,
@@ -134,7 +134,7 @@ fn modules(tree: &Path, release: &str) -> PathBuf {
     tree.join("usr/lib/modules").join(release)
 }
 
-/// The layout's /etc/fstab.
+/// The content of /etc/fstab for this layout.
 pub(super) fn fstab(layout: SystemLayout) -> String {
     let mut fstab = format!("UUID={ROOT_UUID} / ext4 errors=remount-ro 0 0\n");
     if let (Some(side), Some(options)) = (layout.side(), layout.options()) {

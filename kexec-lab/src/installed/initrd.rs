@@ -8,7 +8,7 @@ use crate::modules;
 use anyhow::Result;
 use std::path::Path;
 
-/// Its first program.
+/// The `/init` of that image.
 pub(super) const INIT: &str = include_str!("scripts/initrd.sh");
 /// Drivers that the root file system is behind; some kernels have them built in.
 const MODULES: [&str; 3] = ["virtio_pci", "virtio_blk", "ext4"];

@@ -8,7 +8,7 @@ use crate::qemu::GuestFirmware;
 /// the run, and the costly workarounds for processors are left out.
 pub const CONSOLE: &str = "console=ttyS0 panic=-1 mitigations=off";
 
-/// How a system is installed.
+/// Firmware, boot loader and place of /boot of an installed system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SystemLayout {
     /// BIOS and GRUB; /boot is a folder of the root file system.
@@ -44,7 +44,7 @@ pub(super) enum ExtraFileSystem {
 }
 
 impl ExtraFileSystem {
-    /// Its mount point.
+    /// Where the system mounts it.
     pub(super) fn mount_point(self) -> &'static str {
         match self {
             Self::Boot => "/boot",
@@ -54,7 +54,7 @@ impl ExtraFileSystem {
 }
 
 impl SystemLayout {
-    /// All of them.
+    /// Every layout, for tests that go through them.
     pub const ALL: [Self; 8] = [
         Self::BiosGrub,
         Self::BiosGrubBoot,

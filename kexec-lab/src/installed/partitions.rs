@@ -30,7 +30,7 @@ const DOS_LINUX: &str = "83";
 /// The partitions of a layout.
 #[derive(Debug)]
 pub(super) struct Partitions {
-    /// The root file system.
+    /// The partition of the root file system.
     pub(super) root: Partition,
     /// What stands beside it, which comes first on the disk.
     side: Option<(ExtraFileSystem, Partition)>,
@@ -51,7 +51,7 @@ impl Partition {
 }
 
 impl Partitions {
-    /// Where what goes.
+    /// The partitions that this layout has, one behind the other.
     pub(super) fn of(layout: SystemLayout) -> Self {
         // GRUB's core image lies in the first MiB of a BIOS disk.
         let first = |size| Partition { start: 1, size };
@@ -105,7 +105,7 @@ impl Partitions {
         ext4(disk, &self.root, tree, "root", ROOT_UUID)
     }
 
-    /// What sfdisk(8) reads.
+    /// The script that sfdisk(8) makes the partition table from.
     fn table(&self) -> String {
         let (label, side_type, root_type) = match self.side {
             Some((ExtraFileSystem::Esp(_), _)) => ("gpt", GPT_ESP, GPT_ROOT),

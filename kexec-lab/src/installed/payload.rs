@@ -39,7 +39,7 @@ pub(super) fn write(disk: &Path, offset: u64, files: &Initramfs, scratch: &Path)
 /// A file system in an image, for debugfs(8).
 struct FileSystemImage {
     name: String,
-    /// Where its commands are put.
+    /// The file that debugfs reads its commands from.
     script: PathBuf,
 }
 

@@ -14,12 +14,12 @@ pub struct Trial {
     pub boots: Vec<Boot>,
 }
 
-/// How a kernel was started.
+/// What started a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartedBy {
-    /// By firmware and boot loader.
+    /// Firmware and boot loader.
     Cold,
-    /// By the kernel before it.
+    /// The kernel before it.
     Kexec,
 }
 
@@ -77,7 +77,7 @@ impl Trial {
         texts.join("\n")
     }
 
-    /// Seconds that QEMU ran.
+    /// Seconds that QEMU ran, over all boots.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         let seconds = self.boots.iter().map(|boot| boot.duration.as_secs_f64());

@@ -152,9 +152,9 @@ pub(super) fn test_modules(text: &str) -> Vec<String> {
 /// A path that the source names, from the root of its crate on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named {
-    /// Its parts.
+    /// Module names and the item's own name.
     pub path: Vec<String>,
-    /// What the file calls it.
+    /// The name that the file uses: the last part, or that behind `as`.
     pub alias: String,
 }
 

@@ -43,9 +43,9 @@ pub struct BareRoot {
 /// How a command ran.
 #[derive(Debug)]
 pub struct CommandTimes {
-    /// Until its first line.
+    /// The time until its first line of output.
     pub first: Duration,
-    /// Until its end.
+    /// The time until its end.
     pub took: Duration,
 }
 
@@ -123,7 +123,7 @@ impl BareRoot {
         })
     }
 
-    /// Removes it.
+    /// Removes the folder with everything in it.
     pub fn remove(&self) -> Result<()> {
         match fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -10,9 +10,9 @@ use std::process::ExitCode;
 
 /// The kernel that loads, and is loaded.
 const KERNEL: &str = "6.12";
-/// The large initrd, MiB.
+/// Size of the large initrd, MiB.
 const LARGE_MB: usize = 490;
-/// The machines, MiB.
+/// Memory of each measured machine, MiB.
 const MEMORY_MB: [u32; 2] = [4096, 2048];
 
 /// One line of the table: a load in a guest of its own, so that nobody finds

@@ -27,7 +27,7 @@ const CONFIGURATION: &str = "source /etc/makepkg.conf\n\
 /// pacman's: without signatures, and without looking at mount points.
 const PACMAN: &str = "[options]\nArchitecture = auto\nLocalFileSigLevel = Never\n";
 
-/// As the hook describes itself.
+/// The hook's `Description=`, which pacman prints.
 const LOADING: &str = "Loading what a reboot would boot";
 
 /// The user nobody of every Debian system. makepkg refuses root.
@@ -46,9 +46,9 @@ const NEEDED: &[(&str, &str)] = &[
 /// A package that was made.
 #[derive(Debug)]
 pub struct ArchPackage {
-    /// The file.
+    /// The `.pkg.tar` file that makepkg wrote.
     pub path: PathBuf,
-    /// What is to be in it.
+    /// The files that it installs.
     pub items: Vec<StagedFile>,
 }
 
@@ -204,7 +204,7 @@ fn unprivileged(program: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Looks at the package.
+/// Compares the package with what it is to have in it, and installs and removes it.
 pub fn check(arch: &ArchPackage) -> Result<()> {
     listed(arch)?;
     described(arch)?;

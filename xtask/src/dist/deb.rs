@@ -18,9 +18,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// A package that was made.
 #[derive(Debug)]
 pub struct DebPackage {
-    /// The file.
+    /// The `.deb` file.
     pub path: PathBuf,
-    /// What is in it.
+    /// The files that it installs.
     pub items: Vec<StagedFile>,
     /// Kibibytes that it takes when it is installed, as it says itself.
     pub installed: u64,
@@ -28,7 +28,7 @@ pub struct DebPackage {
 
 /// Makes the package in a folder.
 pub fn make(folder: &Path, inputs: &Artifacts) -> Result<DebPackage> {
-    let items = items(PackageKind::DebPackage, inputs)?;
+    let items = items(PackageKind::Deb, inputs)?;
     let scratch = tempfile::tempdir().context("making a folder for the package")?;
     let tree = scratch.path().join("tree");
     stage(&tree, &items, inputs.date)?;

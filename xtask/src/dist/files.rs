@@ -1,29 +1,26 @@
 //! What is installed: one table, from which every package is made.
 
-/// A kind of package.
+/// A format of packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PackageKind {
-    /// Debian's and Ubuntu's.
-    DebPackage,
-    /// Fedora's, openSUSE's and their relatives'.
-    RpmPackage,
-    /// Arch Linux's.
+    /// The package of Debian and Ubuntu.
+    Deb,
+    /// The package of Fedora, openSUSE and their relatives.
+    Rpm,
+    /// The package of Arch Linux.
     Arch,
 }
 
 impl PackageKind {
-    /// Every kind.
-    pub const ALL: &'static [PackageKind] = &[
-        PackageKind::DebPackage,
-        PackageKind::RpmPackage,
-        PackageKind::Arch,
-    ];
+    /// Each kind once, in the order of `cargo xtask dist`.
+    pub const ALL: &'static [PackageKind] =
+        &[PackageKind::Deb, PackageKind::Rpm, PackageKind::Arch];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            PackageKind::DebPackage => "deb",
-            PackageKind::RpmPackage => "rpm",
+            PackageKind::Deb => "deb",
+            PackageKind::Rpm => "rpm",
             PackageKind::Arch => "arch",
         }
     }
@@ -32,7 +29,7 @@ impl PackageKind {
 /// Where a file comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileSource {
-    /// The release build.
+    /// The program as cargo's release build makes it.
     Product,
     /// Every manual page; the destination is a folder.
     Pages,
@@ -42,13 +39,13 @@ pub enum FileSource {
     ThirdParty,
     /// Debian's changelog.
     DebianChangelog,
-    /// A file of the repository.
+    /// A file of the repository, by its path.
     Tree(&'static str),
     /// A symbolic link to this, seen from the link's own folder.
     Link(&'static str),
 }
 
-/// A line of the table.
+/// A row of [`FILES`]: a file that packages install.
 #[derive(Debug, Clone, Copy)]
 pub struct InstalledFile {
     /// Where it comes from.
@@ -56,16 +53,16 @@ pub struct InstalledFile {
     /// Where it goes, from the root on. What is below usr/share/man, and a
     /// changelog, is compressed and gets `.gz` at its end.
     pub to: &'static str,
-    /// Its permissions.
+    /// Permission bits, as of chmod(1).
     pub mode: u32,
     /// Which packages have it.
     pub kinds: &'static [PackageKind],
 }
 
 const ALL: &[PackageKind] = PackageKind::ALL;
-const DEB: &[PackageKind] = &[PackageKind::DebPackage];
+const DEB: &[PackageKind] = &[PackageKind::Deb];
 const ARCH: &[PackageKind] = &[PackageKind::Arch];
-const NOT_DEB: &[PackageKind] = &[PackageKind::RpmPackage, PackageKind::Arch];
+const NOT_DEB: &[PackageKind] = &[PackageKind::Rpm, PackageKind::Arch];
 
 const fn file(
     source: FileSource,

@@ -18,7 +18,7 @@ use stage::Artifacts;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What is asked for.
+/// Runs `cargo xtask dist` with these words; `look` has the result checked.
 pub fn run(words: &[&str], look: bool) -> Result<ExitCode> {
     match words {
         ["deb"] => {

@@ -25,16 +25,16 @@ const FILE_NAME: &str = "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm";
 /// A package that was made.
 #[derive(Debug)]
 pub struct RpmPackage {
-    /// The file.
+    /// The `.rpm` file.
     pub path: PathBuf,
-    /// What is in it.
+    /// The files that it installs.
     pub items: Vec<StagedFile>,
 }
 
 /// Makes the package in a folder. The staged files and the spec file stay beside it.
 pub fn make(folder: &Path, inputs: &Artifacts) -> Result<RpmPackage> {
     require(&[("rpmbuild", "rpm")])?;
-    let items = items(PackageKind::RpmPackage, inputs)?;
+    let items = items(PackageKind::Rpm, inputs)?;
     let tree = folder.join("rpm");
     if tree.exists() {
         fs::remove_dir_all(&tree).with_context(|| format!("removing {}", tree.display()))?;
@@ -231,7 +231,7 @@ fn installed(rpm: &RpmPackage) -> Result<()> {
 enum SpecAttribute {
     /// Stays as its owner has changed it.
     Configuration,
-    /// Can be left out.
+    /// Left out by `rpm --nodocs`.
     Documentation,
     Nothing,
 }

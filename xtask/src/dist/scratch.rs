@@ -23,7 +23,7 @@ const RECORDER: &str = "#!/bin/sh\n\
     \t[ ! -e \"$kernel\" ] || echo \"there is $kernel\" >> /said\n\
     done\n";
 
-/// The root.
+/// A folder that packages are installed into as if it were `/`.
 #[derive(Debug)]
 pub struct Scratch {
     folder: tempfile::TempDir,
@@ -49,7 +49,7 @@ impl Scratch {
         Ok(Scratch { folder, before })
     }
 
-    /// Where it is.
+    /// The folder, as seen from outside.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -16,9 +16,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// A file as it is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedFile {
-    /// Where, from the root on.
+    /// Its path below the root, without the first slash.
     pub to: String,
-    /// Its permissions.
+    /// Permission bits, as of chmod(1).
     pub mode: u32,
     /// What is in it; for a link nothing.
     pub data: Vec<u8>,
@@ -61,15 +61,15 @@ pub fn same(mut found: Vec<String>, mut wanted: Vec<String>) -> Result<()> {
 /// What is made and not in the repository.
 #[derive(Debug)]
 pub struct Artifacts {
-    /// The program.
+    /// The content of `/usr/bin/kexec`, as cargo built it.
     pub product: Vec<u8>,
-    /// Manual pages.
+    /// Manual pages, by their path below the folder of all pages.
     pub pages: Vec<GeneratedFile>,
-    /// Completions.
+    /// Completions of each shell.
     pub completions: Vec<GeneratedFile>,
-    /// [`FileSource::ThirdParty`].
+    /// The text of [`FileSource::ThirdParty`].
     pub third_party: String,
-    /// The time of everything.
+    /// The modification time of every file: the same sources make the same package.
     pub date: SystemTime,
 }
 
@@ -209,7 +209,7 @@ fn compressed(data: &[u8]) -> Result<Vec<u8>> {
     writer.finish().context("compressing")
 }
 
-/// Reads a file.
+/// The content of a file; the error of one that cannot be read names it.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("reading {}", path.display()))
 }

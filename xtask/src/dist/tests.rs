@@ -128,7 +128,7 @@ fn each_package_has_its_essentials() {
         assert!(items.iter().any(|item| item.to.ends_with("/_kexec")));
         // What is trusted and promised, and where to report.
         assert!(has("usr/share/doc/kexec-rs/SECURITY.md"), "{kind:?}");
-        let licence = if *kind == PackageKind::DebPackage {
+        let licence = if *kind == PackageKind::Deb {
             "copyright"
         } else {
             "LICENSE-MIT"
@@ -151,7 +151,7 @@ fn a_staged_folder_is_reproducible() {
         let into = folder.path().join(name);
         stage(
             &into,
-            &items(PackageKind::DebPackage, &inputs).unwrap(),
+            &items(PackageKind::Deb, &inputs).unwrap(),
             inputs.date,
         )
         .unwrap();

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Upstream's version.
+/// The version of the workspace, without a packager's suffix.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Who answers for the packages.
 pub const MAINTAINER: &str = "kexec-rs contributors <kexec-rs@users.noreply.github.com>";

@@ -94,7 +94,7 @@ fn names_and_value(flag: &Flag) -> String {
     out
 }
 
-/// As one word of the shell.
+/// Quotes a text so that fish reads it as one word.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

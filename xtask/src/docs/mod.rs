@@ -21,7 +21,7 @@ use std::path::Path;
 pub struct GeneratedFile {
     /// Such as `man8/kexec.8`.
     pub path: String,
-    /// What is in it.
+    /// Its content: roff, or a shell's completion script.
     pub text: String,
 }
 

@@ -218,7 +218,7 @@ pub(super) fn option(out: &mut Roff, flag: &Flag, old: bool) {
     out.item(&terms.join(", "), &text.join(" "));
 }
 
-/// With its full stop.
+/// The text with a full stop at its end.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|c| c.to_ascii_uppercase());

@@ -23,12 +23,12 @@ impl Roff {
         }
     }
 
-    /// A heading.
+    /// A heading, as `.SH`.
     pub fn section(&mut self, heading: &str) {
         self.request(&format!(".SH \"{}\"", quoted(heading)));
     }
 
-    /// A smaller heading.
+    /// A heading below that, as `.SS`.
     pub fn subsection(&mut self, heading: &str) {
         self.request(&format!(".SS \"{}\"", quoted(heading)));
     }
@@ -38,7 +38,7 @@ impl Roff {
         self.fill(&marked(text));
     }
 
-    /// Another paragraph.
+    /// Begins a paragraph with this text.
     pub fn paragraph(&mut self, text: &str) {
         self.request(".PP");
         self.text(text);
@@ -80,7 +80,7 @@ impl Roff {
         self.request(".EE\n.RE");
     }
 
-    /// The source.
+    /// The page as the text of a file for man(1).
     pub fn finish(self) -> String {
         self.text
     }
@@ -112,12 +112,12 @@ impl Roff {
     }
 }
 
-/// In bold.
+/// The text in bold.
 pub fn bold(text: &str) -> String {
     format!("\\fB{}\\fR", literal(text))
 }
 
-/// In italics.
+/// The text in italics.
 pub fn italic(text: &str) -> String {
     format!("\\fI{}\\fR", literal(text))
 }
@@ -136,7 +136,7 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\e").replace('"', "\\(dq")
 }
 
-/// For the argument of a request.
+/// Quotes a text that is one argument of a roff request.
 fn quoted(text: &str) -> String {
     escaped(text).replace('`', "")
 }

@@ -9,7 +9,7 @@ use kexec_cli::vmcore_dmesg::{
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// vmcore-dmesg(8).
+/// The manual page vmcore-dmesg(8).
 pub fn page(date: &str) -> String {
     let mut out = Roff::new(NAME, date, VERSION);
     out.section("NAME");

@@ -102,7 +102,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// As one word of the shell.
+/// Quotes a text so that zsh reads it as one word.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -67,7 +67,7 @@ const VM: &[Purpose] = &[
     Purpose::Tests,
     Purpose::Deb,
 ];
-/// Fuzzing.
+/// What `test --fuzz` runs.
 const FUZZ: &[Purpose] = &[Purpose::Build, Purpose::Fuzz];
 
 /// Sees to it that this machine has what these uses need.

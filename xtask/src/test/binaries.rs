@@ -16,7 +16,7 @@ pub struct Binary {
     pub package: String,
     /// `lib`, `bin` and a name, or the name of a file below `tests/`.
     pub target: String,
-    /// The program.
+    /// The executable file.
     pub program: PathBuf,
     /// The package's folder, in which its tests run.
     pub folder: PathBuf,
@@ -25,7 +25,7 @@ pub struct Binary {
 /// One test of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestCase {
-    /// Its path in the program.
+    /// Its modules and its function, such as `tests::versions`.
     pub name: String,
     /// Whether it is marked as ignored.
     pub ignored: bool,
@@ -86,7 +86,7 @@ fn read(messages: &str) -> Vec<Binary> {
 }
 
 impl Binary {
-    /// `kexec-image::real`.
+    /// Package and target, such as `kexec-image::real`.
     pub fn name(&self) -> String {
         format!("{}::{}", self.package, self.target)
     }

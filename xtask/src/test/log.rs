@@ -36,12 +36,12 @@ impl Log {
         Log { path }
     }
 
-    /// The file.
+    /// The file that it is kept in.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is in it.
+    /// Everything that was written to it so far.
     pub fn text(&self) -> Result<String> {
         let bytes = std::fs::read(&self.path)
             .with_context(|| format!("reading {}", self.path.display()))?;

@@ -5,12 +5,12 @@
 //! [`report`] what became of it.
 
 mod binaries;
+mod lab_tests;
 mod log;
 mod plan;
 mod pool;
 mod product;
 mod progress;
-mod real;
 mod report;
 mod times;
 
@@ -24,18 +24,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use times::Times;
 
-/// What is wanted.
+/// Which tests are run, and how.
 #[derive(Debug, Clone)]
 pub struct TestOptions {
-    /// What needs no virtual machine.
+    /// Lints, unit tests, packages: what needs no virtual machine.
     pub static_tests: bool,
-    /// Virtual machines.
+    /// Scenarios of kexec-lab, which start virtual machines.
     pub vm: bool,
-    /// Fuzzing.
+    /// Each fuzz target for [`TestOptions::fuzz_seconds`].
     pub fuzz: bool,
-    /// Also what is marked as ignored.
+    /// Also tests that are marked as ignored.
     pub all: bool,
-    /// Only the names.
+    /// List the names and run nothing.
     pub list: bool,
     /// Only what has one of these words in its name; everything if there are none.
     pub names: Vec<String>,

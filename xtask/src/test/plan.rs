@@ -2,10 +2,10 @@
 
 use super::TestOptions;
 use super::binaries::{self, Binary, TestCase};
+use super::lab_tests::LAB_TESTS;
 use super::log::{Log, last_line};
 use super::pool::{Job, PoolState, Rank, SkippedTest, Success};
 use super::product;
-use super::real::LAB_TESTS;
 use super::times::Times;
 use crate::host::cargo;
 use crate::{demo, fuzz};
@@ -45,7 +45,7 @@ const STEPS: &[&str] = &[
 const LAB_PACKAGE: &str = "kexec-lab";
 /// Names a kernel with CONFIG_KEXEC_JUMP, which no kernel of Debian has.
 const JUMP_KERNEL: &str = "KEXEC_JUMP_KERNEL";
-/// The scenarios that need it.
+/// The scenarios that need [`JUMP_KERNEL`].
 const JUMPS: &[&str] = &["a_program_returns", "a_second_linux_jumps_back"];
 /// A file to which the lab adds a line for each guest that it started once more.
 const RESTARTS: &str = "KEXEC_LAB_RESTARTS";
@@ -391,7 +391,7 @@ fn count_one(log: &Log, command: &mut Command) -> Result<Success> {
     Ok(Success::one(""))
 }
 
-/// This program itself.
+/// A command that runs this program with other words.
 fn xtask(words: &[&str]) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "xtask".into());
     let mut command = Command::new(program);

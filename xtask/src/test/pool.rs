@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 /// When a job starts, among those that may: in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// What others wait for.
+    /// Builds, which others wait for.
     Build,
-    /// What is quickly known.
+    /// Lints and unit tests, whose result is quickly known.
     Static,
     /// A scenario on real kernels.
     Guest,
@@ -26,7 +26,7 @@ pub enum Rank {
 /// What a job does; it returns what became of it, or the reason why it failed.
 pub type Work = Box<dyn FnOnce(&Log) -> Result<Success> + Send>;
 
-/// One thing to do.
+/// A test program, a single test, a lint, a build: one line of the report.
 pub struct Job {
     /// Its name, as `cargo xtask test NAME` has it.
     pub name: String,
@@ -34,12 +34,12 @@ pub struct Job {
     pub rank: Rank,
     /// Names of jobs that must have passed before.
     pub needs: Vec<&'static str>,
-    /// What it does.
+    /// Runs it; its output goes to the log.
     pub work: Work,
 }
 
 impl Job {
-    /// A job that waits for nobody.
+    /// A job that needs no other one.
     pub fn new(
         name: impl Into<String>,
         rank: Rank,
@@ -63,27 +63,27 @@ impl Job {
 /// A test that was not run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SkippedTest {
-    /// Why.
+    /// The text of its `#[ignore]`, or that there is none.
     pub reason: String,
-    /// Which.
+    /// Its path, as `cargo xtask test NAME` takes it.
     pub name: String,
 }
 
 /// What became of a job that did not fail.
 #[derive(Default)]
 pub struct Success {
-    /// How many tests it was.
+    /// How many tests passed.
     pub passed: usize,
-    /// A word about the result.
+    /// Shown behind the name: a version, a size.
     pub note: String,
-    /// What was left out.
+    /// Tests in it that were not run.
     pub skipped: Vec<SkippedTest>,
-    /// What can be done now.
+    /// Jobs that are known only now, such as the tests of a program that was built.
     pub more: Vec<Job>,
 }
 
 impl Success {
-    /// One thing passed; this is a word about it.
+    /// One thing passed, with this note behind its name.
     pub fn one(note: impl Into<String>) -> Self {
         Success {
             passed: 1,
@@ -105,41 +105,41 @@ pub struct Failure {
 /// A job that has ended.
 #[derive(Debug)]
 pub struct FinishedJob {
-    /// Its name.
+    /// That of its [`Job`].
     pub name: String,
     /// How long it took.
     pub took: Duration,
     /// How many tests passed.
     pub passed: usize,
-    /// A word about the result.
+    /// [`Success::note`]; empty if it failed.
     pub note: String,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
 }
 
-/// What is under way.
+/// A job that a worker is at.
 #[derive(Debug)]
 pub struct RunningJob {
-    /// Its name.
+    /// That of its [`Job`].
     pub name: String,
-    /// Since when.
+    /// When a worker began with it.
     pub since: Instant,
     /// How long it took the last time.
     pub estimate: Duration,
-    /// Where it writes.
+    /// The file that its output goes to.
     pub log: PathBuf,
 }
 
-/// Everything at one moment.
+/// What waits, runs and has ended at one moment.
 #[derive(Default)]
 pub struct PoolState {
     /// What may start when its time has come, the next one last, with its estimate.
     pub waiting: Vec<(Job, Duration)>,
-    /// What is under way.
+    /// Jobs that a worker is at.
     pub running: Vec<RunningJob>,
-    /// What has ended.
+    /// Jobs that passed, failed or could not start.
     pub ended: Vec<FinishedJob>,
-    /// What was left out.
+    /// Tests that were not run.
     pub skipped: Vec<SkippedTest>,
 }
 

@@ -34,7 +34,7 @@ impl Progress {
         }
     }
 
-    /// One that says nothing.
+    /// A progress that prints nothing.
     #[cfg(test)]
     pub fn quiet() -> Self {
         Progress {
@@ -43,7 +43,7 @@ impl Progress {
         }
     }
 
-    /// How long it has been.
+    /// The time since the first job began.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
@@ -86,7 +86,7 @@ impl Progress {
         }
     }
 
-    /// Any other line.
+    /// Prints a line that is not about a job.
     pub fn line(&self, text: &str) {
         if self.silent {
             return;
@@ -132,7 +132,7 @@ fn outcome(one: &FinishedJob) -> String {
     text
 }
 
-/// `12:05`.
+/// Minutes and seconds, such as `12:05`.
 pub fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     format!("{:>3}:{:02}", seconds / 60, seconds % 60)

@@ -39,17 +39,17 @@ impl Times {
         }
     }
 
-    /// Seconds of the last time.
+    /// Seconds that the job took when it passed last.
     pub fn last(&self, name: &str) -> Option<f64> {
         self.seconds.get(name).copied()
     }
 
-    /// Whether anything is known.
+    /// Whether no job was ever timed.
     pub fn is_empty(&self) -> bool {
         self.seconds.is_empty()
     }
 
-    /// Keeps what passed now.
+    /// Writes the file anew, with the times of the jobs that passed.
     pub fn keep(mut self, ended: &[FinishedJob], file: &Path) -> Result<()> {
         for one in ended.iter().filter(|one| one.failure.is_none()) {
             self.seconds

@@ -6,10 +6,10 @@ use super::pool::{Job, Rank};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 
-/// What a variable holds.
+/// Finds the value of an environment variable in the lab.
 type LabValue = fn(&kexec_lab::Lab) -> Result<OsString>;
 
-/// Such a test.
+/// A test outside of kexec-lab that needs something of the lab, or root.
 pub struct LabTest {
     package: &'static str,
     target: &'static str,
@@ -20,7 +20,7 @@ pub struct LabTest {
     needs: Option<(&'static str, LabValue)>,
 }
 
-/// All of them.
+/// Every such test; one that is not here stays ignored.
 pub const LAB_TESTS: &[LabTest] = &[
     LabTest {
         package: "kexec-image",
@@ -49,7 +49,7 @@ pub const LAB_TESTS: &[LabTest] = &[
 ];
 
 impl LabTest {
-    /// Its name, as that of a test.
+    /// Its path, as `cargo xtask test NAME` takes it.
     pub fn name(&self) -> String {
         let of = format!("{}::{}", self.package, self.target);
         match self.test {
