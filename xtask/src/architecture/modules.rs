@@ -13,7 +13,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("kexec-core", "explain", "jump_back"),
     ("kexec-core", "place", "pipeline"),
     ("kexec-core", "record", "preload"),
-    ("kexec-core", "sources", "inputs"),
     ("kexec-plan", "arch", "classic"),
     ("kexec-plan", "error", "classic"),
 ];
