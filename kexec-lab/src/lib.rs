@@ -48,8 +48,8 @@ mod scripts;
 
 pub use cpio::{CpioError, Entry, newc};
 pub use guest::{
-    BootParams, CommandRun, Cost, End, Guest, GuestRun, MemmapEntry, NextKernel, Report, SetupData,
-    Stage,
+    BootParams, CommandRun, Cost, End, Guest, GuestRun, MemmapEntry, NextKernel, Report,
+    ReportedSetupData, Stage,
 };
 pub use initramfs::Initramfs;
 pub use lab::{KERNELS, Lab, LabKernel, lab_folder};

@@ -15,7 +15,7 @@ pub const PART: &str = "/mnt/part";
 
 /// Who loads, and with which system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loader {
+pub enum MeasuredLoader {
     /// This project's program with `kexec_load(2)`.
     Classic,
     /// This project's program with `kexec_file_load(2)`.
@@ -24,7 +24,7 @@ pub enum Loader {
     Tools,
 }
 
-impl Loader {
+impl MeasuredLoader {
     /// Every loader, in the order of the table.
     pub const ALL: [Self; 3] = [Self::Classic, Self::File, Self::Tools];
 
@@ -51,7 +51,7 @@ impl Loader {
 #[derive(Debug, Clone)]
 pub struct MeasuredLoad {
     /// The program and system call that load.
-    pub loader: Loader,
+    pub loader: MeasuredLoader,
     /// Which initrds: none is the lab's own small one.
     pub initrds: Vec<&'static str>,
 }

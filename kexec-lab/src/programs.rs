@@ -66,7 +66,7 @@ impl Family {
 
 /// What the programs are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum UsedFor {
     /// Building any crate of the workspace.
     Build,
     /// `cargo fmt`, clippy and cargo-deny.
@@ -91,7 +91,7 @@ pub enum Purpose {
     Fuzz,
 }
 
-impl Purpose {
+impl UsedFor {
     /// What it is called behind "for" in a sentence.
     #[must_use]
     pub fn words(self) -> &'static str {
@@ -133,13 +133,13 @@ pub struct Requirement {
     /// is none.
     packages: [&'static str; 4],
     /// What cannot be done without it.
-    pub uses: &'static [Purpose],
+    pub uses: &'static [UsedFor],
 }
 
 const fn program(
     name: &'static str,
     packages: [&'static str; 4],
-    uses: &'static [Purpose],
+    uses: &'static [UsedFor],
 ) -> Requirement {
     Requirement {
         name,
@@ -150,11 +150,11 @@ const fn program(
 }
 
 /// The same package everywhere.
-const fn same(name: &'static str, package: &'static str, uses: &'static [Purpose]) -> Requirement {
+const fn same(name: &'static str, package: &'static str, uses: &'static [UsedFor]) -> Requirement {
     program(name, [package; 4], uses)
 }
 
-use Purpose::{Ansible, Arch, Build, Deb, Fuzz, Lab, Pages, Rpm, Style, Systems, Tests};
+use UsedFor::{Ansible, Arch, Build, Deb, Fuzz, Lab, Pages, Rpm, Style, Systems, Tests};
 
 /// Every program and file that the project needs from the machine.
 #[rustfmt::skip]
@@ -408,7 +408,7 @@ pub fn packages(
 
 /// The things that one of these uses needs.
 #[must_use]
-pub fn needed(uses: &[Purpose]) -> Vec<&'static Requirement> {
+pub fn needed(uses: &[UsedFor]) -> Vec<&'static Requirement> {
     let wanted = |requirement: &&Requirement| requirement.uses.iter().any(|one| uses.contains(one));
     REQUIREMENTS.iter().filter(wanted).collect()
 }

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::Lab;
-use kexec_lab::loads::{self, LARGE, LoadCost, LoadMeasurement, Loader, MeasuredLoad, PART};
+use kexec_lab::loads::{
+    self, LARGE, LoadCost, LoadMeasurement, MeasuredLoad, MeasuredLoader, PART,
+};
 use std::path::Path;
 
 /// The large initrd, MiB, and a part of one that has several.
@@ -33,7 +35,7 @@ fn memory_is_bounded(loaded: &LoadCost) -> Result<()> {
 
 fn ours(initrds: &[&'static str]) -> MeasuredLoad {
     MeasuredLoad {
-        loader: Loader::Classic,
+        loader: MeasuredLoader::Classic,
         initrds: initrds.to_vec(),
     }
 }
@@ -44,7 +46,7 @@ fn ours(initrds: &[&'static str]) -> MeasuredLoad {
 fn a_small_image_is_quick() -> Result<()> {
     let lab = Lab::open()?;
     let tools = MeasuredLoad {
-        loader: Loader::Tools,
+        loader: MeasuredLoader::Tools,
         ..ours(&[])
     };
     let small = LoadMeasurement {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// A flag of a command.
 #[derive(Debug)]
-pub struct Flag {
+pub struct CommandFlag {
     /// Its spelling, with the two dashes.
     pub name: &'static str,
     /// What its value is called; none where it has no value.
@@ -25,23 +25,23 @@ pub struct Subcommand {
     /// What it does, in lines of at most 58 characters.
     pub help: &'static [&'static str],
     /// Every flag that it has.
-    pub flags: &'static [Flag],
+    pub flags: &'static [CommandFlag],
 }
 
-const fn flag(name: &'static str, help: &'static str) -> Flag {
-    Flag {
+const fn flag(name: &'static str, help: &'static str) -> CommandFlag {
+    CommandFlag {
         name,
         value: None,
         help,
     }
 }
 
-const SECONDS: Flag = Flag {
+const SECONDS: CommandFlag = CommandFlag {
     name: "--seconds",
     value: Some("N"),
     help: "fuzz each target for N seconds",
 };
-const CHECK: Flag = flag("--check", "check the result with the programs that read it");
+const CHECK: CommandFlag = flag("--check", "check the result with the programs that read it");
 
 /// Every command, in the order of the help.
 pub const SUBCOMMANDS: &[Subcommand] = &[

@@ -16,12 +16,12 @@ pub struct BootParams {
     /// `version`: the boot protocol's, as the kernel shows it.
     pub version: String,
     /// `setup_data/N`, in the order of N.
-    pub setup_data: Vec<SetupData>,
+    pub setup_data: Vec<ReportedSetupData>,
 }
 
 /// One item of the list that `setup_data` points to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SetupData {
+pub struct ReportedSetupData {
     /// `type`, `SETUP_*`.
     pub kind: u32,
     /// `data`. The kernel leaves a seed (`SETUP_RNG_SEED`) with no data.
@@ -259,7 +259,7 @@ impl BootParams {
     }
 }
 
-impl SetupData {
+impl ReportedSetupData {
     /// That it is there, with the length of its data, and the data: by its
     /// fields where they have names.
     fn facts(&self, name: &str) -> Vec<(String, String)> {
@@ -311,7 +311,7 @@ pub(super) fn parse(data: Vec<u8>, version: &str, items: &str) -> Result<BootPar
         let (kind, data) = line.split_once(' ').unwrap_or((line, ""));
         let kind = u32::from_str_radix(kind.trim_start_matches("0x"), 16)
             .with_context(|| format!("reading the type of the setup_data {line:?}"))?;
-        Ok(SetupData {
+        Ok(ReportedSetupData {
             kind,
             data: unhex(data).with_context(|| format!("reading setup_data {line:?}"))?,
         })

@@ -9,7 +9,7 @@ mod run;
 
 pub(crate) use run::{CPU, watch};
 
-pub use boot_params::{BootParams, SetupData};
+pub use boot_params::{BootParams, ReportedSetupData};
 pub use measure::Cost;
 pub use outcome::{CommandRun, End, GuestRun, MemmapEntry, Report, Stage};
 

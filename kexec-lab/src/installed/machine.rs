@@ -5,7 +5,7 @@ use super::files::call;
 use super::image::{self, Initrd};
 use super::layout::SystemLayout;
 use super::payload;
-use super::trial::{Boot, Trial};
+use super::trial::{FirmwareBoot, Trial};
 use crate::apt::Suite;
 use crate::guest::restart::{self, TimeLimits};
 use crate::guest::{CPU, End, watch};
@@ -275,7 +275,7 @@ impl<'lab> InstalledMachine<'lab> {
         root_offset: u64,
         limits: TimeLimits,
         slot: &mut Option<GuestSlot>,
-    ) -> Result<Vec<Boot>> {
+    ) -> Result<Vec<FirmwareBoot>> {
         let scratch = tempfile::tempdir().context("making a folder for the machine's disk")?;
         let disk = scratch.path().join("disk");
         call(
@@ -298,7 +298,7 @@ impl<'lab> InstalledMachine<'lab> {
             .qemu()
             .firmware(self.layout.firmware(), scratch.path())?;
         let slot = GuestSlot::keep(slot)?;
-        let mut boots: Vec<Boot> = Vec::new();
+        let mut boots: Vec<FirmwareBoot> = Vec::new();
         while boots.len() <= self.cold_boots {
             let mut command = qemu(self.lab, &firmware, self.memory_mb);
             command

@@ -22,4 +22,4 @@ mod trial;
 pub use base::{Generator, InitSystem, Recipe};
 pub use layout::{CONSOLE, SystemLayout};
 pub use machine::InstalledMachine;
-pub use trial::{Boot, StartedBy, Trial};
+pub use trial::{FirmwareBoot, StartedBy, Trial};

@@ -31,19 +31,19 @@ const DOS_LINUX: &str = "83";
 #[derive(Debug)]
 pub(super) struct Partitions {
     /// The partition of the root file system.
-    pub(super) root: Partition,
+    pub(super) root: DiskPartition,
     /// What stands beside it, which comes first on the disk.
-    side: Option<(ExtraFileSystem, Partition)>,
+    side: Option<(ExtraFileSystem, DiskPartition)>,
 }
 
 /// A partition of the disk, MiB.
 #[derive(Debug)]
-pub(super) struct Partition {
+pub(super) struct DiskPartition {
     start: u64,
     size: u64,
 }
 
-impl Partition {
+impl DiskPartition {
     /// Where it begins, in bytes.
     pub(super) fn offset(&self) -> u64 {
         self.start.saturating_mul(MIB)
@@ -54,14 +54,14 @@ impl Partitions {
     /// The partitions that this layout has, one behind the other.
     pub(super) fn of(layout: SystemLayout) -> Self {
         // GRUB's core image lies in the first MiB of a BIOS disk.
-        let first = |size| Partition { start: 1, size };
+        let first = |size| DiskPartition { start: 1, size };
         match layout.side() {
             None => Self {
                 root: first(ROOT_MB),
                 side: None,
             },
             Some(side) => Self {
-                root: Partition {
+                root: DiskPartition {
                     start: 1 + SIDE_MB,
                     size: ROOT_MB,
                 },
@@ -112,7 +112,7 @@ impl Partitions {
             _ => ("dos", DOS_LINUX, DOS_LINUX),
         };
         let mut text = format!("label: {label}\n");
-        let mut line = |at: &Partition, kind: &str| {
+        let mut line = |at: &DiskPartition, kind: &str| {
             let _ = writeln!(
                 text,
                 "start={}MiB, size={}MiB, type={kind}",
@@ -127,7 +127,7 @@ impl Partitions {
     }
 }
 
-fn ext4(disk: &Path, at: &Partition, from: &Path, label: &str, uuid: &str) -> Result<()> {
+fn ext4(disk: &Path, at: &DiskPartition, from: &Path, label: &str, uuid: &str) -> Result<()> {
     call(
         Command::new("mkfs.ext4")
             .args(["-q", "-F", "-m", "0", "-L", label, "-U", uuid])
@@ -145,7 +145,7 @@ fn ext4(disk: &Path, at: &Partition, from: &Path, label: &str, uuid: &str) -> Re
     )
 }
 
-fn fat(disk: &Path, at: &Partition, from: &Path) -> Result<()> {
+fn fat(disk: &Path, at: &DiskPartition, from: &Path) -> Result<()> {
     call(
         Command::new("mkfs.vfat")
             // One sector a cluster: FAT with fewer than 65525 clusters is taken

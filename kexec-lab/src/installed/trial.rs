@@ -5,13 +5,13 @@ use anyhow::{Context, Result, bail};
 
 /// The time from one run of the firmware to the end of the machine or its next
 /// cold boot.
-pub type Boot = GuestRun;
+pub type FirmwareBoot = GuestRun;
 
 /// Everything that a machine reported.
 #[derive(Debug, Clone)]
 pub struct Trial {
     /// One for each time that the firmware ran.
-    pub boots: Vec<Boot>,
+    pub boots: Vec<FirmwareBoot>,
 }
 
 /// What started a kernel.
@@ -186,7 +186,7 @@ mod tests {
         }
     }
 
-    fn boot(stages: Vec<Stage>, end: End) -> Boot {
+    fn boot(stages: Vec<Stage>, end: End) -> FirmwareBoot {
         GuestRun {
             stages,
             console: "last line".to_owned(),

@@ -38,7 +38,7 @@ const TO_BE_DIVIDED: &str = "kexec-core";
 
 /// A crate of the workspace.
 #[derive(Debug)]
-struct Package {
+struct Crate {
     name: String,
     /// The folder of its `Cargo.toml`.
     folder: PathBuf,
@@ -47,7 +47,7 @@ struct Package {
 }
 
 /// The crates of the workspace, as cargo sees them.
-fn packages() -> Vec<Package> {
+fn packages() -> Vec<Crate> {
     let mut cargo = host::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
     let output = cargo.output().unwrap();
     assert!(
@@ -60,7 +60,7 @@ fn packages() -> Vec<Package> {
 }
 
 /// The crates in the answer of `cargo metadata`.
-fn read(metadata: &Value) -> Vec<Package> {
+fn read(metadata: &Value) -> Vec<Crate> {
     let packages = metadata["packages"].as_array().unwrap();
     let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
     packages
@@ -68,7 +68,7 @@ fn read(metadata: &Value) -> Vec<Package> {
         .map(|package| {
             let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap());
             let uses = package["dependencies"].as_array().unwrap();
-            Package {
+            Crate {
                 name: name(package),
                 folder: manifest.parent().unwrap().to_owned(),
                 // Those of the workspace alone have a folder.
@@ -97,7 +97,7 @@ fn below(table: &BTreeMap<&str, &[&'static str]>, name: &str) -> BTreeSet<&'stat
 /// What contradicts the table.
 fn contradictions(
     rows: &[(&'static str, &'static [&'static str])],
-    packages: &[Package],
+    packages: &[Crate],
 ) -> Vec<String> {
     let table: BTreeMap<&str, &[&str]> = rows.iter().copied().collect();
     let mut found = Vec::new();

@@ -1,8 +1,8 @@
 //! No circle between the modules at the top of a crate. Within the folder of one of
 //! them its files may use each other.
 
-use super::source::{self, Named};
-use super::{Package, packages};
+use super::source::{self, NamedPath};
+use super::{Crate, packages};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
 type Arrows = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A source file.
-struct File {
+struct SourceFile {
     /// Below `src`.
     path: PathBuf,
     /// From the root of the crate on.
@@ -47,7 +47,7 @@ fn module(path: &Path) -> Vec<String> {
 }
 
 /// Every file of a crate, without other programs that it has.
-fn files(package: &Package) -> Vec<File> {
+fn files(package: &Crate) -> Vec<SourceFile> {
     let src = package.folder.join("src");
     let mut folders = vec![src.clone()];
     let mut files = Vec::new();
@@ -62,7 +62,7 @@ fn files(package: &Package) -> Vec<File> {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let path = path.strip_prefix(&src).unwrap().to_owned();
                 let module = module(&path);
-                files.push(File { path, module, text });
+                files.push(SourceFile { path, module, text });
             }
         }
     }
@@ -70,7 +70,7 @@ fn files(package: &Package) -> Vec<File> {
     files
 }
 
-fn arrows(files: &[File]) -> Arrows {
+fn arrows(files: &[SourceFile]) -> Arrows {
     let test_only: Vec<Vec<String>> = files
         .iter()
         .flat_map(|file| {
@@ -91,7 +91,7 @@ fn arrows(files: &[File]) -> Arrows {
         .iter()
         .filter(|file| file.module.is_empty())
         .flat_map(|file| source::imports_of_root(&source::tokens(&file.text)))
-        .filter_map(|Named { path, alias }| {
+        .filter_map(|NamedPath { path, alias }| {
             let top = path.into_iter().next()?;
             tops.contains(&top).then_some((alias, top))
         })
@@ -218,7 +218,7 @@ fn no_circle_between_the_modules_of_a_crate() {
 
 #[test]
 fn a_circle_is_shown_with_its_places() {
-    let file = |path: &str, text: &str| File {
+    let file = |path: &str, text: &str| SourceFile {
         path: PathBuf::from(path),
         module: module(Path::new(path)),
         text: text.to_owned(),

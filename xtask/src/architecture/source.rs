@@ -1,12 +1,9 @@
 //! Which modules of its own crate a source file names: a scan of its text, which is
 //! enough for code that rustfmt has formatted.
 
-/// A word or a mark of the source.
-type Token = String;
-
-/// The text as tokens, without comments, the content of literals, and what is compiled
-/// for tests alone.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+/// The text as words and marks, without comments, the content of literals, and what is
+/// compiled for tests alone.
+pub(super) fn tokens(text: &str) -> Vec<String> {
     without_tests(&split(text))
 }
 
@@ -14,7 +11,7 @@ fn is_word(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
 }
 
-fn split(text: &str) -> Vec<Token> {
+fn split(text: &str) -> Vec<String> {
     let letters: Vec<char> = text.chars().collect();
     let at = |index: usize| letters.get(index).copied().unwrap_or('\0');
     let mut tokens = Vec::new();
@@ -91,7 +88,7 @@ fn split(text: &str) -> Vec<Token> {
 }
 
 /// Where the item that begins here ends: behind its `;` or its braces.
-fn end_of_item(tokens: &[Token], start: usize) -> usize {
+fn end_of_item(tokens: &[String], start: usize) -> usize {
     let mut depth = 0;
     // `use a::{b};` and `const A: B = B {};` go on behind braces.
     let mut to_semicolon = false;
@@ -116,7 +113,7 @@ fn end_of_item(tokens: &[Token], start: usize) -> usize {
 
 const TEST_ONLY: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
 
-fn without_tests(tokens: &[Token]) -> Vec<Token> {
+fn without_tests(tokens: &[String]) -> Vec<String> {
     let mut kept = Vec::new();
     let mut index = 0;
     while index < tokens.len() {
@@ -151,7 +148,7 @@ pub(super) fn test_modules(text: &str) -> Vec<String> {
 
 /// A path that the source names, from the root of its crate on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct NamedPath {
     /// Module names and the item's own name.
     pub path: Vec<String>,
     /// The name that the file uses: the last part, or that behind `as`.
@@ -159,7 +156,7 @@ pub(super) struct Named {
 }
 
 /// Every path that begins with `crate` or `super`, in a file of this module.
-pub(super) fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
+pub(super) fn named(tokens: &[String], module: &[String]) -> Vec<NamedPath> {
     let mut found = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
         let goes_on = tokens.get(index + 1).is_some_and(|next| next == "::");
@@ -172,7 +169,7 @@ pub(super) fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
 }
 
 /// What `use` brings into the root of a crate.
-pub(super) fn imports_of_root(tokens: &[Token]) -> Vec<Named> {
+pub(super) fn imports_of_root(tokens: &[String]) -> Vec<NamedPath> {
     let mut found = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
         if token == "use" {
@@ -183,7 +180,7 @@ pub(super) fn imports_of_root(tokens: &[Token]) -> Vec<Named> {
 }
 
 /// Reads a path, or the tree of paths in braces, behind `path`.
-fn tree(tokens: &[Token], index: &mut usize, mut path: Vec<String>, found: &mut Vec<Named>) {
+fn tree(tokens: &[String], index: &mut usize, mut path: Vec<String>, found: &mut Vec<NamedPath>) {
     let at = |index: usize| tokens.get(index).map_or("", String::as_str);
     loop {
         match at(*index) {
@@ -226,7 +223,7 @@ fn tree(tokens: &[Token], index: &mut usize, mut path: Vec<String>, found: &mut 
         at(*index + 1).clone_into(&mut alias);
         *index += 2;
     }
-    found.push(Named { path, alias });
+    found.push(NamedPath { path, alias });
 }
 
 #[test]

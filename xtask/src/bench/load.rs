@@ -3,7 +3,7 @@
 use crate::demo;
 use crate::host::{call, cargo};
 use anyhow::{Context, Result};
-use kexec_lab::loads::{self, LARGE, LoadCost, LoadMeasurement, Loader, MeasuredLoad};
+use kexec_lab::loads::{self, LARGE, LoadCost, LoadMeasurement, MeasuredLoad, MeasuredLoader};
 use kexec_lab::{Lab, LabKernel};
 use std::path::Path;
 use std::process::ExitCode;
@@ -95,12 +95,14 @@ fn rows() -> Vec<LoadRow> {
     let mut rows = Vec::new();
     for initrds in [&[][..], &[LARGE]] {
         for memory_mb in MEMORY_MB {
-            let loaders = Loader::ALL.into_iter().filter(|loader| match loader {
-                Loader::Classic | Loader::Tools => true,
-                // The kernel itself reads the files, and where it puts them is its
-                // own matter: one machine says enough.
-                Loader::File => memory_mb == MEMORY_MB[0],
-            });
+            let loaders = MeasuredLoader::ALL
+                .into_iter()
+                .filter(|loader| match loader {
+                    MeasuredLoader::Classic | MeasuredLoader::Tools => true,
+                    // The kernel itself reads the files, and where it puts them is its
+                    // own matter: one machine says enough.
+                    MeasuredLoader::File => memory_mb == MEMORY_MB[0],
+                });
             rows.extend(loaders.map(|loader| LoadRow {
                 memory_mb,
                 load: MeasuredLoad {

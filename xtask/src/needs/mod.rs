@@ -3,7 +3,7 @@
 
 use crate::host;
 use anyhow::{Context, Result, bail};
-use kexec_lab::programs::{self, Family, Purpose, Requirement, StartProgram};
+use kexec_lab::programs::{self, Family, Requirement, StartProgram, UsedFor};
 use std::fmt::Write;
 use std::process::{Command, Stdio};
 
@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 pub const SOURCE: &str = include_str!("mod.rs");
 
 /// What a command needs, by its name, its words, and whether it has a flag.
-pub fn of(command: &str, words: &[&str], has: impl Fn(&str) -> bool) -> Vec<Purpose> {
+pub fn of(command: &str, words: &[&str], has: impl Fn(&str) -> bool) -> Vec<UsedFor> {
     let mut uses = Vec::new();
     match (command, words) {
-        ("test", _) if has("--list") => uses.push(Purpose::Build),
+        ("test", _) if has("--list") => uses.push(UsedFor::Build),
         ("test", _) => {
             let parts = [("--static", STATIC), ("--vm", VM), ("--fuzz", FUZZ)];
             let all = !parts.iter().any(|(flag, _)| has(flag));
@@ -27,56 +27,56 @@ pub fn of(command: &str, words: &[&str], has: impl Fn(&str) -> bool) -> Vec<Purp
         ("demo" | "bench" | "record-machines", _) => uses.extend(DEMO),
         ("table", ["run", ..]) => {
             uses.extend(DEMO);
-            uses.extend([Purpose::Systems, Purpose::Deb]);
+            uses.extend([UsedFor::Systems, UsedFor::Deb]);
         }
         ("fuzz", _) => uses.extend(FUZZ),
-        ("man", _) if has("--check") => uses.extend([Purpose::Build, Purpose::Pages]),
+        ("man", _) if has("--check") => uses.extend([UsedFor::Build, UsedFor::Pages]),
         ("dist", [kind, ..]) => {
-            uses.push(Purpose::Build);
+            uses.push(UsedFor::Build);
             match *kind {
-                "deb" => uses.push(Purpose::Deb),
-                "rpm" => uses.push(Purpose::Rpm),
-                "arch" => uses.push(Purpose::Arch),
+                "deb" => uses.push(UsedFor::Deb),
+                "rpm" => uses.push(UsedFor::Rpm),
+                "arch" => uses.push(UsedFor::Arch),
                 _ => {}
             }
         }
-        ("bare", _) => uses.extend([Purpose::Build, Purpose::Lab, Purpose::Systems]),
+        ("bare", _) => uses.extend([UsedFor::Build, UsedFor::Lab, UsedFor::Systems]),
         _ => {}
     }
     uses
 }
 
 /// Building the product and looking at it in a virtual machine.
-const DEMO: &[Purpose] = &[Purpose::Build, Purpose::Lab];
+const DEMO: &[UsedFor] = &[UsedFor::Build, UsedFor::Lab];
 /// What `test --static` runs.
-const STATIC: &[Purpose] = &[
-    Purpose::Build,
-    Purpose::Style,
-    Purpose::Tests,
-    Purpose::Pages,
-    Purpose::Deb,
-    Purpose::Rpm,
-    Purpose::Arch,
+const STATIC: &[UsedFor] = &[
+    UsedFor::Build,
+    UsedFor::Style,
+    UsedFor::Tests,
+    UsedFor::Pages,
+    UsedFor::Deb,
+    UsedFor::Rpm,
+    UsedFor::Arch,
 ];
 /// What `test --vm` runs: the package is installed in its machines.
-const VM: &[Purpose] = &[
-    Purpose::Build,
-    Purpose::Lab,
-    Purpose::Systems,
-    Purpose::Ansible,
-    Purpose::Tests,
-    Purpose::Deb,
+const VM: &[UsedFor] = &[
+    UsedFor::Build,
+    UsedFor::Lab,
+    UsedFor::Systems,
+    UsedFor::Ansible,
+    UsedFor::Tests,
+    UsedFor::Deb,
 ];
 /// What `test --fuzz` runs.
-const FUZZ: &[Purpose] = &[Purpose::Build, Purpose::Fuzz];
+const FUZZ: &[UsedFor] = &[UsedFor::Build, UsedFor::Fuzz];
 
 /// Sees to it that this machine has what these uses need.
 ///
 /// # Errors
 /// If something is missing that may not or cannot be installed: a list of all that is
 /// missing, what needs it, and the command that installs it.
-pub fn ensure(uses: &[Purpose]) -> Result<()> {
-    if uses.contains(&Purpose::Lab) && !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+pub fn ensure(uses: &[UsedFor]) -> Result<()> {
+    if uses.contains(&UsedFor::Lab) && !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("the lab runs on x86_64 Linux");
     }
     let mut missing = missing(uses);
@@ -100,14 +100,14 @@ pub fn ensure(uses: &[Purpose]) -> Result<()> {
     bail!("{}", refusal(&missing, uses, family))
 }
 
-fn missing(uses: &[Purpose]) -> Vec<&'static Requirement> {
+fn missing(uses: &[UsedFor]) -> Vec<&'static Requirement> {
     let mut requirements = programs::needed(uses);
     requirements.retain(|requirement| !requirement.is_here());
     requirements
 }
 
 /// A line for each: what it is and what needs it.
-fn list(requirements: &[&Requirement], uses: &[Purpose]) -> String {
+fn list(requirements: &[&Requirement], uses: &[UsedFor]) -> String {
     let mut text = String::new();
     for requirement in requirements {
         let needs: Vec<_> = requirement
@@ -123,7 +123,7 @@ fn list(requirements: &[&Requirement], uses: &[Purpose]) -> String {
 }
 
 /// What is missing, for what, and what to do.
-fn refusal(requirements: &[&Requirement], uses: &[Purpose], family: Option<Family>) -> String {
+fn refusal(requirements: &[&Requirement], uses: &[UsedFor], family: Option<Family>) -> String {
     let mut text = format!(
         "this machine lacks what the command needs:\n{}",
         list(requirements, uses)

@@ -2,7 +2,7 @@
 //! marked as ignored, so that nobody takes them for run who has none.
 
 use super::binaries::{self, Binary};
-use super::pool::{Job, Rank};
+use super::pool::{Job, JobRank};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 
@@ -60,7 +60,7 @@ impl LabTest {
 
     /// The job that runs it with what it needs.
     pub fn job(&'static self, binary: Binary) -> Job {
-        Job::new(self.name(), Rank::Guest, move |log| {
+        Job::new(self.name(), JobRank::Guest, move |log| {
             let mut command = binary.command(&["--include-ignored"]);
             if let Some((variable, value)) = self.needs {
                 command.env(variable, value(&kexec_lab::Lab::open()?)?);

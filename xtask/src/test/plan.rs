@@ -4,7 +4,7 @@ use super::TestOptions;
 use super::binaries::{self, Binary, TestCase};
 use super::lab_tests::LAB_TESTS;
 use super::log::{Log, last_line};
-use super::pool::{Job, PoolState, Rank, SkippedTest, Success};
+use super::pool::{Job, JobRank, PoolState, SkippedTest, Success};
 use super::product;
 use super::times::Times;
 use crate::host::cargo;
@@ -109,7 +109,7 @@ impl Plan {
         }
         if self.wants_tests() {
             let plan = Arc::clone(self);
-            jobs.push(Job::new(TESTS, Rank::Build, move |log| plan.tests(log)));
+            jobs.push(Job::new(TESTS, JobRank::Build, move |log| plan.tests(log)));
         }
         let after: &'static [&'static str] = if self.wants_tests() { &[TESTS] } else { &[] };
         if self.step(LINTS) {
@@ -122,7 +122,7 @@ impl Plan {
             }));
         }
         if self.step(DOCUMENTATION) {
-            let job = Job::new(DOCUMENTATION, Rank::Static, |log| {
+            let job = Job::new(DOCUMENTATION, JobRank::Static, |log| {
                 let success = log.run(&mut cargo(&["test", "--workspace", "--doc"]))?;
                 binaries::count("documentation", success, &log.text()?)
             });
@@ -139,14 +139,14 @@ impl Plan {
         }
         if self.options.vm && self.named(BARE) {
             // A root in which everything is built: the others need not wait for it.
-            jobs.push(Job::new(BARE, Rank::Guest, |log| {
+            jobs.push(Job::new(BARE, JobRank::Guest, |log| {
                 log.call(&mut xtask(&["bare"]))?;
                 Ok(Success::one(last_line(log.path()).unwrap_or_default()))
             }));
         }
         if self.options.fuzz && self.wants_fuzz() {
             let plan = Arc::clone(self);
-            jobs.push(Job::new(FUZZ_BUILD, Rank::Static, move |log| {
+            jobs.push(Job::new(FUZZ_BUILD, JobRank::Static, move |log| {
                 plan.fuzz(log)
             }));
         }
@@ -164,14 +164,14 @@ impl Plan {
 
     /// The program, its packages, and what guests need beside it.
     fn release(&self) -> Vec<Job> {
-        let mut jobs = vec![Job::new(RELEASE, Rank::Build, |log| {
+        let mut jobs = vec![Job::new(RELEASE, JobRank::Build, |log| {
             log.call(&mut demo::build_command())?;
             Ok(Success::one(product::check(&kexec_lab::kexec_binary()?)?))
         })];
         if self.options.vm || self.step(DEB) {
             // Guests install it.
             let mut job = step(DEB, &[RELEASE], || xtask(&["dist", "--check", "deb"]));
-            job.rank = Rank::Build;
+            job.rank = JobRank::Build;
             jobs.push(job);
         }
         if self.step(RPM) {
@@ -183,7 +183,7 @@ impl Plan {
             }));
         }
         if self.options.vm {
-            jobs.push(Job::new(LAB, Rank::Build, |_| {
+            jobs.push(Job::new(LAB, JobRank::Build, |_| {
                 let lab = kexec_lab::Lab::open()?;
                 let mut releases = Vec::new();
                 for label in kexec_lab::KERNELS.iter().map(|kernel| kernel.label) {
@@ -256,7 +256,7 @@ impl Plan {
             }
             Some(names)
         };
-        Ok(Some(Job::new(name, Rank::Static, move |log| {
+        Ok(Some(Job::new(name, JobRank::Static, move |log| {
             binary.run(only.as_deref(), log)
         })))
     }
@@ -279,7 +279,7 @@ impl Plan {
         for test in runs {
             let (binary, test) = (binary.clone(), test.name.clone());
             let restarts = self.restarts();
-            let job = Job::new(format!("{name}::{test}"), Rank::Guest, move |log| {
+            let job = Job::new(format!("{name}::{test}"), JobRank::Guest, move |log| {
                 let words = ["--exact", &test, "--include-ignored", "--nocapture"];
                 let mut command = binary.command(&words);
                 // An error shows the guest's console; a backtrace would hide it.
@@ -307,7 +307,7 @@ impl Plan {
         for target in fuzz::targets()? {
             let name = format!("fuzz::{target}");
             if self.named(&name) || self.named(FUZZ_BUILD) {
-                done.more.push(Job::new(name, Rank::Fuzz, move |log| {
+                done.more.push(Job::new(name, JobRank::Fuzz, move |log| {
                     log.call(&mut fuzz::command(&target, seconds))?;
                     Ok(Success::one(fuzz::last_words(&log.text()?)))
                 }));
@@ -371,7 +371,7 @@ fn step(
     needs: &'static [&'static str],
     command: impl Fn() -> Command + Send + 'static,
 ) -> Job {
-    Job::new(name, Rank::Static, move |log| {
+    Job::new(name, JobRank::Static, move |log| {
         log.call(&mut command())?;
         let said = last_line(log.path()).filter(|_| needs.contains(&RELEASE));
         Ok(Success::one(said.unwrap_or_default()))

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// When a job starts, among those that may: in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
+pub enum JobRank {
     /// Builds, which others wait for.
     Build,
     /// Lints and unit tests, whose result is quickly known.
@@ -31,7 +31,7 @@ pub struct Job {
     /// Its name, as `cargo xtask test NAME` has it.
     pub name: String,
     /// Its place in the order.
-    pub rank: Rank,
+    pub rank: JobRank,
     /// Names of jobs that must have passed before.
     pub needs: Vec<&'static str>,
     /// Runs it; its output goes to the log.
@@ -42,7 +42,7 @@ impl Job {
     /// A job that needs no other one.
     pub fn new(
         name: impl Into<String>,
-        rank: Rank,
+        rank: JobRank,
         work: impl FnOnce(&Log) -> Result<Success> + Send + 'static,
     ) -> Self {
         Job {
@@ -364,7 +364,7 @@ mod tests {
         Pool::new(workers, &times, folder.path().to_owned()).run(jobs, &Progress::quiet())
     }
 
-    fn job(name: &str, rank: Rank, order: &Arc<Mutex<Vec<String>>>) -> Job {
+    fn job(name: &str, rank: JobRank, order: &Arc<Mutex<Vec<String>>>) -> Job {
         let (order, text) = (Arc::clone(order), name.to_owned());
         Job::new(name, rank, move |_| {
             order.lock().unwrap().push(text);
@@ -375,14 +375,14 @@ mod tests {
     #[test]
     fn needs_come_first_and_what_needs_a_failed_one_is_not_run() {
         let order = Arc::default();
-        let broken = Job::new("broken", Rank::Build, |_| anyhow::bail!("no"));
+        let broken = Job::new("broken", JobRank::Build, |_| anyhow::bail!("no"));
         let state = pool(
             2,
             vec![
-                job("late", Rank::Static, &order).after(&["early"]),
-                job("early", Rank::Fuzz, &order),
-                job("never", Rank::Static, &order).after(&["broken"]),
-                job("nobody", Rank::Static, &order).after(&["missing"]),
+                job("late", JobRank::Static, &order).after(&["early"]),
+                job("early", JobRank::Fuzz, &order),
+                job("never", JobRank::Static, &order).after(&["broken"]),
+                job("nobody", JobRank::Static, &order).after(&["missing"]),
                 broken,
             ],
         );
@@ -407,16 +407,16 @@ mod tests {
     fn more_jobs_come_out_of_one_and_a_panic_is_a_failure() {
         let order: Arc<Mutex<Vec<String>>> = Arc::default();
         let (one, two) = (
-            job("one", Rank::Guest, &order),
-            job("two", Rank::Static, &order),
+            job("one", JobRank::Guest, &order),
+            job("two", JobRank::Static, &order),
         );
-        let first = Job::new("first", Rank::Build, move |_| {
+        let first = Job::new("first", JobRank::Build, move |_| {
             Ok(Success {
                 more: vec![one, two],
                 ..Success::one("")
             })
         });
-        let panics = Job::new("panics", Rank::Fuzz, |_| panic!("on purpose"));
+        let panics = Job::new("panics", JobRank::Fuzz, |_| panic!("on purpose"));
         let state = pool(1, vec![panics, first]);
         assert_eq!(*order.lock().unwrap(), ["two", "one"]);
         assert_eq!(state.known(), 4);

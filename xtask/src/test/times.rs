@@ -1,6 +1,6 @@
 //! How long each job took the last time it passed.
 
-use super::pool::{FinishedJob, Rank};
+use super::pool::{FinishedJob, JobRank};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,14 +27,14 @@ impl Times {
     }
 
     /// What a job will take: as the last time, or what its kind takes as a rule.
-    pub fn estimate(&self, name: &str, rank: Rank) -> Duration {
+    pub fn estimate(&self, name: &str, rank: JobRank) -> Duration {
         match self.seconds.get(name) {
             Some(seconds) => Duration::from_secs_f64(seconds.min(86_400.0)),
             None => Duration::from_secs(match rank {
-                Rank::Build => 60,
-                Rank::Static => 3,
-                Rank::Guest => 40,
-                Rank::Fuzz => 9,
+                JobRank::Build => 60,
+                JobRank::Static => 3,
+                JobRank::Guest => 40,
+                JobRank::Fuzz => 9,
             }),
         }
     }
@@ -89,8 +89,8 @@ mod tests {
         let all = [ended("good", None), ended("bad", failure)];
         Times::read(&file).keep(&all, &file).unwrap();
         let times = Times::read(&file);
-        assert_eq!(times.estimate("good", Rank::Guest).as_secs(), 7);
-        assert_eq!(times.estimate("bad", Rank::Guest).as_secs(), 40);
+        assert_eq!(times.estimate("good", JobRank::Guest).as_secs(), 7);
+        assert_eq!(times.estimate("bad", JobRank::Guest).as_secs(), 40);
         std::fs::write(&file, "{\"good\": -1e300, \"x\": \"y\"}").unwrap();
         assert!(Times::read(&file).is_empty());
         std::fs::write(&file, "{\"good\": -5}").unwrap();
