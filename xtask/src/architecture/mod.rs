@@ -17,11 +17,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("kexec-lab", &["kexec-reboot"]),
     // The product.
     ("kexec-cli", &["kexec-reboot", "kexec-vmcore"]),
-    (
-        "kexec-reboot",
-        &[TO_BE_DIVIDED, "kexec-load", "kexec-entries"],
-    ),
-    (TO_BE_DIVIDED, &["kexec-load", "kexec-entries"]),
+    ("kexec-reboot", &["kexec-load", "kexec-entries"]),
     ("kexec-load", &["kexec-machine", "kexec-purgatory"]),
     ("kexec-entries", &["kexec-machine"]),
     ("kexec-machine", &["kexec-plan", "kexec-sys"]),
@@ -31,10 +27,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("kexec-vmcore", &[]),
     ("kexec-purgatory", &[]),
 ];
-
-/// Becomes kexec-machine, kexec-entries, kexec-load and kexec-reboot. As long as it is
-/// there, those need not be; once it is gone, its row has to go.
-const TO_BE_DIVIDED: &str = "kexec-core";
 
 /// A crate of the workspace.
 #[derive(Debug)]
@@ -123,10 +115,8 @@ fn contradictions(
         }
     }
     let is_there = |name: &str| packages.iter().any(|package| package.name == name);
-    if !is_there(TO_BE_DIVIDED) {
-        let gone = table.keys().filter(|name| !is_there(name));
-        found.extend(gone.map(|name| format!("the table has {name}, which does not exist")));
-    }
+    let gone = table.keys().filter(|name| !is_there(name));
+    found.extend(gone.map(|name| format!("the table has {name}, which does not exist")));
     found
 }
 
@@ -174,9 +164,5 @@ fn an_arrow_the_wrong_way_is_found() {
     assert_eq!(
         check(&[("top", &[]), ("low", &[])]),
         ["the table has middle, which does not exist"]
-    );
-    assert_eq!(
-        check(&[("top", &[]), (TO_BE_DIVIDED, &[])]),
-        ["kexec-core is not in the table"]
     );
 }
