@@ -36,7 +36,7 @@ pub fn guest(lab: &Lab, kexec: Vec<u8>) -> Result<Guest<'_>> {
 ///
 /// # Errors
 /// If one of them reported nothing.
-pub fn found(outcome: &GuestRun) -> Result<Vec<String>> {
+pub fn differences(outcome: &GuestRun) -> Result<Vec<String>> {
     let (one, two) = reports(outcome)?;
     let same = |equal: bool| if equal { "as before" } else { "DIFFERENT" };
     let text = format!(
@@ -63,14 +63,14 @@ pub fn check(lab: &Lab, outcome: &GuestRun) -> Result<()> {
         "expected {meant} after the jump, found {}",
         two.release
     );
-    let is_same = MapChanges::between(one, two)?.are_meant()
+    let is_same = MapChanges::between(one, two)?.are_expected()
         && one.cpus == two.cpus
         && one.acpi == two.acpi
         && one.efi_runtime_map == two.efi_runtime_map;
     ensure!(
         is_same,
         "the second kernel does not see the machine of the first one:\n{}",
-        found(outcome)?.join("\n")
+        differences(outcome)?.join("\n")
     );
     Ok(())
 }

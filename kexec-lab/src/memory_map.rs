@@ -91,7 +91,7 @@ impl MapChanges {
 
     /// Whether nothing changed but what kexec reserves on purpose.
     #[must_use]
-    pub fn are_meant(&self) -> bool {
+    pub fn are_expected(&self) -> bool {
         self.0.iter().all(|change| change.is_kept_for_efi)
     }
 }
@@ -107,7 +107,7 @@ impl MapChange {
 /// In one line, or one more for each change.
 impl fmt::Display for MapChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.0.is_empty(), self.are_meant()) {
+        f.write_str(match (self.0.is_empty(), self.are_expected()) {
             (true, _) => "as before",
             (_, true) => "as before, but for",
             (_, false) => "DIFFERENT",
@@ -227,7 +227,7 @@ mod tests {
             &runtime,
         );
         let changes = MapChanges::between(&one, &two).unwrap();
-        assert!(changes.are_meant());
+        assert!(changes.are_expected());
         let [only] = changes.all() else {
             panic!("{changes}");
         };

@@ -14,7 +14,7 @@ const LARGEST_MODULE: u64 = 16 << 20;
 ///
 /// # Errors
 /// If the folder or a module cannot be read.
-pub fn in_order(folder: &Path, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn load_order(folder: &Path, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
     let files = module_files(folder)?;
     let mut order = Vec::new();
     for name in names {

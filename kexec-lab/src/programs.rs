@@ -417,7 +417,7 @@ pub fn needed(uses: &[UsedFor]) -> Vec<&'static Requirement> {
 ///
 /// # Errors
 /// If it cannot be started, or fails.
-pub fn answer(command: &mut Command) -> Result<String> {
+pub fn output_of(command: &mut Command) -> Result<String> {
     let output = command.start_output()?;
     if !output.status.success() {
         return Err(anyhow!(

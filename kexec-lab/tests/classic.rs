@@ -31,7 +31,7 @@ fn same_machine(outcome: &GuestRun) -> Result<()> {
     let kept = kept.context("the second kernel has more memory")?;
     ensure!(kept < 1 << 20, "{kept} bytes of memory are gone");
     let changes = MapChanges::between(one, two)?;
-    ensure!(changes.are_meant(), "memory map: {changes}");
+    ensure!(changes.are_expected(), "memory map: {changes}");
     if one.efi_runtime_map.is_empty() {
         assert_eq!(one.memmap, two.memmap, "firmware memory map");
     }

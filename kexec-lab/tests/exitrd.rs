@@ -96,14 +96,17 @@ fn dracut() -> Result<()> {
             trial.started_by(stage)?,
             StartedBy::Kexec,
             "{}",
-            trial.story()
+            trial.summary()
         );
         assert_eq!(&trial.stage(stage)?.report.release, release);
-        assert_eq!(trial.stage(stage)?.unclean()?, Vec::<String>::new());
+        assert_eq!(
+            trial.stage(stage)?.file_system_errors()?,
+            Vec::<String>::new()
+        );
         assert_eq!(last_outcome(&trial, stage)?, "kexec");
     }
     let entered = trial.console().matches("Entering exitrd").count();
-    assert_eq!(entered, 2, "{}", trial.story());
+    assert_eq!(entered, 2, "{}", trial.summary());
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }
@@ -283,7 +286,7 @@ fn like_mkinitcpio() -> Result<()> {
         let said = format!("{}{}", foretold.out(), foretold.err());
         let started_by = trial.started_by(next)?;
         println!("# {}: {started_by:?}\n{said}", shutdown.name);
-        assert_eq!(started_by, shutdown.arrives, "{}", trial.story());
+        assert_eq!(started_by, shutdown.arrives, "{}", trial.summary());
         let refused = foretold.code != 0 && said.contains("shutdown image");
         assert_eq!(
             refused,
@@ -300,12 +303,15 @@ fn like_mkinitcpio() -> Result<()> {
         trial.started_by("after")?,
         StartedBy::Kexec,
         "{}",
-        trial.story()
+        trial.summary()
     );
     assert_eq!(last_outcome(&trial, "after")?, "kexec");
     let entered = trial.console().matches("Entering exitrd").count();
-    assert_eq!(entered, SHUTDOWNS.len() + 1, "{}", trial.story());
-    assert_eq!(trial.stage("after")?.unclean()?, Vec::<String>::new());
+    assert_eq!(entered, SHUTDOWNS.len() + 1, "{}", trial.summary());
+    assert_eq!(
+        trial.stage("after")?.file_system_errors()?,
+        Vec::<String>::new()
+    );
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }

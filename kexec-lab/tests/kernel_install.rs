@@ -70,7 +70,7 @@ fn loaded_at_once(suite: Suite, layout: SystemLayout, change: &str) -> Result<()
     assert_eq!(after.report.release, default);
     let line = after.report.command_line();
     ensure!(line.contains("installed=again"), "{line}");
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }

@@ -142,7 +142,7 @@ fn typed(suite: Suite, layout: SystemLayout) -> Result<()> {
         .observe()?;
     tell(&trial);
     // It is told before it is judged.
-    ensure!(trial.boots.len() == 1, "a cold boot{}", trial.story());
+    ensure!(trial.boots.len() == 1, "a cold boot{}", trial.summary());
     let (before, after) = (trial.stage("before")?, trial.stage("after")?);
     for label in ["dpkg", "links", "reload", "other", "enable"] {
         before.good(label)?;
@@ -159,7 +159,7 @@ fn typed(suite: Suite, layout: SystemLayout) -> Result<()> {
     }
     assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(after.report.release, other);
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     assert_eq!(after.run("witness")?.out(), "stopped\n");
 
     // It is enabled, and so the boot has loaded it.

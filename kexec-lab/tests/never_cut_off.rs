@@ -47,7 +47,7 @@ fn a_jump_that_fails_leaves_the_network_as_it_was() -> Result<()> {
         .with(&lab.product()?.files)
         .next(NextKernel::new(&lab.kernel("6.12")?));
     let mut script = String::new();
-    for (name, bytes) in modules::in_order(&kernel.modules, &["dummy", "8021q"])? {
+    for (name, bytes) in modules::load_order(&kernel.modules, &["dummy", "8021q"])? {
         guest = guest.file(&format!("lab/{name}.ko"), bytes);
         script += &format!("run {name} insmod /lab/{name}.ko\n");
     }

@@ -64,7 +64,7 @@ fn switched_on_used_and_switched_off() -> Result<()> {
 
     assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(after.report.release, other);
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     out("after", "due")?;
     assert_eq!(after.run("due")?.code, 1);
     let journal = out("after", "journal")?;
@@ -147,7 +147,7 @@ fn an_automount_that_ends_during_the_shutdown() -> Result<()> {
     let said = |path: &str| status.pointer(path).and_then(Value::as_str);
     assert_eq!(said("/last/outcome/what"), Some("kexec"), "{status}");
     ensure!(said("/last/uncompared").is_some(), "{status}");
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }

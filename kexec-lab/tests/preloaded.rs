@@ -98,7 +98,7 @@ fn nothing_but_a_change_of_the_boot_files_changes_what_is_loaded() -> Result<()>
         assert_eq!(image(idle, label)?, at_boot, "after {label}");
     }
     // Nothing came after it, and it was no end of the lab's making.
-    assert_eq!(end(&trial), Some(End::PoweredOff), "{}", trial.story());
+    assert_eq!(end(&trial), Some(End::PoweredOff), "{}", trial.summary());
     ensure!(!idle.done && console_has(&trial, "reboot: Power down"));
     println!("all: {:.1} s", trial.seconds());
     Ok(())
@@ -132,22 +132,22 @@ fn what_waits_for_the_firmware_gets_it() -> Result<()> {
         .observe()?;
     let one_shot = trial.stage("one-shot")?;
     one_shot.good("wish")?;
-    ensure!(loaded(one_shot, "enabled")?, "{}", trial.story());
+    ensure!(loaded(one_shot, "enabled")?, "{}", trial.summary());
     let setup = trial.stage("setup")?;
     assert_eq!(
         trial.started_by("setup")?,
         StartedBy::Cold,
         "{}",
-        trial.story()
+        trial.summary()
     );
     assert_eq!(setup.report.release, other);
-    assert_eq!(setup.unclean()?, Vec::<String>::new());
+    assert_eq!(setup.file_system_errors()?, Vec::<String>::new());
     println!("the boot after: {}", last(setup)?);
     // The one-shot entry is used up, so that the units load again.
-    ensure!(loaded(setup, "boot")?, "{}", trial.story());
+    ensure!(loaded(setup, "boot")?, "{}", trial.summary());
     // That boot ended in the firmware, which was not started another time.
-    assert_eq!(end(&trial), Some(End::Reset), "{}", trial.story());
-    ensure!(trial.stage("neither").is_err(), "{}", trial.story());
+    assert_eq!(end(&trial), Some(End::Reset), "{}", trial.summary());
+    ensure!(trial.stage("neither").is_err(), "{}", trial.summary());
     ensure!(console_has(&trial, "reboot: Restarting system"));
     println!("all: {:.1} s", trial.seconds());
     Ok(())
@@ -193,7 +193,7 @@ fn a_stale_initrd_is_replaced_at_shutdown() -> Result<()> {
     let (small, large) = (initrd_kb(before)?, initrd_kb(after)?);
     ensure!(large >= small + 8000, "{small} K before, {large} K after");
     assert_eq!(after.run("witness")?.out(), "stopped\n");
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     assert_eq!(last(after)?, "kexec");
     println!("all: {:.1} s", trial.seconds());
     Ok(())
@@ -318,7 +318,7 @@ fn upgrade_and_removal() -> Result<()> {
     assert_eq!(trial.started_by("after")?, StartedBy::Cold);
     let after = trial.stage("after")?;
     assert_eq!(after.run("witness")?.out(), "stopped\n");
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }

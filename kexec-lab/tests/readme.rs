@@ -73,11 +73,11 @@ fn demo() -> Result<()> {
     let kexec = std::fs::read(kexec_lab::kexec_binary()?)?;
     let outcome = demonstration::guest(&lab, kexec)?.run()?;
     demonstration::check(&lab, &outcome)?;
-    let found = demonstration::found(&outcome)?.join("\n");
-    println!("{found}");
+    let differences = demonstration::differences(&outcome)?.join("\n");
+    println!("{differences}");
     ensure!(
-        without_numbers(&shown.join("\n")) == without_numbers(&found),
-        "README.md shows:\n{}\nthe machine said:\n{found}",
+        without_numbers(&shown.join("\n")) == without_numbers(&differences),
+        "README.md shows:\n{}\nthe machine said:\n{differences}",
         shown.join("\n")
     );
     Ok(())

@@ -70,7 +70,7 @@ fn reboots_into_the_changed_default(suite: Suite, layout: SystemLayout) -> Resul
     let line = after.report.command_line().to_owned();
     ensure!(line.contains(" trial=one kexec.id="), "{line}");
     assert_eq!(after.run("witness")?.out(), "stopped\n");
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     let status = json(&trial, "after", "status")?;
     let said = |path: &str| status.pointer(path).and_then(Value::as_str);
     assert_eq!(said("/last/outcome/what"), Some("kexec"), "{status}");

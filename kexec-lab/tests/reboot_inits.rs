@@ -65,7 +65,7 @@ fn sysvinit_with_and_without_its_hook() -> Result<()> {
     assert_eq!(after.report.release, other);
     ensure!(after.report.command_line().contains("trial=one kexec.id="));
     assert_eq!(after.run("witness")?.out(), "stopped\n");
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     ensure!(
         after.run("says")?.out().contains("kexec'd from"),
         "{}",
@@ -74,7 +74,7 @@ fn sysvinit_with_and_without_its_hook() -> Result<()> {
     let now = trial.stage("now")?;
     assert_eq!(trial.started_by("now")?, StartedBy::Kexec);
     ensure!(now.report.command_line().contains("trial=now"));
-    assert_eq!(now.unclean()?, Vec::<String>::new());
+    assert_eq!(now.file_system_errors()?, Vec::<String>::new());
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }
@@ -134,7 +134,7 @@ fn busybox_with_and_without_its_line() -> Result<()> {
         assert_eq!(stage.report.release, other, "{name}");
         let line = stage.report.command_line();
         ensure!(line.contains(&format!(" trial={word}")), "{name}: {line}");
-        assert_eq!(stage.unclean()?, Vec::<String>::new(), "{name}");
+        assert_eq!(stage.file_system_errors()?, Vec::<String>::new(), "{name}");
     }
     Ok(())
 }

@@ -145,7 +145,7 @@ fn refused_beforehand_or_told_at_the_next_boot() -> Result<()> {
     ensure!(now.report.command_line().contains("trial=now"));
     assert_eq!(last(&trial, "now")?["outcome"]["what"], "kexec");
     // Services were killed, and yet every file system is whole.
-    assert_eq!(now.unclean()?, Vec::<String>::new());
+    assert_eq!(now.file_system_errors()?, Vec::<String>::new());
     println!("all: {:.1} s", trial.seconds());
     Ok(())
 }

@@ -37,7 +37,10 @@ fn locks_are_heeded_and_a_time_is_kept() -> Result<()> {
         assert_eq!(trial.started_by(stage)?, StartedBy::Kexec);
         let line = trial.stage(stage)?.report.command_line();
         ensure!(line.contains(word), "{stage}: {line}");
-        assert_eq!(trial.stage(stage)?.unclean()?, Vec::<String>::new());
+        assert_eq!(
+            trial.stage(stage)?.file_system_errors()?,
+            Vec::<String>::new()
+        );
     }
     // The request is remembered when it is made; the shutdown waits for its time.
     let history = trial.stage("later")?.run("history")?.out();

@@ -67,7 +67,7 @@ fn load_and_systemctl_kexec(suite: Suite, layout: SystemLayout) -> Result<()> {
         format!("{} trial=one", before.report.command_line())
     );
     assert_eq!(after.run("witness")?.out(), "stopped\n");
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     if layout == SystemLayout::EfiSystemdBoot {
         let entries = after.run("esp")?.out();
         assert_eq!(entries.lines().count(), 2, "{entries}");
@@ -124,8 +124,14 @@ fn a_cold_boot_is_told_from_a_kexec() -> Result<()> {
     let console = trial.console();
     assert!(console.contains("Rebooting with kexec"), "{console}");
     assert!(console.contains("reboot: Restarting system"), "{console}");
-    assert_eq!(trial.stage("two")?.unclean()?, Vec::<String>::new());
-    assert_ne!(trial.stage("three")?.unclean()?, Vec::<String>::new());
+    assert_eq!(
+        trial.stage("two")?.file_system_errors()?,
+        Vec::<String>::new()
+    );
+    assert_ne!(
+        trial.stage("three")?.file_system_errors()?,
+        Vec::<String>::new()
+    );
     Ok(())
 }
 
@@ -148,7 +154,10 @@ fn initramfs_tools() -> Result<()> {
     show("initramfs-tools", &trial);
     assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
     assert_eq!(trial.stage("after")?.report.release, other);
-    assert_eq!(trial.stage("after")?.unclean()?, Vec::<String>::new());
+    assert_eq!(
+        trial.stage("after")?.file_system_errors()?,
+        Vec::<String>::new()
+    );
     Ok(())
 }
 
@@ -181,7 +190,7 @@ fn without_systemd(init: InitSystem, name: &str, script: &str) -> Result<()> {
     assert_eq!(trial.started_by("after")?, StartedBy::Cold);
     assert_eq!(after.report.release, default);
     assert_eq!(after.run("witness")?.out(), "stopped\n");
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     Ok(())
 }
 

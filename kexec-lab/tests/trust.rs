@@ -225,7 +225,7 @@ fn a_disk_on_usb() -> Result<()> {
         ])
         .qemu_arguments(&["-device", "qemu-xhci", "-drive", &stick])
         .qemu_arguments(&["-device", "usb-storage,drive=stick"]);
-    for (name, bytes) in modules::in_order(&kernel.modules, &wanted)? {
+    for (name, bytes) in modules::load_order(&kernel.modules, &wanted)? {
         guest = guest.file(&format!("lab/{name}.ko"), bytes);
         script += &format!("insmod {name}.ko\n");
     }

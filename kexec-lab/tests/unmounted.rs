@@ -225,7 +225,7 @@ fn file_systems_that_are_not_mounted_are_read_and_left_alone() -> Result<()> {
         )
         .qemu_arguments(&drives);
     let mut loaded = Vec::new();
-    for (name, bytes) in modules::in_order(&kernel.modules, &wanted)? {
+    for (name, bytes) in modules::load_order(&kernel.modules, &wanted)? {
         guest = guest.file(&format!("lab/{name}.ko"), bytes);
         script += &format!("run {name} insmod {name}.ko\n");
         loaded.push(name);

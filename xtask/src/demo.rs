@@ -67,7 +67,7 @@ pub fn run(picture: Option<&Path>) -> Result<ExitCode> {
         two.started.as_secs_f64(),
         &format!("uname -r: {}", two.report.release),
     );
-    for line in demonstration::found(&outcome)? {
+    for line in demonstration::differences(&outcome)? {
         more(&line);
     }
     at(

@@ -4,12 +4,12 @@
 /// with both. Attributes of a line are the test's own.
 #[macro_export]
 macro_rules! cells {
-    ($story:ident; $($(#[$attribute:meta])* $name:ident: $suite:ident, $layout:ident;)*) => {
+    ($scenario:ident; $($(#[$attribute:meta])* $name:ident: $suite:ident, $layout:ident;)*) => {
         $(
             #[test]
             $(#[$attribute])*
             fn $name() -> anyhow::Result<()> {
-                $story($crate::apt::Suite::$suite, $crate::installed::SystemLayout::$layout)
+                $scenario($crate::apt::Suite::$suite, $crate::installed::SystemLayout::$layout)
             }
         )*
     };

@@ -23,7 +23,7 @@ pub(super) fn build(lab: &Lab, folder: &Path) -> Result<Vec<u8>> {
     root.merge(&lab.busybox_files()?);
     root.program("init", INIT);
     let mut list = String::new();
-    for (name, module) in modules::in_order(folder, &MODULES)? {
+    for (name, module) in modules::load_order(folder, &MODULES)? {
         root.file(&format!("modules/{name}.ko"), module);
         list.push_str(&format!("{name}.ko\n"));
     }

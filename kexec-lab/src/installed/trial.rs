@@ -61,7 +61,7 @@ impl Trial {
                 let names: Vec<_> = self.stages().map(|(stage, _)| &stage.name).collect();
                 format!(
                     "looked for the stage {name}: the machine reached {names:?}{}",
-                    self.story()
+                    self.summary()
                 )
             })
     }
@@ -87,7 +87,7 @@ impl Trial {
     /// How each boot ended, the commands that failed, and the end of the
     /// console: what an error message needs.
     #[must_use]
-    pub fn story(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut text = String::new();
         for (number, boot) in (1_u32..).zip(&self.boots) {
             text.push_str(&format!(
@@ -138,7 +138,7 @@ impl Trial {
         bail!(
             "the machine {what}: expected the stages {names:?} and {cold_boots} cold reboots, \
              found {reached:?} and {firmware}{}",
-            self.story()
+            self.summary()
         )
     }
 }
@@ -149,7 +149,7 @@ impl Stage {
     ///
     /// # Errors
     /// If this stage is not one of an installed system.
-    pub fn unclean(&self) -> Result<Vec<String>> {
+    pub fn file_system_errors(&self) -> Result<Vec<String>> {
         let log = String::from_utf8_lossy(self.file("file-systems")?);
         // ext4 and JBD2 "recovery required", "recovery complete", "orphan
         // cleanup"; FAT "Volume was not properly unmounted".

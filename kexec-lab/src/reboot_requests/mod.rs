@@ -206,7 +206,7 @@ impl Cell {
         let (_, other) = machine.kernels()?;
         let trial = script::write(machine, self, &other)?.observe()?;
         result::read(self, &trial, &other)
-            .with_context(|| format!("{}{}", self.name(), trial.story()))
+            .with_context(|| format!("{}{}", self.name(), trial.summary()))
     }
 }
 

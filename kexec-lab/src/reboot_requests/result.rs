@@ -198,7 +198,7 @@ fn end(trial: &Trial, wanted: &str) -> Result<RebootResult> {
 
 /// What is wrong with a system that came up again.
 fn flaws(after: &Stage) -> Result<Vec<String>> {
-    let mut flaws = after.unclean()?;
+    let mut flaws = after.file_system_errors()?;
     if after.run("witness")?.out() != "stopped\n" {
         flaws.push("services were not stopped".to_owned());
     }

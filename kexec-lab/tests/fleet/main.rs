@@ -70,7 +70,7 @@ fn arrived(trial: &Trial, stage: &str, release: &str, shutdowns: usize) -> Resul
     let found = trial.stage(stage)?;
     assert_eq!(trial.started_by(stage)?, StartedBy::Kexec, "{stage}");
     assert_eq!(found.report.release, release, "{stage}");
-    assert_eq!(found.unclean()?, Vec::<String>::new(), "{stage}");
+    assert_eq!(found.file_system_errors()?, Vec::<String>::new(), "{stage}");
     let witness = found.run("witness")?.out();
     assert_eq!(witness, "stopped\n".repeat(shutdowns), "{stage}");
     Ok(())
@@ -229,7 +229,7 @@ fn signal_40_with_nothing_loaded() -> Result<()> {
     assert_eq!(after.report.release, first);
     // An orderly shutdown all the same.
     assert_eq!(after.run("witness")?.out(), "stopped\n");
-    assert_eq!(after.unclean()?, Vec::<String>::new());
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     println!(
         "{}{}",
         after.run("status")?.out(),

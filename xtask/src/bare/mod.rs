@@ -92,7 +92,7 @@ fn packages() -> Vec<&'static str> {
 
 /// What a proof depends on: the table, the linker, how both are used, and Rust.
 fn key() -> Result<String> {
-    let mut parts = vec![programs::answer(Command::new("rustc").arg("--version"))?];
+    let mut parts = vec![programs::output_of(Command::new("rustc").arg("--version"))?];
     for file in [
         "kexec-lab/src/programs.rs",
         "xtask/cc",

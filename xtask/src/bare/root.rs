@@ -3,7 +3,7 @@
 use crate::host;
 use anyhow::{Context, Result, bail, ensure};
 use kexec_lab::apt::{Mirror, Suite};
-use kexec_lab::programs::{StartProgram, answer};
+use kexec_lab::programs::{StartProgram, output_of};
 use kexec_lab::progress::watched;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -70,7 +70,7 @@ impl BareRoot {
             fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         }
         let tar = files(folder, suite)?;
-        answer(
+        output_of(
             Command::new("tar")
                 .arg("-xf")
                 .arg(&tar)
@@ -169,7 +169,7 @@ impl BareRoot {
         for name in ["config.toml", "registry"] {
             let from = home.join(name);
             if from.exists() {
-                answer(Command::new("cp").arg("-a").arg(&from).arg(&cargo))?;
+                output_of(Command::new("cp").arg("-a").arg(&from).arg(&cargo))?;
             }
         }
         Ok(())
@@ -180,12 +180,12 @@ impl BareRoot {
         let into = self.path.join("root/kexec-rs");
         let mut clone = Command::new("git");
         clone.args(["clone", "--quiet", "--no-local", "--depth=1"]);
-        answer(
+        output_of(
             clone
                 .arg(format!("file://{}", host::root().display()))
                 .arg(&into),
         )?;
-        let names = answer(
+        let names = output_of(
             Command::new("git")
                 .args([
                     "ls-files",
@@ -205,17 +205,17 @@ impl BareRoot {
                 if let Some(folder) = to.parent() {
                     fs::create_dir_all(folder)?;
                 }
-                answer(Command::new("cp").arg("-a").args([&from, &to]))?;
+                output_of(Command::new("cp").arg("-a").args([&from, &to]))?;
             }
         }
         // Root's copy of somebody else's files is still root's.
-        answer(Command::new("chown").args(["-R", "0:0"]).arg(&into)).map(drop)
+        output_of(Command::new("chown").args(["-R", "0:0"]).arg(&into)).map(drop)
     }
 }
 
 /// Rust as rustup installs it, which needs nothing around it.
 fn toolchain() -> Result<PathBuf> {
-    let said = answer(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let said = output_of(Command::new("rustc").args(["--print", "sysroot"]))?;
     let folder = PathBuf::from(said.trim());
     if folder == Path::new("/usr") {
         bail!("the Rust of this machine is the distribution's, spread over /usr: use rustup's");
