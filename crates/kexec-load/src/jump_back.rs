@@ -10,6 +10,7 @@ use kexec_plan::PlanError;
 use kexec_plan::classic::way_back;
 use kexec_sys::{Kernel, LoadFlags, Segment, Slot};
 
+use crate::explain::no_jump::{WITH_JUMP, without_jump};
 use crate::explain::{self, Call, ImageFacts};
 use crate::place::elf_machine_of;
 use crate::{Error, classic};
@@ -72,19 +73,3 @@ fn told(host: &Snapshot) -> Option<u64> {
     let digits = value.strip_prefix("0x").unwrap_or(&value);
     u64::from_str_radix(digits, 16).ok()
 }
-
-/// Why the running kernel cannot keep its memory over a jump, where its
-/// configuration tells.
-pub(crate) fn without_jump(host: &Snapshot) -> Option<String> {
-    let missing = host.built_with("CONFIG_KEXEC_JUMP") == Some(false);
-    missing.then(|| {
-        format!(
-            "the running kernel ({}) was built without CONFIG_KEXEC_JUMP, so that it cannot be jumped back to",
-            host.release
-        )
-    })
-}
-
-/// What to do about that.
-pub(crate) const WITH_JUMP: &str =
-    "boot a kernel with CONFIG_KEXEC_JUMP (Debian's have none), or load without the way back";

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use kexec_load::Error;
 
-use crate::preload::Fingerprint;
 use crate::record::BootFacts;
+use crate::record::Fingerprint;
 use crate::steps::{ChosenLoad, Selection};
 use crate::world::World;
 
@@ -120,7 +120,7 @@ pub fn reasons(running: &Running, next: &Next) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preload::FileStamp;
+    use crate::record::FileStamp;
 
     const SECOND: i128 = 1_000_000_000;
 

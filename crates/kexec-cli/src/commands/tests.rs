@@ -12,7 +12,7 @@ use kexec_load::{LoadRequest, SyscallChoice};
 use kexec_machine::volumes::Automounts;
 use kexec_plan::{Cmdline, Token};
 use kexec_reboot::handover::{self, ask};
-use kexec_reboot::preload::Of;
+use kexec_reboot::record::PreloadTarget;
 use kexec_reboot::record::files::{Files, OnDisk};
 use kexec_reboot::record::slot::Change;
 use kexec_reboot::record::{self, Content, Record, Store, attempt};
@@ -212,7 +212,7 @@ impl Fixture {
             }
             Does::Preload(name) => {
                 let how = LoadAhead {
-                    of: Of::Named(name.to_owned()),
+                    of: PreloadTarget::Named(name.to_owned()),
                     at_shutdown: false,
                     if_enabled: false,
                     this_machine: false,

@@ -9,7 +9,7 @@ use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_reboot::enable;
 use kexec_reboot::enable::{FEATURES, Feature};
 use kexec_reboot::handover::ask::Ask;
-use kexec_reboot::preload::Of;
+use kexec_reboot::record::PreloadTarget;
 use kexec_reboot::steps::{LoadAhead, Selection, Shutdown};
 use kexec_sys::Slot;
 
@@ -177,10 +177,10 @@ fn feature(typed: &Typed) -> Result<&'static Feature, String> {
 fn preload(typed: &Typed) -> LoadAhead {
     let named = typed.last(Id::Instance).map(|name| {
         let name = name.to_string_lossy();
-        Of::Named(unescaped(&name))
+        PreloadTarget::Named(unescaped(&name))
     });
     LoadAhead {
-        of: named.unwrap_or(Of::Default),
+        of: named.unwrap_or(PreloadTarget::Default),
         at_shutdown: typed.has(Id::AtShutdown),
         if_enabled: typed.has(Id::IfEnabled),
         this_machine: typed.has(Id::YesThisMachine),

@@ -1,6 +1,7 @@
 //! What an errno of the kernel means on this machine: one table, decided with
 //! the facts of the snapshot, so that EPERM is told apart into its causes.
 
+pub(crate) mod no_jump;
 mod rows;
 pub(crate) mod say;
 

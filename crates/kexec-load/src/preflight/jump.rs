@@ -1,7 +1,7 @@
 //! Can the running kernel be jumped back to?
 
 use super::{Check, Context, Outcome, Severity};
-use crate::jump_back::{WITH_JUMP, without_jump};
+use crate::explain::no_jump::{WITH_JUMP, without_jump};
 
 pub(super) const CHECK: Check = Check {
     name: "kexec-jump",

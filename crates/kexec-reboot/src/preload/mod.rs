@@ -9,7 +9,6 @@
 //! through the firmware would boot now, or the machine is left to the firmware.
 //! Where that cannot be told, what is loaded stays, and a warning says so.
 
-mod fresh;
 pub mod instances;
 mod policy;
 
@@ -17,32 +16,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::record::files::{Files, OnDisk};
 use kexec_load::Error;
 
-pub use fresh::{FileStamp, Fingerprint};
 pub use policy::{InSlot, Moment, Situation, Step, decide};
-
-/// What is loaded ahead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Of {
-    /// What a reboot would boot.
-    Default,
-    /// A kernel by its name in /boot, as kexec-load@NAME.service asks for.
-    Named(String),
-}
-
-/// What a record remembers of an image that was loaded ahead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preloaded {
-    /// What it is.
-    pub of: Of,
-    /// The files it came from, as they were.
-    pub from: Fingerprint,
-}
 
 /// A load ahead was refused. What was loaded ahead before is not what a reboot would
 /// boot any more: `take_out` takes it out. Says what to tell of it, the refusal first.
@@ -101,6 +78,7 @@ pub fn choose_kexec(root: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Fingerprint, PreloadTarget, Preloaded};
 
     fn refused(what: &str, remedy: &str) -> Error {
         Error::Refused {
@@ -113,7 +91,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_although_the_old_image_stays() {
         let ours = InSlot::Ours(Preloaded {
-            of: Of::Default,
+            of: PreloadTarget::Default,
             from: Fingerprint {
                 entry: "debian".to_owned(),
                 request: String::new(),

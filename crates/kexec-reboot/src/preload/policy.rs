@@ -1,7 +1,7 @@
 //! Whether something is loaded ahead: one pure function, and the only place
 //! where that is decided.
 
-use super::{Fingerprint, Of, Preloaded};
+use crate::record::{Fingerprint, PreloadTarget, Preloaded};
 
 /// What is in the kernel's slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Situation {
     /// When.
     pub moment: Moment,
     /// What is to be loaded ahead.
-    pub of: Of,
+    pub of: PreloadTarget,
     /// What it is made of now, or why that cannot be said.
     pub wanted: Result<Fingerprint, String>,
     /// What is loaded.
@@ -111,7 +111,7 @@ pub fn decide(situation: &Situation) -> Step {
     }
     match (loaded, &situation.wanted) {
         (Some(preloaded), _) if outranks(&preloaded.of, &situation.of) => {
-            let Of::Named(name) = &preloaded.of else {
+            let PreloadTarget::Named(name) = &preloaded.of else {
                 return Step::Leave(String::new());
             };
             Step::Leave(format!("kexec-load@{name}.service has loaded its kernel"))
@@ -127,8 +127,11 @@ pub fn decide(situation: &Situation) -> Step {
 }
 
 /// A kernel that was named stays before what a reboot would boot.
-fn outranks(loaded: &Of, wanted: &Of) -> bool {
-    matches!((loaded, wanted), (Of::Named(_), Of::Default))
+fn outranks(loaded: &PreloadTarget, wanted: &PreloadTarget) -> bool {
+    matches!(
+        (loaded, wanted),
+        (PreloadTarget::Named(_), PreloadTarget::Default)
+    )
 }
 
 fn empty(situation: &Situation, now: &Fingerprint) -> Step {
@@ -159,8 +162,8 @@ fn empty(situation: &Situation, now: &Fingerprint) -> Step {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FileStamp;
     use super::*;
+    use crate::record::FileStamp;
 
     fn print(entry: &str, size: u64) -> Fingerprint {
         Fingerprint {
@@ -175,7 +178,7 @@ mod tests {
         }
     }
 
-    fn ours(of: Of, size: u64) -> InSlot {
+    fn ours(of: PreloadTarget, size: u64) -> InSlot {
         InSlot::Ours(Preloaded {
             of,
             from: print("debian", size),
@@ -185,7 +188,7 @@ mod tests {
     fn situation(slot: InSlot) -> Situation {
         Situation {
             moment: Moment::Running,
-            of: Of::Default,
+            of: PreloadTarget::Default,
             wanted: Ok(print("debian", 100)),
             slot,
             cold: None,
@@ -224,10 +227,10 @@ mod tests {
     #[test]
     fn a_stale_image_is_replaced_and_a_fresh_one_stays() {
         for moment in [Moment::Running, REBOOT, KEXEC] {
-            let mut fresh = situation(ours(Of::Default, 100));
+            let mut fresh = situation(ours(PreloadTarget::Default, 100));
             fresh.moment = moment;
             assert!(matches!(decide(&fresh), Step::Leave(_)));
-            let mut stale = situation(ours(Of::Default, 99));
+            let mut stale = situation(ours(PreloadTarget::Default, 99));
             stale.moment = moment;
             // What it takes is given back at once: memory does not matter.
             stale.available = Some(1);
@@ -235,7 +238,7 @@ mod tests {
             stale.wanted = Err("/boot cannot be read".into());
             assert_eq!(decide(&stale), Step::Doubt("/boot cannot be read".into()));
         }
-        let mut stale = situation(ours(Of::Default, 99));
+        let mut stale = situation(ours(PreloadTarget::Default, 99));
         stale.moment = POWEROFF;
         assert!(matches!(decide(&stale), Step::Leave(_)));
     }
@@ -246,8 +249,8 @@ mod tests {
             for (slot, out) in [
                 (InSlot::Empty, false),
                 (InSlot::Theirs, false),
-                (ours(Of::Default, 100), true),
-                (ours(Of::Named("lts".into()), 100), true),
+                (ours(PreloadTarget::Default, 100), true),
+                (ours(PreloadTarget::Named("lts".into()), 100), true),
             ] {
                 let mut wish = situation(slot.clone());
                 wish.moment = moment;
@@ -301,7 +304,7 @@ mod tests {
             Step::Leave("the last kexec did not arrive".into())
         );
         assert!(matches!(step(InSlot::Empty, KEXEC), Step::Load(_)));
-        let stale = || ours(Of::Default, 99);
+        let stale = || ours(PreloadTarget::Default, 99);
         for moment in [Moment::Running, KEXEC, REBOOT] {
             assert!(matches!(step(stale(), moment), Step::Load(_)));
         }
@@ -319,13 +322,13 @@ mod tests {
         for slot in [
             InSlot::Theirs,
             InSlot::Unknown,
-            ours(Of::Named("lts".into()), 1),
+            ours(PreloadTarget::Named("lts".into()), 1),
         ] {
             assert!(matches!(decide(&situation(slot)), Step::Leave(_)));
         }
         // A name that was asked for comes before the default.
-        let mut named = situation(ours(Of::Default, 99));
-        named.of = Of::Named("lts".into());
+        let mut named = situation(ours(PreloadTarget::Default, 99));
+        named.of = PreloadTarget::Named("lts".into());
         assert!(matches!(decide(&named), Step::Load(_)));
     }
 }

@@ -23,7 +23,7 @@ use kexec_sys::Slot;
 use serde::{Deserialize, Serialize};
 
 use super::files::Store;
-use crate::preload::Preloaded;
+use crate::record::Preloaded;
 
 /// Version of the layout.
 const FORMAT: u32 = 1;

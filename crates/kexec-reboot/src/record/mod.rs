@@ -19,19 +19,23 @@ pub mod boot;
 #[cfg(test)]
 mod faults;
 pub mod files;
+mod fingerprint;
 pub mod loaded;
 pub mod lock;
 pub mod oneshot;
 pub mod outcome;
+mod preloaded;
 pub mod settle;
 pub mod slot;
 
 pub use attempt::Attempt;
 pub use boot::BootFacts;
 pub use files::Store;
+pub use fingerprint::{FileStamp, Fingerprint};
 pub use loaded::Record;
 pub use lock::Lock;
 pub use outcome::{Outcome, judge};
+pub use preloaded::{PreloadTarget, Preloaded};
 pub use slot::{Content, look};
 
 use kexec_plan::Token;

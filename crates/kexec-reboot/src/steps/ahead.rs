@@ -12,9 +12,10 @@ use super::{
 use crate::arrival::{self, last_jump};
 use crate::enable;
 use crate::handover::ask;
-use crate::preload::{self, InSlot, Moment, Of, Preloaded, Situation, Step, decide};
+use crate::preload::{self, InSlot, Moment, Situation, Step, decide};
 use crate::record::slot::{Change, Need};
 use crate::record::{BootFacts, Content, Lock, attempt};
+use crate::record::{PreloadTarget, Preloaded};
 use crate::world::World;
 
 /// The kernel parameter that switches it off for one boot.
@@ -24,7 +25,7 @@ const OFF: &str = "kexec=off";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadAhead {
     /// What.
-    pub of: Of,
+    pub of: PreloadTarget,
     /// `--at-shutdown`.
     pub at_shutdown: bool,
     /// `--if-enabled`.
@@ -83,8 +84,8 @@ impl Ahead {
         let host = world.snapshot();
         let selection = Selection::default_entry();
         let chosen = match &how.of {
-            Of::Default => ChosenLoad::choose(world, &selection, &host),
-            Of::Named(name) => ChosenLoad::named(world, &selection, name, &host),
+            PreloadTarget::Default => ChosenLoad::choose(world, &selection, &host),
+            PreloadTarget::Named(name) => ChosenLoad::named(world, &selection, name, &host),
         };
         let volumes = chosen.as_ref().ok().and_then(|c| c.volumes.as_ref());
         let mut wishes = match volumes {

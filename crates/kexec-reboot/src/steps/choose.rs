@@ -17,7 +17,7 @@ use kexec_machine::{Problem, Snapshot};
 use kexec_plan::Cmdline;
 
 use super::{ArrivalOptions, request_of};
-use crate::preload::Preloaded;
+use crate::record::Preloaded;
 use crate::record::oneshot::{self, OneShot};
 use crate::world::World;
 

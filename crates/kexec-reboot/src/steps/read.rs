@@ -7,7 +7,7 @@ use kexec_machine::Snapshot;
 use kexec_machine::volumes::FileRef;
 
 use super::ChosenLoad;
-use crate::preload::Fingerprint;
+use crate::record::Fingerprint;
 use crate::world::World;
 
 impl ChosenLoad {

@@ -49,7 +49,7 @@ impl Fixture {
             onlooker: &Terminal,
         };
         let how = LoadAhead {
-            of: Of::Named("two".to_owned()),
+            of: PreloadTarget::Named("two".to_owned()),
             at_shutdown: false,
             if_enabled: false,
             this_machine,

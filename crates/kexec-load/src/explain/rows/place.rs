@@ -7,7 +7,7 @@ use super::super::say::{
     Bytes, DMESG, cmdline_over, crash_size, half_of_ram_exceeded, needs, scratch,
 };
 use super::super::{Call, Context, Row};
-use crate::jump_back::WITH_JUMP;
+use crate::explain::no_jump::WITH_JUMP;
 use kexec_machine::Fact;
 
 pub(super) const ROWS: &[Row] = &[
