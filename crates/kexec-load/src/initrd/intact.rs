@@ -53,7 +53,7 @@ pub fn intact(initrd: &[u8], largest: u64) -> Intact {
         let broken = |at, reason| Intact::Broken { at, reason };
         match walk.take(rest) {
             Ok(used) => at = at.saturating_add(used),
-            Err(reason) => return broken(at.saturating_add(walk.begin), reason),
+            Err(reason) => return broken(walk.begin, reason),
         }
         let rest = initrd.get(at..).unwrap_or_default();
         if rest.is_empty() {
@@ -98,6 +98,8 @@ pub fn intact(initrd: &[u8], largest: u64) -> Intact {
             return Intact::Rest { at };
         }
         at = at.saturating_add(used);
+        // Kernels count the padding of what follows from the start of the file.
+        walk.count = u64::try_from(at).unwrap_or(u64::MAX);
     }
 }
 
@@ -139,7 +141,7 @@ struct Walk {
     collected: Vec<u8>,
     /// Bytes that were walked over: members begin at multiples of four.
     count: u64,
-    /// Where the member that is walked over begins, in the bytes of this walk.
+    /// Where the member that is walked over begins, as `count` counts.
     begin: usize,
     /// It came to something that is no archive.
     stopped: bool,
@@ -314,6 +316,27 @@ mod tests {
             initrd.truncate(initrd.len() - 200);
             assert!(is_broken(&initrd), "{}", compressor.name);
         }
+    }
+
+    #[test]
+    fn an_archive_behind_a_compressed_one_of_any_length() {
+        let mut odd = [0; 4];
+        for len in 0..40 {
+            let mut initrd = (COMPRESSORS[0].compress)(&archive(len));
+            odd[initrd.len() % 4] += 1;
+            initrd.resize(initrd.len().next_multiple_of(4), 0);
+            let second = initrd.len();
+            initrd.extend(archive(33));
+            assert_eq!(look(&initrd), Intact::Whole, "{len}");
+            // No number in its head.
+            initrd[second + 60] = b'x';
+            let found = look(&initrd);
+            assert!(
+                matches!(found, Intact::Broken { at, .. } if at == second),
+                "{len}: {found:?}"
+            );
+        }
+        assert!(!odd.contains(&0), "{odd:?}");
     }
 
     #[test]
