@@ -15,6 +15,7 @@
 
 mod arch;
 pub mod authenticode;
+pub mod cpio;
 pub mod decompress;
 mod error;
 pub mod formats;

@@ -7,12 +7,12 @@
 //! secret, device trees.
 
 use bytes::Bytes;
+use kexec_image::cpio;
 use kexec_image::formats::uki;
 use kexec_image::formats::uki::companions::{GLOBAL, Kind};
 use kexec_image::{Added, Addon, Arch, Image, Layer, Uki};
 
 use crate::Error;
-use crate::initrd::newc;
 use crate::inputs::Inputs;
 use crate::request::LoadRequest;
 use kexec_machine::Snapshot;
@@ -115,7 +115,7 @@ pub fn added(
     let mut files = resources(uki, file);
     for companion in companions {
         if let Some(kind) = companion.kind().filter(|kind| *kind != Kind::Addon) {
-            files.push(newc::File {
+            files.push(cpio::File {
                 path: format!(
                     "{}/{}",
                     kind.folder(companion.is_global()),
@@ -127,7 +127,7 @@ pub fn added(
         }
     }
     if !files.is_empty() {
-        let archive = newc::archive(&files)?;
+        let archive = cpio::archive(&files).map_err(|e| e.to_string())?;
         added.back.push((".extra".to_owned(), Bytes::from(archive)));
     }
     Ok(added)
@@ -178,7 +178,7 @@ fn take(
 }
 
 /// Sections of the UKI that the initrd finds as files.
-fn resources(uki: &Uki, file: &Bytes) -> Vec<newc::File> {
+fn resources(uki: &Uki, file: &Bytes) -> Vec<cpio::File> {
     let sections = [
         (".pcrsig", "tpm2-pcr-signature.json"),
         (".pcrpkey", "tpm2-pcr-public-key.pem"),
@@ -189,7 +189,7 @@ fn resources(uki: &Uki, file: &Bytes) -> Vec<newc::File> {
         let content = uki.content(section, file)?;
         // The text formats may have a NUL behind them.
         let text = content.split(|byte| *byte == 0).next()?;
-        Some(newc::File {
+        Some(cpio::File {
             path: format!(".extra/{name}"),
             mode: 0o444,
             content: Bytes::copy_from_slice(text),

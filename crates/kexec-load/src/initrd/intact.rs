@@ -4,9 +4,8 @@
 //! panics for want of an init.
 
 use kexec_image::ImageError;
+use kexec_image::cpio::{self, HEAD_LEN, Head};
 use kexec_image::decompress::detect;
-
-use super::newc::{self, HEAD, MAX_NAME, TRAILER};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +157,7 @@ impl Walk {
                 Place::Between if *first == b'0' => {
                     self.begin = usize::try_from(self.count).unwrap_or(usize::MAX);
                     self.place = Place::Head;
-                    self.need = HEAD;
+                    self.need = HEAD_LEN;
                     self.collected.clear();
                     0
                 }
@@ -191,25 +190,20 @@ impl Walk {
     fn turn(&mut self) -> Result<(), String> {
         match self.place {
             Place::Head if self.need == 0 => {
-                let (size, name) = head(&self.collected)?;
-                self.place = Place::Name(size);
-                self.need = name;
+                let head = Head::parse(&self.collected).map_err(|e| e.to_string())?;
+                self.place = Place::Name(head.size);
+                self.need = head.name_len;
                 self.collected.clear();
             }
             Place::Name(size) if self.need == 0 => {
-                let start = self.count.next_multiple_of(4);
-                let end = start.saturating_add(size);
-                let padded = end.checked_next_multiple_of(4).unwrap_or(end);
+                let end = cpio::aligned(self.count).saturating_add(size);
+                let padded = cpio::aligned(end);
                 self.place = Place::Content {
                     left: padded.saturating_sub(self.count),
                     padding: padded.saturating_sub(end),
                 };
-                let name = self
-                    .collected
-                    .strip_suffix(b"\0")
-                    .unwrap_or(&self.collected);
                 // Nothing has to follow the last member.
-                if name == TRAILER.as_bytes() {
+                if cpio::is_trailer(cpio::name(&self.collected)) {
                     self.place = Place::Between;
                 }
             }
@@ -235,15 +229,6 @@ impl Walk {
     }
 }
 
-/// The size of a member, and that of its name as it may be.
-fn head(bytes: &[u8]) -> Result<(u64, usize), String> {
-    let (size, name) = newc::sizes(bytes)?;
-    match usize::try_from(name) {
-        Ok(len) if (1..=MAX_NAME).contains(&name) => Ok((size, len)),
-        _ => Err(format!("a name of {name} bytes in the archive")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use kexec_image::testing::codec::COMPRESSORS;
@@ -256,12 +241,12 @@ mod tests {
     }
 
     fn archive(len: usize) -> Vec<u8> {
-        let file = newc::File {
+        let file = cpio::File {
             path: "usr/bin/init".to_owned(),
             mode: 0o755,
             content: (0..len).map(|i| u8::try_from(i % 251).unwrap()).collect(),
         };
-        newc::archive(&[file]).unwrap()
+        cpio::archive(&[file]).unwrap()
     }
 
     fn is_broken(initrd: &[u8]) -> bool {
@@ -281,7 +266,7 @@ mod tests {
             let found = look(whole.get(..len).unwrap());
             // The last file is at most its padding short.
             let between = begins.iter().any(|at| (len..len + 4).contains(at));
-            let last = len > file + HEAD;
+            let last = len > file + HEAD_LEN;
             let whole = found == Intact::Whole;
             assert!(!whole || between || last, "{len}: {found:?}");
             assert!(whole || !begins.contains(&len), "{len}: {found:?}");
@@ -342,7 +327,7 @@ mod tests {
     #[test]
     fn xz_as_kernels_know_it() {
         let archive = archive(100);
-        let mut initrd = newc::archive(&[]).unwrap();
+        let mut initrd = cpio::archive(&[]).unwrap();
         initrd.resize(512, 0);
         initrd.extend(kexec_image::testing::codec::xz_with_crc64(&archive));
         let found = look(&initrd);

@@ -5,9 +5,8 @@
 use std::io::{self, BufReader, Read};
 use std::ops::ControlFlow;
 
+use kexec_image::cpio::{self, HEAD_LEN, Head};
 use kexec_image::decompress::stream;
-
-use super::newc::{self, HEAD, MAX_NAME, TRAILER};
 
 /// What was seen of an initrd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,32 +73,29 @@ fn archive(
 ) -> io::Result<Option<Seen>> {
     let broken = || io::Error::from(io::ErrorKind::InvalidData);
     loop {
-        let mut head = [0; HEAD];
+        let mut head = [0; HEAD_LEN];
         if !first_byte(reader, &mut head)? {
             return Ok(None);
         }
         reader.read_exact(head.get_mut(1..).unwrap_or_default())?;
-        let (size, name_len) = newc::sizes(&head).map_err(|_| broken())?;
-        if name_len > MAX_NAME {
-            return Err(broken());
-        }
-        let mut name = vec![0; usize::try_from(name_len).map_err(|_| broken())?];
+        let head = Head::parse(&head).map_err(|_| broken())?;
+        let mut name = vec![0; head.name_len];
         reader.read_exact(&mut name)?;
         reader.align()?;
-        let name = name.strip_suffix(b"\0").unwrap_or(&name);
-        if name == TRAILER.as_bytes() {
+        let name = cpio::name(&name);
+        if cpio::is_trailer(name) {
             return Ok(Some(Seen::All));
         }
         if visit(name).is_break() {
             return Ok(Some(Seen::Enough));
         }
-        reader.skip(size)?;
+        reader.skip(head.size)?;
         reader.align()?;
     }
 }
 
 /// Skips zeros between archives; false at the end.
-fn first_byte(reader: &mut impl Read, head: &mut [u8; HEAD]) -> io::Result<bool> {
+fn first_byte(reader: &mut impl Read, head: &mut [u8; HEAD_LEN]) -> io::Result<bool> {
     let [first, ..] = head;
     loop {
         let mut byte = [0];
@@ -114,7 +110,7 @@ fn first_byte(reader: &mut impl Read, head: &mut [u8; HEAD]) -> io::Result<bool>
     }
 }
 
-/// Knows how far it is, because members are padded to four bytes.
+/// Knows how far it is, because members are padded.
 struct Counting<R> {
     inner: R,
     count: u64,
@@ -135,7 +131,7 @@ impl<R: Read> Counting<R> {
     }
 
     fn align(&mut self) -> io::Result<()> {
-        let padding = self.count.next_multiple_of(4) - self.count;
+        let padding = cpio::aligned(self.count).saturating_sub(self.count);
         let mut zeros = [0; 3];
         let zeros = zeros.get_mut(..usize::try_from(padding).unwrap_or(0));
         self.read_exact(zeros.unwrap_or_default())
@@ -152,27 +148,19 @@ impl<R: Read> Read for Counting<R> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use kexec_image::testing::codec::COMPRESSORS;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn member(name: &str, content: &[u8]) -> Vec<u8> {
-        let mut out = format!(
-            "070701{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{name}\0",
-            1, 0o100_644, 0, 0, 1, 0, content.len(), 0, 0, 0, 0, name.len() + 1, 0
-        )
-        .into_bytes();
-        out.resize(out.len().next_multiple_of(4), 0);
-        out.extend_from_slice(content);
-        out.resize(out.len().next_multiple_of(4), 0);
-        out
-    }
-
     fn archive_of(names: &[&str]) -> Vec<u8> {
-        let mut out: Vec<u8> = names.iter().flat_map(|n| member(n, b"content")).collect();
-        out.extend(member("TRAILER!!!", b""));
-        out
+        let file = |name: &&str| cpio::File {
+            path: (*name).to_owned(),
+            mode: 0o644,
+            content: Bytes::from_static(b"content"),
+        };
+        cpio::archive(&names.iter().map(file).collect::<Vec<_>>()).unwrap()
     }
 
     fn names(initrd: &[u8]) -> (Vec<String>, Seen) {
@@ -186,7 +174,7 @@ mod tests {
 
     #[test]
     fn archives_one_behind_the_other() {
-        let mut initrd = archive_of(&["kernel", "kernel/x86"]);
+        let mut initrd = archive_of(&["kernel/x86"]);
         initrd.resize(initrd.len().next_multiple_of(512), 0);
         for compressor in COMPRESSORS.iter().filter(|c| c.codec != "lzma") {
             let mut all = initrd.clone();

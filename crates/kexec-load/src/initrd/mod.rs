@@ -2,13 +2,14 @@
 
 pub mod intact;
 pub mod members;
-pub mod newc;
 
 mod stale;
 
 pub(crate) use stale::stale;
 
 use std::fmt;
+
+use kexec_image::cpio;
 
 /// What an initrd is, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +37,8 @@ impl fmt::Display for Kind {
 /// cpio images" and RAM disk images). The compression magics are those that the
 /// kernel's decompressors look for: two bytes, and lz4 only in its legacy frame.
 const MAGICS: &[(usize, &[u8], Kind)] = &[
-    (0, b"070701", Kind::Cpio),
-    (0, b"070702", Kind::Cpio),
+    (0, cpio::MAGIC, Kind::Cpio),
+    (0, cpio::MAGIC_CHECKSUM, Kind::Cpio),
     (0, b"070707", Kind::Cpio),
     (0, &[0x1f, 0x8b], Kind::Compressed("gzip")),
     (0, &[0x1f, 0x9e], Kind::Compressed("gzip")),

@@ -8,23 +8,13 @@
 //! "Kernel panic - not syncing: Cannot find place for new RAMDISK of size
 //! 181977965658112", before there is a console to say so.
 
+use kexec_image::cpio;
+
 use super::{FilePlan, Piece, piece};
 
 /// For people, in place of a path.
 const ORIGIN: &str = "none given, an empty archive";
 
-/// The trailer of a newc archive, which has nothing before it: 13 numbers, of
-/// which the twelfth is the length of the name, and the name
-/// (Documentation/driver-api/early-userspace/buffer-format.rst).
-const TRAILER: &str = concat!(
-    "070701",
-    "00000000000000000000000000000000",
-    "00000000000000000000000000000000",
-    "000000000000000000000000",
-    "0000000b",
-    "00000000",
-    "TRAILER!!!\0",
-);
 /// Archives are padded to this.
 const BLOCK: usize = 512;
 
@@ -39,7 +29,7 @@ impl FilePlan {
     #[must_use]
     pub fn with_stand_in_initrd(mut self) -> FilePlan {
         if self.initrd.is_empty() {
-            let mut archive = TRAILER.as_bytes().to_vec();
+            let mut archive = cpio::Writer::new().finish();
             archive.resize(BLOCK, 0);
             self.initrd.push(piece(ORIGIN.to_owned(), archive.into()));
         }
@@ -51,20 +41,5 @@ impl Piece {
     /// Whether this stands in for an initrd that nobody gave.
     pub fn is_stand_in(&self) -> bool {
         self.origin == ORIGIN
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_archive_is_a_trailer_and_nothing_else() {
-        assert_eq!(TRAILER.len(), 110 + 11);
-        let numbers = TRAILER.get(6..110).unwrap().as_bytes().chunks(8);
-        let numbers: Vec<u32> = numbers
-            .map(|n| u32::from_str_radix(std::str::from_utf8(n).unwrap(), 16).unwrap())
-            .collect();
-        assert_eq!(numbers, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11, 0]);
     }
 }
