@@ -2,8 +2,8 @@
 #![no_main]
 
 use bytes::Bytes;
-use kexec_load::companions::{Around, Companion, added};
 use kexec_entries::bls::ukis;
+use kexec_image::formats::uki::companions::{Companion, Platform, added};
 use kexec_image::formats::{Opened, uki};
 use kexec_image::{Arch, Options, Outline, testing};
 use libfuzzer_sys::fuzz_target;
@@ -48,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(Opened::Wrapped(wrapped)) = (uki::FORMAT.open)(&uki_file, &options) else {
         return;
     };
-    let around = Around {
+    let platform = Platform {
         arch: Some(Arch::X86_64),
         secure_boot: false,
     };
@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
         content: file.clone(),
     });
     if let Some(uki) = &wrapped.uki
-        && let Ok(added) = added(uki, &uki_file, &companions, around)
+        && let Ok(added) = added(uki, &uki_file, &companions, platform)
     {
         let taken: usize = added
             .front

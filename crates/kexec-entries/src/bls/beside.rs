@@ -1,10 +1,11 @@
 //! The files beside a UKI that its stub takes.
 
-use super::name;
 use kexec_image::formats::uki::companions::{GLOBAL, Kind};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::Volumes;
+
+use super::name;
 
 /// Them, in the order in which the stub takes them: those for every UKI of the
 /// partition, then those of this one, each by name.

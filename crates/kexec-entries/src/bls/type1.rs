@@ -1,5 +1,6 @@
 //! Entries in `/loader/entries/*.conf`, with the files that they name.
 
+use kexec_image::formats::uki::companions::Kind;
 use kexec_image::{Arch, Outline};
 use kexec_plan::Cmdline;
 
@@ -228,7 +229,7 @@ impl Reader<'_> {
         let mut extras = beside::find(self.machine.volumes, file, &mut self.notes);
         for value in &entry.extras {
             let extra = self.file(value, "extra")?;
-            if kexec_image::formats::uki::companions::Kind::of(&extra.path).is_none() {
+            if Kind::of(&extra.path).is_none() {
                 let note = format!("line {}: {extra} is of no kind that is known", value.line);
                 self.notes.push(note);
             }
