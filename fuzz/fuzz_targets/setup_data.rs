@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use kexec_plan::classic::{ImaList, SetupItem};
 use kexec_plan::memory::MemoryFacts;
+use kexec_plan::planners::boot_map;
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../../crates/kexec-plan/tests/common/mod.rs"]
@@ -57,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
             count,
         });
     }
-    if let Some(map) = ask.firmware.boot_map() {
+    if let Some(map) = boot_map(&ask.firmware) {
         ask.memory.leave_plugged_in(&map);
     }
     ask.firmware.la57 = first & 0x80 != 0;

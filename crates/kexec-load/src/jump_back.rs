@@ -7,7 +7,7 @@
 
 use kexec_image::Arch;
 use kexec_plan::PlanError;
-use kexec_plan::classic::way_back;
+use kexec_plan::planners;
 use kexec_sys::{Kernel, LoadFlags, Segment, Slot};
 
 use crate::explain::no_jump::{WITH_JUMP, without_jump};
@@ -50,15 +50,15 @@ pub fn load_helper(kernel: &dyn Kernel, host: &Snapshot, entry: Option<u64>) -> 
     }
     let arch = host.arch.unwrap_or(Arch::X86_64);
     let memory = classic::memory_facts(host);
-    let way = way_back(arch, entry, &memory, host.firmware.la57.is_true());
-    let way = way.map_err(PlanError::Classic)?;
+    let image = planners::jump_back(arch, entry, &memory, host.firmware.la57.is_true());
+    let image = image.map_err(PlanError::Classic)?;
     let flags = LoadFlags::arch(elf_machine_of(arch)) | LoadFlags::PRESERVE_CONTEXT;
     let segment = Segment {
-        bytes: &way.bytes,
-        mem: way.memory.start,
-        memsz: way.memory.len(),
+        bytes: &image.bytes,
+        mem: image.memory.start,
+        memsz: image.memory.len(),
     };
-    let loaded = kernel.load(way.memory.start, &[segment], flags);
+    let loaded = kernel.load(image.memory.start, &[segment], flags);
     loaded.map(|()| entry).map_err(|errno| {
         let tried = format!("loading the way back to {entry:#x}");
         let call = Call::ClassicLoad(Slot::Normal);

@@ -196,7 +196,7 @@ pub fn method_facts(
         long_cmdline: plan.cmdline.as_bytes().len() > longest.0,
         classic_option: request.classic.demands_classic(),
         crash: plan.crash,
-        not_placed_here: !kexec_plan::classic::is_planned(arch)
+        not_placed_here: !kexec_plan::planners::is_planned(arch)
             || classic::purgatory_shape().is_err(),
         classic_not_built: host.built_with("CONFIG_KEXEC") == Some(false),
         memory_hidden: host.memory.iomem.known().is_none(),

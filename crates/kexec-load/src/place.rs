@@ -50,7 +50,7 @@ pub(crate) fn place(
         ..classic::memory_facts(host)
     };
     let shape = classic::purgatory_shape().map_err(|e| no_purgatory(&e.into()))?;
-    let mut placed = kexec_plan::classic::plan(&ClassicRequest {
+    let mut placed = kexec_plan::planners::plan(&ClassicRequest {
         path: &plan.kernel.origin,
         image,
         initrd: &plan.initrd,

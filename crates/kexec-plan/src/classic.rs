@@ -306,68 +306,12 @@ impl LoadPlan {
     }
 }
 
-/// The way back into a kernel that was kept in memory: an image that is jumped
-/// into at its start.
+/// An image that jumps back into a kernel that was kept in memory (kexec jump).
+/// It is entered at its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WayBack {
+pub struct JumpBackImage {
     /// Where it goes: whole pages.
     pub memory: Range,
-    /// What is there.
+    /// The code and its page tables.
     pub bytes: Bytes,
-}
-
-/// Makes the way back into the kernel that waits at `entry`. `five_level`: the
-/// running kernel uses five-level paging.
-///
-/// # Errors
-/// No such address, no place for it, or no planner for the machine.
-pub fn way_back(
-    arch: Arch,
-    entry: u64,
-    memory: &MemoryFacts,
-    five_level: bool,
-) -> Result<WayBack, ClassicError> {
-    match arch {
-        Arch::X86_64 => crate::arch::x86_64::way_back(entry, memory, five_level),
-        _ => Err(ClassicError::ArchNotYet { arch }),
-    }
-}
-
-/// Whether there is a planner for machines of this architecture.
-pub fn is_planned(arch: Arch) -> bool {
-    planner(arch).is_some()
-}
-
-type Planner = fn(&ClassicRequest<'_>) -> Result<LoadPlan, ClassicError>;
-
-fn planner(arch: Arch) -> Option<Planner> {
-    match arch {
-        Arch::X86_64 => Some(crate::arch::x86_64::plan),
-        Arch::X86
-        | Arch::Arm
-        | Arch::Arm64
-        | Arch::Riscv64
-        | Arch::LoongArch64
-        | Arch::Ppc64
-        | Arch::S390x => None,
-    }
-}
-
-/// Makes the plan.
-///
-/// # Errors
-/// When the image, the options or the machine do not allow one; with numbers
-/// where it is a matter of room.
-pub fn plan(request: &ClassicRequest<'_>) -> Result<LoadPlan, ClassicError> {
-    if let Some(image) = request.image.arch()
-        && !image.boots_on(request.arch)
-    {
-        return Err(ClassicError::ForeignImage {
-            image,
-            machine: request.arch,
-        });
-    }
-    let planner = planner(request.arch);
-    let planner = planner.ok_or(ClassicError::ArchNotYet { arch: request.arch })?;
-    planner(request)
 }

@@ -13,6 +13,7 @@ pub mod file;
 mod le;
 pub mod memory;
 pub mod method;
+pub mod planners;
 pub mod token;
 
 pub use arch::x86_64::paging;

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use kexec_image::Arch;
 use kexec_load::pipeline::Prepared;
 use kexec_plan::classic::{
-    self, ClassicOptions, ClassicRequest, FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed,
+    ClassicOptions, ClassicRequest, FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed,
 };
 use kexec_plan::memory::MemoryFacts;
-use kexec_plan::{Cmdline, FileRequest, MethodFacts, Piece, file, method};
+use kexec_plan::{Cmdline, FileRequest, MethodFacts, Piece, file, method, planners};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../kexec-plan/tests/maps")
@@ -70,7 +70,7 @@ impl Ask {
     pub fn plan(&self) -> LoadPlan {
         let file = self.file.clone().into();
         let image = kexec_image::recognise(file, &kexec_image::Options::default()).unwrap();
-        classic::plan(&ClassicRequest {
+        planners::plan(&ClassicRequest {
             path: &self.path,
             image: &image,
             initrd: &self.initrd,

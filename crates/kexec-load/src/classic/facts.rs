@@ -6,6 +6,7 @@ use kexec_plan::classic::{
     BOOT_PARAMS_LEN, Display, EfiDescriptor, EfiFacts, FirmwareFacts, SetupItem,
 };
 use kexec_plan::memory::{MemoryFacts, Range, RangeSet, Resource};
+use kexec_plan::planners;
 
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
@@ -32,7 +33,7 @@ pub fn memory_facts(host: &Snapshot) -> MemoryFacts {
         plugged_in: RangeSet::new(),
         free: RangeSet::new(),
     };
-    if let Some(boot) = firmware_facts(host).boot_map() {
+    if let Some(boot) = planners::boot_map(&firmware_facts(host)) {
         facts.leave_plugged_in(&boot);
     }
     facts

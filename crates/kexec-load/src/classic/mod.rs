@@ -4,7 +4,7 @@
 //! place. Everything here is pure: it reads plain values and opens nothing.
 //!
 //! ```text
-//! Snapshot ──memory_facts, firmware_facts──▶ kexec_plan::classic::plan ──▶ LoadPlan
+//! Snapshot ──memory_facts, firmware_facts──▶ kexec_plan::planners::plan ──▶ LoadPlan
 //! Cmdline, Snapshot ──consoles──▶ consoles ──purgatory──▶ LoadPlan, complete
 //! ```
 

@@ -1,6 +1,7 @@
 //! Will the next kernel have a console on the screen from its first line?
 
 use kexec_plan::classic::Screen;
+use kexec_plan::planners;
 
 use super::{Check, Context, Outcome, Severity};
 use crate::classic;
@@ -19,7 +20,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     }
     let facts = classic::firmware_facts(context.host);
     let what = "the next kernel's console on the screen";
-    let outcome = match facts.screen(context.classic.options.reuse_video_type) {
+    let outcome = match planners::screen(&facts, context.classic.options.reuse_video_type) {
         Screen::HandedOn(screen) => Outcome::pass(what, format!("it is told of {screen}")),
         Screen::NoneThere => Outcome::pass(what, "the first kernel was given none"),
         Screen::Withheld(why) => Outcome::new(

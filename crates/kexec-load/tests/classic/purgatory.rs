@@ -13,10 +13,10 @@ use kexec_load::classic::{
 };
 use kexec_machine::Snapshot;
 use kexec_plan::classic::{
-    self, ClassicOptions, ClassicRequest, ExitMode, Integrity, LoadPlan, RngSeed, SegmentKind,
+    ClassicOptions, ClassicRequest, ExitMode, Integrity, LoadPlan, RngSeed, SegmentKind,
 };
 use kexec_plan::memory::Range;
-use kexec_plan::{Cmdline, Piece};
+use kexec_plan::{Cmdline, Piece, planners};
 use kexec_purgatory::Crc32c;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -39,7 +39,7 @@ fn plan(machine: &str, integrity: Integrity) -> LoadPlan {
 
 fn plan_on(host: &Snapshot, integrity: Integrity) -> LoadPlan {
     let image = recognise(BzImageBuilder::new().build().into(), &Options::default()).unwrap();
-    classic::plan(&ClassicRequest {
+    planners::plan(&ClassicRequest {
         path: "/boot/vmlinuz",
         image: &image,
         initrd: &[piece(10_001, 3), piece(5000, 0)],

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::Cmdline;
-use crate::memory::MemoryMap;
 
 /// The size of `struct boot_params` (Documentation/arch/x86/zero-page.rst: one
 /// page).
@@ -33,14 +32,6 @@ pub struct FirmwareFacts {
     pub ima: Option<ImaList>,
     /// The running kernel's command line.
     pub running_cmdline: Cmdline,
-}
-
-impl FirmwareFacts {
-    /// The memory map that the running kernel was started with; `None` when it is
-    /// not known, or not all of it.
-    pub fn boot_map(&self) -> Option<MemoryMap> {
-        crate::arch::x86_64::boot_map(self)
-    }
 }
 
 /// One item of the list that `setup_data` points to.
@@ -120,14 +111,6 @@ impl std::fmt::Display for Screen {
             Screen::NoneThere => f.write_str("no screen: the first kernel was given none"),
             Screen::Withheld(why) | Screen::Unknown(why) => write!(f, "no screen: {why}"),
         }
-    }
-}
-
-impl FirmwareFacts {
-    /// What the next kernel is told of the screen; with `reuse` what the first
-    /// kernel found, whatever drives it now (`--reuse-video-type`).
-    pub fn screen(&self, reuse: bool) -> Screen {
-        crate::arch::x86_64::screen(self.boot_params.as_deref(), &self.display, reuse)
     }
 }
 

@@ -11,7 +11,7 @@ use kexec_plan::classic::{
     FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed, SegmentKind,
 };
 use kexec_plan::memory::{MemoryFacts, Range};
-use kexec_plan::{Cmdline, Piece};
+use kexec_plan::{Cmdline, Piece, planners};
 
 pub const MIB: u64 = 1 << 20;
 
@@ -76,7 +76,7 @@ impl Ask {
     }
 
     pub fn plan(&self) -> Result<LoadPlan, ClassicError> {
-        classic::plan(&ClassicRequest {
+        planners::plan(&ClassicRequest {
             path: "/boot/vmlinuz",
             image: &self.image,
             initrd: &self.initrd,

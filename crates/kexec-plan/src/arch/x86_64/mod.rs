@@ -14,13 +14,14 @@
 //! | `four_level.rs` | out of five-level paging |
 //! | `paging.rs` | which kernels come out of five-level paging by themselves |
 //! | `page_tables.rs` | tables that map one to one |
-//! | `way_back.rs` | into the kernel before this one |
+//! | `jump_back.rs` | into the kernel before this one |
 //! | `mbi.rs` `elf_notes.rs` | what those are told |
 
 mod boot_map;
 mod efi;
 mod elf_notes;
 mod four_level;
+mod jump_back;
 pub mod layout;
 mod linux;
 mod mbi;
@@ -32,11 +33,10 @@ mod plan;
 mod setup_data;
 mod types;
 mod video;
-mod way_back;
 
 pub(crate) use boot_map::boot_map;
+pub(crate) use jump_back::jump_back;
 pub(crate) use plan::plan;
-pub(crate) use way_back::way_back;
 
 use crate::classic::{Display, Screen};
 

@@ -1,5 +1,5 @@
-//! The way back into a kernel that was kept in memory (kexec jump): a few
-//! instructions with page tables of their own.
+//! The image that jumps back into a kernel that was kept in memory (kexec jump):
+//! a few instructions with page tables of their own.
 //!
 //! The kernel that leaves maps the memory that it was told of, and where the
 //! other one waits is not among it. So the jump goes through code that lies in
@@ -8,7 +8,7 @@
 
 use super::layout::{CEILING, FLOOR, PAGE};
 use super::page_tables::{Levels, one_to_one};
-use crate::classic::{ClassicError, WayBack};
+use crate::classic::{ClassicError, JumpBackImage};
 use crate::le::len;
 use crate::memory::range::align_up;
 use crate::memory::{MemoryFacts, MemoryKind, Placer, Range, RangeSet, Search, Wanted};
@@ -17,11 +17,11 @@ use crate::memory::{MemoryFacts, MemoryKind, Placer, Range, RangeSet, Search, Wa
 ///
 /// # Errors
 /// When there is no place for it, or no such address.
-pub(crate) fn way_back(
+pub(crate) fn jump_back(
     entry: u64,
     memory: &MemoryFacts,
     five_level: bool,
-) -> Result<WayBack, ClassicError> {
+) -> Result<JumpBackImage, ClassicError> {
     if entry == 0 || entry >= CEILING {
         return Err(ClassicError::Option {
             option: "--entry",
@@ -38,13 +38,13 @@ pub(crate) fn way_back(
     let size = len(&image(0, entry, &mapped, five_level));
     let size = align_up(size, PAGE).unwrap_or(u64::MAX);
     let place = Placer::new(free, &memory.free).place(&Wanted {
-        what: "the way back",
+        what: "the jump-back image",
         size,
         align: PAGE,
         within: Range::new(FLOOR, CEILING),
         search: Search::Highest,
     })?;
-    Ok(WayBack {
+    Ok(JumpBackImage {
         memory: place,
         bytes: image(place.start, entry, &mapped, five_level).into(),
     })
@@ -93,12 +93,12 @@ mod tests {
     }
 
     /// What the processor finds at `address`: none, or the physical address.
-    fn walk(way: &WayBack, levels: u32, address: u64) -> Option<u64> {
+    fn walk(image: &JumpBackImage, levels: u32, address: u64) -> Option<u64> {
         let word = |at: u64| {
-            let offset = usize::try_from(at - way.memory.start).unwrap();
-            u64::from_le_bytes(way.bytes[offset..offset + 8].try_into().unwrap())
+            let offset = usize::try_from(at - image.memory.start).unwrap();
+            u64::from_le_bytes(image.bytes[offset..offset + 8].try_into().unwrap())
         };
-        let mut table = word(way.memory.start + 2);
+        let mut table = word(image.memory.start + 2);
         for level in (0..levels).rev() {
             let shift = 21 + 9 * level;
             let entry = word(table + 8 * ((address >> shift) & 511));
@@ -122,17 +122,17 @@ mod tests {
         ];
         for (five, levels) in [(false, 3), (true, 4)] {
             let entry = 0x1_8000_00f2;
-            let way = way_back(entry, &memory(&ram), five).unwrap();
-            assert!(ram.iter().any(|r| r.covers(way.memory)));
-            assert!(len(&way.bytes) <= way.memory.len());
-            for address in [0x10_0000, 0x17ff_ffff, entry, 5 * TIB, way.memory.start] {
-                assert_eq!(walk(&way, levels, address), Some(address), "{address:#x}");
+            let image = jump_back(entry, &memory(&ram), five).unwrap();
+            assert!(ram.iter().any(|r| r.covers(image.memory)));
+            assert!(len(&image.bytes) <= image.memory.len());
+            for address in [0x10_0000, 0x17ff_ffff, entry, 5 * TIB, image.memory.start] {
+                assert_eq!(walk(&image, levels, address), Some(address), "{address:#x}");
             }
             for address in [0x4000_0000, 0x2_0000_0000, TIB, 6 * TIB] {
-                assert_eq!(walk(&way, levels, address), None, "{address:#x}");
+                assert_eq!(walk(&image, levels, address), None, "{address:#x}");
             }
-            assert_eq!(way.bytes[..2], [0x48, 0xb8]);
-            assert_eq!(way.bytes[15..23], entry.to_le_bytes());
+            assert_eq!(image.bytes[..2], [0x48, 0xb8]);
+            assert_eq!(image.bytes[15..23], entry.to_le_bytes());
         }
     }
 
@@ -140,9 +140,9 @@ mod tests {
     fn an_address_where_nobody_waits_is_refused() {
         let ram = memory(&[Range::new(0x10_0000, 0x1800_0000)]);
         for entry in [0, CEILING, u64::MAX] {
-            let error = way_back(entry, &ram, false).unwrap_err().to_string();
+            let error = jump_back(entry, &ram, false).unwrap_err().to_string();
             assert!(error.contains("no kernel waits at"), "{error}");
         }
-        assert!(way_back(1 << 30, &memory(&[]), false).is_err());
+        assert!(jump_back(1 << 30, &memory(&[]), false).is_err());
     }
 }
