@@ -8,11 +8,10 @@
 use kexec_image::Arch;
 use kexec_plan::PlanError;
 use kexec_plan::planners;
-use kexec_sys::{Kernel, LoadFlags, Segment, Slot};
+use kexec_sys::{Kernel, LoadFlags, Segment, Slot, elf_machine};
 
 use crate::explain::no_jump::{WITH_JUMP, without_jump};
 use crate::explain::{self, Call, ImageFacts};
-use crate::place::elf_machine_of;
 use crate::{Error, classic};
 use kexec_machine::Snapshot;
 
@@ -52,7 +51,7 @@ pub fn load_helper(kernel: &dyn Kernel, host: &Snapshot, entry: Option<u64>) -> 
     let memory = classic::memory_facts(host);
     let image = planners::jump_back(arch, entry, &memory, host.firmware.la57.is_true());
     let image = image.map_err(PlanError::Classic)?;
-    let flags = LoadFlags::arch(elf_machine_of(arch)) | LoadFlags::PRESERVE_CONTEXT;
+    let flags = LoadFlags::arch(elf_machine::of(arch)) | LoadFlags::PRESERVE_CONTEXT;
     let segment = Segment {
         bytes: &image.bytes,
         mem: image.memory.start,

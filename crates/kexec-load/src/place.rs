@@ -113,20 +113,6 @@ fn rng_seed() -> Option<RngSeed> {
     (got == seed.len()).then_some(RngSeed(seed))
 }
 
-/// The number by which `kexec_load(2)` knows an architecture.
-pub(crate) fn elf_machine_of(arch: Arch) -> u16 {
-    match arch {
-        Arch::X86 => elf_machine::I386,
-        Arch::X86_64 => elf_machine::X86_64,
-        Arch::Arm => elf_machine::ARM,
-        Arch::Arm64 => elf_machine::AARCH64,
-        Arch::Riscv64 => elf_machine::RISCV,
-        Arch::LoongArch64 => elf_machine::LOONGARCH,
-        Arch::Ppc64 => elf_machine::PPC64,
-        Arch::S390x => elf_machine::S390,
-    }
-}
-
 /// Asks the kernel to load a plan.
 pub(crate) fn load(kernel: &dyn Kernel, plan: &LoadPlan) -> Result<(), Errno> {
     let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
@@ -139,7 +125,7 @@ pub(crate) fn load(kernel: &dyn Kernel, plan: &LoadPlan) -> Result<(), Errno> {
             memsz: one.memsz,
         })
         .collect();
-    let mut flags = LoadFlags::arch(elf_machine_of(plan.arch));
+    let mut flags = LoadFlags::arch(elf_machine::of(plan.arch));
     if plan.preserve_context {
         flags |= LoadFlags::PRESERVE_CONTEXT;
     }

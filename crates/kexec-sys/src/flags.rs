@@ -6,24 +6,16 @@ use std::ops::{BitOr, BitOrAssign};
 /// ELF machine numbers (`e_machine`; `include/uapi/linux/elf-em.h`), as
 /// kexec_load(2) takes them in the high half of its flags.
 pub mod elf_machine {
+    use kexec_image::Arch;
+
     /// i386.
     pub const I386: u16 = 3;
-    /// MIPS, big endian.
-    pub const MIPS: u16 = 8;
-    /// MIPS, little endian (the kernel's KEXEC_ARCH_MIPS_LE).
-    pub const MIPS_LE: u16 = 10;
-    /// PA-RISC.
-    pub const PARISC: u16 = 15;
-    /// PowerPC, 32 bit.
-    pub const PPC: u16 = 20;
     /// PowerPC, 64 bit.
     pub const PPC64: u16 = 21;
     /// IBM Z.
     pub const S390: u16 = 22;
     /// ARM, 32 bit.
     pub const ARM: u16 = 40;
-    /// SuperH.
-    pub const SH: u16 = 42;
     /// x86-64.
     pub const X86_64: u16 = 62;
     /// ARM, 64 bit.
@@ -32,6 +24,21 @@ pub mod elf_machine {
     pub const RISCV: u16 = 243;
     /// LoongArch.
     pub const LOONGARCH: u16 = 258;
+
+    /// The number of an architecture that is known here.
+    #[must_use]
+    pub const fn of(arch: Arch) -> u16 {
+        match arch {
+            Arch::X86 => I386,
+            Arch::X86_64 => X86_64,
+            Arch::Arm => ARM,
+            Arch::Arm64 => AARCH64,
+            Arch::Riscv64 => RISCV,
+            Arch::LoongArch64 => LOONGARCH,
+            Arch::Ppc64 => PPC64,
+            Arch::S390x => S390,
+        }
+    }
 }
 
 /// Writes the names of the set bits joined by `|`, then what has no name.
@@ -207,6 +214,14 @@ impl fmt::Debug for LoadFlags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_is_the_one_that_an_elf_file_names() {
+        for arch in kexec_image::Arch::ALL {
+            let found = kexec_image::Arch::from_elf_machine(elf_machine::of(*arch));
+            assert_eq!(found, Some(*arch));
+        }
+    }
 
     #[test]
     fn flags_have_the_kernels_values_and_names() {
