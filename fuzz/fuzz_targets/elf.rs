@@ -1,7 +1,9 @@
-//! ELF files: whatever is accepted can be loaded without another check.
+//! ELF files: whatever is accepted can be loaded without another check; and what a
+//! program needs to run.
 #![no_main]
 
 use kexec_image::ElfKernel;
+use kexec_image::formats::elf::Needs;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -20,6 +22,7 @@ fuzz_target!(|data: &[u8]| {
         1,
     ];
     let file = [&ident[..], rest].concat();
+    let _ = Needs::parse(&file);
     if let Ok(elf) = ElfKernel::parse(&file) {
         for segment in &elf.segments {
             assert_eq!(elf.data(&file, segment).len() as u64, segment.filesz);

@@ -5,15 +5,9 @@
 //! file, and where the signature is. Offsets and values are from Microsoft's
 //! "PE Format" (<https://learn.microsoft.com/windows/win32/debug/pe-format>),
 //! the names are its names. The fields are read one by one at any alignment,
-//! because a PE inside of another file may begin at any byte; only the magic
-//! numbers are those of `object::pe`.
+//! because a PE inside of another file may begin at any byte.
 
 use std::ops::Range;
-
-use object::pe::{
-    IMAGE_DOS_SIGNATURE, IMAGE_NT_OPTIONAL_HDR32_MAGIC, IMAGE_NT_OPTIONAL_HDR64_MAGIC,
-    IMAGE_NT_SIGNATURE,
-};
 
 use crate::{ImageError, read};
 
@@ -22,6 +16,15 @@ use crate::{ImageError, read};
 /// 258 (its NEWS). The 96 of "PE Format" are a limit of Windows' loader, not of
 /// firmware.
 pub const MAX_SECTIONS: u16 = 1024;
+
+/// `MZ`, with which an MS-DOS program begins ("PE Format", MS-DOS Stub).
+const IMAGE_DOS_SIGNATURE: u16 = 0x5a4d;
+/// `PE\0\0`, which stands before the COFF file header ("PE Format", Signature).
+const IMAGE_NT_SIGNATURE: u32 = 0x4550;
+/// The magic number of a PE32 optional header ("PE Format", Optional Header).
+const IMAGE_NT_OPTIONAL_HDR32_MAGIC: u16 = 0x10b;
+/// The magic number of a PE32+ optional header, for 64-bit addresses.
+const IMAGE_NT_OPTIONAL_HDR64_MAGIC: u16 = 0x20b;
 
 /// Where `e_lfanew` is: "PE Format", MS-DOS Stub, file offset 0x3c.
 const E_LFANEW: usize = 0x3c;

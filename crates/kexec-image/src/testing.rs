@@ -1,8 +1,11 @@
-//! Small PE files, bzImages and compressed streams, built for tests and fuzz
+//! Small PE files, bzImages, programs and compressed streams, built for tests and fuzz
 //! targets: here and in crates that depend on this one (feature `testing`).
 
 pub mod bzimage;
 pub mod codec;
+mod program;
+
+pub use program::program;
 
 /// Where the PE header of a built file is.
 const E_LFANEW: u32 = 0x80;

@@ -2,10 +2,13 @@
 //! names are those of the System V gABI, chapters "ELF Header", "Program
 //! Header" and "Sections".
 
+mod dynamic;
 mod linux;
 mod reader;
 
 use serde::Serialize;
+
+pub use dynamic::Needs;
 
 use super::{Format, Opened};
 use crate::{Arch, ImageError, Kernel, read};

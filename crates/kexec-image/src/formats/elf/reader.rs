@@ -97,6 +97,20 @@ impl<'a> Reader<'a> {
         Ok((self.u32(start, &what)?, segment, start))
     }
 
+    /// Bytes of an entry of the dynamic section.
+    pub fn dynamic_entry_len(&self) -> u64 {
+        self.pick(8, 16)
+    }
+
+    /// Tag and value of entry number `index` of the dynamic section.
+    pub fn dynamic_entry(&self, dynamic: &Segment, index: u64) -> Result<(u64, u64), ImageError> {
+        let what = "the dynamic section";
+        let step = index.saturating_mul(self.dynamic_entry_len());
+        let at = dynamic.offset.saturating_add(step);
+        let value = at.saturating_add(self.pick(4, 8));
+        Ok((self.word(at, what)?, self.word(value, what)?))
+    }
+
     /// The section table. It usually is the last thing in the file, so one
     /// that is not all there is the sign of a file that was cut, even though
     /// loading does not need it.

@@ -1,8 +1,8 @@
 use std::os::unix::fs::symlink;
 
 use super::super::testing::tree;
-use super::program::testing::elf;
 use super::*;
+use kexec_image::testing::program as elf;
 
 type Files<'a> = Vec<(&'a str, &'a [u8])>;
 
