@@ -6,8 +6,8 @@ use kexec_plan::{Cmdline, token};
 use super::entry::{BootTarget, Boots, Broken, Origin};
 use super::facts::Facts;
 use crate::source::Machine;
+use kexec_image::fields;
 use kexec_machine::Fact;
-use kexec_machine::raw;
 use kexec_machine::volumes::{BootFile, bare};
 
 /// Parameters of the running command line that belong to how it was booted.
@@ -127,7 +127,7 @@ pub(super) fn release(machine: &Machine<'_>, kernel: &BootFile) -> Option<String
     if head.get(0x202..0x206)? != b"HdrS" {
         return None;
     }
-    let at = usize::from(raw::u16_at(head, 0x20e)?).checked_add(0x200)?;
+    let at = usize::from(fields::u16_at(head, 0x20e)?).checked_add(0x200)?;
     let text = head.get(at..)?.get(..256)?;
     let end = text.iter().position(|byte| matches!(byte, 0 | b' '))?;
     let text = std::str::from_utf8(text.get(..end)?).ok()?;

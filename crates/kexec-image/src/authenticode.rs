@@ -19,7 +19,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::pe::{self, Pe};
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 use signed_data::SignedData;
 
 const FORMAT: &str = "PE";
@@ -101,7 +101,7 @@ impl Algorithm {
 pub fn check(bytes: &[u8]) -> Result<Vec<Signature>, ImageError> {
     // A kernel whose first instruction happens to read "MZ" but that has no
     // EFI stub has no PE header: arm64 and RISC-V document a zero there.
-    if !pe::probe(bytes) || read::u32(bytes, 0x3c) == Some(0) {
+    if !pe::probe(bytes) || fields::u32_at(bytes, 0x3c) == Some(0) {
         return Ok(Vec::new());
     }
     let pe = Pe::parse(bytes, FORMAT)?;
@@ -181,7 +181,7 @@ pub fn check(bytes: &[u8]) -> Result<Vec<Signature>, ImageError> {
 /// Image Hash", steps 3 to 14. The checksum, the directory entry of the
 /// certificate table and the table itself are left out.
 fn regions(pe: &Pe, bytes: &[u8], table: &Range<u64>) -> Result<Vec<Range<usize>>, ImageError> {
-    let file = read::len(bytes);
+    let file = fields::len(bytes);
     let headers = u64::from(pe.headers_len);
     // There is a certificate table, so there is an entry for it.
     let entry = pe.certificate_directory_at.unwrap_or(pe.checksum_at + 4);
@@ -259,7 +259,8 @@ fn entries<'a>(pe: &Pe, bytes: &'a [u8]) -> Result<Vec<Entry<'a>>, ImageError> {
         };
         let room = table.end - at;
         let header = bytes.get(at..table.end).unwrap_or_default();
-        let (Some(len), Some(certificate_type)) = (read::u32(header, 0), read::u16(header, 6))
+        let (Some(len), Some(certificate_type)) =
+            (fields::u32_at(header, 0), fields::u16_at(header, 6))
         else {
             return Err(malformed(
                 format!("{room} bytes"),

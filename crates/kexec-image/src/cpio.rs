@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use crate::fields;
+
 /// `c_magic` of a member without a checksum.
 pub const MAGIC: &[u8] = b"070701";
 /// `c_magic` of a member with a checksum, which kernels pass over.
@@ -20,7 +22,7 @@ pub const HEAD_LEN: usize = 110;
 /// Bytes of the longest name that kernels take, its NUL included (`PATH_MAX`).
 pub const MAX_NAME: u64 = 4096;
 /// A head with its name, and a content, are padded to a multiple of this.
-const ALIGNMENT: u64 = 4;
+const ALIGNMENT: usize = 4;
 /// Bytes of a number in the head.
 const DIGITS: usize = 8;
 
@@ -92,7 +94,8 @@ impl Head {
 /// Where what follows a name or a content that ends at `at` begins, counted from
 /// the beginning of the archive.
 pub fn aligned(at: u64) -> u64 {
-    at.checked_next_multiple_of(ALIGNMENT).unwrap_or(at)
+    at.checked_next_multiple_of(fields::len_u64(ALIGNMENT))
+        .unwrap_or(at)
 }
 
 /// A name as it stands in an archive, without the NUL at its end.
@@ -190,13 +193,13 @@ impl Writer {
         let name_len = u32::try_from(name.len().saturating_add(1)).unwrap_or(u32::MAX);
         // ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor
         // rdevminor namesize check
-        let fields = [
+        let numbers = [
             inode, mode, 0, 0, links, 0, size, 0, 0, major, minor, name_len, 0,
         ];
         self.out.extend_from_slice(MAGIC);
-        for field in fields {
+        for number in numbers {
             self.out
-                .extend_from_slice(format!("{field:08x}").as_bytes());
+                .extend_from_slice(format!("{number:08x}").as_bytes());
         }
         self.out.extend_from_slice(name.as_bytes());
         self.out.push(0);
@@ -204,9 +207,7 @@ impl Writer {
     }
 
     fn pad(&mut self) {
-        let end = aligned(crate::read::len(&self.out));
-        self.out
-            .resize(usize::try_from(end).unwrap_or(usize::MAX), 0);
+        fields::pad(&mut self.out, ALIGNMENT);
     }
 }
 
@@ -223,7 +224,7 @@ fn check(name: &str) -> Result<(), &'static str> {
         Err("the name contains a NUL byte")
     } else if is_trailer(name.as_bytes()) {
         Err("this name ends an archive")
-    } else if crate::read::len(name.as_bytes()) >= MAX_NAME {
+    } else if fields::len(name.as_bytes()) >= MAX_NAME {
         Err("the name is longer than kernels take")
     } else {
         Ok(())

@@ -18,10 +18,10 @@ pub mod authenticode;
 pub mod cpio;
 pub mod decompress;
 mod error;
+pub mod fields;
 pub mod formats;
 pub mod os_release;
 mod pe;
-mod read;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used)]
 pub mod testing;
@@ -207,7 +207,7 @@ pub fn recognise(file: Bytes, options: &Options) -> Result<Image, ImageError> {
                 }
                 if !is_part(&bytes, &wrapped.inner) {
                     let left = options.max_output;
-                    options.max_output = left.saturating_sub(read::len(&wrapped.inner));
+                    options.max_output = left.saturating_sub(fields::len(&wrapped.inner));
                 }
                 layers.push(Layer {
                     format: format.name,

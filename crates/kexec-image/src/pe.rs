@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 
 /// The most sections that are accepted. A UKI has about fifteen, and a few more
 /// for every profile: systemd-stub leaves room for at least 120 since version
@@ -100,7 +100,7 @@ pub struct Pe {
 
 /// Whether the bytes begin like a PE file: the DOS magic, nothing more.
 pub fn probe(bytes: &[u8]) -> bool {
-    read::u16(bytes, 0) == Some(IMAGE_DOS_SIGNATURE)
+    fields::u16_at(bytes, 0) == Some(IMAGE_DOS_SIGNATURE)
 }
 
 impl Pe {
@@ -188,7 +188,7 @@ impl Pe {
         }
         Ok(Pe {
             format,
-            len: read::len(bytes),
+            len: fields::len(bytes),
             machine,
             headers_len,
             image_size,
@@ -311,7 +311,7 @@ impl Reader<'_> {
             format: self.format,
             what: what.into(),
             needs,
-            has: read::len(self.bytes),
+            has: fields::len(self.bytes),
         }
     }
 
@@ -334,7 +334,7 @@ impl Reader<'_> {
     fn array<const N: usize>(&self, at: u64, what: &str) -> Result<[u8; N], ImageError> {
         usize::try_from(at)
             .ok()
-            .and_then(|at| read::array(self.bytes, at))
+            .and_then(|at| fields::array(self.bytes, at))
             .ok_or_else(|| self.truncated(what, at.saturating_add(N as u64)))
     }
 

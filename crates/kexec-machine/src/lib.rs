@@ -6,11 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod fact;
+pub mod guid;
 pub mod open;
 mod problem;
 pub mod programs;
 mod pseudo;
-pub mod raw;
 mod root;
 pub mod snapshot;
 pub mod volumes;

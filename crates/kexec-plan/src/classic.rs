@@ -287,7 +287,7 @@ impl LoadPlan {
     /// # Errors
     /// When it is larger than was said.
     pub fn set_purgatory(&mut self, image: Bytes) -> Result<(), ClassicError> {
-        let has = crate::le::len(&image);
+        let has = kexec_image::fields::len(&image);
         if has > self.purgatory.size {
             return Err(ClassicError::PurgatoryTooLarge {
                 has,

@@ -10,7 +10,6 @@ pub mod classic;
 pub mod cmdline;
 mod error;
 pub mod file;
-mod le;
 pub mod memory;
 pub mod method;
 pub mod planners;

@@ -1,4 +1,7 @@
-//! Numbers as the crashed machine wrote them, which need not be as this one does.
+//! Numbers as the crashed machine wrote them, which need not be as this one does:
+//! order and width are only known from the dump. So this is no second copy of
+//! kexec-image's `fields`, which read little-endian headers, and this crate needs
+//! no other for it.
 
 /// The order of bytes (gABI, "ELF Identification", `EI_DATA`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 
 use serde::Serialize;
 
+use kexec_image::fields;
 use kexec_machine::Fact;
-use kexec_machine::raw;
+use kexec_machine::guid::guid_at;
 use kexec_machine::volumes::Volumes;
 
 const FOLDER: &str = "/sys/firmware/efi/efivars";
@@ -263,10 +264,10 @@ fn partition(node: &[u8]) -> Option<String> {
     match node.get(37)? {
         1 => Some(format!(
             "{:08x}-{:02x}",
-            raw::u32_at(node, 20)?,
-            raw::u32_at(node, 0)?
+            fields::u32_at(node, 20)?,
+            fields::u32_at(node, 0)?
         )),
-        2 => raw::guid_at(node, 20),
+        2 => guid_at(node, 20),
         _ => None,
     }
 }

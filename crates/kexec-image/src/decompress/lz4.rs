@@ -9,7 +9,7 @@ use lz4_flex::block::decompress_into;
 use lz4_flex::frame::FrameDecoder;
 
 use super::{Checked, Codec, Output, damaged};
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 
 pub(super) const CODEC: Codec = Codec {
     name: "lz4",
@@ -28,14 +28,14 @@ const LEGACY_BLOCK: usize = 8 << 20;
 const LEGACY_BOUND: usize = LEGACY_BLOCK + LEGACY_BLOCK / 255 + 16;
 
 fn probe(bytes: &[u8]) -> bool {
-    matches!(read::u32(bytes, 0), Some(LEGACY | MODERN))
+    matches!(fields::u32_at(bytes, 0), Some(LEGACY | MODERN))
 }
 
 fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
     let mut rest = bytes;
     let mut checksummed = true;
     loop {
-        match read::u32(rest, 0) {
+        match fields::u32_at(rest, 0) {
             Some(LEGACY) => {
                 rest = legacy(rest, out)?;
                 checksummed = false;
@@ -68,7 +68,7 @@ fn short(out: &Output) -> ImageError {
 
 /// Whether these bytes begin with a legacy frame.
 pub(super) fn is_legacy(bytes: &[u8]) -> bool {
-    read::u32(bytes, 0) == Some(LEGACY)
+    fields::u32_at(bytes, 0) == Some(LEGACY)
 }
 
 /// What a block decompressed to, and what follows it.
@@ -77,7 +77,7 @@ type Block<'a> = (Vec<u8>, &'a [u8]);
 /// Decodes the block that `rest` begins with, and returns what follows it;
 /// `None` at the end of the frame, whatever follows that.
 pub(super) fn legacy_block(rest: &[u8]) -> Result<Option<Block<'_>>, String> {
-    let Some(size) = read::u32(rest, 0) else {
+    let Some(size) = fields::u32_at(rest, 0) else {
         return Ok(None);
     };
     let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -121,13 +121,13 @@ struct Modern<'a> {
 /// Walks over one modern frame without decoding it: the decoder takes a frame
 /// that stops between two blocks for a whole one, and we do not.
 fn modern(frame: &[u8]) -> Option<Modern<'_>> {
-    let flags = read::u8(frame, 4)?;
+    let flags = fields::u8_at(frame, 4)?;
     // "Frame descriptor": FLG, BD, content size, dictionary id, HC.
     let flag = |bit: u8, bytes: usize| if flags & (1 << bit) == 0 { 0 } else { bytes };
     let mut at = 4 + 2 + flag(3, 8) + flag(0, 4) + 1;
     loop {
         // "Data blocks": the highest bit marks a block that is stored.
-        let size = read::u32(frame, at)?;
+        let size = fields::u32_at(frame, at)?;
         at += 4;
         if size == 0 {
             break;

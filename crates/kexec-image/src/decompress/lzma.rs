@@ -5,7 +5,7 @@
 use lzma_rust2::LzmaReader;
 
 use super::{Checked, Codec, MAX_WINDOW, Output, damaged, window_too_large};
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 
 pub(super) const CODEC: Codec = Codec {
     name: "lzma",
@@ -33,9 +33,9 @@ struct Header {
 /// are not LZMA; a too lenient look here takes any file for a kernel.
 fn header(bytes: &[u8]) -> Option<Header> {
     let header = Header {
-        properties: read::u8(bytes, 0)?,
-        dictionary: read::u32(bytes, 1)?,
-        size: read::u64(bytes, 5)?,
+        properties: fields::u8_at(bytes, 0)?,
+        dictionary: fields::u32_at(bytes, 1)?,
+        size: fields::u64_at(bytes, 5)?,
     };
     // lc + 9 * (lp + 5 * pb) with lc <= 8, lp <= 4, pb <= 4.
     let properties = header.properties < 9 * 5 * 5;
@@ -45,7 +45,7 @@ fn header(bytes: &[u8]) -> Option<Header> {
     let dictionary = d == u32::MAX || (d >= 4096 && (d == top || d - top == top / 2));
     let size = header.size == UNKNOWN_SIZE || PLAUSIBLE_SIZE.contains(&header.size);
     // The first byte of the range coder is always 0, and four bytes follow.
-    let coder = read::u8(bytes, HEADER_LEN)? == 0 && bytes.len() >= HEADER_LEN + 5;
+    let coder = fields::u8_at(bytes, HEADER_LEN)? == 0 && bytes.len() >= HEADER_LEN + 5;
     (properties && dictionary && size && coder).then_some(header)
 }
 

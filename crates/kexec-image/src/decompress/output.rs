@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read};
 
 use super::broken;
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 
 /// Bytes that a decoder is asked for at a time.
 const CHUNK: usize = 64 << 10;
@@ -60,7 +60,7 @@ impl<'a> Output<'a> {
     /// # Errors
     /// [`ImageError::TooLarge`]
     pub(super) fn push(&mut self, codec: &'static str, bytes: &[u8]) -> Result<(), ImageError> {
-        self.len = self.len.saturating_add(read::len(bytes));
+        self.len = self.len.saturating_add(fields::len(bytes));
         if self.len > self.cap {
             let cap = self.cap;
             return Err(ImageError::TooLarge { codec, cap });

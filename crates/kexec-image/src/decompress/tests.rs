@@ -27,7 +27,7 @@ fn decompress(stream: &[u8], cap: u64) -> Result<Decoded, ImageError> {
 fn both(codec: &Codec, stream: &[u8], cap: u64) -> Result<Decoded, ImageError> {
     let decoded = codec.decompress(stream, cap);
     let expected = decoded.clone().map(|decoded| Checked {
-        len: crate::read::len(&decoded.bytes),
+        len: crate::fields::len(&decoded.bytes),
         consumed: decoded.consumed,
         checksummed: decoded.checksummed,
     });
@@ -178,7 +178,7 @@ fn a_huge_zstd_window_is_refused_before_it_is_allocated() {
 #[test]
 fn a_huge_lzma_dictionary_is_only_taken_when_little_of_it_is_needed() {
     let data = sample();
-    let mut stream = lzma(&data, Some(crate::read::len(&data)));
+    let mut stream = lzma(&data, Some(crate::fields::len(&data)));
     stream[1..5].copy_from_slice(&0x8000_0000_u32.to_le_bytes());
     assert_eq!(decompress(&stream, CAP).unwrap().bytes, data);
     let mut stream = lzma(&data, None);
@@ -222,7 +222,7 @@ proptest! {
         let bytes = [&stream[..keep.min(stream.len())], &noise].concat();
         for codec in CODECS {
             if let Ok(decoded) = both(codec, &bytes, CAP) {
-                prop_assert!(crate::read::len(&decoded.bytes) <= CAP);
+                prop_assert!(crate::fields::len(&decoded.bytes) <= CAP);
                 prop_assert!(decoded.consumed <= bytes.len());
             }
         }
@@ -241,7 +241,7 @@ proptest! {
         if let Some(codec) = detect(&stream)
             && let Ok(decoded) = both(codec, &stream, CAP)
         {
-            prop_assert!(crate::read::len(&decoded.bytes) <= CAP);
+            prop_assert!(crate::fields::len(&decoded.bytes) <= CAP);
         }
     }
 }

@@ -3,7 +3,7 @@
 use lzma_rust2::XzReader;
 
 use super::{Checked, Codec, Output};
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 
 pub(super) const CODEC: Codec = Codec {
     name: "xz",
@@ -26,7 +26,7 @@ fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
     loop {
         // Stream Flags (2.1.1.2): the low four bits of the second byte are the
         // type of the check, and 0 is none.
-        checksummed &= read::u8(rest, 7).is_some_and(|flags| flags & 0x0f != 0);
+        checksummed &= fields::u8_at(rest, 7).is_some_and(|flags| flags & 0x0f != 0);
         let mut decoder = XzReader::new_mem_limit(rest, false, LIMIT_KIB);
         out.drain(CODEC.name, &mut decoder)?;
         rest = decoder.into_inner();

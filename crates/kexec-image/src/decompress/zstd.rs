@@ -4,7 +4,7 @@ use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::FrameDecoderError;
 
 use super::{Checked, Codec, MAX_WINDOW, Output, damaged, window_too_large};
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 
 pub(super) const CODEC: Codec = Codec {
     name: "zstd",
@@ -14,13 +14,13 @@ pub(super) const CODEC: Codec = Codec {
 
 /// `Magic_Number` (3.1.1).
 fn probe(bytes: &[u8]) -> bool {
-    read::u32(bytes, 0) == Some(0xfd2f_b528)
+    fields::u32_at(bytes, 0) == Some(0xfd2f_b528)
 }
 
 /// What follows a skippable frame (3.1.2), if `bytes` begin with one.
 fn skip(bytes: &[u8]) -> Option<&[u8]> {
-    let magic = read::u32(bytes, 0)?;
-    let len = usize::try_from(read::u32(bytes, 4)?).ok()?;
+    let magic = fields::u32_at(bytes, 0)?;
+    let len = usize::try_from(fields::u32_at(bytes, 4)?).ok()?;
     (magic & 0xffff_fff0 == 0x184d_2a50)
         .then(|| bytes.get(8..)?.get(len..))
         .flatten()

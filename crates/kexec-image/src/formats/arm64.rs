@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{Format, Opened};
-use crate::{ImageError, Kernel, pe, read};
+use crate::{ImageError, Kernel, fields, pe};
 
 /// See [`Format`].
 pub const FORMAT: Format = Format {
@@ -64,7 +64,7 @@ pub struct Arm64Image {
 }
 
 fn probe(bytes: &[u8]) -> bool {
-    read::array(bytes, MAGIC_AT) == Some(MAGIC)
+    fields::array(bytes, MAGIC_AT) == Some(MAGIC)
 }
 
 impl Arm64Image {
@@ -78,18 +78,18 @@ impl Arm64Image {
     /// promise.
     pub fn parse(bytes: &[u8]) -> Result<Arm64Image, ImageError> {
         let u64_at = |at: usize| {
-            read::u64(bytes, at).ok_or_else(|| ImageError::Truncated {
+            fields::u64_at(bytes, at).ok_or_else(|| ImageError::Truncated {
                 format: NAME,
                 what: "the header".into(),
                 needs: HEADER_LEN,
-                has: read::len(bytes),
+                has: fields::len(bytes),
             })
         };
         if !probe(bytes) {
             return Err(ImageError::Malformed {
                 format: NAME,
                 what: "magic".into(),
-                offset: read::len_u64(MAGIC_AT),
+                offset: fields::len_u64(MAGIC_AT),
                 found: "something else".into(),
                 expected: MAGIC.escape_ascii().to_string(),
             });
@@ -98,7 +98,7 @@ impl Arm64Image {
         u64_at(MAGIC_AT)?;
         // The field before the end of the header is the PE offset, 0 without an
         // EFI stub; the "MZ" is an instruction that does no harm.
-        let efi_stub = pe::probe(bytes) && read::u32(bytes, PE_OFFSET_AT) != Some(0);
+        let efi_stub = pe::probe(bytes) && fields::u32_at(bytes, PE_OFFSET_AT) != Some(0);
         if efi_stub {
             pe::Pe::parse(bytes, NAME)?.check_bounds()?;
         }

@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use payload::{Payload, PayloadCodec};
 
 use super::{Format, Opened};
-use crate::{Arch, ImageError, Kernel, pe, read};
+use crate::{Arch, ImageError, Kernel, fields, pe};
 
 /// See [`Format`].
 pub const FORMAT: Format = Format {
@@ -153,8 +153,8 @@ pub struct BzImage {
 }
 
 fn probe(bytes: &[u8]) -> bool {
-    read::u16(bytes, at::BOOT_FLAG) == Some(BOOT_FLAG)
-        && read::array(bytes, at::HEADER) == Some(*b"HdrS")
+    fields::u16_at(bytes, at::BOOT_FLAG) == Some(BOOT_FLAG)
+        && fields::array(bytes, at::HEADER) == Some(*b"HdrS")
 }
 
 impl BzImage {
@@ -167,7 +167,7 @@ impl BzImage {
     pub fn parse(bytes: &[u8]) -> Result<BzImage, ImageError> {
         let header = Header { bytes };
         if !probe(bytes) {
-            let magic = read::array::<4>(bytes, at::HEADER).unwrap_or_default();
+            let magic = fields::array::<4>(bytes, at::HEADER).unwrap_or_default();
             return Err(malformed(
                 "header",
                 at::HEADER,
@@ -297,7 +297,7 @@ impl BzImage {
         let real_mode = |field, offset: usize| ImageError::RealMode {
             format: NAME,
             field,
-            offset: read::len_u64(offset),
+            offset: fields::len_u64(offset),
         };
         if self.code32_start == 0 && self.xloadflags & xloadflags::KERNEL_64 == 0 {
             return Err(real_mode("code32_start", at::CODE32_START));
@@ -315,8 +315,8 @@ impl BzImage {
     /// kernel's own build fills it, with the checksum at its end (boot.rst, "The
     /// Image Checksum"): so what has a payload has every byte.
     fn check_size(&self, bytes: &[u8]) -> Result<(), ImageError> {
-        let has = read::len(bytes);
-        let setup = read::len_u64(self.setup_len());
+        let has = fields::len(bytes);
+        let setup = fields::len_u64(self.setup_len());
         let truncated = |what: &str, needs: u64| ImageError::Truncated {
             format: NAME,
             what: what.to_owned(),
@@ -371,7 +371,7 @@ fn malformed(
     ImageError::Malformed {
         format: NAME,
         what: what.to_owned(),
-        offset: read::len_u64(offset),
+        offset: fields::len_u64(offset),
         found: found.to_string(),
         expected: expected.to_owned(),
     }
@@ -387,24 +387,24 @@ impl Header<'_> {
         value.ok_or_else(|| ImageError::Truncated {
             format: NAME,
             what: format!("the setup header (the field at {at:#x})"),
-            needs: read::len_u64(at + size),
-            has: read::len(self.bytes),
+            needs: fields::len_u64(at + size),
+            has: fields::len(self.bytes),
         })
     }
 
     fn u8(&self, at: usize) -> Result<u8, ImageError> {
-        self.field(read::u8(self.bytes, at), at, 1)
+        self.field(fields::u8_at(self.bytes, at), at, 1)
     }
 
     fn u16(&self, at: usize) -> Result<u16, ImageError> {
-        self.field(read::u16(self.bytes, at), at, 2)
+        self.field(fields::u16_at(self.bytes, at), at, 2)
     }
 
     fn u32(&self, at: usize) -> Result<u32, ImageError> {
-        self.field(read::u32(self.bytes, at), at, 4)
+        self.field(fields::u32_at(self.bytes, at), at, 4)
     }
 
     fn u64(&self, at: usize) -> Result<u64, ImageError> {
-        self.field(read::u64(self.bytes, at), at, 8)
+        self.field(fields::u64_at(self.bytes, at), at, 8)
     }
 }

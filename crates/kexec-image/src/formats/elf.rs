@@ -11,7 +11,7 @@ use serde::Serialize;
 pub use dynamic::Needs;
 
 use super::{Format, Opened};
-use crate::{Arch, ImageError, Kernel, read};
+use crate::{Arch, ImageError, Kernel, fields};
 use reader::Reader;
 
 /// See [`Format`].
@@ -175,7 +175,7 @@ impl ElfKernel {
 
     /// The bytes in the file of one of its segments.
     pub fn data<'a>(&self, bytes: &'a [u8], segment: &Segment) -> &'a [u8] {
-        read::slice(bytes, segment.offset, segment.filesz).unwrap_or_default()
+        fields::slice(bytes, segment.offset, segment.filesz).unwrap_or_default()
     }
 }
 
@@ -198,11 +198,11 @@ fn arch(machine: u16, class: Class) -> Option<Arch> {
 /// `e_ident`: magic, class, data, version.
 fn ident(bytes: &[u8]) -> Result<(Class, Endian), ImageError> {
     let byte = |at: usize| {
-        read::u8(bytes, at).ok_or_else(|| ImageError::Truncated {
+        fields::u8_at(bytes, at).ok_or_else(|| ImageError::Truncated {
             format: NAME,
             what: "e_ident".into(),
             needs: 16,
-            has: read::len(bytes),
+            has: fields::len(bytes),
         })
     };
     if !bytes.starts_with(MAGIC) {
@@ -227,7 +227,7 @@ fn ident(bytes: &[u8]) -> Result<(Class, Endian), ImageError> {
 /// The bytes of every segment, loaded or not, are in the file.
 fn check_in_file(segment: &Segment, index: u16, bytes: &[u8]) -> Result<(), ImageError> {
     let needs = segment.offset.saturating_add(segment.filesz);
-    let has = read::len(bytes);
+    let has = fields::len(bytes);
     if segment.filesz > 0 && needs > has {
         return Err(ImageError::Truncated {
             format: NAME,

@@ -10,7 +10,7 @@
 use serde::Serialize;
 
 use super::{Format, Opened, multiboot2};
-use crate::{ImageError, Kernel, read};
+use crate::{ImageError, Kernel, fields};
 
 /// See [`Format`].
 pub const FORMAT: Format = Format {
@@ -147,7 +147,7 @@ fn open(bytes: &[u8]) -> Result<Opened, ImageError> {
 /// the sum of three words zero.
 fn offset(bytes: &[u8]) -> Option<usize> {
     let head = bytes.get(..SEARCH.min(bytes.len()))?;
-    let word = |at: usize| read::u32(head, at);
+    let word = |at: usize| fields::u32_at(head, at);
     (0..head.len()).step_by(4).find(|&at| {
         word(at) == Some(MAGIC)
             && word(at + 4)
@@ -161,11 +161,11 @@ fn find_one(bytes: &[u8]) -> Result<Option<Multiboot>, ImageError> {
         return Ok(None);
     };
     let word = |offset: usize| {
-        read::u32(bytes, at + offset).ok_or_else(|| ImageError::Truncated {
+        fields::u32_at(bytes, at + offset).ok_or_else(|| ImageError::Truncated {
             format: NAME,
             what: "the header".into(),
-            needs: read::len_u64(at + offset + 4),
-            has: read::len(bytes),
+            needs: fields::len_u64(at + offset + 4),
+            has: fields::len(bytes),
         })
     };
     let flags = word(4)?;
@@ -214,7 +214,7 @@ impl Fields {
         let wrong = |what: &str, found: u32, expected: String| {
             malformed(what, self.header_offset, format!("{found:#x}"), &expected)
         };
-        let at = read::len_u64(self.header_offset);
+        let at = fields::len_u64(self.header_offset);
         let load = u64::from(self.load);
         let before = u64::from(self.header).checked_sub(load).ok_or_else(|| {
             let expected = format!("header_addr ({:#x}) or less", self.header);
@@ -224,7 +224,7 @@ impl Fields {
             let expected = format!("at most {at:#x} below header_addr");
             wrong("load_addr", self.load, expected)
         })?;
-        let rest = read::len(bytes).saturating_sub(file_offset);
+        let rest = fields::len(bytes).saturating_sub(file_offset);
         let file_len = match self.load_end {
             0 => rest,
             end => u64::from(end).checked_sub(load).ok_or_else(|| {
@@ -240,7 +240,7 @@ impl Fields {
                 format: NAME,
                 what: "what load_end_addr promises".into(),
                 needs: file_offset.saturating_add(file_len),
-                has: read::len(bytes),
+                has: fields::len(bytes),
             });
         }
         let memory_len = match self.bss_end {
@@ -271,7 +271,7 @@ pub(super) fn malformed(
     ImageError::Malformed {
         format: NAME,
         what: what.to_owned(),
-        offset: read::len_u64(offset),
+        offset: fields::len_u64(offset),
         found: found.to_string(),
         expected: expected.to_owned(),
     }

@@ -2,7 +2,7 @@
 //! Multiboot2 Specification 2.0, 3.1 "OS image format".
 
 use super::multiboot::{Fields, Multiboot, NAME, Relocatable, Version, malformed};
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 
 /// `magic` of the header.
 const MAGIC: u32 = 0xe852_50d6;
@@ -39,7 +39,7 @@ const FROM_THE_START: u32 = u32::MAX;
 /// four words zero.
 pub(super) fn offset(bytes: &[u8]) -> Option<usize> {
     let head = bytes.get(..SEARCH.min(bytes.len()))?;
-    let word = |at: usize| read::u32(head, at);
+    let word = |at: usize| fields::u32_at(head, at);
     (0..head.len()).step_by(8).find(|&at| {
         let (magic, arch) = (word(at), word(at + 4));
         let rest = word(at + 8).zip(word(at + 12));
@@ -56,7 +56,7 @@ pub(super) fn find(bytes: &[u8]) -> Result<Option<Multiboot>, ImageError> {
     let Some(at) = offset(bytes) else {
         return Ok(None);
     };
-    let len = read::u32(bytes, at + 8).unwrap_or(0);
+    let len = fields::u32_at(bytes, at + 8).unwrap_or(0);
     let end = usize::try_from(len)
         .ok()
         .and_then(|len| at.checked_add(len));
@@ -175,13 +175,13 @@ impl Tag<'_> {
         let cut = || ImageError::Truncated {
             format: NAME,
             what: "the tags of the header".into(),
-            needs: read::len_u64(at.saturating_add(8)),
-            has: read::len_u64(end),
+            needs: fields::len_u64(at.saturating_add(8)),
+            has: fields::len_u64(end),
         };
         let head = bytes.get(..end).unwrap_or_default();
-        let size = read::u32(head, at.saturating_add(4)).ok_or_else(cut)?;
-        let kind = read::u16(head, at).ok_or_else(cut)?;
-        let flags = read::u16(head, at.saturating_add(2)).ok_or_else(cut)?;
+        let size = fields::u32_at(head, at.saturating_add(4)).ok_or_else(cut)?;
+        let kind = fields::u16_at(head, at).ok_or_else(cut)?;
+        let flags = fields::u16_at(head, at.saturating_add(2)).ok_or_else(cut)?;
         let len = usize::try_from(size).unwrap_or(usize::MAX);
         let data = head.get(at.saturating_add(8)..at.saturating_add(len));
         match data {
@@ -202,7 +202,7 @@ impl Tag<'_> {
     }
 
     fn word(&self, offset: usize) -> Result<u32, ImageError> {
-        read::u32(self.data, offset).ok_or_else(|| {
+        fields::u32_at(self.data, offset).ok_or_else(|| {
             let expected = format!("{} or more", offset.saturating_add(12));
             malformed("size of a tag", self.at, self.size, &expected)
         })

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{Format, Opened};
-use crate::{ImageError, Kernel, pe, read};
+use crate::{ImageError, Kernel, fields, pe};
 
 /// See [`Format`].
 pub const FORMAT: Format = Format {
@@ -46,14 +46,14 @@ pub struct RiscvImage {
 }
 
 fn probe(bytes: &[u8]) -> bool {
-    read::array(bytes, MAGIC2_AT) == Some(MAGIC2)
+    fields::array(bytes, MAGIC2_AT) == Some(MAGIC2)
 }
 
 fn malformed(what: &str, at: usize, found: String, expected: &str) -> ImageError {
     ImageError::Malformed {
         format: NAME,
         what: what.into(),
-        offset: read::len_u64(at),
+        offset: fields::len_u64(at),
         found,
         expected: expected.into(),
     }
@@ -71,9 +71,9 @@ impl RiscvImage {
             format: NAME,
             what: "the header".into(),
             needs: HEADER_LEN,
-            has: read::len(bytes),
+            has: fields::len(bytes),
         };
-        let u64_at = |at: usize| read::u64(bytes, at).ok_or_else(short);
+        let u64_at = |at: usize| fields::u64_at(bytes, at).ok_or_else(short);
         u64_at(MAGIC2_AT)?;
         if !probe(bytes) {
             let expected = MAGIC2.escape_ascii().to_string();
@@ -84,7 +84,7 @@ impl RiscvImage {
                 &expected,
             ));
         }
-        let version = read::u32(bytes, VERSION_AT).ok_or_else(short)?;
+        let version = fields::u32_at(bytes, VERSION_AT).ok_or_else(short)?;
         if version < VERSION_0_2 {
             let found = format!("{}.{}", version >> 16, version & 0xffff);
             return Err(malformed("version", VERSION_AT, found, "0.2 or newer"));
@@ -100,7 +100,7 @@ impl RiscvImage {
         }
         // The field before the end of the header is the PE offset, 0 without an
         // EFI stub; the "MZ" is an instruction that does no harm.
-        let efi_stub = pe::probe(bytes) && read::u32(bytes, PE_OFFSET_AT) != Some(0);
+        let efi_stub = pe::probe(bytes) && fields::u32_at(bytes, PE_OFFSET_AT) != Some(0);
         if efi_stub {
             pe::Pe::parse(bytes, NAME)?.check_bounds()?;
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{Format, Opened, Wrapped};
 use crate::decompress::{self, Codec};
 use crate::pe::{self, Pe};
-use crate::{ImageError, Options, read};
+use crate::{ImageError, Options, fields};
 
 const NAME: &str = "zboot";
 
@@ -46,7 +46,7 @@ const COMPRESSIONS: &[(&str, Codec)] = &[
 pub const FORMAT: Format = Format {
     name: NAME,
     about: "an EFI program that unpacks the kernel it carries",
-    probe: |bytes| pe::probe(bytes) && read::array(bytes, IMAGE_TYPE_AT) == Some(IMAGE_TYPE),
+    probe: |bytes| pe::probe(bytes) && fields::array(bytes, IMAGE_TYPE_AT) == Some(IMAGE_TYPE),
     open,
 };
 
@@ -55,11 +55,11 @@ fn open(bytes: &Bytes, options: &Options) -> Result<Opened, ImageError> {
         format: NAME,
         what: what.into(),
         needs,
-        has: read::len(bytes),
+        has: fields::len(bytes),
     };
     let (Some(offset), Some(size), Some(compression)) = (
-        read::u32(bytes, PAYLOAD_OFFSET_AT),
-        read::u32(bytes, PAYLOAD_SIZE_AT),
+        fields::u32_at(bytes, PAYLOAD_OFFSET_AT),
+        fields::u32_at(bytes, PAYLOAD_SIZE_AT),
         bytes.get(COMPRESSION_AT..COMPRESSION_END),
     ) else {
         return Err(truncated("the header", u64::from(HEADER_LEN)));
@@ -74,7 +74,7 @@ fn open(bytes: &Bytes, options: &Options) -> Result<Opened, ImageError> {
         });
     }
     let codec = codec(compression)?;
-    let payload = read::slice(bytes, offset.into(), size.into())
+    let payload = fields::slice(bytes, offset.into(), size.into())
         .ok_or_else(|| truncated("the compressed kernel", u64::from(offset) + u64::from(size)))?;
     // The program behind the payload is not needed, but a file without it is
     // not the file that was installed.

@@ -71,7 +71,7 @@ pub const COMPRESSORS: &[Compressor] = &[
     Compressor {
         name: "lzma of known size",
         codec: "lzma",
-        compress: |data| lzma(data, Some(crate::read::len(data))),
+        compress: |data| lzma(data, Some(crate::fields::len(data))),
         checksummed: false,
     },
 ];

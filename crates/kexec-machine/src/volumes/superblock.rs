@@ -2,7 +2,7 @@
 //! knows it already where it runs; this is for machines without it, and for what
 //! udev does not tell.
 
-use crate::raw::{u16_at, u32_at};
+use kexec_image::fields::{u16_at, u32_at};
 
 /// How many bytes of a device are looked at: the btrfs superblock is the one
 /// farthest in.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Partition;
-use crate::raw::{guid_at, u16_at, u32_at, u64_at};
+use crate::guid::guid_at;
+use kexec_image::fields::{u16_at, u32_at, u64_at};
 
 /// A GPT has 128 entries of 128 bytes by default (UEFI specification, 5.3.3);
 /// more than this many bytes of them are not read.

@@ -8,10 +8,10 @@ use super::{
     SEGMENT_MAX, Segment, SegmentKind,
 };
 use crate::Piece;
-use crate::le::len_u64;
 use crate::memory::limits::Limits;
 use crate::memory::range::{align_down, align_up};
 use crate::memory::{Destinations, MapEntry, Placer, Range, RangeSet, Resource, Search, Wanted};
+use kexec_image::fields::len_u64;
 
 /// A segment to be.
 #[derive(Debug)]

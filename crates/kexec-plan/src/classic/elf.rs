@@ -6,9 +6,9 @@ use kexec_image::formats::elf::{ElfKernel, Segment};
 
 use super::ClassicError;
 use crate::Piece;
-use crate::le::len_u64;
 use crate::memory::Range;
 use crate::memory::range::align_down;
+use kexec_image::fields::len_u64;
 
 /// A run of memory that is filled from the file, not page-aligned yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

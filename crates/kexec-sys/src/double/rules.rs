@@ -9,6 +9,8 @@
 
 use std::ops::Range;
 
+use kexec_image::fields::{array, u8_at, u16_at, u32_at, u64_at};
+
 use super::machine::{Arch, Ima, Lockdown, Machine, PAGE, Signatures};
 use crate::{Errno, FileFlags, LoadFlags, SEGMENT_MAX, Slot};
 
@@ -297,25 +299,20 @@ pub(super) struct Probed {
     cmdline_max: Option<usize>,
 }
 
-/// A little-endian field of a header; `None` beyond the end.
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
 /// The x86-64 loader of the kernel takes a bzImage with the 64-bit boot protocol
 /// (Documentation/arch/x86/boot.rst): everything else is ENOEXEC.
 fn bzimage(machine: &Machine, kernel: &[u8]) -> Result<Probed, Errno> {
     let probe = || -> Option<Probed> {
         // 1f1 setup_sects, 1fe boot_flag, 202 HdrS, 206 version, 211 loadflags,
         // 236 xloadflags, 238 cmdline_size, 260 init_size.
-        let [setup_sects] = field(kernel, 0x1f1)?;
-        let boot_flag = u16::from_le_bytes(field(kernel, 0x1fe)?);
-        let magic: [u8; 4] = field(kernel, 0x202)?;
-        let version = u16::from_le_bytes(field(kernel, 0x206)?);
-        let [loadflags] = field(kernel, 0x211)?;
-        let xloadflags = u16::from_le_bytes(field(kernel, 0x236)?);
-        let cmdline_size = u32::from_le_bytes(field(kernel, 0x238)?);
-        let init_size = u32::from_le_bytes(field(kernel, 0x260)?);
+        let setup_sects = u8_at(kernel, 0x1f1)?;
+        let boot_flag = u16_at(kernel, 0x1fe)?;
+        let magic: [u8; 4] = array(kernel, 0x202)?;
+        let version = u16_at(kernel, 0x206)?;
+        let loadflags = u8_at(kernel, 0x211)?;
+        let xloadflags = u16_at(kernel, 0x236)?;
+        let cmdline_size = u32_at(kernel, 0x238)?;
+        let init_size = u32_at(kernel, 0x260)?;
         let sectors = if setup_sects == 0 { 4 } else { setup_sects };
         let setup = (usize::from(sectors) + 1) * 512;
         let good = kernel.len() >= 1024
@@ -339,8 +336,8 @@ fn bzimage(machine: &Machine, kernel: &[u8]) -> Result<Probed, Errno> {
 /// size; everything else is EINVAL, where x86 says ENOEXEC.
 fn arm64_image(kernel: &[u8]) -> Result<Probed, Errno> {
     let probe = || -> Option<Probed> {
-        let image_size = u64::from_le_bytes(field(kernel, 0x10)?);
-        let magic: [u8; 4] = field(kernel, 0x38)?;
+        let image_size = u64_at(kernel, 0x10)?;
+        let magic: [u8; 4] = array(kernel, 0x38)?;
         (kernel.len() >= 64 && magic == *b"ARM\x64" && image_size != 0).then_some(Probed {
             memory: image_size,
             payload: u64::try_from(kernel.len()).ok()?,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{BzImage, at, malformed};
 use crate::decompress::{self, Checked, Codec, Decoded};
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 
 /// The compressed kernel inside of a bzImage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,7 +45,7 @@ impl BzImage {
             return Ok(None);
         };
         let decoded = packed.codec.decompress(packed.stream, self.limit(cap))?;
-        packed.compare(read::len(&decoded.bytes), decoded.consumed)?;
+        packed.compare(fields::len(&decoded.bytes), decoded.consumed)?;
         Ok(Some(decoded))
     }
 
@@ -110,7 +110,7 @@ impl BzImage {
         }
         let end = u64::from(self.payload_offset) + u64::from(self.payload_length);
         let part = self.protected_mode(bytes);
-        let data = read::slice(part, self.payload_offset.into(), self.payload_length.into());
+        let data = fields::slice(part, self.payload_offset.into(), self.payload_length.into());
         let Some(data) = data else {
             let limit = format!("at most {} (syssize)", self.protected_len());
             let what = "payload_offset + payload_length";

@@ -3,7 +3,7 @@
 
 use super::reader::Reader;
 use super::{MAX_PROGRAM_HEADERS, PT_LOAD, Segment, ident};
-use crate::read;
+use crate::fields;
 
 /// `p_type` of the dynamic section.
 const PT_DYNAMIC: u32 = 2;
@@ -51,7 +51,7 @@ impl Needs {
                 PT_LOAD => loads.push(segment),
                 PT_DYNAMIC => dynamic = Some(segment),
                 PT_INTERP if interpreter.is_none() => {
-                    let path = read::slice(bytes, segment.offset, segment.filesz)?;
+                    let path = fields::slice(bytes, segment.offset, segment.filesz)?;
                     interpreter = Some(string(path, 0)?);
                 }
                 _ => {}
@@ -70,7 +70,7 @@ impl Needs {
 
 /// The names that the dynamic section gives.
 fn libraries(r: &Reader<'_>, loads: &[Segment], dynamic: &Segment) -> Option<Vec<String>> {
-    read::slice(r.bytes, dynamic.offset, dynamic.filesz)?;
+    fields::slice(r.bytes, dynamic.offset, dynamic.filesz)?;
     let mut names = Vec::new();
     let (mut address, mut size) = (None, None);
     for index in 0..dynamic.filesz / r.dynamic_entry_len() {
@@ -90,7 +90,7 @@ fn libraries(r: &Reader<'_>, loads: &[Segment], dynamic: &Segment) -> Option<Vec
         // All of the table lies in what the segment has in the file.
         let is_inside = at.checked_add(size)? <= load.filesz;
         is_inside.then_some(())?;
-        read::slice(r.bytes, load.offset.checked_add(at)?, size)
+        fields::slice(r.bytes, load.offset.checked_add(at)?, size)
     })?;
     names
         .into_iter()

@@ -2,7 +2,7 @@
 
 use super::Segment;
 use super::reader::{Reader, SectionHeader, Sections};
-use crate::read;
+use crate::fields;
 
 /// The owner of the notes that the kernel's build adds to itself
 /// (`include/linux/build-salt.h`, `include/linux/elfnote-lto.h`).
@@ -25,7 +25,7 @@ const FIVE_LEVEL: &[u8] = b"ptrs_per_p4d";
 /// Whether one of the notes is the kernel's own.
 pub(super) fn has_note(r: &Reader<'_>, notes: &[Segment]) -> bool {
     notes.iter().any(|segment| {
-        let mut rest = read::slice(r.bytes, segment.offset, segment.filesz).unwrap_or_default();
+        let mut rest = fields::slice(r.bytes, segment.offset, segment.filesz).unwrap_or_default();
         // A note takes twelve bytes at least, so this ends.
         while let Some((owner, next)) = note(r, rest) {
             if owner == OWNER {
@@ -60,7 +60,7 @@ pub(super) fn has_section(r: &Reader<'_>, sections: &Sections) -> bool {
 /// entered. A kernel without modules cannot be asked.
 pub(super) fn takes_five_levels(r: &Reader<'_>, sections: &Sections) -> bool {
     let strings = named(r, sections, |name| name.starts_with(EXPORTED));
-    let names = strings.and_then(|s| read::slice(r.bytes, s.offset, s.size));
+    let names = strings.and_then(|s| fields::slice(r.bytes, s.offset, s.size));
     let mut names = names.unwrap_or_default().split(|b| *b == 0);
     names.any(|name| name == FIVE_LEVEL)
 }
@@ -73,7 +73,7 @@ fn named<'a>(
     is: impl Fn(&[u8]) -> bool,
 ) -> Option<&'a SectionHeader> {
     let table = sections.headers.get(sections.names)?;
-    let names = read::slice(r.bytes, table.offset, table.size)?;
+    let names = fields::slice(r.bytes, table.offset, table.size)?;
     sections.headers.iter().find(|section| {
         let start = usize::try_from(section.name).unwrap_or(usize::MAX);
         is(names.get(start..).unwrap_or_default())

@@ -1,7 +1,7 @@
 //! The fields of an ELF file in either width and either order of bytes.
 
 use super::{Class, Endian, NAME, Segment};
-use crate::{ImageError, read};
+use crate::{ImageError, fields};
 
 /// The fields of the ELF header that are used.
 pub(super) struct Header {
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
                 &expected.to_string(),
             ));
         }
-        if end > read::len(self.bytes) {
+        if end > fields::len(self.bytes) {
             return Err(self.truncated(what, end));
         }
         for index in 0..count {
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn u32_in(&self, bytes: &[u8], at: usize) -> Option<u32> {
-        let raw = read::array(bytes, at)?;
+        let raw = fields::array(bytes, at)?;
         Some(if self.big {
             u32::from_be_bytes(raw)
         } else {
@@ -175,8 +175,8 @@ impl<'a> Reader<'a> {
     fn field<const N: usize>(&self, at: u64, what: &str) -> Result<[u8; N], ImageError> {
         usize::try_from(at)
             .ok()
-            .and_then(|at| read::array(self.bytes, at))
-            .ok_or_else(|| self.truncated(what, at.saturating_add(read::len_u64(N))))
+            .and_then(|at| fields::array(self.bytes, at))
+            .ok_or_else(|| self.truncated(what, at.saturating_add(fields::len_u64(N))))
     }
 
     fn truncated(&self, what: &str, needs: u64) -> ImageError {
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
             format: NAME,
             what: what.to_owned(),
             needs,
-            has: read::len(self.bytes),
+            has: fields::len(self.bytes),
         }
     }
 

@@ -55,7 +55,7 @@ impl Builder {
         };
         let shoff = match self.sections.len() {
             0 => 0,
-            _ => 0x400 + read::len(&self.body),
+            _ => 0x400 + fields::len(&self.body),
         };
         let mut file = vec![0x7f, b'E', b'L', b'F', class, data, 1, 0];
         file.resize(16, 0);
@@ -66,7 +66,7 @@ impl Builder {
         file.extend(self.word(ehsize));
         file.extend(self.word(shoff));
         file.extend(self.n(0, 4));
-        let count = |n: usize| read::len_u64(n);
+        let count = |n: usize| fields::len_u64(n);
         let phnum = self.phnum.map_or(count(self.segments.len()), u64::from);
         let shnum = count(self.sections.len());
         for field in [
@@ -217,13 +217,13 @@ fn a_kernel_is_told_by_its_note_or_its_sections() {
         body.extend(builder.n(2, 4));
         body.extend(builder.n(3, 4));
         body.extend(b"GNU\0ab\0\0");
-        body.extend(builder.n(read::len(owner), 4));
+        body.extend(builder.n(fields::len(owner), 4));
         body.extend(builder.n(4, 4));
         body.extend(builder.n(0x100, 4));
         body.extend(owner);
         body.resize(body.len().next_multiple_of(4), 0);
         body.extend(b"salt");
-        let len = read::len(&body);
+        let len = fields::len(&body);
         builder.body.splice(..body.len(), body);
         builder.segments.push((4, 0x400, len, 0, len, 4));
         builder.parse().unwrap().is_linux
@@ -275,7 +275,7 @@ proptest! {
         }
         if let Ok(elf) = ElfKernel::parse(&file) {
             for segment in &elf.segments {
-                prop_assert_eq!(read::len(elf.data(&file, segment)), segment.filesz);
+                prop_assert_eq!(fields::len(elf.data(&file, segment)), segment.filesz);
                 prop_assert!(segment.paddr.checked_add(segment.memsz.saturating_sub(1)).is_some());
             }
         }

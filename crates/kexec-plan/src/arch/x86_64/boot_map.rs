@@ -4,8 +4,8 @@
 
 use super::layout::{E820_MAX, at, setup};
 use crate::classic::FirmwareFacts;
-use crate::le::{u8_at, u32_at, u64_at};
 use crate::memory::{MapEntry, MemoryKind, MemoryMap, Range};
+use kexec_image::fields::{u8_at, u32_at, u64_at};
 
 /// The length of `struct boot_e820_entry`: address, size, type.
 const ENTRY_LEN: usize = 20;
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
     use crate::arch::x86_64::setup_data::e820;
     use crate::classic::SetupItem;
-    use crate::le::put;
+    use kexec_image::fields::put;
     use proptest::prelude::*;
 
     fn ram(page: u64) -> MapEntry {

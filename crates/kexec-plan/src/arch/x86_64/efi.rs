@@ -7,8 +7,8 @@
 use super::layout::{at, efi_info, setup};
 use super::setup_data::Item;
 use crate::classic::{EfiDescriptor, EfiFacts};
-use crate::le::{array, halves, put, u32_at};
 use crate::memory::{Range, Resource};
+use kexec_image::fields::{array, halves, put, u32_at};
 
 /// The length of one descriptor as it is written here (`EFI_MEMORY_DESCRIPTOR`,
 /// UEFI specification 2.10, 7.2.3).
@@ -143,7 +143,7 @@ fn setup_efi(facts: &EfiFacts) -> Vec<u8> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::le::u64_at;
+    use kexec_image::fields::u64_at;
 
     pub(in super::super) fn facts() -> EfiFacts {
         let entry = |physical| EfiDescriptor {

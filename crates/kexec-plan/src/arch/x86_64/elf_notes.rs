@@ -10,7 +10,7 @@
 //! was seen to leave 0 in both).
 
 use crate::Cmdline;
-use crate::le::{pad, put};
+use kexec_image::fields::{pad, put};
 
 /// `b_signature`; in EAX too for a 32-bit program.
 pub(super) const SIGNATURE: u32 = 0x0e1f_b007;

@@ -8,8 +8,8 @@ use super::page_tables::{Levels, one_to_one};
 use super::paging;
 use crate::Piece;
 use crate::classic::{Builder, ClassicError, ClassicRequest, Draft, ExitMode, SegmentKind};
-use crate::le::len;
 use crate::memory::{MemoryKind, Range, RangeSet};
+use kexec_image::fields::len;
 
 /// Whether the next kernel is to be entered with four levels. `takes_five`: it
 /// uses five where it finds them.

@@ -9,9 +9,9 @@
 use super::layout::{CEILING, FLOOR, PAGE};
 use super::page_tables::{Levels, one_to_one};
 use crate::classic::{ClassicError, JumpBackImage};
-use crate::le::len;
 use crate::memory::range::align_up;
 use crate::memory::{MemoryFacts, MemoryKind, Placer, Range, RangeSet, Search, Wanted};
+use kexec_image::fields::len;
 
 /// Makes it for a kernel that waits at `entry`.
 ///
@@ -65,7 +65,7 @@ fn image(base: u64, entry: u64, mapped: &RangeSet, five_level: bool) -> Vec<u8> 
     bytes.extend([0x48, 0xb8]); // mov rax, entry
     bytes.extend(entry.to_le_bytes());
     bytes.extend([0xff, 0xe0]); // jmp rax
-    crate::le::pad(&mut bytes, usize::try_from(PAGE).unwrap_or(0));
+    kexec_image::fields::pad(&mut bytes, usize::try_from(PAGE).unwrap_or(0));
     bytes.extend(one_to_one(root, mapped, levels));
     bytes
 }

@@ -23,10 +23,10 @@ use crate::classic::elf::{content_len, physical_entry, runs};
 use crate::classic::{
     Builder, ClassicError, ClassicRequest, Draft, Exit, ExitMode, LoadPlan, SegmentKind,
 };
-use crate::le::{len, len_u64};
 use crate::memory::limits::Limits;
 use crate::memory::range::align_up;
 use crate::memory::{MemoryKind, MemoryMap, Range, RangeSet};
+use kexec_image::fields::{len, len_u64};
 
 /// How a Linux kernel is started, and within which limits.
 struct Start<'a> {

@@ -5,8 +5,8 @@ use super::params::{run_of_ram, upper_kib};
 use super::video::Framebuffer;
 use crate::Cmdline;
 use crate::classic::Part;
-use crate::le::{halves, len_u64, pad, put};
 use crate::memory::{MapEntry, MemoryKind, Range};
+use kexec_image::fields::{halves, len_u64, pad, put};
 
 /// `boot_loader_name`.
 const LOADER: &[u8] = b"kexec-rs";

@@ -13,10 +13,10 @@ use crate::classic::{
     Builder, ClassicError, ClassicRequest, Draft, Exit, ExitMode, LoadPlan, SEGMENT_MAX,
     SegmentKind,
 };
-use crate::le::len;
 use crate::memory::range::{align_down, align_up};
 use crate::memory::{Range, Search};
 use crate::{Cmdline, Piece};
+use kexec_image::fields::len;
 
 /// A multiboot loader on such a machine would hand the firmware itself over, which
 /// is gone. Xen (4.20) then takes the size of low memory from the BIOS data area,

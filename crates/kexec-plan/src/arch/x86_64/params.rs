@@ -10,8 +10,8 @@ use super::setup_data::{self, Item};
 use super::video::Video;
 use crate::Cmdline;
 use crate::classic::{BOOT_PARAMS_LEN, FirmwareFacts, Part, RngSeed};
-use crate::le::{halves, len_u64, pad, put, u8_at, u32_at, u64_at};
 use crate::memory::{MapEntry, MemoryKind, Range};
+use kexec_image::fields::{halves, len_u64, pad, put, u8_at, u32_at, u64_at};
 
 /// Room behind the command line for what a purgatory may append when the
 /// running kernel is to be jumped back to: ` kexec_jump_back_entry=0x` and 16

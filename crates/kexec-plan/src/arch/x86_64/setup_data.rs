@@ -5,8 +5,8 @@
 
 use super::layout::setup;
 use crate::classic::{ImaList, Part};
-use crate::le::{len_u64, pad, put};
 use crate::memory::{MapEntry, Range};
+use kexec_image::fields::{len_u64, pad, put};
 
 /// The length of an item without its data.
 const HEAD: usize = 16;
@@ -93,7 +93,7 @@ pub(super) fn ima_buffer(list: &ImaList) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::le::{u32_at, u64_at};
+    use kexec_image::fields::{u32_at, u64_at};
 
     #[test]
     fn items_are_chained_and_aligned() {

@@ -7,7 +7,7 @@
 
 use super::layout::{EDID_HEADER, EDID_LEN, at, screen};
 use crate::classic::{Display, Screen};
-use crate::le::{array, put, u8_at, u16_at, u32_at};
+use kexec_image::fields::{array, put, u8_at, u16_at, u32_at};
 
 /// What is handed on, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
