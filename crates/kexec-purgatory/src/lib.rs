@@ -37,7 +37,7 @@
 //! off. Registers, stack, descriptor tables and CR4 may be anything.
 
 mod abi;
-mod blob;
+mod built;
 mod crc32c;
 mod digest;
 mod error;
@@ -45,7 +45,7 @@ mod image;
 mod params;
 mod sha256;
 
-pub use blob::{ALIGN, BLOB, Blob, SIZE, UNAVAILABLE};
+pub use built::{ALIGN, BLOB, Blob, SIZE, UNAVAILABLE};
 pub use digest::Crc32c;
 pub use error::PurgatoryError;
 pub use image::{entry, image, requires_below_4g};
