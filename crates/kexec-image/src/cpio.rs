@@ -45,13 +45,13 @@ pub enum CpioError {
     /// There is no such name, or kernels do not take it.
     #[error("a name of {len} bytes in the archive")]
     NameLength {
-        /// `c_namesize`.
+        /// What `c_namesize` of its head says.
         len: u64,
     },
     /// The format cannot hold this member.
     #[error("cannot put {name:?} into a cpio archive: {reason}")]
     Member {
-        /// Its path.
+        /// The path that it was to have.
         name: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -113,14 +113,14 @@ pub fn is_trailer(name: &[u8]) -> bool {
 pub enum Member<'a> {
     /// A directory.
     Directory {
-        /// Permission bits.
+        /// Permission bits; the type is added.
         mode: u32,
     },
     /// A regular file.
     File {
-        /// Permission bits.
+        /// Permission bits; the type is added.
         mode: u32,
-        /// Its content.
+        /// All bytes of the file.
         content: &'a [u8],
     },
     /// A symbolic link.
@@ -130,7 +130,7 @@ pub enum Member<'a> {
     },
     /// A character device.
     CharDevice {
-        /// Permission bits.
+        /// Permission bits; the type is added.
         mode: u32,
         /// Its major number.
         major: u32,
@@ -236,9 +236,9 @@ fn check(name: &str) -> Result<(), &'static str> {
 pub struct File {
     /// Its path, without a slash in front: `.extra/os-release`.
     pub path: String,
-    /// Permission bits.
+    /// Permission bits; the type is added.
     pub mode: u32,
-    /// Its content.
+    /// All bytes of the file.
     pub content: Bytes,
 }
 

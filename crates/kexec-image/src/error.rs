@@ -20,7 +20,7 @@ pub enum ImageError {
     /// The file ends before something that its headers promise.
     #[error("{format} cut short: {what} ends at byte {needs}, the file has {has}")]
     Truncated {
-        /// The format.
+        /// The format that the file was read as.
         format: &'static str,
         /// What is not all there.
         what: String,
@@ -32,13 +32,13 @@ pub enum ImageError {
     /// A field has a value that no well-formed file has.
     #[error("malformed {format}: {what} at byte {offset:#x} is {found}, expected {expected}")]
     Malformed {
-        /// The format.
+        /// The format that the file was read as.
         format: &'static str,
-        /// The field.
+        /// The field, by the name that its format gives it.
         what: String,
         /// Where the field is.
         offset: u64,
-        /// Its value.
+        /// The value that is there.
         found: String,
         /// What would have been right.
         expected: String,
@@ -48,7 +48,7 @@ pub enum ImageError {
         "{format} that begins in real mode: {field} at byte {offset:#x} is 0, so it has no protected-mode entry that Linux has"
     )]
     RealMode {
-        /// The format.
+        /// The format that the file was read as.
         format: &'static str,
         /// The field that says so.
         field: &'static str,
@@ -58,7 +58,7 @@ pub enum ImageError {
     /// A compressed stream does not decompress.
     #[error("damaged {codec} data after {produced} bytes of output: {reason}")]
     Codec {
-        /// The codec.
+        /// The compression, as in [`crate::decompress::CODECS`].
         codec: &'static str,
         /// How much came out before it failed.
         produced: u64,
@@ -68,7 +68,7 @@ pub enum ImageError {
     /// A compressed stream grows beyond what is allowed.
     #[error("{codec} data decompresses to more than {cap} bytes")]
     TooLarge {
-        /// The codec.
+        /// The compression, as in [`crate::decompress::CODECS`].
         codec: &'static str,
         /// The limit that was hit.
         cap: u64,
@@ -76,7 +76,7 @@ pub enum ImageError {
     /// A checksum or digest does not match the bytes.
     #[error("{what} does not match: the file says {expected}, its bytes give {found}")]
     Mismatch {
-        /// Which checksum.
+        /// Which checksum, and of what.
         what: String,
         /// What is written in the file.
         expected: String,

@@ -18,7 +18,7 @@ pub enum Proof {
     },
     /// The compressed payload decompressed to the length and checksum it has.
     Payload {
-        /// The codec.
+        /// The compression, as in [`crate::decompress::CODECS`].
         codec: String,
         /// Bytes after decompression.
         len: u64,

@@ -35,7 +35,7 @@ impl Cmdline {
         )
     }
 
-    /// The bytes.
+    /// The bytes, without a NUL behind them.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

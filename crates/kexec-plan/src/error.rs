@@ -11,7 +11,7 @@ pub enum PlanError {
         "kexec_file_load(2) of {arch} kernels does not take {article} {format}; it takes {takes}"
     )]
     FormatNotForFileSyscall {
-        /// The machine.
+        /// The architecture of the machine.
         arch: Arch,
         /// `a` or `an`.
         article: &'static str,

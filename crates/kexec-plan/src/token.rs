@@ -27,7 +27,7 @@ pub fn stamp_on(cmdline: &Cmdline) -> Option<u64> {
 /// What is put on the next command line, so that its boot can be recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mark {
-    /// The token.
+    /// The token of this load.
     pub token: Token,
     /// Leave room for the time of the jump ([`STAMP`]).
     pub stamp: bool,
@@ -91,7 +91,7 @@ impl Token {
         without_token(cmdline).with_parameter(&parameter)
     }
 
-    /// Its digits.
+    /// Its sixteen hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

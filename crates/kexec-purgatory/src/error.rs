@@ -23,7 +23,7 @@ pub enum PurgatoryError {
     TooMany {
         /// What there are too many of.
         what: &'static str,
-        /// How many.
+        /// How many there are.
         found: usize,
         /// How many there may be.
         max: usize,
@@ -33,9 +33,9 @@ pub enum PurgatoryError {
     Memory {
         /// What it is.
         what: String,
-        /// Its start.
+        /// The address where it begins.
         start: u64,
-        /// Its length.
+        /// How many bytes it has.
         len: u64,
     },
     /// A piece of memory holds the purgatory itself, which changes as it runs.
@@ -43,9 +43,9 @@ pub enum PurgatoryError {
     Overlap {
         /// What it is.
         what: String,
-        /// Its start.
+        /// The address where it begins.
         start: u64,
-        /// Its length.
+        /// How many bytes it has.
         len: u64,
         /// Where the purgatory is.
         base: u64,
@@ -68,13 +68,13 @@ pub enum PurgatoryError {
         "the serial console at port {io_base:#x} has the divisor 0: 1 (115200 baud) to 65535 is needed"
     )]
     Divisor {
-        /// Its port.
+        /// The first port of the serial console.
         io_base: u16,
     },
     /// A time that nobody would wait.
     #[error("{what} is {found}: at most {max} is believed")]
     Time {
-        /// Which number.
+        /// Which of the times it is.
         what: &'static str,
         /// What it is.
         found: u64,

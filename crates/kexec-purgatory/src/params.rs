@@ -103,7 +103,7 @@ impl Label {
 /// What a region must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Check {
-    /// Anything.
+    /// It is not looked at.
     None,
     /// Bytes with this CRC-32C: at the speed of memory. Finds stray writes and
     /// bad copies, which is what the check is for.
@@ -160,7 +160,7 @@ pub enum Mode {
 pub enum Stack {
     /// The end of the purgatory's own 4 KiB.
     Purgatory,
-    /// This address.
+    /// A physical address that the caller chose.
     At(u64),
     /// The one that the purgatory was entered with, so that the program that is
     /// jumped to can return to the old kernel. Only with a kexec that preserves
@@ -259,9 +259,9 @@ pub struct JumpBack {
 /// Memory to copy before the jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Backup {
-    /// From here.
+    /// The physical address that is copied from.
     pub source: u64,
-    /// To here.
+    /// The physical address that is copied to.
     pub destination: u64,
     /// So many bytes.
     pub len: u64,

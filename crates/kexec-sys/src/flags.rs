@@ -64,7 +64,7 @@ fn names(f: &mut fmt::Formatter<'_>, mut bits: u32, table: &[(u32, &str)]) -> fm
 macro_rules! flag_methods {
     ($type:ident) => {
         impl $type {
-            /// No flag.
+            /// No flag is set.
             pub const EMPTY: Self = Self(0);
 
             /// The flags with these bits, named or not.

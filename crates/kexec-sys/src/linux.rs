@@ -21,7 +21,7 @@ pub struct Linux;
 struct RawSegment {
     /// Address of the bytes in this process.
     buf: *const u8,
-    /// Their number.
+    /// How many bytes are copied.
     bufsz: usize,
     /// Physical address they go to.
     mem: usize,

@@ -18,7 +18,7 @@ pub enum VmcoreError {
         "{what} at byte {at}: {found}; the file was not copied whole, or is damaged: copy it again"
     )]
     Headers {
-        /// Which part.
+        /// The header that is wrong.
         what: &'static str,
         /// Where it is in the file.
         at: u64,
@@ -42,7 +42,7 @@ pub enum VmcoreError {
     NotInDump {
         /// What is there.
         what: &'static str,
-        /// The address.
+        /// The virtual address that was looked up.
         address: u64,
     },
     /// The file ends before the memory that its headers promise.
@@ -58,20 +58,20 @@ pub enum VmcoreError {
         /// How long the file is.
         len: u64,
     },
-    /// Reading failed.
+    /// The system could not read the dump.
     #[error("reading {wanted} bytes at byte {at} of the dump: {source}")]
     Read {
-        /// Where.
+        /// The offset in the dump.
         at: u64,
-        /// How many.
+        /// How many bytes were asked for.
         wanted: usize,
-        /// Why.
+        /// What the system said.
         source: io::Error,
     },
     /// The description lacks something, or cannot be true.
     #[error("VMCOREINFO: {key} {found}: this program does not know how that kernel keeps its log")]
     Vmcoreinfo {
-        /// The key.
+        /// The key, such as `SYMBOL(prb)`.
         key: String,
         /// What was found.
         found: String,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// The most bytes of it that are read. The kernel has a page for it.
 pub const MAX: u64 = 1 << 20;
 
-/// The description.
+/// The lines of a VMCOREINFO note, by key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vmcoreinfo {
     values: BTreeMap<String, String>,

@@ -1,15 +1,15 @@
 //! Reading DER (ITU-T X.690) as far as a signature needs it: tags of one byte
 //! and definite lengths. Nothing is copied and nothing is recursive.
 
-/// SEQUENCE.
+/// The tag of a SEQUENCE (X.690, 8.9).
 pub const SEQUENCE: u8 = 0x30;
-/// SET.
+/// The tag of a SET (X.690, 8.11).
 pub const SET: u8 = 0x31;
-/// INTEGER.
+/// The tag of an INTEGER (X.690, 8.3).
 pub const INTEGER: u8 = 0x02;
-/// OCTET STRING.
+/// The tag of an OCTET STRING (X.690, 8.7).
 pub const OCTET_STRING: u8 = 0x04;
-/// OBJECT IDENTIFIER.
+/// The tag of an OBJECT IDENTIFIER (X.690, 8.19).
 pub const OID: u8 = 0x06;
 /// The context-specific constructed tag 0.
 pub const CONTEXT_0: u8 = 0xa0;
@@ -35,14 +35,14 @@ pub enum DerError {
     },
 }
 
-/// One element.
+/// One element: tag, length, value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tlv<'a> {
     /// The tag byte.
     pub tag: u8,
     /// Tag, length and content.
     pub whole: &'a [u8],
-    /// The content.
+    /// The content, behind tag and length.
     pub value: &'a [u8],
     /// Where the content is in the file.
     pub value_at: u64,

@@ -91,7 +91,7 @@ impl std::fmt::Debug for Codec {
 /// What a stream decompressed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
-    /// The content.
+    /// What the stream decompresses to.
     pub bytes: Vec<u8>,
     /// How many bytes of the input belong to the stream.
     pub consumed: usize,
@@ -119,7 +119,7 @@ pub const XZ: Codec = xz::CODEC;
 pub const ZSTD: Codec = zstd::CODEC;
 /// LZ4, the legacy frame of the kernel's build and the modern frame.
 pub const LZ4: Codec = lz4::CODEC;
-/// bzip2.
+/// bzip2, blocks with a checksum each.
 pub const BZIP2: Codec = bzip2::CODEC;
 /// LZMA-alone, the `.lzma` format of LZMA Utils.
 pub const LZMA: Codec = lzma::CODEC;

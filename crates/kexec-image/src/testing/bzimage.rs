@@ -60,7 +60,7 @@ impl BzImageBuilder {
         self
     }
 
-    /// The file.
+    /// The file, headers and payload.
     pub fn build(&self) -> Vec<u8> {
         let sects = if self.setup_sects == 0 {
             4

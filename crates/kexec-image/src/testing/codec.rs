@@ -76,14 +76,14 @@ pub const COMPRESSORS: &[Compressor] = &[
     },
 ];
 
-/// gzip.
+/// One gzip member with `data`.
 pub fn gzip(data: &[u8]) -> Vec<u8> {
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     writer.write_all(data).expect("writing to memory");
     writer.finish().expect("writing to memory")
 }
 
-/// bzip2.
+/// One bzip2 stream with `data`.
 pub fn bzip2(data: &[u8]) -> Vec<u8> {
     let mut writer = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::fast());
     writer.write_all(data).expect("writing to memory");

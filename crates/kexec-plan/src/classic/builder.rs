@@ -22,7 +22,7 @@ pub struct Draft {
     pub kind: SegmentKind,
     /// Bytes in memory.
     pub size: u64,
-    /// Its content.
+    /// Its content, one piece behind the other.
     pub content: Vec<Piece>,
     /// How many bytes are checked.
     pub check_len: u64,

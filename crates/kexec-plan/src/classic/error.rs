@@ -11,7 +11,7 @@ pub enum ClassicError {
     /// No planner for the machine.
     #[error("kexec_load(2) on {arch} is not there yet in this version")]
     ArchNotYet {
-        /// The machine.
+        /// The architecture of the machine.
         arch: Arch,
     },
     /// The kernel is for another machine.
@@ -27,7 +27,7 @@ pub enum ClassicError {
     Format {
         /// What the image is.
         format: String,
-        /// The machine.
+        /// The architecture of the machine.
         arch: Arch,
         /// What would do.
         takes: &'static str,
@@ -35,9 +35,9 @@ pub enum ClassicError {
     /// An option that is not supported, or not with this image.
     #[error("{option}: {reason}")]
     Option {
-        /// The option.
+        /// The option as it is typed.
         option: &'static str,
-        /// Why not.
+        /// Why it cannot be done.
         reason: String,
         /// What to do.
         hint: &'static str,
@@ -55,9 +55,9 @@ pub enum ClassicError {
     /// Something must be at a place that is not free.
     #[error("{what} must be at {range}, which is not free memory: {owner}")]
     Occupied {
-        /// What.
+        /// The part of the image that must be there.
         what: String,
-        /// Where.
+        /// The only place where it can be.
         range: Range,
         /// What is there.
         owner: String,
@@ -69,9 +69,9 @@ pub enum ClassicError {
     HalfOfMemory {
         /// All segments together.
         needed: u64,
-        /// The limit.
+        /// The most that the running kernel takes.
         limit: u64,
-        /// MemTotal.
+        /// `MemTotal` of /proc/meminfo in bytes.
         memory: u64,
         /// Each segment with its size.
         parts: String,
@@ -79,7 +79,7 @@ pub enum ClassicError {
     /// More segments than the system call takes.
     #[error("{count} segments, kexec_load(2) takes {}", super::SEGMENT_MAX)]
     TooManySegments {
-        /// How many.
+        /// How many segments the plan would have.
         count: usize,
     },
     /// The command line is too long for the kernel.
@@ -93,7 +93,7 @@ pub enum ClassicError {
     /// The headers of an ELF or multiboot image do not make sense together.
     #[error("{format}: {reason}")]
     Layout {
-        /// The format.
+        /// The format of the image.
         format: &'static str,
         /// What is wrong, with numbers.
         reason: String,
@@ -101,7 +101,7 @@ pub enum ClassicError {
     /// The finished purgatory is larger than planned.
     #[error("the purgatory has {has} bytes, {room} were planned")]
     PurgatoryTooLarge {
-        /// Its size.
+        /// How many bytes it has.
         has: u64,
         /// What there is.
         room: u64,

@@ -39,11 +39,11 @@ pub struct FirmwareFacts {
 pub struct SetupItem {
     /// Its type, `SETUP_*`.
     pub kind: u32,
-    /// Its data.
+    /// The bytes behind its header.
     pub data: Bytes,
 }
 
-/// /sys/firmware/efi.
+/// What /sys/firmware/efi shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct EfiFacts {
     /// `fw_vendor`: the address of the vendor's name.
@@ -78,7 +78,7 @@ pub struct EfiDescriptor {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Display {
-    /// Not known.
+    /// Nobody could find out.
     #[default]
     Unknown,
     /// A driver that uses the firmware's linear framebuffer as it is:
@@ -93,7 +93,7 @@ pub enum Display {
 /// What the next kernel is told of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Screen {
-    /// This one.
+    /// This one, in words.
     HandedOn(String),
     /// The first kernel was given none, and no driver has come since.
     NoneThere,

@@ -88,7 +88,7 @@ pub struct PurgatoryShape {
 pub enum SegmentKind {
     /// The kernel, or a part of it.
     Kernel,
-    /// The initrd.
+    /// The initrd, all parts of it.
     Initrd,
     /// What the next kernel reads at its start: `boot_params` or the
     /// multiboot information, with everything that it points to.
@@ -99,7 +99,7 @@ pub enum SegmentKind {
     Measurements,
     /// Page tables for the purgatory to change to.
     PageTables,
-    /// The purgatory.
+    /// The program that runs between the two kernels.
     Purgatory,
     /// Memory without content, kept apart for a kernel that will be jumped
     /// back to.
@@ -182,7 +182,7 @@ pub enum ExitMode {
 /// The stack is the purgatory's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Exit {
-    /// The mode.
+    /// The mode of the processor.
     pub mode: ExitMode,
     /// Where it jumps to.
     pub rip: u64,
@@ -217,7 +217,7 @@ pub struct CheckRegion {
     pub name: String,
     /// Its index in [`LoadPlan::segments`].
     pub segment: usize,
-    /// Where.
+    /// The physical address where it begins.
     pub start: u64,
     /// How many bytes.
     pub len: u64,

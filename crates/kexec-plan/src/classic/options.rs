@@ -31,14 +31,14 @@ pub enum ElfArgs {
     Linux,
     /// ELF boot notes.
     ElfNotes,
-    /// Nothing.
+    /// The program gets none.
     None,
 }
 
 /// A multiboot module (`--module`).
 #[derive(Debug, Clone)]
 pub struct Module {
-    /// Its path.
+    /// The path of its file.
     pub path: String,
     /// What the kernel is told of it: path and arguments.
     pub string: Cmdline,

@@ -25,7 +25,7 @@ pub struct Piece {
     pub len: usize,
     /// Zero bytes that follow, so that the next piece is aligned.
     pub padding: usize,
-    /// The bytes.
+    /// The bytes, without the padding.
     #[serde(skip)]
     pub bytes: Bytes,
 }
@@ -86,7 +86,7 @@ pub struct FilePlan {
     pub format: String,
     /// The kernel's own release or version text, when its header carries one.
     pub release: Option<String>,
-    /// The kernel.
+    /// The kernel as it is handed over.
     pub kernel: Piece,
     /// Whether the kernel is the file itself with nothing taken off.
     pub bare: bool,

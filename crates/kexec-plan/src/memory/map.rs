@@ -115,9 +115,9 @@ impl Serialize for MemoryKind {
 /// One range of a memory map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct MapEntry {
-    /// Where.
+    /// The physical addresses.
     pub range: Range,
-    /// What.
+    /// What the memory is good for.
     pub kind: MemoryKind,
 }
 

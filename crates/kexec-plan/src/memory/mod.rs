@@ -35,9 +35,9 @@ pub struct MemoryFacts {
 /// One line of /proc/iomem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Resource {
-    /// Where.
+    /// The physical addresses.
     pub range: Range,
-    /// The name.
+    /// What the kernel calls it, such as `System RAM`.
     pub name: String,
     /// How deep it is nested: 0 is the top.
     pub depth: u32,

@@ -32,7 +32,7 @@ pub enum Search {
 pub struct Wanted<'a> {
     /// Its name, for the error.
     pub what: &'a str,
-    /// Bytes.
+    /// How many bytes it needs.
     pub size: u64,
     /// A power of two.
     pub align: u64,

@@ -102,7 +102,7 @@ pub const fn align_down(value: u64, align: u64) -> u64 {
 pub struct RangeSet(Vec<Range>);
 
 impl RangeSet {
-    /// Nothing.
+    /// A set without an address in it.
     pub const fn new() -> RangeSet {
         RangeSet(Vec::new())
     }
@@ -132,7 +132,7 @@ impl RangeSet {
         self.iter().map(|r| r.len()).max().unwrap_or(0)
     }
 
-    /// Adds `range`.
+    /// Adds the addresses of `range`.
     pub fn insert(&mut self, range: Range) {
         if range.is_empty() {
             return;

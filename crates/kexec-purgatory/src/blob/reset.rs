@@ -16,7 +16,7 @@ pub fn announced(params: &RawParams, console: &mut Console) -> ! {
     now(params)
 }
 
-/// Resets.
+/// Resets the machine, at once.
 pub fn now(params: &RawParams) -> ! {
     // The keyboard controller pulses the reset line (8042, command 0xfe).
     for _ in 0..POLLS {

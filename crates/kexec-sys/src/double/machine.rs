@@ -34,7 +34,7 @@ impl Arch {
 /// The kernel's lockdown (kernel_lockdown(7); /sys/kernel/security/lockdown).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lockdown {
-    /// Off.
+    /// Lockdown is off.
     None,
     /// No kexec_load(2) and no unsigned kexec_file_load(2).
     Integrity,
@@ -138,9 +138,9 @@ pub enum Ima {
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// Its name.
+    /// Its name, such as `eth0`.
     pub name: String,
-    /// `IFF_UP`.
+    /// `IFF_UP` of its flags.
     pub up: bool,
     /// What a change of its flags fails with, if it does.
     pub refuses: Option<Errno>,
@@ -164,7 +164,7 @@ impl Interface {
 /// locked, no crash region.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// The architecture.
+    /// The architecture of the machine and its kernel.
     pub arch: Arch,
     /// Linux version, for the flags that are accepted.
     pub release: (u32, u32),
@@ -186,7 +186,7 @@ pub struct Machine {
     pub limit_reboot: Option<u32>,
     /// `/proc/sys/kernel/kexec_load_limit_panic`, for the crash slot.
     pub limit_panic: Option<u32>,
-    /// Lockdown.
+    /// How far the kernel is locked down.
     pub lockdown: Lockdown,
     /// Secure Boot, as IMA sees it. By itself it decides nothing else: what
     /// distributions tie to it is lockdown.
@@ -195,7 +195,7 @@ pub struct Machine {
     pub signatures: Signatures,
     /// What it finds of them.
     pub signer: Signer,
-    /// IMA.
+    /// What IMA demands of a kernel's file.
     pub ima: Ima,
     /// A security module's answer to kexec_load(2) (SELinux: EACCES; LoadPin:
     /// EPERM).

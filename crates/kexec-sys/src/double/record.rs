@@ -21,14 +21,14 @@ pub enum Call {
         cmdline: CString,
         /// The flags as the kernel sees them, `NO_INITRAMFS` included.
         flags: FileFlags,
-        /// The answer.
+        /// What the caller got.
         result: Result<(), Errno>,
     },
     /// [`crate::Kernel::file_unload`]
     FileUnload {
-        /// The slot.
+        /// The slot that was to be emptied.
         slot: Slot,
-        /// The answer.
+        /// What the caller got.
         result: Result<(), Errno>,
     },
     /// [`crate::Kernel::load`]
@@ -37,23 +37,23 @@ pub enum Call {
         entry: u64,
         /// The segments without their bytes.
         places: Vec<Place>,
-        /// The flags.
+        /// The flags as the kernel sees them.
         flags: LoadFlags,
-        /// The answer.
+        /// What the caller got.
         result: Result<(), Errno>,
     },
     /// [`crate::Kernel::unload`]
     Unload {
-        /// The slot.
+        /// The slot that was to be emptied.
         slot: Slot,
-        /// The answer.
+        /// What the caller got.
         result: Result<(), Errno>,
     },
     /// [`crate::Kernel::sync`]
     Sync,
     /// [`crate::Kernel::may_reboot`]
     MayReboot {
-        /// The answer.
+        /// What the caller got.
         result: Result<(), Errno>,
     },
     /// [`crate::Kernel::reboot_kexec`]
@@ -65,7 +65,7 @@ pub enum Call {
     Interfaces,
     /// [`crate::Kernel::set_interface`]
     SetInterface {
-        /// The interface.
+        /// The interface, by its name.
         name: String,
         /// What it was to become.
         up: bool,
@@ -74,16 +74,16 @@ pub enum Call {
     },
     /// [`crate::Kernel::route_dump`]
     RouteDump {
-        /// The `RTM_GET...`.
+        /// The request, one of `RTM_GET...`.
         request: u16,
         /// The address family.
         family: u8,
     },
     /// One of [`crate::Kernel::route_requests`]
     RouteRequest {
-        /// The message.
+        /// The message that was sent.
         message: RouteMessage,
-        /// The answer.
+        /// What the caller got.
         result: Result<(), Errno>,
     },
     /// [`crate::Kernel::hold_signals`]
@@ -97,7 +97,7 @@ pub enum Call {
         mount_point: PathBuf,
         /// What it was to become.
         frozen: bool,
-        /// The answer.
+        /// What the caller got.
         result: Result<(), Errno>,
     },
     /// [`crate::Kernel::lock_memory`]
@@ -109,7 +109,7 @@ pub enum Call {
 pub struct LoadedSegment {
     /// What was copied.
     pub bytes: Vec<u8>,
-    /// Physical address.
+    /// The physical address where it is.
     pub mem: u64,
     /// Size in memory.
     pub memsz: u64,
@@ -135,7 +135,7 @@ pub enum LoadedImage {
         initrd: Option<Vec<u8>>,
         /// The command line.
         cmdline: CString,
-        /// The flags.
+        /// The flags that it was loaded with.
         flags: FileFlags,
     },
     /// Loaded with kexec_load(2).
@@ -144,7 +144,7 @@ pub enum LoadedImage {
         entry: u64,
         /// The segments, in the caller's order.
         segments: Vec<LoadedSegment>,
-        /// The flags.
+        /// The flags that it was loaded with.
         flags: LoadFlags,
     },
 }

@@ -17,11 +17,11 @@ use crate::{Errno, FileFlags, LoadFlags, SEGMENT_MAX, Slot};
 /// A segment's place and the number of bytes that go there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Physical address.
+    /// The physical address where it begins.
     pub mem: u64,
     /// Size in memory.
     pub memsz: u64,
-    /// Bytes copied.
+    /// How many bytes are copied there.
     pub bufsz: u64,
 }
 

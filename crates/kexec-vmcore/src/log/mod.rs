@@ -35,7 +35,7 @@ pub enum Caller {
     Cpu(u32),
 }
 
-/// One message.
+/// One message of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// Its number, counted since the boot.
@@ -60,7 +60,7 @@ fn lossy<S: serde::Serializer>(text: &[u8], serializer: S) -> Result<S::Ok, S::E
 /// A part of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// A message.
+    /// A message with its head.
     Record(Record),
     /// Text, of a kernel that keeps nothing else.
     Text(Vec<u8>),

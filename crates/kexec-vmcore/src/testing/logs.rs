@@ -18,7 +18,7 @@ pub struct Message<'a> {
     pub level: u8,
     /// `caller_id`.
     pub caller: u32,
-    /// Its text.
+    /// The text of the message.
     pub text: &'a [u8],
 }
 

@@ -42,7 +42,7 @@ impl Dump {
         self.info.push('\n');
     }
 
-    /// Adds memory.
+    /// Adds a piece of memory.
     pub fn load(&mut self, vaddr: u64, bytes: &[u8]) {
         self.loads.push((vaddr, bytes.to_vec()));
     }
@@ -59,7 +59,7 @@ impl Dump {
         number(self.words, value, size)
     }
 
-    /// The file.
+    /// The file, headers and memory.
     pub fn build(&self) -> Vec<u8> {
         let wide = self.words.long == 8;
         let long = self.words.long;

@@ -45,7 +45,7 @@ struct Start<'a> {
     four_level: bool,
 }
 
-/// A bzImage.
+/// Plans a bzImage.
 pub(super) fn bzimage(
     request: &ClassicRequest<'_>,
     image: &BzImage,
@@ -447,7 +447,7 @@ fn place_ima(
     Ok(Range::sized(at, size))
 }
 
-/// One piece.
+/// Content that is one piece.
 pub(super) fn pieces(origin: &str, bytes: Bytes) -> Vec<Piece> {
     vec![Piece {
         origin: origin.to_owned(),

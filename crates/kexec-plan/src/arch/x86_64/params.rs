@@ -50,7 +50,7 @@ pub(super) struct Places {
     pub kernel: u64,
     /// The initrd's bytes.
     pub initrd: Option<Range>,
-    /// IMA's buffer.
+    /// Where the measurements of IMA are.
     pub ima: Option<Range>,
 }
 

@@ -72,7 +72,7 @@ impl Kind {
 pub struct Companion {
     /// Its path on its partition.
     pub path: String,
-    /// Its content.
+    /// All bytes of the file.
     pub content: Bytes,
 }
 
