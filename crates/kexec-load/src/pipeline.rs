@@ -249,7 +249,7 @@ fn parts(
         arch,
     });
     Ok(match initrd::stale(request, image, host) {
-        true => plan.with_stand_in_initrd(),
+        true => plan.with_empty_initrd(),
         false => plan,
     })
 }

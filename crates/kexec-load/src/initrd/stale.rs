@@ -8,7 +8,7 @@ use kexec_machine::Snapshot;
 
 /// Whether a next kernel without an initrd of its own would believe in that of
 /// the first boot: Linux that is told of EFI. See
-/// [`kexec_plan::FilePlan::with_stand_in_initrd`].
+/// [`kexec_plan::FilePlan::with_empty_initrd`].
 pub(crate) fn stale(request: &LoadRequest, image: &Image, host: &Snapshot) -> bool {
     let options = &request.classic.options;
     let linux = match (&image.kernel, options.elf_args) {

@@ -13,7 +13,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     let pieces = context.plan.initrd.iter();
     let outcomes = pieces.map(|piece| {
         let what = format!("initrd {}", piece.origin);
-        if piece.is_stand_in() {
+        if piece.is_empty_initrd() {
             return Outcome::new(
                 Severity::Note,
                 what,

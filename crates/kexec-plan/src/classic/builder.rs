@@ -10,7 +10,9 @@ use super::{
 use crate::Piece;
 use crate::memory::limits::Limits;
 use crate::memory::range::{align_down, align_up};
-use crate::memory::{Destinations, MapEntry, Placer, Range, RangeSet, Resource, Search, Wanted};
+use crate::memory::{
+    Destinations, MapEntry, PlaceRequest, Placer, Range, RangeSet, Resource, Search,
+};
 use kexec_image::fields::len_u64;
 
 /// A segment to be.
@@ -139,7 +141,7 @@ impl<'a> Builder<'a> {
     ) -> Result<u64, ClassicError> {
         let both = self.window.intersect(within).unwrap_or_default();
         let size = self.whole_pages(&draft.name, draft.size)?;
-        let range = self.placer.place(&Wanted {
+        let range = self.placer.place(&PlaceRequest {
             what: &draft.name,
             size,
             align: align.max(self.page),

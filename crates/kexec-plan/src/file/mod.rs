@@ -1,7 +1,7 @@
 //! The plan of a load with `kexec_file_load(2)`: which bytes are the kernel,
 //! which are the initrd, and the command line. The running kernel places them.
 
-mod stand_in;
+mod empty_initrd;
 
 use bytes::Bytes;
 use kexec_image::{Arch, Image, Kernel};

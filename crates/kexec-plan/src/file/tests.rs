@@ -110,11 +110,11 @@ fn file(path: &str, bytes: &'static [u8]) -> InitrdFile {
 fn an_empty_initrd_stands_in_for_none() {
     let none = Ask::new(image(None)).plan().unwrap();
     assert!(!none.has_initrd());
-    let plan = none.with_stand_in_initrd();
+    let plan = none.with_empty_initrd();
     let [piece] = plan.initrd.as_slice() else {
         panic!("{:?}", plan.initrd);
     };
-    assert!(piece.is_stand_in() && !plan.has_initrd());
+    assert!(piece.is_empty_initrd() && !plan.has_initrd());
     assert_eq!((piece.len, piece.bytes.len()), (512, 512));
     // The trailer and nothing else.
     let head = cpio::Head::parse(&piece.bytes).unwrap();
@@ -126,14 +126,14 @@ fn an_empty_initrd_stands_in_for_none() {
 
     // Whoever brings one gets that one, be it in a UKI.
     let mut ask = Ask::new(image(Some(uki(None, &[b"inside"], None))));
-    let given = ask.plan().unwrap().with_stand_in_initrd();
+    let given = ask.plan().unwrap().with_empty_initrd();
     assert_eq!(given.initrd.len(), 1);
-    assert!(given.has_initrd() && !given.initrd[0].is_stand_in());
+    assert!(given.has_initrd() && !given.initrd[0].is_empty_initrd());
     ask.image = image(None);
     ask.initrds = vec![file("/i", b"given")];
-    let given = ask.plan().unwrap().with_stand_in_initrd();
+    let given = ask.plan().unwrap().with_empty_initrd();
     assert_eq!(given.initrd.len(), 1);
-    assert!(!given.initrd[0].is_stand_in());
+    assert!(!given.initrd[0].is_empty_initrd());
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod text;
 use serde::Serialize;
 
 pub use map::{MapEntry, MemoryKind, MemoryMap};
-pub use place::{NoRoom, Placer, Search, Wanted};
+pub use place::{NoRoom, PlaceRequest, Placer, Search};
 pub use range::{Range, RangeSet};
 
 /// What is known of the machine's memory.

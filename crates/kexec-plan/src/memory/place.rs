@@ -29,7 +29,7 @@ pub enum Search {
 
 /// What is to be placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted<'a> {
+pub struct PlaceRequest<'a> {
     /// Its name, for the error.
     pub what: &'a str,
     /// How many bytes it needs.
@@ -110,14 +110,14 @@ impl Placer {
     /// When not all of it is free.
     pub fn take(&mut self, what: &str, range: Range) -> Result<(), NoRoom> {
         if !self.free.covers(range) {
-            let wanted = Wanted {
+            let request = PlaceRequest {
                 what,
                 size: range.len(),
                 align: 1,
                 within: range,
                 search: Search::Lowest,
             };
-            return Err(self.no_room(&wanted));
+            return Err(self.no_room(&request));
         }
         self.free.remove(range);
         Ok(())
@@ -127,30 +127,30 @@ impl Placer {
     ///
     /// # Errors
     /// When nothing fits.
-    pub fn place(&mut self, wanted: &Wanted<'_>) -> Result<Range, NoRoom> {
-        let starts = self.best(wanted);
-        let range = starts.and_then(|start| Range::sized(start, wanted.size));
-        let range = range.ok_or_else(|| self.no_room(wanted))?;
+    pub fn place(&mut self, request: &PlaceRequest<'_>) -> Result<Range, NoRoom> {
+        let starts = self.best(request);
+        let range = starts.and_then(|start| Range::sized(start, request.size));
+        let range = range.ok_or_else(|| self.no_room(request))?;
         self.free.remove(range);
         Ok(range)
     }
 
-    fn best(&self, wanted: &Wanted<'_>) -> Option<u64> {
-        let spans = self.free.iter().filter_map(|hole| span(hole, wanted));
+    fn best(&self, request: &PlaceRequest<'_>) -> Option<u64> {
+        let spans = self.free.iter().filter_map(|hole| span(hole, request));
         if self.avoid.is_empty() {
-            return match wanted.search {
+            return match request.search {
                 Search::Highest => spans.map(|(_, last)| last).max(),
                 Search::Lowest => spans.map(|(first, _)| first).min(),
             };
         }
         let mut best: Option<(u64, u64)> = None;
         for (first, last) in spans {
-            for start in self.candidates(first, last, wanted) {
-                let cost = self.avoided(Range::new(start, start.saturating_add(wanted.size)));
+            for start in self.candidates(first, last, request) {
+                let cost = self.avoided(Range::new(start, start.saturating_add(request.size)));
                 let better = best.is_none_or(|(least, at)| {
                     cost < least
                         || (cost == least
-                            && match wanted.search {
+                            && match request.search {
                                 Search::Highest => start > at,
                                 Search::Lowest => start < at,
                             })
@@ -167,18 +167,18 @@ impl Placer {
     /// with a set of ranges, seen as a function of the start, has its least
     /// values at the ends of the span or where an end of the piece meets an
     /// end of a range.
-    fn candidates(&self, first: u64, last: u64, wanted: &Wanted<'_>) -> Vec<u64> {
-        let reach = Range::new(first, last.saturating_add(wanted.size));
+    fn candidates(&self, first: u64, last: u64, request: &PlaceRequest<'_>) -> Vec<u64> {
+        let reach = Range::new(first, last.saturating_add(request.size));
         let from = self.avoid.partition_point(|(r, _)| r.end <= reach.start);
         let to = self.avoid.partition_point(|(r, _)| r.start < reach.end);
         let mut starts = vec![first, last];
         for (range, _) in self.avoid.get(from..to).unwrap_or_default() {
             let behind = range.end;
-            let before = range.start.saturating_sub(wanted.size);
-            let ends = range.end.saturating_sub(wanted.size);
+            let before = range.start.saturating_sub(request.size);
+            let ends = range.end.saturating_sub(request.size);
             for at in [behind, before, ends, range.start] {
-                starts.push(align_down(at, wanted.align));
-                starts.extend(align_up(at, wanted.align));
+                starts.push(align_down(at, request.align));
+                starts.extend(align_up(at, request.align));
             }
         }
         starts.retain(|start| (first..=last).contains(start));
@@ -200,17 +200,17 @@ impl Placer {
         below.saturating_add(part)
     }
 
-    fn no_room(&self, wanted: &Wanted<'_>) -> NoRoom {
-        let here = self.free.intersect(&wanted.within.into());
+    fn no_room(&self, request: &PlaceRequest<'_>) -> NoRoom {
+        let here = self.free.intersect(&request.within.into());
         let aligned = here.iter().map(|r| {
-            let start = align_up(r.start, wanted.align).unwrap_or(r.end);
+            let start = align_up(r.start, request.align).unwrap_or(r.end);
             r.end.saturating_sub(start)
         });
         NoRoom {
-            what: wanted.what.to_owned(),
-            size: wanted.size,
-            align: wanted.align,
-            within: wanted.within,
+            what: request.what.to_owned(),
+            size: request.size,
+            align: request.align,
+            within: request.within,
             largest: aligned.max().unwrap_or(0),
             free: here.total(),
         }
@@ -218,10 +218,10 @@ impl Placer {
 }
 
 /// The lowest and the highest start in `hole`.
-fn span(hole: Range, wanted: &Wanted<'_>) -> Option<(u64, u64)> {
-    let hole = hole.intersect(wanted.within)?;
-    let first = align_up(hole.start, wanted.align)?;
-    let last = align_down(hole.end.checked_sub(wanted.size)?, wanted.align);
+fn span(hole: Range, request: &PlaceRequest<'_>) -> Option<(u64, u64)> {
+    let hole = hole.intersect(request.within)?;
+    let first = align_up(hole.start, request.align)?;
+    let last = align_down(hole.end.checked_sub(request.size)?, request.align);
     (first <= last).then_some((first, last))
 }
 
@@ -234,8 +234,8 @@ mod tests {
         ranges.iter().map(|(a, b)| Range::new(*a, *b)).collect()
     }
 
-    fn wanted(size: u64, align: u64, search: Search) -> Wanted<'static> {
-        Wanted {
+    fn request(size: u64, align: u64, search: Search) -> PlaceRequest<'static> {
+        PlaceRequest {
             what: "it",
             size,
             align,
@@ -248,11 +248,11 @@ mod tests {
     fn highest_and_lowest() {
         let mut p = Placer::new(set(&[(16, 100), (200, 300)]), &RangeSet::new());
         assert_eq!(
-            p.place(&wanted(32, 16, Search::Highest)),
+            p.place(&request(32, 16, Search::Highest)),
             Ok(Range::new(256, 288))
         );
         assert_eq!(
-            p.place(&wanted(32, 32, Search::Lowest)),
+            p.place(&request(32, 32, Search::Lowest)),
             Ok(Range::new(32, 64))
         );
         assert_eq!(
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn refused_with_numbers() {
         let mut p = Placer::new(set(&[(10, 100), (200, 250)]), &RangeSet::new());
-        let error = p.place(&wanted(90, 16, Search::Highest)).unwrap_err();
+        let error = p.place(&request(90, 16, Search::Highest)).unwrap_err();
         assert_eq!((error.size, error.largest, error.free), (90, 84, 140));
         let text = error.to_string();
         assert!(
@@ -280,12 +280,12 @@ mod tests {
         let free = set(&[(0, 1000)]);
         let mut p = Placer::new(free.clone(), &set(&[(500, 1000)]));
         assert_eq!(
-            p.place(&wanted(100, 4, Search::Highest)),
+            p.place(&request(100, 4, Search::Highest)),
             Ok(Range::new(400, 500))
         );
         let mut p = Placer::new(free, &set(&[(0, 300), (400, 1000)]));
         // It cannot be avoided altogether: 100 bytes of it at least.
-        let place = p.place(&wanted(200, 4, Search::Highest)).unwrap();
+        let place = p.place(&request(200, 4, Search::Highest)).unwrap();
         assert_eq!(place, Range::new(300, 500));
     }
 
@@ -298,20 +298,20 @@ mod tests {
         ) {
             let to_set = |v: Vec<(u64, u64)>| -> RangeSet { v.into_iter().map(|(a, b)| Range::new(a, b)).collect() };
             let (free, avoid) = (to_set(free), to_set(avoid));
-            let wanted = Wanted {
+            let request = PlaceRequest {
                 what: "it", size, align: 1 << shift, within: Range::new(min, max),
                 search: if low { Search::Lowest } else { Search::Highest },
             };
             let cost = |start: u64| avoid.intersect(&Range::new(start, start + size).into()).total();
             let fits: Vec<u64> = (0..300).filter(|start| {
                 let r = Range::new(*start, start + size);
-                start % wanted.align == 0 && wanted.within.covers(r) && free.covers(r)
+                start % request.align == 0 && request.within.covers(r) && free.covers(r)
             }).collect();
             let least = fits.iter().map(|s| cost(*s)).min();
             let mut equal = fits.iter().copied().filter(|s| Some(cost(*s)) == least);
             let expected = if low { equal.next() } else { equal.next_back() };
             let mut placer = Placer::new(free.clone(), &avoid);
-            match placer.place(&wanted) {
+            match placer.place(&request) {
                 Ok(range) => {
                     prop_assert_eq!(Some(cost(range.start)), least);
                     prop_assert_eq!(Some(range.start), expected);

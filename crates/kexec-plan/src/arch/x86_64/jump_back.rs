@@ -10,7 +10,7 @@ use super::layout::{CEILING, FLOOR, PAGE};
 use super::page_tables::{Levels, one_to_one};
 use crate::classic::{ClassicError, JumpBackImage};
 use crate::memory::range::align_up;
-use crate::memory::{MemoryFacts, MemoryKind, Placer, Range, RangeSet, Search, Wanted};
+use crate::memory::{MemoryFacts, MemoryKind, PlaceRequest, Placer, Range, RangeSet, Search};
 use kexec_image::fields::len;
 
 /// Makes it for a kernel that waits at `entry`.
@@ -37,7 +37,7 @@ pub(crate) fn jump_back(
     // Once for the size, once with the address known.
     let size = len(&image(0, entry, &mapped, five_level));
     let size = align_up(size, PAGE).unwrap_or(u64::MAX);
-    let place = Placer::new(free, &memory.free).place(&Wanted {
+    let place = Placer::new(free, &memory.free).place(&PlaceRequest {
         what: "the jump-back image",
         size,
         align: PAGE,

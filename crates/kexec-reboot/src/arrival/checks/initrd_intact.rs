@@ -19,7 +19,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     let pieces = context.plan.initrd.iter();
     let archives = pieces.filter(|piece| {
         let kind = initrd::kind(&piece.bytes);
-        matches!(kind, Some(Kind::Cpio | Kind::Compressed(_))) && !piece.is_stand_in()
+        matches!(kind, Some(Kind::Cpio | Kind::Compressed(_))) && !piece.is_empty_initrd()
     });
     archives
         .map(|piece| {

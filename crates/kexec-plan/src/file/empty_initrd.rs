@@ -21,13 +21,13 @@ const BLOCK: usize = 512;
 impl FilePlan {
     /// Whether the caller or the kernel's file brings an initrd.
     pub fn has_initrd(&self) -> bool {
-        !self.initrd.iter().all(Piece::is_stand_in)
+        !self.initrd.iter().all(Piece::is_empty_initrd)
     }
 
     /// The same with an empty archive as its initrd, if it has none: that keeps
     /// Linux from looking for another one.
     #[must_use]
-    pub fn with_stand_in_initrd(mut self) -> FilePlan {
+    pub fn with_empty_initrd(mut self) -> FilePlan {
         if self.initrd.is_empty() {
             let mut archive = cpio::Writer::new().finish();
             archive.resize(BLOCK, 0);
@@ -38,8 +38,8 @@ impl FilePlan {
 }
 
 impl Piece {
-    /// Whether this stands in for an initrd that nobody gave.
-    pub fn is_stand_in(&self) -> bool {
+    /// Whether this is the empty archive in place of an initrd that nobody gave.
+    pub fn is_empty_initrd(&self) -> bool {
         self.origin == ORIGIN
     }
 }
