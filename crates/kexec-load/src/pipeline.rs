@@ -70,7 +70,7 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
         });
     }
     let arch = known_arch(host)?;
-    let plan = parts(request, inputs, &image, arch, host)?;
+    let plan = parts(request, inputs, &image, host)?;
     let facts = method_facts(request, &image, &plan, arch, host);
     let known = Understood {
         proofs: kexec_image::verify(&image),
@@ -209,7 +209,6 @@ fn parts(
     request: &LoadRequest,
     inputs: &Inputs,
     image: &Image,
-    arch: Arch,
     host: &Snapshot,
 ) -> Result<FilePlan, Error> {
     let running = match (request.cmdline.reuse, host.cmdline.known()) {
@@ -246,7 +245,6 @@ fn parts(
         running: &running,
         mark: request.mark.as_ref(),
         crash: request.slot == Slot::Crash,
-        arch,
     });
     Ok(match initrd::stale(request, image, host) {
         true => plan.with_empty_initrd(),

@@ -7,10 +7,12 @@
 //! registers as the next kernel's boot protocol wants them, and jumps.
 //!
 //! ```
-//! use kexec_purgatory::{Check, Crc32c, EntryState, Label, Params, Region};
+//! use kexec_purgatory::{Check, Crc32c, EntryState, Label, Mode, Params, Region};
 //!
 //! let initrd = b"the bytes of a segment";
-//! let mut params = Params::new(EntryState::linux64(0x100_0200, 0x9_0000));
+//! let mut state = EntryState::new(Mode::Long64, 0x100_0200);
+//! state.rsi = 0x9_0000; // where boot_params is
+//! let mut params = Params::new(state);
 //! params.regions.push(Region {
 //!     start: 0x3000_0000,
 //!     len: initrd.len() as u64,

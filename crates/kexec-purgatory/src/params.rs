@@ -193,43 +193,6 @@ impl EntryState {
             r15: 0,
         }
     }
-
-    /// Linux by its 64-bit boot protocol: `entry` is 0x200 behind the start of
-    /// the protected-mode kernel (Documentation/arch/x86/boot.rst, "64-bit Boot
-    /// Protocol").
-    #[must_use]
-    pub const fn linux64(entry: u64, boot_params: u64) -> Self {
-        let mut state = Self::new(Mode::Long64, entry);
-        state.rsi = boot_params;
-        state
-    }
-
-    /// Linux by its 32-bit boot protocol: esi points to boot_params; ebp, edi and
-    /// ebx are zero (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol").
-    #[must_use]
-    pub const fn linux32(entry: u64, boot_params: u64) -> Self {
-        let mut state = Self::new(Mode::Protected32, entry);
-        state.rsi = boot_params;
-        state
-    }
-
-    /// A multiboot kernel (Multiboot Specification 0.6.96, section 3.2).
-    #[must_use]
-    pub const fn multiboot(entry: u64, info: u64) -> Self {
-        let mut state = Self::new(Mode::Protected32, entry);
-        state.rax = 0x2bad_b002;
-        state.rbx = info;
-        state
-    }
-
-    /// A multiboot 2 kernel (Multiboot2 Specification 2.0, section 3.3).
-    #[must_use]
-    pub const fn multiboot2(entry: u64, info: u64) -> Self {
-        let mut state = Self::new(Mode::Protected32, entry);
-        state.rax = 0x36d7_6289;
-        state.rbx = info;
-        state
-    }
 }
 
 /// Where messages go.

@@ -33,7 +33,14 @@ fn blob() -> Option<&'static Blob> {
 }
 
 fn params() -> Params {
-    Params::new(EntryState::linux64(0x100_0200, 0x9_0000))
+    linux(Mode::Long64, 0x100_0200)
+}
+
+/// Linux, entered at `entry` with boot_params at 0x90000.
+fn linux(mode: Mode, entry: u64) -> Params {
+    let mut state = EntryState::new(mode, entry);
+    state.rsi = 0x9_0000;
+    Params::new(state)
 }
 
 fn region(start: u64, len: u64) -> Region {
@@ -194,7 +201,7 @@ fn a_place_where_it_cannot_run_is_refused() {
     }
     assert!(image((1 << 46) - SIZE.next_multiple_of(ALIGN), &params()).is_ok());
 
-    let low = Params::new(EntryState::linux32(0x10_0000, 0x9_0000));
+    let low = linux(Mode::Protected32, 0x10_0000);
     assert!(requires_below_4g(&low) && !requires_below_4g(&params()));
     assert!(image(BASE, &low).is_ok());
     for base in [1 << 32, (1 << 32) - 0x1000] {

@@ -37,13 +37,6 @@ impl Errno {
         self.row().map(|(_, name, _)| *name)
     }
 
-    /// What it means in a few words: `Operation not permitted`; `None` for a
-    /// number without a name.
-    #[must_use]
-    pub fn text(self) -> Option<&'static str> {
-        self.row().map(|(_, _, text)| *text)
-    }
-
     fn row(self) -> Option<&'static (i32, &'static str, &'static str)> {
         TABLE.iter().find(|(number, ..)| *number == self.0)
     }
@@ -252,7 +245,7 @@ mod tests {
         let odd = Errno::from_raw(4000);
         assert_eq!(odd.to_string(), "errno 4000");
         assert_eq!(format!("{odd:?}"), "errno 4000");
-        assert_eq!((odd.name(), odd.text()), (None, None));
+        assert_eq!(odd.name(), None);
     }
 
     #[test]

@@ -87,16 +87,6 @@ macro_rules! flag_methods {
             pub const fn union(self, other: Self) -> Self {
                 Self(self.0 | other.0)
             }
-            /// These flags but those of `other`.
-            #[must_use]
-            pub const fn without(self, other: Self) -> Self {
-                Self(self.0 & !other.0)
-            }
-            /// Whether no bit is set.
-            #[must_use]
-            pub const fn is_empty(self) -> bool {
-                self.0 == 0
-            }
         }
         impl BitOr for $type {
             type Output = Self;
@@ -244,16 +234,5 @@ mod tests {
             "PRESERVE_CONTEXT|UPDATE_ELFCOREHDR|CRASH_HOTPLUG_SUPPORT|0x10"
         );
         assert!(crash.contains(LoadFlags::ON_CRASH));
-        assert!(
-            !crash
-                .without(LoadFlags::ON_CRASH)
-                .contains(LoadFlags::ON_CRASH)
-        );
-        assert!(
-            crash
-                .without(LoadFlags::ON_CRASH)
-                .without(LoadFlags::ARCH_MASK)
-                .is_empty()
-        );
     }
 }

@@ -45,16 +45,6 @@ impl Vmcoreinfo {
         u64::from_str_radix(text.trim_start_matches("0x"), 16).ok()
     }
 
-    /// `NUMBER(name)`: decimal, and negative where a kernel has it so; some are
-    /// hexadecimal with `0x`.
-    pub fn number(&self, name: &str) -> Option<i64> {
-        let text = self.text(&format!("NUMBER({name})"))?;
-        match text.strip_prefix("0x") {
-            Some(digits) => u64::from_str_radix(digits, 16).ok().map(u64::cast_signed),
-            None => text.parse().ok(),
-        }
-    }
-
     /// `SIZE(name)`: bytes of a structure.
     ///
     /// # Errors
@@ -101,8 +91,6 @@ mod tests {
         assert_eq!(info.text("OSRELEASE"), Some("6.12.1"));
         assert_eq!(info.text("CRASHTIME"), Some("2"));
         assert_eq!(info.symbol("prb"), Some(0xffff_ffff_82a5_bd20));
-        assert_eq!(info.number("phys_base"), Some(-16_777_216));
-        assert_eq!(info.number("TCR"), Some(0x19));
         assert_eq!(info.size("prb_desc").ok(), Some(24));
         assert_eq!(info.offset("list_head.next").ok(), Some(0));
         assert_eq!(info.lines().count(), 8);

@@ -106,7 +106,6 @@ pub fn prepared() -> Prepared {
         running: &Cmdline::default(),
         mark: None,
         crash: false,
-        arch: Arch::X86_64,
     });
     plan.initrd = vec![piece("/boot/initrd.img", 40 << 20)];
     Prepared {

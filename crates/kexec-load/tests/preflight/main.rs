@@ -8,7 +8,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use kexec_image::testing::bzimage::BzImageBuilder;
-use kexec_image::{Arch, Image, ImageError, Options, Proof, recognise};
+use kexec_image::{Image, ImageError, Options, Proof, recognise};
 use kexec_load::preflight::{CHECKS, Context, Finding, Severity, run};
 use kexec_load::request::{ClassicAsk, Unsigned};
 use kexec_machine::Fact;
@@ -58,7 +58,7 @@ fn load_with(host: Snapshot, init_size: u32, initrd: usize, crash: bool) -> Load
         path: "/boot/initrd.img".to_owned(),
         bytes: Bytes::from(vec![0; initrd]),
     }];
-    let plan = file::plan(&FileRequest {
+    let plan = file::parts(&FileRequest {
         path: "/boot/vmlinuz",
         image: &image,
         initrds: &initrds[..usize::from(initrd > 0)],
@@ -68,9 +68,7 @@ fn load_with(host: Snapshot, init_size: u32, initrd: usize, crash: bool) -> Load
         running: &Cmdline::default(),
         mark: None,
         crash,
-        arch: Arch::X86_64,
-    })
-    .unwrap();
+    });
     Load {
         host,
         method: Method::FileLoad,

@@ -75,8 +75,6 @@ pub struct FileRequest<'a> {
     pub mark: Option<&'a Mark>,
     /// For the crash slot.
     pub crash: bool,
-    /// The machine's architecture.
-    pub arch: Arch,
 }
 
 /// What will be handed to `kexec_file_load(2)`.
@@ -125,15 +123,6 @@ fn takes(arch: Arch) -> (&'static str, fn(&Kernel) -> bool) {
         }
         Arch::X86 | Arch::Arm => ("nothing", |_| false),
     }
-}
-
-/// Makes the plan.
-///
-/// # Errors
-/// When the system call of this architecture does not take such an image.
-pub fn plan(request: &FileRequest<'_>) -> Result<FilePlan, PlanError> {
-    accepts(request.arch, request.image)?;
-    Ok(parts(request))
 }
 
 /// Whether `kexec_file_load(2)` of this architecture takes such an image.

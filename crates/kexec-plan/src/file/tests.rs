@@ -82,7 +82,8 @@ impl Ask {
     }
 
     fn plan(&self) -> Result<FilePlan, PlanError> {
-        plan(&FileRequest {
+        accepts(self.arch, &self.image)?;
+        Ok(parts(&FileRequest {
             path: "/boot/k",
             image: &self.image,
             initrds: &self.initrds,
@@ -94,8 +95,7 @@ impl Ask {
             ),
             mark: self.mark.as_ref(),
             crash: self.crash,
-            arch: self.arch,
-        })
+        }))
     }
 }
 

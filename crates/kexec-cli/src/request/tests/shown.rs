@@ -106,7 +106,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
             out.push_str("load");
             loaded(&mut out, &load.request);
             assert_eq!(load.request.debug, meant.debug);
-            if !load.file_flags.is_empty() {
+            if load.file_flags != FileFlags::EMPTY {
                 write!(out, " {:?}", load.file_flags).unwrap();
             }
             if load.sync_after {

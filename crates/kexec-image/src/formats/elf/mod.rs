@@ -172,11 +172,6 @@ impl ElfKernel {
             five_level,
         })
     }
-
-    /// The bytes in the file of one of its segments.
-    pub fn data<'a>(&self, bytes: &'a [u8], segment: &Segment) -> &'a [u8] {
-        fields::slice(bytes, segment.offset, segment.filesz).unwrap_or_default()
-    }
 }
 
 /// The machine alone does not tell everything: RISC-V and LoongArch share one
