@@ -55,7 +55,7 @@ fn what_begins_in_real_mode_is_refused_for_that() -> Result<()> {
         let (_, bytes) = file(&lab, package, path)?;
         let error = recognise(bytes.into(), &Options::default()).expect_err(path);
         ensure!(error.to_string().contains("begins in real mode"), "{error}");
-        ensure!(error.hint().contains("boot loader"), "{}", error.hint());
+        ensure!(error.remedy().contains("boot loader"), "{}", error.remedy());
     }
     Ok(())
 }

@@ -201,7 +201,7 @@ fn jump(world: &World<'_>, how: Jump) -> u8 {
 fn failed(error: &Error) -> u8 {
     eprint!("{}", text::error(error));
     match error {
-        Error::NotReady { .. } | Error::Read { what: "kernel", .. } => DIED,
+        Error::NotReady(_) | Error::KernelNotRead(_) => DIED,
         _ => FAILED,
     }
 }

@@ -131,7 +131,7 @@ impl ImageError {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn remedy(&self) -> &'static str {
         match self {
             ImageError::Unknown { .. } => {
                 "give the kernel file that the boot loader boots, such as /boot/vmlinuz-RELEASE or a UKI (.efi)"

@@ -138,7 +138,7 @@ fn what_begins_in_real_mode_is_told_so() {
     let error = read(&file).expect_err("no protected-mode entry");
     let expected = "bzImage that begins in real mode: code32_start at byte 0x214 is 0, so it has no protected-mode entry that Linux has";
     assert_eq!(error.to_string(), expected);
-    assert!(error.hint().contains("boot loader"));
+    assert!(error.remedy().contains("boot loader"));
     // A 64-bit entry is one, whatever the other field says.
     builder.version = 0x20f;
     let mut file = builder.build();
@@ -161,7 +161,7 @@ fn the_message_of_a_cut_kernel_has_both_sizes() {
         file.len()
     );
     assert_eq!(error.to_string(), expected);
-    assert!(error.hint().contains("copy or install it again"));
+    assert!(error.remedy().contains("copy or install it again"));
 }
 
 #[test]

@@ -39,10 +39,12 @@ pub fn complete(
         arch: host.arch,
         secure_boot: host.security.secure_boot.is_true(),
     };
-    uki.added = added(uki, &whole, &companions, platform).map_err(|why| Error::Refused {
-        what: format!("the files beside {}", request.kernel),
-        why,
-        remedy: "rename or remove that file".to_owned(),
+    uki.added = added(uki, &whole, &companions, platform).map_err(|why| {
+        Error::refused(
+            format!("the files beside {}", request.kernel),
+            why,
+            "rename or remove that file",
+        )
     })?;
     Ok(())
 }

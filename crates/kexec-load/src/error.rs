@@ -1,5 +1,5 @@
-//! What can go wrong on the way, in three parts: what was tried on what, what
-//! was found, what to do about it.
+//! What can go wrong on the way. Whatever it is, it is told as a [`Problem`]: what was
+//! tried on what, what was found, what to do about it.
 
 use std::path::PathBuf;
 
@@ -12,18 +12,12 @@ use crate::explain::Explanation;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file could not be read.
-    #[error("cannot read {what} {}: {reason}", path.display())]
-    Read {
-        /// What the file is for: `kernel`, `initrd`.
-        what: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
-        /// What to do.
-        remedy: &'static str,
-    },
+    /// The kernel file could not be read. Nothing else was looked at.
+    #[error(transparent)]
+    KernelNotRead(Problem),
+    /// Another file could not be read.
+    #[error(transparent)]
+    NotRead(Problem),
     /// A kernel image was refused.
     #[error("kernel {}: {source}", path.display())]
     Image {
@@ -35,40 +29,19 @@ pub enum Error {
     /// The plan cannot be made.
     #[error(transparent)]
     Plan(#[from] kexec_plan::PlanError),
-    /// A check refused.
-    #[error("{what}: {why}")]
-    Refused {
-        /// What was checked.
-        what: String,
-        /// What was found.
-        why: String,
-        /// What to do.
-        remedy: String,
-    },
+    /// A check refused, or what was asked for makes no sense here.
+    #[error(transparent)]
+    Refused(#[from] Problem),
     /// Something has to be done first: nothing is loaded, or no memory is
     /// reserved for a crash kernel.
-    #[error("{what}: {why}")]
-    NotReady {
-        /// What was asked for.
-        what: String,
-        /// What is missing.
-        why: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The kernel refused.
-    #[error("{}", .0.text())]
+    #[error(transparent)]
+    NotReady(Problem),
+    /// The running kernel refused.
+    #[error(transparent)]
     Kernel(Explanation),
-    /// Something else of the system.
-    #[error("{what}: {reason}")]
-    System {
-        /// What was tried.
-        what: String,
-        /// What the system said.
-        reason: String,
-        /// What to do.
-        remedy: String,
-    },
+    /// The system did not do something that this needs.
+    #[error(transparent)]
+    System(Problem),
     /// A replacement was refused, and what it was to replace could not be taken out.
     #[error("{refusal}; what was loaded before stays, and a reboot would not boot that: {unload}")]
     Stays {
@@ -82,27 +55,45 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do about it; empty when the text says it all.
-    pub fn hint(&self) -> &str {
-        match self {
-            Error::Read { remedy, .. } => remedy,
-            Error::Image { source, .. } => source.hint(),
-            Error::Plan(e) => e.hint(),
-            Error::Refused { remedy, .. }
-            | Error::NotReady { remedy, .. }
-            | Error::System { remedy, .. }
-            | Error::Stays { remedy, .. } => remedy,
-            Error::Kernel(e) => &e.remedy,
-        }
+    /// [`Error::Refused`], with its three parts.
+    pub fn refused(
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Error {
+        Error::Refused(Problem::new(what, why, remedy))
     }
-}
 
-impl From<Problem> for Error {
-    fn from(problem: Problem) -> Error {
-        Error::Refused {
-            what: problem.what,
-            why: problem.why,
-            remedy: problem.remedy,
+    /// [`Error::NotReady`], with its three parts.
+    pub fn not_ready(
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Error {
+        Error::NotReady(Problem::new(what, why, remedy))
+    }
+
+    /// [`Error::System`], with its three parts.
+    pub fn system(
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Error {
+        Error::System(Problem::new(what, why, remedy))
+    }
+
+    /// What to do about it; empty when the text says it all.
+    pub fn remedy(&self) -> &str {
+        match self {
+            Error::Image { source, .. } => source.remedy(),
+            Error::Plan(error) => error.remedy(),
+            Error::KernelNotRead(problem)
+            | Error::NotRead(problem)
+            | Error::Refused(problem)
+            | Error::NotReady(problem)
+            | Error::System(problem) => &problem.remedy,
+            Error::Kernel(explanation) => &explanation.problem.remedy,
+            Error::Stays { remedy, .. } => remedy,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{Error, classic};
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::PageUse;
 use kexec_machine::volumes::{FileRef, Volumes};
-use kexec_machine::{Fact, snapshot};
+use kexec_machine::{Fact, Problem, snapshot};
 
 /// No kernel file is larger than this many bytes.
 const MAX_KERNEL: u64 = 1 << 30;
@@ -25,6 +25,34 @@ const MAX_INITRD: u64 = 1 << 36;
 /// No device tree is larger than this many bytes; those of real machines have
 /// less than one MiB.
 const MAX_DTB: u64 = 1 << 24;
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Kernel,
+    Initrd,
+    Module,
+    Companion,
+    DeviceTree,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Kernel => "kernel",
+            Role::Initrd => "initrd",
+            Role::Module => "module",
+            Role::Companion => "a file beside the UKI",
+            Role::DeviceTree => "device tree",
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// One file, read once into memory that nobody can change any more.
 #[derive(Debug)]
@@ -77,7 +105,7 @@ impl Inputs {
 /// give, if that is known.
 ///
 /// # Errors
-/// [`Error::Read`], with the file; [`Error::Refused`] when it is larger than the
+/// [`Error::KernelNotRead`] or [`Error::NotRead`], with the file; [`Error::Refused`] when it is larger than the
 /// memory that is there, because reading it would end in the out-of-memory
 /// killer.
 pub fn read(
@@ -86,32 +114,32 @@ pub fn read(
     available: Option<u64>,
 ) -> Result<Inputs, Error> {
     let mut left = available.unwrap_or(u64::MAX);
-    let mut read = |what, file: &FileRef, limit| {
-        let input = read_file(what, file, limit, left, volumes)?;
+    let mut read = |role, file: &FileRef, limit| {
+        let input = read_file(role, file, limit, left, volumes)?;
         left = left.saturating_sub(length(&input));
         Ok::<_, Error>(input)
     };
     let classic = &request.classic;
     let companions = request.companions.iter().flatten();
     Ok(Inputs {
-        kernel: read("kernel", &request.kernel, MAX_KERNEL)?,
+        kernel: read(Role::Kernel, &request.kernel, MAX_KERNEL)?,
         initrds: request
             .initrds
             .iter()
-            .map(|file| read("initrd", file, MAX_INITRD))
+            .map(|file| read(Role::Initrd, file, MAX_INITRD))
             .collect::<Result<_, _>>()?,
         modules: classic
             .modules
             .iter()
-            .map(|module| read("module", &module.file, MAX_INITRD))
+            .map(|module| read(Role::Module, &module.file, MAX_INITRD))
             .collect::<Result<_, _>>()?,
         companions: companions
-            .map(|companion| read("a file beside the UKI", &companion.file, MAX_INITRD))
+            .map(|companion| read(Role::Companion, &companion.file, MAX_INITRD))
             .collect::<Result<_, _>>()?,
         dtb: classic
             .dtb
             .as_ref()
-            .map(|file| read("device tree", file, MAX_DTB))
+            .map(|file| read(Role::DeviceTree, file, MAX_DTB))
             .transpose()?,
         carried: Carried::default(),
     })
@@ -133,24 +161,27 @@ fn length(input: &Input) -> u64 {
 }
 
 fn read_file(
-    what: &'static str,
+    role: Role,
     from: &FileRef,
     limit: u64,
     available: u64,
     volumes: Option<&Volumes>,
 ) -> Result<Input, Error> {
-    let failed = |reason: String| Error::Read {
-        what,
-        path: from.shown(),
-        reason,
-        remedy: from.remedy(),
+    let failed = |reason: String| {
+        let problem = Problem::new(format!("cannot read {role} {from}"), reason, from.remedy());
+        match role {
+            Role::Kernel => Error::KernelNotRead(problem),
+            _ => Error::NotRead(problem),
+        }
     };
     let file = from.open(volumes).map_err(failed)?;
     let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
-    let too_large = |found: String| Error::Refused {
-        what: format!("reading {what} {from}"),
-        why: format!("{found}, and this machine has {available} bytes of memory available"),
-        remedy: "free memory, or make the file smaller".to_owned(),
+    let too_large = |found: String| {
+        Error::refused(
+            format!("reading {role} {from}"),
+            format!("{found}, and this machine has {available} bytes of memory available"),
+            "free memory, or make the file smaller",
+        )
     };
     if metadata.is_file() && metadata.len() > available {
         return Err(too_large(format!("it has {} bytes", metadata.len())));
@@ -161,7 +192,7 @@ fn read_file(
         true => available,
         false => available / 2,
     };
-    let sealed = SealedFile::from_file(&file, what, limit.min(room));
+    let sealed = SealedFile::from_file(&file, role.name(), limit.min(room));
     let sealed = sealed.map_err(|error| match error {
         SealedError::TooLarge { .. } if room < limit => {
             too_large(format!("more than {room} bytes came out of it"))

@@ -27,10 +27,8 @@ const ENTRY: &str = "kexec_jump_back_entry";
 /// says where to jump to; or the kernel refuses, as one built without
 /// CONFIG_KEXEC_JUMP does.
 pub fn load_helper(kernel: &dyn Kernel, host: &Snapshot, entry: Option<u64>) -> Result<u64, Error> {
-    let not_ready = |why: &str, remedy: &str| Error::NotReady {
-        what: "loading the way back into another kernel".to_owned(),
-        why: why.to_owned(),
-        remedy: remedy.to_owned(),
+    let not_ready = |why: &str, remedy: &str| {
+        Error::not_ready("loading the way back into another kernel", why, remedy)
     };
     if host.kexec.loaded.is_true() {
         return Err(not_ready(

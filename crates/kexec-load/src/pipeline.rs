@@ -8,7 +8,6 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
 
 use bytes::Bytes;
 use kexec_image::{Arch, Image, ImageError, Proof};
@@ -25,7 +24,7 @@ use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice, Unsigned};
 use crate::{Error, classic, place};
 use kexec_machine::Fact;
-use kexec_machine::Snapshot;
+use kexec_machine::{Problem, Snapshot};
 
 /// Everything that is known before the leap.
 #[derive(Debug)]
@@ -59,15 +58,15 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
     })?;
     companions::complete(request, inputs, &mut image, host)?;
     if let (Some(profile), None) = (request.profile, &image.uki) {
-        return Err(Error::Refused {
-            what: format!("--profile {profile}"),
-            why: format!(
+        return Err(Error::refused(
+            format!("--profile {profile}"),
+            format!(
                 "kernel {} is {}, and only a UKI has profiles",
                 request.kernel,
                 image.describe()
             ),
-            remedy: "leave --profile out".to_owned(),
-        });
+            "leave --profile out",
+        ));
     }
     let arch = known_arch(host)?;
     let plan = parts(request, inputs, &image, host)?;
@@ -157,10 +156,12 @@ impl Understood {
 }
 
 fn known_arch(host: &Snapshot) -> Result<Arch, Error> {
-    host.arch.ok_or_else(|| Error::System {
-        what: "cannot plan for this machine".to_owned(),
-        reason: format!("its architecture {:?} is not known here", host.machine),
-        remedy: "run on a machine whose architecture `kexec --help` names".to_owned(),
+    host.arch.ok_or_else(|| {
+        Error::system(
+            "cannot plan for this machine",
+            format!("its architecture {:?} is not known here", host.machine),
+            "run on a machine whose architecture `kexec --help` names",
+        )
     })
 }
 
@@ -215,16 +216,15 @@ fn parts(
         (_, Some(cmdline)) => cmdline.clone(),
         (false, None) => Cmdline::default(),
         (true, None) => {
-            return Err(Error::Read {
-                what: "the running kernel's command line",
-                path: PathBuf::from("/proc/cmdline"),
-                reason: match host.cmdline.reason() {
-                    Some(reason) => format!("{reason}; --reuse-cmdline needs it"),
-                    None => "it is not there: /proc is not mounted, and --reuse-cmdline needs it"
-                        .to_owned(),
-                },
-                remedy: "mount /proc, or give the command line with --command-line",
-            });
+            let why = match host.cmdline.reason() {
+                Some(reason) => reason,
+                None => "it is not there: /proc is not mounted",
+            };
+            return Err(Error::NotRead(Problem::new(
+                "cannot read the running kernel's command line /proc/cmdline",
+                format!("{why}; --reuse-cmdline needs it"),
+                "mount /proc, or give the command line with --command-line",
+            )));
         }
     };
     let initrds: Vec<InitrdFile> = inputs
@@ -294,22 +294,21 @@ pub fn load(
             Err(errno) => Err(explained(request, &second, errno, host)),
         }
     });
-    second.map_err(|second| Error::System {
-        what: first.to_string(),
-        reason: format!("then {tried}(2) was tried: {second}"),
-        remedy: second.hint().to_owned(),
+    second.map_err(|second| {
+        Error::system(
+            first.to_string(),
+            format!("then {tried}(2) was tried: {second}"),
+            second.remedy().to_owned(),
+        )
     })
 }
 
 /// The first check that refused, as an error.
 fn refuse(prepared: &Prepared) -> Result<(), Error> {
-    preflight::refusal(&prepared.findings).map_or(Ok(()), |finding| {
-        Err(Error::Refused {
-            what: finding.what.clone(),
-            why: finding.why.clone(),
-            remedy: finding.remedy.clone(),
-        })
-    })
+    match preflight::refusal(&prepared.findings) {
+        Some(finding) => Err(finding.problem.clone().into()),
+        None => Ok(()),
+    }
 }
 
 /// The errnos on which kexec-tools goes on to the other call: the kernel has no
@@ -427,10 +426,12 @@ struct Staged {
 
 impl Staged {
     fn new(inputs: &Inputs, prepared: &Prepared, host: &Snapshot) -> Result<Staged, Error> {
-        let memory = |what: &str, e: kexec_sys::SealedError| Error::System {
-            what: format!("cannot keep {what} in memory"),
-            reason: e.to_string(),
-            remedy: "free some memory and try again".to_owned(),
+        let memory = |what: &str, e: kexec_sys::SealedError| {
+            Error::System(Problem::caused(
+                format!("cannot keep {what} in memory"),
+                e,
+                "free some memory and try again",
+            ))
         };
         let plan = &prepared.plan;
         let unwrapped = if plan.bare {
@@ -457,10 +458,12 @@ impl Staged {
             let copy = SealedFile::from_parts(parts, "initrd");
             Some(copy.map_err(|e| memory("the joined initrd", e))?)
         };
-        let cmdline = CString::new(plan.cmdline.as_bytes()).map_err(|e| Error::System {
-            what: "cannot hand over the command line".to_owned(),
-            reason: format!("it has a NUL at byte {}", e.nul_position()),
-            remedy: "take the NUL out".to_owned(),
+        let cmdline = CString::new(plan.cmdline.as_bytes()).map_err(|e| {
+            Error::system(
+                "cannot hand over the command line",
+                format!("it has a NUL at byte {}", e.nul_position()),
+                "take the NUL out",
+            )
         })?;
         Ok(Staged {
             unwrapped,

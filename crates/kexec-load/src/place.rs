@@ -78,11 +78,11 @@ pub(crate) fn place(
 }
 
 fn no_purgatory(failure: &PurgatoryFailure) -> Error {
-    Error::System {
-        what: "cannot make the program that runs between the two kernels".to_owned(),
-        reason: failure.to_string(),
-        remedy: failure.hint().to_owned(),
-    }
+    Error::system(
+        "cannot make the program that runs between the two kernels",
+        failure.to_string(),
+        failure.remedy().to_owned(),
+    )
 }
 
 /// Where the purgatory reports: where the caller says, else on the consoles of

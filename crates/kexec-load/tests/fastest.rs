@@ -210,7 +210,7 @@ fn live_update_state_may_be_thrown_away() {
     let prepared = prepared(&boot.request, &live).unwrap();
     assert_eq!(prepared.decision.method, Method::ClassicLoad);
     let said = prepared.findings.iter().find(|f| f.check == "live-update");
-    assert!(said.unwrap().why.contains("it will be lost"));
+    assert!(said.unwrap().problem.why.contains("it will be lost"));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn unverified_does_not_get_around_lockdown_and_that_is_said() {
     let locked = host(|h| h.security.lockdown = Fact::Known(Lockdown::Integrity));
     let said = |request: &LoadRequest| {
         let findings = prepared(request, &locked).unwrap().findings;
-        findings.iter().any(|f| f.what == "--unverified")
+        findings.iter().any(|f| f.problem.what == "--unverified")
     };
     assert!(!said(&boot.request));
     boot.request.classic.unsigned = Unsigned::Taken;

@@ -76,7 +76,7 @@ fn a_kernel_that_cannot_be_kept_is_told_before_the_load() {
     let error = load(&kernel, &host(without_jump)).unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error}");
     assert!(error.to_string().contains("without CONFIG_KEXEC_JUMP"));
-    assert!(error.hint().contains("CONFIG_KEXEC_JUMP"));
+    assert!(error.remedy().contains("CONFIG_KEXEC_JUMP"));
     assert!(kernel.calls().is_empty());
 }
 
@@ -163,7 +163,7 @@ fn nothing_that_is_loaded_is_thrown_away() {
     let kernel = double();
     let loaded = host(|h| h.kexec.loaded = Fact::Known(true));
     let error = load_helper(&kernel, &loaded, Some(1)).unwrap_err();
-    assert!(error.hint().contains("kexec -u"), "{error}");
+    assert!(error.remedy().contains("kexec -u"), "{error}");
     let error = load_helper(&kernel, &host(without_jump), Some(1)).unwrap_err();
     assert!(
         error.to_string().contains("without CONFIG_KEXEC_JUMP"),

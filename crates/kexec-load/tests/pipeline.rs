@@ -189,7 +189,11 @@ fn what_lies_beside_a_uki_goes_with_it() {
     let mut findings = prepared.findings.iter();
     let found = findings.find(|f| f.check == "uki-companions").unwrap();
     assert_eq!(found.severity, Severity::Warning);
-    assert!(found.what.contains("broken.addon.efi"), "{}", found.what);
+    assert!(
+        found.problem.what.contains("broken.addon.efi"),
+        "{}",
+        found.problem.what
+    );
 }
 
 #[test]
@@ -422,5 +426,5 @@ fn a_compressed_kernel_does_not_fill_memory() {
     let error = pipeline::prepare(&request, &inputs, &host).unwrap_err();
     let said = error.to_string();
     assert!(said.contains("decompresses to more than"), "{said}");
-    assert!(error.hint().contains("free the memory") || error.hint().contains("free memory"));
+    assert!(error.remedy().contains("free the memory") || error.remedy().contains("free memory"));
 }

@@ -4,8 +4,10 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 /// What is wrong: what was tried on what, what was found, what to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Problem {
     /// What was tried, or looked at: `kernel /boot/vmlinuz`.
     pub what: String,
@@ -13,6 +15,7 @@ pub struct Problem {
     pub why: String,
     /// What to do; empty when `why` says it all.
     pub remedy: String,
+    #[serde(skip)]
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -45,6 +48,21 @@ impl Problem {
         }
     }
 }
+
+/// What is said is what counts; the source is a detail.
+impl PartialEq for Problem {
+    fn eq(&self, other: &Problem) -> bool {
+        let said = |problem: &Problem| {
+            let Problem {
+                what, why, remedy, ..
+            } = problem;
+            (what.clone(), why.clone(), remedy.clone())
+        };
+        said(self) == said(other)
+    }
+}
+
+impl Eq for Problem {}
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

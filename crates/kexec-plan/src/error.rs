@@ -33,7 +33,7 @@ pub enum PlanError {
 
 impl PlanError {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn remedy(&self) -> &'static str {
         match self {
             PlanError::FormatNotForFileSyscall { .. } => {
                 "give the kernel in the format that the boot loader boots (on x86_64 a bzImage: /boot/vmlinuz-RELEASE)"
@@ -41,7 +41,7 @@ impl PlanError {
             PlanError::CrashNotYet { .. } => {
                 "leave -c out and give the kernel that the boot loader boots: kexec_file_load(2) loads it"
             }
-            PlanError::Classic(error) => error.hint(),
+            PlanError::Classic(error) => error.remedy(),
         }
     }
 }

@@ -254,7 +254,7 @@ fn no_map_no_plan() {
         error.to_string().contains("/proc/iomem shows zeros"),
         "{error}"
     );
-    assert!(error.hint().contains("root"));
+    assert!(error.remedy().contains("root"));
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn options_that_are_refused_say_why() {
         let mut ask = Ask::new(file, map("6g"));
         change(&mut ask);
         let error = ask.plan().unwrap_err();
-        format!("{error} / {}", error.hint())
+        format!("{error} / {}", error.remedy())
     };
     let text = with(Bz::default().build(), |a| a.options.real_mode = true);
     assert!(

@@ -20,10 +20,12 @@ use crate::world::World;
 /// # Errors
 /// When that cannot be said.
 pub fn due(world: &World<'_>) -> Result<(String, Vec<String>), Error> {
-    let unknown = |reason: String| Error::System {
-        what: "comparing what runs with what a reboot would boot".to_owned(),
-        reason,
-        remedy: "look at kexec list".to_owned(),
+    let unknown = |reason: String| {
+        Error::system(
+            "comparing what runs with what a reboot would boot",
+            reason,
+            "look at kexec list",
+        )
     };
     let running =
         Running::read(world.root).ok_or_else(|| unknown("/proc does not say what runs".into()))?;

@@ -40,12 +40,13 @@ fn switch_on(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) ->
     }
     let held = possible(world, feature)?;
     let program = program(world, feature)?;
-    let changes =
-        enable::enable(world.root, feature, &program).map_err(|refused| Error::Refused {
-            what: format!("switching {} on", feature.name),
-            why: refused.why,
-            remedy: refused.remedy,
-        })?;
+    let changes = enable::enable(world.root, feature, &program).map_err(|refused| {
+        Error::refused(
+            format!("switching {} on", feature.name),
+            refused.why,
+            refused.remedy,
+        )
+    })?;
     show(feature, true, &changes, held, json);
     if dry_run {
         return Ok(());
@@ -91,10 +92,12 @@ fn switch_off(
 }
 
 fn carry_out(world: &World<'_>, feature: &Feature, changes: &[Change]) -> Result<(), Error> {
-    let left = enable::apply(world.root, changes).map_err(|failed| Error::System {
-        what: format!("switching {}: {}", feature.name, failed.what()),
-        reason: failed.error.to_string(),
-        remedy: failed.remedy(),
+    let left = enable::apply(world.root, changes).map_err(|failed| {
+        Error::system(
+            format!("switching {}: {}", feature.name, failed.what()),
+            failed.error.to_string(),
+            failed.remedy(),
+        )
     })?;
     for left in left {
         eprintln!("kexec: warning: {left}; it does no harm, and can be removed");
@@ -108,10 +111,8 @@ fn carry_out(world: &World<'_>, feature: &Feature, changes: &[Change]) -> Result
 /// Whether it can work here, and how many bytes it will hold.
 fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> {
     let init = InitFacts::read(world.root);
-    let refused = |why: String, remedy: &str| Error::Refused {
-        what: format!("switching {} on", feature.name),
-        why,
-        remedy: remedy.to_owned(),
+    let refused = |why: String, remedy: &str| {
+        Error::refused(format!("switching {} on", feature.name), why, remedy)
     };
     if !feature.units.is_empty() && init.init != Init::Systemd {
         return Err(refused(
@@ -129,8 +130,8 @@ fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> 
     let mut lasting = findings.filter(|finding| finding.check != "firmware-wishes");
     match lasting.find(|finding| finding.severity == Severity::Refusal) {
         Some(finding) => Err(refused(
-            format!("{}: {}", finding.what, finding.why),
-            &finding.remedy,
+            format!("{}: {}", finding.problem.what, finding.problem.why),
+            &finding.problem.remedy,
         )),
         None => Ok(Some(preflight::held(&prepared.image, &prepared.plan))),
     }
@@ -138,10 +139,8 @@ fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> 
 
 /// Where this program is; units name it by its path, and run it as root at every boot.
 fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
-    let refused = |why: String, remedy: &str| Error::Refused {
-        what: format!("switching {} on", feature.name),
-        why,
-        remedy: remedy.to_owned(),
+    let refused = |why: String, remedy: &str| {
+        Error::refused(format!("switching {} on", feature.name), why, remedy)
     };
     let path = std::env::current_exe().map_err(|e| {
         refused(
@@ -178,10 +177,12 @@ fn systemctl(world: &World<'_>, words: &[&str]) -> Result<(), Error> {
         return Ok(());
     }
     let said = format!("systemctl {}", words.join(" "));
-    let failed = |reason: String| Error::System {
-        what: format!("running {said}"),
-        reason,
-        remedy: format!("look at `{said}` and at the journal"),
+    let failed = |reason: String| {
+        Error::system(
+            format!("running {said}"),
+            reason,
+            format!("look at `{said}` and at the journal"),
+        )
     };
     let status = programs::command("systemctl").args(words).status();
     match status.map_err(|e| failed(e.to_string()))? {

@@ -7,6 +7,7 @@ use kexec_entries::Survey;
 use kexec_entries::facts::Facts;
 use kexec_entries::survey;
 use kexec_load::Error;
+use kexec_machine::Problem;
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::Volumes;
 use kexec_reboot::world::World;
@@ -39,12 +40,11 @@ pub fn verb(world: &World<'_>, root: Option<&Path>, as_json: bool) -> u8 {
 pub fn surveyed(root: &Path) -> Result<Survey, Error> {
     let folder = std::fs::metadata(root);
     if let Err(reason) = folder.and_then(|_| std::fs::read_dir(root)) {
-        return Err(Error::Read {
-            what: "the folder of --root",
-            path: root.to_owned(),
-            reason: reason.to_string(),
-            remedy: "name the folder below which the other system is mounted",
-        });
+        return Err(Error::NotRead(Problem::caused(
+            format!("cannot read the folder of --root {}", root.display()),
+            reason,
+            "name the folder below which the other system is mounted",
+        )));
     }
     let volumes = Volumes::read(root);
     let facts = Facts::read(&Snapshot::read(root), &volumes);
@@ -53,14 +53,14 @@ pub fn surveyed(root: &Path) -> Result<Survey, Error> {
         facts: &facts,
     });
     if survey.sources.is_empty() {
-        return Err(Error::NotReady {
-            what: "looking for boot entries".to_owned(),
-            why: match survey.notes.as_slice() {
+        return Err(Error::not_ready(
+            "looking for boot entries",
+            match survey.notes.as_slice() {
                 [] => "there are none".to_owned(),
                 notes => format!("there are none ({})", notes.join("; ")),
             },
-            remedy: "name a kernel file instead".to_owned(),
-        });
+            "name a kernel file instead",
+        ));
     }
     Ok(survey)
 }

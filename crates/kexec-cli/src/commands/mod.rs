@@ -26,6 +26,7 @@ use std::path::Path;
 
 use kexec_load::Error;
 use kexec_load::pipeline::Prepared;
+use kexec_machine::Problem;
 use kexec_machine::{Snapshot, open};
 use kexec_reboot::steps::{ArrivalOptions, ChosenLoad, Ready, Selection, prepare_for};
 use kexec_reboot::world::World;
@@ -50,11 +51,9 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
     let Some(path) = snapshot else {
         return Ok(world.snapshot());
     };
-    let failed = |reason: String| Error::Read {
-        what: "machine snapshot",
-        path: path.to_owned(),
-        reason,
-        remedy: open::remedy(path),
+    let failed = |reason: String| {
+        let what = format!("cannot read machine snapshot {}", path.display());
+        Error::NotRead(Problem::new(what, reason, open::remedy(path)))
     };
     let file = open::named(path).map_err(failed)?;
     let mut text = String::new();
@@ -83,11 +82,11 @@ pub fn prepare(
 ) -> Result<Prepared, Error> {
     let here = world.snapshot();
     if let (None, Some(path)) = (&selection.name, snapshot) {
-        return Err(Error::Refused {
-            what: "finding what a reboot would boot".to_owned(),
-            why: format!("the snapshot {} has no boot entries", path.display()),
-            remedy: "name a kernel file".to_owned(),
-        });
+        return Err(Error::refused(
+            "finding what a reboot would boot",
+            format!("the snapshot {} has no boot entries", path.display()),
+            "name a kernel file",
+        ));
     }
     let mut chosen = ChosenLoad::choose(world, selection, &here)?;
     if snapshot.is_some() {
@@ -108,10 +107,12 @@ pub fn write_picture(path: &Path, picture: &str) -> Result<(), Error> {
         print(picture);
         return Ok(());
     }
-    std::fs::write(path, picture).map_err(|e| Error::System {
-        what: format!("cannot write the picture {}", path.display()),
-        reason: e.to_string(),
-        remedy: "name a file in a folder that you can write to".to_owned(),
+    std::fs::write(path, picture).map_err(|e| {
+        Error::System(Problem::caused(
+            format!("cannot write the picture {}", path.display()),
+            e,
+            "name a file in a folder that you can write to",
+        ))
     })
 }
 

@@ -47,11 +47,11 @@ pub fn verb(
 /// Draws a plan that has a place for everything.
 fn draw(prepared: &kexec_load::pipeline::Prepared, path: &Path) -> Result<(), Error> {
     let Some(placed) = &prepared.placed else {
-        return Err(Error::Refused {
-            what: "drawing the plan".to_owned(),
-            why: "the running kernel places everything itself with kexec_file_load(2)".to_owned(),
-            remedy: "say -c to see where kexec_load(2) would put it".to_owned(),
-        });
+        return Err(Error::refused(
+            "drawing the plan",
+            "the running kernel places everything itself with kexec_file_load(2)",
+            "say -c to see where kexec_load(2) would put it",
+        ));
     };
     write_picture(path, &svg::plan(placed))
 }

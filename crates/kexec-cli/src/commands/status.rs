@@ -6,6 +6,7 @@ use std::path::Path;
 
 use kexec_load::Error;
 use kexec_machine::Fact;
+use kexec_machine::Problem;
 use kexec_reboot::handover;
 use kexec_reboot::record;
 use kexec_reboot::record::lock::held_by;
@@ -43,12 +44,11 @@ pub fn verb(
     };
     if let Some(path) = snapshot {
         if let Err(e) = write_private(path, &machine.to_json(redact)) {
-            let error = Error::System {
-                what: format!("cannot write the snapshot {}", path.display()),
-                reason: e.to_string(),
-                remedy: "name a file that is not there yet, in a folder you can write to"
-                    .to_owned(),
-            };
+            let error = Error::System(Problem::caused(
+                format!("cannot write the snapshot {}", path.display()),
+                e,
+                "name a file that is not there yet, in a folder you can write to",
+            ));
             load::refuse(&error, json);
             return exit::REFUSED;
         }

@@ -453,9 +453,14 @@ fn a_boot_file_that_others_can_change_is_a_warning() {
         let findings = ready.prepared.findings;
         let own = findings
             .iter()
-            .filter(|f| f.check == "owners" && !f.remedy.is_empty());
-        own.map(|f| format!("{}: {}; {}", f.what, f.why, f.remedy))
-            .collect()
+            .filter(|f| f.check == "owners" && !f.problem.remedy.is_empty());
+        own.map(|f| {
+            format!(
+                "{}: {}; {}",
+                f.problem.what, f.problem.why, f.problem.remedy
+            )
+        })
+        .collect()
     };
     let entry = || {
         let selection = Selection::new(LoadRequest::new(fixture.path("one")));

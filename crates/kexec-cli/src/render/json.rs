@@ -82,7 +82,7 @@ pub fn findings(findings: &[Finding]) -> Value {
 pub fn error(error: &Error) -> Value {
     json!({
         "error": error.to_string(),
-        "remedy": error.hint(),
+        "remedy": error.remedy(),
     })
 }
 

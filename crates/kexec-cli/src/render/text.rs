@@ -42,8 +42,8 @@ fn row(out: &mut String, label: &str, text: &str) {
 /// An error in its three parts, as it goes to stderr.
 pub fn error(error: &Error) -> String {
     let mut text = format!("kexec: {}\n", visible(&error.to_string()));
-    if !error.hint().is_empty() {
-        let _ = writeln!(text, "       {}", visible(error.hint()));
+    if !error.remedy().is_empty() {
+        let _ = writeln!(text, "       {}", visible(error.remedy()));
     }
     text
 }
@@ -66,15 +66,18 @@ pub fn last(attempt: &Attempt) -> String {
 pub fn warning(finding: &Finding) -> String {
     let word = finding.severity.word();
     let mut text = format!("kexec: {word}: {}\n", found(finding));
-    if !finding.remedy.is_empty() {
-        let _ = writeln!(text, "       {}", visible(&finding.remedy));
+    if !finding.problem.remedy.is_empty() {
+        let _ = writeln!(text, "       {}", visible(&finding.problem.remedy));
     }
     text
 }
 
 /// What was looked at and what was found.
 fn found(finding: &Finding) -> String {
-    visible(&format!("{}: {}", finding.what, finding.why))
+    visible(&format!(
+        "{}: {}",
+        finding.problem.what, finding.problem.why
+    ))
 }
 
 /// What would be loaded, how, and from which parts.
@@ -257,8 +260,8 @@ pub fn findings(findings: &[Finding]) -> String {
     for finding in findings {
         let word = finding.severity.word();
         let _ = writeln!(out, "{word:16}{}", found(finding));
-        if !finding.remedy.is_empty() {
-            let _ = writeln!(out, "{:16}  {}", "", visible(&finding.remedy));
+        if !finding.problem.remedy.is_empty() {
+            let _ = writeln!(out, "{:16}  {}", "", visible(&finding.problem.remedy));
         }
     }
     let count = |s: Severity| findings.iter().filter(|f| f.severity == s).count();
@@ -346,6 +349,8 @@ fn image(out: &mut String, label: &str, r: &Record) {
 
 #[cfg(test)]
 mod tests {
+    use kexec_machine::Problem;
+
     use super::super::plans;
     use super::*;
 
@@ -365,19 +370,13 @@ mod tests {
     #[test]
     fn nothing_from_outside_acts_on_a_terminal() {
         let hostile = || HOSTILE.to_owned();
-        let failed = Error::Refused {
-            what: hostile(),
-            why: hostile(),
-            remedy: hostile(),
-        };
+        let failed = Error::refused(hostile(), hostile(), hostile());
         assert_harmless(&error(&failed), 2);
         assert_harmless(&note(&failed), 1);
         let finding = Finding {
             check: "test",
             severity: Severity::Warning,
-            what: hostile(),
-            why: hostile(),
-            remedy: hostile(),
+            problem: Problem::new(hostile(), hostile(), hostile()),
         };
         assert_harmless(&warning(&finding), 2);
         assert_harmless(&findings(&[finding]), 3);

@@ -53,7 +53,7 @@ pub enum PurgatoryFailure {
 
 impl PurgatoryFailure {
     /// What to do about it.
-    pub fn hint(&self) -> &str {
+    pub fn remedy(&self) -> &str {
         match self {
             PurgatoryFailure::Params(PurgatoryError::NotBuilt(_)) => {
                 "use a build for x86_64, or load with kexec_file_load (-s)"
@@ -61,7 +61,7 @@ impl PurgatoryFailure {
             PurgatoryFailure::Params(_) => {
                 "kexec plan shows where everything is; -s leaves it to the kernel"
             }
-            PurgatoryFailure::Plan(e) => e.hint(),
+            PurgatoryFailure::Plan(e) => e.remedy(),
             PurgatoryFailure::Check { .. } => {
                 "this is a mistake in this program: please report it, with what kexec plan prints"
             }

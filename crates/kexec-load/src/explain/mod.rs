@@ -8,7 +8,7 @@ pub(crate) mod say;
 use kexec_image::Arch;
 use kexec_sys::{Errno, Slot};
 
-use kexec_machine::Snapshot;
+use kexec_machine::{Problem, Snapshot};
 
 pub use rows::rows;
 
@@ -96,7 +96,7 @@ pub struct Row {
     /// Whether this is the cause; looks at the call first.
     pub when: fn(&Context<'_>) -> bool,
     /// The cause, with the machine's numbers.
-    pub cause: fn(&Context<'_>) -> String,
+    pub why: fn(&Context<'_>) -> String,
     /// What to do.
     pub remedy: fn(&Context<'_>) -> String,
 }
@@ -118,36 +118,33 @@ pub fn explain(
 ) -> Explanation {
     let context = Context { call, host, image };
     let row = rows().find(|row| row.errno == errno && (row.when)(&context));
-    let (cause, remedy) = match row {
-        Some(row) => ((row.cause)(&context), (row.remedy)(&context)),
+    let (why, remedy) = match row {
+        Some(row) => ((row.why)(&context), (row.remedy)(&context)),
         None => rows::unknown(&context, errno),
     };
     Explanation {
-        tried,
-        errno: errno
-            .name()
-            .map_or_else(|| format!("{errno:?}"), str::to_owned),
-        cause,
-        remedy,
+        problem: Problem::new(tried, why, remedy),
+        errno,
     }
 }
 
 /// A refusal of the kernel, explained.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
-    /// What was tried, on which file.
-    pub tried: String,
-    /// What the kernel answered, by name.
-    pub errno: String,
-    /// Why, as far as the machine's facts tell.
-    pub cause: String,
-    /// What to do.
-    pub remedy: String,
+    /// What was tried on which file, why the kernel refused as far as the machine's facts
+    /// tell, and what to do.
+    pub problem: Problem,
+    /// What the kernel answered.
+    pub errno: Errno,
 }
 
-impl Explanation {
-    /// One sentence: what was tried, what came back, why.
-    pub fn text(&self) -> String {
-        format!("{}: {} ({})", self.tried, self.cause, self.errno)
+impl std::fmt::Display for Explanation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.errno.name() {
+            Some(name) => write!(f, "{} ({name})", self.problem),
+            None => write!(f, "{} ({:?})", self.problem, self.errno),
+        }
     }
 }
+
+impl std::error::Error for Explanation {}

@@ -1,6 +1,6 @@
 //! Does this machine run such a kernel?
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "architecture",
@@ -8,25 +8,25 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let what = format!("kernel {}", context.plan.kernel.origin);
     let outcome = match (context.image.arch(), context.host.arch) {
         (Some(image), Some(host)) if image.boots_on(host) => {
-            Outcome::pass(what, format!("built for {image}, the machine is {host}"))
+            Observation::pass(what, format!("built for {image}, the machine is {host}"))
         }
-        (Some(image), Some(host)) => Outcome::new(
+        (Some(image), Some(host)) => Observation::new(
             Severity::Refusal,
             what,
             format!("built for {image}, but this machine is {host}"),
             "give the kernel package of this machine's architecture",
         ),
-        (None, _) => Outcome::new(
+        (None, _) => Observation::new(
             Severity::Unknown,
             what,
             "its header names an architecture that is not known here",
             "make sure that the kernel is for this machine",
         ),
-        (_, None) => Outcome::new(
+        (_, None) => Observation::new(
             Severity::Unknown,
             what,
             format!("this machine calls itself {:?}", context.host.machine),

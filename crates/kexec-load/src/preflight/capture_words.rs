@@ -2,7 +2,7 @@
 
 use kexec_plan::FilePlan;
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "capture-words",
@@ -20,11 +20,11 @@ const BESIDES: &[&str] = &["irqpoll", "maxcpus", "nr_cpus", "disable_cpu_apicid"
 
 /// kexec-tools hands these words on, and so does this program: what is right for a
 /// dump kernel that starts itself anew cannot be told from here.
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     judge(context.plan).into_iter().collect()
 }
 
-fn judge(plan: &FilePlan) -> Option<Outcome> {
+fn judge(plan: &FilePlan) -> Option<Observation> {
     // A UKI's own line is used again, too, and is nobody's accident.
     if !plan.cmdline_from.contains("running kernel") {
         return None;
@@ -43,7 +43,7 @@ fn judge(plan: &FilePlan) -> Option<Outcome> {
         return None;
     }
     words.extend(named(BESIDES));
-    Some(Outcome::new(
+    Some(Observation::new(
         Severity::Warning,
         format!("command line from {}", plan.cmdline_from),
         format!(
@@ -77,7 +77,7 @@ mod tests {
         };
         let outcome = judge(&plan)?;
         assert_eq!(outcome.severity, Severity::Warning);
-        Some(outcome.why)
+        Some(outcome.problem.why)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use kexec_plan::Method;
 
 use crate::explain::say::ELFCOREHDR_ROOM;
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "cmdline-length",
@@ -39,7 +39,7 @@ pub(crate) fn longest(image: &Image, arch: Arch, method: Method) -> (usize, &'st
     }
 }
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let cmdline = &context.plan.cmdline;
     let what = format!("command line from {}", context.plan.cmdline_from);
     let Some(arch) = context.image.arch().or(context.host.arch) else {
@@ -49,20 +49,20 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     let len = cmdline.as_bytes().len();
     let mut outcomes = Vec::new();
     if len > max {
-        outcomes.push(Outcome::new(
+        outcomes.push(Observation::new(
             Severity::Refusal,
             &what,
             format!("{len} bytes long; at most {max} are taken ({says})"),
             format!("make it {} bytes shorter", len - max),
         ));
     } else {
-        outcomes.push(Outcome::pass(
+        outcomes.push(Observation::pass(
             &what,
             format!("{len} of {max} bytes ({says})"),
         ));
     }
     if cmdline.ends_in_init_arguments() && context.plan.cmdline_from.contains("reuse") {
-        outcomes.push(Outcome::new(
+        outcomes.push(Observation::new(
             Severity::Warning,
             &what,
             "the old line has a `--`: what is appended behind it goes to init, not to the kernel",

@@ -1,7 +1,7 @@
 //! Is memory reserved for a crash kernel, and does it fit?
 
 use super::memory::demand;
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use crate::explain::say::{self, Bytes};
 
 pub(super) const CHECK: Check = Check {
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     if !context.plan.crash {
         return Vec::new();
     }
@@ -24,7 +24,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         } else {
             reasons.join("; ")
         };
-        return vec![Outcome::new(
+        return vec![Observation::new(
             Severity::Unknown,
             what,
             why,
@@ -32,7 +32,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         )];
     };
     if size == 0 {
-        return vec![Outcome::new(
+        return vec![Observation::new(
             Severity::Refusal,
             what,
             "there is none",
@@ -42,14 +42,14 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     let demand = demand(context.image, context.plan);
     let why = format!("{}; the image takes {demand}", Bytes(size));
     let outcome = if demand.total() > size {
-        Outcome::new(
+        Observation::new(
             Severity::Refusal,
             what,
             why,
             "boot once with a larger crashkernel=, or make a smaller initrd for the crash kernel",
         )
     } else {
-        Outcome::pass(what, why)
+        Observation::pass(what, why)
     };
     vec![outcome]
 }

@@ -2,7 +2,7 @@
 
 use kexec_image::Proof;
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "image-intact",
@@ -10,25 +10,25 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let what = format!("kernel {}", context.plan.kernel.origin);
     let proofs = match context.proofs {
         Ok(proofs) => proofs,
         Err(e) => {
-            return vec![Outcome::new(
+            return vec![Observation::new(
                 Severity::Refusal,
                 what,
                 e.to_string(),
-                e.hint(),
+                e.remedy(),
             )];
         }
     };
     proofs.iter().map(|p| outcome(&what, p)).collect()
 }
 
-fn outcome(what: &str, proof: &Proof) -> Outcome {
+fn outcome(what: &str, proof: &Proof) -> Observation {
     match proof {
-        Proof::Authenticode { of, signer } => Outcome::pass(
+        Proof::Authenticode { of, signer } => Observation::pass(
             what,
             format!("the signature's digest matches the {of}, signed by {signer}"),
         ),
@@ -36,15 +36,15 @@ fn outcome(what: &str, proof: &Proof) -> Outcome {
             codec,
             len,
             checksummed: true,
-        } => Outcome::pass(
+        } => Observation::pass(
             what,
             format!("its {codec} payload unpacks to {len} bytes with the right checksum"),
         ),
-        Proof::Payload { codec, len, .. } => Outcome::pass(
+        Proof::Payload { codec, len, .. } => Observation::pass(
             what,
             format!("its {codec} payload unpacks to {len} bytes, as its header says"),
         ),
-        Proof::Bounds => Outcome::new(
+        Proof::Bounds => Observation::new(
             Severity::Note,
             what,
             "whole as far as its headers tell; the format carries no checksum of its content",

@@ -1,6 +1,6 @@
 //! Are the initrds something that a kernel unpacks?
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use crate::initrd;
 
 pub(super) const CHECK: Check = Check {
@@ -9,12 +9,12 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let pieces = context.plan.initrd.iter();
     let outcomes = pieces.map(|piece| {
         let what = format!("initrd {}", piece.origin);
         if piece.is_empty_initrd() {
-            return Outcome::new(
+            return Observation::new(
                 Severity::Note,
                 what,
                 "EFI still names the initrd of the first boot, whose memory has other content now, and a kernel without one takes that (seen: a panic with nothing on the console)",
@@ -22,7 +22,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
             );
         }
         if piece.bytes.is_empty() {
-            return Outcome::new(
+            return Observation::new(
                 Severity::Refusal,
                 what,
                 "the file is empty",
@@ -30,11 +30,11 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
             );
         }
         match initrd::kind(&piece.bytes) {
-            Some(kind) => Outcome::pass(what, format!("{} bytes of {kind}", piece.len)),
+            Some(kind) => Observation::pass(what, format!("{} bytes of {kind}", piece.len)),
             None => {
                 let start: Vec<String> =
                     piece.bytes.iter().take(6).map(|b| format!("{b:02x}")).collect();
-                Outcome::new(
+                Observation::new(
                     Severity::Warning,
                     what,
                     format!(

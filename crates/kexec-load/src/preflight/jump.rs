@@ -1,6 +1,6 @@
 //! Can the running kernel be jumped back to?
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use crate::explain::no_jump::{WITH_JUMP, without_jump};
 
 pub(super) const CHECK: Check = Check {
@@ -9,18 +9,23 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     if !context.classic.options.preserve_context {
         return Vec::new();
     }
     let host = context.host;
     let what = "--load-preserve-context";
     if let Some(missing) = without_jump(host) {
-        return vec![Outcome::new(Severity::Refusal, what, missing, WITH_JUMP)];
+        return vec![Observation::new(
+            Severity::Refusal,
+            what,
+            missing,
+            WITH_JUMP,
+        )];
     }
     let outcome = match host.built_with("CONFIG_KEXEC_JUMP") {
-        Some(_) => Outcome::pass(what, "the running kernel has CONFIG_KEXEC_JUMP"),
-        None => Outcome::new(
+        Some(_) => Observation::pass(what, "the running kernel has CONFIG_KEXEC_JUMP"),
+        None => Observation::new(
             Severity::Unknown,
             what,
             "its configuration is not there to tell whether the running kernel has CONFIG_KEXEC_JUMP",

@@ -2,7 +2,7 @@
 
 use kexec_plan::Method;
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
@@ -11,7 +11,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     if context.decision.method != Method::ClassicLoad {
         return Vec::new();
     }
@@ -23,24 +23,24 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         (Fact::Known(true), _) => "kexec handover (KHO) is on",
         (_, Fact::Known(true)) => "live-update sessions exist",
         (Fact::Unreadable(why), _) | (_, Fact::Unreadable(why)) => {
-            return vec![Outcome::new(
+            return vec![Observation::new(
                 Severity::Unknown,
                 what,
                 format!("whether there is any could not be seen: {why}"),
                 "",
             )];
         }
-        _ => return vec![Outcome::pass(what, "there is none")],
+        _ => return vec![Observation::pass(what, "there is none")],
     };
     if context.classic.discard_liveupdate {
-        return vec![Outcome::new(
+        return vec![Observation::new(
             Severity::Warning,
             what,
             format!("{active}; it will be lost, as --discard-liveupdate says"),
             "",
         )];
     }
-    vec![Outcome::new(
+    vec![Observation::new(
         Severity::Refusal,
         what,
         format!("{active}, and kexec_load(2) would lose what it preserves"),

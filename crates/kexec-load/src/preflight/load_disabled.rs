@@ -1,6 +1,6 @@
 //! Has loading been switched off?
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
@@ -9,30 +9,32 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let what = "sysctl kernel.kexec_load_disabled";
     // Documentation/admin-guide/sysctl/kernel.rst: once 1, it stays 1.
     let outcome = match &context.host.kexec.load_disabled {
-        Fact::Known(false) => Outcome::pass(what, "it is 0"),
-        Fact::Known(true) => Outcome::new(
+        Fact::Known(false) => Observation::pass(what, "it is 0"),
+        Fact::Known(true) => Observation::new(
             Severity::Refusal,
             what,
             "it is 1: loading is switched off for as long as this kernel runs",
             "reboot through the firmware; find who sets it: grep -r kexec_load_disabled /etc/sysctl* /usr/lib/sysctl.d",
         ),
-        Fact::Absent if context.host.cmdline == Fact::Absent => Outcome::new(
+        Fact::Absent if context.host.cmdline == Fact::Absent => Observation::new(
             Severity::Unknown,
             what,
             "/proc is not mounted",
             "mount -t proc proc /proc",
         ),
-        Fact::Absent => Outcome::new(
+        Fact::Absent => Observation::new(
             Severity::Unknown,
             what,
             "it is not there: the running kernel was built without kexec, or /proc is not mounted",
             "mount /proc; boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
-        Fact::Unreadable(reason) => Outcome::new(Severity::Unknown, what, reason, "run it as root"),
+        Fact::Unreadable(reason) => {
+            Observation::new(Severity::Unknown, what, reason, "run it as root")
+        }
     };
     vec![outcome]
 }

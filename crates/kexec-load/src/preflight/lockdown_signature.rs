@@ -3,7 +3,7 @@
 use kexec_image::{Kernel, Proof, authenticode};
 use kexec_plan::Method;
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use crate::explain::say;
 use crate::request::Unsigned;
 use kexec_machine::{Fact, Snapshot};
@@ -25,14 +25,14 @@ enum Signed {
     Unclear(String),
 }
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let mut outcomes = match context.decision.method {
         Method::FileLoad => vec![file(context)],
         Method::ClassicLoad => vec![classic(context.host)],
     };
     outcomes.extend(ima(context));
     if context.classic.unsigned == Unsigned::Taken && context.host.locked_down() {
-        outcomes.push(Outcome::new(
+        outcomes.push(Observation::new(
             Severity::Warning,
             "--unverified",
             "the running kernel is locked down, and nothing but a signature it trusts gets around that",
@@ -44,37 +44,39 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
 
 /// kexec_load(2) shows the kernel no file: where it wants to verify, it refuses
 /// (kernel_lockdown(7); with Secure Boot IMA was seen to say EACCES).
-fn classic(host: &Snapshot) -> Outcome {
+fn classic(host: &Snapshot) -> Observation {
     let what = "kexec_load(2)";
     let remedy = "use kexec_file_load(2): -s instead of -c";
     if host.locked_down() {
         let mode = say::lockdown_mode(host);
         let why = format!("the running kernel is locked down ({mode}) and does not allow it");
-        return Outcome::new(Severity::Refusal, what, why, remedy);
+        return Observation::new(Severity::Refusal, what, why, remedy);
     }
     if host.security.secure_boot.is_true() {
         let why = "Secure Boot is on: kernels with IMA refuse it then (EACCES)";
-        return Outcome::new(Severity::Warning, what, why, remedy);
+        return Observation::new(Severity::Warning, what, why, remedy);
     }
     let lockdown = host.security.lockdown.reason();
     match (lockdown, host.security.secure_boot.reason()) {
-        (Some(reason), _) => Outcome::new(
+        (Some(reason), _) => Observation::new(
             Severity::Unknown,
             what,
             format!("whether the running kernel is locked down: {reason}"),
             "mount securityfs: mount -t securityfs securityfs /sys/kernel/security",
         ),
-        (None, Some(reason)) => Outcome::new(
+        (None, Some(reason)) => Observation::new(
             Severity::Unknown,
             what,
             format!("whether Secure Boot is on: {reason}"),
             "mount efivarfs: mount -t efivarfs efivarfs /sys/firmware/efi/efivars",
         ),
-        (None, None) => Outcome::pass(what, "the running kernel is not locked down and allows it"),
+        (None, None) => {
+            Observation::pass(what, "the running kernel is not locked down and allows it")
+        }
     }
 }
 
-fn file(context: &Context<'_>) -> Outcome {
+fn file(context: &Context<'_>) -> Observation {
     let host = context.host;
     let what = format!("signature of kernel {}", context.plan.kernel.origin);
     let enforced = host.signature_enforced();
@@ -94,14 +96,14 @@ fn file(context: &Context<'_>) -> Outcome {
         matches!(enforced, Fact::Absent).then_some("the kernel's configuration is not there");
     let unseen: Vec<&str> = unseen.into_iter().chain(config).collect();
     if unseen.is_empty() {
-        return Outcome::pass(what, "the running kernel does not ask for one");
+        return Observation::pass(what, "the running kernel does not ask for one");
     }
     let has = match signed(context) {
         Signed::By(signer) => format!("there is one by {signer}"),
         Signed::No => "there is none".to_owned(),
         Signed::Unclear(why) => format!("whether there is one could not be told: {why}"),
     };
-    Outcome::new(
+    Observation::new(
         Severity::Unknown,
         what,
         format!(
@@ -114,7 +116,7 @@ fn file(context: &Context<'_>) -> Outcome {
 
 /// Secure Boot is on, and the running kernel verifies without insisting: it takes
 /// an unsigned kernel all the same (kernel/Kconfig.kexec, help of KEXEC_SIG).
-fn wanted(context: &Context<'_>, what: String) -> Outcome {
+fn wanted(context: &Context<'_>, what: String) -> Observation {
     let unsigned = context.classic.unsigned;
     let (severity, remedy) = match unsigned {
         Unsigned::Refused => (
@@ -133,7 +135,7 @@ fn wanted(context: &Context<'_>, what: String) -> Outcome {
         Unsigned::Refused => "",
     };
     match signed(context) {
-        Signed::By(signer) => Outcome::new(
+        Signed::By(signer) => Observation::new(
             Severity::Note,
             what,
             format!(
@@ -141,7 +143,7 @@ fn wanted(context: &Context<'_>, what: String) -> Outcome {
             ),
             "",
         ),
-        Signed::No => Outcome::new(
+        Signed::No => Observation::new(
             severity,
             what,
             format!(
@@ -150,7 +152,7 @@ fn wanted(context: &Context<'_>, what: String) -> Outcome {
             ),
             remedy,
         ),
-        Signed::Unclear(why) => Outcome::new(
+        Signed::Unclear(why) => Observation::new(
             severity,
             what,
             format!(
@@ -170,11 +172,11 @@ fn around(context: &Context<'_>) -> &'static str {
 }
 
 /// The running kernel verifies: what does it find?
-fn demanded(context: &Context<'_>, what: String) -> Outcome {
+fn demanded(context: &Context<'_>, what: String) -> Observation {
     let host = context.host;
     let because = say::why_enforced(host);
     match signed(context) {
-        Signed::By(signer) if host.security.secure_boot.is_true() => Outcome::new(
+        Signed::By(signer) if host.security.secure_boot.is_true() => Observation::new(
             Severity::Note,
             what,
             format!(
@@ -184,7 +186,7 @@ fn demanded(context: &Context<'_>, what: String) -> Outcome {
         ),
         // Seen with Debian's kernels: with lockdown= alone even their own key is
         // missing, because it comes from shim.
-        Signed::By(signer) => Outcome::new(
+        Signed::By(signer) => Observation::new(
             Severity::Warning,
             what,
             format!(
@@ -193,7 +195,7 @@ fn demanded(context: &Context<'_>, what: String) -> Outcome {
             "boot with Secure Boot on, or without lockdown=",
         ),
         // Kernels without CONFIG_KEXEC_SIG verify nothing, whatever lockdown says.
-        Signed::No if host.built_with("CONFIG_KEXEC_SIG") == Some(false) => Outcome::new(
+        Signed::No if host.built_with("CONFIG_KEXEC_SIG") == Some(false) => Observation::new(
             Severity::Note,
             what,
             format!(
@@ -201,7 +203,7 @@ fn demanded(context: &Context<'_>, what: String) -> Outcome {
             ),
             "",
         ),
-        Signed::No => Outcome::new(
+        Signed::No => Observation::new(
             if host.security.ima_appraises_kexec.is_true()
                 || host.built_with("CONFIG_KEXEC_SIG").is_none()
             {
@@ -216,7 +218,7 @@ fn demanded(context: &Context<'_>, what: String) -> Outcome {
             ),
             "give a signed kernel, such as the distribution's own, or sign it with a key that the machine trusts (sbsign, mokutil --import)",
         ),
-        Signed::Unclear(why) => Outcome::new(
+        Signed::Unclear(why) => Observation::new(
             Severity::Unknown,
             what,
             format!("{why}; the running kernel takes signed kernels only{because}"),
@@ -254,29 +256,31 @@ fn signed(context: &Context<'_>) -> Signed {
 }
 
 /// IMA wants its signature on the file itself, as an extended attribute.
-fn ima(context: &Context<'_>) -> Option<Outcome> {
+fn ima(context: &Context<'_>) -> Option<Observation> {
     let what = format!("IMA on kernel {}", context.plan.kernel.origin);
     match &context.host.security.ima_appraises_kexec {
-        Fact::Known(true) if context.decision.method == Method::ClassicLoad => Some(Outcome::new(
-            Severity::Refusal,
-            what,
-            "the policy appraises kernels, and kexec_load(2) shows it no file",
-            "use kexec_file_load(2): -s instead of -c",
-        )),
-        Fact::Known(true) if !context.plan.bare => Some(Outcome::new(
+        Fact::Known(true) if context.decision.method == Method::ClassicLoad => {
+            Some(Observation::new(
+                Severity::Refusal,
+                what,
+                "the policy appraises kernels, and kexec_load(2) shows it no file",
+                "use kexec_file_load(2): -s instead of -c",
+            ))
+        }
+        Fact::Known(true) if !context.plan.bare => Some(Observation::new(
             Severity::Warning,
             what,
             "the policy wants a signature on the kernel file (security.ima); this kernel came out of a wrapper, and memory carries none",
             "give the kernel as a plain file that the running kernel takes as it is, signed with evmctl ima_sign",
         )),
-        Fact::Known(true) => Some(Outcome::new(
+        Fact::Known(true) => Some(Observation::new(
             Severity::Note,
             what,
             "the policy wants a good signature on the file (security.ima); whether it has one the load shows",
             "",
         )),
         Fact::Known(false) | Fact::Absent => None,
-        Fact::Unreadable(reason) => Some(Outcome::new(
+        Fact::Unreadable(reason) => Some(Observation::new(
             Severity::Unknown,
             what,
             format!("whether its policy appraises kernels: {reason}"),

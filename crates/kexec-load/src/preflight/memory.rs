@@ -3,7 +3,7 @@
 use kexec_image::{Image, Kernel};
 use kexec_plan::{FilePlan, Method};
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use crate::explain::say::Bytes;
 use kexec_machine::Fact;
 
@@ -73,7 +73,7 @@ pub(super) fn demand(image: &Image, plan: &FilePlan) -> Demand {
     }
 }
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let demand = demand(context.image, context.plan);
     let mut outcomes = vec![half(context, demand)];
     // The crash slot has memory of its own, see the check of the crash region.
@@ -85,17 +85,17 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
 
 /// The kernel refuses an image that takes more than half of all memory
 /// (kexec_load(2), EINVAL), so that the machine does not seize up while loading.
-fn half(context: &Context<'_>, demand: Demand) -> Outcome {
+fn half(context: &Context<'_>, demand: Demand) -> Observation {
     let what = "size in memory";
     let total = match &context.host.memory.total {
         Fact::Known(total) => *total,
         Fact::Absent => {
             let why = format!("{demand}; /proc/meminfo is not there to compare with");
-            return Outcome::new(Severity::Unknown, what, why, "mount /proc");
+            return Observation::new(Severity::Unknown, what, why, "mount /proc");
         }
         Fact::Unreadable(reason) => {
             let why = format!("{demand}; not compared: {reason}");
-            return Outcome::new(Severity::Unknown, what, why, "mount /proc");
+            return Observation::new(Severity::Unknown, what, why, "mount /proc");
         }
     };
     let compared = format!(
@@ -104,9 +104,9 @@ fn half(context: &Context<'_>, demand: Demand) -> Outcome {
         Bytes(total / 2)
     );
     if demand.total() <= total / 2 {
-        return Outcome::pass(what, compared);
+        return Observation::pass(what, compared);
     }
-    Outcome::new(
+    Observation::new(
         Severity::Refusal,
         what,
         format!("{compared}, and the kernel allows no more"),
@@ -116,7 +116,7 @@ fn half(context: &Context<'_>, demand: Demand) -> Outcome {
 
 /// While it is loaded, the files are in memory beside the image, and once more
 /// where the kernel reads them itself.
-fn free(context: &Context<'_>, demand: Demand) -> Outcome {
+fn free(context: &Context<'_>, demand: Demand) -> Observation {
     let what = "free memory";
     let files = Bytes::of(context.plan.kernel.len)
         .0
@@ -127,7 +127,7 @@ fn free(context: &Context<'_>, demand: Demand) -> Outcome {
     };
     let peak = demand.total().saturating_add(files.saturating_mul(copies));
     match &context.host.memory.available {
-        Fact::Known(available) if peak <= *available => Outcome::pass(
+        Fact::Known(available) if peak <= *available => Observation::pass(
             what,
             format!(
                 "{} are available, {} are needed while loading",
@@ -135,7 +135,7 @@ fn free(context: &Context<'_>, demand: Demand) -> Outcome {
                 Bytes(peak)
             ),
         ),
-        Fact::Known(available) => Outcome::new(
+        Fact::Known(available) => Observation::new(
             Severity::Warning,
             what,
             format!(
@@ -145,12 +145,14 @@ fn free(context: &Context<'_>, demand: Demand) -> Outcome {
             ),
             "stop what uses much memory, or use a smaller initrd",
         ),
-        Fact::Absent => Outcome::new(
+        Fact::Absent => Observation::new(
             Severity::Unknown,
             what,
             "MemAvailable of /proc/meminfo is not there",
             "mount /proc",
         ),
-        Fact::Unreadable(reason) => Outcome::new(Severity::Unknown, what, reason, "mount /proc"),
+        Fact::Unreadable(reason) => {
+            Observation::new(Severity::Unknown, what, reason, "mount /proc")
+        }
     }
 }

@@ -26,7 +26,7 @@ use kexec_plan::{Decision, FilePlan, LoadPlan};
 use serde::Serialize;
 
 use crate::request::ClassicAsk;
-use kexec_machine::Snapshot;
+use kexec_machine::{Problem, Snapshot};
 
 pub(crate) use cmdline_length::longest as longest_cmdline;
 pub(crate) use paging::file_load_resets;
@@ -86,31 +86,25 @@ pub struct Finding {
     pub check: &'static str,
     /// How much it weighs.
     pub severity: Severity,
-    /// What was looked at.
-    pub what: String,
-    /// What was found.
-    pub why: String,
-    /// What to do; empty when there is nothing to do.
-    pub remedy: String,
+    /// What was looked at, what was found, and what to do; the remedy is empty when there
+    /// is nothing to do.
+    #[serde(flatten)]
+    pub problem: Problem,
 }
 
 /// What a check returns for each thing it looked at; [`run`] adds its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Observation {
     /// How much it weighs.
     pub severity: Severity,
-    /// What was looked at.
-    pub what: String,
-    /// What was found.
-    pub why: String,
-    /// What to do; empty when there is nothing to do.
-    pub remedy: String,
+    /// As in [`Finding::problem`].
+    pub problem: Problem,
 }
 
-impl Outcome {
+impl Observation {
     /// Looked at `what`: in order, because of `why`.
-    pub fn pass(what: impl Into<String>, why: impl Into<String>) -> Outcome {
-        Outcome::new(Severity::Pass, what, why, "")
+    pub fn pass(what: impl Into<String>, why: impl Into<String>) -> Observation {
+        Observation::new(Severity::Pass, what, why, "")
     }
 
     /// The finding of the check of that name.
@@ -118,31 +112,27 @@ impl Outcome {
         Finding {
             check,
             severity: self.severity,
-            what: self.what,
-            why: self.why,
-            remedy: self.remedy,
+            problem: self.problem,
         }
     }
 
-    /// Any other outcome.
+    /// Any other observation.
     pub fn new(
         severity: Severity,
         what: impl Into<String>,
         why: impl Into<String>,
         remedy: impl Into<String>,
-    ) -> Outcome {
-        Outcome {
+    ) -> Observation {
+        Observation {
             severity,
-            what: what.into(),
-            why: why.into(),
-            remedy: remedy.into(),
+            problem: Problem::new(what, why, remedy),
         }
     }
 }
 
 /// One check. `Run` is the function that looks: at a [`Context`] here, and at more for
 /// a reboot.
-pub struct Check<Run = fn(&Context<'_>) -> Vec<Outcome>> {
+pub struct Check<Run = fn(&Context<'_>) -> Vec<Observation>> {
     /// Its name, as in `kexec check --json`.
     pub name: &'static str,
     /// One line for people: what it makes sure of.
@@ -185,7 +175,10 @@ pub fn run(context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// What the checks of a list find, each under its name; `look` calls one of them.
-pub fn findings<Run>(checks: &[Check<Run>], look: impl Fn(&Run) -> Vec<Outcome>) -> Vec<Finding> {
+pub fn findings<Run>(
+    checks: &[Check<Run>],
+    look: impl Fn(&Run) -> Vec<Observation>,
+) -> Vec<Finding> {
     let findings = checks.iter().flat_map(|check| {
         let outcomes = look(&check.run).into_iter();
         outcomes.map(|outcome| outcome.of(check.name))

@@ -4,7 +4,7 @@
 use kexec_image::Image;
 use kexec_plan::{Cmdline, Method, paging};
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use kexec_machine::Snapshot;
 
 pub(super) const CHECK: Check = Check {
@@ -18,7 +18,7 @@ pub(crate) fn file_load_resets(host: &Snapshot, image: &Image, cmdline: &Cmdline
     host.firmware.la57.is_true() && paging::file_load_resets(&host.release, &image.kernel, cmdline)
 }
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let host = context.host;
     let resets = file_load_resets(host, context.image, &context.plan.cmdline);
     if !resets {
@@ -26,11 +26,11 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     }
     let what = "five-level paging";
     let outcome = match context.decision.method {
-        Method::ClassicLoad => Outcome::pass(
+        Method::ClassicLoad => Observation::pass(
             what,
             "the next kernel uses four levels, and is entered with four",
         ),
-        Method::FileLoad => Outcome::new(
+        Method::FileLoad => Observation::new(
             Severity::Refusal,
             what,
             format!(

@@ -1,6 +1,6 @@
 //! May this process load a kernel at all?
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
@@ -9,28 +9,28 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let security = &context.host.security;
     let what = "permission of this process";
     let mut outcomes = Vec::new();
     // capabilities(7), user_namespaces(7): kexec asks in the first user namespace.
     match (&security.user_namespace, &security.cap_sys_boot) {
-        (Fact::Known(true), _) => outcomes.push(Outcome::new(
+        (Fact::Known(true), _) => outcomes.push(Observation::new(
             Severity::Refusal,
             what,
             "it is in a user namespace of its own (a container), where no capability counts for kexec",
             "run it on the host, outside the container",
         )),
-        (_, Fact::Known(false)) => outcomes.push(Outcome::new(
+        (_, Fact::Known(false)) => outcomes.push(Observation::new(
             Severity::Refusal,
             what,
             "it does not have the capability CAP_SYS_BOOT",
             "run it as root (sudo); in a service or container, grant CAP_SYS_BOOT",
         )),
         (Fact::Known(false), Fact::Known(true)) => {
-            outcomes.push(Outcome::pass(what, "it has CAP_SYS_BOOT"));
+            outcomes.push(Observation::pass(what, "it has CAP_SYS_BOOT"));
         }
-        (namespace, capability) => outcomes.push(Outcome::new(
+        (namespace, capability) => outcomes.push(Observation::new(
             Severity::Unknown,
             what,
             unseen(&[
@@ -47,7 +47,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
             Fact::Known(false) => Severity::Note,
             _ => Severity::Warning,
         };
-        outcomes.push(Outcome::new(
+        outcomes.push(Observation::new(
             severity,
             what,
             "a seccomp filter is on it (a container, or SystemCallFilter= of a service) and may refuse the system call",

@@ -3,7 +3,7 @@
 use kexec_plan::classic::Screen;
 use kexec_plan::planners;
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use crate::classic;
 
 pub(super) const CHECK: Check = Check {
@@ -14,22 +14,22 @@ pub(super) const CHECK: Check = Check {
 
 /// Only `kexec_load(2)` lets the caller say what the next kernel is told; the
 /// kernel's own loader repeats what it was started with.
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     if context.placed.is_none() {
         return Vec::new();
     }
     let facts = classic::firmware_facts(context.host);
     let what = "the next kernel's console on the screen";
     let outcome = match planners::screen(&facts, context.classic.options.reuse_video_type) {
-        Screen::HandedOn(screen) => Outcome::pass(what, format!("it is told of {screen}")),
-        Screen::NoneThere => Outcome::pass(what, "the first kernel was given none"),
-        Screen::Withheld(why) => Outcome::new(
+        Screen::HandedOn(screen) => Observation::pass(what, format!("it is told of {screen}")),
+        Screen::NoneThere => Observation::pass(what, "the first kernel was given none"),
+        Screen::Withheld(why) => Observation::new(
             Severity::Note,
             what,
             format!("it shows nothing until a driver of its own does: {why}"),
             "for its first messages use a serial console (console=ttyS0), or kexec from a kernel started with nomodeset",
         ),
-        Screen::Unknown(why) => Outcome::new(
+        Screen::Unknown(why) => Observation::new(
             Severity::Unknown,
             what,
             format!("it shows nothing until a driver of its own does: {why}"),

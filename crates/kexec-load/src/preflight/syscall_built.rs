@@ -2,7 +2,7 @@
 
 use kexec_plan::Method;
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
@@ -11,7 +11,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let host = context.host;
     let what = format!("running kernel {}", host.release);
     let (option, other, spelling) = match context.decision.method {
@@ -19,8 +19,8 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         Method::ClassicLoad => ("CONFIG_KEXEC", "CONFIG_KEXEC_FILE", "-s"),
     };
     let outcome = match (host.built_with(option), &host.kexec.loaded) {
-        (Some(true), _) => Outcome::pass(what, format!("it has {option}")),
-        (Some(false), _) => Outcome::new(
+        (Some(true), _) => Observation::pass(what, format!("it has {option}")),
+        (Some(false), _) => Observation::new(
             Severity::Refusal,
             what,
             format!(
@@ -35,13 +35,13 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         ),
         // The sysfs file is there with either of the calls, so that without it
         // there is neither.
-        (None, Fact::Absent) => Outcome::new(
+        (None, Fact::Absent) => Observation::new(
             Severity::Unknown,
             what,
             "/sys/kernel/kexec_loaded is not there: it was built without kexec, or /sys is not mounted",
             "mount /sys; boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
-        (None, _) => Outcome::new(
+        (None, _) => Observation::new(
             Severity::Unknown,
             what,
             format!(

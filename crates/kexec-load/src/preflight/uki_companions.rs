@@ -1,6 +1,6 @@
 //! Does a UKI get everything that its stub would add?
 
-use super::{Check, Context, Outcome, Severity};
+use super::{Check, Context, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "uki-companions",
@@ -8,13 +8,13 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let Some(uki) = &context.image.uki else {
         return Vec::new();
     };
     let left_out = uki.added.left_out.iter().map(|what| {
         let (file, why) = what.split_once(": ").unwrap_or((what, ""));
-        Outcome::new(
+        Observation::new(
             Severity::Warning,
             format!("{file} beside the UKI"),
             format!("is left out: {why}"),

@@ -55,7 +55,7 @@ fn an_empty_one_stands_in_under_efi() {
         let mut findings = prepared.findings.iter();
         let finding = findings.find(|f| f.check == "initrd-known").unwrap();
         assert_eq!(finding.severity, Severity::Note, "{finding:?}");
-        assert!(finding.why.contains("first boot"), "{finding:?}");
+        assert!(finding.problem.why.contains("first boot"), "{finding:?}");
         if let Some(placed) = &prepared.placed {
             assert_eq!(ramdisk_size(placed), 512);
         }

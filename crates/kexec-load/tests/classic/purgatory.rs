@@ -201,7 +201,7 @@ fn a_plan_that_contradicts_itself_has_none() {
         let mut plan = good.clone();
         change(&mut plan);
         let error = finish(&mut plan).unwrap_err();
-        assert!(!error.hint().is_empty());
+        assert!(!error.remedy().is_empty());
         error.to_string()
     };
     let checked = good.purgatory.checks[0].segment;

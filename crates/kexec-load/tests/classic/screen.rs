@@ -33,7 +33,7 @@ fn finding(tree: &Tree, syscall: SyscallChoice, reuse: bool) -> Option<Finding> 
 
 fn classic(tree: &Tree, reuse: bool) -> (Severity, String) {
     let finding = finding(tree, SyscallChoice::Classic, reuse).unwrap();
-    (finding.severity, finding.why)
+    (finding.severity, finding.problem.why)
 }
 
 /// A machine whose firmware left a framebuffer of 800x600.
@@ -59,6 +59,7 @@ fn a_driver_of_the_card_itself_is_noted() {
     assert!(why.contains("bochs-drm drives the card"), "{why}");
     let remedy = finding(&tree, SyscallChoice::Classic, false)
         .unwrap()
+        .problem
         .remedy;
     assert!(remedy.contains("console=ttyS0"), "{remedy}");
     // The caller knows better.

@@ -238,20 +238,20 @@ fn each_cause_is_found_on_a_machine_that_has_it() {
         let (errno, text, _) = run(&case);
         assert_eq!(errno, case.errno, "{name}");
         assert!(
-            text.cause.contains(case.cause),
+            text.problem.why.contains(case.cause),
             "{name}\nsays {}",
-            text.cause
+            text.problem.why
         );
         assert!(
-            text.remedy.contains(case.remedy),
+            text.problem.remedy.contains(case.remedy),
             "{name}\nsays {}",
-            text.remedy
+            text.problem.remedy
         );
-        assert_eq!(text.tried, "trying it");
+        assert_eq!(text.problem.what, "trying it");
         assert!(
-            text.text().ends_with(&format!("({errno:?})")),
+            text.to_string().ends_with(&format!("({errno:?})")),
             "{}",
-            text.text()
+            text.to_string()
         );
     }
 }
@@ -287,7 +287,7 @@ fn the_last_row_of_an_errno_always_applies() {
                     image: None,
                 };
                 assert!((row.when)(&context), "{row:?}");
-                assert!(!(row.cause)(&context).is_empty());
+                assert!(!(row.why)(&context).is_empty());
                 assert!(!(row.remedy)(&context).is_empty());
             }
         }
@@ -310,11 +310,13 @@ fn a_jump_that_live_update_gave_up_is_told() {
     host.kexec.kho = Fact::Known(true);
     let text = explain(Call::Reboot, errno, "jumping".to_owned(), &host, None);
     assert!(
-        text.cause.contains("live-update state could not be saved"),
+        text.problem
+            .why
+            .contains("live-update state could not be saved"),
         "{}",
-        text.cause
+        text.problem.why
     );
-    assert_eq!(text.errno, "ENOSPC");
+    assert_eq!(text.errno, Errno::ENOSPC);
 }
 
 #[test]

@@ -139,10 +139,13 @@ impl Load {
         let wanted: Vec<Severity> = expected.iter().map(|(s, _)| *s).collect();
         assert_eq!(severities, wanted, "{found:#?}");
         for (finding, (severity, text)) in found.iter().zip(expected) {
-            assert!(finding.why.contains(text), "{text:?} in {finding:#?}");
+            assert!(
+                finding.problem.why.contains(text),
+                "{text:?} in {finding:#?}"
+            );
             // Whoever refuses says what to do.
             assert!(
-                *severity != Refusal || !finding.remedy.is_empty(),
+                *severity != Refusal || !finding.problem.remedy.is_empty(),
                 "{finding:?}"
             );
         }
@@ -199,7 +202,7 @@ fn a_machine_of_which_nothing_is_known_passes_nothing() {
             load.method = method;
             for finding in load.findings() {
                 assert_eq!(finding.severity, Unknown, "{finding:#?}");
-                assert!(!finding.why.is_empty());
+                assert!(!finding.problem.why.is_empty());
             }
         }
     }
@@ -240,7 +243,11 @@ fn syscall_built() {
             "without CONFIG_KEXEC_FILE, so it has no kexec_file_load(2)",
         )],
     );
-    assert!(arm.findings().iter().any(|f| f.remedy.ends_with("-c")));
+    assert!(
+        arm.findings()
+            .iter()
+            .any(|f| f.problem.remedy.ends_with("-c"))
+    );
     load("debian-arm64")
         .classic()
         .says("syscall-built", &[(Pass, "CONFIG_KEXEC")]);

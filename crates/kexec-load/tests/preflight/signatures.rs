@@ -84,7 +84,7 @@ fn signature_that_only_secure_boot_wants() {
     lax().says("signature", &[(Refusal, none)]);
     let remedy = lax().findings();
     let remedy = remedy.iter().find(|f| f.check == "signature").unwrap();
-    assert!(remedy.remedy.contains("--unverified"), "{remedy:?}");
+    assert!(remedy.problem.remedy.contains("--unverified"), "{remedy:?}");
     lax()
         .unsigned(Unsigned::ForTheKernel)
         .says("signature", &[(Warning, none)]);

@@ -110,7 +110,7 @@ pub enum ClassicError {
 
 impl ClassicError {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn remedy(&self) -> &'static str {
         match self {
             ClassicError::ArchNotYet { .. } => {
                 "leave -c out, or say -s: the running kernel then places the image itself"

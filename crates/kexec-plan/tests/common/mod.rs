@@ -306,7 +306,7 @@ pub fn ovmf() -> (FirmwareFacts, EfiFacts) {
 pub fn show(plan: &Result<LoadPlan, ClassicError>) -> String {
     let plan = match plan {
         Ok(plan) => plan,
-        Err(error) => return format!("refused: {error}\nhint: {}\n", error.hint()),
+        Err(error) => return format!("refused: {error}\nhint: {}\n", error.remedy()),
     };
     let mut out = String::new();
     let p = &plan.purgatory;

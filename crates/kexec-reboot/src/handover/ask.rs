@@ -60,11 +60,11 @@ const NOW: &str = "kexec reboot --now jumps without stopping services: file syst
                    out and frozen first";
 
 fn refusal(facts: &InitFacts, why: String, remedy: &str) -> Error {
-    Error::Refused {
-        what: format!("asking {} for the shutdown", facts.init.name()),
+    Error::refused(
+        format!("asking {} for the shutdown", facts.init.name()),
         why,
-        remedy: remedy.to_owned(),
-    }
+        remedy,
+    )
 }
 
 /// Whether init takes the time, where there is one.
@@ -221,10 +221,12 @@ pub fn cold(facts: &InitFacts, ask: &Ask) -> Result<Handover, Error> {
 /// # Errors
 /// [`Error::System`], with what the command said.
 pub fn carry_out(handover: &Handover) -> Result<(), Error> {
-    let failed = |reason: String| Error::System {
-        what: format!("asking for the shutdown with `{}`", handover.text()),
-        reason,
-        remedy: "look at what it says; nothing was shut down".to_owned(),
+    let failed = |reason: String| {
+        Error::system(
+            format!("asking for the shutdown with `{}`", handover.text()),
+            reason,
+            "look at what it says; nothing was shut down",
+        )
     };
     let Some((program, words)) = handover.command.split_first() else {
         return Err(failed("there is no command".to_owned()));
@@ -367,7 +369,7 @@ mod tests {
             let mut facts = facts(init);
             let error = plan(&facts, &plain).unwrap_err();
             assert!(error.to_string().contains("does not jump"), "{error}");
-            assert!(error.hint().contains("--now"));
+            assert!(error.remedy().contains("--now"));
             facts.hook = Some("/etc/hook".into());
             assert!(plan(&facts, &plain).unwrap().why.contains("/etc/hook"));
             assert!(refusal(&facts, &when()).contains("takes no time"));

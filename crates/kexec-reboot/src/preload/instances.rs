@@ -21,6 +21,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use kexec_load::Error;
+use kexec_machine::Problem;
 use kexec_machine::programs;
 
 /// Where `systemctl enable` puts links, and where they are kept; then the same for
@@ -60,11 +61,12 @@ pub fn just_enabled(root: &Path) -> Result<Vec<New>, Error> {
     let mut all = Vec::new();
     for (new, kept) in FOLDERS {
         let folder = root.join(new);
-        let failed = |e: io::Error| Error::System {
-            what: format!("looking for enabled units in {}", folder.display()),
-            reason: e.to_string(),
-            remedy: "look at that folder; systemctl start kexec-load@NAME loads without it"
-                .to_owned(),
+        let failed = |e: io::Error| {
+            Error::System(Problem::caused(
+                format!("looking for enabled units in {}", folder.display()),
+                e,
+                "look at that folder; systemctl start kexec-load@NAME loads without it",
+            ))
         };
         let entries = match fs::read_dir(&folder) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
@@ -100,10 +102,12 @@ fn is_instance(unit: &str) -> bool {
 /// # Errors
 /// As [`Error::System`]: the link that cannot be moved.
 pub fn keep(new: &New) -> Result<bool, Error> {
-    moved(new).map_err(|e| Error::System {
-        what: format!("moving {} to {}", new.link.display(), new.keep.display()),
-        reason: e.to_string(),
-        remedy: format!("systemctl start {} loads it", new.unit),
+    moved(new).map_err(|e| {
+        Error::System(Problem::caused(
+            format!("moving {} to {}", new.link.display(), new.keep.display()),
+            e,
+            format!("systemctl start {} loads it", new.unit),
+        ))
     })
 }
 
@@ -141,13 +145,15 @@ pub fn start(units: &[String]) -> Result<(), Error> {
     if units.is_empty() {
         return Ok(());
     }
-    let failed = |reason: String| Error::System {
-        what: format!(
-            "asking systemd with `systemctl restart {}`",
-            units.join(" ")
-        ),
-        reason,
-        remedy: "look at what it says; the next boot starts them".to_owned(),
+    let failed = |reason: String| {
+        Error::system(
+            format!(
+                "asking systemd with `systemctl restart {}`",
+                units.join(" ")
+            ),
+            reason,
+            "look at what it says; the next boot starts them",
+        )
     };
     let output = programs::command("systemctl")
         .args(["restart", "--no-block", "--"])
@@ -241,7 +247,7 @@ mod tests {
         let new = just_enabled(root.path()).unwrap().pop().unwrap();
         let error = keep(&new).unwrap_err();
         assert!(error.to_string().starts_with("moving "), "{error}");
-        assert!(error.hint().contains("systemctl start kexec-load@linux"));
+        assert!(error.remedy().contains("systemctl start kexec-load@linux"));
         // It is still enabled.
         assert!(new.link.is_symlink());
     }

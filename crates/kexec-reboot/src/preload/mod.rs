@@ -34,7 +34,7 @@ pub fn after_refusal(
     match take_out() {
         Ok(()) => refusal,
         Err(unload) => {
-            let hints = [refusal.hint(), unload.hint()];
+            let hints = [refusal.remedy(), unload.remedy()];
             let mut hints: Vec<_> = hints.into_iter().filter(|hint| !hint.is_empty()).collect();
             hints.dedup();
             Error::Stays {
@@ -81,11 +81,7 @@ mod tests {
     use crate::record::{Fingerprint, PreloadTarget, Preloaded};
 
     fn refused(what: &str, remedy: &str) -> Error {
-        Error::Refused {
-            what: what.to_owned(),
-            why: "refused".to_owned(),
-            remedy: remedy.to_owned(),
-        }
+        Error::refused(what, "refused", remedy)
     }
 
     #[test]
@@ -105,7 +101,7 @@ mod tests {
                 asked = true;
                 unload
             });
-            (error.to_string(), error.hint().to_owned(), asked)
+            (error.to_string(), error.remedy().to_owned(), asked)
         };
         let plain = |asked| {
             let text = "the new kernel: refused".to_owned();

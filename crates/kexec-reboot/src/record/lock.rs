@@ -226,11 +226,7 @@ pub fn lock(
             return Ok(Lock { folder: None, path });
         }
         Err(Absent::Refused { found, remedy }) if purpose == Purpose::Change => {
-            return Err(Error::NotReady {
-                what: format!("`{command}`"),
-                why: found,
-                remedy,
-            });
+            return Err(Error::not_ready(format!("`{command}`"), found, remedy));
         }
         Err(Absent::Refused { found, remedy }) => {
             say(format!("warning: {found}; nobody is kept out: {remedy}"));
@@ -294,11 +290,11 @@ fn busy(folder: &Path, command: &str, patience: Duration) -> Error {
         ),
         None => "wait until it is done, then try again; `fuser /run/kexec` names it".to_owned(),
     };
-    Error::System {
-        what: format!("`{command}` waited {} for its turn", seconds(patience)),
-        reason: who(folder),
+    Error::system(
+        format!("`{command}` waited {} for its turn", seconds(patience)),
+        who(folder),
         remedy,
-    }
+    )
 }
 
 fn read(folder: &Path) -> Option<Holder> {
@@ -338,7 +334,7 @@ mod tests {
         let held = try_it(root.path(), "kexec preload").unwrap();
         assert!(held.is_held());
         let error = try_it(root.path(), "kexec -l").unwrap_err();
-        let text = format!("{error}: {}", error.hint());
+        let text = format!("{error}: {}", error.remedy());
         let pid = std::process::id();
         for words in [
             "`kexec -l` waited 120 ms",
@@ -361,7 +357,7 @@ mod tests {
         assert!(held.is_held());
         let error = try_it(root.path(), "kexec -l").unwrap_err();
         assert!(error.to_string().contains("another program"), "{error}");
-        assert!(error.hint().contains("fuser"), "{}", error.hint());
+        assert!(error.remedy().contains("fuser"), "{}", error.remedy());
     }
 
     #[test]
@@ -391,7 +387,7 @@ mod tests {
     fn tried(root: &Path, purpose: Purpose) -> (Result<bool, String>, Vec<String>) {
         let mut said = Vec::new();
         let tried = lock(root, "kexec -l", (purpose, SHORT), &mut |t| said.push(t));
-        let text = |e: Error| format!("{e}; {}", e.hint());
+        let text = |e: Error| format!("{e}; {}", e.remedy());
         (tried.map(|lock| lock.is_held()).map_err(text), said)
     }
 

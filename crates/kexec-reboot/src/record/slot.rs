@@ -21,6 +21,7 @@ use super::files::Store;
 use super::loaded::{Record, Which};
 use super::lock::Lock;
 use kexec_load::Error;
+use kexec_machine::Problem;
 
 /// What is in a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +157,7 @@ pub fn put_right(
                 Err((_, e)) if e.kind() == io::ErrorKind::PermissionDenied => Ok(None),
                 forgotten => forgotten
                     .map(|()| None)
-                    .map_err(|(path, e)| unremembered(&path, &e)),
+                    .map_err(|(path, e)| unremembered(&path, e)),
             };
         }
         _ => return Ok(None),
@@ -165,14 +166,14 @@ pub fn put_right(
     if found.change == Change::Load {
         store
             .rename_record(slot, Which::Loading, Which::Loaded)
-            .map_err(|e| unremembered(&store.record_path(slot, Which::Loaded), &e))?;
+            .map_err(|e| unremembered(&store.record_path(slot, Which::Loaded), e))?;
         return Ok(Some(format!("{text}; it is recorded now")));
     }
     if slot == Slot::Crash {
         return Ok(Some(format!("{text}; load the crash kernel again")));
     }
     take_out()?;
-    forget(store, slot).map_err(|(path, e)| unremembered(&path, &e))?;
+    forget(store, slot).map_err(|(path, e)| unremembered(&path, e))?;
     Ok(Some(format!("{text}; it was taken out")))
 }
 
@@ -188,12 +189,12 @@ fn forget(store: Store<'_>, slot: Slot) -> Result<(), (PathBuf, io::Error)> {
 /// What to do about a record that cannot be written.
 const REMEDY: &str = "make room in /run, and make it writable (df /run; mount); then try again";
 
-fn unremembered(path: &Path, error: &io::Error) -> Error {
-    Error::System {
-        what: format!("cannot change the record {}", path.display()),
-        reason: error.to_string(),
-        remedy: REMEDY.to_owned(),
-    }
+fn unremembered(path: &Path, error: io::Error) -> Error {
+    Error::System(Problem::caused(
+        format!("cannot change the record {}", path.display()),
+        error,
+        REMEDY,
+    ))
 }
 
 /// Whether a load may go on without a record.
@@ -232,15 +233,15 @@ pub fn load<T>(
     match (done, begun) {
         (Ok(value), Some(begun)) => match begun.done() {
             Some(why) if need == Need::Record => {
-                let refusal = Error::System {
-                    what: "the record of what was loaded cannot be completed".to_owned(),
-                    reason: why,
-                    remedy: REMEDY.to_owned(),
-                };
+                let refusal = Error::system(
+                    "the record of what was loaded cannot be completed",
+                    why,
+                    REMEDY,
+                );
                 match take_out() {
                     Ok(()) => Err(refusal),
                     Err(unload) => Err(Error::Stays {
-                        remedy: unload.hint().to_owned(),
+                        remedy: unload.remedy().to_owned(),
                         refusal: Box::new(refusal),
                         unload: Box::new(unload),
                     }),
@@ -324,13 +325,13 @@ impl<'a> Begun<'a> {
         // It may be there although it is not safe on the disk.
         let left = begun.back_to_earlier();
         if need == Need::Record {
-            return Err(unremembered(&path, &e));
+            return Err(unremembered(&path, e));
         }
         // As above: who has no right gets the kernel's own answer.
         if e.kind() != io::ErrorKind::PermissionDenied {
             let put = left.and_then(|()| begun.put_aside());
             let loaded = store.record_path(slot, Which::Loaded);
-            put.map_err(|stays| unremembered(&loaded, &stays))?;
+            put.map_err(|stays| unremembered(&loaded, stays))?;
         }
         begun.nowhere = e.kind() == io::ErrorKind::NotFound;
         begun.unrecorded = Some(format!("{}: {e}", path.display()));
@@ -389,7 +390,7 @@ impl<'a> Begun<'a> {
             return Ok(());
         }
         let path = self.store.record_path(self.slot, Which::Loading);
-        self.write(record).map_err(|e| unremembered(&path, &e))
+        self.write(record).map_err(|e| unremembered(&path, e))
     }
 
     /// The kernel has taken the image. Returns why it has no record, or none that is

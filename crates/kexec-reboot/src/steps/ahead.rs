@@ -157,10 +157,8 @@ impl Ahead {
             }
             Step::TakeOut(_) => unload_held(world, lock, Slot::Normal, SyscallChoice::Auto)?,
             Step::Load(_) => {
-                let from = self.situation.wanted.map_err(|why| Error::System {
-                    what: "looking at what a reboot would boot".to_owned(),
-                    reason: why,
-                    remedy: "try again".to_owned(),
+                let from = self.situation.wanted.map_err(|why| {
+                    Error::system("looking at what a reboot would boot", why, "try again")
                 })?;
                 let mut chosen = self.chosen?;
                 chosen.preloaded = Some(Preloaded { of, from });

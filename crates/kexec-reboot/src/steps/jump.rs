@@ -44,11 +44,7 @@ pub(super) fn jump_now(world: &World<'_>) -> Result<(), Error> {
 
 /// What can be known of a jump before anything is taken down for it.
 fn ready(world: &World<'_>) -> Result<(), Error> {
-    let not_ready = |why: &str, remedy: &str| Error::NotReady {
-        what: "jumping".to_owned(),
-        why: why.to_owned(),
-        remedy: remedy.to_owned(),
-    };
+    let not_ready = |why: &str, remedy: &str| Error::not_ready("jumping", why, remedy);
     handover::ready(world.kernel, world.root).map_err(|obstacle| match obstacle {
         Obstacle::NothingLoaded => not_ready(
             "nothing is loaded (/sys/kernel/kexec_loaded is 0)",
@@ -73,11 +69,11 @@ fn known(world: &World<'_>, lock: &Lock) -> Result<(), Error> {
         let _ = put_right(world, lock, Slot::Normal);
         return Ok(());
     }
-    Err(Error::NotReady {
-        what: "jumping".to_owned(),
-        why: found.text(),
-        remedy: "load the kernel again, or take out what is loaded: kexec -u".to_owned(),
-    })
+    Err(Error::not_ready(
+        "jumping",
+        found.text(),
+        "load the kernel again, or take out what is loaded: kexec -u",
+    ))
 }
 
 /// The kernel's answer to the jump, explained.
@@ -90,18 +86,18 @@ fn did_not_jump(world: &World<'_>, errno: Errno) -> Error {
 /// Becomes `shutdown -r now`; comes back only with the reason why not.
 pub fn shutdown(world: &World<'_>) -> Error {
     if handover::is_loaded(world.root) == Some(false) {
-        return Error::NotReady {
-            what: "shutting down".to_owned(),
-            why: "nothing is loaded although the load succeeded".to_owned(),
-            remedy: "look for another program that unloads kernels".to_owned(),
-        };
+        return Error::not_ready(
+            "shutting down",
+            "nothing is loaded although the load succeeded",
+            "look for another program that unloads kernels",
+        );
     }
     let failed = handover::shutdown();
-    Error::System {
-        what: "the kernel is loaded, but no shutdown program could be run".to_owned(),
-        reason: failed.join("; "),
-        remedy: "ask your init for a reboot, or jump at once with kexec -e".to_owned(),
-    }
+    Error::system(
+        "the kernel is loaded, but no shutdown program could be run",
+        failed.join("; "),
+        "ask your init for a reboot, or jump at once with kexec -e",
+    )
 }
 
 /// Loads the way back into the kernel before this one.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use kexec_load::pipeline::{self, Prepared};
 use kexec_load::{Error, LoadRequest, SyscallChoice};
+use kexec_machine::Problem;
 use kexec_sys::{FileFlags, Slot};
 
 use super::{ChosenLoad, Ready, remember, unload_held};
@@ -155,16 +156,15 @@ fn note_down(
             remember::not_remembered(world, &e);
             Ok(())
         }
-        Err(e) => Err(Error::System {
-            what: format!(
+        Err(e) => Err(Error::System(Problem::caused(
+            format!(
                 "cannot write down what is loaded ahead below {}",
                 record::attempt::folder(Path::new("/")).display()
             ),
-            reason: e.to_string(),
-            remedy: "make room in /var, and make it writable; nobody could tell after the reboot \
-                     how it went"
-                .to_owned(),
-        }),
+            e,
+            "make room in /var, and make it writable; nobody could tell after the reboot \
+                     how it went",
+        ))),
     }
 }
 
@@ -200,10 +200,9 @@ fn after_failure(
     if let Err(stays) = put_right(world, lock, Slot::Crash) {
         world.tell(Told::Failed(stays));
     }
-    Error::System {
-        what: error.to_string(),
-        reason: "THIS MACHINE IS NOW WITHOUT A CRASH KERNEL: the kernel gave up the one that was loaded before"
-            .to_owned(),
-        remedy: format!("{}; then load a crash kernel again at once", error.hint()),
-    }
+    Error::system(
+        error.to_string(),
+        "THIS MACHINE IS NOW WITHOUT A CRASH KERNEL: the kernel gave up the one that was loaded before",
+        format!("{}; then load a crash kernel again at once", error.remedy()),
+    )
 }

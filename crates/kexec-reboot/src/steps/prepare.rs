@@ -120,12 +120,9 @@ impl ChosenLoad {
 
 /// The remedy names the kernel parameter that makes the reservation.
 fn no_crash_region() -> Error {
-    Error::NotReady {
-        what: "loading a crash kernel".to_owned(),
-        why:
-            "the running kernel has reserved no memory for one (/sys/kernel/kexec_crash_size is 0)"
-                .to_owned(),
-        remedy: "boot once with a reservation on the kernel command line, such as crashkernel=256M"
-            .to_owned(),
-    }
+    Error::not_ready(
+        "loading a crash kernel",
+        "the running kernel has reserved no memory for one (/sys/kernel/kexec_crash_size is 0)",
+        "boot once with a reservation on the kernel command line, such as crashkernel=256M",
+    )
 }

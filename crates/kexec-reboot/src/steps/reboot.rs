@@ -127,13 +127,12 @@ impl Journey {
         };
         if handover::is_loaded(world.root) == Some(false) {
             departure.undo(world);
-            return Err(Error::System {
-                what: "loading the kernel".to_owned(),
-                reason: "the running kernel accepted it, and yet /sys/kernel/kexec_loaded says \
-                         that nothing is loaded"
-                    .to_owned(),
-                remedy: "look for another program that unloads kernels".to_owned(),
-            });
+            return Err(Error::system(
+                "loading the kernel",
+                "the running kernel accepted it, and yet /sys/kernel/kexec_loaded says \
+                         that nothing is loaded",
+                "look for another program that unloads kernels",
+            ));
         }
         Ok(departure)
     }

@@ -7,6 +7,7 @@ use kexec_load::Error;
 use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::Severity;
 use kexec_load::request::Mark;
+use kexec_machine::Problem;
 use kexec_plan::Token;
 
 use super::ChosenLoad;
@@ -24,10 +25,12 @@ use crate::world::World;
 /// # Errors
 /// When the kernel has no random numbers for a token.
 pub fn mark(world: &World<'_>) -> Result<Mark, Error> {
-    let token = record::new_token().map_err(|e| Error::System {
-        what: "cannot make a token for the next command line".to_owned(),
-        reason: e.to_string(),
-        remedy: "wait until the kernel has random numbers to give".to_owned(),
+    let token = record::new_token().map_err(|e| {
+        Error::System(Problem::caused(
+            "cannot make a token for the next command line",
+            e,
+            "wait until the kernel has random numbers to give",
+        ))
     })?;
     Ok(Mark {
         token,
@@ -87,7 +90,9 @@ pub fn attempt(
             prepared.decision.reason
         ),
         handover,
-        doubts: doubts.map(|f| format!("{}: {}", f.what, f.why)).collect(),
+        doubts: doubts
+            .map(|f| format!("{}: {}", f.problem.what, f.problem.why))
+            .collect(),
         uncompared: None,
         firmware: firmware(world.root),
         one_shot: entry.one_shot.clone(),
@@ -149,15 +154,20 @@ pub fn not_remembered(world: &World<'_>, e: &std::io::Error) {
 /// When what is remembered cannot be read.
 pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
     let folder = attempt::folder(world.root);
-    let failed = |e: std::io::Error| Error::Read {
-        what: "what is remembered of earlier requests",
-        path: folder.clone(),
-        reason: if e.kind() == std::io::ErrorKind::PermissionDenied {
-            "only root may read it".to_owned()
-        } else {
-            e.to_string()
-        },
-        remedy: "run it as root; what is in the folder may be removed",
+    let failed = |e: std::io::Error| {
+        let denied = e.kind() == std::io::ErrorKind::PermissionDenied;
+        let mut problem = Problem::caused(
+            format!(
+                "cannot read what is remembered of earlier requests {}",
+                folder.display()
+            ),
+            e,
+            "run it as root; what is in the folder may be removed",
+        );
+        if denied {
+            problem.why = "only root may read it".to_owned();
+        }
+        Error::NotRead(problem)
     };
     let Some(boot) = BootFacts::read(world.root) else {
         return Ok(Settled {

@@ -10,7 +10,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ENOEXEC,
         when: |c| foreign(c).is_some(),
-        cause: |c| {
+        why: |c| {
             let (image, host) = foreign(c).unwrap_or_default();
             format!("the kernel was built for {image}, the machine is {host}")
         },
@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Row] = &[
         when: |c| {
             matches!(c.call, Call::FileLoad(_)) && c.host.firmware.efi_bits.known() == Some(&32)
         },
-        cause: |_| {
+        why: |_| {
             "the firmware is 32-bit EFI, and a 64-bit kernel that uses its runtime services takes no image with kexec_file_load(2)".into()
         },
         remedy: |_| {
@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Row] = &[
         when: |c| {
             c.host.firmware.la57.is_true() && c.image.is_some_and(|i| i.format.ends_with("bzImage"))
         },
-        cause: |_| {
+        why: |_| {
             "the running kernel does not take this image; it uses 5-level paging, and an image without support for that (XLF_5LEVEL) is refused".into()
         },
         remedy: |_| {
@@ -45,7 +45,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ENOEXEC,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel's kexec_file_load(2) does not take this image ({})",
                 c.image.map_or("unknown format", |i| &i.format)
@@ -58,7 +58,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EOPNOTSUPP,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel ({}) cannot do this on this machine: no loader for the image, or hardware that a kexec would leave in a bad state (some TDX hosts)",
                 c.host.release
@@ -70,7 +70,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ENODATA,
         when: |c| signed_by(c).is_some(),
-        cause: |c| {
+        why: |c| {
             format!(
                 "the kernel found no signature where it looks for one, although there is one by {}",
                 signed_by(c).unwrap_or_default()
@@ -83,7 +83,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ENODATA,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             format!(
                 "this kernel is not signed{}, and the running one takes signed kernels only{}",
                 inside(c),
@@ -97,7 +97,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ENOKEY,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel has no key for the signature ({}){}",
                 signed_by(c).unwrap_or("signer unknown"),
@@ -115,7 +115,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EKEYREJECTED,
         when: |_| true,
-        cause: |_| {
+        why: |_| {
             "the signature is not that of these bytes, or its key or digest is on the revocation list (dbx, MokListX)".into()
         },
         remedy: |_| {
@@ -125,37 +125,37 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EKEYREVOKED,
         when: |_| true,
-        cause: |_| "the key that signed this kernel has been revoked".into(),
+        why: |_| "the key that signed this kernel has been revoked".into(),
         remedy: |_| "install a newer kernel, signed with a valid key".into(),
     },
     Row {
         errno: Errno::EKEYEXPIRED,
         when: |_| true,
-        cause: |_| "the key that signed this kernel has expired".into(),
+        why: |_| "the key that signed this kernel has expired".into(),
         remedy: |_| "check the clock (date); install a newer kernel".into(),
     },
     Row {
         errno: Errno::ELIBBAD,
         when: |_| true,
-        cause: |_| "the PE headers or the signature table of this kernel are damaged".into(),
+        why: |_| "the PE headers or the signature table of this kernel are damaged".into(),
         remedy: |_| "install the kernel again; look at it with sbverify --list FILE".into(),
     },
     Row {
         errno: Errno::EBADMSG,
         when: |_| true,
-        cause: |_| "the signature in this kernel is damaged: it is no PKCS#7 message".into(),
+        why: |_| "the signature in this kernel is damaged: it is no PKCS#7 message".into(),
         remedy: |_| "install the kernel again, or sign it again (sbsign)".into(),
     },
     Row {
         errno: Errno::EMSGSIZE,
         when: |_| true,
-        cause: |_| "the signature in this kernel is longer or shorter than it says".into(),
+        why: |_| "the signature in this kernel is longer or shorter than it says".into(),
         remedy: |_| "install the kernel again, or sign it again (sbsign)".into(),
     },
     Row {
         errno: Errno::ENOPKG,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             format!(
                 "kernel {} was built without an algorithm that the signature ({}) uses",
                 c.host.release,
@@ -168,7 +168,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ENOSYS,
         when: |c| need(c).is_some_and(|option| c.host.built_with(option) == Some(false)),
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel ({}) was built without {}",
                 c.host.release,
@@ -183,7 +183,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ENOSYS,
         when: |c| c.host.security.seccomp.is_true(),
-        cause: |_| {
+        why: |_| {
             "a seccomp filter on this process hides the system call (a container, or SystemCallFilter= of a service)".into()
         },
         remedy: |_| "run it outside the container, or allow @reboot in the filter".into(),
@@ -191,7 +191,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ENOSYS,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel ({}) has no such system call; it comes with {}",
                 c.host.release,
@@ -204,7 +204,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EFBIG,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             let larger = c.image.map_or(0, |i| i.kernel_len.max(i.initrd_len));
             format!(
                 "a file is larger than the 2 GiB that the kernel reads; the largest here is {}",
@@ -216,13 +216,13 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ETXTBSY,
         when: |_| true,
-        cause: |_| "another program has the kernel file open for writing".into(),
+        why: |_| "another program has the kernel file open for writing".into(),
         remedy: |_| "wait until it is written (a package installation?) and try again".into(),
     },
     Row {
         errno: Errno::EIO,
         when: |_| true,
-        cause: |_| "the kernel could not read a file whole".into(),
+        why: |_| "the kernel could not read a file whole".into(),
         remedy: |_| format!("check the disk it is on; {DMESG}"),
     },
 ];

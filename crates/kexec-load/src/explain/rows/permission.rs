@@ -12,13 +12,13 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EPERM,
         when: |c| c.host.security.cap_sys_boot == Fact::Known(false),
-        cause: |_| "this process does not have the capability CAP_SYS_BOOT".into(),
+        why: |_| "this process does not have the capability CAP_SYS_BOOT".into(),
         remedy: |_| "run it as root (sudo); in a service or container, grant CAP_SYS_BOOT".into(),
     },
     Row {
         errno: Errno::EPERM,
         when: |c| c.host.security.user_namespace.is_true(),
-        cause: |_| {
+        why: |_| {
             "this process is in a user namespace of its own (a container), where no capability counts for kexec".into()
         },
         remedy: |_| "run it on the host, outside the container".into(),
@@ -26,7 +26,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EPERM,
         when: |c| c.call != Call::Reboot && c.host.kexec.load_disabled.is_true(),
-        cause: |_| {
+        why: |_| {
             "loading was switched off for as long as this kernel runs: kernel.kexec_load_disabled is 1".into()
         },
         remedy: |_| {
@@ -36,7 +36,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EPERM,
         when: |c| c.call != Call::Reboot && limit(c) == Some(0),
-        cause: |c| {
+        why: |c| {
             format!(
                 "no load is left for this slot: {} is 0 (unloading and failed loads count too)",
                 limit_name(c.call.slot())
@@ -52,7 +52,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EPERM,
         when: |c| matches!(c.call, Call::ClassicLoad(_)) && c.host.locked_down(),
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel is locked down ({}), and kexec_load(2) cannot show it a signed file",
                 lockdown_mode(c.host)
@@ -63,7 +63,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EPERM,
         when: |c| matches!(c.call, Call::Unload(_)) && c.host.locked_down(),
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel is locked down ({}) and refuses kexec_load(2), for unloading too",
                 lockdown_mode(c.host)
@@ -76,7 +76,7 @@ pub(super) const ROWS: &[Row] = &[
         when: |c| {
             matches!(c.call, Call::FileLoad(_)) && c.host.locked_down() && signed_by(c).is_none()
         },
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel is locked down ({}) and takes signed kernels only; no signature was found in this one{}",
                 lockdown_mode(c.host),
@@ -90,7 +90,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EPERM,
         when: |c| matches!(c.call, Call::FileLoad(_)) && c.host.locked_down(),
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel is locked down ({}) and has no key to verify the signature ({}) with{}",
                 lockdown_mode(c.host),
@@ -109,7 +109,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EPERM,
         when: |c| c.host.security.seccomp.is_true(),
-        cause: |_| {
+        why: |_| {
             "a seccomp filter is on this process and may refuse the system call (a container, or SystemCallFilter= of a service)".into()
         },
         remedy: |_| "run it outside the container, or allow @reboot in the filter".into(),
@@ -117,7 +117,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EPERM,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             format!(
                 "not permitted, and none of the usual causes was found{}",
                 unseen(c.host)
@@ -132,7 +132,7 @@ pub(super) const ROWS: &[Row] = &[
             matches!(c.call, Call::ClassicLoad(_) | Call::Unload(_))
                 && c.host.security.secure_boot.is_true()
         },
-        cause: |_| {
+        why: |_| {
             "Secure Boot is on, and IMA refuses kexec_load(2), which shows it no file to verify"
                 .into()
         },
@@ -144,7 +144,7 @@ pub(super) const ROWS: &[Row] = &[
             matches!(c.call, Call::ClassicLoad(_) | Call::Unload(_))
                 && c.host.security.ima_appraises_kexec.is_true()
         },
-        cause: |_| {
+        why: |_| {
             "the IMA policy appraises kernels (func=KEXEC_KERNEL_CHECK), and kexec_load(2) shows it no file".into()
         },
         remedy: |_| "use kexec_file_load(2): -s instead of -c".into(),
@@ -156,7 +156,7 @@ pub(super) const ROWS: &[Row] = &[
                 && c.host.security.ima_appraises_kexec.is_true()
                 && c.image.is_some_and(|i| !i.bare)
         },
-        cause: |c| {
+        why: |c| {
             format!(
                 "the IMA policy wants a signature on the kernel file itself (security.ima); this kernel came out of a wrapper ({}), and memory carries none",
                 c.image.map_or("", |i| &i.format)
@@ -171,7 +171,7 @@ pub(super) const ROWS: &[Row] = &[
         when: |c| {
             matches!(c.call, Call::FileLoad(_)) && c.host.security.ima_appraises_kexec.is_true()
         },
-        cause: |_| {
+        why: |_| {
             "the IMA policy wants a good signature on the kernel file (security.ima), and this file has none".into()
         },
         remedy: |_| {
@@ -181,7 +181,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EACCES,
         when: |c| c.host.security.selinux_enforcing.is_true(),
-        cause: |_| "SELinux is enforcing and its policy refuses it".into(),
+        why: |_| "SELinux is enforcing and its policy refuses it".into(),
         remedy: |_| {
             "look for the denial with ausearch -m avc -ts recent; a kernel file with a wrong label is repaired by restorecon FILE".into()
         },
@@ -189,7 +189,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EACCES,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             let ima = c.host.security.ima_appraises_kexec.reason();
             let ima = ima.map(|reason| format!("; whether IMA has a rule is not known: {reason}"));
             format!(
@@ -209,7 +209,7 @@ pub(super) const ROWS: &[Row] = &[
         when: |c| {
             c.host.arch == Some(Arch::Arm64) && c.call.is_load() && c.call.slot() == Slot::Normal
         },
-        cause: |_| {
+        why: |_| {
             "another kexec operation is under way, or some CPUs cannot be taken out of this kernel (firmware without PSCI, a CPU that failed to start)".into()
         },
         remedy: |_| {
@@ -219,7 +219,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EBUSY,
         when: |_| true,
-        cause: |_| "another kexec operation is under way".into(),
+        why: |_| "another kexec operation is under way".into(),
         remedy: |_| {
             "try again in a moment; if it stays, look which program is loading (kdump service, init)".into()
         },

@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EADDRNOTAVAIL,
         when: |c| c.call == Call::FileLoad(Slot::Normal) && c.host.kexec.kho.is_true(),
-        cause: |c| {
+        why: |c| {
             format!(
                 "kexec handover (KHO) is on, so the next kernel and its initrd must fit into the scratch memory{}; they need {} and more",
                 scratch(c.host),
@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EADDRNOTAVAIL,
         when: |c| c.call.slot() == Slot::Crash && crash_size(c.host) == Some(0),
-        cause: |_| "the running kernel has reserved no memory for a crash kernel".into(),
+        why: |_| "the running kernel has reserved no memory for a crash kernel".into(),
         remedy: |_| {
             "boot once with a reservation on the kernel command line, such as crashkernel=256M"
                 .into()
@@ -38,7 +38,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EADDRNOTAVAIL,
         when: |c| c.call.slot() == Slot::Crash,
-        cause: |c| {
+        why: |c| {
             let size = crash_size(c.host);
             let region = size.map_or_else(String::new, |size| format!(" of {}", Bytes(size)));
             format!(
@@ -54,7 +54,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EADDRNOTAVAIL,
         when: |c| matches!(c.call, Call::FileLoad(_)),
-        cause: |c| {
+        why: |c| {
             format!(
                 "the kernel found no free range of memory for the next kernel and its initrd ({} and more)",
                 needs(c)
@@ -65,7 +65,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EADDRNOTAVAIL,
         when: |_| true,
-        cause: |_| {
+        why: |_| {
             "a segment was to go where the kernel takes none: beyond the memory it can address, or not on a page boundary".into()
         },
         remedy: |_| {
@@ -76,7 +76,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::ENOMEM,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             let available = c.host.memory.available.known().copied();
             format!(
                 "the kernel could not get the memory: the files are {}{}",
@@ -90,7 +90,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EINVAL,
         when: |c| c.call == Call::Reboot && c.host.security.pid_namespace.is_true(),
-        cause: |_| {
+        why: |_| {
             "this process is in a PID namespace of its own (a container), where reboot(2) knows no kexec".into()
         },
         remedy: |_| "run it on the host, outside the container".into(),
@@ -98,7 +98,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EINVAL,
         when: |c| c.call == Call::Reboot && c.host.kexec.loaded == Fact::Known(false),
-        cause: |_| "no kernel is loaded".into(),
+        why: |_| "no kernel is loaded".into(),
         remedy: |_| "load one first: kexec -l KERNEL --initrd=INITRD --reuse-cmdline".into(),
     },
     Row {
@@ -108,7 +108,7 @@ pub(super) const ROWS: &[Row] = &[
                 && (c.host.kexec.loaded == Fact::Absent
                     || c.host.built_with("CONFIG_KEXEC_CORE") == Some(false))
         },
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel ({}) was built without kexec",
                 c.host.release
@@ -119,7 +119,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EINVAL,
         when: |c| c.call == Call::Reboot && !unseen(c).is_empty(),
-        cause: |c| {
+        why: |c| {
             format!(
                 "the kernel has nothing to jump into, or does not jump for this process; more cannot be seen: {}",
                 unseen(c).join(", and ")
@@ -134,15 +134,13 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EINVAL,
         when: |c| c.call == Call::Reboot,
-        cause: |_| {
-            "the kernel has nothing to jump into, or the jump was given up on the way".into()
-        },
+        why: |_| "the kernel has nothing to jump into, or the jump was given up on the way".into(),
         remedy: |_| format!("see kexec status; {DMESG}"),
     },
     Row {
         errno: Errno::EINVAL,
         when: |c| matches!(c.call, Call::FileLoad(_)) && cmdline_over(c).is_some(),
-        cause: |c| {
+        why: |c| {
             let (len, max) = cmdline_over(c).unwrap_or_default();
             format!(
                 "the command line of {len} bytes is too long: with what the kernel keeps free on it, {max} are left"
@@ -162,7 +160,7 @@ pub(super) const ROWS: &[Row] = &[
             c.image.is_some_and(|i| i.preserve_context)
                 && c.host.built_with("CONFIG_KEXEC_JUMP") != Some(true)
         },
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel ({}) does not know the flag that keeps it in memory to be jumped back to: that takes CONFIG_KEXEC_JUMP, which many distributions leave out",
                 c.host.release
@@ -173,7 +171,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EINVAL,
         when: |c| c.call.is_load() && half_of_ram_exceeded(c),
-        cause: |c| {
+        why: |c| {
             let total = c.host.memory.total.known().copied().unwrap_or_default();
             format!(
                 "the kernel and its initrd ({}) are more than half of the machine's memory ({}), which the kernel does not allow",
@@ -186,7 +184,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EINVAL,
         when: |c| matches!(c.call, Call::FileLoad(_)) && c.host.arch == Some(Arch::Arm64),
-        cause: |c| {
+        why: |c| {
             format!(
                 "the running kernel does not take this image ({}): arm64 kernels say so with EINVAL",
                 c.image.map_or("unknown format", |i| &i.format)
@@ -199,7 +197,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EINVAL,
         when: |c| matches!(c.call, Call::FileLoad(_)),
-        cause: |c| {
+        why: |c| {
             format!(
                 "the kernel found the request invalid: in memory all parts may take half of the RAM ({}); the files are {}{}",
                 c.host
@@ -220,7 +218,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         errno: Errno::EINVAL,
         when: |_| true,
-        cause: |c| {
+        why: |c| {
             format!(
                 "the kernel found the request invalid: segments that overlap, more than half of the RAM ({}), or a flag that kernel {} does not know",
                 c.host

@@ -1,7 +1,7 @@
 //! Where are the files of the boot entry read from, and why is that place believed?
 
 use super::{Check, Context};
-use kexec_load::preflight::Outcome;
+use kexec_load::preflight::Observation;
 
 pub(super) const CHECK: Check = Check {
     name: "boot-source",
@@ -10,9 +10,9 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// What is no boot source was not even read: whatever comes here is believed.
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let sources = context.arrival.boot_sources.iter();
     sources
-        .map(|source| Outcome::pass(source.name(), source.why()))
+        .map(|source| Observation::pass(source.name(), source.why()))
         .collect()
 }

@@ -3,7 +3,7 @@
 use super::{Check, Context};
 use crate::arrival::{Exitrd, ExitrdKind, Jump};
 use crate::handover::init::Init;
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "shutdown-image",
@@ -11,7 +11,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     if context.arrival.init.init != Init::Systemd || !context.by_init {
         return Vec::new();
     }
@@ -25,15 +25,15 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     };
     let what = "shutdown image";
     let outcome = match jump {
-        Jump::Yes { by } => Outcome::pass(what, format!("{because}, and {by}")),
-        Jump::No { why } => Outcome::new(
+        Jump::Yes { by } => Observation::pass(what, format!("{because}, and {by}")),
+        Jump::No { why } => Observation::new(
             // It would be a cold boot every time, not now and then.
             Severity::Refusal,
             what,
             format!("{because}, and {why}: it would boot cold without a word"),
             remedy(*kind),
         ),
-        Jump::Unknown { why } => Outcome::new(
+        Jump::Unknown { why } => Observation::new(
             Severity::Unknown,
             what,
             format!("{because}; {why}: it may boot cold without a word"),

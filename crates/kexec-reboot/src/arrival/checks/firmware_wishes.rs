@@ -1,7 +1,7 @@
 //! Does somebody wait for the firmware? A kexec must not swallow that.
 
 use super::{Check, Context};
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "firmware-wishes",
@@ -9,12 +9,12 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let wishes = &context.arrival.wishes;
     let what = "wishes to the firmware";
     let texts = wishes.texts();
     if !texts.is_empty() {
-        return vec![Outcome::new(
+        return vec![Observation::new(
             Severity::Refusal,
             what,
             format!("{}; a kexec goes around the firmware", texts.join("; ")),
@@ -22,8 +22,8 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         )];
     }
     match wishes.unknown() {
-        Some(why) => vec![Outcome::new(Severity::Unknown, what, why, "")],
-        None if context.host.firmware.efi => vec![Outcome::pass(what, "there are none")],
+        Some(why) => vec![Observation::new(Severity::Unknown, what, why, "")],
+        None if context.host.firmware.efi => vec![Observation::pass(what, "there are none")],
         None => Vec::new(),
     }
 }

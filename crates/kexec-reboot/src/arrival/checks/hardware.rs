@@ -2,7 +2,7 @@
 
 use super::{Check, Context};
 use crate::arrival::machines::{Machine, Reported, known};
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "hardware",
@@ -10,9 +10,9 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let hardware = &context.arrival.hardware;
-    let mut outcomes: Vec<Outcome> = known(hardware)
+    let mut outcomes: Vec<Observation> = known(hardware)
         .map(|machine| reported(machine, &hardware.name(), context.this_machine))
         .collect();
     outcomes.extend(guest(context));
@@ -20,7 +20,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
 }
 
 /// What is made of a row of the table.
-fn reported(machine: &Machine, name: &str, yes: bool) -> Outcome {
+fn reported(machine: &Machine, name: &str, yes: bool) -> Observation {
     let what = match name {
         "" => format!("this machine ({})", machine.name),
         name => format!("this machine, {name} ({})", machine.name),
@@ -46,34 +46,34 @@ fn reported(machine: &Machine, name: &str, yes: bool) -> Outcome {
         Some(helps) => format!("{helps}; {remedy}"),
         None => remedy.to_owned(),
     };
-    Outcome::new(severity, what, why, remedy)
+    Observation::new(severity, what, why, remedy)
 }
 
 /// What a guest of this kind can do.
-fn guest(context: &Context<'_>) -> Option<Outcome> {
+fn guest(context: &Context<'_>) -> Option<Observation> {
     let kind = context.host.firmware.hypervisor.known()?;
     let what = format!("virtual machine ({kind})");
     match kind.as_str() {
-        "xen-pv" => Some(Outcome::new(
+        "xen-pv" => Some(Observation::new(
             Severity::Refusal,
             what,
             "a paravirtualised Xen guest has no way to jump into another kernel",
             "reboot through the hypervisor",
         )),
-        "xen-dom0" => Some(Outcome::new(
+        "xen-dom0" => Some(Observation::new(
             Severity::Refusal,
             what,
             "the hypervisor runs below this kernel, and only a load through the hypervisor would \
              replace it; this program does not do that",
             "reboot through the firmware",
         )),
-        "tdx" => Some(Outcome::new(
+        "tdx" => Some(Observation::new(
             Severity::Warning,
             what,
             "private memory has to be given back before the jump, which kernels can since 6.13",
             "make sure that both kernels are 6.13 or newer",
         )),
-        "sev-snp" => Some(Outcome::new(
+        "sev-snp" => Some(Observation::new(
             Severity::Warning,
             what,
             "private memory has to be given back before the jump, which kernels can since 6.16",

@@ -4,7 +4,7 @@ use super::{Check, Context};
 use kexec_load::initrd;
 use kexec_load::initrd::Kind;
 use kexec_load::initrd::intact::{Intact, intact};
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "initrd-intact",
@@ -15,7 +15,7 @@ pub(super) const CHECK: Check = Check {
 /// The most that one part is unpacked to, bytes.
 const LARGEST: u64 = 4 << 30;
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let pieces = context.plan.initrd.iter();
     let archives = pieces.filter(|piece| {
         let kind = initrd::kind(&piece.bytes);
@@ -31,10 +31,10 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         .collect()
 }
 
-fn judge(what: &str, found: &Intact) -> Outcome {
+fn judge(what: &str, found: &Intact) -> Observation {
     match found {
-        Intact::Whole => Outcome::pass(what, "it unpacks to its end"),
-        Intact::Broken { at, reason } => Outcome::new(
+        Intact::Whole => Observation::pass(what, "it unpacks to its end"),
+        Intact::Broken { at, reason } => Observation::new(
             Severity::Refusal,
             what,
             format!(
@@ -44,19 +44,19 @@ fn judge(what: &str, found: &Intact) -> Outcome {
             "make it again, for example with update-initramfs, dracut or mkinitcpio; is its file \
              system full?",
         ),
-        Intact::NotForKernels { at, reason } => Outcome::new(
+        Intact::NotForKernels { at, reason } => Observation::new(
             Severity::Refusal,
             what,
             format!("the next kernel does not unpack the part that begins at byte {at}: {reason}"),
             "make it again with what kernels read",
         ),
-        Intact::Rest { at } => Outcome::new(
+        Intact::Rest { at } => Observation::new(
             Severity::Note,
             what,
             format!("from byte {at} on it is nothing that kernels unpack; they go on without it"),
             "",
         ),
-        Intact::Unseen { why } => Outcome::new(
+        Intact::Unseen { why } => Observation::new(
             Severity::Unknown,
             what,
             format!("whether it is all there: {why}"),

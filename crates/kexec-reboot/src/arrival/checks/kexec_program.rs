@@ -2,7 +2,7 @@
 
 use super::{Check, Context};
 use crate::handover::init::Init;
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "kexec-program",
@@ -13,7 +13,7 @@ pub(super) const CHECK: Check = Check {
 /// The first systemd that looks for none.
 const NOT_WANTED: u32 = 261;
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let init = &context.arrival.init;
     if init.init != Init::Systemd || !context.by_init {
         return Vec::new();
@@ -21,10 +21,10 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     let what = "/usr/sbin/kexec";
     let outcome = match (init.systemd, init.kexec_installed) {
         (Some(version), _) if version >= NOT_WANTED => {
-            Outcome::pass(what, format!("systemd {version} does not need it"))
+            Observation::pass(what, format!("systemd {version} does not need it"))
         }
-        (_, true) => Outcome::pass(what, "it is there, as systemd wants it"),
-        (version, false) => Outcome::new(
+        (_, true) => Observation::pass(what, "it is there, as systemd wants it"),
+        (version, false) => Observation::new(
             Severity::Warning,
             what,
             match version {

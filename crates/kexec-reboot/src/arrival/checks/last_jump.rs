@@ -1,7 +1,7 @@
 //! Did the last kexec of this machine arrive?
 
 use super::{Check, Context};
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "last-kexec",
@@ -10,10 +10,10 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// No refusal: a power cut during the jump looks the same.
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let last = context.arrival.not_arrived.iter();
     last.map(|last| {
-        Outcome::new(
+        Observation::new(
             Severity::Warning,
             "the last kexec of this machine",
             last.text(),

@@ -18,7 +18,7 @@ mod watchdog;
 use kexec_plan::FilePlan;
 
 use crate::arrival::Arrival;
-use kexec_load::preflight::{self, Finding, Outcome};
+use kexec_load::preflight::{self, Finding, Observation};
 use kexec_machine::Snapshot;
 
 /// What these checks look at.
@@ -40,7 +40,7 @@ pub struct Context<'a> {
 }
 
 /// One check of a reboot.
-pub type Check = preflight::Check<fn(&Context<'_>) -> Vec<Outcome>>;
+pub type Check = preflight::Check<fn(&Context<'_>) -> Vec<Observation>>;
 
 /// Every check, in the order in which people read them: first where it goes,
 /// then how it gets there.

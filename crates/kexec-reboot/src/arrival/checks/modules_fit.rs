@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::{Check, Context};
 use kexec_load::initrd::members::{Seen, members};
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "modules-fit",
@@ -33,7 +33,7 @@ fn release(name: &[u8]) -> Option<String> {
     (!release.is_empty()).then(|| String::from_utf8_lossy(release).into_owned())
 }
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let Some(wanted) = &context.plan.release else {
         return Vec::new();
     };
@@ -53,7 +53,7 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
         });
         match seen {
             Seen::Enough => {
-                return vec![Outcome::pass(
+                return vec![Observation::pass(
                     "modules in the initrd",
                     format!("they are of the kernel's release, {wanted}"),
                 )];
@@ -65,10 +65,10 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     vec![judge(wanted, &others, whole)]
 }
 
-fn judge(wanted: &str, others: &BTreeSet<String>, whole: bool) -> Outcome {
+fn judge(wanted: &str, others: &BTreeSet<String>, whole: bool) -> Observation {
     let what = "modules in the initrd";
     if others.is_empty() && whole {
-        return Outcome::new(
+        return Observation::new(
             Severity::Note,
             what,
             "it has none: the kernel must have what it needs for its root file system built in",
@@ -78,7 +78,7 @@ fn judge(wanted: &str, others: &BTreeSet<String>, whole: bool) -> Outcome {
     let names: Vec<&str> = others.iter().map(String::as_str).collect();
     let names = names.join(", ");
     if !whole {
-        return Outcome::new(
+        return Observation::new(
             Severity::Unknown,
             what,
             format!(
@@ -87,7 +87,7 @@ fn judge(wanted: &str, others: &BTreeSet<String>, whole: bool) -> Outcome {
             "",
         );
     }
-    Outcome::new(
+    Observation::new(
         Severity::Refusal,
         what,
         format!("they are of {names}, and the kernel is {wanted}: it could not load them"),

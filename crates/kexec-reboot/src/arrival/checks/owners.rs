@@ -2,7 +2,7 @@
 
 use super::{Check, Context};
 use crate::arrival::Exposed;
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "owners",
@@ -10,19 +10,19 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let arrival = context.arrival;
     if arrival.boot_sources.is_empty() {
         // A file that somebody named: he knows whose it is.
         return Vec::new();
     }
     if arrival.exposed.is_empty() {
-        return vec![Outcome::pass("boot files", "only root can change them")];
+        return vec![Observation::pass("boot files", "only root can change them")];
     }
     arrival.exposed.iter().map(told).collect()
 }
 
-fn told(exposed: &Exposed) -> Outcome {
+fn told(exposed: &Exposed) -> Observation {
     let Exposed {
         path,
         owner,
@@ -36,7 +36,7 @@ fn told(exposed: &Exposed) -> Outcome {
             .to_owned(),
         false => format!("chown root: '{path}'; chmod go-w '{path}'"),
     };
-    Outcome::new(
+    Observation::new(
         Severity::Warning,
         path,
         format!(

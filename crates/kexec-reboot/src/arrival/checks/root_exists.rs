@@ -2,7 +2,7 @@
 
 use super::{Check, Context};
 use crate::arrival::RootDevice;
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "root-exists",
@@ -10,36 +10,36 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let outcome = match &context.arrival.root {
         RootDevice::Here { wanted, device } => {
-            Outcome::pass(format!("root={wanted}"), format!("it is {device}"))
+            Observation::pass(format!("root={wanted}"), format!("it is {device}"))
         }
-        RootDevice::Missing { wanted } => Outcome::new(
+        RootDevice::Missing { wanted } => Observation::new(
             Severity::Refusal,
             format!("root={wanted}"),
             "this machine has no such device: the next kernel would wait for it and give up",
             "correct the boot entry, or give another command line with --cmdline",
         ),
-        RootDevice::Unclear { wanted, why } => Outcome::new(
+        RootDevice::Unclear { wanted, why } => Observation::new(
             Severity::Refusal,
             format!("root={wanted}"),
             why,
             "take the device away that is not meant, or name the root by the path of its device",
         ),
-        RootDevice::Elsewhere { wanted } => Outcome::new(
+        RootDevice::Elsewhere { wanted } => Observation::new(
             Severity::Note,
             format!("root={wanted}"),
             "for the initrd to find; it is not looked for here",
             "",
         ),
-        RootDevice::NotNamed if !context.plan.has_initrd() => Outcome::new(
+        RootDevice::NotNamed if !context.plan.has_initrd() => Observation::new(
             Severity::Warning,
             "command line",
             "it has no root=, and there is no initrd that could know one",
             "give the root file system with --append root=...",
         ),
-        RootDevice::NotNamed => Outcome::new(
+        RootDevice::NotNamed => Observation::new(
             Severity::Note,
             "command line",
             "it has no root=: the initrd has to know",

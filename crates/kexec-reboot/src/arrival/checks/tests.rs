@@ -75,8 +75,8 @@ fn found(
     });
     let of = findings.into_iter().filter(|f| f.check == check);
     of.map(|f| {
-        assert!(f.severity != Severity::Refusal || !f.remedy.is_empty());
-        (f.severity, f.why)
+        assert!(f.severity != Severity::Refusal || !f.problem.remedy.is_empty());
+        (f.severity, f.problem.why)
     })
     .collect()
 }

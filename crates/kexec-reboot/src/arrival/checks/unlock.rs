@@ -2,7 +2,7 @@
 
 use super::{Check, Context};
 use crate::arrival::{Keyslot, Locked};
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "unlock",
@@ -16,21 +16,21 @@ pub(super) const CHECK: Check = Check {
 /// system's identity.
 const CHANGED: &[u32] = &[10, 11, 15];
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let locked = context.arrival.locked.iter();
     locked
         .map(|disk| judge(disk, context.allow_passphrase))
         .collect()
 }
 
-fn judge(disk: &Locked, allowed: bool) -> Outcome {
+fn judge(disk: &Locked, allowed: bool) -> Observation {
     let what = format!("encrypted disk {} ({})", disk.device, disk.mounted);
     if let Some(why) = &disk.unreadable {
         let why = format!("its header cannot be read: {why}");
-        return Outcome::new(Severity::Unknown, what, why, "");
+        return Observation::new(Severity::Unknown, what, why, "");
     }
     if let Some(slot) = disk.keyslots.iter().find(|slot| bound(slot).is_empty()) {
-        return Outcome::pass(
+        return Observation::pass(
             what,
             format!(
                 "{} unlocks it: nothing that it is bound to changes",
@@ -51,7 +51,7 @@ fn judge(disk: &Locked, allowed: bool) -> Outcome {
     } else {
         Severity::Refusal
     };
-    Outcome::new(
+    Observation::new(
         severity,
         what,
         why,

@@ -2,7 +2,7 @@
 
 use super::{Check, Context};
 use crate::handover::init::Init;
-use kexec_load::preflight::{Outcome, Severity};
+use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "watchdog",
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Outcome> {
+fn run(context: &Context<'_>) -> Vec<Observation> {
     let watchdog = &context.arrival.watchdog;
     let (Init::Systemd, Some(time)) = (context.arrival.init.init, &watchdog.kexec) else {
         return Vec::new();
@@ -20,13 +20,13 @@ fn run(context: &Context<'_>) -> Vec<Outcome> {
     }
     let what = format!("KExecWatchdogSec={time}");
     let outcome = match &watchdog.runtime {
-        Some(runtime) => Outcome::pass(
+        Some(runtime) => Observation::pass(
             what,
             format!(
                 "a hang in the jump ends in a reset; systemd takes the watchdog over again (RuntimeWatchdogSec={runtime})"
             ),
         ),
-        None => Outcome::new(
+        None => Observation::new(
             Severity::Warning,
             what,
             "the watchdog runs on in the next kernel, and RuntimeWatchdogSec= is not set: nobody \

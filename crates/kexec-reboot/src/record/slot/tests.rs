@@ -33,11 +33,7 @@ fn loaded(machine: &Machine) -> Option<bool> {
 }
 
 fn dead(_: &str) -> Error {
-    Error::System {
-        what: "dead".into(),
-        reason: String::new(),
-        remedy: String::new(),
-    }
+    Error::system("dead", String::new(), String::new())
 }
 
 /// What a slot can be like before.
@@ -160,7 +156,7 @@ fn unload(store: Store<'_>, lock: &Lock, slot: Slot, machine: &Machine) -> Resul
 /// Runs it as the commands do.
 fn run(does: Does, store: Store<'_>, slot: Slot, machine: &Machine) -> Says {
     let lock = held(store.root());
-    let failed = |e: Error| Says::Failed(format!("{e}; {}", e.hint()));
+    let failed = |e: Error| Says::Failed(format!("{e}; {}", e.remedy()));
     let need = match does {
         Does::Unload => {
             let mut warned = false;
