@@ -7,7 +7,7 @@ use kexec_image::cpio::{Member, Writer};
 
 /// One member of an archive, apart from its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum ArchiveMember {
     /// A directory, mode 0755.
     Directory,
     /// A regular file.
@@ -36,17 +36,17 @@ pub enum Entry {
 ///
 /// # Errors
 /// As [`Writer::add`].
-pub fn newc(members: &BTreeMap<String, Entry>) -> Result<Vec<u8>, CpioError> {
+pub fn newc(members: &BTreeMap<String, ArchiveMember>) -> Result<Vec<u8>, CpioError> {
     let mut writer = Writer::new();
     for (name, entry) in members {
         let member = match entry {
-            Entry::Directory => Member::Directory { mode: 0o755 },
-            Entry::File { mode, data } => Member::File {
+            ArchiveMember::Directory => Member::Directory { mode: 0o755 },
+            ArchiveMember::File { mode, data } => Member::File {
                 mode: *mode,
                 content: data,
             },
-            Entry::Symlink(target) => Member::Symlink { target },
-            Entry::CharDevice { major, minor } => Member::CharDevice {
+            ArchiveMember::Symlink(target) => Member::Symlink { target },
+            ArchiveMember::CharDevice { major, minor } => Member::CharDevice {
                 mode: 0o600,
                 major: *major,
                 minor: *minor,

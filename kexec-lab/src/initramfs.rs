@@ -1,6 +1,6 @@
 //! Building the initramfs of a guest.
 
-use crate::cpio::{CpioError, Entry, newc};
+use crate::cpio::{ArchiveMember, CpioError, newc};
 use std::collections::BTreeMap;
 
 /// What becomes the root file system of a guest. Directories on the way to a
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// the same name. Names have no leading slash.
 #[derive(Debug, Clone, Default)]
 pub struct Initramfs {
-    members: BTreeMap<String, Entry>,
+    members: BTreeMap<String, ArchiveMember>,
 }
 
 impl Initramfs {
@@ -19,13 +19,13 @@ impl Initramfs {
     }
 
     /// Adds a member of any kind.
-    pub(crate) fn put(&mut self, name: &str, entry: Entry) {
+    pub(crate) fn put(&mut self, name: &str, entry: ArchiveMember) {
         let name = name.trim_start_matches('/');
         for (at, _) in name.match_indices('/') {
             if let Some(parent) = name.get(..at) {
                 self.members
                     .entry(parent.to_owned())
-                    .or_insert(Entry::Directory);
+                    .or_insert(ArchiveMember::Directory);
             }
         }
         self.members.insert(name.to_owned(), entry);
@@ -33,14 +33,14 @@ impl Initramfs {
 
     /// Adds a directory.
     pub fn directory(&mut self, name: &str) {
-        self.put(name, Entry::Directory);
+        self.put(name, ArchiveMember::Directory);
     }
 
     /// Adds a regular file with mode 0644.
     pub fn file(&mut self, name: &str, data: impl Into<Vec<u8>>) {
         self.put(
             name,
-            Entry::File {
+            ArchiveMember::File {
                 mode: 0o644,
                 data: data.into(),
             },
@@ -51,7 +51,7 @@ impl Initramfs {
     pub fn program(&mut self, name: &str, data: impl Into<Vec<u8>>) {
         self.put(
             name,
-            Entry::File {
+            ArchiveMember::File {
                 mode: 0o755,
                 data: data.into(),
             },
@@ -60,12 +60,12 @@ impl Initramfs {
 
     /// Adds a symbolic link.
     pub fn symlink(&mut self, name: &str, target: &str) {
-        self.put(name, Entry::Symlink(target.to_owned()));
+        self.put(name, ArchiveMember::Symlink(target.to_owned()));
     }
 
     /// Adds a character device, mode 0600.
     pub fn char_device(&mut self, name: &str, major: u32, minor: u32) {
-        self.put(name, Entry::CharDevice { major, minor });
+        self.put(name, ArchiveMember::CharDevice { major, minor });
     }
 
     /// Adds every member of `other`.
@@ -76,7 +76,7 @@ impl Initramfs {
     }
 
     /// Every member with its name, folders before what is in them.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Entry)> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &ArchiveMember)> {
         self.members
             .iter()
             .map(|(name, entry)| (name.as_str(), entry))

@@ -49,7 +49,7 @@ mod qemu;
 pub mod reboot_requests;
 mod scripts;
 
-pub use cpio::{CpioError, Entry, newc};
+pub use cpio::{ArchiveMember, CpioError, newc};
 pub use guest::{
     BootParams, CommandRun, Cost, End, Guest, GuestRun, MemmapEntry, NextKernel, Report,
     ReportedSetupData, Stage,

@@ -1,7 +1,7 @@
 //! What a load costs, by our program and by the real kexec-tools in the same
 //! guest.
 
-use crate::cpio::{Entry, newc};
+use crate::cpio::{ArchiveMember, newc};
 use crate::guest::{Cost, Guest, NextKernel, Stage};
 use crate::lab::{Lab, LabKernel};
 use anyhow::{Context, Result, ensure};
@@ -168,7 +168,7 @@ pub fn disk(lab: &Lab, folder: &Path, large_mb: usize, part_mb: usize) -> Result
     std::fs::create_dir_all(&files).with_context(|| format!("making {}", files.display()))?;
     for (path, mb) in [(LARGE, large_mb), (PART, part_mb)] {
         let data = noise(mb << 20);
-        let member = Entry::File { mode: 0o644, data };
+        let member = ArchiveMember::File { mode: 0o644, data };
         let archive = newc(&[("noise".to_owned(), member)].into())?;
         let name = Path::new(path).file_name().context("a path without name")?;
         let path = files.join(name);

@@ -2,7 +2,7 @@
 //! wants to see the block device below `/`.
 
 use super::{Grub, UUID, assemble, file_system};
-use crate::cpio::Entry;
+use crate::cpio::ArchiveMember;
 use crate::guest::Guest;
 use crate::lab::Lab;
 use crate::programs::StartProgram;
@@ -139,12 +139,12 @@ fn root_tree(lab: &Lab, grub: &Grub, folder: &Path, root: &Path) -> Result<()> {
         }
         let path = root.join(name);
         match entry {
-            Entry::Symlink(target) => symlink(target, &path)?,
-            Entry::File { data, mode } => {
+            ArchiveMember::Symlink(target) => symlink(target, &path)?,
+            ArchiveMember::File { data, mode } => {
                 fs::write(&path, data)?;
                 fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
             }
-            Entry::Directory | Entry::CharDevice { .. } => {}
+            ArchiveMember::Directory | ArchiveMember::CharDevice { .. } => {}
         }
     }
     fs::write(

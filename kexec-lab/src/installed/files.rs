@@ -3,7 +3,7 @@
 use super::base::InitSystem;
 use super::installer;
 use super::layout::SystemLayout;
-use crate::cpio::Entry;
+use crate::cpio::ArchiveMember;
 use crate::initramfs::Initramfs;
 use crate::programs::StartProgram;
 use crate::scripts::FUNCTIONS;
@@ -59,12 +59,12 @@ pub(super) fn write(root: &Path, files: &Initramfs) -> Result<()> {
     for (name, entry) in files.members() {
         let path = root.join(name);
         let written = match entry {
-            Entry::Directory if path.is_dir() => Ok(()),
-            Entry::Directory => fs::create_dir(&path),
-            Entry::File { mode, data } => fs::write(&path, data)
+            ArchiveMember::Directory if path.is_dir() => Ok(()),
+            ArchiveMember::Directory => fs::create_dir(&path),
+            ArchiveMember::File { mode, data } => fs::write(&path, data)
                 .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(*mode))),
-            Entry::Symlink(target) => symlink(target, &path),
-            Entry::CharDevice { .. } => bail!("no devices are written to a folder: {name}"),
+            ArchiveMember::Symlink(target) => symlink(target, &path),
+            ArchiveMember::CharDevice { .. } => bail!("no devices are written to a folder: {name}"),
         };
         written.with_context(|| format!("writing {}", path.display()))?;
     }

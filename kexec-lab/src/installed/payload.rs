@@ -1,7 +1,7 @@
 //! Files that are written into a finished image: by debugfs, into the ext4
 //! file system at its offset, so that nothing has to be mounted.
 
-use crate::cpio::Entry;
+use crate::cpio::ArchiveMember;
 use crate::initramfs::Initramfs;
 use crate::programs::StartProgram;
 use anyhow::{Context, Result, bail};
@@ -68,7 +68,7 @@ impl FileSystemImage {
         let mut request = String::new();
         for (name, _) in files
             .members()
-            .filter(|(_, entry)| **entry == Entry::Directory)
+            .filter(|(_, entry)| **entry == ArchiveMember::Directory)
         {
             let _ = writeln!(request, "stat \"/{name}\"");
         }
@@ -115,11 +115,11 @@ fn commands(files: &Initramfs, there: &BTreeSet<String>, folder: &Path) -> Resul
     let mut text = String::new();
     for (number, (name, entry)) in files.members().enumerate() {
         match entry {
-            Entry::Directory if there.contains(name) => {}
-            Entry::Directory => {
+            ArchiveMember::Directory if there.contains(name) => {}
+            ArchiveMember::Directory => {
                 let _ = writeln!(text, "mkdir \"/{name}\"");
             }
-            Entry::File { mode, data } => {
+            ArchiveMember::File { mode, data } => {
                 let content = folder.join(number.to_string());
                 std::fs::write(&content, data)
                     .with_context(|| format!("writing {}", content.display()))?;
@@ -131,10 +131,10 @@ fn commands(files: &Initramfs, there: &BTreeSet<String>, folder: &Path) -> Resul
                     0o100_000 | mode
                 );
             }
-            Entry::Symlink(target) => {
+            ArchiveMember::Symlink(target) => {
                 let _ = writeln!(text, "rm \"/{name}\"\nsymlink \"/{name}\" \"{target}\"");
             }
-            Entry::CharDevice { .. } => bail!("no devices can be written: {name}"),
+            ArchiveMember::CharDevice { .. } => bail!("no devices can be written: {name}"),
         }
     }
     Ok(text)
