@@ -12,6 +12,7 @@ mod error;
 pub mod file;
 pub mod memory;
 pub mod method;
+mod piece;
 pub mod planners;
 pub mod token;
 
@@ -19,6 +20,7 @@ pub use arch::x86_64::paging;
 pub use classic::{ClassicError, ClassicRequest, LoadPlan};
 pub use cmdline::Cmdline;
 pub use error::PlanError;
-pub use file::{EntryLine, FilePlan, FileRequest, InitrdFile, Piece};
+pub use file::{EntryLine, FilePlan, FileRequest, InitrdFile};
 pub use method::{Decision, Method, MethodFacts, SyscallChoice};
+pub use piece::Piece;
 pub use token::{Mark, Token};

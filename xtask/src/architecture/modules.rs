@@ -6,10 +6,6 @@ use super::{Crate, packages};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-/// Arrows that close circles today, each as crate, from, to. The list only becomes
-/// shorter: one that is no longer there, or closes no circle, has to be taken out.
-const KNOWN: &[(&str, &str, &str)] = &[("kexec-plan", "error", "classic")];
-
 /// The modules at the top of a crate: from, to, and a place where the one names the
 /// other.
 type Arrows = BTreeMap<String, BTreeMap<String, String>>;
@@ -139,27 +135,13 @@ fn way(arrows: &Arrows, from: &str, to: &str) -> Option<Vec<String>> {
     None
 }
 
-/// What is wrong in a crate with these arrows: circles, and known arrows that close none.
-fn wrong(arrows: &Arrows, known: &[(&str, &str)]) -> Vec<String> {
+/// The circles in a crate with these arrows.
+fn circles(arrows: &Arrows) -> Vec<String> {
     let mut found = Vec::new();
-    let mut rest = arrows.clone();
-    for (from, to) in known {
-        let is_there = arrows
-            .get(*from)
-            .is_some_and(|to_all| to_all.contains_key(*to));
-        if !is_there || way(arrows, to, from).is_none() {
-            found.push(format!(
-                "{from} → {to} closes no circle any more: take it out of KNOWN"
-            ));
-        }
-        if let Some(to_all) = rest.get_mut(*from) {
-            to_all.remove(*to);
-        }
-    }
     let mut told = BTreeSet::new();
-    for (from, to_all) in &rest {
+    for (from, to_all) in arrows {
         for to in to_all.keys() {
-            let Some(back) = way(&rest, to, from) else {
+            let Some(back) = way(arrows, to, from) else {
                 continue;
             };
             // Each circle once, by the modules on it.
@@ -169,7 +151,7 @@ fn wrong(arrows: &Arrows, known: &[(&str, &str)]) -> Vec<String> {
             let mut text = format!("a circle: {from}");
             let mut last = from;
             for next in &back {
-                text.push_str(&format!(" → {next} ({})", rest[last][next]));
+                text.push_str(&format!(" → {next} ({})", arrows[last][next]));
                 last = next;
             }
             found.push(text);
@@ -182,23 +164,13 @@ fn wrong(arrows: &Arrows, known: &[(&str, &str)]) -> Vec<String> {
 fn no_circle_between_the_modules_of_a_crate() {
     let packages = packages();
     let mut found = Vec::new();
-    for (name, from, to) in KNOWN {
-        if packages.iter().all(|package| package.name != *name) {
-            found.push(format!("{name}: {from} → {to}: there is no such crate"));
-        }
-    }
     let mut count = 0;
     for package in &packages {
-        let known: Vec<_> = KNOWN
-            .iter()
-            .filter(|(name, ..)| package.name == *name)
-            .map(|(_, from, to)| (*from, *to))
-            .collect();
         let arrows = arrows(&files(package));
         count += arrows.values().map(BTreeMap::len).sum::<usize>();
-        let all = wrong(&arrows, &known);
         found.extend(
-            all.into_iter()
+            circles(&arrows)
+                .into_iter()
                 .map(|one| format!("{}: {one}", package.name)),
         );
     }
@@ -228,20 +200,11 @@ fn a_circle_is_shown_with_its_places() {
         file("c.rs", "#[cfg(test)] mod tests { use crate::a; }"),
     ];
     let mut arrows = arrows(&files);
-    let none: [&str; 0] = [];
-    assert_eq!(wrong(&arrows, &[]), none);
-    assert_eq!(
-        wrong(&arrows, &[("a", "b"), ("b", "a")]),
-        [
-            "a → b closes no circle any more: take it out of KNOWN",
-            "b → a closes no circle any more: take it out of KNOWN",
-        ]
-    );
+    assert_eq!(circles(&arrows), [""; 0]);
     let places = BTreeMap::from([("a".to_owned(), "c.rs: a".to_owned())]);
     arrows.insert("c".to_owned(), places);
     assert_eq!(
-        wrong(&arrows, &[]),
+        circles(&arrows),
         ["a circle: a → b (a/mod.rs: b::X) → c (b.rs: Name) → a (c.rs: a)"]
     );
-    assert_eq!(wrong(&arrows, &[("c", "a")]), none);
 }

@@ -10,7 +10,8 @@
 
 use kexec_image::cpio;
 
-use super::{FilePlan, Piece, piece};
+use super::{FilePlan, piece};
+use crate::Piece;
 
 /// For people, in place of a path.
 const ORIGIN: &str = "none given, an empty archive";

@@ -8,33 +8,13 @@ use kexec_image::{Arch, Image, Kernel};
 use serde::Serialize;
 
 use crate::token::without_token;
-use crate::{Cmdline, Mark, PlanError};
+use crate::{Cmdline, Mark, Piece, PlanError};
 
 /// Initrds that are joined start at a multiple of this many bytes, because the
 /// kernel looks for the next archive there (Documentation/driver-api/
 /// early-userspace/buffer-format.rst: cpio members and archives are padded to
 /// four bytes).
 pub const INITRD_ALIGN: usize = 4;
-
-/// A run of bytes that goes to the next kernel, and where it came from.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-pub struct Piece {
-    /// For people: `/boot/vmlinuz`, `/efi/linux.efi .initrd`.
-    pub origin: String,
-    /// How many bytes.
-    pub len: usize,
-    /// Zero bytes that follow, so that the next piece is aligned.
-    pub padding: usize,
-    /// The bytes, without the padding.
-    #[serde(skip)]
-    pub bytes: Bytes,
-}
-
-impl std::fmt::Debug for Piece {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({} bytes + {})", self.origin, self.len, self.padding)
-    }
-}
 
 /// An initrd file as the caller gave it.
 #[derive(Debug, Clone)]
