@@ -39,12 +39,12 @@ fn boot() -> Boot {
 }
 
 fn prepared(request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
-    let inputs = pipeline::read(&request, None, None)?;
+    let inputs = pipeline::read(request, None, None)?;
     pipeline::prepare(request, &inputs, host)
 }
 
 fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
-    let inputs = pipeline::read(&request, None, None)?;
+    let inputs = pipeline::read(request, None, None)?;
     let prepared = pipeline::prepare(request, &inputs, host)?;
     pipeline::load(
         kernel,
