@@ -20,6 +20,7 @@ pub mod decompress;
 mod error;
 pub mod fields;
 pub mod formats;
+pub mod ikconfig;
 pub mod os_release;
 mod pe;
 #[cfg(any(test, feature = "testing"))]
@@ -39,7 +40,7 @@ pub use formats::multiboot::Multiboot;
 pub use formats::riscv::RiscvImage;
 pub use formats::uki::{Added, Addon, Outline, Profile, Section, Uki};
 pub use formats::{FORMATS, Format, Opened, Wrapped};
-pub use verify::{Proof, verify};
+pub use verify::{Proof, verify, verify_showing};
 
 /// How many wrappers may sit around one kernel (a gzip around a UKI around a
 /// zboot around a kernel is three; nothing real has more).

@@ -40,6 +40,18 @@ pub enum Proof {
 /// When a digest or a checksum does not match, or a payload does not
 /// decompress to what the header promises.
 pub fn verify(image: &Image) -> Result<Vec<Proof>, ImageError> {
+    verify_showing(image, &mut |_| ())
+}
+
+/// The same; what a payload unpacks to is shown piece by piece, where it is unpacked for
+/// the proof.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_showing(
+    image: &Image,
+    show: &mut dyn FnMut(&[u8]),
+) -> Result<Vec<Proof>, ImageError> {
     let mut proofs = Vec::new();
     for layer in &image.layers {
         check_signatures(layer.format, &layer.bytes, &mut proofs)?;
@@ -53,7 +65,8 @@ pub fn verify(image: &Image) -> Result<Vec<Proof>, ImageError> {
     if proofs.is_empty()
         && let Kernel::BzImage(kernel) = &image.kernel
         && let Some(payload) = &kernel.payload
-        && let Some(checked) = kernel.check_payload(&image.bytes, Options::default().max_output)?
+        && let Some(checked) =
+            kernel.check_payload_with(&image.bytes, Options::default().max_output, show)?
         && let PayloadCodec::Known(codec) = payload.codec
     {
         proofs.push(Proof::Payload {

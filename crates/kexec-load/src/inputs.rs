@@ -10,6 +10,7 @@ use kexec_plan::SyscallChoice;
 use kexec_plan::classic::ImaList;
 use kexec_sys::{SealedError, SealedFile, Slot};
 
+use crate::next_config::Installed;
 use crate::request::LoadRequest;
 use crate::{Error, classic};
 use kexec_machine::Snapshot;
@@ -78,6 +79,8 @@ pub struct Inputs {
     pub companions: Vec<Input>,
     /// The device tree.
     pub dtb: Option<Input>,
+    /// The configuration of the kernel, where it is installed beside it.
+    pub config: Option<Installed>,
     /// What the running kernel hands on.
     pub carried: Carried,
 }
@@ -91,6 +94,23 @@ impl Inputs {
             .fold(length(&self.kernel), |sum, file| {
                 sum.saturating_add(length(file))
             })
+    }
+
+    /// The same files, with the configuration of the kernel, where a check asks for it.
+    #[must_use]
+    pub fn with_config(self, root: &Path, request: &LoadRequest) -> Inputs {
+        let wanted = !request.old_spelling;
+        let bytes = || self.kernel.sealed.bytes();
+        // Beside a boot entry's kernel may be another system's.
+        let named = match &self.kernel.from {
+            FileRef::Path(path) => Some(path.as_path()),
+            FileRef::Boot(_) => None,
+        };
+        let config = wanted.then(|| Installed::read(root, named, bytes()));
+        Inputs {
+            config: config.flatten(),
+            ..self
+        }
     }
 
     /// The same files, with what the running kernel hands on.
@@ -141,6 +161,7 @@ pub fn read(
             .as_ref()
             .map(|file| read(Role::DeviceTree, file, MAX_DTB))
             .transpose()?,
+        config: None,
         carried: Carried::default(),
     })
 }

@@ -20,6 +20,7 @@ use crate::companions;
 use crate::explain::{self, Call, ImageFacts};
 use crate::initrd;
 pub use crate::inputs::{Carried, Input, Inputs, image_options, read};
+use crate::next_config::NextConfig;
 use crate::preflight::{self, Context, Finding};
 use crate::request::{LoadRequest, SyscallChoice, Unsigned};
 use crate::{Error, classic, place};
@@ -40,6 +41,8 @@ pub struct Prepared {
     /// Where `kexec_load(2)` puts every byte; `None` with the other call, which
     /// leaves that to the running kernel.
     pub placed: Option<LoadPlan>,
+    /// What is known of how it was built.
+    pub config: NextConfig,
     /// What the checks found.
     pub findings: Vec<Finding>,
 }
@@ -71,10 +74,12 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
     let arch = known_arch(host)?;
     let plan = parts(request, inputs, &image, host)?;
     let facts = method_facts(request, &image, &plan, arch, host);
+    let config = NextConfig::new(inputs.config.clone());
     let known = Understood {
-        proofs: kexec_image::verify(&image),
+        proofs: config.verify(&image, !request.old_spelling),
         image,
         plan,
+        config,
     };
     let mut decision = method::decide(&facts);
     let placed = match known.place(request, inputs, host, &decision) {
@@ -94,6 +99,7 @@ struct Understood {
     image: Image,
     proofs: Result<Vec<Proof>, ImageError>,
     plan: FilePlan,
+    config: NextConfig,
 }
 
 impl Understood {
@@ -106,11 +112,7 @@ impl Understood {
         host: &Snapshot,
         decision: &Decision,
     ) -> Result<Option<LoadPlan>, Error> {
-        let Understood {
-            image,
-            proofs,
-            plan,
-        } = self;
+        let (image, proofs, plan) = (&self.image, &self.proofs, &self.plan);
         let arch = known_arch(host)?;
         match decision.method {
             Method::FileLoad => {
@@ -143,6 +145,8 @@ impl Understood {
             classic: &request.classic,
             decision: &decision,
             proofs: &self.proofs,
+            config: &self.config,
+            old_spelling: request.old_spelling,
         });
         Prepared {
             image: self.image,
@@ -150,6 +154,7 @@ impl Understood {
             decision,
             plan: self.plan,
             placed,
+            config: self.config,
             findings,
         }
     }
@@ -283,6 +288,7 @@ pub fn load(
         image: prepared.image,
         proofs: prepared.proofs,
         plan: prepared.plan,
+        config: prepared.config,
     };
     let placed = known.place(request, inputs, host, &decision);
     let second = placed.and_then(|placed| {
@@ -343,14 +349,13 @@ fn second_choice(
     if !errnos.contains(&errno) || request.slot == Slot::Crash {
         return None;
     }
-    let Prepared { image, plan, .. } = prepared;
-    let facts = method_facts(request, image, plan, host.arch?, host);
+    let facts = method_facts(request, &prepared.image, &prepared.plan, host.arch?, host);
     // What was tried may have been the second choice already.
     if method::decide(&facts).method != prepared.decision.method {
         return None;
     }
-    let errno = errno.name().unwrap_or("an error");
-    method::second_choice(&facts, &format!("answered {errno}"))
+    let answer = format!("answered {}", errno.name().unwrap_or("an error"));
+    method::second_choice(&facts, &answer)
 }
 
 /// Asks the kernel once; the inner result is its answer.

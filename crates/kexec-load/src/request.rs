@@ -45,6 +45,9 @@ pub struct LoadRequest {
     pub companions: Option<Vec<CompanionFile>>,
     /// Let the kernel print what it does (`KEXEC_FILE_DEBUG`).
     pub debug: bool,
+    /// It was asked for in the words of kexec-tools, which loads what the running kernel
+    /// takes: nothing is refused because the next kernel would not read it.
+    pub old_spelling: bool,
     /// What only `kexec_load(2)` knows.
     pub classic: ClassicAsk,
 }
@@ -63,6 +66,7 @@ impl LoadRequest {
             companions: None,
             debug: false,
             mark: None,
+            old_spelling: false,
             classic: ClassicAsk::default(),
         }
     }

@@ -64,6 +64,8 @@ static LOAD: Text = Text {
         "Finds, reads, checks and loads as `kexec reboot` does, and stops there. `kexec -e` \
          then jumps at once, `systemctl kexec` stops the services first. What was loaded before \
          stays loaded when this is refused.",
+        "An initrd that is cut short, or compressed in a way that the next kernel does not know, \
+         is refused, whether it is named or a boot entry's. `kexec -l` loads it all the same.",
         "With --crash the kernel is the one that a panic jumps into. It has to be named, and \
          memory must have been reserved with `crashkernel=`. The running kernel gives up an \
          old crash kernel before it looks at the new one; every check runs before that.",

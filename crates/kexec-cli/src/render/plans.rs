@@ -114,6 +114,7 @@ pub fn prepared() -> Prepared {
         decision: method::decide(&MethodFacts::default()),
         plan,
         placed: None,
+        config: Default::default(),
         findings: Vec::new(),
     }
 }

@@ -276,6 +276,7 @@ fn request(mode: Mode, typed: &Typed) -> Result<Request, UsageError> {
         file_flags |= FileFlags::FORCE_DTB;
     }
     let mut request = load_request(typed, kernel, slot, SyscallChoice::Auto);
+    request.old_spelling = true;
     request.classic.unsigned = Unsigned::ForTheKernel;
     Ok(Request::Load(Load {
         request,
@@ -308,6 +309,7 @@ pub(super) fn load_request(
         profile: typed.last(Id::Profile).and_then(profile),
         companions: None,
         debug: typed.has(Id::Debug),
+        old_spelling: false,
         classic: classic(typed),
     }
 }

@@ -312,24 +312,28 @@ fn the_tables_lines_mean_the_same_in_other_orders() {
     assert!(tried > 200, "only {tried}");
 }
 
-/// Who says what becomes of an unsigned kernel under Secure Boot: the running
-/// kernel, as with kexec-tools, or this program.
+/// Who says what becomes of an unsigned kernel under Secure Boot, and of an initrd that
+/// the next kernel would not unpack: the running kernel, as with kexec-tools, or this
+/// program.
 #[test]
-fn the_old_spelling_leaves_signatures_to_the_kernel() {
+fn the_old_spelling_leaves_it_to_the_kernel() {
     use kexec_load::request::Unsigned;
-    let unsigned = |line: &str| {
+    let request = |line: &str| {
         let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
         match meant(Arch::X86_64, &words).unwrap().request {
-            Request::Load(load) => load.request.classic.unsigned,
-            Request::Verb(VerbRequest::Load { selection, .. }) => selection.load.classic.unsigned,
+            Request::Load(load) => load.request,
+            Request::Verb(VerbRequest::Load { selection, .. }) => selection.load,
             other => panic!("{other:?}"),
         }
     };
+    let unsigned = |line: &str| request(line).classic.unsigned;
     for old in ["-l K", "-s -l K", "-c -l K", "-a -l K", "-p K", "K"] {
         assert_eq!(unsigned(old), Unsigned::ForTheKernel, "{old}");
+        assert!(request(old).old_spelling, "{old}");
     }
     for new in ["load K", "load K -s", "load K -c"] {
         assert_eq!(unsigned(new), Unsigned::Refused, "{new}");
+        assert!(!request(new).old_spelling, "{new}");
     }
     assert_eq!(unsigned("load K --unverified"), Unsigned::Taken);
 }

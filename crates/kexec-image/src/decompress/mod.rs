@@ -18,6 +18,7 @@ mod lzma;
 mod output;
 mod stream;
 mod xz;
+pub mod xz_methods;
 mod zstd;
 
 pub use stream::stream;

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use lzma_rust2::{CheckType, FilterType, LzmaOptions, LzmaWriter, XzOptions, XzWriter};
+pub use lzma_rust2::FilterType;
+use lzma_rust2::{CheckType, LzmaOptions, LzmaWriter, XzOptions, XzWriter};
 
 /// A codec and how to make a stream of it.
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +129,19 @@ pub fn xz(data: &[u8], check: CheckType) -> Vec<u8> {
     let mut options = XzOptions::with_preset(1);
     options.set_check_sum_type(check);
     options.prepend_pre_filter(FilterType::BcjX86, 0);
+    let mut writer = XzWriter::new(Vec::new(), options).expect("options are sound");
+    writer.write_all(data).expect("writing to memory");
+    writer.finish().expect("writing to memory")
+}
+
+/// xz with these filters in front of its compression, and blocks of that many bytes.
+pub fn xz_filtered(data: &[u8], filters: &[(FilterType, u32)], block: Option<u64>) -> Vec<u8> {
+    let mut options = XzOptions::with_preset(1);
+    options.set_check_sum_type(CheckType::Crc32);
+    options.set_block_size(block.and_then(std::num::NonZeroU64::new));
+    for (filter, property) in filters.iter().rev() {
+        options.prepend_pre_filter(*filter, *property);
+    }
     let mut writer = XzWriter::new(Vec::new(), options).expect("options are sound");
     writer.write_all(data).expect("writing to memory");
     writer.finish().expect("writing to memory")

@@ -6,6 +6,9 @@
 use kexec_image::ImageError;
 use kexec_image::cpio::{self, HEAD_LEN, Head};
 use kexec_image::decompress::detect;
+use kexec_image::decompress::xz_methods::{Filter, methods};
+
+use super::xz;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +42,38 @@ pub enum Intact {
     },
 }
 
+/// A compressed part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// The byte at which it begins.
+    pub at: usize,
+    /// What it is compressed with.
+    pub codec: &'static str,
+    /// The chains of filters in it, where it is xz.
+    pub filters: Vec<Vec<Filter>>,
+}
+
+/// All that was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// Whether it is all there.
+    pub found: Intact,
+    /// Its compressed parts, as far as it was looked into.
+    pub packed: Vec<Packed>,
+}
+
 /// The magic of lz4's modern frame, which kernels do not unpack.
 const LZ4_FRAME: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
 
 /// Looks at all of `initrd`; of each part that is compressed, at `largest` bytes of its
 /// content at most, none of which are kept.
-pub fn intact(initrd: &[u8], largest: u64) -> Intact {
+pub fn look_into(initrd: &[u8], largest: u64) -> Looked {
+    let mut packed = Vec::new();
+    let found = walk(initrd, largest, &mut packed);
+    Looked { found, packed }
+}
+
+fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<Packed>) -> Intact {
     let mut at = 0_usize;
     let mut walk = Walk::default();
     loop {
@@ -62,19 +91,28 @@ pub fn intact(initrd: &[u8], largest: u64) -> Intact {
             };
         }
         if rest.starts_with(&[0x89, b'L', b'Z', b'O']) {
+            packed.push(Packed {
+                at,
+                codec: "lzo",
+                filters: Vec::new(),
+            });
             let why = "it is compressed with lzo, which is not looked into".to_owned();
             return Intact::Unseen { why };
         }
         let Some(codec) = detect(rest).filter(|_| !rest.starts_with(LZ4_FRAME)) else {
             return Intact::Rest { at };
         };
-        if let Some(check) = foreign_check(rest) {
-            let reason = format!(
-                "it is an xz stream with {check}, and kernels know CRC32 only \
-                 (xz --check=crc32)"
-            );
-            return Intact::NotForKernels { at, reason };
+        if let Some(check) = xz::foreign_check(rest) {
+            return Intact::NotForKernels {
+                at,
+                reason: xz::with_check(&check),
+            };
         }
+        packed.push(Packed {
+            at,
+            codec: codec.name,
+            filters: Vec::new(),
+        });
         let mut inner = Walk::default();
         let mut wrong = None;
         let checked = codec.check_with(rest, largest, &mut |bytes| {
@@ -96,24 +134,20 @@ pub fn intact(initrd: &[u8], largest: u64) -> Intact {
         if used == 0 {
             return Intact::Rest { at };
         }
+        if codec.name == "xz"
+            && let Some(part) = packed.last_mut()
+        {
+            let methods = methods(rest.get(..used).unwrap_or_default());
+            let check = methods.checks.iter().find_map(|c| xz::foreign_number(*c));
+            let chain = || methods.chains.iter().find_map(|c| xz::foreign_chain(c));
+            if let Some(reason) = check.map(|c| xz::with_check(&c)).or_else(chain) {
+                return Intact::NotForKernels { at, reason };
+            }
+            part.filters = methods.chains;
+        }
         at = at.saturating_add(used);
         // Kernels count the padding of what follows from the start of the file.
         walk.count = u64::try_from(at).unwrap_or(u64::MAX);
-    }
-}
-
-/// The integrity check of an xz stream, where kernels do not know it (The .xz File
-/// Format 1.2.1, 2.1.1.2 "Stream Flags"; Documentation/staging/xz.rst, "Notes on
-/// compression options").
-fn foreign_check(stream: &[u8]) -> Option<String> {
-    if !stream.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
-        return None;
-    }
-    match stream.get(7)? & 0x0f {
-        0 | 1 => None,
-        4 => Some("CRC64 as its check".to_owned()),
-        10 => Some("SHA-256 as its check".to_owned()),
-        other => Some(format!("check number {other}")),
     }
 }
 
@@ -237,7 +271,7 @@ mod tests {
     use super::*;
 
     fn look(initrd: &[u8]) -> Intact {
-        intact(initrd, 1 << 30)
+        look_into(initrd, 1 << 30).found
     }
 
     fn archive(len: usize) -> Vec<u8> {
@@ -322,19 +356,6 @@ mod tests {
             );
         }
         assert!(!odd.contains(&0), "{odd:?}");
-    }
-
-    #[test]
-    fn xz_as_kernels_know_it() {
-        let archive = archive(100);
-        let mut initrd = cpio::archive(&[]).unwrap();
-        initrd.resize(512, 0);
-        initrd.extend(kexec_image::testing::codec::xz_with_crc64(&archive));
-        let found = look(&initrd);
-        let Intact::NotForKernels { at: 512, reason } = &found else {
-            panic!("{found:?}");
-        };
-        assert!(reason.contains("CRC64"), "{reason}");
     }
 
     #[test]

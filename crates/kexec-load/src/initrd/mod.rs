@@ -2,8 +2,10 @@
 
 pub mod intact;
 pub mod members;
+pub mod reads;
 
 mod stale;
+mod xz;
 
 pub(crate) use stale::stale;
 

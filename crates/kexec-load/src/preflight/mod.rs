@@ -6,6 +6,7 @@ mod capture_words;
 mod cmdline_length;
 mod crash_region;
 mod image_intact;
+mod initrd_intact;
 mod initrd_known;
 mod jump;
 mod live_update;
@@ -25,6 +26,7 @@ use kexec_image::{Image, ImageError, Proof};
 use kexec_plan::{Decision, FilePlan, LoadPlan};
 use serde::Serialize;
 
+use crate::next_config::NextConfig;
 use crate::request::ClassicAsk;
 use kexec_machine::{Problem, Snapshot};
 
@@ -48,6 +50,10 @@ pub struct Context<'a> {
     pub decision: &'a Decision,
     /// What the image proved about its own bytes.
     pub proofs: &'a Result<Vec<Proof>, ImageError>,
+    /// What is known of how the kernel was built.
+    pub config: &'a NextConfig,
+    /// As in [`crate::LoadRequest::old_spelling`].
+    pub old_spelling: bool,
 }
 
 /// How much a finding weighs.
@@ -155,6 +161,7 @@ pub const CHECKS: &[Check] = &[
     cmdline_length::CHECK,
     capture_words::CHECK,
     initrd_known::CHECK,
+    initrd_intact::CHECK,
     uki_companions::CHECK,
     permission::CHECK,
     syscall_built::CHECK,

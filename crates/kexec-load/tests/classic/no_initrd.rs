@@ -23,6 +23,7 @@ fn request(tree: &Tree, syscall: SyscallChoice, kernel: &[u8]) -> LoadRequest {
         profile: None,
         companions: None,
         debug: false,
+        old_spelling: false,
         classic: ClassicAsk::default(),
         mark: None,
     }

@@ -21,6 +21,7 @@ fn finding(tree: &Tree, syscall: SyscallChoice, reuse: bool) -> Option<Finding> 
         profile: None,
         companions: None,
         debug: false,
+        old_spelling: false,
         classic: ClassicAsk::default(),
         mark: None,
     };

@@ -9,6 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::{Image, ImageError, Options, Proof, recognise};
+use kexec_load::next_config::NextConfig;
 use kexec_load::preflight::{CHECKS, Context, Finding, Severity, run};
 use kexec_load::request::{ClassicAsk, Unsigned};
 use kexec_machine::Fact;
@@ -125,6 +126,8 @@ impl Load {
             },
             decision: &decision,
             proofs: &self.proofs,
+            config: &NextConfig::default(),
+            old_spelling: false,
         });
         let ours = all.into_iter().filter(|f| MACHINE.contains(&f.check));
         ours.collect()

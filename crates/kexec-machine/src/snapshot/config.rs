@@ -1,9 +1,11 @@
 //! The running kernel's build options, as far as they matter for kexec.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::Fact;
 use crate::Root;
+use crate::open;
 use crate::root::MAX_FILE;
 
 /// The options that are kept; everything else in a configuration is left out of
@@ -72,23 +74,49 @@ pub(super) fn read(root: &Root, release: &str) -> Fact<BTreeMap<String, String>>
             None => Fact::Unreadable("/proc/config.gz: not compressed data".to_owned()),
         }
     });
-    // A release is a name, never a path.
-    let release = Some(release).filter(|r| !r.is_empty() && !r.contains('/') && *r != "..");
-    let installed = || match release {
-        None => Fact::Absent,
-        Some(release) => root
-            .bytes(&format!("/boot/config-{release}"))
-            .or(|| root.bytes(&format!("/usr/lib/modules/{release}/config")))
-            .or(|| root.bytes(&format!("/lib/modules/{release}/config"))),
-    };
     match packed {
         Fact::Known(bytes) => Fact::Known(parse(&String::from_utf8_lossy(&bytes))),
-        unread => match installed() {
-            Fact::Known(bytes) => Fact::Known(parse(&String::from_utf8_lossy(&bytes))),
+        unread => match installed(root, release) {
+            Fact::Known((_, text)) => Fact::Known(parse(&text)),
             Fact::Unreadable(reason) => Fact::Unreadable(reason),
             Fact::Absent => unread.map(|_| BTreeMap::new()),
         },
     }
+}
+
+/// The configuration of a kernel of this release, and the file it is in: beside the file
+/// that was named, or where distributions install it below `root`.
+pub fn beside(root: &Path, kernel: Option<&Path>, release: &str) -> Option<(String, String)> {
+    let file = format!("config-{}", name(release)?);
+    let file = kernel.map(|kernel| kernel.with_file_name(file));
+    let read = file.and_then(|file| Some((open::contents(&file, MAX_FILE).ok()?, file)));
+    match read {
+        Some((bytes, file)) => {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Some((file.display().to_string(), text))
+        }
+        None => installed(&Root::new(root), release).known().cloned(),
+    }
+}
+
+/// A release is a name, never a path.
+fn name(release: &str) -> Option<&str> {
+    Some(release).filter(|r| !r.is_empty() && !r.contains('/') && *r != "..")
+}
+
+/// The configuration of the kernel of this release where distributions install it, and
+/// the file it is in.
+fn installed(root: &Root, release: &str) -> Fact<(String, String)> {
+    let Some(release) = name(release) else {
+        return Fact::Absent;
+    };
+    let read = |path: String| {
+        let bytes = root.bytes(&path);
+        bytes.map(|bytes| (path, String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    read(format!("/boot/config-{release}"))
+        .or(|| read(format!("/usr/lib/modules/{release}/config")))
+        .or(|| read(format!("/lib/modules/{release}/config")))
 }
 
 /// `CONFIG_X=y` lines of the options in [`OPTIONS`]. An option that is not set
@@ -138,6 +166,21 @@ mod tests {
         assert_eq!(get("6.1").unwrap().len(), 1);
         assert_eq!(get("6.2"), None);
         assert_eq!(get("../boot/config-6.1"), None);
+        // What is beside the kernel comes first, then what is installed.
+        let other = dir.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("config-6.1"), "beside").unwrap();
+        let text = |kernel: &str, release: &str| {
+            let found = beside(dir.path(), Some(&dir.path().join(kernel)), release);
+            found.map(|(_, text)| text)
+        };
+        assert_eq!(text("other/vmlinuz", "6.1").as_deref(), Some("beside"));
+        let installed = Some("CONFIG_KEXEC=y\n");
+        assert_eq!(text("nowhere/vmlinuz", "6.1").as_deref(), installed);
+        let unnamed = beside(dir.path(), None, "6.1").map(|(_, text)| text);
+        assert_eq!(unnamed.as_deref(), installed);
+        assert_eq!(text("other/vmlinuz", "x/../config-6.1"), None);
+        assert_eq!(text("other/vmlinuz", "6.2"), None);
         assert_eq!(get(""), None);
 
         // gzip of "CONFIG_KEXEC_FILE=y\n", stored, made by hand (RFC 1952, 1951).

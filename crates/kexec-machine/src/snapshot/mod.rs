@@ -27,7 +27,7 @@ use kexec_image::Arch;
 use kexec_plan::Cmdline;
 use serde::{Deserialize, Serialize};
 
-pub use config::{OPTIONS, parse as kernel_options};
+pub use config::{OPTIONS, beside as config_beside, parse as kernel_options};
 pub use display::DisplayState;
 pub use efi::{EfiRange, EfiRuntime};
 pub use ima::measurements;

@@ -159,7 +159,8 @@ fn format_name(image: &Image) -> String {
     }
 }
 
-fn release(image: &Image) -> Option<String> {
+/// The kernel's own release, where its header or the UKI around it says it.
+pub fn release(image: &Image) -> Option<String> {
     let uname = image.uki.as_ref().and_then(|u| u.uname.clone());
     uname.or_else(|| match &image.kernel {
         Kernel::BzImage(b) => b.release().map(str::to_owned),

@@ -56,7 +56,9 @@ impl Ready {
             return Err(no_crash_region());
         }
         let inputs = chosen.read(world, &host)?;
-        let inputs = inputs.carrying(Carried::read(world.root, request, &host));
+        let inputs = inputs
+            .with_config(world.root, request)
+            .carrying(Carried::read(world.root, request, &host));
         let mut prepared = pipeline::prepare(request, &inputs, &host)?;
         let arrival = chosen.arrive(world, &host, &prepared);
         prepared.findings.extend(arrival);

@@ -84,6 +84,7 @@ mod tests {
             profile: None,
             companions: None,
             debug: false,
+            old_spelling: false,
             classic: ClassicAsk::default(),
         }
     }

@@ -54,10 +54,25 @@ impl BzImage {
     /// # Errors
     /// As [`BzImage::unpack`].
     pub fn check_payload(&self, bytes: &[u8], cap: u64) -> Result<Option<Checked>, ImageError> {
+        self.check_payload_with(bytes, cap, &mut |_| ())
+    }
+
+    /// The same, and the content is shown piece by piece as it is decompressed. Nothing
+    /// is proved of what was shown before this returns.
+    ///
+    /// # Errors
+    /// As [`BzImage::unpack`].
+    pub fn check_payload_with(
+        &self,
+        bytes: &[u8],
+        cap: u64,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<Checked>, ImageError> {
         let Some(packed) = self.packed(bytes)? else {
             return Ok(None);
         };
-        let checked = packed.codec.check(packed.stream, self.limit(cap))?;
+        let limit = self.limit(cap);
+        let checked = packed.codec.check_with(packed.stream, limit, show)?;
         packed.compare(checked.len, checked.consumed)?;
         Ok(Some(checked))
     }

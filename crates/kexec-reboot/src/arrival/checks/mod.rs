@@ -6,7 +6,6 @@ mod boot_source;
 mod exitrd;
 mod firmware_wishes;
 mod hardware;
-mod initrd_intact;
 mod kexec_program;
 mod last_jump;
 mod modules_fit;
@@ -48,7 +47,6 @@ pub const CHECKS: &[Check] = &[
     boot_source::CHECK,
     owners::CHECK,
     root_exists::CHECK,
-    initrd_intact::CHECK,
     modules_fit::CHECK,
     unlock::CHECK,
     firmware_wishes::CHECK,

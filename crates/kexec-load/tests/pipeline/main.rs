@@ -1,8 +1,11 @@
 //! The whole walk from files to a loaded kernel, through the double of the kernel.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod initrds;
+
 use std::path::{Path, PathBuf};
 
+use kexec_image::cpio::{self, File};
 use kexec_image::testing::PeBuilder;
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
@@ -24,8 +27,8 @@ impl Boot {
             folder: tempfile::tempdir().unwrap(),
         };
         boot.file("vmlinuz", &bzimage());
-        boot.file("initrd", b"070701 first");
-        boot.file("more", b"070701 second!");
+        boot.file("initrd", &cpio("first"));
+        boot.file("more", &cpio("second"));
         boot
     }
 
@@ -52,9 +55,20 @@ impl Boot {
             profile: None,
             companions: None,
             debug: false,
+            old_spelling: false,
             classic: ClassicAsk::default(),
         }
     }
+}
+
+/// An archive with one file.
+fn cpio(content: &str) -> Vec<u8> {
+    let file = File {
+        path: "init".to_owned(),
+        mode: 0o755,
+        content: content.to_owned().into(),
+    };
+    cpio::archive(&[file]).unwrap()
 }
 
 /// A small kernel with a payload of gzip.
@@ -103,7 +117,7 @@ fn what_is_checked_is_what_the_kernel_gets() {
     .unwrap();
     let image = kernel.normal().unwrap();
     assert_eq!(image.kernel(), Some(&bzimage()[..]));
-    assert_eq!(image.initrd(), Some(&b"070701 first"[..]));
+    assert_eq!(image.initrd(), Some(&cpio("first")[..]));
     assert_eq!(image.cmdline().unwrap().to_bytes(), b"root=/dev/vda");
     let Call::FileLoad {
         kernel_in_memory, ..
@@ -117,14 +131,12 @@ fn what_is_checked_is_what_the_kernel_gets() {
 #[test]
 fn initrds_are_joined_on_four_bytes() {
     let (boot, kernel) = (Boot::new(), double());
-    boot.file("odd", b"070701 odd");
+    boot.file("odd", &[&cpio("odd")[..], &[0, 0]].concat());
     let request = boot.request("vmlinuz", &["odd", "more"]);
     load(&kernel, &request, &host("debian-cloud")).unwrap();
     let image = kernel.normal().unwrap();
-    assert_eq!(
-        image.initrd(),
-        Some(&b"070701 odd\x00\x00070701 second!"[..])
-    );
+    let joined = [cpio("odd"), vec![0; 4], cpio("second")].concat();
+    assert_eq!(image.initrd(), Some(&joined[..]));
 }
 
 #[test]
@@ -133,7 +145,7 @@ fn a_uki_is_taken_apart() {
     let uki = PeBuilder::new()
         .section(".cmdline", "from the uki")
         .section(".linux", bzimage())
-        .section(".initrd", "070701 in the uki!!!")
+        .section(".initrd", cpio("in the uki"))
         .build();
     boot.file("linux.efi", &uki);
     let mut request = boot.request("linux.efi", &["initrd"]);
@@ -141,10 +153,8 @@ fn a_uki_is_taken_apart() {
     load(&kernel, &request, &host("debian-cloud")).unwrap();
     let image = kernel.normal().unwrap();
     assert_eq!(image.kernel(), Some(&bzimage()[..]));
-    assert_eq!(
-        image.initrd(),
-        Some(&b"070701 in the uki!!!070701 first"[..])
-    );
+    let joined = [cpio("in the uki"), cpio("first")].concat();
+    assert_eq!(image.initrd(), Some(&joined[..]));
     assert_eq!(image.cmdline().unwrap().to_bytes(), b"from the uki");
 }
 
@@ -155,12 +165,12 @@ fn what_lies_beside_a_uki_goes_with_it() {
         .section(".osrel", "ID=test\n")
         .section(".cmdline", "from the uki")
         .section(".linux", bzimage())
-        .section(".initrd", "070701 in the uki!!!")
+        .section(".initrd", cpio("in the uki"))
         .build();
     boot.file("linux.efi", &uki);
     let addon = PeBuilder::new()
         .section(".cmdline", "from the addon")
-        .section(".initrd", "070701 in the addon!");
+        .section(".initrd", cpio("in the addon"));
     boot.file("a.addon.efi", &addon.build());
     boot.file("broken.addon.efi", b"no program");
     boot.file("secret.cred", b"a secret");
@@ -176,8 +186,9 @@ fn what_lies_beside_a_uki_goes_with_it() {
     let image = kernel.normal().unwrap();
     let line = b"from the uki from the addon";
     assert_eq!(image.cmdline().unwrap().to_bytes(), line);
+    let front = [cpio("in the uki"), cpio("in the addon"), b"070701".to_vec()].concat();
+    assert!(image.initrd().unwrap().starts_with(&front));
     let initrd = String::from_utf8_lossy(image.initrd().unwrap()).into_owned();
-    assert!(initrd.starts_with("070701 in the uki!!!070701 in the addon!070701"));
     assert!(
         initrd.contains(".extra/credentials/secret.cred\0"),
         "{initrd}"
@@ -338,7 +349,8 @@ fn files_larger_than_the_memory_are_not_read() {
     let error = pipeline::read(&request, None, Some(all - 1)).unwrap_err();
     assert!(matches!(error, Error::Refused { .. }));
     let text = error.to_string();
-    assert!(text.contains("more") && text.contains("14 bytes"), "{text}");
+    let found = format!("{} bytes", size("more"));
+    assert!(text.contains("more") && text.contains(&found), "{text}");
 }
 
 #[test]

@@ -1,0 +1,167 @@
+//! Are the initrds all there, and does the next kernel read them?
+
+use super::{Check, Context, Observation, Severity};
+use crate::initrd::intact::{Intact, Looked, look_into};
+use crate::initrd::{self, Kind};
+use crate::next_config::Lacking;
+
+pub(super) const CHECK: Check = Check {
+    name: "initrd-intact",
+    about: "each initrd is all there, and the next kernel unpacks what it is compressed with",
+    run,
+};
+
+/// The most that one part is unpacked to, bytes.
+const LARGEST: u64 = 4 << 30;
+
+/// It looks at every byte through every compression, which takes a second or so: only
+/// for who asked for checks.
+fn run(context: &Context<'_>) -> Vec<Observation> {
+    if context.old_spelling || !context.plan.has_initrd() {
+        return Vec::new();
+    }
+    if let Some(outcome) = not_at_all(context) {
+        return vec![outcome];
+    }
+    let pieces = context.plan.initrd.iter();
+    let archives = pieces.filter(|piece| {
+        let kind = initrd::kind(&piece.bytes);
+        matches!(kind, Some(Kind::Cpio | Kind::Compressed(_))) && !piece.is_empty_initrd()
+    });
+    archives
+        .map(|piece| {
+            let what = format!("initrd {}", piece.origin);
+            let looked = look_into(&piece.bytes, LARGEST);
+            let found = judge(&what, &looked.found);
+            match unread(context, &looked) {
+                Some((at, codec, lacking)) if found.severity != Severity::Refusal => {
+                    not_unpacked(&what, at, codec, &lacking)
+                }
+                _ => found,
+            }
+        })
+        .collect()
+}
+
+/// The first part that the next kernel was not built for.
+fn unread(context: &Context<'_>, looked: &Looked) -> Option<(usize, &'static str, Lacking)> {
+    looked.packed.iter().find_map(|part| {
+        let lacking = context
+            .config
+            .lacking(context.image, |reads| reads.lacks(part))?;
+        Some((part.at, part.codec, lacking))
+    })
+}
+
+fn not_unpacked(what: &str, at: usize, codec: &str, lacking: &Lacking) -> Observation {
+    let Lacking {
+        option,
+        from,
+        codecs,
+    } = lacking;
+    let known = match codecs.as_slice() {
+        [] => String::new(),
+        codecs => format!("with what that kernel knows ({}), or ", codecs.join(", ")),
+    };
+    Observation::new(
+        Severity::Refusal,
+        what,
+        format!(
+            "the next kernel does not unpack the part that begins at byte {at}: it is {codec}, \
+             and the kernel was built without {option} ({from})"
+        ),
+        format!("make it again {known}uncompressed, as every kernel with initrds reads it"),
+    )
+}
+
+/// The kernel looks at no initrd. Where it finds its root file system by itself, it boots
+/// all the same, as it would through a boot loader that hands it one.
+fn not_at_all(context: &Context<'_>) -> Option<Observation> {
+    let option = "CONFIG_BLK_DEV_INITRD";
+    let lacking = context.config.lacking(context.image, |reads| {
+        (!reads.any()).then(|| option.to_owned())
+    })?;
+    let root = context.plan.cmdline.value("root");
+    let by_itself = root.is_some_and(|root| finds(&root));
+    let severity = match by_itself {
+        true => Severity::Warning,
+        false => Severity::Refusal,
+    };
+    let from = lacking.from;
+    Some(Observation::new(
+        severity,
+        "initrd",
+        format!("the next kernel does not look at it: it was built without {option} ({from})"),
+        "take a kernel that reads initrds; or leave the initrd out, and name a root file system \
+         that the kernel finds by itself (root=PARTUUID=... or root=/dev/...)",
+    ))
+}
+
+/// Whether a kernel alone knows what this value of root= names
+/// (Documentation/admin-guide/kernel-parameters.txt, "root=").
+fn finds(root: &str) -> bool {
+    let device = root.starts_with("/dev/") && !root.starts_with("/dev/mapper/");
+    let tagged = root.starts_with("PARTUUID=") || root.starts_with("PARTLABEL=");
+    let number = root
+        .split_once(':')
+        .is_some_and(|(major, minor)| major.parse::<u32>().is_ok() && minor.parse::<u32>().is_ok());
+    device && !root.starts_with("/dev/disk/") || tagged || number
+}
+
+fn judge(what: &str, found: &Intact) -> Observation {
+    match found {
+        Intact::Whole => Observation::pass(what, "it unpacks to its end"),
+        Intact::Broken { at, reason } => Observation::new(
+            Severity::Refusal,
+            what,
+            format!(
+                "it is cut short or damaged, in the part that begins at byte {at}: {reason}; the \
+                 next kernel would find no init in it"
+            ),
+            "make it again, for example with update-initramfs, dracut or mkinitcpio; is its file \
+             system full?",
+        ),
+        Intact::NotForKernels { at, reason } => Observation::new(
+            Severity::Refusal,
+            what,
+            format!("the next kernel does not unpack the part that begins at byte {at}: {reason}"),
+            "make it again with what kernels read",
+        ),
+        Intact::Rest { at } => Observation::new(
+            Severity::Note,
+            what,
+            format!("from byte {at} on it is nothing that kernels unpack; they go on without it"),
+            "",
+        ),
+        Intact::Unseen { why } => Observation::new(
+            Severity::Unknown,
+            what,
+            format!("whether it is all there: {why}"),
+            "",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_broken_is_refused() {
+        let severity = |found: Intact| judge("x", &found).severity;
+        assert_eq!(severity(Intact::Whole), Severity::Pass);
+        let reason = "y".to_owned();
+        assert_eq!(
+            severity(Intact::Broken { at: 0, reason }),
+            Severity::Refusal
+        );
+        let reason = "y".to_owned();
+        assert_eq!(
+            severity(Intact::NotForKernels { at: 0, reason }),
+            Severity::Refusal
+        );
+        assert_eq!(severity(Intact::Rest { at: 7 }), Severity::Note);
+        let why = "y".to_owned();
+        assert_eq!(severity(Intact::Unseen { why }), Severity::Unknown);
+    }
+}
