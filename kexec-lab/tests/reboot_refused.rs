@@ -50,6 +50,7 @@ bootctl reboot-to-firmware false
 run good kexec reboot --dry-run
 echo 1 > /proc/sys/kernel/kexec_load_disabled
 refuse sysctl
+refuse dry-cold --or-cold --dry-run
 jump sh -c 'kexec reboot --or-cold; test $? = 3'
 "#;
 
@@ -101,6 +102,11 @@ fn refused_beforehand_or_told_at_the_next_boot() -> Result<()> {
         ("exitrd", 1, "its script knows nothing of kexec"),
         ("firmware", 1, "the firmware's setup was asked for"),
         ("sysctl", 1, "kernel.kexec_load_disabled"),
+        (
+            "dry-cold",
+            1,
+            "without --dry-run a cold reboot would follow",
+        ),
     ] {
         let run = refused.run(label)?;
         println!("# kexec reboot: {label}\n{}{}", run.out(), run.err());

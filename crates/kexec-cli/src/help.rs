@@ -1,10 +1,12 @@
 //! `--help` and `--version`, rendered from the option tables.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
 
 use kexec_image::Arch;
 
-use crate::args::{Call, Flag, Group, Value, Verb, flags_for, flags_of};
+use crate::args::typed::printable;
+use crate::args::{Call, Flag, Group, Value, Verb, flags_for, flags_of, listed};
 use crate::vmcore_dmesg;
 
 /// The widest line.
@@ -21,6 +23,14 @@ pub fn version() -> String {
     )
 }
 
+/// The same for a script.
+pub fn version_json() -> serde_json::Value {
+    serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "command_line_of_kexec_tools": "2.0.32",
+    })
+}
+
 /// What `--help` prints: of a verb, or of everything on a machine of `arch`.
 pub fn help(arch: Arch, verb: Option<Verb>) -> String {
     match verb {
@@ -29,12 +39,29 @@ pub fn help(arch: Arch, verb: Option<Verb>) -> String {
     }
 }
 
-/// What a usage error of a verb shows.
-pub fn usage(verb: Verb) -> String {
+/// What a usage error says: what is wrong, and where to look. Two lines.
+pub fn usage(message: &str, verb: Option<Verb>) -> String {
+    // The help of `help` would help nobody.
+    let verb = verb.filter(|verb| *verb != Verb::Help);
+    let behind = verb.map(|verb| format!(" {}", verb.name()));
     format!(
-        "Usage: {}\nTry `kexec {} --help`.\n",
-        verb.synopsis(),
-        verb.name()
+        "kexec: {message}\n       see kexec{} --help\n",
+        behind.unwrap_or_default()
+    )
+}
+
+/// What is said of a kernel that is not there, and that may be a mistyped verb;
+/// `similar` are the verbs that it may be. Two lines.
+pub fn neither_file_nor_verb(word: &OsStr, similar: &[&str]) -> String {
+    let verbs: Vec<String> = similar.iter().map(|verb| format!("kexec {verb}")).collect();
+    let did_you_mean = match verbs.is_empty() {
+        true => String::new(),
+        false => format!("; did you mean {}?", listed(&verbs, "or")),
+    };
+    format!(
+        "kexec: there is no file {} here, and no verb of that name{did_you_mean}\n       kexec \
+         --help lists the verbs; a kernel file elsewhere is named with its folder\n",
+        printable(word)
     )
 }
 
@@ -96,9 +123,11 @@ fn of_everything(arch: Arch) -> String {
 
 fn of_verb(verb: Verb) -> String {
     let mut out = format!("{}.\n\nUsage: {}\n", verb.about(), verb.synopsis());
-    groups(&mut out, &flags_of(verb), |flag| match flag.doc_long {
-        "" => right(flag),
-        more => format!("{}. {more}", right(flag)),
+    groups(&mut out, &flags_of(verb), |flag| {
+        match flag.details().as_str() {
+            "" => right(flag),
+            more => format!("{}. {more}", right(flag)),
+        }
     });
     out.push_str("\nExamples:\n");
     for example in verb.text().examples {
@@ -140,7 +169,7 @@ fn left(flag: &Flag) -> String {
     };
     let value = match flag.value {
         Value::None => String::new(),
-        Value::Required(name) => format!("={name}"),
+        Value::Required(name, _) => format!("={name}"),
     };
     let longs: Vec<String> = flag.longs().map(|l| format!("--{l}{value}")).collect();
     short + &longs.join(", ")
@@ -225,6 +254,30 @@ mod tests {
         assert_eq!(
             version().split_whitespace().nth(1),
             Some(env!("CARGO_PKG_VERSION"))
+        );
+    }
+
+    /// Ninety lines would push what is wrong off the screen.
+    #[test]
+    fn what_is_wrong_is_said_in_two_lines() {
+        assert_eq!(
+            usage("load does not take --host: status does", Some(Verb::Load)),
+            "kexec: load does not take --host: status does\n       see kexec load --help\n"
+        );
+        assert_eq!(usage("no", None), "kexec: no\n       see kexec --help\n");
+        assert_eq!(usage("no", Some(Verb::Help)), usage("no", None));
+        let said = neither_file_nor_verb(OsStr::new("statsu"), &["status"]);
+        assert_eq!(
+            said.lines().next(),
+            Some(
+                "kexec: there is no file statsu here, and no verb of that name; did you mean kexec status?"
+            )
+        );
+        let said = neither_file_nor_verb(OsStr::new("a\x1b[2J"), &[]);
+        assert_eq!(said.lines().count(), 2);
+        assert!(
+            !said.contains('\x1b') && !said.contains("did you mean"),
+            "{said}"
         );
     }
 

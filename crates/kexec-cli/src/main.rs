@@ -19,7 +19,7 @@ use kexec_load::Error;
 use kexec_machine::volumes::Automounts;
 use kexec_reboot::handover::Jump;
 use kexec_reboot::record::files::OnDisk;
-use kexec_reboot::steps::{self, ChosenLoad};
+use kexec_reboot::steps::{self, ChosenLoad, Selection, Shutdown};
 use kexec_reboot::world::World;
 use kexec_sys::{Linux, Slot};
 
@@ -28,7 +28,7 @@ use commands::{
     unload,
 };
 use render::text;
-use request::{Load, Meant, Request, Then, UsageError, VerbRequest};
+use request::{Load, Meant, NotAVerb, Request, Then, UsageError, VerbRequest};
 
 /// What kexec-tools exits with when a load, an unload or a jump failed.
 const FAILED: u8 = 255;
@@ -57,7 +57,8 @@ fn main() -> ExitCode {
                 files: &OnDisk,
                 onlooker: &commands::Terminal,
             };
-            run(&world, arch, &meant)
+            let word = request::not_a_verb(arch, &words);
+            run(&world, arch, &meant, word.as_ref())
         }
         Err(error) => usage(arch, &error),
     })
@@ -70,28 +71,30 @@ fn running_arch() -> Arch {
 }
 
 fn usage(arch: Arch, error: &UsageError) -> u8 {
-    if !error.message.is_empty() {
-        eprintln!("kexec: {}", error.message);
-    }
-    match error.verb {
-        Some(verb) => eprint!("{}", help::usage(verb)),
-        None => commands::print(&help::help(arch, None)),
+    match error.message.as_str() {
+        // `-?` asks for it.
+        "" => commands::print(&help::help(arch, None)),
+        message => eprint!("{}", help::usage(message, error.verb)),
     }
     error.exit_code
 }
 
-fn run(world: &World<'_>, arch: Arch, meant: &Meant) -> u8 {
+/// `word` is the first word, where it may be a mistyped verb.
+fn run(world: &World<'_>, arch: Arch, meant: &Meant, word: Option<&NotAVerb>) -> u8 {
     match &meant.request {
         Request::Help(verb) => {
             commands::print(&help::help(arch, *verb));
             0
         }
-        Request::Version => {
-            commands::print(&help::version());
+        Request::Version { json } => {
+            match json {
+                true => commands::print_json(&help::version_json()),
+                false => commands::print(&help::version()),
+            }
             0
         }
         Request::Status { slot } => status::old(world, *slot),
-        Request::Load(load) => old_load(world, load),
+        Request::Load(load) => old_load(world, load, word),
         Request::Unload { slot, syscall } => {
             match steps::unload(world, "kexec -u", *slot, *syscall) {
                 Ok(()) => 0,
@@ -120,6 +123,15 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             dry_run,
             json,
         } => reboot::verb(world, selection, how, *dry_run, *json),
+        VerbRequest::RebootCold { ask, dry_run, json } => {
+            let how = Shutdown {
+                ask: ask.clone(),
+                now: false,
+                or_cold: false,
+                cold: true,
+            };
+            reboot::verb(world, &Selection::default_entry(), &how, *dry_run, *json)
+        }
         VerbRequest::Load {
             selection,
             dry_run,
@@ -168,14 +180,20 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
 }
 
 /// A load in the old spelling, and what follows it.
-fn old_load(world: &World<'_>, load: &Load) -> u8 {
+fn old_load(world: &World<'_>, load: &Load, word: Option<&NotAVerb>) -> u8 {
     let command = match load.request.slot {
         Slot::Normal => "kexec -l",
         Slot::Crash => "kexec -p",
     };
     let chosen = ChosenLoad::file(&load.request);
     if let Err(error) = steps::load(world, command, chosen, load.file_flags) {
-        return failed(&error);
+        return match word.filter(|word| is_missing(&error, Path::new(&word.word))) {
+            Some(word) => {
+                eprint!("{}", help::neither_file_nor_verb(&word.word, &word.similar));
+                DIED
+            }
+            None => failed(&error),
+        };
     }
     if load.sync_after {
         world.kernel.sync();
@@ -185,6 +203,13 @@ fn old_load(world: &World<'_>, load: &Load) -> u8 {
         Then::Shutdown => failed(&steps::shutdown(world)),
         Then::Jump(how) => jump(world, how),
     }
+}
+
+/// Whether the kernel could not be read because there is no file of that name.
+fn is_missing(error: &Error, kernel: &Path) -> bool {
+    let there = || kernel.symlink_metadata();
+    matches!(error, Error::KernelNotRead(_))
+        && there().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn jump(world: &World<'_>, how: Jump) -> u8 {

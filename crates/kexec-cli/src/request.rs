@@ -2,7 +2,6 @@
 //! [`Request`]. The order of options does not matter; only among options that
 //! set the same value the last one counts, and initrds keep their order.
 
-mod numbers;
 mod old;
 mod verbs;
 
@@ -18,11 +17,12 @@ use kexec_load::LoadRequest;
 use kexec_plan::SyscallChoice;
 use kexec_reboot::enable::Feature;
 use kexec_reboot::handover::Jump;
+use kexec_reboot::handover::ask::Ask;
 use kexec_reboot::steps::{LoadAhead, Selection, Shutdown};
 use kexec_sys::{FileFlags, Slot};
 
-use crate::args::typed::{Spelling, Token, Tokens};
-use crate::args::{Flag, Origin, Verb, all};
+use crate::args::typed::{Spelling, Token, Tokens, Typed, printable};
+use crate::args::{Flag, Origin, Verb, all, listed, similar};
 
 /// A command line, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,6 @@ pub struct Meant {
     pub request: Request,
     /// For stderr: what was accepted and has no effect, and why.
     pub notes: Vec<String>,
-    /// `-d`: say more on stderr.
-    pub debug: bool,
 }
 
 /// What is to be done.
@@ -41,7 +39,10 @@ pub enum Request {
     /// Print help: of a verb, or of everything.
     Help(Option<Verb>),
     /// Print the version.
-    Version,
+    Version {
+        /// As JSON.
+        json: bool,
+    },
     /// Exit with 1, 0 or 255 (`-S`).
     Status {
         /// Which slot is asked about.
@@ -115,6 +116,12 @@ pub enum VerbRequest {
         dry_run: bool,
         json: bool,
     },
+    /// `kexec reboot --cold`, which loads nothing.
+    RebootCold {
+        ask: Ask,
+        dry_run: bool,
+        json: bool,
+    },
     Load {
         selection: Selection,
         dry_run: bool,
@@ -176,8 +183,7 @@ pub enum VerbRequest {
 pub struct UsageError {
     /// What is wrong, for stderr; empty for `-?`, which only asks for help.
     pub message: String,
-    /// The verb, whose own usage helps more; `None` in the old spelling, whose
-    /// usage goes to stdout.
+    /// The verb, whose own help says more; `None` in the old spelling.
     pub verb: Option<Verb>,
     /// The exit code: 2 for verbs; 1 in the old spelling, 255 where kexec-tools
     /// has that.
@@ -189,6 +195,8 @@ const USAGE_OLD: u8 = 1;
 /// What kexec-tools exits with when there is no kernel, a load cannot be done,
 /// or a serial port makes no sense.
 const FAILED_OLD: u8 = 255;
+/// More verbs than this are not listed in a message.
+const MANY: usize = 6;
 /// Exit code of a usage error behind a verb.
 const USAGE_VERB: u8 = 2;
 
@@ -203,7 +211,56 @@ pub fn meant(arch: Arch, words: &[OsString]) -> Result<Meant, UsageError> {
     {
         return verbs::meant(verb, rest);
     }
-    old::meant(arch, words)
+    old::meant(arch, words).map_err(|error| match not_a_verb(arch, words) {
+        // Its options are a verb's, too, so they are not what is wrong first.
+        Some(word) if !word.similar.is_empty() && !error.message.is_empty() => UsageError {
+            message: format!("{word} If it is a kernel file: {}", error.message),
+            ..error
+        },
+        _ => error,
+    })
+}
+
+/// A first word where a verb could stand, and that is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAVerb {
+    /// The word.
+    pub word: OsString,
+    /// The verbs that may be meant.
+    pub similar: Vec<&'static str>,
+}
+
+impl std::fmt::Display for NotAVerb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "there is no verb {}", printable(&self.word))?;
+        if !self.similar.is_empty() {
+            write!(f, "; did you mean {}?", listed(&self.similar, "or"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The first word, where it may be a mistyped verb: it is an operand without a slash,
+/// and no option says what to do the old way. It is a kernel file all the same; that
+/// there is none of that name is found out by whoever opens it.
+pub fn not_a_verb(arch: Arch, words: &[OsString]) -> Option<NotAVerb> {
+    let (word, rest) = words.split_first()?;
+    let bytes = word.as_bytes();
+    let plain = !bytes.is_empty() && !bytes.starts_with(b"-") && !bytes.contains(&b'/');
+    (plain && !has_mode(arch, rest)).then(|| NotAVerb {
+        word: word.clone(),
+        similar: similar(bytes, Verb::ALL.iter().map(|verb| verb.name())),
+    })
+}
+
+/// Of the options in `table`, the first whose value makes no sense, and what is wrong.
+fn wrong_value(table: &[&'static Flag], typed: &Typed) -> Option<(&'static Flag, String)> {
+    table.iter().copied().find_map(|flag| {
+        let syntax = flag.value.syntax()?;
+        let wrong = typed.values(flag.id).find(|value| !syntax.takes(value))?;
+        let (name, wrong) = (flag.name(), printable(wrong));
+        Some((flag, format!("{name}={wrong}: not {}", syntax.expected())))
+    })
 }
 
 /// Whether an option says what to do the old way: then `load` is a kernel file.

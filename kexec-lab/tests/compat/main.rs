@@ -90,6 +90,7 @@ echo text > text
 : > empty
 cp /k k
 cp k load
+cp k help
 echo text | cpio -o -H newc > i
 printf '#!/bin/busybox sh\necho shutdown "$@" > /tmp/w/said\nexit 7\n' > /sbin/shutdown
 chmod 755 /sbin/shutdown

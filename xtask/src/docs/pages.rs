@@ -193,7 +193,7 @@ fn who_takes_what(page: &Page) -> Vec<Vec<Verb>> {
 pub(super) fn option(out: &mut Roff, flag: &Flag, old: bool) {
     let value = match flag.value {
         Value::None => String::new(),
-        Value::Required(name) => format!("={}", italic(name)),
+        Value::Required(name, _) => format!("={}", italic(name)),
     };
     let short = flag
         .short
@@ -203,7 +203,7 @@ pub(super) fn option(out: &mut Roff, flag: &Flag, old: bool) {
         .map(|long| format!("{}{value}", bold(&format!("--{long}"))));
     let terms: Vec<String> = short.into_iter().chain(longs).collect();
     let mut text = vec![sentence(flag.doc_short)];
-    text.extend((!flag.doc_long.is_empty()).then(|| flag.doc_long.to_owned()));
+    text.extend(Some(flag.details()).filter(|more| !more.is_empty()));
     // Where the heading does not say it.
     let said = matches!(flag.group, Group::X86 | Group::OtherArch);
     match flag.effect.call {
@@ -211,9 +211,14 @@ pub(super) fn option(out: &mut Roff, flag: &Flag, old: bool) {
         Call::File => text.push("Only with kexec_file_load(2).".to_owned()),
         _ => {}
     }
-    if let (true, Arches::Only(arches)) = (old && flag.group != Group::X86, flag.arches) {
+    let (on, arches) = match flag.arches {
+        Arches::Only(arches) => ("Only", arches),
+        Arches::AllBut(arches) => ("Not", arches),
+        Arches::All => ("", &[] as &[_]),
+    };
+    if old && flag.group != Group::X86 && !arches.is_empty() {
         let names: Vec<&str> = arches.iter().map(|arch| arch.name()).collect();
-        text.push(format!("Only on {}.", names.join(", ")));
+        text.push(format!("{on} on {}.", names.join(", ")));
     }
     out.item(&terms.join(", "), &text.join(" "));
 }

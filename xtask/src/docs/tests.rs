@@ -150,6 +150,7 @@ fn bash_completes_words_and_values() {
         (&["list", "--root", "/et"], &["/etc"]),
         (&["/et"], &["/etc"]),
         (&["enable", "ex"], &["exitrd"]),
+        (&["help", "nee"], &["needs-reboot"]),
         // A verb's options are not those of another.
         (&["list", "--ap"], &[""]),
         (&["reboot", "--crash"], &[""]),

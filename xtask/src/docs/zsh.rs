@@ -1,7 +1,7 @@
 //! The completion of zsh, for its `_arguments`.
 
 use super::{flags, spellings, takes_value};
-use kexec_cli::args::{Arch, Flag, Id, Offer, Value, Verb};
+use kexec_cli::args::{Arch, Flag, Offer, Value, Verb};
 use std::fmt::Write;
 
 const HEAD: &str = "#compdef kexec
@@ -34,7 +34,14 @@ pub fn completion(arch: Arch) -> String {
         specs(&mut out, &flags(Some(*verb), arch), 8);
         let operand = match verb.offer() {
             Offer::Files | Offer::Folders => " '1:boot entry or kernel:_files'".to_owned(),
-            Offer::Words(offered) => format!(" '1:feature:({})'", offered.join(" ")),
+            Offer::Words(offered) => {
+                let what = if *verb == Verb::Help {
+                    "verb"
+                } else {
+                    "feature"
+                };
+                format!(" '1:{what}:({})'", offered.join(" "))
+            }
             Offer::Nothing => String::new(),
         };
         let _ = writeln!(
@@ -53,8 +60,7 @@ pub fn completion(arch: Arch) -> String {
 fn specs(out: &mut String, flags: &[&Flag], indent: usize) {
     for flag in flags {
         let spelled = spellings(flag);
-        let repeated = flag.id == Id::Initrd || flag.id == Id::Module;
-        let before = if repeated {
+        let before = if flag.repeats {
             "*".to_owned()
         } else if spelled.len() > 1 {
             format!("({})", spelled.join(" "))
@@ -63,7 +69,7 @@ fn specs(out: &mut String, flags: &[&Flag], indent: usize) {
         };
         let value = match (flag.value, flag.offer()) {
             (Value::None, _) => String::new(),
-            (Value::Required(name), offer) => {
+            (Value::Required(name, _), offer) => {
                 let name = escaped(&name.replace('"', ""));
                 let action = match offer {
                     Offer::Nothing => String::new(),

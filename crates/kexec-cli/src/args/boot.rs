@@ -2,7 +2,10 @@
 
 use kexec_image::Arch;
 
-use super::{Arches, Effect, Flag, Group, Id, KERNEL_VERBS, LOADS, Origin, Value, X86};
+use super::{
+    Arches, Effect, Flag, Group, Id, KERNEL_VERBS, LOADS, Limit, Origin, Refused, Rule, Syntax,
+    Value, X86,
+};
 
 const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
     Flag {
@@ -11,6 +14,8 @@ const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
     }
 }
 
+/// Why only one of the `--args-` options can be given.
+const ONE_WAY: &str = "a kernel is started in one way";
 const LOAD: Effect = Effect::modes(LOADS);
 /// Architectures whose loaders take `--dtb`; x86's does for 32-bit bzImages.
 const DTB: Arches = Arches::Only(&[
@@ -25,7 +30,7 @@ const DTB: Arches = Arches::Only(&[
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
         aliases: &["command-line"],
-        value: Value::Required("TEXT"),
+        value: Value::text("TEXT"),
         verbs: KERNEL_VERBS,
         doc_short: "The next kernel's command line",
         doc_long: "Two names of one option: the last one counts. With --reuse-cmdline it follows \
@@ -37,31 +42,53 @@ pub(super) const FLAGS: &[Flag] = &[
         verbs: KERNEL_VERBS,
         doc_short: "Start with the running kernel's command line (of a UKI: with its own)",
         doc_long: "BOOT_IMAGE=, and for a crash kernel crashkernel=, are taken out of it.",
+        rules: &[Rule {
+            limit: Limit::NeedsFile,
+            why: "a boot entry has a command line of its own, which --cmdline replaces",
+        }],
         ..flag(Id::ReuseCmdline, "reuse-cmdline", LOAD)
     },
     Flag {
         aliases: &["ramdisk"],
-        value: Value::Required("FILE"),
+        value: Value::FILE,
         verbs: KERNEL_VERBS,
         doc_short: "The initial ramdisk; several are joined in the order given",
         doc_long: "They follow those inside a UKI.",
+        repeats: true,
         ..flag(Id::Initrd, "initrd", LOAD)
     },
     Flag {
         origin: Origin::Later,
-        value: Value::Required("N"),
+        value: Value::Required("N", Syntax::Number),
         verbs: KERNEL_VERBS,
         doc_short: "Which profile of a UKI to boot (default: the base profile)",
         ..flag(Id::Profile, "profile", LOAD)
     },
     Flag {
+        arches: Arches::AllBut(&[Arch::Arm64]),
         load_only: false,
         doc_short: "Not supported: use the initrd that the running kernel was booted with",
+        refused: Some(Refused {
+            why: "asks for the initrd that the running kernel was booted with, and that kernel did \
+                  not keep it",
+            remedy: "name the initrd's file: --initrd=FILE",
+        }),
         ..flag(Id::ReuseInitrd, "reuseinitrd", LOAD)
+    },
+    // There kexec-tools accepts it and does nothing with it.
+    Flag {
+        arches: Arches::Only(&[Arch::Arm64]),
+        load_only: false,
+        doc_short: "No effect: no initrd is kept",
+        ..flag(
+            Id::ReuseInitrd,
+            "reuseinitrd",
+            Effect::NONE.instead("the running kernel did not keep its initrd"),
+        )
     },
     Flag {
         arches: DTB,
-        value: Value::Required("FILE"),
+        value: Value::FILE,
         doc_short: "The device tree",
         ..flag(
             Id::Dtb,
@@ -71,18 +98,27 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         arches: X86,
-        value: Value::Required("\"FILE ARGS\""),
+        value: Value::text("\"FILE ARGS\""),
         doc_short: "A multiboot module",
+        repeats: true,
         ..flag(Id::Module, "module", Effect::CLASSIC)
     },
     Flag {
         arches: X86,
         doc_short: "Start an ELF kernel the Linux way",
+        rules: &[Rule {
+            limit: Limit::NotWith(&[Id::ArgsElf, Id::ArgsNone]),
+            why: ONE_WAY,
+        }],
         ..flag(Id::ArgsLinux, "args-linux", Effect::CLASSIC)
     },
     Flag {
         arches: X86,
         doc_short: "Start an ELF kernel with ELF boot notes",
+        rules: &[Rule {
+            limit: Limit::NotWith(&[Id::ArgsNone]),
+            why: ONE_WAY,
+        }],
         ..flag(Id::ArgsElf, "args-elf", Effect::CLASSIC)
     },
     Flag {

@@ -1,14 +1,9 @@
-//! Crash kernels.
+//! Crash kernels. They are loaded with kexec_file_load(2), where the running kernel does
+//! by itself what these options ask for; so they are accepted, and do nothing.
 
 use kexec_image::Arch;
 
-use super::{Arches, Call, Effect, Flag, Group, Id, Mode, X86};
-
-const CLASSIC_CRASH: Effect = Effect {
-    modes: &[Mode::LoadCrash],
-    call: Call::Classic,
-    instead: None,
-};
+use super::{Arches, Effect, Flag, Group, Id, X86};
 
 const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
     Flag::new(id, long, Group::Crash, effect)
@@ -16,35 +11,39 @@ const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
-        doc_short: "Let the kernel follow CPU and memory hotplug",
+        doc_short: "No effect: the running kernel follows CPU and memory hotplug by itself",
         ..flag(
             Id::Hotplug,
             "hotplug",
-            CLASSIC_CRASH.instead("with kexec_file_load(2) the kernel does that by itself"),
+            Effect::NONE.instead("with kexec_file_load(2) the kernel does that by itself"),
         )
     },
     Flag {
         arches: X86,
-        doc_short: "Describe the crashed memory in an ELF32 header",
+        doc_short: "No effect: the header that describes the crashed memory is always ELF64",
         ..flag(
             Id::Elf32CoreHeaders,
             "elf32-core-headers",
-            CLASSIC_CRASH.instead("the header is always ELF64"),
+            Effect::NONE.instead("the header is always ELF64"),
         )
     },
     Flag {
         arches: Arches::Only(&[Arch::X86, Arch::X86_64, Arch::Ppc64]),
-        doc_short: "Describe the crashed memory in an ELF64 header",
+        doc_short: "No effect: the header that describes the crashed memory is always ELF64",
         ..flag(
             Id::Elf64CoreHeaders,
             "elf64-core-headers",
-            CLASSIC_CRASH.instead("the header is always ELF64"),
+            Effect::NONE.instead("the header is always ELF64"),
         )
     },
     Flag {
         arches: X86,
         load_only: true,
-        doc_short: "Describe the memory map on the command line",
-        ..flag(Id::PassMemmapCmdline, "pass-memmap-cmdline", CLASSIC_CRASH)
+        doc_short: "No effect: the running kernel describes the memory to a crash kernel",
+        ..flag(
+            Id::PassMemmapCmdline,
+            "pass-memmap-cmdline",
+            Effect::NONE.instead("the running kernel describes the memory to a crash kernel"),
+        )
     },
 ];

@@ -9,9 +9,13 @@ mod crash;
 mod effect;
 mod modes;
 mod new;
+pub mod numbers;
 mod other_arch;
+pub mod rules;
+mod similar;
 mod syscalls;
 pub mod typed;
+mod value;
 mod verb;
 mod x86;
 
@@ -19,8 +23,11 @@ pub use kexec_image::Arch;
 
 pub(crate) use effect::{ALWAYS, LOADS};
 pub use effect::{Call, Effect, Mode};
+use rules::{Limit, Rule};
+pub use similar::similar;
+pub use value::{Offer, Syntax, Value};
 pub use verb::Verb;
-pub(crate) use verb::{ALL_VERBS, KERNEL_VERBS};
+pub(crate) use verb::{ALL_VERBS, ANSWERING, KERNEL_VERBS};
 
 /// The options' names inside the program.
 #[expect(missing_docs, reason = "the rows of the tables describe them")]
@@ -104,28 +111,6 @@ pub enum Id {
     Vmcoreinfo,
 }
 
-/// Whether an option takes a value, and what `--help` calls it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value {
-    /// It takes none.
-    None,
-    /// It needs one.
-    Required(&'static str),
-}
-
-/// What a shell can offer for a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Offer {
-    /// Nothing: it is a text or a number.
-    Nothing,
-    /// Names of files.
-    Files,
-    /// Names of folders.
-    Folders,
-    /// One of these words.
-    Words(&'static [&'static str]),
-}
-
 /// The headings of `--help`, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
@@ -192,6 +177,8 @@ pub enum Arches {
     All,
     /// Only these.
     Only(&'static [Arch]),
+    /// All but these.
+    AllBut(&'static [Arch]),
 }
 
 impl Arches {
@@ -200,6 +187,7 @@ impl Arches {
         match self {
             Arches::All => true,
             Arches::Only(list) => list.contains(&arch),
+            Arches::AllBut(list) => !list.contains(&arch),
         }
     }
 }
@@ -207,7 +195,17 @@ impl Arches {
 /// The 64-bit and the 32-bit x86.
 pub(crate) const X86: Arches = Arches::Only(&[Arch::X86, Arch::X86_64]);
 
-/// One option.
+/// What is said of an option that is never carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// Why, behind the option's name.
+    pub why: &'static str,
+    /// What to do instead.
+    pub remedy: &'static str,
+}
+
+/// One option: everything that is to be said of it. How its value takes part in a
+/// request is said in `request/`.
 #[derive(Debug, Clone, Copy)]
 pub struct Flag {
     /// Its name inside the program.
@@ -232,6 +230,12 @@ pub struct Flag {
     pub verbs: &'static [Verb],
     /// When it has an effect.
     pub effect: Effect,
+    /// What it does not go with.
+    pub rules: &'static [Rule],
+    /// It is known and never carried out.
+    pub refused: Option<Refused>,
+    /// It may be given more than once, and each one counts.
+    pub repeats: bool,
     /// kexec-tools answers with its usage when such an option stands beside
     /// `-e`, `-u` or `-S`, and so do we.
     pub load_only: bool,
@@ -256,6 +260,9 @@ impl Flag {
             old: true,
             verbs: &[],
             effect,
+            rules: &[],
+            refused: None,
+            repeats: false,
             load_only: false,
             doc_short: "",
             doc_long: "",
@@ -270,6 +277,14 @@ impl Flag {
         }
     }
 
+    /// The same for messages, where somebody looks for what was typed: `-l (--load)`.
+    pub fn spelled(&self) -> String {
+        match (self.long, self.short) {
+            ("", _) | (_, None) => self.name(),
+            (long, Some(short)) => format!("-{} (--{long})", char::from(short)),
+        }
+    }
+
     /// Its long names.
     pub fn longs(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.long)
@@ -279,13 +294,15 @@ impl Flag {
 
     /// What a shell can offer for its value.
     pub fn offer(&self) -> Offer {
-        match (self.id, self.value) {
-            (Id::Integrity, _) => Offer::Words(&["crc32c", "sha256", "none"]),
-            (Id::Serial, _) => Offer::Words(&["ttyS0", "ttyS1"]),
-            (_, Value::Required("FILE")) => Offer::Files,
-            (_, Value::Required("DIR")) => Offer::Folders,
-            _ => Offer::Nothing,
-        }
+        self.value.syntax().map_or(Offer::Nothing, Syntax::offer)
+    }
+
+    /// Everything that is said of it beyond `doc_short`, and beside which options it
+    /// has no place.
+    pub fn details(&self) -> String {
+        let limits = self.rules.iter().map(|rule| rule.limit.sentence());
+        let said = Some(self.doc_long.to_owned()).filter(|text| !text.is_empty());
+        said.into_iter().chain(limits).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether it says what to do, so that `kexec load -e` is the old spelling.
@@ -320,6 +337,16 @@ pub fn flags_of(verb: Verb) -> Vec<&'static Flag> {
     all().filter(|f| f.verbs.contains(&verb)).collect()
 }
 
+/// `a, b and c`.
+pub fn listed<T: AsRef<str>>(words: &[T], and: &str) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} {and} {last}", first.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,7 +378,12 @@ mod tests {
             assert!(!flag.doc_short.is_empty(), "{}", flag.name());
             assert!(!flag.doc_short.ends_with('.'), "{}", flag.name());
             assert!(flag.old || !flag.verbs.is_empty(), "{}", flag.name());
-            assert!(!flag.effect.modes.is_empty(), "{}", flag.name());
+            let why = flag.effect.instead;
+            assert!(
+                !flag.effect.modes.is_empty() || why.is_some(),
+                "{}",
+                flag.name()
+            );
         }
     }
 

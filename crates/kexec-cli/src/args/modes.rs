@@ -1,6 +1,6 @@
 //! What is to be done, and how.
 
-use super::{ALL_VERBS, ALWAYS, Effect, Flag, Group, Id, KERNEL_VERBS, LOADS, Mode, Value};
+use super::{ALL_VERBS, ALWAYS, Effect, Flag, Group, Id, LOADS, Mode, Refused, Value, Verb};
 
 const fn mode(id: Id, long: &'static str, effect: Effect) -> Flag {
     Flag::new(id, long, Group::Modes, effect)
@@ -9,6 +9,11 @@ const fn mode(id: Id, long: &'static str, effect: Effect) -> Flag {
 const fn common(id: Id, long: &'static str, effect: Effect) -> Flag {
     Flag::new(id, long, Group::Common, effect)
 }
+
+const XEN: Refused = Refused {
+    why: "is for a live update of a Xen host, and this program has no Xen support",
+    remedy: "on a Xen host use xl's or kexec-tools' own live update",
+};
 
 /// Modes that end in a jump of our own.
 const JUMPS: &[Mode] = &[Mode::LoadAndJump, Mode::Exec];
@@ -26,45 +31,57 @@ pub(super) const FLAGS: &[Flag] = &[
         doc_short: "Load a kernel; nothing is jumped into",
         doc_long: "Afterwards `systemctl kexec` or `kexec -e` jumps. Together with -f: load and \
                    jump. Beside -S it asks about this slot.",
-        ..mode(Id::Load, "load", Effect::modes(ALWAYS))
+        ..mode(
+            Id::Load,
+            "load",
+            Effect::modes(&[Mode::Load, Mode::Status]).instead("-f and -p load by themselves"),
+        )
     },
     Flag {
         short: Some(b'p'),
         doc_short: "Load a kernel that a panic jumps into",
         doc_long: "Needs memory that was reserved with crashkernel=. Beside -u and -S it chooses \
                    the crash slot, wherever it stands.",
-        ..mode(Id::LoadPanic, "load-panic", Effect::modes(ALWAYS))
+        ..mode(
+            Id::LoadPanic,
+            "load-panic",
+            Effect::modes(&[Mode::LoadCrash, Mode::Unload, Mode::Status]),
+        )
     },
     Flag {
         short: Some(b'u'),
         doc_short: "Unload the loaded kernel; with -p the crash kernel",
         doc_long: "An empty slot is not an error.",
-        ..mode(Id::Unload, "unload", Effect::modes(ALWAYS))
+        ..mode(Id::Unload, "unload", Effect::modes(&[Mode::Unload]))
     },
     Flag {
         short: Some(b'e'),
         doc_short: "Jump into the loaded kernel at once: services are not stopped",
         doc_long: "Writes cached data out (-y: not), takes the network interfaces down (-x: not) \
                    and calls reboot(2). When the jump fails the network is put back as it was.",
-        ..mode(Id::Exec, "exec", Effect::modes(ALWAYS))
+        ..mode(Id::Exec, "exec", Effect::modes(&[Mode::Exec]))
     },
     Flag {
         short: Some(b'f'),
         doc_short: "Load and jump at once, without shutdown(8)",
         doc_long: "The same as -l followed by -e. Beside -e and without a kernel it changes nothing.",
-        ..mode(Id::Force, "force", Effect::modes(ALWAYS))
+        ..mode(Id::Force, "force", Effect::modes(&[Mode::LoadAndJump]))
     },
     Flag {
         short: Some(b'S'),
         doc_short: "Exit with 1 if a crash kernel (with -l: a kernel) is loaded, else 0",
         doc_long: "255 when the running kernel does not say. Nothing is printed or changed, \
                    whatever else is asked for.",
-        ..mode(Id::Status, "status", Effect::modes(ALWAYS))
+        ..mode(Id::Status, "status", Effect::modes(&[Mode::Status]))
     },
     Flag {
         doc_short: "Print the size of the memory reserved for a crash kernel, in bytes",
         doc_long: "0 when there is none.",
-        ..mode(Id::PrintCrashSize, "print-ckr-size", Effect::modes(ALWAYS))
+        ..mode(
+            Id::PrintCrashSize,
+            "print-ckr-size",
+            Effect::modes(&[Mode::CrashSize]),
+        )
     },
     Flag {
         doc_short: "Keep the running kernel in memory, to be jumped back to",
@@ -82,23 +99,21 @@ pub(super) const FLAGS: &[Flag] = &[
         ..mode(
             Id::LoadJumpBackHelper,
             "load-jump-back-helper",
-            Effect::modes(ALWAYS),
+            Effect::modes(&[Mode::JumpBack]),
         )
     },
     Flag {
         doc_short: "Not supported: Xen live update",
-        ..mode(
-            Id::LoadLiveUpdate,
-            "load-live-update",
-            Effect::modes(ALWAYS),
-        )
+        refused: Some(XEN),
+        ..mode(Id::LoadLiveUpdate, "load-live-update", Effect::modes(LOADS))
     },
     Flag {
         doc_short: "Not supported: Xen live update",
+        refused: Some(XEN),
         ..mode(
             Id::ExecLiveUpdate,
             "exec-live-update",
-            Effect::modes(ALWAYS),
+            Effect::modes(&[Mode::Exec]),
         )
     },
     Flag {
@@ -123,7 +138,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: Some(b't'),
-        value: Value::Required("NAME"),
+        value: Value::text("NAME"),
         doc_short: "Refuse a kernel that is not of this type, such as bzImage64 or elf-x86_64",
         ..common(
             Id::Type,
@@ -133,10 +148,10 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: Some(b'd'),
-        verbs: KERNEL_VERBS,
+        verbs: &[Verb::Reboot, Verb::Load],
         doc_short: "Say more on stderr; the running kernel logs what it does",
         doc_long: "Sets KEXEC_FILE_DEBUG for kexec_file_load(2), and nothing else.",
-        ..common(Id::Debug, "debug", Effect::modes(ALWAYS))
+        ..common(Id::Debug, "debug", Effect::modes(LOADS))
     },
     Flag {
         short: Some(b'h'),

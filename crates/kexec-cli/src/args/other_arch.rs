@@ -4,9 +4,12 @@ use kexec_image::Arch;
 
 use super::{Arches, Effect, Flag, Group, Id, Value};
 
+const NOTHING: Effect =
+    Effect::NONE.instead("nothing is reported between the kernels on this architecture");
+
 pub(super) const FLAGS: &[Flag] = &[Flag {
     arches: Arches::Only(&[Arch::Arm64]),
-    value: Value::Required("TTY"),
-    doc_short: "Report on this serial port between the kernels, such as ttyAMA0",
-    ..Flag::new(Id::ArmSerial, "serial", Group::OtherArch, Effect::CLASSIC)
+    value: Value::text("TTY"),
+    doc_short: "No effect: nothing is reported between the kernels here",
+    ..Flag::new(Id::ArmSerial, "serial", Group::OtherArch, NOTHING)
 }];

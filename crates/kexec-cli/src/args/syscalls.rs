@@ -1,6 +1,6 @@
 //! Which system call loads, and what only one of them knows.
 
-use super::{Call, Effect, Flag, Group, Id, LOADS, Mode, Origin, Value, Verb};
+use super::{Call, Effect, Flag, Group, Id, LOADS, Limit, Mode, Origin, Rule, Syntax, Value, Verb};
 
 const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
     Flag::new(id, long, Group::Syscalls, effect)
@@ -33,9 +33,8 @@ const ENTRY: Effect = Effect {
     ..Effect::CLASSIC
 };
 const FILE: Effect = Effect {
-    modes: LOADS,
     call: Call::File,
-    instead: None,
+    ..Effect::modes(LOADS)
 };
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -70,28 +69,32 @@ pub(super) const FLAGS: &[Flag] = &[
         )
     },
     Flag {
-        value: Value::Required("ADDR"),
+        value: Value::ADDRESS,
         doc_short: "Place nothing below this address",
         ..flag(Id::MemMin, "mem-min", Effect::CLASSIC)
     },
     Flag {
-        value: Value::Required("ADDR"),
+        value: Value::ADDRESS,
         doc_short: "Place nothing above this address",
         ..flag(Id::MemMax, "mem-max", Effect::CLASSIC)
     },
     Flag {
-        value: Value::Required("ADDR"),
+        value: Value::ADDRESS,
         doc_short: "Start the next kernel at this address",
         ..flag(Id::Entry, "entry", ENTRY)
     },
     Flag {
         origin: Origin::Later,
         verbs: LOADING,
-        value: Value::Required("HOW"),
+        value: Value::Required("HOW", Syntax::Words(&["crc32c", "sha256", "none"])),
         doc_short: "Check the loaded bytes after the jump: crc32c, sha256 or none",
         doc_long: "With kexec_load(2), a program of ours runs between the two kernels and compares \
                    what is in memory with what was loaded. crc32c (the default) does that at the \
-                   speed of memory; -i is the same as none.",
+                   speed of memory.",
+        rules: &[Rule {
+            limit: Limit::NotWith(&[Id::NoChecks]),
+            why: "that is --integrity=none",
+        }],
         ..flag(Id::Integrity, "integrity", Effect::CLASSIC)
     },
     Flag {

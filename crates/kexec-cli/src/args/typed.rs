@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::{Flag, Id, Origin, Value};
+use super::{Flag, Id, Origin, Value, listed, similar};
 use crate::visible::visible;
 
 /// How long options may be spelled.
@@ -47,7 +47,7 @@ fn did_you_mean(similar: &[String]) -> String {
     if similar.is_empty() {
         String::new()
     } else {
-        format!(" (spelled out: {})", similar.join(", "))
+        format!("; did you mean {}?", listed(similar, "or"))
     }
 }
 
@@ -93,7 +93,7 @@ impl<'a> Tokens<'a> {
                 similar: Vec::new(),
             });
         };
-        let Value::Required(value) = flag.value else {
+        let Value::Required(value, _) = flag.value else {
             return Ok(Token::Option(flag, None));
         };
         self.bundle = &[];
@@ -120,11 +120,11 @@ impl<'a> Tokens<'a> {
         match (flag.value, attached) {
             (Value::None, None) => Ok(Token::Option(flag, None)),
             (Value::None, Some(_)) => Err(TypedError::UnwantedValue { name: shown() }),
-            (Value::Required(_), Some(value)) => Ok(Token::Option(
+            (Value::Required(..), Some(value)) => Ok(Token::Option(
                 flag,
                 Some(OsString::from_vec(value.to_vec())),
             )),
-            (Value::Required(value), None) => match self.words.next() {
+            (Value::Required(value, _), None) => match self.words.next() {
                 Some(next) => Ok(Token::Option(flag, Some(next.clone()))),
                 None => Err(TypedError::MissingValue {
                     name: shown(),
@@ -160,7 +160,10 @@ impl<'a> Tokens<'a> {
             [flag] => Ok(flag),
             [] => Err(TypedError::Unknown {
                 name: shown(),
-                similar: dashed(later.iter().flat_map(|f| starting(f)).collect()),
+                similar: dashed(match later.is_empty() {
+                    false => later.iter().flat_map(|f| starting(f)).collect(),
+                    true => similar(name, self.table.iter().flat_map(|f| f.longs())),
+                }),
             }),
             several => Err(TypedError::Ambiguous {
                 name: shown(),
@@ -241,6 +244,11 @@ impl Typed {
             .iter()
             .filter(move |(f, _)| f.id == id)
             .filter_map(|(_, value)| value.as_deref())
+    }
+
+    /// Of `-s`, `-c` and `-a` the last: callers append theirs to a configured one.
+    pub fn call(&self) -> Option<Id> {
+        self.last_of(&[Id::FileSyscall, Id::ClassicSyscall, Id::AutoSyscall])
     }
 
     /// Of several options that exclude each other, the one that stands last.
@@ -335,6 +343,10 @@ mod tests {
             "there is no option --bogus"
         );
         assert_eq!(read(&["--=x"]).unwrap_err(), "there is no option --");
+        assert_eq!(
+            read(&["--inird=x"]).unwrap_err(),
+            "there is no option --inird; did you mean --initrd?"
+        );
     }
 
     /// A newer option must not change what a prefix means today.
@@ -344,7 +356,7 @@ mod tests {
         assert_eq!(read(&["--profile=1"]).unwrap(), "Profile=1");
         assert_eq!(
             read(&["--prof=1"]).unwrap_err(),
-            "there is no option --prof (spelled out: --profile)"
+            "there is no option --prof; did you mean --profile?"
         );
         assert_eq!(read(&["--fo"]).unwrap(), "Force");
         assert_eq!(read(&["--force-dtb"]).unwrap(), "ForceDtb");

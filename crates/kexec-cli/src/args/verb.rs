@@ -29,6 +29,10 @@ pub enum Verb {
     Disable,
     /// Load ahead.
     Preload,
+    /// Print help.
+    Help,
+    /// Print the version.
+    Version,
 }
 
 impl Verb {
@@ -46,6 +50,8 @@ impl Verb {
         Verb::Enable,
         Verb::Disable,
         Verb::Preload,
+        Verb::Help,
+        Verb::Version,
     ];
 
     /// The word.
@@ -63,6 +69,8 @@ impl Verb {
             Verb::Enable => "enable",
             Verb::Disable => "disable",
             Verb::Preload => "preload",
+            Verb::Help => "help",
+            Verb::Version => "version",
         }
     }
 
@@ -81,6 +89,8 @@ impl Verb {
             Verb::Enable => "kexec enable preload|refresh|exitrd [OPTION]...",
             Verb::Disable => "kexec disable preload|refresh|exitrd [OPTION]...",
             Verb::Preload => "kexec preload [OPTION]...",
+            Verb::Help => "kexec help [VERB]",
+            Verb::Version => "kexec version [OPTION]...",
         }
     }
 
@@ -107,13 +117,15 @@ impl Verb {
             Verb::Preload => {
                 "Load what a reboot would boot ahead of it, for units and hooks (kexec enable preload)"
             }
+            Verb::Help => "Print the help of a verb, or of everything",
+            Verb::Version => "Print the version",
         }
     }
 
     /// How many words may follow it that are no options.
     pub fn operands(self) -> usize {
         match self {
-            Verb::Enable | Verb::Disable => 1,
+            Verb::Enable | Verb::Disable | Verb::Help => 1,
             _ => usize::from(self.takes_kernel()),
         }
     }
@@ -127,6 +139,7 @@ impl Verb {
     pub fn offer(self) -> Offer {
         match self {
             Verb::Enable | Verb::Disable => Offer::Words(FEATURES),
+            Verb::Help => Offer::Words(NAMES),
             verb if verb.takes_kernel() => Offer::Files,
             _ => Offer::Nothing,
         }
@@ -144,10 +157,44 @@ impl Verb {
 /// What can be switched on and off: the names in `kexec_reboot::enable::FEATURES`.
 const FEATURES: &[&str] = &["preload", "refresh", "exitrd"];
 
+/// Every verb's word: what `help` takes.
+const NAMES: &[&str] = &[
+    "reboot",
+    "load",
+    "unload",
+    "status",
+    "history",
+    "list",
+    "plan",
+    "check",
+    "needs-reboot",
+    "enable",
+    "disable",
+    "preload",
+    "help",
+    "version",
+];
+
 /// The verbs that understand a kernel.
 pub(crate) const KERNEL_VERBS: &[Verb] = &[Verb::Reboot, Verb::Load, Verb::Plan, Verb::Check];
 /// All verbs.
 pub(crate) const ALL_VERBS: &[Verb] = Verb::ALL;
+/// The verbs that can answer as JSON: all but `help`.
+pub(crate) const ANSWERING: &[Verb] = &[
+    Verb::Reboot,
+    Verb::Load,
+    Verb::Unload,
+    Verb::Status,
+    Verb::History,
+    Verb::List,
+    Verb::Plan,
+    Verb::Check,
+    Verb::NeedsReboot,
+    Verb::Enable,
+    Verb::Disable,
+    Verb::Preload,
+    Verb::Version,
+];
 
 #[cfg(test)]
 mod tests {
@@ -163,5 +210,13 @@ mod tests {
         for verb in [Verb::Enable, Verb::Disable] {
             assert!(verb.synopsis().contains(&FEATURES.join("|")));
         }
+    }
+
+    #[test]
+    fn help_takes_every_verb_and_is_the_only_one_without_json() {
+        let answering = Verb::ALL.iter().filter(|verb| **verb != Verb::Help);
+        assert!(answering.eq(ANSWERING));
+        let names = Verb::ALL.iter().map(|verb| verb.name());
+        assert!(names.eq(NAMES.iter().copied()));
     }
 }

@@ -1,7 +1,7 @@
 //! What only kexec_load(2) on x86 knows: how the next kernel is entered, and
 //! what the code between the two kernels does.
 
-use super::{Effect, Flag, Group, Id, LOADS, Value, X86};
+use super::{Effect, Flag, Group, Id, LOADS, Syntax, Value, X86};
 
 const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
     Flag {
@@ -9,6 +9,8 @@ const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
         ..Flag::new(id, long, Group::X86, effect)
     }
 }
+
+const PORT: Effect = Effect::CLASSIC.beside(Id::ConsoleSerial);
 
 pub(super) const FLAGS: &[Flag] = &[
     // These two ask for another entry, so they choose kexec_load(2) by themselves.
@@ -45,13 +47,13 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::ConsoleSerial, "console-serial", Effect::CLASSIC)
     },
     Flag {
-        value: Value::Required("PORT"),
+        value: Value::Required("PORT", Syntax::SerialPort),
         doc_short: "That serial port: ttyS0, ttyS1 or 0xADDR",
-        ..flag(Id::Serial, "serial", Effect::CLASSIC)
+        ..flag(Id::Serial, "serial", PORT)
     },
     Flag {
-        value: Value::Required("BAUD"),
+        value: Value::Required("BAUD", Syntax::SerialSpeed),
         doc_short: "Its speed: a divisor of 115200 from 9600 on; 0 leaves it as it is",
-        ..flag(Id::SerialBaud, "serial-baud", Effect::CLASSIC)
+        ..flag(Id::SerialBaud, "serial-baud", PORT)
     },
 ];

@@ -26,7 +26,7 @@ pub fn verb(
         true => cold(world, &init, how, dry_run, json),
         false => kexec(world, &init, selection, how, dry_run, json),
     };
-    match done {
+    let code = match done {
         Ok(code) => code,
         Err(error) => {
             load::refuse(&error, json);
@@ -35,7 +35,11 @@ pub fn verb(
             }
             exit::REFUSED
         }
+    };
+    if dry_run && how.or_cold && code == exit::REFUSED {
+        eprintln!("kexec: without --dry-run a cold reboot would follow (--or-cold)");
     }
+    code
 }
 
 fn kexec(

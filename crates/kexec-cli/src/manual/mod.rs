@@ -44,6 +44,9 @@ impl Verb {
                 (2, "usage"),
             ];
         }
+        if matches!(self, Verb::Help | Verb::Version) {
+            return vec![(0, "done"), (2, "usage")];
+        }
         let refused = match self {
             // What was loaded before may be another kernel than the one wanted now.
             Verb::Preload => "not loaded; what was loaded ahead and is stale is taken out",

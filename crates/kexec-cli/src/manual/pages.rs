@@ -102,6 +102,15 @@ pub const PAGES: &[Page] = &[
         ],
         see_also: &[("systemctl", 1), ("kernel-install", 8)],
     },
+    Page {
+        name: "kexec-help",
+        about: "print help and the version",
+        verbs: &[Verb::Help, Verb::Version],
+        says: &[],
+        sections: &[],
+        files: &[],
+        see_also: &[],
+    },
 ];
 
 /// kexec(8).
@@ -117,7 +126,7 @@ pub const COMPLETE: Complete = Complete {
              one it takes the command line of kexec-tools 2.0.32, with its exit codes: options \
              and KERNEL in any order, long options also abbreviated as far as that is \
              unambiguous. A kernel file that is called like a verb is spelled with its folder: \
-             `./load`.",
+             `./load`, `./help`.",
             "Files are read once and checked before anything is loaded: a kernel that is cut \
              short, altered or for another machine, a missing privilege, a lockdown are refused \
              with a reason and a remedy, and what was loaded before stays.",

@@ -21,6 +21,8 @@ pub(super) fn text(verb: Verb) -> &'static Text {
         Verb::Enable => &ENABLE,
         Verb::Disable => &DISABLE,
         Verb::Preload => &PRELOAD,
+        Verb::Help => &HELP,
+        Verb::Version => &VERSION,
     }
 }
 
@@ -264,5 +266,24 @@ static PRELOAD: Text = Text {
             "kexec preload --enabled",
             "What `kexec-load-enabled.service` does.",
         ),
+    ],
+};
+
+static HELP: Text = Text {
+    says: &["Prints the same as --help behind that verb, or without a verb."],
+    examples: &[
+        example("kexec help", "Verbs and options."),
+        example("kexec help reboot", "The options of `kexec reboot`."),
+    ],
+};
+
+static VERSION: Text = Text {
+    says: &[
+        "Prints the same as `kexec --version`: the version of this program, and of the \
+         kexec-tools whose command line it takes.",
+    ],
+    examples: &[
+        example("kexec version", "One line; the second word is the version."),
+        example("kexec version --json", "The same for a script."),
     ],
 };

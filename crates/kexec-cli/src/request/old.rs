@@ -12,20 +12,17 @@ use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_reboot::handover::Jump;
 use kexec_sys::{FileFlags, Slot};
 
-use super::{FAILED_OLD, Load, Meant, NotYet, Request, Then, USAGE_OLD, UsageError, numbers};
-use crate::args::typed::{Spelling, Typed, printable};
-use crate::args::{Call, Flag, Id, Mode, all, flags_for};
+use super::{
+    FAILED_OLD, Load, MANY, Meant, NotYet, Request, Then, USAGE_OLD, UsageError, wrong_value,
+};
+use crate::args::typed::{Spelling, Typed, TypedError, printable};
+use crate::args::{Call, Flag, Id, Mode, Refused, Syntax, all, flags_for, listed, numbers, rules};
 
 pub(super) fn meant(arch: Arch, words: &[OsString]) -> Result<Meant, UsageError> {
-    let typed = Typed::read(&flags_for(arch), Spelling::Abbreviated, words)
-        .map_err(|e| usage(&e.to_string()))?;
-    let done = |request, notes| {
-        Ok(Meant {
-            request,
-            notes,
-            debug: typed.has(Id::Debug),
-        })
-    };
+    let table = flags_for(arch);
+    let typed =
+        Typed::read(&table, Spelling::Abbreviated, words).map_err(|e| usage(&not_here(&e)))?;
+    let done = |request, notes| Ok(Meant { request, notes });
     if typed.has(Id::Usage) {
         return Err(usage(""));
     }
@@ -33,13 +30,14 @@ pub(super) fn meant(arch: Arch, words: &[OsString]) -> Result<Meant, UsageError>
         return done(Request::Help(None), Vec::new());
     }
     if typed.has(Id::Version) {
-        return done(Request::Version, Vec::new());
+        return done(Request::Version { json: false }, Vec::new());
     }
     if typed.has(Id::PrintCrashSize) {
-        return done(Request::PrintCrashSize, Vec::new());
+        let mode = Mode::CrashSize;
+        return done(request(mode, &typed)?, notes(&table, mode, &typed));
     }
-    values(arch, &typed)?;
-    if let Some(refused) = never(arch, &typed) {
+    values(&table, &typed)?;
+    if let Some(refused) = never(&table, &typed) {
         return done(Request::NotYet(refused), Vec::new());
     }
     let mode = mode(&typed)?;
@@ -50,13 +48,11 @@ pub(super) fn meant(arch: Arch, words: &[OsString]) -> Result<Meant, UsageError>
     {
         return Err(usage(&format!(
             "{} is for loading and makes no sense with {}",
-            flag.name(),
-            spelled(mode)
+            flag.spelled(),
+            mode.typed()
         )));
     }
-    let request = request(mode, &typed)?;
-    let notes = notes(mode, &typed, &request);
-    done(request, notes)
+    done(request(mode, &typed)?, notes(&table, mode, &typed))
 }
 
 fn usage(message: &str) -> UsageError {
@@ -73,118 +69,61 @@ fn first(typed: &Typed, wanted: fn(&Flag) -> bool) -> Option<&'static Flag> {
     all().find(|f| wanted(f) && typed.has(f.id))
 }
 
-/// The mode as it is typed, for messages.
-fn spelled(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Load => "-l",
-        Mode::LoadCrash => "-p",
-        Mode::LoadAndJump => "-f",
-        Mode::LoadAndShutdown => "a kernel alone",
-        Mode::Unload => "-u",
-        Mode::Exec => "-e",
-        Mode::Status => "-S",
-        Mode::JumpBack => "--load-jump-back-helper",
-    }
-}
-
-/// Values that make no sense, wherever they stand.
-fn values(arch: Arch, typed: &Typed) -> Result<(), UsageError> {
-    for id in [Id::MemMin, Id::MemMax, Id::Entry] {
-        for value in typed.values(id) {
-            if numbers::address(value).is_none() {
-                let name = all()
-                    .find(|f| f.id == id)
-                    .map(Flag::name)
-                    .unwrap_or_default();
-                return Err(usage(&format!(
-                    "{name}={}: not an address (decimal, 0x or octal)",
-                    printable(value)
-                )));
+/// What is said of a word that is not understood, which may be a verb's option.
+fn not_here(error: &TypedError) -> String {
+    if let TypedError::Unknown { name, .. } = error
+        && let Some(long) = name.strip_prefix("--")
+        && let Some(flag) = all().find(|f| f.longs().any(|l| l == long) && !f.verbs.is_empty())
+    {
+        let verbs: Vec<&str> = flag.verbs.iter().map(|verb| verb.name()).collect();
+        let who = match verbs.as_slice() {
+            [one] => format!("; kexec {one} takes it"),
+            several if several.len() <= MANY => {
+                format!("; kexec {} take it", listed(several, "and"))
             }
-        }
-    }
-    if let Some(value) = typed.values(Id::Profile).find(|v| profile(v).is_none()) {
-        return Err(usage(&format!(
-            "--profile={}: not a number",
-            printable(value)
-        )));
-    }
-    let elf = [Id::ArgsLinux, Id::ArgsElf, Id::ArgsNone];
-    if elf.iter().filter(|id| typed.has(**id)).count() > 1 {
-        return Err(usage(
-            "--args-linux, --args-elf and --args-none contradict each other: use one of them",
-        ));
-    }
-    if let Some(value) = typed.values(Id::Integrity).find(|v| integrity(v).is_none()) {
-        return Err(usage(&format!(
-            "--integrity={}: not crc32c, sha256 or none",
-            printable(value)
-        )));
-    }
-    if matches!(arch, Arch::X86 | Arch::X86_64) {
-        let odd = |message: String| {
-            Err(UsageError {
-                exit_code: FAILED_OLD,
-                ..usage(&message)
-            })
+            _ => String::new(),
         };
-        if let Some(value) = typed
-            .values(Id::Serial)
-            .find(|v| numbers::serial_port(v).is_none())
-        {
-            return odd(format!(
-                "--serial={}: not a serial port (ttyS0, ttyS1 or 0xADDR)",
-                printable(value)
-            ));
-        }
-        if let Some(value) = typed
-            .values(Id::SerialBaud)
-            .find(|v| numbers::serial_baud(v).is_none())
-        {
-            return odd(format!(
-                "--serial-baud={}: not a speed (a divisor of 115200 from 9600 on, or 0)",
-                printable(value)
-            ));
-        }
+        return format!("there is no option {name} without a verb{who}");
     }
-    Ok(())
+    error.to_string()
 }
 
-/// A profile's number.
-pub(super) fn profile(value: &std::ffi::OsStr) -> Option<usize> {
-    value.to_str()?.parse().ok()
+/// Values that make no sense, wherever they stand, and options that exclude each other.
+fn values(table: &[&'static Flag], typed: &Typed) -> Result<(), UsageError> {
+    if let Some((flag, wrong)) = wrong_value(table, typed) {
+        let serial = [Syntax::SerialPort, Syntax::SerialSpeed].map(Some);
+        return Err(UsageError {
+            exit_code: match serial.contains(&flag.value.syntax()) {
+                true => FAILED_OLD,
+                false => USAGE_OLD,
+            },
+            ..usage(&wrong)
+        });
+    }
+    rules::broken(table, typed, None).map_or(Ok(()), |broken| Err(usage(&broken)))
 }
 
-/// Options that are refused in every mode.
-fn never(arch: Arch, typed: &Typed) -> Option<NotYet> {
-    let refused = |what: &str, remedy: &str| {
+/// Options that are never carried out, whatever the mode.
+fn never(table: &[&'static Flag], typed: &Typed) -> Option<NotYet> {
+    let refused = |what: String, remedy: &str| {
         Some(NotYet {
-            what: what.to_owned(),
+            what,
             remedy: remedy.to_owned(),
             exit_code: USAGE_OLD,
         })
     };
-    if typed.has(Id::ExecLiveUpdate) || typed.has(Id::LoadLiveUpdate) {
-        return refused(
-            "a live update of a Xen host was asked for, and this program has no Xen support",
-            "on a Xen host use xl's or kexec-tools' own live update",
-        );
+    for flag in table.iter().filter(|flag| typed.has(flag.id)) {
+        if let Some(Refused { why, remedy }) = flag.refused {
+            return refused(format!("{} {why}", flag.name()), remedy);
+        }
     }
-    if typed.has(Id::LoadPreserveContext)
-        && (typed.last(Id::MemMax).is_none() || chosen(typed) != Some(SyscallChoice::Classic))
-    {
+    let classic = chosen(typed) == Some(SyscallChoice::Classic);
+    if typed.has(Id::LoadPreserveContext) && !(classic && typed.has(Id::MemMax)) {
         return refused(
             "--load-preserve-context keeps the memory below --mem-max, and only kexec_load(2) does \
-             that",
+             that"
+                .to_owned(),
             "say -c and --mem-max=ADDR, too",
-        );
-    }
-    // arm64's kexec-tools accepts it and does nothing with it.
-    if typed.has(Id::ReuseInitrd) && arch != Arch::Arm64 {
-        return refused(
-            "--reuseinitrd asks for the initrd that the running kernel was booted with, and that \
-             kernel did not keep it",
-            "name the initrd's file: --initrd=FILE",
         );
     }
     None
@@ -204,7 +143,8 @@ fn mode(typed: &Typed) -> Result<Mode, UsageError> {
         return match others {
             false => Ok(Mode::JumpBack),
             true => Err(usage(
-                "--load-jump-back-helper loads the way back and nothing else: -e then takes it",
+                "--load-jump-back-helper goes with none of -l, -p, -u, -e, -f and \
+                 --load-preserve-context: it loads the way back, and -e takes it",
             )),
         };
     }
@@ -212,14 +152,15 @@ fn mode(typed: &Typed) -> Result<Mode, UsageError> {
         // -l and -p only name the slot here; kexec-tools does not load either.
         (_, _, true, false, false) => Ok(Mode::Unload),
         (_, _, true, _, _) => Err(usage(
-            "-u together with -e or -f: there is nothing to jump into after unloading",
+            "-u does not go with -e or -f: there is nothing to jump into after unloading",
         )),
         (_, true, false, true, _) | (_, true, false, _, true) => Err(usage(
             "-p loads a kernel that only a panic jumps into, and -e or -f jumps into the other \
              one: use two commands",
         )),
         (true, false, false, true, _) => Err(usage(
-            "-e jumps into what is loaded already: to load a kernel and jump into it use -f",
+            "-e does not go with -l: it jumps into what is loaded already; to load a kernel and jump \
+             into it use -f",
         )),
         (false, false, false, true, true) if kernel => Err(usage(
             "-e jumps into what is loaded already, -f loads a kernel first: use one of them",
@@ -253,6 +194,7 @@ fn request(mode: Mode, typed: &Typed) -> Result<Request, UsageError> {
             });
         }
         Mode::Exec => return Ok(Request::Exec(jump)),
+        Mode::CrashSize => return Ok(Request::PrintCrashSize),
         Mode::JumpBack => {
             return Ok(Request::JumpBack {
                 entry: typed.last(Id::Entry).and_then(numbers::address),
@@ -306,7 +248,7 @@ pub(super) fn load_request(
         mark: None,
         slot,
         syscall: chosen(typed).unwrap_or(usual),
-        profile: typed.last(Id::Profile).and_then(profile),
+        profile: typed.last(Id::Profile).and_then(numbers::whole),
         companions: None,
         debug: typed.has(Id::Debug),
         old_spelling: false,
@@ -314,9 +256,9 @@ pub(super) fn load_request(
     }
 }
 
-/// Of `-s`, `-c` and `-a` the last: callers append theirs to a configured one.
+/// Which system call was chosen.
 pub(super) fn chosen(typed: &Typed) -> Option<SyscallChoice> {
-    match typed.last_of(&[Id::FileSyscall, Id::ClassicSyscall, Id::AutoSyscall])? {
+    match typed.call()? {
         Id::FileSyscall => Some(SyscallChoice::File),
         Id::ClassicSyscall => Some(SyscallChoice::Classic),
         _ => Some(SyscallChoice::Auto),
@@ -350,6 +292,7 @@ fn classic(typed: &Typed) -> ClassicAsk {
         preserve_context: typed.has(Id::LoadPreserveContext),
         ..ClassicOptions::default()
     };
+    let port = |id| typed.last(id).filter(|_| typed.has(Id::ConsoleSerial));
     ClassicAsk {
         options,
         modules: typed
@@ -365,13 +308,13 @@ fn classic(typed: &Typed) -> ClassicAsk {
         reset_vga: typed.has(Id::ResetVga),
         console_vga: typed.has(Id::ConsoleVga),
         console_serial: typed.has(Id::ConsoleSerial),
-        serial: typed.last(Id::Serial).and_then(numbers::serial_port),
-        serial_baud: typed.last(Id::SerialBaud).and_then(numbers::serial_baud),
+        serial: port(Id::Serial).and_then(numbers::serial_port),
+        serial_baud: port(Id::SerialBaud).and_then(numbers::serial_baud),
     }
 }
 
 /// How the purgatory checks what was loaded.
-pub(super) fn integrity(name: &std::ffi::OsStr) -> Option<Integrity> {
+fn integrity(name: &std::ffi::OsStr) -> Option<Integrity> {
     match name.as_bytes() {
         b"crc32c" => Some(Integrity::Crc32c),
         b"sha256" => Some(Integrity::Sha256),
@@ -381,63 +324,60 @@ pub(super) fn integrity(name: &std::ffi::OsStr) -> Option<Integrity> {
 }
 
 /// What was accepted and changes nothing, in the tables' order.
-fn notes(mode: Mode, typed: &Typed, request: &Request) -> Vec<String> {
-    if matches!(request, Request::NotYet(_)) {
-        return Vec::new();
-    }
-    let loads = matches!(request, Request::Load(_));
-    let syscall = chosen(typed).unwrap_or_default();
-    let mut notes: Vec<String> = all()
-        .filter(|f| typed.has(f.id))
-        .filter_map(|f| {
-            let name = f.name();
-            if !f.effect.modes.contains(&mode) {
-                let why = match (f.effect.instead, loads) {
-                    (Some(why), true) => format!(": {why}"),
-                    _ => format!(" with {}", spelled(mode)),
-                };
-                return Some(format!("{name} has no effect{why}"));
-            }
-            let other = match f.effect.call {
-                _ if !loads => return None,
-                Call::Either => return None,
-                // With -a either may be used in the end.
-                Call::Classic if syscall == SyscallChoice::Classic => return None,
-                Call::Classic => "it is for kexec_load(2)",
-                Call::File if syscall != SyscallChoice::Classic => return None,
-                Call::File => "it is for kexec_file_load(2)",
-            };
-            if typed.has(Id::Entry32Bit) || typed.has(Id::RealMode) {
-                // These choose kexec_load(2) by themselves.
-                return None;
-            }
-            let only = match syscall {
-                SyscallChoice::Auto => ", which is only used when the other one cannot load",
-                _ => ", and the other one is used",
-            };
-            Some(match f.effect.instead {
-                Some(why) => format!("{name} has no effect: {why}"),
-                None => format!("{name} has no effect: {other}{only}"),
-            })
+fn notes(table: &[&'static Flag], mode: Mode, typed: &Typed) -> Vec<String> {
+    let given = table.iter().filter(|flag| typed.has(flag.id));
+    let mut notes: Vec<String> = given
+        .filter_map(|flag| {
+            Some(format!(
+                "{} has no effect{}",
+                flag.spelled(),
+                idle(flag, mode, typed)?
+            ))
         })
         .collect();
     if mode == Mode::Status && typed.has(Id::Load) && typed.has(Id::LoadPanic) {
-        notes.push("-l has no effect: with -p -S asks about the crash slot".to_owned());
-    }
-    if mode == Mode::Status {
-        for (id, name) in [(Id::Unload, "-u"), (Id::Exec, "-e"), (Id::Force, "-f")] {
-            if typed.has(id) {
-                notes.push(format!("{name} has no effect: -S only asks"));
-            }
-        }
-    }
-    if typed.has(Id::ReuseInitrd) {
-        notes.push("--reuseinitrd has no effect on this architecture".to_owned());
+        notes.push("-l (--load) has no effect: with -p -S asks about the crash slot".to_owned());
     }
     // Only a load looks at the kernel.
-    let used = usize::from(loads);
-    for operand in typed.operands.iter().skip(used) {
+    for operand in typed.operands.iter().skip(usize::from(mode.loads())) {
         notes.push(format!("{} is ignored", printable(operand)));
     }
     notes
+}
+
+/// Why an option that was given changes nothing, as the end of a sentence; `None` when
+/// it has an effect.
+fn idle(flag: &Flag, mode: Mode, typed: &Typed) -> Option<String> {
+    if !flag.effect.modes.contains(&mode) {
+        return Some(match flag.effect.instead {
+            Some(why) if mode.loads() => format!(": {why}"),
+            _ => format!(" with {}", mode.typed()),
+        });
+    }
+    if mode.loads()
+        && let Some(other) = flag.effect.beside
+        && !typed.has(other)
+    {
+        return Some(format!(" without {}", rules::spelled(other)));
+    }
+    // These choose kexec_load(2) by themselves.
+    if !mode.loads() || typed.has(Id::Entry32Bit) || typed.has(Id::RealMode) {
+        return None;
+    }
+    let syscall = chosen(typed).unwrap_or_default();
+    let other = match (flag.effect.call, syscall) {
+        (Call::Either, _) | (Call::Classic, SyscallChoice::Classic) => return None,
+        (Call::Classic, _) => "it is for kexec_load(2)",
+        // With -a either may be used in the end.
+        (Call::File, SyscallChoice::Classic) => "it is for kexec_file_load(2)",
+        (Call::File, _) => return None,
+    };
+    let only = match syscall {
+        SyscallChoice::Auto => ", which is only used when the other one cannot load",
+        _ => ", and the other one is used",
+    };
+    Some(match flag.effect.instead {
+        Some(why) => format!(": {why}"),
+        None => format!(": {other}{only}"),
+    })
 }

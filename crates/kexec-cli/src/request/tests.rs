@@ -1,6 +1,7 @@
 //! The table of command lines, and properties of all of them.
 
 mod shown;
+mod walk;
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -125,8 +126,8 @@ fn every_note_says_why() {
     assert_eq!(
         notes,
         [
-            "--no-ifdown has no effect: only -e and -f take interfaces down",
-            "--no-checks has no effect: it is for kexec_load(2), which is only used when the other one cannot load",
+            "-x (--no-ifdown) has no effect: only -e and -f take interfaces down",
+            "-i (--no-checks) has no effect: it is for kexec_load(2), which is only used when the other one cannot load",
             "--dtb has no effect: kexec_file_load(2) hands on the running kernel's device tree",
             "--hotplug has no effect: with kexec_file_load(2) the kernel does that by itself",
             "--noefi has no effect: it is for kexec_load(2), which is only used when the other one cannot load",
@@ -224,7 +225,7 @@ fn group() -> impl Strategy<Value = Vec<OsString>> {
             Just("")
         ];
         (value, any::<bool>(), any::<bool>()).prop_map(move |(value, short, attached)| {
-            let takes = matches!(flag.value, Value::Required(_));
+            let takes = matches!(flag.value, Value::Required(..));
             match (flag.short, short) {
                 (Some(s), true) => {
                     let mut words = vec![OsString::from(format!("-{}", char::from(s)))];

@@ -13,10 +13,10 @@ use kexec_reboot::record::PreloadTarget;
 use kexec_reboot::steps::{LoadAhead, Selection, Shutdown};
 use kexec_sys::Slot;
 
-use super::old::{chosen, integrity, load_request, profile};
-use super::{Meant, Request, USAGE_VERB, UsageError, VerbRequest};
-use crate::args::typed::{Spelling, Typed, printable};
-use crate::args::{Id, Verb, flags_of};
+use super::old::{chosen, load_request};
+use super::{MANY, Meant, NotAVerb, Request, USAGE_VERB, UsageError, VerbRequest, wrong_value};
+use crate::args::typed::{Spelling, Typed, TypedError, printable};
+use crate::args::{Flag, Id, Verb, all, flags_of, listed, rules, similar};
 
 pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError> {
     let usage = |message: String| UsageError {
@@ -24,35 +24,31 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
         verb: Some(verb),
         exit_code: USAGE_VERB,
     };
+    let table = flags_of(verb);
     let typed =
-        Typed::read(&flags_of(verb), Spelling::Exact, words).map_err(|e| usage(e.to_string()))?;
+        Typed::read(&table, Spelling::Exact, words).map_err(|e| usage(not_taken(verb, &e)))?;
     let done = |request| {
         Ok(Meant {
             request,
             notes: Vec::new(),
-            debug: typed.has(Id::Debug),
         })
     };
     if typed.has(Id::Help) {
         return done(Request::Help(Some(verb)));
     }
-    if let Some(value) = typed.values(Id::Profile).find(|v| profile(v).is_none()) {
-        return Err(usage(format!(
-            "--profile={}: not a number",
-            printable(value)
-        )));
-    }
-    if let Some(value) = typed.values(Id::Integrity).find(|v| integrity(v).is_none()) {
-        return Err(usage(format!(
-            "--integrity={}: not crc32c, sha256 or none",
-            printable(value)
-        )));
+    if let Some((_, wrong)) = wrong_value(&table, &typed) {
+        return Err(usage(wrong));
     }
     if let Some(extra) = typed.operands.get(verb.operands()) {
         return Err(usage(format!(
-            "do not know what to do with {}",
-            printable(extra)
+            "{} does not take {}: {}",
+            verb.name(),
+            printable(extra),
+            verb.synopsis()
         )));
+    }
+    if let Some(broken) = rules::broken(&table, &typed, Some(verb)) {
+        return Err(usage(broken));
     }
     let slot = if typed.has(Id::Crash) {
         Slot::Crash
@@ -64,7 +60,9 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
     let selection = || {
         let name = typed.operands.first().cloned();
         if name.is_none() && slot == Slot::Crash {
-            return Err(usage("no crash kernel was named".to_owned()));
+            return Err(usage(
+                "--crash needs a kernel: no crash kernel was named".to_owned(),
+            ));
         }
         let kernel = name.clone().unwrap_or_default();
         Ok(Selection {
@@ -83,27 +81,29 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             syscall: chosen(&typed).unwrap_or_default(),
             json,
         },
-        Verb::Status => {
-            let (snapshot, unredacted) = (path(Id::Snapshot), typed.has(Id::Unredacted));
-            if unredacted && snapshot.is_none() {
-                return Err(usage(
-                    "--unredacted is about a snapshot: name its file with --snapshot".to_owned(),
-                ));
-            }
-            VerbRequest::Status {
-                json,
-                snapshot,
-                unredacted,
-                host: path(Id::Host),
-            }
-        }
+        Verb::Status => VerbRequest::Status {
+            json,
+            snapshot: path(Id::Snapshot),
+            unredacted: typed.has(Id::Unredacted),
+            host: path(Id::Host),
+        },
         Verb::History => VerbRequest::History {
             svg: path(Id::Svg),
             json,
         },
+        Verb::Reboot if typed.has(Id::Cold) => VerbRequest::RebootCold {
+            ask: ask(&typed),
+            dry_run: typed.has(Id::DryRun),
+            json,
+        },
         Verb::Reboot => VerbRequest::Reboot {
             selection: selection()?,
-            how: shutdown(&typed).map_err(usage)?,
+            how: Shutdown {
+                ask: ask(&typed),
+                now: typed.has(Id::Now),
+                or_cold: typed.has(Id::OrCold),
+                cold: false,
+            },
             dry_run: typed.has(Id::DryRun),
             json,
         },
@@ -134,28 +134,67 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             dry_run: typed.has(Id::DryRun),
             json,
         },
-        Verb::Preload if typed.has(Id::Enabled) => {
-            let loads = [
-                Id::AtShutdown,
-                Id::IfEnabled,
-                Id::Instance,
-                Id::YesThisMachine,
-            ];
-            if loads.into_iter().any(|id| typed.has(id)) {
-                let why = "--enabled starts units, and goes with --dry-run and --json only";
-                return Err(usage(why.to_owned()));
-            }
-            VerbRequest::StartEnabled {
-                dry_run: typed.has(Id::DryRun),
-                json,
-            }
-        }
+        Verb::Preload if typed.has(Id::Enabled) => VerbRequest::StartEnabled {
+            dry_run: typed.has(Id::DryRun),
+            json,
+        },
         Verb::Preload => VerbRequest::Preload {
             how: preload(&typed),
             json,
         },
+        Verb::Help => return done(Request::Help(about(&typed).map_err(usage)?)),
+        Verb::Version => return done(Request::Version { json }),
     };
     done(Request::Verb(what))
+}
+
+/// What is said of a word that is not understood: when it is an option that this verb
+/// does not take, who does.
+fn not_taken(verb: Verb, error: &TypedError) -> String {
+    let TypedError::Unknown { name, .. } = error else {
+        return error.to_string();
+    };
+    let called = |flag: &&Flag| match name.strip_prefix("--") {
+        Some(long) => flag.longs().any(|one| one == long),
+        None => flag
+            .short
+            .is_some_and(|short| name.as_bytes() == [b'-', short]),
+    };
+    let called: Vec<&Flag> = all().filter(called).collect();
+    let takes = |verb: &&Verb| called.iter().any(|flag| flag.verbs.contains(verb));
+    let verbs: Vec<&str> = Verb::ALL
+        .iter()
+        .filter(takes)
+        .map(|verb| verb.name())
+        .collect();
+    let mut modes: Vec<&str> = called
+        .iter()
+        .flat_map(|flag| flag.effect.modes)
+        .map(|mode| mode.typed())
+        .collect();
+    modes.dedup();
+    let who = match (verbs.as_slice(), modes.as_slice()) {
+        _ if called.is_empty() => return error.to_string(),
+        ([], []) => "no verb does".to_owned(),
+        ([], _) => format!("it goes with {}, without a verb", listed(&modes, "or")),
+        ([one], _) => format!("{one} does"),
+        (several, _) if several.len() <= MANY => format!("{} do", listed(several, "and")),
+        _ => "the other verbs do".to_owned(),
+    };
+    format!("{} does not take {name}: {who}", verb.name())
+}
+
+/// Whose help is wanted.
+fn about(typed: &Typed) -> Result<Option<Verb>, String> {
+    let Some(word) = typed.operands.first() else {
+        return Ok(None);
+    };
+    let known = Verb::from_bytes(word.as_bytes()).map(Some);
+    known.ok_or_else(|| {
+        let word = word.clone();
+        let similar = similar(word.as_bytes(), Verb::ALL.iter().map(|verb| verb.name()));
+        NotAVerb { word, similar }.to_string()
+    })
 }
 
 /// Which feature is named.
@@ -188,29 +227,11 @@ fn preload(typed: &Typed) -> LoadAhead {
     }
 }
 
-/// What follows a load that is to end in a jump.
-fn shutdown(typed: &Typed) -> Result<Shutdown, String> {
-    let when = typed
-        .last(Id::When)
-        .map(|time| time.to_string_lossy().into_owned());
-    let how = Shutdown {
-        ask: Ask {
-            ignore_inhibitors: typed.has(Id::IgnoreInhibitors),
-            when,
-        },
-        now: typed.has(Id::Now),
-        or_cold: typed.has(Id::OrCold),
-        cold: typed.has(Id::Cold),
-    };
-    match &how {
-        Shutdown { cold: true, .. } if how.now || how.or_cold || !typed.operands.is_empty() => {
-            Err("--cold boots nothing of ours: it goes with --when and -i alone".to_owned())
-        }
-        Shutdown {
-            now: true,
-            ask: Ask { when: Some(_), .. },
-            ..
-        } => Err("--now and --when contradict each other".to_owned()),
-        _ => Ok(how),
+/// What init is asked for.
+fn ask(typed: &Typed) -> Ask {
+    let when = typed.last(Id::When);
+    Ask {
+        ignore_inhibitors: typed.has(Id::IgnoreInhibitors),
+        when: when.map(|time| time.to_string_lossy().into_owned()),
     }
 }

@@ -54,6 +54,9 @@ fn loaded(out: &mut String, r: &LoadRequest) {
     if let Some(profile) = r.profile {
         write!(out, " profile:{profile}").unwrap();
     }
+    if r.debug {
+        out.push_str(" debug");
+    }
     // Of what only kexec_load(2) knows, what was asked for.
     let mut usual = ClassicAsk::default();
     // Follows from the spelling, unless --unverified asks.
@@ -100,12 +103,11 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
     match &meant.request {
         Request::Help(None) => out.push_str("help"),
         Request::Help(Some(verb)) => write!(out, "help {}", verb.name()).unwrap(),
-        Request::Version => out.push_str("version"),
+        Request::Version { json } => out.push_str(if *json { "version json" } else { "version" }),
         Request::Status { slot: s } => write!(out, "status {}", slot(*s)).unwrap(),
         Request::Load(load) => {
             out.push_str("load");
             loaded(&mut out, &load.request);
-            assert_eq!(load.request.debug, meant.debug);
             if load.file_flags != FileFlags::EMPTY {
                 write!(out, " {:?}", load.file_flags).unwrap();
             }
@@ -138,21 +140,23 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                 } => {
                     out.push_str("verb reboot");
                     about(&mut out, selection);
-                    if how.ask.ignore_inhibitors {
-                        out.push_str(" over-locks");
-                    }
-                    if let Some(when) = &how.ask.when {
-                        write!(out, " when:{when}").unwrap();
-                    }
+                    asked(&mut out, &how.ask);
                     for (name, set) in [
                         ("now", how.now),
                         ("or-cold", how.or_cold),
-                        ("cold", how.cold),
                         ("dry-run", *dry_run),
                     ] {
                         if set {
                             write!(out, " {name}").unwrap();
                         }
+                    }
+                    json
+                }
+                VerbRequest::RebootCold { ask, dry_run, json } => {
+                    out.push_str("verb reboot cold");
+                    asked(&mut out, ask);
+                    if *dry_run {
+                        out.push_str(" dry-run");
                     }
                     json
                 }
@@ -273,14 +277,21 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
             }
         }
     }
-    if meant.debug {
-        out.push_str(" debug");
-    }
     for note in &meant.notes {
         // The first word says which option or file it is about.
         write!(out, " ~{}", note.split(' ').next().unwrap_or_default()).unwrap();
     }
     out
+}
+
+/// What init is asked for.
+fn asked(out: &mut String, ask: &Ask) {
+    if ask.ignore_inhibitors {
+        out.push_str(" over-locks");
+    }
+    if let Some(when) = &ask.when {
+        write!(out, " when:{when}").unwrap();
+    }
 }
 
 /// What a verb is about.

@@ -1,12 +1,12 @@
-//! Values that kexec-tools looks at even where they have no effect, so that a
-//! mistyped one is found.
+//! Numbers as options take them. Those of kexec-tools are looked at even where they
+//! have no effect, so that a mistyped one is found.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 /// An address as C's `strtoul` reads it with base 0: decimal, `0x` or octal.
 /// Nothing at all is 0, and what is too large is the largest.
-pub(super) fn address(text: &OsStr) -> Option<u64> {
+pub fn address(text: &OsStr) -> Option<u64> {
     let text = text.to_str()?.trim_ascii_start();
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -35,9 +35,14 @@ pub(super) fn address(text: &OsStr) -> Option<u64> {
     })
 }
 
+/// A whole number, such as that of a profile.
+pub fn whole(text: &OsStr) -> Option<usize> {
+    text.to_str()?.parse().ok()
+}
+
 /// The first I/O port of an x86 serial port: `ttyS0`, `ttyS1`, or an I/O address
 /// with `0x`.
-pub(super) fn serial_port(text: &OsStr) -> Option<u16> {
+pub fn serial_port(text: &OsStr) -> Option<u16> {
     match text.as_bytes() {
         b"ttyS0" => Some(0x3f8),
         b"ttyS1" => Some(0x2f8),
@@ -53,7 +58,7 @@ pub(super) fn serial_port(text: &OsStr) -> Option<u16> {
 /// The speed of an x86 serial port. The chip divides 115200 (National
 /// Semiconductor PC16550D, "Programmable Baud Generator"); below 9600 nothing
 /// is accepted but 0, which leaves the speed as it is.
-pub(super) fn serial_baud(text: &OsStr) -> Option<u32> {
+pub fn serial_baud(text: &OsStr) -> Option<u32> {
     let baud = text.to_str()?.parse::<u32>().ok()?;
     let possible = baud == 0 || ((9600..=115_200).contains(&baud) && 115_200 % baud == 0);
     possible.then_some(baud)

@@ -1,0 +1,121 @@
+//! Which options do not go together. Each option's row has its rules; they are
+//! checked in one place, and `--help` and the manual pages show them.
+
+use std::os::unix::ffi::OsStrExt;
+
+use super::typed::{Typed, printable};
+use super::{Call, Flag, Id, Verb, all, listed};
+
+/// What an option does not go with, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// What it does not go with.
+    pub limit: Limit,
+    /// Why, behind a colon.
+    pub why: &'static str,
+}
+
+/// What an option does not go with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// It goes with these options alone, and with no operand.
+    OnlyWith(&'static [Id]),
+    /// It goes with none of these.
+    NotWith(&'static [Id]),
+    /// It goes with none of these, unless this one is given, too.
+    NotWithUnless(&'static [Id], Id),
+    /// With this value it goes with none of these.
+    ValueNotWith(&'static str, &'static [Id]),
+    /// It does something only beside this one.
+    Needs(Id),
+    /// Behind a verb it needs a kernel file, which is named with a slash.
+    NeedsFile,
+}
+
+/// An option's name, by what it is called inside the program.
+fn name(id: Id) -> String {
+    let flag = all().find(|flag| flag.id == id);
+    flag.map(Flag::name).unwrap_or_default()
+}
+
+/// The same for messages.
+pub fn spelled(id: Id) -> String {
+    let flag = all().find(|flag| flag.id == id);
+    flag.map(Flag::spelled).unwrap_or_default()
+}
+
+fn names(ids: &[Id]) -> String {
+    let names: Vec<String> = ids.iter().map(|id| name(*id)).collect();
+    listed(&names, "or")
+}
+
+impl Limit {
+    /// What is said of it in a description.
+    pub fn sentence(self) -> String {
+        match self {
+            Limit::OnlyWith(ids) => {
+                let names: Vec<String> = ids.iter().map(|id| name(*id)).collect();
+                format!("Goes with {} only.", listed(&names, "and"))
+            }
+            Limit::NotWith(ids) => format!("Not with {}.", names(ids)),
+            Limit::NotWithUnless(ids, other) => {
+                format!("Not with {}, unless {} is given.", names(ids), name(other))
+            }
+            Limit::ValueNotWith(value, ids) => format!("{value} not with {}.", names(ids)),
+            Limit::Needs(id) => format!("Only with {}.", name(id)),
+            Limit::NeedsFile => "With a verb only for a kernel file.".to_owned(),
+        }
+    }
+
+    /// What of a command line breaks it, for an option that is given there: a
+    /// sentence that the reason follows.
+    fn broken(self, flag: &Flag, typed: &Typed, verb: Option<Verb>) -> Option<String> {
+        let own = flag.spelled();
+        let with = |other: String| format!("{own} does not go with {other}");
+        let one_of = |ids: &[Id]| ids.iter().copied().find(|id| typed.has(*id)).map(spelled);
+        match self {
+            Limit::OnlyWith(ids) => {
+                let others = all().map(|other| other.id);
+                let mut others = others.filter(|id| *id != flag.id && !ids.contains(id));
+                let option = others.find(|id| typed.has(*id)).map(spelled);
+                let operand = || typed.operands.first().map(|word| printable(word));
+                option.or_else(operand).map(with)
+            }
+            Limit::NotWithUnless(_, unless) if typed.has(unless) => None,
+            Limit::NotWith(ids) | Limit::NotWithUnless(ids, _) => one_of(ids).map(with),
+            Limit::ValueNotWith(value, ids) => {
+                let given = typed.last(flag.id).is_some_and(|given| given == value);
+                let other = one_of(ids).filter(|_| given)?;
+                Some(format!("{own}={value} does not go with {other}"))
+            }
+            Limit::Needs(id) => (!typed.has(id)).then(|| format!("{own} needs {}", spelled(id))),
+            Limit::NeedsFile => {
+                let file = typed.operands.first();
+                let file = file.is_some_and(|word| word.as_bytes().contains(&b'/'));
+                (verb.is_some() && !file).then(|| format!("{own} needs a kernel file"))
+            }
+        }
+    }
+}
+
+/// The first rule that a command line breaks, of the options in `table` and in its
+/// order, so that the answer does not depend on the order of the words.
+pub fn broken(table: &[&'static Flag], typed: &Typed, verb: Option<Verb>) -> Option<String> {
+    for flag in table.iter().filter(|flag| typed.has(flag.id)) {
+        for rule in flag.rules {
+            if let Some(broken) = rule.limit.broken(flag, typed, verb) {
+                return Some(format!("{broken}: {}", rule.why));
+            }
+        }
+        // Without a verb that is a note, because kexec-tools accepts it.
+        let file_only = typed.call() == Some(Id::FileSyscall);
+        if verb.is_some() && file_only && flag.effect.call == Call::Classic {
+            return Some(format!(
+                "{} does not go with {}: it is for kexec_load(2)",
+                flag.spelled(),
+                spelled(Id::FileSyscall)
+            ));
+        }
+    }
+    None
+}
