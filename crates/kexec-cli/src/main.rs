@@ -3,6 +3,7 @@
 //! The words of the command line are understood ([`request`]), one command is
 //! carried out ([`commands`]), and its exit code is returned.
 #![forbid(unsafe_code)]
+#![deny(clippy::self_named_module_files)]
 
 mod commands;
 mod render;
@@ -186,7 +187,7 @@ fn old_load(world: &World<'_>, load: &Load, word: Option<&NotAVerb>) -> u8 {
         Slot::Crash => "kexec -p",
     };
     let chosen = ChosenLoad::file(&load.request);
-    if let Err(error) = steps::load(world, command, chosen, load.file_flags) {
+    if let Err(error) = steps::load(world, command, chosen, world.snapshot(), load.file_flags) {
         return match word.filter(|word| is_missing(&error, Path::new(&word.word))) {
             Some(word) => {
                 eprint!("{}", help::neither_file_nor_verb(&word.word, &word.similar));

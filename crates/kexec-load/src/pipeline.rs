@@ -221,10 +221,8 @@ fn parts(
         (_, Some(cmdline)) => cmdline.clone(),
         (false, None) => Cmdline::default(),
         (true, None) => {
-            let why = match host.cmdline.reason() {
-                Some(reason) => reason,
-                None => "it is not there: /proc is not mounted",
-            };
+            let missing = "it is not there: /proc is not mounted";
+            let why = host.cmdline.reason().unwrap_or(missing);
             return Err(Error::NotRead(Problem::new(
                 "cannot read the running kernel's command line /proc/cmdline",
                 format!("{why}; --reuse-cmdline needs it"),

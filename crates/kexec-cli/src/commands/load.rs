@@ -1,24 +1,19 @@
 //! Loading a kernel into one of the two slots.
 
 use kexec_load::Error;
+use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::refusal;
-use kexec_reboot::steps::{self, ChosenLoad, Selection};
+use kexec_reboot::steps::{self, ChosenLoad, Ready, Selection};
 use kexec_reboot::world::World;
 use kexec_sys::FileFlags;
 
 use super::audience::{Stream, plan_text};
-use super::{exit, prepare, print, print_json};
+use super::{exit, print, print_json};
 use crate::render::{json, text};
 
 /// `kexec load [ENTRY|KERNEL]`.
 pub fn verb(world: &World<'_>, selection: &Selection, json: bool, dry_run: bool) -> u8 {
-    let result = if dry_run {
-        prepare(world, selection, None)
-    } else {
-        let chosen = ChosenLoad::choose(world, selection, &world.snapshot());
-        chosen.and_then(|chosen| steps::load(world, "kexec load", chosen, FileFlags::EMPTY))
-    };
-    match result {
+    match load(world, selection, dry_run) {
         Ok(prepared) => {
             if json {
                 print_json(&json::plan(&prepared));
@@ -39,6 +34,16 @@ pub fn verb(world: &World<'_>, selection: &Selection, json: bool, dry_run: bool)
             refuse(&error, json);
             exit::REFUSED
         }
+    }
+}
+
+/// With `dry_run` everything but the load itself, and no other check.
+fn load(world: &World<'_>, selection: &Selection, dry_run: bool) -> Result<Prepared, Error> {
+    let host = world.snapshot();
+    let chosen = ChosenLoad::choose(world, selection, &host)?;
+    match dry_run {
+        true => Ok(Ready::new(world, chosen, host)?.prepared),
+        false => steps::load(world, "kexec load", chosen, host, FileFlags::EMPTY),
     }
 }
 

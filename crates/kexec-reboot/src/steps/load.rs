@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use kexec_load::pipeline::{self, Prepared};
 use kexec_load::{Error, LoadRequest, SyscallChoice};
-use kexec_machine::Problem;
+use kexec_machine::{Problem, Snapshot};
 use kexec_sys::{FileFlags, Slot};
 
 use super::{ChosenLoad, Ready, remember, unload_held};
@@ -53,7 +53,7 @@ pub struct Loaded {
     pub attempt: Option<Attempt>,
 }
 
-/// Reads, plans, checks and loads for `command`. The lock is taken when everything is
+/// Reads, plans, checks and loads for `command`; `host` is the machine. The lock is taken when everything is
 /// read: a pipe that brings a kernel may be slow.
 ///
 /// # Errors
@@ -63,9 +63,10 @@ pub fn load(
     world: &World<'_>,
     command: &str,
     chosen: ChosenLoad,
+    host: Snapshot,
     flags: FileFlags,
 ) -> Result<Prepared, Error> {
-    let ready = Ready::new(world, chosen, world.snapshot())?;
+    let ready = Ready::new(world, chosen, host)?;
     ready.tell(world);
     let lock = world.lock(command)?;
     let loaded = ready.load(world, &lock, &LoadOptions::image(flags))?;

@@ -17,7 +17,7 @@ use crate::args::{Id, Offer, Value, flags_for};
 use kexec_plan::Cmdline;
 
 /// Command lines and what they mean; see the file's own head.
-const TABLE: &str = include_str!("../../tests/command-lines.txt");
+const TABLE: &str = include_str!("../../../tests/command-lines.txt");
 
 /// Splits as a shell does, as far as the table needs it: blanks separate,
 /// quotes keep them.

@@ -23,6 +23,7 @@ use kexec_sys::{Errno, FileFlags, Slot};
 use super::*;
 
 mod distrust;
+mod dry_run;
 
 /// What happens from one step on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,6 +207,7 @@ impl Fixture {
                     &world,
                     "kexec -l",
                     ChosenLoad::file(&request),
+                    world.snapshot(),
                     FileFlags::EMPTY,
                 )
                 .is_ok()
@@ -412,6 +414,7 @@ fn a_crash_kernel_that_was_given_up_leaves_no_record() {
             &world,
             "kexec -p",
             ChosenLoad::file(&request),
+            world.snapshot(),
             FileFlags::EMPTY,
         )
         .map(drop)
