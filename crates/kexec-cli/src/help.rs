@@ -7,7 +7,7 @@ use kexec_image::Arch;
 
 use crate::args::typed::printable;
 use crate::args::{Call, Flag, Group, Value, Verb, flags_for, flags_of, listed};
-use crate::vmcore_dmesg;
+use crate::{coldreboot, vmcore_dmesg};
 
 /// The widest line.
 const WIDTH: usize = 100;
@@ -63,6 +63,32 @@ pub fn neither_file_nor_verb(word: &OsStr, similar: &[&str]) -> String {
          --help lists the verbs; a kernel file elsewhere is named with its folder\n",
         printable(word)
     )
+}
+
+/// What `coldreboot --help` prints, which is `kexec reboot --cold --help`.
+pub fn coldreboot() -> String {
+    let mut out = format!(
+        "{}{}.\n\nUsage: {}\n",
+        coldreboot::ABOUT
+            .get(..1)
+            .unwrap_or_default()
+            .to_uppercase(),
+        coldreboot::ABOUT.get(1..).unwrap_or_default(),
+        coldreboot::SYNOPSIS
+    );
+    groups(&mut out, &coldreboot::flags(), right);
+    out.push_str("\nExamples:\n");
+    for example in coldreboot::EXAMPLES {
+        row(
+            &mut out,
+            example.command,
+            example.does.trim_end_matches('.'),
+        );
+    }
+    let codes = coldreboot::EXIT_CODES.iter();
+    let codes: Vec<_> = codes.map(|(code, what)| format!("{code} {what}")).collect();
+    let _ = write!(out, "\nExit codes: {}.\n", codes.join(", "));
+    out
 }
 
 /// What `vmcore-dmesg --help` prints.

@@ -5,6 +5,7 @@
 #![deny(clippy::self_named_module_files)]
 
 pub mod args;
+pub mod coldreboot;
 pub mod help;
 pub mod manual;
 pub mod visible;

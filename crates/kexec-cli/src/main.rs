@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         return ExitCode::from(commands::vmcore_dmesg::run(&words));
     }
     let arch = running_arch();
-    ExitCode::from(match request::meant(arch, &words) {
+    ExitCode::from(commands::exit_code(match request::meant(arch, &words) {
         Ok(meant) => {
             for note in &meant.notes {
                 eprintln!("kexec: note: {note}");
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
             run(&world, arch, &meant, word.as_ref())
         }
         Err(error) => usage(arch, &error),
-    })
+    }))
 }
 
 /// The architecture whose options are known: the one this program was built
@@ -83,6 +83,10 @@ fn usage(arch: Arch, error: &UsageError) -> u8 {
 /// `word` is the first word, where it may be a mistyped verb.
 fn run(world: &World<'_>, arch: Arch, meant: &Meant, word: Option<&NotAVerb>) -> u8 {
     match &meant.request {
+        Request::HelpOfColdreboot => {
+            commands::print(&help::coldreboot());
+            0
+        }
         Request::Help(verb) => {
             commands::print(&help::help(arch, *verb));
             0

@@ -36,8 +36,7 @@ impl GeneratedFile {
 pub fn manual_pages(date: &str) -> Vec<GeneratedFile> {
     let named = |name: &str, text| GeneratedFile::new(format!("man8/{name}.8"), text);
     let mut made = vec![named("kexec", pages::complete(date))];
-    // The script `coldreboot` is nothing but `kexec reboot --cold`.
-    made.push(named("coldreboot", ".so man8/kexec-reboot.8\n".to_owned()));
+    made.push(named(kexec_cli::coldreboot::NAME, pages::coldreboot(date)));
     made.push(named(
         kexec_cli::vmcore_dmesg::NAME,
         vmcore_dmesg::page(date),

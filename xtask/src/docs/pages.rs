@@ -2,6 +2,7 @@
 
 use super::roff::{Roff, bold, italic, literal, reference};
 use kexec_cli::args::{Arches, Call, Flag, Group, Value, Verb, all};
+use kexec_cli::coldreboot;
 use kexec_cli::manual::{COMPLETE, Example, File, PAGES, Page};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -48,6 +49,29 @@ pub fn complete(date: &str) -> String {
     files(&mut out, page.files);
     examples(&mut out, COMPLETE.examples);
     see_also(&mut out, page);
+    out.finish()
+}
+
+/// coldreboot(8).
+pub fn coldreboot(date: &str) -> String {
+    let mut out = Roff::new(coldreboot::NAME, date, VERSION);
+    out.section("NAME");
+    out.line_of_name(coldreboot::NAME, coldreboot::ABOUT);
+    out.section("SYNOPSIS");
+    out.lines(&[synopsis(coldreboot::SYNOPSIS)]);
+    out.section("DESCRIPTION");
+    out.paragraphs(coldreboot::SAYS);
+    out.section("OPTIONS");
+    for flag in coldreboot::flags() {
+        option(&mut out, flag, false);
+    }
+    out.section("EXIT STATUS");
+    for (code, what) in coldreboot::EXIT_CODES {
+        out.item(&bold(code), what);
+    }
+    examples(&mut out, coldreboot::EXAMPLES);
+    out.section("SEE ALSO");
+    out.marked_text(&reference("kexec-reboot", 8));
     out.finish()
 }
 

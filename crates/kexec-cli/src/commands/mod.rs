@@ -23,6 +23,7 @@ mod tests;
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kexec_load::Error;
 use kexec_load::pipeline::Prepared;
@@ -116,12 +117,32 @@ pub fn write_picture(path: &Path, picture: &str) -> Result<(), Error> {
     })
 }
 
-/// Writes to stdout; a closed pipe ends the program quietly, as it does others.
+/// Whether something could not be written to stdout.
+static NOT_WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Writes to stdout. The work goes on although that fails: a reboot must not depend on
+/// whether its plan can be shown. Who closed the pipe knows; a full disk is told, once,
+/// and is a failure in the end: [`exit_code`].
 pub fn print(text: &str) {
-    use std::io::Write;
+    use std::io::{ErrorKind, Write};
     let mut out = std::io::stdout().lock();
-    // Nobody is left to be told.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            if !NOT_WRITTEN.swap(true, Ordering::Relaxed) {
+                eprintln!("kexec: cannot write the output: {e}");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The exit code of a command that ended with `code`: a failure where its output could
+/// not be written.
+pub fn exit_code(code: u8) -> u8 {
+    match code {
+        exit::DONE if NOT_WRITTEN.load(Ordering::Relaxed) => exit::REFUSED,
+        code => code,
+    }
 }
 
 /// Writes a JSON value and a newline to stdout.

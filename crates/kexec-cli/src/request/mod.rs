@@ -38,6 +38,8 @@ pub struct Meant {
 pub enum Request {
     /// Print help: of a verb, or of everything.
     Help(Option<Verb>),
+    /// Print help of `coldreboot`, which is `kexec reboot --cold`.
+    HelpOfColdreboot,
     /// Print the version.
     Version {
         /// As JSON.

@@ -33,6 +33,9 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             notes: Vec::new(),
         })
     };
+    if typed.has(Id::Help) && typed.has(Id::Cold) {
+        return done(Request::HelpOfColdreboot);
+    }
     if typed.has(Id::Help) {
         return done(Request::Help(Some(verb)));
     }

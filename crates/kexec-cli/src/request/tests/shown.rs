@@ -101,6 +101,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
             .unwrap_or_default()
     };
     match &meant.request {
+        Request::HelpOfColdreboot => out.push_str("help of coldreboot"),
         Request::Help(None) => out.push_str("help"),
         Request::Help(Some(verb)) => write!(out, "help {}", verb.name()).unwrap(),
         Request::Version { json } => out.push_str(if *json { "version json" } else { "version" }),
