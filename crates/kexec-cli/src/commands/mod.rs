@@ -126,13 +126,11 @@ static NOT_WRITTEN: AtomicBool = AtomicBool::new(false);
 pub fn print(text: &str) {
     use std::io::{ErrorKind, Write};
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            if !NOT_WRITTEN.swap(true, Ordering::Relaxed) {
-                eprintln!("kexec: cannot write the output: {e}");
-            }
-        }
-        _ => {}
+    let Err(e) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) else {
+        return;
+    };
+    if e.kind() != ErrorKind::BrokenPipe && !NOT_WRITTEN.swap(true, Ordering::Relaxed) {
+        eprintln!("kexec: cannot write the output: {e}");
     }
 }
 
