@@ -9,6 +9,8 @@ mod vmcore_dmesg;
 mod zsh;
 
 #[cfg(test)]
+mod paths;
+#[cfg(test)]
 mod tests;
 
 use crate::host;

@@ -192,7 +192,8 @@ impl<'a> Store<'a> {
     }
 
     /// Puts `text` at `path`, on the disk when it returns; what was there before stays
-    /// until the new file is complete.
+    /// until the new file is complete. `path` is a whole one: [`Store::root`] and what is
+    /// below it.
     pub(super) fn write(&self, path: &Path, text: &[u8]) -> io::Result<()> {
         let files = self.files;
         let mut unfinished = path.as_os_str().to_owned();
