@@ -9,6 +9,8 @@
 //! Nothing here loads or changes anything. A file system that is not mounted is
 //! looked at through a mount of our own that nobody else sees.
 #![forbid(unsafe_code)]
+// A module with files of its own is a folder with a mod.rs.
+#![deny(clippy::self_named_module_files)]
 
 pub mod believed;
 pub mod bls;
