@@ -2,7 +2,7 @@
 //! between them, then perhaps an environment block and boot entries.
 #![no_main]
 
-use kexec_entries::grub::{Device, Facts, FilePath, MemoryWorld, Start, evaluate};
+use kexec_entries::grub::{Device, GrubPlatform, FilePath, MemoryDevices, Start, evaluate};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -17,13 +17,13 @@ fuzz_target!(|bytes: &[u8]| {
         "/loader/entries/a-1-2.conf",
         "/loader/entries/a-1-10.conf",
     ];
-    let mut world = MemoryWorld::new();
+    let mut devices = MemoryDevices::new();
     for (name, content) in names.iter().zip(bytes.split(|byte| *byte == 0)) {
-        world.add("disk", name, content);
+        devices.add("disk", name, content);
     }
-    world.add("disk", "/vmlinuz", b"MZ");
-    world.name("u", "disk");
-    let facts = Facts {
+    devices.add("disk", "/vmlinuz", b"MZ");
+    devices.name("u", "disk");
+    let facts = GrubPlatform {
         platform: "efi".to_owned(),
         cpu: "x86_64".to_owned(),
         long_mode: Some(true),
@@ -35,9 +35,9 @@ fuzz_target!(|bytes: &[u8]| {
         cmdpath: None,
         relative: bytes.first() == Some(&b' '),
     };
-    let first = evaluate(&world, &facts, &start);
+    let first = evaluate(&devices, &facts, &start);
     // Once more for short ones only: a real configuration takes some milliseconds.
     if bytes.len() < 1024 {
-        assert_eq!(first, evaluate(&world, &facts, &start));
+        assert_eq!(first, evaluate(&devices, &facts, &start));
     }
 });

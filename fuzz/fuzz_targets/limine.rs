@@ -1,15 +1,15 @@
 //! A limine.conf: its entries, and the choice.
 #![no_main]
 
-use kexec_entries::limine::choose::{Chosen, Wishes, choose};
-use kexec_entries::limine::parse::{Platform, parse};
-use kexec_entries::limine::version::Version;
+use kexec_entries::limine::choose::{LimineDefault, LimineVariables, choose};
+use kexec_entries::limine::parse::{LiminePlatform, parse};
+use kexec_entries::limine::version::LimineVersion;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
     for uefi in [true, false] {
-        let platform = Platform {
+        let platform = LiminePlatform {
             arch: "x86-64",
             uefi,
         };
@@ -17,14 +17,14 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         };
         let asked = config.global("comment").map(|s| s.value.clone());
-        let wishes = Wishes {
+        let wishes = LimineVariables {
             one_shot: asked.clone(),
             default: asked.clone(),
             last: asked.map(String::into_bytes),
         };
         for info in ["", "Limine 10.3.0", "Limine 12.5.1"] {
-            let version = Version::of(info);
-            if let Chosen::Entry(index, _) = choose(&config, platform, &wishes, version) {
+            let version = LimineVersion::of(info);
+            if let LimineDefault::Entry(index, _) = choose(&config, platform, &wishes, version) {
                 assert!(index < config.entries.len());
                 assert!(!config.is_folder(index));
             }

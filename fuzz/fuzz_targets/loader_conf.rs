@@ -2,7 +2,7 @@
 //! holds the ids.
 #![no_main]
 
-use kexec_entries::bls::choose::{Candidate, Decision, Wishes, choose};
+use kexec_entries::bls::choose::{Candidate, BlsDefault, LoaderSettings, choose};
 use kexec_entries::bls::conf;
 use libfuzzer_sys::fuzz_target;
 
@@ -21,14 +21,14 @@ fuzz_target!(|bytes: &[u8]| {
             other_profile: id.contains('@'),
         })
         .collect();
-    let wishes = Wishes {
+    let wishes = LoaderSettings {
         last_booted: candidates.last().map(|c| c.id.clone()),
         conf: conf::parse(text),
-        ..Wishes::default()
+        ..LoaderSettings::default()
     };
     match choose(&candidates, &wishes).decision {
-        Decision::Entry { at, .. } => assert!(at < candidates.len()),
-        Decision::Nothing => assert!(candidates.iter().all(|c| c.other_profile)),
-        Decision::Foreign { .. } | Decision::Unclear { .. } => {}
+        BlsDefault::Entry { at, .. } => assert!(at < candidates.len()),
+        BlsDefault::Nothing => assert!(candidates.iter().all(|c| c.other_profile)),
+        BlsDefault::Foreign { .. } | BlsDefault::Unclear { .. } => {}
     }
 });

@@ -4,9 +4,9 @@
 //! each on the serial port.
 
 use anyhow::{Context, Result, ensure};
-use kexec_entries::extlinux::choose::{Chosen, choose};
+use kexec_entries::extlinux::choose::{ExtlinuxDefault, choose};
 use kexec_entries::extlinux::config::{Placed, assemble};
-use kexec_entries::extlinux::parse::{Reader, parse};
+use kexec_entries::extlinux::parse::{ConfigReader, parse};
 use kexec_lab::apt::{Keep, Suite};
 use kexec_lab::{GuestSlot, Lab, grub};
 use std::fs;
@@ -146,10 +146,10 @@ fn written(text: &str) -> String {
 
 /// What kexec-load says that it boots.
 fn said(text: &str) -> Option<char> {
-    let placed = parse(text, Reader::Syslinux).into_iter();
+    let placed = parse(text, ConfigReader::Syslinux).into_iter();
     let placed = placed.map(|directive| Placed { file: 0, directive });
-    let config = assemble(placed, Reader::Syslinux);
-    let Chosen::Label(index, _) = choose(&config) else {
+    let config = assemble(placed, ConfigReader::Syslinux);
+    let ExtlinuxDefault::Label(index, _) = choose(&config) else {
         return None;
     };
     config.labels.get(index)?.name.value.chars().next()

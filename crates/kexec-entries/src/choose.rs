@@ -11,7 +11,7 @@ const NAMED: usize = 8;
 
 /// An entry that can be booted, and why it is this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chosen<'a> {
+pub struct BootableEntry<'a> {
     /// The entry.
     pub entry: &'a BootEntry,
     /// What it boots.
@@ -29,13 +29,13 @@ pub struct Chosen<'a> {
 /// # Errors
 /// A [`Problem`]: no entry, none by that name, several, or one that cannot
 /// be booted from here, with its file and line.
-pub fn choose<'a>(survey: &'a Survey, wanted: Option<&str>) -> Result<Chosen<'a>, Problem> {
+pub fn choose<'a>(survey: &'a Survey, wanted: Option<&str>) -> Result<BootableEntry<'a>, Problem> {
     let entry = match wanted {
         Some(name) => named(survey, name)?,
         None => default(survey)?,
     };
     match &entry.boots {
-        Boots::Target(target) => Ok(Chosen {
+        Boots::Target(target) => Ok(BootableEntry {
             entry,
             target,
             named: wanted.is_some(),
@@ -138,9 +138,9 @@ fn names(entries: &[&BootEntry]) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::entry::{Broken, Origin};
-    use super::super::survey::{Answer, Listed};
+    use super::super::survey::{AnsweringSource, ListedSource};
     use super::*;
-    use crate::source::{Evidence, Found};
+    use crate::source::{BootMenu, Evidence};
     use kexec_machine::volumes::BootFile;
     use kexec_machine::volumes::VolumeId;
 
@@ -162,11 +162,11 @@ mod tests {
     }
 
     fn survey(choice: Choice) -> Survey {
-        let listed = |source, entries, choice| Listed {
+        let listed = |source, entries, choice| ListedSource {
             source,
             evidence: Evidence::Silent,
             read_from: vec![],
-            found: Found {
+            found: BootMenu {
                 entries,
                 choice,
                 notes: vec![],
@@ -192,7 +192,7 @@ mod tests {
                     choice,
                 ),
             ],
-            answer: Some(Answer {
+            answer: Some(AnsweringSource {
                 index: 1,
                 source: "GRUB",
                 why: String::new(),

@@ -193,7 +193,7 @@ pub struct BootTarget {
     pub extras: Vec<BootFile>,
     /// Modules of a multiboot kernel, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub modules: Vec<Module>,
+    pub modules: Vec<BootModule>,
     /// The device tree that the boot loader would hand over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devicetree: Option<BootFile>,
@@ -234,7 +234,7 @@ impl BootTarget {
 
 /// A module of a multiboot kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Module {
+pub struct BootModule {
     /// The file.
     pub file: BootFile,
     /// Its arguments.

@@ -7,7 +7,7 @@ use kexec_plan::Cmdline;
 
 use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin, Protocol};
 use super::facts::{BootOption, Efi, Facts};
-use crate::source::{Choice, Evidence, Found, Machine, Source};
+use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::Lookup;
@@ -55,7 +55,7 @@ fn has_arguments(option: &BootOption) -> bool {
     line.is_some_and(|line| has(&line, "root") || has(&line, "initrd"))
 }
 
-fn find(machine: &Machine<'_>) -> Option<Found> {
+fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let efi = machine.facts.efi.known()?;
     let options = efi.options.iter().filter_map(Fact::known);
     let entries: Vec<(u16, BootEntry)> = options
@@ -64,7 +64,7 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     if entries.is_empty() {
         return None;
     }
-    Some(Found {
+    Some(BootMenu {
         choice: choice(efi, &entries),
         entries: entries.into_iter().map(|(_, entry)| entry).collect(),
         notes: Vec::new(),
@@ -99,7 +99,7 @@ fn choice(efi: &Efi, entries: &[(u16, BootEntry)]) -> Choice {
 
 /// The entry of an option; `None` when what it names is no kernel, as far as can
 /// be seen.
-fn entry(machine: &Machine<'_>, option: &BootOption) -> Option<BootEntry> {
+fn entry(machine: &BootedMachine<'_>, option: &BootOption) -> Option<BootEntry> {
     let path = option.file.as_ref()?;
     let folder = path.get(..UKIS.len()).unwrap_or_default();
     if folder.eq_ignore_ascii_case(UKIS) {
@@ -164,7 +164,7 @@ fn protocol(head: &[u8]) -> Option<Protocol> {
 /// The stub reads the files of `initrd=` from the partition that the kernel came
 /// from.
 fn target(
-    machine: &Machine<'_>,
+    machine: &BootedMachine<'_>,
     kernel: BootFile,
     protocol: Protocol,
     arguments: &str,

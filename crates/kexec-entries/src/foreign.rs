@@ -3,7 +3,7 @@
 
 use super::entry::{Broken, Origin};
 use super::facts::Facts;
-use crate::source::{Choice, Evidence, Found, Machine, Source};
+use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 
 /// Boot loaders that are not read.
 pub(super) const SOURCE: Source = Source {
@@ -60,9 +60,9 @@ fn evidence(facts: &Facts) -> Evidence {
     }
 }
 
-fn find(machine: &Machine<'_>) -> Option<Found> {
+fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let (name, said) = started(machine.facts)?;
-    Some(Found {
+    Some(BootMenu {
         entries: Vec::new(),
         choice: Choice::Refused(Broken {
             at: Origin::file(said),

@@ -5,7 +5,7 @@ use kexec_plan::{Cmdline, token};
 
 use super::entry::{BootTarget, Boots, Broken, Origin};
 use super::facts::Facts;
-use crate::source::Machine;
+use crate::source::BootedMachine;
 use kexec_image::fields;
 use kexec_machine::Fact;
 use kexec_machine::volumes::{BootFile, bare};
@@ -21,7 +21,7 @@ const MODULES: &[&str] = &["/usr/lib/modules", "/lib/modules"];
 
 /// A file by its path on the machine: absent when neither it nor a link is
 /// there, unreadable when a link leads to nothing.
-pub(super) fn at(machine: &Machine<'_>, path: &str) -> Fact<BootFile> {
+pub(super) fn at(machine: &BootedMachine<'_>, path: &str) -> Fact<BootFile> {
     let volumes = machine.volumes;
     let file = match volumes.locate(path) {
         Ok(file) => file,
@@ -71,7 +71,7 @@ impl NextCmdline {
 
 /// What kernel-install(8) would write into an entry: its configuration, else
 /// the running kernel's command line.
-pub(super) fn next_cmdline(machine: &Machine<'_>) -> NextCmdline {
+pub(super) fn next_cmdline(machine: &BootedMachine<'_>) -> NextCmdline {
     for path in CONFIGURED {
         let text = machine.volumes.machine_bytes(path);
         if let Fact::Known(bytes) = text {
@@ -100,7 +100,7 @@ pub(super) fn next_cmdline(machine: &Machine<'_>) -> NextCmdline {
 }
 
 /// The releases that have modules, each with its folder.
-pub(super) fn releases(machine: &Machine<'_>) -> Vec<(String, String)> {
+pub(super) fn releases(machine: &BootedMachine<'_>) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for folder in MODULES {
         let Fact::Known(names) = machine.volumes.machine_entries(folder) else {
@@ -119,7 +119,7 @@ pub(super) fn releases(machine: &Machine<'_>) -> Vec<(String, String)> {
 /// The release that a kernel says it is, as far as its first bytes do: a bzImage
 /// (Documentation/arch/x86/boot.rst, `kernel_version`: 512 bytes behind it is
 /// text, whose first word is the release).
-pub(super) fn release(machine: &Machine<'_>, kernel: &BootFile) -> Option<String> {
+pub(super) fn release(machine: &BootedMachine<'_>, kernel: &BootFile) -> Option<String> {
     /// The setup code in front of a bzImage is never longer.
     const SETUP: u64 = 64 * 512;
     let head = machine.volumes.head(kernel, SETUP);
@@ -135,7 +135,7 @@ pub(super) fn release(machine: &Machine<'_>, kernel: &BootFile) -> Option<String
 }
 
 /// The first of these that is there, or why one could not be looked at.
-fn first(machine: &Machine<'_>, paths: &[String]) -> Fact<BootFile> {
+fn first(machine: &BootedMachine<'_>, paths: &[String]) -> Fact<BootFile> {
     let mut unreadable = None;
     for path in paths {
         match at(machine, path) {
@@ -149,7 +149,7 @@ fn first(machine: &Machine<'_>, paths: &[String]) -> Fact<BootFile> {
 
 /// The kernel of a release: beside its modules (kernel-install(8)), or in /boot
 /// under its release.
-pub(super) fn kernel(machine: &Machine<'_>, release: &str) -> Fact<BootFile> {
+pub(super) fn kernel(machine: &BootedMachine<'_>, release: &str) -> Fact<BootFile> {
     let mut paths: Vec<String> = MODULES
         .iter()
         .map(|f| format!("{f}/{release}/vmlinuz"))
@@ -162,7 +162,7 @@ pub(super) fn kernel(machine: &Machine<'_>, release: &str) -> Fact<BootFile> {
 /// The names that the initrd of a release has: initramfs-tools, dracut, openSUSE's
 /// dracut, kernel-install with its own layout, and mkinitcpio, which goes by
 /// the name of the package that Arch keeps in `pkgbase`.
-pub(super) fn initrd_paths(machine: &Machine<'_>, release: &str) -> Vec<String> {
+pub(super) fn initrd_paths(machine: &BootedMachine<'_>, release: &str) -> Vec<String> {
     let mut paths = vec![
         format!("/boot/initrd.img-{release}"),
         format!("/boot/initramfs-{release}.img"),
@@ -182,6 +182,6 @@ pub(super) fn initrd_paths(machine: &Machine<'_>, release: &str) -> Vec<String> 
 }
 
 /// The initrd of a release.
-pub(super) fn initrd(machine: &Machine<'_>, release: &str) -> Fact<BootFile> {
+pub(super) fn initrd(machine: &BootedMachine<'_>, release: &str) -> Fact<BootFile> {
     first(machine, &initrd_paths(machine, release))
 }

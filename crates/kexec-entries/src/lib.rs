@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! / ──Volumes──▶ file systems ─┐
-//! / ──Facts────▶ how it booted ┴─SOURCES──▶ Found { entries, default } ──decide──▶ Survey
+//! / ──Facts────▶ how it booted ┴─SOURCES──▶ BootMenu { entries, choice } ──decide──▶ Survey
 //! ```
 //!
 //! Nothing here loads or changes anything. A file system that is not mounted is
@@ -12,8 +12,9 @@
 // A module with files of its own is a folder with a mod.rs.
 #![deny(clippy::self_named_module_files)]
 
-pub mod believed;
 pub mod bls;
+pub mod boot_source;
+mod check;
 mod choose;
 pub mod entry;
 pub mod extlinux;
@@ -21,7 +22,6 @@ pub mod facts;
 mod firmware;
 mod foreign;
 pub mod grub;
-mod judge;
 mod kernels;
 pub mod limine;
 mod modules;
@@ -33,9 +33,9 @@ mod source;
 mod survey;
 mod version;
 
-pub use choose::{Chosen, choose};
-pub use source::{Choice, Evidence, Found, Machine, Source};
-pub use survey::{Answer, Listed, Survey, survey};
+pub use choose::{BootableEntry, choose};
+pub use source::{BootMenu, BootedMachine, Choice, Evidence, Source};
+pub use survey::{AnsweringSource, ListedSource, Survey, survey};
 
 /// Every source, in the order in which they are tried.
 pub const SOURCES: &[Source] = &[

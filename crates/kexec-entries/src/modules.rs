@@ -4,7 +4,7 @@
 use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
 use super::kernels::{self, NextCmdline};
 use super::version;
-use crate::source::{Choice, Evidence, Found, Machine, Source};
+use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 
 /// Kernels by their module folders.
@@ -16,7 +16,7 @@ pub(super) const SOURCE: Source = Source {
     looked_for: None,
 };
 
-fn find(machine: &Machine<'_>) -> Option<Found> {
+fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let cmdline = kernels::next_cmdline(machine);
     let mut releases = kernels::releases(machine);
     // Newest first, as UAPI.10 compares versions.
@@ -37,7 +37,7 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
             why: "no kernel has its initrd".to_owned(),
         },
     };
-    Some(Found {
+    Some(BootMenu {
         entries,
         choice,
         notes: Vec::new(),
@@ -46,7 +46,7 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
 
 /// The entry of a release; `None` when only its modules are left.
 fn entry(
-    machine: &Machine<'_>,
+    machine: &BootedMachine<'_>,
     release: &str,
     folder: &str,
     cmdline: &NextCmdline,

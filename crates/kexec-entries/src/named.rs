@@ -4,7 +4,7 @@
 
 use super::entry::{BootEntry, BootTarget, Boots, Origin};
 use super::kernels;
-use crate::source::Machine;
+use crate::source::BootedMachine;
 use kexec_machine::Fact;
 use kexec_machine::Problem;
 use kexec_machine::volumes::BootFile;
@@ -16,7 +16,7 @@ const NAME: &str = "name";
 ///
 /// # Errors
 /// A [`Problem`]: there is no such kernel, or /boot cannot be looked at.
-pub fn named(machine: &Machine<'_>, name: &str) -> Result<BootEntry, Problem> {
+pub fn named(machine: &BootedMachine<'_>, name: &str) -> Result<BootEntry, Problem> {
     let path = format!("/boot/vmlinuz-{name}");
     let refused = |why: String, remedy: &str| Problem::new(format!("kernel {path}"), why, remedy);
     if name.is_empty() || name.contains('/') || name.contains('\0') {
@@ -62,7 +62,7 @@ pub fn named(machine: &Machine<'_>, name: &str) -> Result<BootEntry, Problem> {
 }
 
 /// A name is a release (Debian, Fedora, openSUSE) or that of a package (Arch).
-fn initrd(machine: &Machine<'_>, name: &str) -> Option<BootFile> {
+fn initrd(machine: &BootedMachine<'_>, name: &str) -> Option<BootFile> {
     let paths = kernels::initrd_paths(machine, name);
     paths
         .iter()
@@ -120,7 +120,7 @@ mod tests {
         let volumes = Volumes::read(root.path());
         let facts = Facts::read(&Snapshot::read(root.path()), &volumes);
         named(
-            &Machine {
+            &BootedMachine {
                 volumes: &volumes,
                 facts: &facts,
             },

@@ -3,7 +3,7 @@
 
 use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
 use super::kernels::{self, NextCmdline};
-use crate::source::{Choice, Evidence, Found, Machine, Source};
+use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 
@@ -44,7 +44,7 @@ const PAIRS: &[Pair] = &[
 /// mkinitcpio does not build it in.
 const MICROCODE: &[&str] = &["/boot/intel-ucode.img", "/boot/amd-ucode.img"];
 
-fn find(machine: &Machine<'_>) -> Option<Found> {
+fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let cmdline = kernels::next_cmdline(machine);
     let mut entries: Vec<BootEntry> = Vec::new();
     let closed: Vec<(&str, String)> = FOLDERS
@@ -76,7 +76,7 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     if entries.is_empty() && closed.is_empty() {
         return None;
     }
-    Some(Found {
+    Some(BootMenu {
         choice: choice(&entries),
         entries,
         notes: closed.into_iter().map(|(_, why)| why).collect(),
@@ -94,7 +94,7 @@ fn folder_of(path: &str) -> &str {
 }
 
 /// Why nothing can be looked for in a folder: one sentence for all its names.
-fn closed(machine: &Machine<'_>, folder: &str) -> Option<String> {
+fn closed(machine: &BootedMachine<'_>, folder: &str) -> Option<String> {
     let volumes = machine.volumes;
     let sentence = |reason: String, then: &str| {
         let reason = kernels::without(folder, reason);
@@ -116,7 +116,7 @@ fn closed(machine: &Machine<'_>, folder: &str) -> Option<String> {
 
 /// The kernel of that release under a well-known name, if its own header says
 /// that it is.
-pub(super) fn kernel(machine: &Machine<'_>, release: &str) -> Option<BootFile> {
+pub(super) fn kernel(machine: &BootedMachine<'_>, release: &str) -> Option<BootFile> {
     let files = PAIRS
         .iter()
         .filter_map(|pair| kernels::at(machine, pair.0).known().cloned());
@@ -138,7 +138,7 @@ fn choice(entries: &[BootEntry]) -> Choice {
 
 /// The entry of a kernel name; `None` when there is nothing of that name.
 fn entry(
-    machine: &Machine<'_>,
+    machine: &BootedMachine<'_>,
     kernel: &str,
     initrd: &str,
     cmdline: &NextCmdline,
@@ -169,7 +169,7 @@ fn broken(at: &str, reason: String) -> Boots {
 }
 
 fn target(
-    machine: &Machine<'_>,
+    machine: &BootedMachine<'_>,
     kernel: BootFile,
     initrd: BootFile,
     cmdline: &NextCmdline,

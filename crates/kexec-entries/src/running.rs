@@ -2,7 +2,7 @@
 
 use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
 use super::{kernels, plain};
-use crate::source::{Choice, Evidence, Found, Machine, Source};
+use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 
@@ -15,7 +15,7 @@ pub(super) const SOURCE: Source = Source {
     looked_for: None,
 };
 
-fn find(machine: &Machine<'_>) -> Option<Found> {
+fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let release = &machine.facts.release;
     if release.is_empty() {
         return None;
@@ -34,14 +34,14 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     let origin = Origin::file("/proc/cmdline");
     let mut entry = BootEntry::new(SOURCE.name, "running", &title, origin, boots);
     entry.version = Some(release.clone());
-    Some(Found {
+    Some(BootMenu {
         entries: vec![entry],
         choice,
         notes: Vec::new(),
     })
 }
 
-fn boots(machine: &Machine<'_>, release: &str) -> Boots {
+fn boots(machine: &BootedMachine<'_>, release: &str) -> Boots {
     let broken = |file: &str, reason: String| {
         Boots::Broken(Broken {
             at: Origin::file(file),
@@ -72,7 +72,7 @@ fn boots(machine: &Machine<'_>, release: &str) -> Boots {
 }
 
 /// The value of a parameter of the whole running command line, as a path.
-fn named(machine: &Machine<'_>, parameter: &str) -> Vec<String> {
+fn named(machine: &BootedMachine<'_>, parameter: &str) -> Vec<String> {
     let Fact::Known(line) = &machine.facts.cmdline else {
         return Vec::new();
     };
@@ -105,7 +105,7 @@ fn path_of(text: &str) -> String {
 
 /// A file that the boot loader named: from the top of /boot, of the partitions
 /// of an EFI boot loader, or of the root.
-fn booted(machine: &Machine<'_>, path: &str) -> Fact<BootFile> {
+fn booted(machine: &BootedMachine<'_>, path: &str) -> Fact<BootFile> {
     let volumes = machine.volumes;
     let parts = volumes.boot_partitions(machine.facts.booted_from().as_ref());
     let parts = parts.xbootldr.into_iter().chain(parts.esp);
@@ -119,7 +119,10 @@ fn booted(machine: &Machine<'_>, path: &str) -> Fact<BootFile> {
 }
 
 /// The running kernel's file, and what is not sure about it.
-fn kernel(machine: &Machine<'_>, release: &str) -> Result<(BootFile, Option<String>), String> {
+fn kernel(
+    machine: &BootedMachine<'_>,
+    release: &str,
+) -> Result<(BootFile, Option<String>), String> {
     let gone = || format!("the file of kernel {release} is not there any more");
     match kernels::kernel(machine, release) {
         Fact::Known(kernel) => return Ok((kernel, None)),
@@ -155,7 +158,7 @@ fn kernel(machine: &Machine<'_>, release: &str) -> Result<(BootFile, Option<Stri
 }
 
 /// The initrds that the boot loader named, else the one of the release.
-fn initrds(machine: &Machine<'_>, release: &str) -> Result<Vec<BootFile>, String> {
+fn initrds(machine: &BootedMachine<'_>, release: &str) -> Result<Vec<BootFile>, String> {
     let paths = named(machine, "initrd");
     let mut found = Vec::with_capacity(paths.len());
     for path in &paths {

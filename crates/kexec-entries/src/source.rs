@@ -9,7 +9,7 @@ use crate::facts::Facts;
 
 /// What a source is asked about: plain values, and files below a root.
 #[derive(Debug, Clone, Copy)]
-pub struct Machine<'a> {
+pub struct BootedMachine<'a> {
     /// The file systems and the files on them.
     pub volumes: &'a Volumes,
     /// How the machine was booted.
@@ -26,7 +26,7 @@ pub struct Source {
     /// Its entries on this machine; `None` when there is nothing of its kind.
     /// An entry that is broken is among them; only what has no entries at all
     /// and nothing to say about it is `None`.
-    pub find: fn(&Machine<'_>) -> Option<Found>,
+    pub find: fn(&BootedMachine<'_>) -> Option<BootMenu>,
     /// What the machine says about whether this is what boots it.
     pub evidence: fn(&Facts) -> Evidence,
     /// What of it is looked for, and where, for people; `None` for what stands in for a
@@ -52,7 +52,7 @@ pub enum Evidence {
 
 /// What a source found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Found {
+pub struct BootMenu {
     /// The entries, in the order of its menu.
     pub entries: Vec<BootEntry>,
     /// Which of them it would boot.
@@ -68,7 +68,7 @@ pub struct Found {
 pub enum Choice {
     /// This one.
     Entry {
-        /// Its place in [`Found::entries`].
+        /// Its place in [`BootMenu::entries`].
         index: usize,
         /// Why.
         why: String,

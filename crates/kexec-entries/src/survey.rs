@@ -4,27 +4,27 @@
 use serde::Serialize;
 
 use super::SOURCES;
-use super::believed::BootSource;
+use super::boot_source::BootSource;
+use super::check::EntryChecker;
 use super::entry::{BootEntry, BootTarget};
 use super::facts::Efi;
-use super::judge::Judge;
-use crate::source::{Choice, Evidence, Found, Machine, Source};
+use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 
 /// Everything that was found, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Survey {
     /// What each source found, in the order of [`SOURCES`].
-    pub sources: Vec<Listed>,
+    pub sources: Vec<ListedSource>,
     /// Whose word counts; `None` when nothing was found.
-    pub answer: Option<Answer>,
+    pub answer: Option<AnsweringSource>,
     /// What else has to be known, for people.
     pub notes: Vec<String>,
 }
 
 /// One source with its entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listed {
+pub struct ListedSource {
     /// Its name.
     pub source: &'static str,
     /// What the machine says about it.
@@ -33,12 +33,12 @@ pub struct Listed {
     /// are on.
     pub read_from: Vec<BootSource>,
     /// Its entries.
-    pub found: Found,
+    pub found: BootMenu,
 }
 
 /// The source that answers for this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub struct AnsweringSource {
     /// Its place in [`Survey::sources`].
     pub index: usize,
     /// Its name.
@@ -48,14 +48,14 @@ pub struct Answer {
 }
 
 /// Asks every source.
-pub fn survey(machine: &Machine<'_>) -> Survey {
+pub fn survey(machine: &BootedMachine<'_>) -> Survey {
     survey_of(SOURCES, machine)
 }
 
-fn survey_of(sources: &[Source], machine: &Machine<'_>) -> Survey {
+fn survey_of(sources: &[Source], machine: &BootedMachine<'_>) -> Survey {
     let mut notes = Vec::new();
     let mut listed = Vec::new();
-    let mut judge = Judge::new(machine);
+    let mut judge = EntryChecker::new(machine);
     let booted = machine.facts.booted_from();
     for source in sources {
         let evidence = (source.evidence)(machine.facts);
@@ -74,7 +74,7 @@ fn survey_of(sources: &[Source], machine: &Machine<'_>) -> Survey {
                 .flat_map(BootTarget::files)
                 .map(|f| f.volume.clone()),
         );
-        listed.push(Listed {
+        listed.push(ListedSource {
             source: source.name,
             evidence,
             read_from: BootSource::all(machine.volumes, ids.iter(), booted.as_ref()),
@@ -107,14 +107,14 @@ fn survey_of(sources: &[Source], machine: &Machine<'_>) -> Survey {
 
 /// What boots this machine and has no entries here: to take another source's
 /// would be a guess.
-fn missing(source: &Source, evidence: &Evidence) -> Option<Found> {
+fn missing(source: &Source, evidence: &Evidence) -> Option<BootMenu> {
     let Evidence::For(_) = evidence else {
         return None;
     };
     let looked_for = source
         .looked_for
         .map(|what| format!("; looked for: {what}"));
-    Some(Found {
+    Some(BootMenu {
         entries: Vec::new(),
         choice: Choice::None {
             why: format!(
@@ -130,7 +130,7 @@ fn missing(source: &Source, evidence: &Evidence) -> Option<Found> {
 /// Which source answers: the first one that is said to boot this machine, else
 /// the first that is likely to, else the first that nothing speaks against, else
 /// the first.
-fn decide(listed: &[Listed]) -> Option<Answer> {
+fn decide(listed: &[ListedSource]) -> Option<AnsweringSource> {
     let first = |fits: fn(&Evidence) -> bool| listed.iter().position(|one| fits(&one.evidence));
     let index = first(|e| matches!(e, Evidence::For(_)))
         .or_else(|| first(|e| matches!(e, Evidence::Likely(_))))
@@ -142,7 +142,7 @@ fn decide(listed: &[Listed]) -> Option<Answer> {
         Evidence::Silent => by_order(listed),
         Evidence::Against(_) => by_order(&[]),
     };
-    Some(Answer {
+    Some(AnsweringSource {
         index,
         source: one.source,
         why,
@@ -150,7 +150,7 @@ fn decide(listed: &[Listed]) -> Option<Answer> {
 }
 
 /// Why the first one that is not ruled out.
-fn by_order(listed: &[Listed]) -> String {
+fn by_order(listed: &[ListedSource]) -> String {
     let against = listed.iter().filter_map(|one| match &one.evidence {
         Evidence::Against(why) => Some(format!("not {}: {why}", one.source)),
         _ => None,
@@ -199,12 +199,12 @@ mod tests {
     use super::*;
     use crate::facts::{BootOption, LoaderVars};
 
-    fn listed(source: &'static str, evidence: Evidence) -> Listed {
-        Listed {
+    fn listed(source: &'static str, evidence: Evidence) -> ListedSource {
+        ListedSource {
             source,
             evidence,
             read_from: Vec::new(),
-            found: Found {
+            found: BootMenu {
                 entries: Vec::new(),
                 choice: Choice::None { why: String::new() },
                 notes: Vec::new(),
@@ -216,7 +216,7 @@ mod tests {
         let sources = sources
             .iter()
             .map(|(name, evidence)| listed(name, evidence.clone()));
-        let sources: Vec<Listed> = sources.collect();
+        let sources: Vec<ListedSource> = sources.collect();
         decide(&sources).map(|answer| (answer.source, answer.why))
     }
 

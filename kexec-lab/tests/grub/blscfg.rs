@@ -4,7 +4,7 @@
 use crate::language::HEAD;
 use crate::plain;
 use anyhow::{Context, Result, ensure};
-use kexec_entries::grub::{Boot, Device, Facts, FilePath, MemoryWorld, Start, evaluate};
+use kexec_entries::grub::{Boot, Device, FilePath, GrubPlatform, MemoryDevices, Start, evaluate};
 use kexec_lab::apt::Suite;
 use kexec_lab::{GuestSlot, Lab, grub};
 use std::fs;
@@ -98,11 +98,11 @@ fn ours(entry: &str) -> String {
         device: Device("disk".into()),
         path: path.to_owned(),
     };
-    let mut world = MemoryWorld::new();
+    let mut world = MemoryDevices::new();
     let config = format!("{BEFORE}insmod blsuki\nblscfg --path /c\n");
     world.add("disk", "/boot/grub/grub.cfg", config.as_bytes());
     world.add("disk", "/c/e.conf", entry.as_bytes());
-    let facts = Facts {
+    let facts = GrubPlatform {
         platform: "pc".to_owned(),
         cpu: "i386".to_owned(),
         long_mode: Some(true),

@@ -2,7 +2,7 @@
 
 use crate::plain;
 use anyhow::{Context, Result, ensure};
-use kexec_entries::grub::{Boot, Device, Facts, FilePath, MemoryWorld, Start, evaluate};
+use kexec_entries::grub::{Boot, Device, FilePath, GrubPlatform, MemoryDevices, Start, evaluate};
 use kexec_lab::apt::Suite;
 use kexec_lab::{GuestSlot, Lab, grub};
 use std::fmt::Write as _;
@@ -121,10 +121,10 @@ fn ours(config: &str) -> String {
         device: Device("disk".into()),
         path: path.to_owned(),
     };
-    let mut world = MemoryWorld::new();
+    let mut world = MemoryDevices::new();
     world.add("disk", "/boot/grub/grub.cfg", config.as_bytes());
     world.add("disk", "/x", b"");
-    let facts = Facts {
+    let facts = GrubPlatform {
         platform: "pc".to_owned(),
         cpu: "i386".to_owned(),
         long_mode: Some(true),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use kexec_entries::entry::BootEntry;
 use kexec_entries::facts::Facts;
 use kexec_entries::survey;
-use kexec_entries::{Choice, Found, Machine};
+use kexec_entries::{BootMenu, BootedMachine, Choice};
 use kexec_lab::grub::UUID;
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::Volumes;
@@ -65,10 +65,10 @@ fn machine(root: &Path) -> Result<()> {
 }
 
 /// What the product finds of GRUB below a folder.
-fn found(root: &Path) -> Result<Found> {
+fn found(root: &Path) -> Result<BootMenu> {
     let volumes = Volumes::read(root);
     let facts = Facts::read(&Snapshot::read(root), &volumes);
-    let machine = Machine {
+    let machine = BootedMachine {
         volumes: &volumes,
         facts: &facts,
     };
@@ -80,7 +80,7 @@ fn found(root: &Path) -> Result<Found> {
 }
 
 /// The default and why it is that.
-fn default(found: &Found) -> Result<(&BootEntry, &str)> {
+fn default(found: &BootMenu) -> Result<(&BootEntry, &str)> {
     match &found.choice {
         Choice::Entry { index, why } => {
             let entry = found

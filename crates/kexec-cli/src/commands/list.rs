@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kexec_entries::Machine;
+use kexec_entries::BootedMachine;
 use kexec_entries::Survey;
 use kexec_entries::facts::Facts;
 use kexec_entries::survey;
@@ -48,7 +48,7 @@ pub fn surveyed(root: &Path) -> Result<Survey, Error> {
     }
     let volumes = Volumes::read(root);
     let facts = Facts::read(&Snapshot::read(root), &volumes);
-    let survey = survey(&Machine {
+    let survey = survey(&BootedMachine {
         volumes: &volumes,
         facts: &facts,
     });

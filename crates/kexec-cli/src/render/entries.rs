@@ -4,7 +4,7 @@
 use kexec_entries::SOURCES;
 use kexec_entries::entry::{BootEntry, BootTarget, Boots, Marks, Protocol};
 use kexec_entries::{Choice, Evidence};
-use kexec_entries::{Listed, Survey};
+use kexec_entries::{ListedSource, Survey};
 
 use super::words::field;
 
@@ -43,7 +43,7 @@ pub fn list(survey: &Survey) -> String {
 }
 
 /// What the answering source would boot, and why.
-fn default(listed: &Listed) -> String {
+fn default(listed: &ListedSource) -> String {
     match &listed.found.choice {
         Choice::Entry { index, why } => match listed.found.entries.get(*index) {
             Some(entry) => format!("{}: {why}", entry.id),
@@ -54,7 +54,7 @@ fn default(listed: &Listed) -> String {
     }
 }
 
-fn source(out: &mut String, listed: &Listed, full: bool) {
+fn source(out: &mut String, listed: &ListedSource, full: bool) {
     let about = SOURCES.iter().find(|source| source.name == listed.source);
     let about = about.map_or("", |source| source.about);
     let title = format!("{}: {about}", listed.source);

@@ -3,21 +3,21 @@
 
 use serde::Serialize;
 
-use super::lines::{self, Problem, Value};
+use super::lines::{self, LineProblem, LineValue};
 
 /// What is in a loader.conf. Of a key that stands twice the last counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LoaderConf {
     /// `default`: a pattern, or `@saved`.
-    pub default: Option<Value>,
+    pub default: Option<LineValue>,
     /// `preferred`: a pattern that passes over bad entries (systemd 260).
-    pub preferred: Option<Value>,
+    pub preferred: Option<LineValue>,
     /// `timeout`: how long the menu is shown.
-    pub timeout: Option<Value>,
+    pub timeout: Option<LineValue>,
     /// Everything else.
-    pub others: Vec<(String, Value)>,
+    pub others: Vec<(String, LineValue)>,
     /// Lines that were left out.
-    pub ignored: Vec<Problem>,
+    pub ignored: Vec<LineProblem>,
 }
 
 /// Reads the text of a loader.conf.
@@ -50,7 +50,7 @@ impl LoaderConf {
     ///
     /// # Errors
     /// When whether it does that with a value is not known.
-    pub(super) fn unquote(&mut self, single: Option<bool>) -> Result<(), Problem> {
+    pub(super) fn unquote(&mut self, single: Option<bool>) -> Result<(), LineProblem> {
         let all = [&mut self.default, &mut self.preferred, &mut self.timeout];
         for value in all.into_iter().flatten() {
             value.unquote(single)?;
@@ -63,8 +63,8 @@ impl LoaderConf {
 mod tests {
     use super::*;
 
-    fn at(line: u32, text: &str) -> Value {
-        Value {
+    fn at(line: u32, text: &str) -> LineValue {
+        LineValue {
             text: text.to_owned(),
             line,
         }

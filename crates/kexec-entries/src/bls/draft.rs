@@ -2,7 +2,7 @@
 
 use kexec_plan::Cmdline;
 
-use super::lines::Problem;
+use super::lines::LineProblem;
 use super::order::Rank;
 use crate::entry::{BootEntry, Boots, Broken, Origin};
 use crate::facts::Facts;
@@ -11,7 +11,7 @@ use kexec_machine::volumes::BootFile;
 
 /// An entry and what the menu needs to know of it.
 #[derive(Debug, Clone)]
-pub(super) struct Draft {
+pub(super) struct DraftEntry {
     /// The entry.
     pub(super) entry: BootEntry,
     /// Its other names, by which people may ask for it.
@@ -38,7 +38,7 @@ pub(super) struct Brings {
     pub(super) cmdline: Cmdline,
 }
 
-impl Draft {
+impl DraftEntry {
     /// What systemd-boot calls it. The first profile of a UKI has the name of the
     /// file there and no other, whatever its own name is: bootctl shows `@` and that
     /// name, and systemd-boot does not find it by that (seen with 257 and 262: the
@@ -90,7 +90,7 @@ impl Draft {
 }
 
 /// Marks the UKIs that are running: those with the most words of the command line.
-pub(super) fn mark_running(facts: &Facts, drafts: &mut [Draft]) {
+pub(super) fn mark_running(facts: &Facts, drafts: &mut [DraftEntry]) {
     let words: Vec<Option<usize>> = drafts.iter().map(|d| d.running_words(facts)).collect();
     let most = words.iter().flatten().max();
     for (draft, words) in drafts.iter_mut().zip(&words) {
@@ -100,26 +100,26 @@ pub(super) fn mark_running(facts: &Facts, drafts: &mut [Draft]) {
 
 /// Why an entry does not boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct EntryFault {
     /// What is wrong.
-    pub(super) problem: Problem,
+    pub(super) problem: LineProblem,
     /// Whether the boot loader leaves the entry out of its menu.
     pub(super) hidden: bool,
 }
 
-impl Fault {
+impl EntryFault {
     /// The boot loader shows the entry, and fails or does what cannot be done
     /// here.
-    pub(super) fn shown(problem: Problem) -> Fault {
-        Fault {
+    pub(super) fn shown(problem: LineProblem) -> EntryFault {
+        EntryFault {
             problem,
             hidden: false,
         }
     }
 
     /// The boot loader does not show the entry.
-    pub(super) fn hidden(problem: Problem) -> Fault {
-        Fault {
+    pub(super) fn hidden(problem: LineProblem) -> EntryFault {
+        EntryFault {
             problem,
             hidden: true,
         }

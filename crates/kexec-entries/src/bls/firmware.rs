@@ -1,6 +1,6 @@
 //! UKIs that the firmware starts itself, without a boot loader.
 
-use super::draft::Draft;
+use super::draft::DraftEntry;
 use crate::facts::{BootOption, Efi};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
@@ -18,7 +18,7 @@ pub(super) fn started(efi: &Efi) -> Option<&BootOption> {
 
 /// What the firmware starts next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum FirmwareNext {
     /// This entry, and why.
     Entry(usize, String),
     /// None of the entries, and why.
@@ -29,13 +29,13 @@ pub(super) enum Next {
 
 /// What the firmware starts next, when it was not systemd-boot that it started
 /// this time.
-pub(super) fn next(efi: &Efi, volumes: &Volumes, drafts: &[Draft]) -> Next {
+pub(super) fn next(efi: &Efi, volumes: &Volumes, drafts: &[DraftEntry]) -> FirmwareNext {
     let option = match efi.next.known() {
         Some(next) => efi.option(*next).map(|option| (option, "BootNext")),
         None => first(efi).map(|option| (option, "first in BootOrder")),
     };
     let (Some((option, why)), Fact::Absent) = (option, &efi.loader.info) else {
-        return Next::Menu;
+        return FirmwareNext::Menu;
     };
     let named = format!("Boot{:04X} ({})", option.number, option.description);
     let path = option
@@ -44,7 +44,7 @@ pub(super) fn next(efi: &Efi, volumes: &Volumes, drafts: &[Draft]) -> Next {
         .unwrap_or_default()
         .replace('\\', "/");
     if is_systemd_boot(&path) {
-        return Next::Menu;
+        return FirmwareNext::Menu;
     }
     let on = match option
         .partuuid
@@ -52,7 +52,9 @@ pub(super) fn next(efi: &Efi, volumes: &Volumes, drafts: &[Draft]) -> Next {
         .map(|uuid| volumes.by_partuuid(uuid))
     {
         Some(Lookup::One(volume)) => Some(volume),
-        Some(Lookup::Refused(reason)) => return Next::Other(format!("{named} is {why}: {reason}")),
+        Some(Lookup::Refused(reason)) => {
+            return FirmwareNext::Other(format!("{named} is {why}: {reason}"));
+        }
         Some(Lookup::None) | None => None,
     };
     let is = |file: &BootFile| {
@@ -63,11 +65,11 @@ pub(super) fn next(efi: &Efi, volumes: &Volumes, drafts: &[Draft]) -> Next {
         draft.profile == 0 && kernel.is_some_and(is)
     });
     match at {
-        Some(at) => Next::Entry(
+        Some(at) => FirmwareNext::Entry(
             at,
             format!("the firmware starts it itself: {named} is {why}"),
         ),
-        None => Next::Other(format!("{named} is {why}, which is none of these")),
+        None => FirmwareNext::Other(format!("{named} is {why}, which is none of these")),
     }
 }
 

@@ -4,12 +4,12 @@
 /// A pattern that names entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
-    parts: Vec<Part>,
+    parts: Vec<GlobPart>,
     unusual: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum GlobPart {
     One(char),
     Any,
     Many,
@@ -31,24 +31,24 @@ impl Glob {
         while let Some(c) = rest.chars().next() {
             rest = rest.get(c.len_utf8()..).unwrap_or_default();
             let part = match c {
-                '?' => Part::Any,
-                '*' if glob.parts.last() == Some(&Part::Many) => continue,
-                '*' => Part::Many,
-                '[' if lower.len() - rest.len() > last => Part::One('['),
+                '?' => GlobPart::Any,
+                '*' if glob.parts.last() == Some(&GlobPart::Many) => continue,
+                '*' => GlobPart::Many,
+                '[' if lower.len() - rest.len() > last => GlobPart::One('['),
                 '[' => match glob.set(rest) {
                     Some((set, behind)) => {
                         rest = behind;
                         set
                     }
-                    None => Part::One('['),
+                    None => GlobPart::One('['),
                 },
                 '\\' => {
                     glob.unusual = Some("a backslash");
                     let escaped = rest.chars().next().unwrap_or('\\');
                     rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
-                    Part::One(escaped)
+                    GlobPart::One(escaped)
                 }
-                c => Part::One(c),
+                c => GlobPart::One(c),
             };
             glob.parts.push(part);
         }
@@ -56,7 +56,7 @@ impl Glob {
     }
 
     /// What stands behind `[`, and what follows it; `None` when it does not end.
-    fn set<'a>(&mut self, text: &'a str) -> Option<(Part, &'a str)> {
+    fn set<'a>(&mut self, text: &'a str) -> Option<(GlobPart, &'a str)> {
         if text.starts_with(['!', '^']) {
             self.unusual = Some("a set that begins with ! or ^");
         }
@@ -83,7 +83,7 @@ impl Glob {
                 [] => break,
             };
         }
-        Some((Part::Set(ranges), behind.get(1..)?))
+        Some((GlobPart::Set(ranges), behind.get(1..)?))
     }
 
     /// What is in the pattern that systemd-boot's documentation says it does
@@ -101,14 +101,14 @@ impl Glob {
         loop {
             let step = match (self.parts.get(part), text.get(at)) {
                 (None, None) => return true,
-                (Some(Part::Many), _) => {
+                (Some(GlobPart::Many), _) => {
                     again = Some((part, at));
                     part = part.saturating_add(1);
                     continue;
                 }
-                (Some(Part::Any), Some(_)) => true,
-                (Some(Part::One(c)), Some(here)) => c == here,
-                (Some(Part::Set(ranges)), Some(here)) => ranges
+                (Some(GlobPart::Any), Some(_)) => true,
+                (Some(GlobPart::One(c)), Some(here)) => c == here,
+                (Some(GlobPart::Set(ranges)), Some(here)) => ranges
                     .iter()
                     .any(|(low, high)| (low..=high).contains(&here)),
                 _ => false,

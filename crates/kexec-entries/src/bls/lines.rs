@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Value {
+pub struct LineValue {
     /// What stands behind the key, without white space around it.
     pub text: String,
     /// The line, counted from 1.
@@ -15,20 +15,20 @@ pub struct Value {
 
 /// Something wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct LineProblem {
     /// The line, counted from 1; `None` when it is about the whole file.
     pub line: Option<u32>,
     /// What was found and what was expected.
     pub reason: String,
 }
 
-impl Value {
+impl LineValue {
     /// Takes a pair of quotes from around the value, as systemd-boot does: double ones, and
     /// single ones where `single` says so.
     ///
     /// # Errors
     /// When single quotes are around it, and whether they are taken off is not known.
-    pub(super) fn unquote(&mut self, single: Option<bool>) -> Result<(), Problem> {
+    pub(super) fn unquote(&mut self, single: Option<bool>) -> Result<(), LineProblem> {
         let inner = |quote: char| {
             let inner = self.text.strip_prefix(quote)?;
             // One alone stands for both.
@@ -43,7 +43,7 @@ impl Value {
                      double ones",
                     self.text
                 );
-                return Err(Problem::new(self.line, reason));
+                return Err(LineProblem::new(self.line, reason));
             }
             (None, ..) => return Ok(()),
         };
@@ -52,16 +52,16 @@ impl Value {
     }
 }
 
-impl Problem {
-    pub(super) fn new(line: u32, reason: impl Into<String>) -> Problem {
-        Problem {
+impl LineProblem {
+    pub(super) fn new(line: u32, reason: impl Into<String>) -> LineProblem {
+        LineProblem {
             line: Some(line),
             reason: reason.into(),
         }
     }
 
-    pub(super) fn whole(reason: impl Into<String>) -> Problem {
-        Problem {
+    pub(super) fn whole(reason: impl Into<String>) -> LineProblem {
+        LineProblem {
             line: None,
             reason: reason.into(),
         }
@@ -70,9 +70,9 @@ impl Problem {
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pair {
+pub(super) struct KeyValue {
     pub(super) key: String,
-    pub(super) value: Value,
+    pub(super) value: LineValue,
     /// The value holds bytes that are no text; they are replaced in it.
     pub(super) damaged: bool,
 }
@@ -80,7 +80,7 @@ pub(super) struct Pair {
 /// The pairs of a text, and the lines that are none. Empty lines and those that
 /// begin with `#` are left out. White space may stand in front of a key, and a
 /// file may have been written with carriage returns: systemd-boot takes both.
-pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = Result<Pair, Problem>> {
+pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = Result<KeyValue, LineProblem>> {
     let numbered = (1_u32..).zip(text.split(|byte| *byte == b'\n'));
     numbered.filter_map(|(line, bytes)| {
         let bytes = bytes.trim_ascii();
@@ -91,20 +91,20 @@ pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = Result<Pair, Problem>> 
     })
 }
 
-fn pair(line: u32, bytes: &[u8]) -> Result<Pair, Problem> {
+fn pair(line: u32, bytes: &[u8]) -> Result<KeyValue, LineProblem> {
     let end = bytes.iter().position(u8::is_ascii_whitespace);
     let (key, value) = bytes.split_at(end.unwrap_or(bytes.len()));
     let key = String::from_utf8_lossy(key).into_owned();
     let value = value.trim_ascii();
     if value.is_empty() {
         let reason = format!("{key} has no value; the line is left out");
-        return Err(Problem::new(line, reason));
+        return Err(LineProblem::new(line, reason));
     }
     let text = std::str::from_utf8(value);
     let damaged = text.map_or(true, |text| text.chars().any(is_control));
-    Ok(Pair {
+    Ok(KeyValue {
         key,
-        value: Value {
+        value: LineValue {
             text: String::from_utf8_lossy(value).replace(is_control, "\u{fffd}"),
             line,
         },
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn quotes_as_systemd_boot_takes_them() {
         let unquoted = |text: &str, single| {
-            let mut value = Value {
+            let mut value = LineValue {
                 text: text.to_owned(),
                 line: 7,
             };

@@ -5,36 +5,36 @@
 //! ```text
 //! text  ──entry, conf, name──▶ values
 //! UKIs  ──ukis───────────────▶ one value for each profile
-//! files ──type1, type2───────▶ Draft ──order──▶ menu ──choose──▶ Found
+//! files ──type1, type2───────▶ DraftEntry ──order──▶ menu ──choose──▶ BootMenu
 //! ```
 
-mod beside;
 pub mod choose;
+mod companions;
 pub mod conf;
 mod draft;
 pub mod entry;
 mod firmware;
 pub mod glob;
 mod lines;
-pub mod loader;
 pub mod name;
 pub mod order;
 mod places;
+pub mod systemd_boot;
 mod titles;
 mod type1;
 mod type2;
 pub mod ukis;
 
-use choose::{Candidate, Chosen, Decision, Wishes};
+use choose::{BlsChoice, BlsDefault, Candidate, LoaderSettings};
 use conf::LoaderConf;
-use draft::Draft;
-use firmware::Next;
-use loader::Loader;
-use places::Place;
+use draft::DraftEntry;
+use firmware::FirmwareNext;
+use places::EntryPlace;
+use systemd_boot::SystemdBoot;
 
 use super::entry::{BootEntry, Broken, Origin};
 use super::facts::{Facts, LoaderVars};
-use crate::source::{Choice, Evidence, Found, Machine, Source};
+use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 use kexec_machine::volumes::MAX_TEXT;
 
@@ -76,13 +76,13 @@ fn evidence(facts: &Facts) -> Evidence {
     }
 }
 
-fn find(machine: &Machine<'_>) -> Option<Found> {
+fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let mut notes = Vec::new();
     let places = match places::places(machine, &mut notes) {
         Ok(places) => places,
         Err(reason) if matches!(evidence(machine.facts), Evidence::For(_)) => {
             let at = Origin::file("the EFI system partition");
-            return Some(Found {
+            return Some(BootMenu {
                 entries: Vec::new(),
                 choice: Choice::Refused(Broken { at, reason }),
                 notes,
@@ -98,8 +98,10 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     if drafts.is_empty() {
         return None;
     }
-    let loader = Loader::of(machine.facts);
-    let counted = loader.as_ref().map_or(Some(false), Loader::counted_ids);
+    let loader = SystemdBoot::of(machine.facts);
+    let counted = loader
+        .as_ref()
+        .map_or(Some(false), SystemdBoot::counted_ids);
     if loader.as_ref().is_some_and(|loader| !loader.sorts_by_key()) {
         for draft in &mut drafts {
             draft.entry.sort_key = None;
@@ -119,7 +121,7 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
         mark(machine.facts, draft);
     }
     titles::tell_apart(&mut drafts);
-    Some(Found {
+    Some(BootMenu {
         entries: drafts.into_iter().map(|draft| draft.entry).collect(),
         choice,
         notes,
@@ -127,14 +129,14 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
 }
 
 /// The order of the menu; with `counted`, counters are part of the names.
-fn sort(drafts: &mut [Draft], counted: bool) {
+fn sort(drafts: &mut [DraftEntry], counted: bool) {
     drafts.sort_by(|a, b| order::compare(&a.rank(counted), &b.rank(counted)));
 }
 
 /// What the next boot takes where it is not known whether counters are part of the names.
 fn either_way(
-    machine: &Machine<'_>,
-    drafts: &[Draft],
+    machine: &BootedMachine<'_>,
+    drafts: &[DraftEntry],
     file: &Origin,
     conf: &LoaderConf,
     notes: &mut Vec<String>,
@@ -143,7 +145,7 @@ fn either_way(
     sort(&mut other, true);
     let with = choice(machine, (&other, true), file, conf.clone(), &mut Vec::new());
     let without = choice(machine, (drafts, false), file, conf.clone(), notes);
-    let taken = |drafts: &[Draft], choice: &Choice| match choice {
+    let taken = |drafts: &[DraftEntry], choice: &Choice| match choice {
         Choice::Entry { index, .. } => drafts.get(*index).map(|draft| draft.entry.clone()),
         Choice::None { .. } | Choice::Refused(_) => None,
     };
@@ -163,7 +165,10 @@ fn either_way(
 
 /// The entries for another boot loader that reads them, without a default; `None` when
 /// there are none.
-pub(super) fn entries(machine: &Machine<'_>, notes: &mut Vec<String>) -> Option<Vec<BootEntry>> {
+pub(super) fn entries(
+    machine: &BootedMachine<'_>,
+    notes: &mut Vec<String>,
+) -> Option<Vec<BootEntry>> {
     let mut drafts = Vec::new();
     for place in &places::places(machine, notes).ok()? {
         drafts.extend(type1::drafts(machine, place, notes));
@@ -175,7 +180,10 @@ pub(super) fn entries(machine: &Machine<'_>, notes: &mut Vec<String>) -> Option<
 }
 
 /// loader.conf "only from the ESP"; none is an empty one.
-fn loader_conf(machine: &Machine<'_>, esp: Option<&Place>) -> Result<(Origin, LoaderConf), Broken> {
+fn loader_conf(
+    machine: &BootedMachine<'_>,
+    esp: Option<&EntryPlace>,
+) -> Result<(Origin, LoaderConf), Broken> {
     let Some(esp) = esp else {
         return Ok((Origin::file("loader.conf"), LoaderConf::default()));
     };
@@ -190,8 +198,8 @@ fn loader_conf(machine: &Machine<'_>, esp: Option<&Place>) -> Result<(Origin, Lo
 
 /// What the next boot takes.
 fn choice(
-    machine: &Machine<'_>,
-    (drafts, counted): (&[Draft], bool),
+    machine: &BootedMachine<'_>,
+    (drafts, counted): (&[DraftEntry], bool),
     file: &Origin,
     mut conf: LoaderConf,
     notes: &mut Vec<String>,
@@ -199,13 +207,15 @@ fn choice(
     let facts = machine.facts;
     if let Fact::Known(efi) = &facts.efi {
         match firmware::next(efi, machine.volumes, drafts) {
-            Next::Entry(index, why) => return Choice::Entry { index, why },
-            Next::Other(why) => return Choice::None { why },
-            Next::Menu => {}
+            FirmwareNext::Entry(index, why) => return Choice::Entry { index, why },
+            FirmwareNext::Other(why) => return Choice::None { why },
+            FirmwareNext::Menu => {}
         }
     }
-    let loader = Loader::of(facts);
-    let single = loader.as_ref().map_or(Some(true), Loader::single_quotes);
+    let loader = SystemdBoot::of(facts);
+    let single = loader
+        .as_ref()
+        .map_or(Some(true), SystemdBoot::single_quotes);
     if let Err(problem) = conf.unquote(single) {
         let at = Origin {
             line: problem.line,
@@ -236,34 +246,34 @@ fn choice(
         .filter_map(|at| drafts.get(*at))
         .map(|draft| candidate(draft, counted))
         .collect();
-    let Chosen {
+    let BlsChoice {
         decision,
         passed_over,
     } = choose::choose(&candidates, &wishes);
     notes.extend(passed_over);
     match decision {
-        Decision::Entry { at, why } => Choice::Entry {
+        BlsDefault::Entry { at, why } => Choice::Entry {
             index: shown.get(at).copied().unwrap_or_default(),
             why: why.to_string(),
         },
-        Decision::Foreign { id, why } => Choice::Refused(Broken {
+        BlsDefault::Foreign { id, why } => Choice::Refused(Broken {
             at: file.clone(),
             reason: format!("{why}: {id} is the boot loader's own, and only it can start that"),
         }),
-        Decision::Unclear { line, reason } => Choice::Refused(Broken {
+        BlsDefault::Unclear { line, reason } => Choice::Refused(Broken {
             at: Origin {
                 line,
                 ..file.clone()
             },
             reason,
         }),
-        Decision::Nothing => Choice::None {
+        BlsDefault::Nothing => Choice::None {
             why: "the boot loader shows none of these entries".to_owned(),
         },
     }
 }
 
-fn candidate(draft: &Draft, counted: bool) -> Candidate {
+fn candidate(draft: &DraftEntry, counted: bool) -> Candidate {
     Candidate {
         id: draft.called(counted),
         aliases: std::iter::once(&draft.entry.id)
@@ -277,7 +287,7 @@ fn candidate(draft: &Draft, counted: bool) -> Candidate {
 
 /// What was asked for. A variable that is there and cannot be read may name
 /// another entry than what would be taken without it.
-fn wishes(facts: &Facts, conf: LoaderConf) -> Result<Wishes, Broken> {
+fn wishes(facts: &Facts, conf: LoaderConf) -> Result<LoaderSettings, Broken> {
     let unreadable = |reason: &String| Broken {
         at: Origin::file("/sys/firmware/efi/efivars"),
         reason: format!("what it says about the next boot is not known: {reason}"),
@@ -285,9 +295,9 @@ fn wishes(facts: &Facts, conf: LoaderConf) -> Result<Wishes, Broken> {
     let loader: &LoaderVars = match &facts.efi {
         Fact::Known(efi) => &efi.loader,
         Fact::Absent => {
-            return Ok(Wishes {
+            return Ok(LoaderSettings {
                 conf,
-                ..Wishes::default()
+                ..LoaderSettings::default()
             });
         }
         Fact::Unreadable(reason) => return Err(unreadable(reason)),
@@ -297,19 +307,19 @@ fn wishes(facts: &Facts, conf: LoaderConf) -> Result<Wishes, Broken> {
         Fact::Absent => Ok(None),
         Fact::Unreadable(reason) => Err(unreadable(reason)),
     };
-    Ok(Wishes {
+    Ok(LoaderSettings {
         one_shot: text(&loader.entry_one_shot)?,
         preferred: text(&loader.entry_preferred)?,
         default: text(&loader.entry_default)?,
         last_booted: text(&loader.entry_last_booted)?,
         reported: loader.entries.known().cloned().unwrap_or_default(),
         conf,
-        ..Wishes::default()
+        ..LoaderSettings::default()
     })
 }
 
 /// Takes out what the systemd-boot that started this machine does not know.
-fn without_the_unknown(loader: &Loader, wishes: &mut Wishes, notes: &mut Vec<String>) {
+fn without_the_unknown(loader: &SystemdBoot, wishes: &mut LoaderSettings, notes: &mut Vec<String>) {
     if loader.prefers() {
         return;
     }
@@ -325,7 +335,7 @@ fn without_the_unknown(loader: &Loader, wishes: &mut Wishes, notes: &mut Vec<Str
 }
 
 /// Marks an entry with what the boot loader says of it.
-fn mark(facts: &Facts, draft: &mut Draft) {
+fn mark(facts: &Facts, draft: &mut DraftEntry) {
     let names = |entry: &BootEntry, name: Option<&String>| {
         let mut names = std::iter::once(&entry.id).chain(&draft.aliases);
         name.is_some_and(|name| names.any(|id| id.eq_ignore_ascii_case(name)))

@@ -3,14 +3,14 @@
 
 use kexec_image::formats::uki::HEAD;
 
-use crate::source::Machine;
+use crate::source::BootedMachine;
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::{VolumeId, Volumes};
 
 /// A place with `/loader/entries` and `/EFI/Linux`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct EntryPlace {
     /// Its file system.
     pub(super) volume: VolumeId,
     /// The folder of it that stands for the partition: empty, but for a /boot
@@ -20,9 +20,9 @@ pub(super) struct Place {
     pub(super) in_menu: bool,
 }
 
-impl Place {
-    fn top(volume: &VolumeId) -> Place {
-        Place {
+impl EntryPlace {
+    fn top(volume: &VolumeId) -> EntryPlace {
+        EntryPlace {
             volume: volume.clone(),
             folder: String::new(),
             in_menu: true,
@@ -53,15 +53,18 @@ impl Place {
 /// # Errors
 /// Why the partition that this boot came from may not be read: then no other one is
 /// taken for it.
-pub(super) fn places(machine: &Machine<'_>, notes: &mut Vec<String>) -> Result<Vec<Place>, String> {
+pub(super) fn places(
+    machine: &BootedMachine<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<EntryPlace>, String> {
     let volumes = machine.volumes;
     let found = volumes.boot_partitions(machine.facts.booted_from().as_ref());
     if found.refused {
         return Err(found.why);
     }
     let mut places = Vec::new();
-    places.extend(found.esp.map(|v| Place::top(&v.id)));
-    places.extend(found.xbootldr.map(|v| Place::top(&v.id)));
+    places.extend(found.esp.map(|v| EntryPlace::top(&v.id)));
+    places.extend(found.xbootldr.map(|v| EntryPlace::top(&v.id)));
     if found.esp.is_none() && matches!(machine.facts.efi, Fact::Known(_)) {
         notes.push(found.why);
     }
@@ -75,14 +78,14 @@ pub(super) fn places(machine: &Machine<'_>, notes: &mut Vec<String>) -> Result<V
 }
 
 /// /boot, where it is none of the two partitions and has entries.
-fn boot(volumes: &Volumes, known: &[Place], notes: &mut Vec<String>) -> Option<Place> {
+fn boot(volumes: &Volumes, known: &[EntryPlace], notes: &mut Vec<String>) -> Option<EntryPlace> {
     let boot = volumes.locate("/boot").ok()?;
     if known.iter().any(|place| place.volume == boot.volume) {
         return None;
     }
     let kind = volumes.get(&boot.volume)?.partition.as_ref();
     let kind = kind.and_then(|partition| partition.kind.clone());
-    let mut place = Place {
+    let mut place = EntryPlace {
         folder: boot.path.trim_end_matches('/').to_owned(),
         volume: boot.volume,
         in_menu: true,
@@ -104,7 +107,7 @@ fn boot(volumes: &Volumes, known: &[Place], notes: &mut Vec<String>) -> Option<P
 
 /// `/loader/entries.srel` says who wrote the entries (UAPI.1,
 /// "Standard-conformance Marker File").
-fn standard(volumes: &Volumes, place: &Place, notes: &mut Vec<String>) {
+fn standard(volumes: &Volumes, place: &EntryPlace, notes: &mut Vec<String>) {
     let file = place.file(volumes, "/loader/entries.srel");
     if let Fact::Known(bytes) = volumes.head(&file, 64) {
         let text = String::from_utf8_lossy(&bytes);

@@ -4,21 +4,25 @@ use kexec_image::formats::uki::companions::Kind;
 use kexec_image::{Arch, Outline};
 use kexec_plan::Cmdline;
 
-use super::draft::{Draft, Fault};
-use super::entry::{self, Entry, Starts, Value};
-use super::lines::Problem;
-use super::loader::Loader;
+use super::draft::{DraftEntry, EntryFault};
+use super::entry::{self, LineValue, Starts, Type1Entry};
+use super::lines::LineProblem;
 use super::name::{self, FileName};
-use super::places::{self, Place};
-use super::{NAME, beside};
+use super::places::{self, EntryPlace};
+use super::systemd_boot::SystemdBoot;
+use super::{NAME, companions};
 use crate::entry::{BootEntry, BootTarget, Boots, Origin, Protocol};
-use crate::source::Machine;
+use crate::source::BootedMachine;
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::MAX_TEXT;
 
 /// The entries of a place.
-pub(super) fn drafts(machine: &Machine<'_>, place: &Place, notes: &mut Vec<String>) -> Vec<Draft> {
+pub(super) fn drafts(
+    machine: &BootedMachine<'_>,
+    place: &EntryPlace,
+    notes: &mut Vec<String>,
+) -> Vec<DraftEntry> {
     let folder = place.file(machine.volumes, "/loader/entries");
     let names = places::names(machine.volumes, &folder, notes);
     let files = names.into_iter().filter_map(|name| {
@@ -30,12 +34,12 @@ pub(super) fn drafts(machine: &Machine<'_>, place: &Place, notes: &mut Vec<Strin
 }
 
 fn draft(
-    machine: &Machine<'_>,
-    place: &Place,
+    machine: &BootedMachine<'_>,
+    place: &EntryPlace,
     file: BootFile,
     name: &str,
     parsed: Result<FileName, String>,
-) -> Draft {
+) -> DraftEntry {
     let (id, tries, named) = match parsed {
         Ok(FileName { id, tries }) => (id, tries, Ok(())),
         Err(reason) => (name.to_owned(), None, Err(reason)),
@@ -45,19 +49,19 @@ fn draft(
         .known()
         .map(|bytes| entry::parse(bytes))
         .unwrap_or_default();
-    let loader = Loader::of(machine.facts);
+    let loader = SystemdBoot::of(machine.facts);
     entry.unquote(loader.map_or(Some(true), |loader| loader.single_quotes()));
-    let mut reader = Reader {
+    let mut reader = EntryReader {
         machine,
         place,
         entry: &entry,
         notes: Vec::new(),
     };
     let target = match (text, named) {
-        (_, Err(reason)) => Err(Fault::hidden(Problem::whole(reason))),
+        (_, Err(reason)) => Err(EntryFault::hidden(LineProblem::whole(reason))),
         (Fact::Known(_), Ok(())) => reader.target(),
-        (Fact::Absent, _) => Err(Fault::hidden(Problem::whole("it is gone"))),
-        (Fact::Unreadable(reason), _) => Err(Fault::hidden(Problem::whole(reason))),
+        (Fact::Absent, _) => Err(EntryFault::hidden(LineProblem::whole("it is gone"))),
+        (Fact::Unreadable(reason), _) => Err(EntryFault::hidden(LineProblem::whole(reason))),
     };
     if !name::is_portable(name) {
         let note = "the file name has characters that systemd's own programs do not take";
@@ -76,14 +80,14 @@ fn draft(
         }
         Err(fault) => fault.boots(&file),
     };
-    let text = |value: &Option<Value>| value.as_ref().map(|v| v.text.clone());
+    let text = |value: &Option<LineValue>| value.as_ref().map(|v| v.text.clone());
     let title = text(&entry.title).unwrap_or_else(|| id.clone());
     let mut shown = BootEntry::new(NAME, &id, &title, Origin::file(&file), boots);
     shown.version = text(&entry.version);
     shown.machine_id = text(&entry.machine_id);
     shown.sort_key = text(&entry.sort_key);
     shown.tries = tries;
-    Draft {
+    DraftEntry {
         aliases: Vec::new(),
         file: id.to_ascii_lowercase(),
         counted: name.to_ascii_lowercase(),
@@ -95,25 +99,25 @@ fn draft(
 }
 
 /// One entry on its way to what it boots.
-struct Reader<'a> {
-    machine: &'a Machine<'a>,
-    place: &'a Place,
-    entry: &'a Entry,
+struct EntryReader<'a> {
+    machine: &'a BootedMachine<'a>,
+    place: &'a EntryPlace,
+    entry: &'a Type1Entry,
     notes: Vec<String>,
 }
 
 /// A kernel that an entry names.
-struct Kernel {
+struct NamedKernel {
     file: BootFile,
     /// What the file is made of, when it is a UKI.
     uki: Option<Outline>,
 }
 
-impl Reader<'_> {
-    fn target(&mut self) -> Result<BootTarget, Fault> {
+impl EntryReader<'_> {
+    fn target(&mut self) -> Result<BootTarget, EntryFault> {
         let entry = self.entry;
         if let Some(problem) = entry.broken.first() {
-            return Err(Fault::shown(problem.clone()));
+            return Err(EntryFault::shown(problem.clone()));
         }
         self.architecture()?;
         let kernel = self.kernel()?;
@@ -141,7 +145,7 @@ impl Reader<'_> {
 
     /// "If specified and it does not match the local system architecture this
     /// entry should be hidden" (UAPI.1).
-    fn architecture(&self) -> Result<(), Fault> {
+    fn architecture(&self) -> Result<(), EntryFault> {
         let (Some(wanted), Some(arch)) = (&self.entry.architecture, self.machine.facts.arch) else {
             return Ok(());
         };
@@ -149,21 +153,21 @@ impl Reader<'_> {
             return Ok(());
         }
         let reason = format!("it is for architecture {}, and this is {arch}", wanted.text);
-        Err(Fault::hidden(Problem::new(wanted.line, reason)))
+        Err(EntryFault::hidden(LineProblem::new(wanted.line, reason)))
     }
 
     /// The kernel. systemd-boot does not show an entry whose kernel is not there.
-    fn kernel(&self) -> Result<Kernel, Fault> {
-        let (value, key) = match self.entry.starts().map_err(Fault::hidden)? {
+    fn kernel(&self) -> Result<NamedKernel, EntryFault> {
+        let (value, key) = match self.entry.starts().map_err(EntryFault::hidden)? {
             Starts::Linux(value) => (value, "linux"),
             Starts::Uki(value) => (value, "uki"),
             Starts::Efi(value) => (value, "efi"),
             Starts::UkiUrl(value) => {
                 let reason = format!("the UKI at {} is on the network", value.text);
-                return Err(Fault::shown(Problem::new(value.line, reason)));
+                return Err(EntryFault::shown(LineProblem::new(value.line, reason)));
             }
         };
-        let file = self.file(value, key).map_err(|fault| Fault {
+        let file = self.file(value, key).map_err(|fault| EntryFault {
             hidden: true,
             ..fault
         })?;
@@ -171,7 +175,7 @@ impl Reader<'_> {
             Fact::Known(head) => head,
             Fact::Absent => Vec::new(),
             Fact::Unreadable(reason) => {
-                return Err(Fault::shown(Problem::new(value.line, reason)));
+                return Err(EntryFault::shown(LineProblem::new(value.line, reason)));
             }
         };
         let outline = Outline::parse(&head).ok();
@@ -179,21 +183,21 @@ impl Reader<'_> {
         match (key, &uki) {
             ("uki", None) => {
                 let reason = format!("{file} is no unified kernel image");
-                Err(Fault::shown(Problem::new(value.line, reason)))
+                Err(EntryFault::shown(LineProblem::new(value.line, reason)))
             }
             ("efi", None) => {
                 let reason = format!("{file} is a program that only the firmware can start");
-                Err(Fault::shown(Problem::new(value.line, reason)))
+                Err(EntryFault::shown(LineProblem::new(value.line, reason)))
             }
-            _ => Ok(Kernel { file, uki }),
+            _ => Ok(NamedKernel { file, uki }),
         }
     }
 
     /// A file that the entry names, which has to be there.
-    fn file(&self, value: &Value, key: &str) -> Result<BootFile, Fault> {
-        let path = value.path().map_err(Fault::shown)?;
+    fn file(&self, value: &LineValue, key: &str) -> Result<BootFile, EntryFault> {
+        let path = value.path().map_err(EntryFault::shown)?;
         let file = self.place.named(self.machine.volumes, &path);
-        let problem = |reason| Err(Fault::shown(Problem::new(value.line, reason)));
+        let problem = |reason| Err(EntryFault::shown(LineProblem::new(value.line, reason)));
         match self.machine.volumes.exists(&file) {
             Fact::Known(()) => Ok(file),
             Fact::Absent => problem(format!("{key} names {file}, which is not there")),
@@ -202,9 +206,9 @@ impl Reader<'_> {
     }
 
     /// A UKI, with what is different when an entry starts it.
-    fn uki(&mut self, file: &BootFile, outline: &Outline) -> Result<BootTarget, Fault> {
+    fn uki(&mut self, file: &BootFile, outline: &Outline) -> Result<BootTarget, EntryFault> {
         let entry = self.entry;
-        let profile = entry.profile().map_err(Fault::hidden)?;
+        let profile = entry.profile().map_err(EntryFault::hidden)?;
         if let (Some(profile), Some(value)) = (profile, &entry.profile)
             && profile >= outline.profiles().max(1)
         {
@@ -212,7 +216,7 @@ impl Reader<'_> {
                 "profile {profile} of {file}, which has {}",
                 outline.profiles().max(1)
             );
-            return Err(Fault::shown(Problem::new(value.line, reason)));
+            return Err(EntryFault::shown(LineProblem::new(value.line, reason)));
         }
         let own = outline.section(profile.or(Some(0)), ".cmdline").is_some();
         let secure = self.machine.facts.secure_boot.known() == Some(&true);
@@ -226,7 +230,7 @@ impl Reader<'_> {
                 cmdline = Some(Cmdline::exact(entry.options().as_bytes()));
             }
         }
-        let mut extras = beside::find(self.machine.volumes, file, &mut self.notes);
+        let mut extras = companions::find(self.machine.volumes, file, &mut self.notes);
         for value in &entry.extras {
             let extra = self.file(value, "extra")?;
             if Kind::of(&extra.path).is_none() {

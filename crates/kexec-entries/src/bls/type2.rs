@@ -6,14 +6,14 @@ use std::os::unix::fs::FileExt;
 use kexec_image::{Outline, Section};
 use kexec_plan::Cmdline;
 
-use super::draft::{Brings, Draft, Fault};
-use super::lines::Problem;
+use super::draft::{Brings, DraftEntry, EntryFault};
+use super::lines::LineProblem;
 use super::name::{self, FileName};
-use super::places::{self, Place};
-use super::ukis::{self, Item};
-use super::{NAME, beside};
+use super::places::{self, EntryPlace};
+use super::ukis::{self, UkiEntry};
+use super::{NAME, companions};
 use crate::entry::{BootEntry, BootTarget, Boots, Origin, Protocol, Tries};
-use crate::source::Machine;
+use crate::source::BootedMachine;
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 
@@ -22,7 +22,11 @@ use kexec_machine::volumes::BootFile;
 const MAX_TEXT: u64 = 64 << 10;
 
 /// The entries of a place.
-pub(super) fn drafts(machine: &Machine<'_>, place: &Place, notes: &mut Vec<String>) -> Vec<Draft> {
+pub(super) fn drafts(
+    machine: &BootedMachine<'_>,
+    place: &EntryPlace,
+    notes: &mut Vec<String>,
+) -> Vec<DraftEntry> {
     let folder = place.file(machine.volumes, "/EFI/Linux");
     let names = places::names(machine.volumes, &folder, notes);
     let files = names.into_iter().filter_map(|name| {
@@ -34,12 +38,12 @@ pub(super) fn drafts(machine: &Machine<'_>, place: &Place, notes: &mut Vec<Strin
 }
 
 fn of_file(
-    machine: &Machine<'_>,
-    place: &Place,
+    machine: &BootedMachine<'_>,
+    place: &EntryPlace,
     file: &BootFile,
     name: &str,
     parsed: Result<FileName, String>,
-) -> Vec<Draft> {
+) -> Vec<DraftEntry> {
     let (id, tries) = match &parsed {
         Ok(FileName { id, tries }) => (id.as_str(), *tries),
         Err(_) => (name, None),
@@ -50,7 +54,7 @@ fn of_file(
     match items {
         Ok(items) => {
             let mut notes = Vec::new();
-            let extras = beside::find(machine.volumes, file, &mut notes);
+            let extras = companions::find(machine.volumes, file, &mut notes);
             let made = items.into_iter().map(|item| {
                 let target = target(file, &item, extras.clone(), notes.clone());
                 let boots = Boots::Target(Box::new(target));
@@ -63,9 +67,9 @@ fn of_file(
             made.collect()
         }
         Err(reason) => {
-            let boots = Fault::hidden(Problem::whole(reason)).boots(file);
+            let boots = EntryFault::hidden(LineProblem::whole(reason)).boots(file);
             let entry = BootEntry::new(NAME, id, id, Origin::file(file), boots);
-            vec![Draft {
+            vec![DraftEntry {
                 entry: BootEntry { tries, ..entry },
                 aliases: Vec::new(),
                 file: id.to_ascii_lowercase(),
@@ -79,7 +83,7 @@ fn of_file(
 }
 
 /// What the file adds to the menu, from its headers and its short sections.
-fn items(machine: &Machine<'_>, file: &BootFile, id: &str) -> Result<Vec<Item>, String> {
+fn items(machine: &BootedMachine<'_>, file: &BootFile, id: &str) -> Result<Vec<UkiEntry>, String> {
     let known = |fact: Fact<Vec<u8>>| match fact {
         Fact::Known(bytes) => Ok(bytes),
         Fact::Absent => Err("it is gone".to_owned()),
@@ -112,7 +116,7 @@ fn text(file: &File, section: &Section) -> Result<Vec<u8>, String> {
 
 fn target(
     file: &BootFile,
-    item: &Item,
+    item: &UkiEntry,
     extras: Vec<BootFile>,
     mut notes: Vec<String>,
 ) -> BootTarget {
@@ -135,11 +139,11 @@ fn draft(
     file: &BootFile,
     (id, name): (&str, &str),
     tries: Option<Tries>,
-    item: Item,
+    item: UkiEntry,
     boots: Boots,
-) -> Draft {
+) -> DraftEntry {
     let entry = BootEntry::new(NAME, &item.id, &item.title, Origin::file(file), boots);
-    Draft {
+    DraftEntry {
         entry: BootEntry {
             version: item.version,
             sort_key: item.sort_key,

@@ -10,7 +10,7 @@ use kexec_image::{Outline, Profile, Section, os_release};
 
 /// One entry of a UKI: of a profile, or of all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct UkiEntry {
     /// What the boot loader calls it: the file's id, with `@` and the profile.
     pub id: String,
     /// Other names of the same.
@@ -44,7 +44,7 @@ pub fn items(
     id: &str,
     outline: &Outline,
     text: &mut dyn FnMut(&Section) -> Result<Vec<u8>, String>,
-) -> Result<Vec<Item>, String> {
+) -> Result<Vec<UkiEntry>, String> {
     let count = outline.profiles();
     let profiles: Vec<Option<usize>> = match count {
         0 => vec![None],
@@ -61,7 +61,7 @@ fn item(
     outline: &Outline,
     profile: Option<usize>,
     text: &mut dyn FnMut(&Section) -> Result<Vec<u8>, String>,
-) -> Result<Item, String> {
+) -> Result<UkiEntry, String> {
     if outline.section(profile, ".linux").is_none() {
         return Err("it has no .linux section: this is no UKI".to_owned());
     }
@@ -86,7 +86,7 @@ fn item(
     };
     let release = read(".uname")?.map(|bytes| one_line(&bytes));
     let mut ids = ids.into_iter();
-    Ok(Item {
+    Ok(UkiEntry {
         id: ids.next().unwrap_or_default(),
         aliases: ids.collect(),
         title,
@@ -138,7 +138,7 @@ mod tests {
     use kexec_image::testing::PeBuilder;
     use proptest::prelude::*;
 
-    fn items_of(id: &str, file: &[u8]) -> Result<Vec<Item>, String> {
+    fn items_of(id: &str, file: &[u8]) -> Result<Vec<UkiEntry>, String> {
         let outline = Outline::parse(file).map_err(|e| e.to_string())?;
         items(id, &outline, &mut |section| {
             let start = usize::try_from(section.offset).unwrap();

@@ -1,37 +1,39 @@
 //! Which label is booted when nobody presses a key.
 
-use super::config::{At, Config, Item, Menu};
-use super::parse::{Reader, Verb, first};
+use super::config::{ExtlinuxConfig, ExtlinuxMenu, Located, MenuLine};
+use super::parse::{ConfigReader, LabelDirective, first};
 
 /// What is booted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Chosen {
+pub enum ExtlinuxDefault {
     /// A label, and why.
     Label(usize, String),
     /// A command line of its own, which names a label with more options, or a
     /// kernel; and why. Only syslinux has that.
-    Command(At<String>, String),
+    Command(Located<String>, String),
     /// The file does not say, and why.
     Nothing(String),
     /// It cannot be said: what is written where, and why.
-    Unclear(At<()>, String),
+    Unclear(Located<()>, String),
 }
 
 /// Chooses as the reader of the file does.
-pub fn choose(config: &Config) -> Chosen {
+pub fn choose(config: &ExtlinuxConfig) -> ExtlinuxDefault {
     let (chosen, timeout) = match config.reader {
-        Reader::UBoot => (uboot(config), timeout(config, 0)),
-        Reader::Syslinux if config.menu => menu(config),
-        Reader::Syslinux => (prompt(config), timeout(config, 0)),
+        ConfigReader::UBoot => (uboot(config), timeout(config, 0)),
+        ConfigReader::Syslinux if config.menu => menu(config),
+        ConfigReader::Syslinux => (prompt(config), timeout(config, 0)),
     };
     let on_timeout = match config.reader {
-        Reader::UBoot => false,
-        Reader::Syslinux => config.menus.iter().any(|menu| menu.on_timeout.is_some()),
+        ConfigReader::UBoot => false,
+        ConfigReader::Syslinux => config.menus.iter().any(|menu| menu.on_timeout.is_some()),
     };
     let waits = config.asks && timeout == 0 && !on_timeout;
     match chosen {
-        Chosen::Label(label, why) if waits => Chosen::Label(label, waiting(&why)),
-        Chosen::Command(text, why) if waits => Chosen::Command(text, waiting(&why)),
+        ExtlinuxDefault::Label(label, why) if waits => ExtlinuxDefault::Label(label, waiting(&why)),
+        ExtlinuxDefault::Command(text, why) if waits => {
+            ExtlinuxDefault::Command(text, waiting(&why))
+        }
         chosen => chosen,
     }
 }
@@ -40,33 +42,33 @@ fn waiting(why: &str) -> String {
     format!("{why}; there is no TIMEOUT, so that it waits for a key first")
 }
 
-fn timeout(config: &Config, menu: usize) -> u32 {
+fn timeout(config: &ExtlinuxConfig, menu: usize) -> u32 {
     config.menus.get(menu).map_or(0, |menu| menu.timeout)
 }
 
 /// U-Boot boots the label that is called so, character for character; else it goes through
 /// the labels from the first on until one boots.
-fn uboot(config: &Config) -> Chosen {
+fn uboot(config: &ExtlinuxConfig) -> ExtlinuxDefault {
     if let Some(at) = &config.fatal {
         let reason = format!("{}: U-Boot gives up the whole configuration", at.value);
-        return Chosen::Unclear(position(at), reason);
+        return ExtlinuxDefault::Unclear(position(at), reason);
     }
     let named = config.default.as_ref().map(|text| &text.value);
     if let Some(index) = named.and_then(|name| config.label(name)) {
-        return Chosen::Label(index, "DEFAULT names it".to_owned());
+        return ExtlinuxDefault::Label(index, "DEFAULT names it".to_owned());
     }
     let mut labels = config.labels.iter();
     let bootable = labels.position(|label| match &label.boots {
-        Some(boots) => boots.value.0 != Verb::LocalBoot,
+        Some(boots) => boots.value.0 != LabelDirective::LocalBoot,
         None => false,
     });
     match (bootable, named) {
-        (None, _) => Chosen::Nothing("there is no label with a kernel".to_owned()),
-        (Some(index), None) => Chosen::Label(
+        (None, _) => ExtlinuxDefault::Nothing("there is no label with a kernel".to_owned()),
+        (Some(index), None) => ExtlinuxDefault::Label(
             index,
             "it is the first label, and no other is marked".to_owned(),
         ),
-        (Some(index), Some(name)) => Chosen::Label(
+        (Some(index), Some(name)) => ExtlinuxDefault::Label(
             index,
             format!("it is the first label, and none is called {name:?}, which DEFAULT names"),
         ),
@@ -74,7 +76,7 @@ fn uboot(config: &Config) -> Chosen {
 }
 
 /// syslinux without a menu.
-fn prompt(config: &Config) -> Chosen {
+fn prompt(config: &ExtlinuxConfig) -> ExtlinuxDefault {
     let main = config.menus.first();
     if let Some(text) = main.and_then(|menu| menu.on_timeout.as_ref())
         && config.asks
@@ -84,22 +86,26 @@ fn prompt(config: &Config) -> Chosen {
     }
     match &config.default {
         Some(text) => command(config, text, "DEFAULT names it, and there is no menu"),
-        None if config.labels.is_empty() => Chosen::Nothing("there is no label".to_owned()),
-        None => Chosen::Nothing("there is no DEFAULT: syslinux waits at its prompt".to_owned()),
+        None if config.labels.is_empty() => {
+            ExtlinuxDefault::Nothing("there is no label".to_owned())
+        }
+        None => {
+            ExtlinuxDefault::Nothing("there is no DEFAULT: syslinux waits at its prompt".to_owned())
+        }
     }
 }
 
 /// A menu of syslinux, and the timeout of the menu that is shown. A `DEFAULT` that names a
 /// label decides, wherever that label is; else it is the menu's own default, else its first.
-fn menu(config: &Config) -> (Chosen, u32) {
+fn menu(config: &ExtlinuxConfig) -> (ExtlinuxDefault, u32) {
     if let Some(at) = &config.other_files {
         let reason = format!("the menu reads {} and not this file", at.value);
-        return (Chosen::Unclear(position(at), reason), 1);
+        return (ExtlinuxDefault::Unclear(position(at), reason), 1);
     }
     if let Some(at) = &config.saves {
         let reason = "MENU SAVE makes the label that was booted last the default, and where \
                       syslinux keeps its name is not read";
-        return (Chosen::Unclear(at.clone(), reason.to_owned()), 1);
+        return (ExtlinuxDefault::Unclear(at.clone(), reason.to_owned()), 1);
     }
     let named = config.default.as_ref();
     // What is behind the name is left out by the menu.
@@ -108,12 +114,12 @@ fn menu(config: &Config) -> (Chosen, u32) {
         let mut menus = config.menus.iter().enumerate();
         menus.find_map(|(at, menu)| {
             let mut items = menu.items.iter();
-            Some((at, items.position(|item| *item == Item::Label(label))?))
+            Some((at, items.position(|item| *item == MenuLine::Label(label))?))
         })
     });
     let shown = named.map_or(config.start, |(menu, _)| menu);
     let Some(menu) = config.menus.get(shown) else {
-        return (Chosen::Nothing("there is no menu".to_owned()), 1);
+        return (ExtlinuxDefault::Nothing("there is no menu".to_owned()), 1);
     };
     let chosen = match (&menu.on_timeout, menu.timeout) {
         (Some(text), 1..) => command(config, text, "ONTIMEOUT names it"),
@@ -123,41 +129,41 @@ fn menu(config: &Config) -> (Chosen, u32) {
 }
 
 /// What is booted from a menu.
-fn item(menu: &Menu, named: Option<usize>) -> Chosen {
+fn item(menu: &ExtlinuxMenu, named: Option<usize>) -> ExtlinuxDefault {
     let (at, why) = match (named, menu.default) {
         (Some(at), _) => (at, "DEFAULT names it"),
         (None, Some(at)) => (at, "MENU DEFAULT marks it"),
         (None, None) => (0, "it is the first label, and no other is marked"),
     };
     match menu.items.get(at) {
-        Some(Item::Label(index)) => Chosen::Label(*index, why.to_owned()),
-        Some(Item::Submenu(at)) => Chosen::Unclear(
+        Some(MenuLine::Label(index)) => ExtlinuxDefault::Label(*index, why.to_owned()),
+        Some(MenuLine::Submenu(at)) => ExtlinuxDefault::Unclear(
             at.clone(),
             "the default of the menu is a submenu, in which nobody chooses".to_owned(),
         ),
-        Some(Item::Moves(at)) => Chosen::Unclear(
+        Some(MenuLine::Moves(at)) => ExtlinuxDefault::Unclear(
             at.clone(),
             "the default of the menu leads to another menu or to none".to_owned(),
         ),
-        Some(Item::Disabled(at)) => Chosen::Unclear(
+        Some(MenuLine::Disabled(at)) => ExtlinuxDefault::Unclear(
             at.clone(),
             "the menu begins with what cannot be chosen, and boots nothing by itself".to_owned(),
         ),
-        None => Chosen::Nothing("there is no label in the menu".to_owned()),
+        None => ExtlinuxDefault::Nothing("there is no label in the menu".to_owned()),
     }
 }
 
 /// What `DEFAULT` or `ONTIMEOUT` name: a label, or something else.
-fn command(config: &Config, text: &At<String>, why: &str) -> Chosen {
+fn command(config: &ExtlinuxConfig, text: &Located<String>, why: &str) -> ExtlinuxDefault {
     let (name, options) = first(&text.value);
     match config.label(name) {
-        Some(index) if options.is_empty() => Chosen::Label(index, why.to_owned()),
-        _ => Chosen::Command(text.clone(), why.to_owned()),
+        Some(index) if options.is_empty() => ExtlinuxDefault::Label(index, why.to_owned()),
+        _ => ExtlinuxDefault::Command(text.clone(), why.to_owned()),
     }
 }
 
-fn position<T>(at: &At<T>) -> At<()> {
-    At {
+fn position<T>(at: &Located<T>) -> Located<()> {
+    Located {
         file: at.file,
         line: at.line,
         value: (),
@@ -170,24 +176,26 @@ mod tests {
     use super::super::parse::parse;
     use super::*;
 
-    fn chosen(text: &str, reader: Reader) -> String {
+    fn chosen(text: &str, reader: ConfigReader) -> String {
         let placed = parse(text, reader).into_iter();
         let placed = placed.map(|directive| Placed { file: 0, directive });
         let config = assemble(placed, reader);
         match choose(&config) {
-            Chosen::Label(index, why) => format!("{}: {why}", config.labels[index].name.value),
-            Chosen::Command(text, why) => format!("{:?}: {why}", text.value),
-            Chosen::Nothing(why) => format!("nothing: {why}"),
-            Chosen::Unclear(at, why) => format!("line {}: {why}", at.line),
+            ExtlinuxDefault::Label(index, why) => {
+                format!("{}: {why}", config.labels[index].name.value)
+            }
+            ExtlinuxDefault::Command(text, why) => format!("{:?}: {why}", text.value),
+            ExtlinuxDefault::Nothing(why) => format!("nothing: {why}"),
+            ExtlinuxDefault::Unclear(at, why) => format!("line {}: {why}", at.line),
         }
     }
 
     fn syslinux(text: &str) -> String {
-        chosen(text, Reader::Syslinux)
+        chosen(text, ConfigReader::Syslinux)
     }
 
     fn board(text: &str) -> String {
-        chosen(text, Reader::UBoot)
+        chosen(text, ConfigReader::UBoot)
     }
 
     /// What a board boots: labels need a kernel there.
@@ -247,10 +255,10 @@ mod tests {
         );
         // Of two with one name it is the last.
         let twice = "default a\nlabel a\nlinux /1\nlabel a\nlinux /2\n";
-        let placed = parse(twice, Reader::UBoot).into_iter();
+        let placed = parse(twice, ConfigReader::UBoot).into_iter();
         let placed = placed.map(|directive| Placed { file: 0, directive });
-        let config = assemble(placed, Reader::UBoot);
-        assert!(matches!(choose(&config), Chosen::Label(1, _)));
+        let config = assemble(placed, ConfigReader::UBoot);
+        assert!(matches!(choose(&config), ExtlinuxDefault::Label(1, _)));
         assert_eq!(
             board("label a\nlinux\n"),
             "line 2: linux has no value: U-Boot gives up the whole configuration"

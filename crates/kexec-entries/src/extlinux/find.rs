@@ -2,12 +2,12 @@
 
 use kexec_image::Arch;
 
-use super::choose::{Chosen, choose};
-use super::config::{At, Config, Placed, assemble};
-use super::parse::{Directive, Reader, Says, Verb, first, parse};
-use super::target::Context;
+use super::choose::{ExtlinuxDefault, choose};
+use super::config::{ExtlinuxConfig, Located, Placed, assemble};
+use super::parse::{ConfigReader, Directive, DirectiveKind, LabelDirective, first, parse};
+use super::target::LabelTargets;
 use crate::entry::{BootEntry, Boots, Broken, Origin};
-use crate::source::{Choice, Found, Machine};
+use crate::source::{BootMenu, BootedMachine, Choice};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 
@@ -39,7 +39,7 @@ const MAX_CONFIGS: usize = 4;
 /// More labels are not listed; a rescue disk has some hundreds.
 const MAX_LABELS: usize = 1024;
 
-pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
+pub(super) fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let mut places = places(machine).into_iter();
     let (file, text) = places.next()?;
     let others = places.map(|(other, _)| format!("{other} is there as well, and not read"));
@@ -63,9 +63,9 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
 
 /// Who reads a configuration: on boards U-Boot, on PCs syslinux. A file that both read, on
 /// a PC without syslinux beside it, may be for either.
-fn readers(machine: &Machine<'_>, file: &BootFile) -> Vec<Reader> {
+fn readers(machine: &BootedMachine<'_>, file: &BootFile) -> Vec<ConfigReader> {
     if !is_pc(machine) {
-        return vec![Reader::UBoot];
+        return vec![ConfigReader::UBoot];
     }
     let volumes = machine.volumes;
     let folder = parent(&file.path);
@@ -76,18 +76,23 @@ fn readers(machine: &Machine<'_>, file: &BootFile) -> Vec<Reader> {
         files.any(|file| volumes.exists(&file) == Fact::Known(()))
     });
     match beside || !file.path.ends_with("/extlinux/extlinux.conf") {
-        true => vec![Reader::Syslinux],
-        false => vec![Reader::Syslinux, Reader::UBoot],
+        true => vec![ConfigReader::Syslinux],
+        false => vec![ConfigReader::Syslinux, ConfigReader::UBoot],
     }
 }
 
-fn is_pc(machine: &Machine<'_>) -> bool {
+fn is_pc(machine: &BootedMachine<'_>) -> bool {
     matches!(machine.facts.arch, Some(Arch::X86 | Arch::X86_64))
 }
 
 /// Why it matters which of two reads a file; `None` when both boot the same.
-fn difference(one: &Found, reader: Reader, other: &Found, second: Reader) -> Option<String> {
-    let boots = |found: &Found| match &found.choice {
+fn difference(
+    one: &BootMenu,
+    reader: ConfigReader,
+    other: &BootMenu,
+    second: ConfigReader,
+) -> Option<String> {
+    let boots = |found: &BootMenu| match &found.choice {
         Choice::Entry { index, .. } => found.entries.get(*index).cloned(),
         _ => None,
     };
@@ -112,12 +117,12 @@ fn difference(one: &Found, reader: Reader, other: &Found, second: Reader) -> Opt
 /// Reads a configuration; `folder` is what other paths are relative to, and `depth` how
 /// many other configurations it may lead to.
 fn read(
-    machine: &Machine<'_>,
+    machine: &BootedMachine<'_>,
     file: &BootFile,
     text: &str,
-    who: Reader,
+    who: ConfigReader,
     (folder, depth): (String, usize),
-) -> Found {
+) -> BootMenu {
     let mut lines = Lines {
         machine,
         folder: &folder,
@@ -138,7 +143,7 @@ fn read(
     if config.labels.len() > MAX_LABELS {
         notes.push(format!("only the first {MAX_LABELS} labels are listed"));
     }
-    let context = Context {
+    let context = LabelTargets {
         volumes: machine.volumes,
         volume: &file.volume,
         folder: &folder,
@@ -156,14 +161,14 @@ fn read(
         })
         .collect();
     let choice = chosen(&context, &config, &mut entries);
-    let mut found = Found {
+    let mut found = BootMenu {
         entries,
         choice,
         notes,
     };
-    if let (Choice::Entry { index, why }, Reader::Syslinux) = (&found.choice, who)
+    if let (Choice::Entry { index, why }, ConfigReader::Syslinux) = (&found.choice, who)
         && let Some(boots) = config.labels.get(*index).and_then(|l| l.boots.as_ref())
-        && let (Verb::Config, name) = &boots.value
+        && let (LabelDirective::Config, name) = &boots.value
     {
         let at = context.origin(boots);
         let why = why.clone();
@@ -178,11 +183,11 @@ fn read(
 /// The configuration that `CONFIG` goes on to. Paths stay relative to the folder of the
 /// first one, unless a second word names another.
 fn led_to(
-    machine: &Machine<'_>,
+    machine: &BootedMachine<'_>,
     file: &BootFile,
     command: &str,
     (folder, depth): (&str, usize),
-) -> Result<Found, String> {
+) -> Result<BootMenu, String> {
     let (name, other) = first(command);
     let depth = depth.checked_sub(1).ok_or_else(|| {
         format!("CONFIG {name}: configurations lead to each other without an end")
@@ -201,7 +206,7 @@ fn led_to(
             machine,
             &next,
             &text,
-            Reader::Syslinux,
+            ConfigReader::Syslinux,
             (folder, depth),
         )),
         Fact::Absent => Err(format!("it goes on to {next}, which is not there")),
@@ -210,7 +215,7 @@ fn led_to(
 }
 
 /// Takes over what another configuration says.
-fn follow(found: &mut Found, next: Found, why: &str) {
+fn follow(found: &mut BootMenu, next: BootMenu, why: &str) {
     found.notes.extend(next.notes);
     found.choice = match next.choice {
         Choice::Entry { index, why: then } => {
@@ -225,12 +230,17 @@ fn follow(found: &mut Found, next: Found, why: &str) {
     };
 }
 
-fn entry(context: &Context<'_>, name: &At<String>, title: &str, boots: Boots) -> BootEntry {
+fn entry(
+    context: &LabelTargets<'_>,
+    name: &Located<String>,
+    title: &str,
+    boots: Boots,
+) -> BootEntry {
     BootEntry::new(SOURCE.name, &name.value, title, context.origin(name), boots)
 }
 
 /// The configurations that are there, with what is in them.
-fn places(machine: &Machine<'_>) -> Vec<(BootFile, String)> {
+fn places(machine: &BootedMachine<'_>) -> Vec<(BootFile, String)> {
     let volumes = machine.volumes;
     let word = machine.facts.booted_from();
     let esp = volumes.boot_partitions(word.as_ref()).esp;
@@ -258,9 +268,9 @@ fn parent(path: &str) -> &str {
 
 /// Reads a configuration with everything that it includes.
 struct Lines<'a> {
-    machine: &'a Machine<'a>,
+    machine: &'a BootedMachine<'a>,
     folder: &'a str,
-    who: Reader,
+    who: ConfigReader,
     files: Vec<BootFile>,
     /// The files that include the one that is being read.
     way: Vec<BootFile>,
@@ -272,16 +282,16 @@ impl Lines<'_> {
     fn take(&mut self, file: usize, text: &str) {
         for directive in parse(text, self.who) {
             let line = directive.line;
-            let Says::Include(name, submenu) = &directive.says else {
+            let DirectiveKind::Include(name, submenu) = &directive.says else {
                 self.put(file, line, directive.says);
                 continue;
             };
             let (name, submenu) = (name.clone(), *submenu);
             match submenu {
-                true => self.put(file, line, Says::MenuBegin),
+                true => self.put(file, line, DirectiveKind::MenuBegin),
                 false => self.put(file, line, directive.says),
             }
-            let at = At {
+            let at = Located {
                 file,
                 line,
                 value: name.clone(),
@@ -290,22 +300,22 @@ impl Lines<'_> {
                 let from = self.files.get(file).map_or("", |file| &file.shown);
                 let note = format!("{from}:{line}: INCLUDE {name}: {reason}");
                 self.notes.push(note.clone());
-                if self.who == Reader::UBoot {
-                    self.put(file, line, Says::Fatal(note));
+                if self.who == ConfigReader::UBoot {
+                    self.put(file, line, DirectiveKind::Fatal(note));
                 }
             }
             if submenu {
-                self.put(file, line, Says::MenuEnd);
+                self.put(file, line, DirectiveKind::MenuEnd);
             }
         }
     }
 
-    fn put(&mut self, file: usize, line: u32, says: Says) {
+    fn put(&mut self, file: usize, line: u32, says: DirectiveKind) {
         let directive = Directive { line, says };
         self.found.push(Placed { file, directive });
     }
 
-    fn include(&mut self, name: &At<String>) -> Result<(), String> {
+    fn include(&mut self, name: &Located<String>) -> Result<(), String> {
         if self.way.len() > MAX_DEPTH || self.files.len() == MAX_FILES {
             return Err(format!(
                 "more than {MAX_FILES} files or {MAX_DEPTH} levels are not followed"
@@ -336,13 +346,17 @@ impl Lines<'_> {
 }
 
 /// The choice; a `DEFAULT` with options or a kernel of its own becomes an entry.
-fn chosen(context: &Context<'_>, config: &Config, entries: &mut Vec<BootEntry>) -> Choice {
+fn chosen(
+    context: &LabelTargets<'_>,
+    config: &ExtlinuxConfig,
+    entries: &mut Vec<BootEntry>,
+) -> Choice {
     match choose(config) {
-        Chosen::Label(index, why) if index < entries.len() => Choice::Entry { index, why },
-        Chosen::Label(..) => Choice::None {
+        ExtlinuxDefault::Label(index, why) if index < entries.len() => Choice::Entry { index, why },
+        ExtlinuxDefault::Label(..) => Choice::None {
             why: "its label is not listed".to_owned(),
         },
-        Chosen::Command(command, why) => {
+        ExtlinuxDefault::Command(command, why) => {
             let (name, options) = first(&command.value);
             let label = config
                 .label(name)
@@ -357,8 +371,8 @@ fn chosen(context: &Context<'_>, config: &Config, entries: &mut Vec<BootEntry>) 
                 why,
             }
         }
-        Chosen::Nothing(why) => Choice::None { why },
-        Chosen::Unclear(at, reason) => Choice::Refused(Broken {
+        ExtlinuxDefault::Nothing(why) => Choice::None { why },
+        ExtlinuxDefault::Unclear(at, reason) => Choice::Refused(Broken {
             at: context.origin(&at),
             reason,
         }),

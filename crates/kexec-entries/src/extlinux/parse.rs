@@ -8,18 +8,18 @@ const MAX_LINES: usize = 1 << 16;
 
 /// Who reads a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
+pub enum ConfigReader {
     /// syslinux, extlinux and their relatives, on PCs.
     Syslinux,
     /// U-Boot, on boards.
     UBoot,
 }
 
-impl std::fmt::Display for Reader {
+impl std::fmt::Display for ConfigReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Reader::Syslinux => "syslinux",
-            Reader::UBoot => "U-Boot",
+            ConfigReader::Syslinux => "syslinux",
+            ConfigReader::UBoot => "U-Boot",
         })
     }
 }
@@ -30,12 +30,12 @@ pub struct Directive {
     /// Its line, counted from 1.
     pub line: u32,
     /// What it says.
-    pub says: Says,
+    pub says: DirectiveKind,
 }
 
 /// What a line says, as far as it decides what is booted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Says {
+pub enum DirectiveKind {
     /// `DEFAULT`: for syslinux a label or a kernel, with options; for U-Boot a label.
     Default(String),
     /// `ONTIMEOUT`: the same for when nobody presses a key.
@@ -75,7 +75,7 @@ pub enum Says {
     /// A line of a label that has no part in what is booted.
     Nothing,
     /// `LINUX`, `KERNEL` and other words that name what is booted.
-    Boots(Verb, String),
+    Boots(LabelDirective, String),
     /// `INITRD`: files, for syslinux with commas between them.
     Initrd(String),
     /// `APPEND`: the command line.
@@ -94,7 +94,7 @@ pub enum Says {
 
 /// The word that names what is booted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
+pub enum LabelDirective {
     /// `LINUX`: a Linux kernel, whatever it is called.
     Linux,
     /// `KERNEL`: for syslinux, its name tells whether it is a Linux kernel.
@@ -111,10 +111,10 @@ pub enum Verb {
 
 /// The lines that mean something to the reader, in their order. Others, such as colours,
 /// are left out.
-pub fn parse(text: &str, reader: Reader) -> Vec<Directive> {
+pub fn parse(text: &str, reader: ConfigReader) -> Vec<Directive> {
     match reader {
-        Reader::Syslinux => syslinux(text),
-        Reader::UBoot => uboot(text),
+        ConfigReader::Syslinux => syslinux(text),
+        ConfigReader::UBoot => uboot(text),
     }
 }
 
@@ -148,54 +148,54 @@ pub(super) fn first(line: &str) -> (&str, &str) {
 }
 
 /// A file that is included, and whether it is a submenu.
-fn included(rest: &str) -> Says {
+fn included(rest: &str) -> DirectiveKind {
     let (name, tag) = first(rest);
-    Says::Include(name.to_owned(), !tag.is_empty())
+    DirectiveKind::Include(name.to_owned(), !tag.is_empty())
 }
 
-fn directive(word: &str, rest: &str) -> Option<Says> {
+fn directive(word: &str, rest: &str) -> Option<DirectiveKind> {
     let text = || rest.to_owned();
     let says = match word.to_ascii_lowercase().as_str() {
-        "default" => Says::Default(text()),
-        "ontimeout" => Says::OnTimeout(text()),
-        "prompt" => Says::Prompt(rest.parse::<i64>().ok()? != 0),
-        "timeout" => Says::Timeout(rest.parse().ok()?),
-        "ui" => Says::Ui(text()),
+        "default" => DirectiveKind::Default(text()),
+        "ontimeout" => DirectiveKind::OnTimeout(text()),
+        "prompt" => DirectiveKind::Prompt(rest.parse::<i64>().ok()? != 0),
+        "timeout" => DirectiveKind::Timeout(rest.parse().ok()?),
+        "ui" => DirectiveKind::Ui(text()),
         "include" => included(rest),
-        "label" => Says::Label(first(rest).0.to_owned()),
+        "label" => DirectiveKind::Label(first(rest).0.to_owned()),
         "menu" => return menu(rest),
-        "linux" => Says::Boots(Verb::Linux, text()),
-        "kernel" => Says::Boots(Verb::Kernel, text()),
-        "fit" => Says::Boots(Verb::Fit, text()),
-        "localboot" => Says::Boots(Verb::LocalBoot, text()),
-        "config" => Says::Boots(Verb::Config, text()),
+        "linux" => DirectiveKind::Boots(LabelDirective::Linux, text()),
+        "kernel" => DirectiveKind::Boots(LabelDirective::Kernel, text()),
+        "fit" => DirectiveKind::Boots(LabelDirective::Fit, text()),
+        "localboot" => DirectiveKind::Boots(LabelDirective::LocalBoot, text()),
+        "config" => DirectiveKind::Boots(LabelDirective::Config, text()),
         "boot" | "bss" | "pxe" | "fdimage" | "comboot" | "com32" => {
-            Says::Boots(Verb::Program, text())
+            DirectiveKind::Boots(LabelDirective::Program, text())
         }
-        "initrd" => Says::Initrd(text()),
-        "append" => Says::Append(text()),
-        "fdt" | "devicetree" => Says::DeviceTree(text()),
-        "fdtdir" | "devicetreedir" => Says::DeviceTreeFolder(text()),
-        "fdtoverlays" | "devicetree-overlay" => Says::Overlays(text()),
+        "initrd" => DirectiveKind::Initrd(text()),
+        "append" => DirectiveKind::Append(text()),
+        "fdt" | "devicetree" => DirectiveKind::DeviceTree(text()),
+        "fdtdir" | "devicetreedir" => DirectiveKind::DeviceTreeFolder(text()),
+        "fdtoverlays" | "devicetree-overlay" => DirectiveKind::Overlays(text()),
         _ => return None,
     };
     Some(says)
 }
 
-fn menu(rest: &str) -> Option<Says> {
+fn menu(rest: &str) -> Option<DirectiveKind> {
     let (word, rest) = first(rest);
     Some(match word.to_ascii_lowercase().as_str() {
-        "label" => Says::MenuLabel(rest.replacen('^', "", 1)),
-        "default" => Says::MenuDefault,
+        "label" => DirectiveKind::MenuLabel(rest.replacen('^', "", 1)),
+        "default" => DirectiveKind::MenuDefault,
         "include" => included(rest),
-        "begin" => Says::MenuBegin,
-        "end" => Says::MenuEnd,
-        "hide" => Says::MenuHide,
-        "disable" | "disabled" => Says::MenuDisable,
-        "separator" => Says::MenuSeparator,
-        "goto" | "exit" | "quit" => Says::MenuMoves,
-        "start" => Says::MenuStart,
-        "save" => Says::MenuSave,
+        "begin" => DirectiveKind::MenuBegin,
+        "end" => DirectiveKind::MenuEnd,
+        "hide" => DirectiveKind::MenuHide,
+        "disable" | "disabled" => DirectiveKind::MenuDisable,
+        "separator" => DirectiveKind::MenuSeparator,
+        "goto" | "exit" | "quit" => DirectiveKind::MenuMoves,
+        "start" => DirectiveKind::MenuStart,
+        "save" => DirectiveKind::MenuSave,
         _ => return None,
     })
 }
@@ -216,14 +216,16 @@ fn uboot(text: &str) -> Vec<Directive> {
         };
         let mut says = uboot_directive(word, rest);
         match &says {
-            Says::Label(_) => in_label = true,
+            DirectiveKind::Label(_) => in_label = true,
             // Of a label it means nothing.
-            Says::Include(..) if in_label && word.eq_ignore_ascii_case("menu") => says = Says::Menu,
-            Says::Default(_)
-            | Says::OnTimeout(_)
-            | Says::Timeout(_)
-            | Says::Include(..)
-            | Says::Ends => in_label = false,
+            DirectiveKind::Include(..) if in_label && word.eq_ignore_ascii_case("menu") => {
+                says = DirectiveKind::Menu
+            }
+            DirectiveKind::Default(_)
+            | DirectiveKind::OnTimeout(_)
+            | DirectiveKind::Timeout(_)
+            | DirectiveKind::Include(..)
+            | DirectiveKind::Ends => in_label = false,
             _ => {}
         }
         found.push(Directive { line: number, says });
@@ -232,43 +234,43 @@ fn uboot(text: &str) -> Vec<Directive> {
 }
 
 /// Values go to the end of the line, whatever is in them.
-fn uboot_directive(word: &str, rest: &str) -> Says {
+fn uboot_directive(word: &str, rest: &str) -> DirectiveKind {
     let word = word.to_ascii_lowercase();
     let text = || rest.to_owned();
     let says = match word.as_str() {
         "menu" => return uboot_menu(rest),
-        "default" => Says::Default(text()),
-        "ontimeout" => Says::OnTimeout(text()),
-        "timeout" => Says::Timeout(number(rest)),
-        "include" => Says::Include(text(), false),
-        "label" => Says::Label(text()),
-        "linux" => Says::Boots(Verb::Linux, text()),
-        "kernel" => Says::Boots(Verb::Kernel, text()),
-        "fit" => Says::Boots(Verb::Fit, text()),
-        "localboot" => Says::Boots(Verb::LocalBoot, text()),
-        "initrd" => Says::Initrd(text()),
-        "append" => Says::Append(text()),
-        "fdt" | "devicetree" => Says::DeviceTree(text()),
-        "fdtdir" | "devicetreedir" => Says::DeviceTreeFolder(text()),
-        "fdtoverlays" | "devicetree-overlay" => Says::Overlays(text()),
+        "default" => DirectiveKind::Default(text()),
+        "ontimeout" => DirectiveKind::OnTimeout(text()),
+        "timeout" => DirectiveKind::Timeout(number(rest)),
+        "include" => DirectiveKind::Include(text(), false),
+        "label" => DirectiveKind::Label(text()),
+        "linux" => DirectiveKind::Boots(LabelDirective::Linux, text()),
+        "kernel" => DirectiveKind::Boots(LabelDirective::Kernel, text()),
+        "fit" => DirectiveKind::Boots(LabelDirective::Fit, text()),
+        "localboot" => DirectiveKind::Boots(LabelDirective::LocalBoot, text()),
+        "initrd" => DirectiveKind::Initrd(text()),
+        "append" => DirectiveKind::Append(text()),
+        "fdt" | "devicetree" => DirectiveKind::DeviceTree(text()),
+        "fdtdir" | "devicetreedir" => DirectiveKind::DeviceTreeFolder(text()),
+        "fdtoverlays" | "devicetree-overlay" => DirectiveKind::Overlays(text()),
         // They are no part of what is booted, and do not end a label.
-        "ipappend" | "kaslrseed" => return Says::Nothing,
-        _ => return Says::Ends,
+        "ipappend" | "kaslrseed" => return DirectiveKind::Nothing,
+        _ => return DirectiveKind::Ends,
     };
     match rest.is_empty() || rest.starts_with('#') {
-        true => Says::Fatal(word),
+        true => DirectiveKind::Fatal(word),
         false => says,
     }
 }
 
 /// Of a label only two of these lines mean something.
-fn uboot_menu(rest: &str) -> Says {
+fn uboot_menu(rest: &str) -> DirectiveKind {
     let (word, rest) = first(rest);
     match word.to_ascii_lowercase().as_str() {
-        "label" => Says::MenuLabel(rest.replacen('^', "", 1)),
-        "default" => Says::MenuDefault,
-        "include" => Says::Include(rest.to_owned(), false),
-        _ => Says::Menu,
+        "label" => DirectiveKind::MenuLabel(rest.replacen('^', "", 1)),
+        "default" => DirectiveKind::MenuDefault,
+        "include" => DirectiveKind::Include(rest.to_owned(), false),
+        _ => DirectiveKind::Menu,
     }
 }
 
@@ -284,13 +286,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn says(text: &str) -> Vec<(u32, Says)> {
-        let found = parse(text, Reader::Syslinux).into_iter();
+    fn says(text: &str) -> Vec<(u32, DirectiveKind)> {
+        let found = parse(text, ConfigReader::Syslinux).into_iter();
         found.map(|d| (d.line, d.says)).collect()
     }
 
-    fn board(text: &str) -> Vec<Says> {
-        let found = parse(text, Reader::UBoot).into_iter();
+    fn board(text: &str) -> Vec<DirectiveKind> {
+        let found = parse(text, ConfigReader::UBoot).into_iter();
         found.map(|d| d.says).collect()
     }
 
@@ -310,13 +312,16 @@ mod tests {
         assert_eq!(
             found,
             [
-                (2, Says::Default("l0 single".to_owned())),
-                (3, Says::MenuLabel("Debian ^12".to_owned())),
-                (5, Says::Timeout(50)),
-                (6, Says::Prompt(true)),
-                (7, Says::MenuDefault),
-                (8, Says::Include("/more.cfg".to_owned(), true)),
-                (9, Says::Boots(Verb::Kernel, "../vmlinuz".to_owned())),
+                (2, DirectiveKind::Default("l0 single".to_owned())),
+                (3, DirectiveKind::MenuLabel("Debian ^12".to_owned())),
+                (5, DirectiveKind::Timeout(50)),
+                (6, DirectiveKind::Prompt(true)),
+                (7, DirectiveKind::MenuDefault),
+                (8, DirectiveKind::Include("/more.cfg".to_owned(), true)),
+                (
+                    9,
+                    DirectiveKind::Boots(LabelDirective::Kernel, "../vmlinuz".to_owned())
+                ),
             ]
         );
     }
@@ -327,8 +332,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                (1, Says::Label("a".to_owned())),
-                (6, Says::Label("c".to_owned()))
+                (1, DirectiveKind::Label("a".to_owned())),
+                (6, DirectiveKind::Label("c".to_owned()))
             ]
         );
         // A text without an end takes the rest with it.
@@ -337,10 +342,10 @@ mod tests {
         assert_eq!(
             board("LABEL a\nTEXT HELP\nLABEL b\nENDTEXT\n"),
             [
-                Says::Label("a".to_owned()),
-                Says::Ends,
-                Says::Label("b".to_owned()),
-                Says::Ends
+                DirectiveKind::Label("a".to_owned()),
+                DirectiveKind::Ends,
+                DirectiveKind::Label("b".to_owned()),
+                DirectiveKind::Ends
             ]
         );
     }
@@ -348,7 +353,7 @@ mod tests {
     #[test]
     fn numbers_that_are_none_are_left_out() {
         assert_eq!(says("TIMEOUT soon\nPROMPT\nTIMEOUT 99999999999\n"), []);
-        assert_eq!(board("timeout soon\n"), [Says::Timeout(0)]);
+        assert_eq!(board("timeout soon\n"), [DirectiveKind::Timeout(0)]);
     }
 
     #[test]
@@ -359,21 +364,21 @@ mod tests {
                  label A b (c)\n\tkernel /a b\n\tkaslrseed\n\tappend a  b\n"
             ),
             [
-                Says::Ends,
-                Says::Menu,
-                Says::Menu,
-                Says::Default("A b (c)".to_owned()),
-                Says::Label("A b (c)".to_owned()),
-                Says::Boots(Verb::Kernel, "/a b".to_owned()),
-                Says::Nothing,
-                Says::Append("a  b".to_owned()),
+                DirectiveKind::Ends,
+                DirectiveKind::Menu,
+                DirectiveKind::Menu,
+                DirectiveKind::Default("A b (c)".to_owned()),
+                DirectiveKind::Label("A b (c)".to_owned()),
+                DirectiveKind::Boots(LabelDirective::Kernel, "/a b".to_owned()),
+                DirectiveKind::Nothing,
+                DirectiveKind::Append("a  b".to_owned()),
             ]
         );
         assert_eq!(
             board("append\nlabel # x\n"),
             [
-                Says::Fatal("append".to_owned()),
-                Says::Fatal("label".to_owned())
+                DirectiveKind::Fatal("append".to_owned()),
+                DirectiveKind::Fatal("label".to_owned())
             ]
         );
     }
@@ -381,7 +386,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "((label|menu|default|text help|prompt)?[ \t]?\\PC{0,20}\n?){0,8}") {
-            for reader in [Reader::Syslinux, Reader::UBoot] {
+            for reader in [ConfigReader::Syslinux, ConfigReader::UBoot] {
                 for directive in parse(&text, reader) {
                     prop_assert!(usize::try_from(directive.line).unwrap() <= text.lines().count());
                 }

@@ -2,14 +2,14 @@
 
 use kexec_plan::Cmdline;
 
-use super::config::{At, Config, Label, is_module};
-use super::parse::{Reader, Verb, first};
-use crate::entry::{BootTarget, Boots, Broken, Module, Origin, Protocol};
+use super::config::{ExtlinuxConfig, ExtlinuxLabel, Located, is_module};
+use super::parse::{ConfigReader, LabelDirective, first};
+use crate::entry::{BootModule, BootTarget, Boots, Broken, Origin, Protocol};
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::{VolumeId, Volumes};
 
 /// What the labels are read against.
-pub(super) struct Context<'a> {
+pub(super) struct LabelTargets<'a> {
     pub(super) volumes: &'a Volumes,
     /// The file system of the configuration.
     pub(super) volume: &'a VolumeId,
@@ -18,27 +18,27 @@ pub(super) struct Context<'a> {
     /// The files that were read, as people see them.
     pub(super) files: &'a [BootFile],
     /// Who reads them.
-    pub(super) reader: Reader,
+    pub(super) reader: ConfigReader,
 }
 
 /// A kernel in parts, from a label or from a `DEFAULT` of its own.
-struct Parts<'a> {
-    verb: Verb,
-    kernel: At<String>,
-    append: Option<At<String>>,
-    label: Option<&'a Label>,
+struct TargetParts<'a> {
+    verb: LabelDirective,
+    kernel: Located<String>,
+    append: Option<Located<String>>,
+    label: Option<&'a ExtlinuxLabel>,
 }
 
-impl Context<'_> {
+impl LabelTargets<'_> {
     /// Where something is written.
-    pub(super) fn origin<T>(&self, at: &At<T>) -> Origin {
+    pub(super) fn origin<T>(&self, at: &Located<T>) -> Origin {
         match self.files.get(at.file) {
             Some(file) => Origin::line(file, at.line),
             None => Origin::file(self.folder),
         }
     }
 
-    fn broken<T>(&self, at: &At<T>, reason: String) -> Broken {
+    fn broken<T>(&self, at: &Located<T>, reason: String) -> Broken {
         Broken {
             at: self.origin(at),
             reason,
@@ -58,7 +58,12 @@ impl Context<'_> {
     }
 
     /// What a label boots, with options of `DEFAULT` behind its own.
-    pub(super) fn label(&self, config: &Config, label: &Label, options: &str) -> Boots {
+    pub(super) fn label(
+        &self,
+        config: &ExtlinuxConfig,
+        label: &ExtlinuxLabel,
+        options: &str,
+    ) -> Boots {
         if let Some(lost) = &label.lost {
             return Boots::Broken(self.broken(lost, lost.value.clone()));
         }
@@ -70,26 +75,26 @@ impl Context<'_> {
         };
         let (verb, kernel) = &boots.value;
         let append = match self.reader {
-            Reader::Syslinux => {
+            ConfigReader::Syslinux => {
                 let append = label.append.as_ref().or(config.append.as_ref());
                 append.filter(|append| append.value != "-").cloned()
             }
-            Reader::UBoot => label.append.clone(),
+            ConfigReader::UBoot => label.append.clone(),
         };
         let append = match (append, options) {
             (append, "") => append,
-            (None, options) => Some(At {
+            (None, options) => Some(Located {
                 value: options.to_owned(),
                 ..boots_at(boots)
             }),
-            (Some(append), options) => Some(At {
+            (Some(append), options) => Some(Located {
                 value: format!("{} {options}", append.value),
                 ..append
             }),
         };
-        self.boots(Parts {
+        self.boots(TargetParts {
             verb: *verb,
-            kernel: At {
+            kernel: Located {
                 value: kernel.clone(),
                 ..boots_at(boots)
             },
@@ -99,14 +104,14 @@ impl Context<'_> {
     }
 
     /// A kernel that `DEFAULT` names itself.
-    pub(super) fn bare(&self, config: &Config, command: &At<String>) -> Boots {
+    pub(super) fn bare(&self, config: &ExtlinuxConfig, command: &Located<String>) -> Boots {
         let (kernel, options) = first(&command.value);
-        let at = |value: &str| At {
+        let at = |value: &str| Located {
             value: value.to_owned(),
             ..command.clone()
         };
-        self.boots(Parts {
-            verb: Verb::Kernel,
+        self.boots(TargetParts {
+            verb: LabelDirective::Kernel,
             kernel: at(kernel),
             append: match options {
                 "" => config.append.clone(),
@@ -116,12 +121,12 @@ impl Context<'_> {
         })
     }
 
-    fn boots(&self, parts: Parts<'_>) -> Boots {
+    fn boots(&self, parts: TargetParts<'_>) -> Boots {
         let name = parts.kernel.value.as_str();
         if let Err(reason) = self.understood(&parts) {
             return Boots::Broken(self.broken(&parts.kernel, reason));
         }
-        let target = if self.reader == Reader::Syslinux && is_mboot(name) {
+        let target = if self.reader == ConfigReader::Syslinux && is_mboot(name) {
             self.multiboot(&parts)
         } else {
             self.linux(&parts)
@@ -133,35 +138,43 @@ impl Context<'_> {
     }
 
     /// Why what is named is no kernel.
-    fn understood(&self, parts: &Parts<'_>) -> Result<(), String> {
+    fn understood(&self, parts: &TargetParts<'_>) -> Result<(), String> {
         let name = parts.kernel.value.as_str();
         match parts.verb {
-            Verb::LocalBoot => return Err("LOCALBOOT goes on to another boot device".to_owned()),
-            Verb::Config => return Err("CONFIG goes on to another configuration".to_owned()),
-            Verb::Program => return Err(format!("{name} is a program, and no Linux kernel")),
-            Verb::Fit => return Err(format!("{name} is a FIT image, which is not taken apart")),
-            Verb::Linux | Verb::Kernel => {}
+            LabelDirective::LocalBoot => {
+                return Err("LOCALBOOT goes on to another boot device".to_owned());
+            }
+            LabelDirective::Config => {
+                return Err("CONFIG goes on to another configuration".to_owned());
+            }
+            LabelDirective::Program => {
+                return Err(format!("{name} is a program, and no Linux kernel"));
+            }
+            LabelDirective::Fit => {
+                return Err(format!("{name} is a FIT image, which is not taken apart"));
+            }
+            LabelDirective::Linux | LabelDirective::Kernel => {}
         }
         if name.is_empty() {
             return Err("it names no kernel".to_owned());
         }
         // syslinux tells by the name what KERNEL is ("KERNEL" in its manual).
-        let by_name = self.reader == Reader::Syslinux && parts.verb == Verb::Kernel;
+        let by_name = self.reader == ConfigReader::Syslinux && parts.verb == LabelDirective::Kernel;
         let other = [".bin", ".bs", ".bss", ".0", ".com", ".cbt", ".img", ".c32"];
         let lower = name.to_ascii_lowercase();
         if by_name && !is_mboot(name) && other.iter().any(|e| lower.ends_with(e)) {
             return Err(format!("{name} is a program, and no Linux kernel"));
         }
-        if self.reader == Reader::UBoot && name.contains('#') {
+        if self.reader == ConfigReader::UBoot && name.contains('#') {
             return Err(format!("{name} is a FIT image, which is not taken apart"));
         }
         Ok(())
     }
 
-    fn linux(&self, parts: &Parts<'_>) -> Result<BootTarget, Broken> {
-        let mut named: Option<At<String>> = None;
+    fn linux(&self, parts: &TargetParts<'_>) -> Result<BootTarget, Broken> {
+        let mut named: Option<Located<String>> = None;
         let line = match &parts.append {
-            None if self.reader == Reader::UBoot => {
+            None if self.reader == ConfigReader::UBoot => {
                 let reason = "it has no APPEND, and U-Boot then hands on what its own bootargs \
                               hold, which is not known";
                 return Err(self.broken(&parts.kernel, reason.to_owned()));
@@ -171,7 +184,7 @@ impl Context<'_> {
                 self.no_variables(append)?;
                 let line = Cmdline::from(append.value.as_str());
                 if let Some(initrd) = line.value("initrd") {
-                    named = Some(At {
+                    named = Some(Located {
                         value: initrd,
                         ..append.clone()
                     });
@@ -182,7 +195,7 @@ impl Context<'_> {
         let mut target = BootTarget::linux(self.file(&parts.kernel.value), line);
         let own = parts
             .label
-            .map_or(&[] as &[At<String>], |label| &label.initrds);
+            .map_or(&[] as &[Located<String>], |label| &label.initrds);
         if let ([one, ..], Some(other)) = (own, &named)
             && one.value != other.value
         {
@@ -199,7 +212,7 @@ impl Context<'_> {
         };
         for list in lists {
             self.no_variables(list)?;
-            if self.reader == Reader::UBoot {
+            if self.reader == ConfigReader::UBoot {
                 target.initrds.push(self.file(&list.value));
                 continue;
             }
@@ -216,8 +229,8 @@ impl Context<'_> {
     /// U-Boot puts its variables in where a line says `${name}` or `$(name)`, and they
     /// cannot be read from here; backslashes and single quotes are its own, too (the
     /// macros of its simple shell, `CONFIG_CMDLINE`).
-    fn no_variables(&self, text: &At<String>) -> Result<(), Broken> {
-        if self.reader == Reader::Syslinux {
+    fn no_variables(&self, text: &Located<String>) -> Result<(), Broken> {
+        if self.reader == ConfigReader::Syslinux {
             return Ok(());
         }
         let has = |words: &[&str]| words.iter().any(|word| text.value.contains(word));
@@ -232,7 +245,7 @@ impl Context<'_> {
         Err(self.broken(text, format!("{reason}: {}", text.value)))
     }
 
-    fn devicetree(&self, label: &Label, target: &mut BootTarget) {
+    fn devicetree(&self, label: &ExtlinuxLabel, target: &mut BootTarget) {
         target.devicetree = label.devicetree.as_ref().map(|at| self.file(&at.value));
         let overlays = label
             .overlays
@@ -252,7 +265,7 @@ impl Context<'_> {
     }
 
     /// `mboot.c32`: `APPEND kernel arguments --- module arguments --- ...`.
-    fn multiboot(&self, parts: &Parts<'_>) -> Result<BootTarget, Broken> {
+    fn multiboot(&self, parts: &TargetParts<'_>) -> Result<BootTarget, Broken> {
         let append = parts.append.as_ref();
         let empty = || "mboot.c32 needs an APPEND with a kernel and its modules".to_owned();
         let append = append.ok_or_else(|| self.broken(&parts.kernel, empty()))?;
@@ -265,7 +278,7 @@ impl Context<'_> {
         Ok(BootTarget {
             protocol: Protocol::Multiboot,
             modules: modules
-                .map(|(name, arguments)| Module {
+                .map(|(name, arguments)| BootModule {
                     file: self.file(name),
                     arguments: Cmdline::from(arguments),
                 })
@@ -280,8 +293,8 @@ fn is_mboot(name: &str) -> bool {
 }
 
 /// The place of what a label boots.
-fn boots_at(boots: &At<(Verb, String)>) -> At<String> {
-    At {
+fn boots_at(boots: &Located<(LabelDirective, String)>) -> Located<String> {
+    Located {
         file: boots.file,
         line: boots.line,
         value: String::new(),

@@ -14,12 +14,12 @@ pub struct Statement {
     /// Where it begins.
     pub place: Place,
     /// What it is.
-    pub kind: Kind,
+    pub kind: StatementKind,
 }
 
 /// The kinds of commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum StatementKind {
     /// A simple command.
     Simple(Simple),
     /// `if`, with its `elif`s: condition and body of each.
@@ -69,11 +69,11 @@ pub struct Simple {
 
 /// One word, made of parts that stand next to each other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Word(pub Vec<Part>);
+pub struct Word(pub Vec<WordPart>);
 
 /// A part of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum WordPart {
     /// Characters that stand for themselves.
     Literal {
         /// The characters.
@@ -101,7 +101,7 @@ impl Word {
     pub fn plain(&self) -> Option<&str> {
         match self.0.as_slice() {
             [
-                Part::Literal {
+                WordPart::Literal {
                     text,
                     quoted: false,
                 },

@@ -11,7 +11,7 @@
 //! and its use of `blscfg` tell; where they do not and the two would differ, nothing
 //! is picked.
 
-use super::menu::Item;
+use super::menu::MenuItem;
 use super::number;
 use super::text::{Place, Text, Truth, Why};
 use std::rc::Rc;
@@ -57,8 +57,8 @@ pub(super) fn escaped(name: &str) -> String {
 /// # Errors
 /// Why that cannot be known.
 pub(super) fn pick(
-    menu: &[Rc<Item>],
-    hidden: &[(usize, Rc<Item>)],
+    menu: &[Rc<MenuItem>],
+    hidden: &[(usize, Rc<MenuItem>)],
     value: &Text,
     fedora: Option<bool>,
     place: &Place,
@@ -91,7 +91,7 @@ pub(super) fn pick(
     Ok(picked)
 }
 
-fn as_upstream(menu: &[Rc<Item>], value: &str, place: &Place) -> Result<Picked, Why> {
+fn as_upstream(menu: &[Rc<MenuItem>], value: &str, place: &Place) -> Result<Picked, Why> {
     let (head, rest) = split(value);
     let named = match number::leading(&head) {
         None => titled(menu, &head, place, |item| [&item.title, &item.id].into())?,
@@ -102,7 +102,7 @@ fn as_upstream(menu: &[Rc<Item>], value: &str, place: &Place) -> Result<Picked, 
 
 /// Fedora's: an id that ends before the first blank, then a title, then a number with
 /// nothing behind it.
-fn as_fedora(menu: &[Rc<Item>], value: &str, place: &Place) -> Result<Picked, Why> {
+fn as_fedora(menu: &[Rc<MenuItem>], value: &str, place: &Place) -> Result<Picked, Why> {
     let (head, rest) = split(value);
     let word = value.find(|c: char| c.is_ascii_whitespace());
     let by_id = |id: &str| titled(menu, id, place, |item| vec![&item.id]);
@@ -131,7 +131,7 @@ fn as_fedora(menu: &[Rc<Item>], value: &str, place: &Place) -> Result<Picked, Wh
 }
 
 fn picked(
-    menu: &[Rc<Item>],
+    menu: &[Rc<MenuItem>],
     named: Option<usize>,
     value: &str,
     rest: &str,
@@ -149,22 +149,22 @@ fn picked(
     })
 }
 
-fn sure(menu: &[Rc<Item>]) -> Result<(), Why> {
-    let unsure = |item: &Rc<Item>| item.doubt.clone().or(item.unsure_place.clone());
+fn sure(menu: &[Rc<MenuItem>]) -> Result<(), Why> {
+    let unsure = |item: &Rc<MenuItem>| item.doubt.clone().or(item.unsure_place.clone());
     match menu.iter().find_map(unsure) {
         Some(why) => Err(why),
         None => Ok(()),
     }
 }
 
-fn sure_first(menu: &[Rc<Item>], place: &Place) -> Result<(), Why> {
+fn sure_first(menu: &[Rc<MenuItem>], place: &Place) -> Result<(), Why> {
     match menu.is_empty() {
         true => Err(Why::at(place, "the menu has no entries")),
         false => Ok(()),
     }
 }
 
-fn numbered(menu: &[Rc<Item>], number: u64) -> Result<Option<usize>, Why> {
+fn numbered(menu: &[Rc<MenuItem>], number: u64) -> Result<Option<usize>, Why> {
     let number = usize::try_from(number).unwrap_or(usize::MAX);
     let Some(up_to) = menu.get(..=number.min(menu.len())) else {
         sure(menu)?;
@@ -176,10 +176,10 @@ fn numbered(menu: &[Rc<Item>], number: u64) -> Result<Option<usize>, Why> {
 
 /// The first entry of which one of these texts is the name.
 fn titled(
-    menu: &[Rc<Item>],
+    menu: &[Rc<MenuItem>],
     name: &str,
     place: &Place,
-    texts: impl Fn(&Item) -> Vec<&Text>,
+    texts: impl Fn(&MenuItem) -> Vec<&Text>,
 ) -> Result<Option<usize>, Why> {
     let name = Text::known(name);
     for (index, item) in menu.iter().enumerate() {
@@ -208,8 +208,8 @@ mod tests {
         }
     }
 
-    fn item(title: &str, id: &str) -> Rc<Item> {
-        Rc::new(Item {
+    fn item(title: &str, id: &str) -> Rc<MenuItem> {
+        Rc::new(MenuItem {
             place: place(),
             title: Text::known(title),
             id: Text::known(id),
@@ -223,7 +223,7 @@ mod tests {
         })
     }
 
-    fn menu() -> Vec<Rc<Item>> {
+    fn menu() -> Vec<Rc<MenuItem>> {
         [
             ("A", "ida"),
             ("B title", "idb"),
@@ -349,7 +349,7 @@ mod tests {
     fn hidden_entries_are_never_picked() {
         let menu = [item("A", "a"), item("B", "b")];
         let hidden = [(1, item("H", "h"))];
-        let pick = |value: &str, hidden: &[(usize, Rc<Item>)]| {
+        let pick = |value: &str, hidden: &[(usize, Rc<MenuItem>)]| {
             pick(&menu, hidden, &Text::known(value), Some(false), &place()).map(|p| p.index)
         };
         assert_eq!(pick("0", &hidden), Ok(0));

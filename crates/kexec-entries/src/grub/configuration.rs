@@ -4,7 +4,7 @@ use super::disk::device_of;
 use super::find::{evidence, facts};
 use super::{FilePath, Start, elsewhere};
 use crate::entry::{Broken, Origin};
-use crate::source::{Evidence, Machine};
+use crate::source::{BootedMachine, Evidence};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::{MAX_TEXT, Volume};
@@ -21,7 +21,7 @@ pub(super) struct Configuration {
 
 impl Configuration {
     /// Where GRUB begins with it.
-    pub(super) fn start(&self, machine: &Machine<'_>, notes: &mut Vec<String>) -> Start {
+    pub(super) fn start(&self, machine: &BootedMachine<'_>, notes: &mut Vec<String>) -> Start {
         let device = device_of(&self.file.volume);
         let at = |path: &str| FilePath {
             device: device.clone(),
@@ -63,7 +63,7 @@ fn below_root<'a>(volume: &Volume, path: &'a str) -> Option<&'a str> {
 ///
 /// # Errors
 /// When several are there, and which one GRUB reads cannot be said.
-pub(super) fn configurations(machine: &Machine<'_>) -> Result<Vec<Configuration>, Broken> {
+pub(super) fn configurations(machine: &BootedMachine<'_>) -> Result<Vec<Configuration>, Broken> {
     let volumes = machine.volumes;
     let own = stub(machine).filter(|file| volumes.exists(file) != Fact::Absent);
     let others = match own {
@@ -91,7 +91,7 @@ pub(super) fn configurations(machine: &Machine<'_>) -> Result<Vec<Configuration>
 }
 
 /// What grub-mkconfig wrote, that of GRUB's own folder first.
-fn mkconfigs(machine: &Machine<'_>) -> Result<Vec<BootFile>, Broken> {
+fn mkconfigs(machine: &BootedMachine<'_>) -> Result<Vec<BootFile>, Broken> {
     let volumes = machine.volumes;
     let there = |file: &BootFile| volumes.exists(file) == Fact::Known(());
     let located = PLACES.iter().filter_map(|path| volumes.locate(path).ok());
@@ -115,7 +115,7 @@ fn mkconfigs(machine: &Machine<'_>) -> Result<Vec<BootFile>, Broken> {
             }
         },
         (true, false) | (false, true) => {
-            if let (elsewhere::Kernel::Beside(others), Evidence::Likely(_)) =
+            if let (elsewhere::BootedKernel::Beside(others), Evidence::Likely(_)) =
                 (elsewhere::kernel(machine), evidence(machine.facts))
             {
                 let names: Vec<String> = others.iter().map(BootFile::to_string).collect();
@@ -130,8 +130,10 @@ fn mkconfigs(machine: &Machine<'_>) -> Result<Vec<BootFile>, Broken> {
             }
         }
         (false, false) => {
-            if let (elsewhere::Kernel::Beside(others), Evidence::Likely(_) | Evidence::For(_)) =
-                (elsewhere::kernel(machine), evidence(machine.facts))
+            if let (
+                elsewhere::BootedKernel::Beside(others),
+                Evidence::Likely(_) | Evidence::For(_),
+            ) = (elsewhere::kernel(machine), evidence(machine.facts))
             {
                 match others.as_slice() {
                     [_] => found.extend(others),
@@ -155,7 +157,7 @@ fn mkconfigs(machine: &Machine<'_>) -> Result<Vec<BootFile>, Broken> {
 
 /// Whether GRUB's modules are beside a configuration: grub-install puts them there, in a
 /// folder for each platform.
-fn has_modules(machine: &Machine<'_>, config: &BootFile) -> bool {
+fn has_modules(machine: &BootedMachine<'_>, config: &BootFile) -> bool {
     let facts = facts(machine);
     let (folder, _) = config.path.rsplit_once('/').unwrap_or_default();
     let path = format!("{folder}/{}-{}/normal.mod", facts.cpu, facts.platform);
@@ -164,7 +166,7 @@ fn has_modules(machine: &Machine<'_>, config: &BootFile) -> bool {
 }
 
 /// The configuration in the folder of the program that the firmware started.
-fn stub(machine: &Machine<'_>) -> Option<BootFile> {
+fn stub(machine: &BootedMachine<'_>) -> Option<BootFile> {
     let efi = machine.facts.efi.known()?;
     let option = efi.option(*efi.current.known()?)?;
     let program = option.file.as_ref()?.replace('\\', "/");

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use rustix::fs::FileType;
 
-use super::seen::Seen;
+use super::devices::{Answer, Devices, FilePath, Node, ProbeFor, SearchBy};
+use super::inventory::DeviceInventory;
 use super::text::Device;
-use super::world::{Answer, FilePath, Node, ProbeFor, SearchBy, World};
 use super::zfs;
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
@@ -18,7 +18,7 @@ use kexec_machine::volumes::{Lookup, Partition, Volume, VolumeId, Volumes};
 #[derive(Debug)]
 pub(super) struct Disks<'a> {
     pub(super) volumes: &'a Volumes,
-    seen: OnceCell<Seen>,
+    seen: OnceCell<DeviceInventory>,
 }
 
 /// The device that stands for a volume.
@@ -47,8 +47,9 @@ impl Disks<'_> {
         self.volumes.get(&VolumeId(device.0.to_string()))
     }
 
-    fn seen(&self) -> &Seen {
-        self.seen.get_or_init(|| Seen::read(self.volumes))
+    fn seen(&self) -> &DeviceInventory {
+        self.seen
+            .get_or_init(|| DeviceInventory::read(self.volumes))
     }
 
     /// What a look-up by a name on the file systems comes to. That nothing has the
@@ -107,7 +108,7 @@ fn first_disk(name: &str) -> Option<u32> {
     number.parse().ok()
 }
 
-impl World for Disks<'_> {
+impl Devices for Disks<'_> {
     fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         if let Some((at, count)) = file.path.split_once('+')

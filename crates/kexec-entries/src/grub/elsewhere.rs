@@ -2,7 +2,7 @@
 //! systems of proxmox-boot-tool, or on a boot partition that is not mounted.
 
 use crate::entry::{Broken, Origin};
-use crate::source::Machine;
+use crate::source::BootedMachine;
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::{Lookup, Volume};
@@ -29,7 +29,7 @@ const BESIDE: [&str; 4] = [
 /// # Errors
 /// When it is on none of the file systems, or they differ and nothing says which of them
 /// was booted.
-pub(super) fn proxmox(machine: &Machine<'_>) -> Option<Result<BootFile, Broken>> {
+pub(super) fn proxmox(machine: &BootedMachine<'_>) -> Option<Result<BootFile, Broken>> {
     let listed = machine.volumes.machine_bytes(PROXMOX);
     let listed = String::from_utf8_lossy(listed.known()?).into_owned();
     let uuids: Vec<&str> = listed
@@ -78,14 +78,14 @@ pub(super) fn proxmox(machine: &Machine<'_>) -> Option<Result<BootFile, Broken>>
 }
 
 /// Whether the firmware or the boot loader says that this boot came from it.
-fn came_from(machine: &Machine<'_>, volume: &Volume) -> bool {
+fn came_from(machine: &BootedMachine<'_>, volume: &Volume) -> bool {
     let word = machine.facts.booted_from();
     let found = word.map(|word| machine.volumes.by_partuuid(&word.partuuid));
     found.and_then(Lookup::one).map(|found| &found.id) == Some(&volume.id)
 }
 
 /// A file system of proxmox-boot-tool and the configuration on it.
-fn on<'a>(machine: &Machine<'a>, uuid: &str) -> Result<(&'a Volume, String), String> {
+fn on<'a>(machine: &BootedMachine<'a>, uuid: &str) -> Result<(&'a Volume, String), String> {
     let volume = match machine.volumes.find(&format!("UUID={uuid}")) {
         Lookup::One(volume) => volume,
         Lookup::None => return Err(format!("no file system has the UUID {uuid}")),
@@ -101,7 +101,7 @@ fn on<'a>(machine: &Machine<'a>, uuid: &str) -> Result<(&'a Volume, String), Str
 
 /// What is known of the kernel that GRUB says it booted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kernel {
+pub(super) enum BootedKernel {
     /// It is where the running system has it, or nothing names it.
     InSight,
     /// It is on file systems that nothing leads to, together with a configuration.
@@ -112,24 +112,24 @@ pub(super) enum Kernel {
 
 /// Looks for the kernel that `BOOT_IMAGE=` names, and for a configuration on the same file
 /// system: a /boot that is mounted only when kernels are installed.
-pub(super) fn kernel(machine: &Machine<'_>) -> Kernel {
+pub(super) fn kernel(machine: &BootedMachine<'_>) -> BootedKernel {
     let line = machine.facts.cmdline.known();
     let Some(image) = line.and_then(|line| line.value("BOOT_IMAGE")) else {
-        return Kernel::InSight;
+        return BootedKernel::InSight;
     };
     let path = image
         .split_once(')')
         .map_or(image.as_str(), |(_, path)| path);
     // A data set of ZFS is a device of its own to GRUB, and mounted or not to be read.
     if !path.starts_with('/') || path.contains("@/") {
-        return Kernel::InSight;
+        return BootedKernel::InSight;
     }
     let volumes = machine.volumes;
     let there = |file: &BootFile| volumes.exists(file) == Fact::Known(());
     let shown = [format!("/boot{path}"), path.to_owned()];
     let mut located = shown.iter().filter_map(|path| volumes.locate(path).ok());
     if located.any(|file| there(&file)) {
-        return Kernel::InSight;
+        return BootedKernel::InSight;
     }
     // What is mounted comes first: nothing has to be opened for it.
     let known = volumes.disks().filter(|volume| volume.device.is_some());
@@ -146,10 +146,10 @@ pub(super) fn kernel(machine: &Machine<'_>) -> Kernel {
             }
         }
         match (found.is_empty(), seen) {
-            (false, _) => return Kernel::Beside(found),
-            (true, true) => return Kernel::InSight,
+            (false, _) => return BootedKernel::Beside(found),
+            (true, true) => return BootedKernel::InSight,
             (true, false) => {}
         }
     }
-    Kernel::Gone(path.to_owned())
+    BootedKernel::Gone(path.to_owned())
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use super::devices::FilePath;
 use super::text::{Place, Text, Why};
-use super::world::FilePath;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct ValueOrigin {
     /// The line that set it.
     pub place: Place,
     /// The variables that were expanded to make it.
@@ -25,7 +25,7 @@ pub struct Variable {
     /// Whether submenus and other configuration files see it.
     pub exported: bool,
     /// Where the value came from; `None` for what GRUB set itself.
-    pub origin: Option<Origin>,
+    pub origin: Option<ValueOrigin>,
 }
 
 /// The variables.
@@ -105,7 +105,7 @@ impl Env {
     }
 
     /// Sets a variable and leaves it exported or not, as it was.
-    pub fn set(&mut self, name: &str, text: Text, origin: Option<Origin>) {
+    pub fn set(&mut self, name: &str, text: Text, origin: Option<ValueOrigin>) {
         let exported = self.variables.get(name).is_some_and(|v| v.exported);
         let variable = Variable {
             text,

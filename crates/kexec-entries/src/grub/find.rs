@@ -6,12 +6,12 @@ use kexec_plan::Cmdline;
 use super::bytes;
 use super::configuration::{Configuration, PLACES, configurations};
 use super::disk::Disks;
-use super::menu::{Boot, Entry, Refusal};
-use super::{Facts, NEXT_ENTRY, Outcome, Save, elsewhere, evaluate, inside};
-use crate::entry::{BootEntry, BootTarget, Boots, Broken, Module, Origin, Protocol};
-use crate::facts::Facts as MachineFacts;
+use super::menu::{Boot, GrubEntry, Refusal};
+use super::{Evaluation, GrubPlatform, NEXT_ENTRY, Save, elsewhere, evaluate, inside};
+use crate::entry::{BootEntry, BootModule, BootTarget, Boots, Broken, Origin, Protocol};
+use crate::facts::Facts;
 use crate::kernels::without;
-use crate::source::{Choice, Evidence, Found, Machine, Source};
+use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 
@@ -36,7 +36,7 @@ const INDICATIONS: &str =
 /// put its word in front of the command line. syslinux puts `BOOT_IMAGE=` there,
 /// too, mostly without a path from the root, and with `initrd=`; so do hosts that
 /// read GRUB's files and boot the kernel themselves.
-pub(super) fn evidence(facts: &MachineFacts) -> Evidence {
+pub(super) fn evidence(facts: &Facts) -> Evidence {
     if let Some(name) = facts.loader().and_then(|loader| loader.info.known()) {
         let says = format!("the boot loader calls itself {name:?}");
         return match name.starts_with("GRUB") {
@@ -63,7 +63,7 @@ pub(super) fn evidence(facts: &MachineFacts) -> Evidence {
     }
 }
 
-fn find(machine: &Machine<'_>) -> Option<Found> {
+fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let mut notes = Vec::new();
     let configs = match configurations(machine) {
         Ok(configs) => configs,
@@ -79,7 +79,7 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     if let Fact::Unreadable(reason) = &config.there {
         let at = Origin::file(&config.file);
         let reason = reason.clone();
-        return Some(Found {
+        return Some(BootMenu {
             entries: Vec::new(),
             choice: Choice::Refused(Broken { at, reason }),
             notes,
@@ -87,13 +87,13 @@ fn find(machine: &Machine<'_>) -> Option<Found> {
     }
     let disks = Disks::new(machine.volumes);
     let outcome = evaluate(&disks, &facts(machine), &config.start(machine, &mut notes));
-    let context = Context { disks, config };
+    let context = EntryBuilder { disks, config };
     Some(context.found(outcome, notes))
 }
 
 /// GRUB started this machine, and where its configuration belongs nothing may be read:
 /// to go on with another source's entries would be a guess.
-fn nowhere(machine: &Machine<'_>) -> Option<Found> {
+fn nowhere(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let said = match evidence(machine.facts) {
         Evidence::For(said) | Evidence::Likely(said) => said,
         Evidence::Against(_) | Evidence::Silent => return None,
@@ -108,7 +108,7 @@ fn nowhere(machine: &Machine<'_>) -> Option<Found> {
     }
     // Where the kernel is in sight and no configuration is, a host started it that reads
     // GRUB's files or writes GRUB's word.
-    let elsewhere::Kernel::Gone(kernel) = elsewhere::kernel(machine) else {
+    let elsewhere::BootedKernel::Gone(kernel) = elsewhere::kernel(machine) else {
         return None;
     };
     Some(refused(Broken {
@@ -122,8 +122,8 @@ fn nowhere(machine: &Machine<'_>) -> Option<Found> {
 }
 
 /// Nothing is known but why.
-fn refused(broken: Broken) -> Found {
-    Found {
+fn refused(broken: Broken) -> BootMenu {
+    BootMenu {
         entries: Vec::new(),
         choice: Choice::Refused(broken),
         notes: Vec::new(),
@@ -131,7 +131,7 @@ fn refused(broken: Broken) -> Found {
 }
 
 /// What GRUB knows of this machine.
-pub(super) fn facts(machine: &Machine<'_>) -> Facts {
+pub(super) fn facts(machine: &BootedMachine<'_>) -> GrubPlatform {
     let efi = !matches!(machine.facts.efi, Fact::Absent);
     let arch = machine.facts.arch;
     let platform = match arch {
@@ -156,7 +156,7 @@ pub(super) fn facts(machine: &Machine<'_>) -> Facts {
         _ => "",
     };
     let indications = machine.volumes.machine_bytes(INDICATIONS);
-    Facts {
+    GrubPlatform {
         platform: platform.to_owned(),
         cpu: cpu.to_owned(),
         long_mode: (arch == Some(Arch::X86_64)).then_some(true),
@@ -170,13 +170,13 @@ pub(super) fn facts(machine: &Machine<'_>) -> Facts {
 }
 
 /// What it takes to make boot entries of GRUB's.
-struct Context<'a> {
+struct EntryBuilder<'a> {
     disks: Disks<'a>,
     config: Configuration,
 }
 
-impl Context<'_> {
-    fn found(&self, outcome: Outcome, mut notes: Vec<String>) -> Found {
+impl EntryBuilder<'_> {
+    fn found(&self, outcome: Evaluation, mut notes: Vec<String>) -> BootMenu {
         let mut entries = Vec::new();
         self.flatten(&outcome.entries, "", &mut entries);
         let choice = match outcome.default {
@@ -199,7 +199,7 @@ impl Context<'_> {
             format!("when the default fails, GRUB goes on with `fallback`: {fallback}")
         }));
         notes.extend(outcome.warnings);
-        Found {
+        BootMenu {
             entries: entries.into_iter().map(|(_, entry)| entry).collect(),
             choice,
             notes,
@@ -207,7 +207,7 @@ impl Context<'_> {
     }
 
     /// The entries of all menus in one row, each with its number.
-    fn flatten(&self, menu: &[Entry], around: &str, all: &mut Vec<(String, BootEntry)>) {
+    fn flatten(&self, menu: &[GrubEntry], around: &str, all: &mut Vec<(String, BootEntry)>) {
         for entry in menu {
             let title = match around {
                 "" => entry.title.clone(),
@@ -241,7 +241,7 @@ impl Context<'_> {
 
     /// The place of the choice among the entries; one in another file's menu is
     /// added to them.
-    fn chosen(&self, choice: &super::Choice, all: &mut Vec<(String, BootEntry)>) -> usize {
+    fn chosen(&self, choice: &super::GrubDefault, all: &mut Vec<(String, BootEntry)>) -> usize {
         let listed = all.iter().position(|(number, _)| *number == choice.number);
         let origin = match listed.and_then(|at| all.get(at)) {
             Some((_, entry)) => entry.origin.clone(),
@@ -306,7 +306,7 @@ impl Context<'_> {
                 };
                 target.modules = modules
                     .iter()
-                    .map(|(file, arguments)| Module {
+                    .map(|(file, arguments)| BootModule {
                         file: self.disks.boot_file(file),
                         arguments: Cmdline::new(&bytes::encode(arguments)),
                     })

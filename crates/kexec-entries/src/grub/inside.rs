@@ -4,7 +4,7 @@
 
 use crate::bls;
 use crate::entry::{BootEntry, Boots, Broken, Origin};
-use crate::source::{Choice, Found, Machine};
+use crate::source::{BootMenu, BootedMachine, Choice};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 
@@ -19,7 +19,7 @@ const FOLDER: &str = "/EFI/opensuse";
 const SCRIPT: &[u8] = b"$\"'\\;{}|&<>";
 
 /// Its menu; `None` where it is not this GRUB that started the machine.
-pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
+pub(super) fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let loader = machine.facts.loader()?;
     let info = loader.info.known()?;
     if !info.starts_with("GRUB") {
@@ -53,7 +53,7 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
         Ok((index, why)) => Choice::Entry { index, why },
         Err(broken) => Choice::Refused(broken),
     };
-    Some(Found {
+    Some(BootMenu {
         entries,
         choice,
         notes,
@@ -61,7 +61,7 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
 }
 
 /// The folder of the program that the firmware started.
-fn folder(machine: &Machine<'_>) -> Option<String> {
+fn folder(machine: &BootedMachine<'_>) -> Option<String> {
     let efi = machine.facts.efi.known()?;
     let program = efi.option(*efi.current.known()?)?.file.as_ref()?;
     let program = program.replace('\\', "/");
@@ -72,7 +72,7 @@ fn folder(machine: &Machine<'_>) -> Option<String> {
 
 /// LoaderEntryDefault, else `default` in the environment block.
 fn choice(
-    machine: &Machine<'_>,
+    machine: &BootedMachine<'_>,
     entries: &[BootEntry],
     block: &BootFile,
 ) -> Result<(usize, String), Broken> {

@@ -1,7 +1,7 @@
 //! Characters to tokens. Quoting, escapes, comments and line ends are dealt with
 //! here; what a word means depends on where it stands, which the parser knows.
 
-use super::ast::{Part, Word};
+use super::ast::{Word, WordPart};
 
 /// A token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl<'a> Lexer<'a> {
                 '\\' => match self.take() {
                     Some('\n') => {}
                     Some('x') => match self.hexadecimal() {
-                        Some(text) => parts.0.push(Part::Hexadecimal(text)),
+                        Some(text) => parts.0.push(WordPart::Hexadecimal(text)),
                         None => parts.push('x', true),
                     },
                     Some(c) => parts.push(c, true),
@@ -158,7 +158,7 @@ impl<'a> Lexer<'a> {
                 '"' => self.double_quoted(&mut parts, false)?,
                 '$' if self.peek() == Some('"') => {
                     self.take();
-                    parts.0.push(Part::Translated);
+                    parts.0.push(WordPart::Translated);
                     self.double_quoted(&mut parts, true)?;
                 }
                 '$' => {
@@ -264,30 +264,30 @@ impl<'a> Lexer<'a> {
 
 /// The parts of a word in the making, and what is wrong within its quotes.
 #[derive(Debug, Default)]
-struct Parts(Vec<Part>, Option<String>);
+struct Parts(Vec<WordPart>, Option<String>);
 
 impl Parts {
     fn push(&mut self, c: char, quoted: bool) {
-        if let Some(Part::Literal { text, quoted: same }) = self.0.last_mut()
+        if let Some(WordPart::Literal { text, quoted: same }) = self.0.last_mut()
             && *same == quoted
         {
             text.push(c);
             return;
         }
         let text = c.to_string();
-        self.0.push(Part::Literal { text, quoted });
+        self.0.push(WordPart::Literal { text, quoted });
     }
 
     /// Makes a word of quotes with nothing between them, too.
     fn open_quote(&mut self) {
-        self.0.push(Part::Literal {
+        self.0.push(WordPart::Literal {
             text: String::new(),
             quoted: true,
         });
     }
 
     fn variable(&mut self, name: String, quoted: bool) {
-        self.0.push(Part::Variable { name, quoted });
+        self.0.push(WordPart::Variable { name, quoted });
     }
 }
 
@@ -311,10 +311,10 @@ mod tests {
             Token::Word(Word(parts)) => parts
                 .into_iter()
                 .map(|part| match part {
-                    Part::Literal { text, .. } => text,
-                    Part::Variable { name, .. } => format!("<{name}>"),
-                    Part::Translated => "~".to_owned(),
-                    Part::Hexadecimal(text) => text,
+                    WordPart::Literal { text, .. } => text,
+                    WordPart::Variable { name, .. } => format!("<{name}>"),
+                    WordPart::Translated => "~".to_owned(),
+                    WordPart::Hexadecimal(text) => text,
                 })
                 .collect(),
             other => format!("{other:?}"),

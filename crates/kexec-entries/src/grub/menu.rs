@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use super::ast::Block;
 use super::bytes;
+use super::devices::FilePath;
 use super::text::{Place, Text, Why};
-use super::world::FilePath;
 
 /// A `menuentry` or a `submenu`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Item {
+pub(super) struct MenuItem {
     /// Where it stands.
     pub(super) place: Place,
     pub(super) title: Text,
@@ -18,7 +18,7 @@ pub(super) struct Item {
     /// The title and the further arguments: `$1`, `$2` ... of the body.
     pub(super) params: Vec<Text>,
     pub(super) submenu: bool,
-    /// `--unrestricted`, or `--users` was not given: see [`Entry::locked`].
+    /// `--unrestricted`, or `--users` was not given: see [`GrubEntry::locked`].
     pub(super) unrestricted: bool,
     pub(super) body: Rc<Block>,
     /// Why it may not be there.
@@ -30,15 +30,15 @@ pub(super) struct Item {
 }
 
 /// A file that an entry names: known, or not and why.
-pub(super) type Named = Result<FilePath, Why>;
+pub(super) type NamedFile = Result<FilePath, Why>;
 
 /// What the commands of an entry have loaded so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Loaded {
+pub(super) enum LoadedByEntry {
     /// Nothing.
     Nothing,
     /// A kernel, of Linux or of something that has modules (`multiboot`).
-    Kernel(Box<Kernel>),
+    Kernel(Box<LoadedKernel>),
     /// Something that is no kernel for us, in words.
     Other { place: Place, what: String },
     /// Another configuration file, whose menu is shown.
@@ -54,15 +54,15 @@ pub(super) enum Loaded {
 
 /// A kernel and what is loaded with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kernel {
+pub(super) struct LoadedKernel {
     pub(super) place: Place,
     /// The version of the multiboot protocol, if it is loaded by that.
     pub(super) multiboot: Option<u8>,
-    pub(super) file: Named,
+    pub(super) file: NamedFile,
     pub(super) args: Vec<Text>,
     /// Initrds in their order, or modules with their arguments.
     pub(super) further: Vec<Further>,
-    pub(super) devicetree: Option<Named>,
+    pub(super) devicetree: Option<NamedFile>,
     /// Whether Fedora's GRUB loads it, where that matters.
     pub(super) fedora: Option<bool>,
     /// Why the words above may be others.
@@ -72,7 +72,7 @@ pub(super) struct Kernel {
 /// An initrd or a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Further {
-    pub(super) file: Named,
+    pub(super) file: NamedFile,
     pub(super) args: Vec<Text>,
 }
 
@@ -102,7 +102,7 @@ pub enum Boot {
         modules: Vec<(FilePath, String)>,
     },
     /// The entries of a submenu.
-    Submenu(Vec<Entry>),
+    Submenu(Vec<GrubEntry>),
     /// The menu of another configuration file.
     Menu(FilePath),
     /// Something that is no kernel: another boot loader, the firmware's setup.
@@ -152,7 +152,7 @@ impl std::fmt::Display for Refusal {
 
 /// An entry of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct GrubEntry {
     /// The line of its `menuentry` or `submenu`.
     pub place: Place,
     /// The title.
@@ -171,22 +171,22 @@ pub struct Entry {
     pub boot: Result<Boot, Refusal>,
 }
 
-impl Loaded {
+impl LoadedByEntry {
     /// What would be booted.
     pub(super) fn boot(&self, place: &Place) -> Result<Boot, Refusal> {
         match self {
-            Loaded::Nothing => {
+            LoadedByEntry::Nothing => {
                 Err(Why::at(place, "the entry loads no kernel, so GRUB boots nothing").into())
             }
-            Loaded::Kernel(kernel) => kernel.boot().map_err(Refusal::from),
-            Loaded::Other { what, .. } => Ok(Boot::Other(what.clone())),
-            Loaded::Menu { file, .. } => Ok(Boot::Menu(file.clone())),
-            Loaded::Unknown(why) => Err(why.into()),
+            LoadedByEntry::Kernel(kernel) => kernel.boot().map_err(Refusal::from),
+            LoadedByEntry::Other { what, .. } => Ok(Boot::Other(what.clone())),
+            LoadedByEntry::Menu { file, .. } => Ok(Boot::Menu(file.clone())),
+            LoadedByEntry::Unknown(why) => Err(why.into()),
         }
     }
 }
 
-impl Kernel {
+impl LoadedKernel {
     fn boot(&self) -> Result<Boot, Why> {
         if let Some(why) = &self.doubt {
             return Err(why.clone());
@@ -217,7 +217,7 @@ impl Kernel {
     }
 }
 
-impl Kernel {
+impl LoadedKernel {
     fn files_are_text(&self) -> Result<(), Why> {
         let further = self.further.iter().map(|further| &further.file);
         let named = further.chain([&self.file]).chain(&self.devicetree);

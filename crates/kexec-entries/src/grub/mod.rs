@@ -3,10 +3,10 @@
 //! ```text
 //! grub.cfg ──lexer, parser──▶ tree ──eval──▶ menu and variables ──choose──▶ the default, and why
 //!                                     ▲
-//!                              World (files, devices)
+//!                              Devices (files, names)
 //! ```
 //!
-//! The evaluator is a pure function over a [`World`]. The language is the one of
+//! The evaluator is a pure function over [`Devices`]. The language is the one of
 //! the GNU GRUB manual ("Shell-like scripting", "Commands", "Special environment
 //! variables"); where the manual is silent, it is what GRUB 2.06 and later did
 //! when they were given a script. What only the running GRUB can know is never
@@ -16,6 +16,7 @@ mod ast;
 mod bytes;
 mod choose;
 mod configuration;
+mod devices;
 mod disk;
 mod elsewhere;
 mod env;
@@ -23,29 +24,28 @@ mod eval;
 mod find;
 pub mod grubenv;
 mod inside;
+mod inventory;
 mod lexer;
 mod menu;
 mod number;
 mod parser;
 mod regex;
 mod rpm;
-mod seen;
 #[cfg(test)]
 mod tests;
 mod text;
-mod world;
 mod zfs;
 
 use std::rc::Rc;
 
+pub use devices::{Answer, Devices, FilePath, MemoryDevices, Node, ProbeFor, SearchBy};
 pub(super) use find::SOURCE;
-pub use menu::{Boot, Entry, Refusal};
+pub use menu::{Boot, GrubEntry, Refusal};
 pub use text::{Device, Place};
-pub use world::{Answer, FilePath, MemoryWorld, Node, ProbeFor, SearchBy, World};
 
 use env::{Env, FEATURES};
-use eval::{Machine, State};
-use menu::{Item, Loaded};
+use eval::{Evaluator, State};
+use menu::{LoadedByEntry, MenuItem};
 use text::{Text, Truth, Why};
 
 /// How deep menus may open menus.
@@ -56,7 +56,7 @@ pub const NEXT_ENTRY: &str = "next_entry";
 
 /// What GRUB knows of the machine without asking a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct GrubPlatform {
     /// `$grub_platform`: `pc` or `efi` ...
     pub platform: String,
     /// `$grub_cpu`: `i386`, `x86_64`, `arm64` ...
@@ -83,8 +83,8 @@ pub struct Start {
 
 /// The entry that GRUB would boot, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    /// Its [number](Entry::number).
+pub struct GrubDefault {
+    /// Its [number](GrubEntry::number).
     pub number: String,
     /// Its title.
     pub title: String,
@@ -113,11 +113,11 @@ pub struct Save {
 
 /// What became of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Evaluation {
     /// The menu.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<GrubEntry>,
     /// The entry that is booted when nobody is there.
-    pub default: Result<Choice, Refusal>,
+    pub default: Result<GrubDefault, Refusal>,
     /// `$fallback`: what is booted when the default fails.
     pub fallback: Option<String>,
     /// What `echo` printed, in the order of the run.
@@ -127,41 +127,41 @@ pub struct Outcome {
 }
 
 /// Runs a configuration and says what GRUB would make of it.
-pub fn evaluate(world: &dyn World, facts: &Facts, start: &Start) -> Outcome {
-    let mut machine = Machine::new(world, facts, environment(facts, start));
-    machine.enter(&with_device(&start.config));
+pub fn evaluate(devices: &dyn Devices, platform: &GrubPlatform, start: &Start) -> Evaluation {
+    let mut evaluator = Evaluator::new(devices, platform, environment(platform, start));
+    evaluator.enter(&with_device(&start.config));
     let place = Place {
-        file: world.shown(&start.config).into(),
+        file: devices.shown(&start.config).into(),
         line: 1,
     };
-    match machine.file(&with_device(&start.config), &place) {
-        Ok(file) => read_and_run(&mut machine, &file, &place),
-        Err(why) => machine.lose(why),
+    match evaluator.file(&with_device(&start.config), &place) {
+        Ok(file) => read_and_run(&mut evaluator, &file, &place),
+        Err(why) => evaluator.lose(why),
     }
-    let state = machine.state.clone();
-    let default = default(&mut machine, &state, &place);
-    machine.state = state.clone();
-    let entries = entries(&mut machine, &state, &Around::default());
+    let state = evaluator.state.clone();
+    let default = default(&mut evaluator, &state, &place);
+    evaluator.state = state.clone();
+    let entries = entries(&mut evaluator, &state, &MenuPosition::default());
     let fallback = state.env.get("fallback");
     let fallback = fallback.why_unknown().is_none().then_some(fallback);
     let fallback = fallback.map(|text| bytes::shown(&text.to_string()));
-    Outcome {
+    Evaluation {
         entries,
         fallback: fallback.filter(|fallback| !fallback.is_empty()),
-        warnings: warnings(&machine, &state, &default),
-        messages: machine.messages,
+        warnings: warnings(&evaluator, &state, &default),
+        messages: evaluator.messages,
         default,
     }
 }
 
 /// What GRUB sets before it reads its first line.
-fn environment(facts: &Facts, start: &Start) -> Env {
+fn environment(platform: &GrubPlatform, start: &Start) -> Env {
     let mut env = Env::default();
     for feature in FEATURES {
         env.set_exported(feature, Text::known("y"));
     }
-    env.set_exported("grub_platform", Text::known(&facts.platform));
-    env.set_exported("grub_cpu", Text::known(&facts.cpu));
+    env.set_exported("grub_platform", Text::known(&platform.platform));
+    env.set_exported("grub_cpu", Text::known(&platform.cpu));
     let root = start.prefix.device.clone();
     env.set_exported("root", Text::device(root));
     env.set_exported("prefix", with_device(&start.prefix));
@@ -186,26 +186,26 @@ fn with_device(file: &FilePath) -> Text {
     path
 }
 
-fn read_and_run(machine: &mut Machine<'_>, file: &FilePath, place: &Place) {
-    match machine.read_text(file, place) {
+fn read_and_run(evaluator: &mut Evaluator<'_>, file: &FilePath, place: &Place) {
+    match evaluator.read_text(file, place) {
         Answer::Is(text) => {
-            let shown: Rc<str> = machine.world.shown(file).into();
-            machine.run_file(&shown, &text);
+            let shown: Rc<str> = evaluator.devices.shown(file).into();
+            evaluator.run_file(&shown, &text);
         }
         Answer::No => {
-            let shown = machine.world.shown(file);
-            machine.lose(Why::at(place, format!("there is no file {shown}")));
+            let shown = evaluator.devices.shown(file);
+            evaluator.lose(Why::at(place, format!("there is no file {shown}")));
         }
-        Answer::Unknown(why) => machine.lose(Why::at(place, why)),
+        Answer::Unknown(why) => evaluator.lose(Why::at(place, why)),
     }
 }
 
 fn warnings(
-    machine: &Machine<'_>,
+    evaluator: &Evaluator<'_>,
     state: &State,
-    default: &Result<Choice, Refusal>,
+    default: &Result<GrubDefault, Refusal>,
 ) -> Vec<String> {
-    let mut warnings = machine.warnings.clone();
+    let mut warnings = evaluator.warnings.clone();
     warnings.dedup();
     if let Some(why) = &state.lost {
         warnings.push(format!("what follows is not known: {why}"));
@@ -219,19 +219,19 @@ fn warnings(
 
 /// The numbers and ids of the submenus around a menu.
 #[derive(Debug, Clone, Default)]
-struct Around {
+struct MenuPosition {
     number: String,
     path: String,
     depth: u32,
 }
 
-impl Around {
-    fn within(&self, index: usize, item: &Item) -> Around {
+impl MenuPosition {
+    fn within(&self, index: usize, item: &MenuItem) -> MenuPosition {
         let join = |outer: &str, inner: String| match outer {
             "" => inner,
             outer => format!("{outer}>{inner}"),
         };
-        Around {
+        MenuPosition {
             number: join(&self.number, index.to_string()),
             path: join(&self.path, choose::escaped(&item.id.to_string())),
             depth: self.depth.saturating_add(1),
@@ -240,22 +240,22 @@ impl Around {
 }
 
 /// What every entry of a menu would boot.
-fn entries(machine: &mut Machine<'_>, state: &State, around: &Around) -> Vec<Entry> {
+fn entries(evaluator: &mut Evaluator<'_>, state: &State, around: &MenuPosition) -> Vec<GrubEntry> {
     let mut all = Vec::new();
     for (index, item) in state.menu.iter().enumerate() {
         let here = around.within(index, item);
-        open(machine, state, item, &here.path, "");
-        let boot = match (&machine.state.lost, item.submenu) {
+        open(evaluator, state, item, &here.path, "");
+        let boot = match (&evaluator.state.lost, item.submenu) {
             (_, true) if here.depth >= MAX_MENUS => {
                 Err(Why::at(&item.place, "submenus are nested too deep").into())
             }
             (_, true) => {
-                let inner = machine.state.clone();
-                Ok(Boot::Submenu(entries(machine, &inner, &here)))
+                let inner = evaluator.state.clone();
+                Ok(Boot::Submenu(entries(evaluator, &inner, &here)))
             }
-            (_, false) => booted(machine, item),
+            (_, false) => booted(evaluator, item),
         };
-        all.push(Entry {
+        all.push(GrubEntry {
             place: item.place.clone(),
             title: bytes::shown(&item.title.to_string()),
             id: bytes::shown(&item.id.to_string()),
@@ -270,51 +270,58 @@ fn entries(machine: &mut Machine<'_>, state: &State, around: &Around) -> Vec<Ent
 }
 
 /// What the entry whose body was just run boots.
-fn booted(machine: &Machine<'_>, item: &Item) -> Result<Boot, Refusal> {
-    match item.broken.as_ref().or(machine.state.lost.as_ref()) {
+fn booted(evaluator: &Evaluator<'_>, item: &MenuItem) -> Result<Boot, Refusal> {
+    match item.broken.as_ref().or(evaluator.state.lost.as_ref()) {
         Some(why) => Err(why.into()),
-        None => machine.state.loaded.boot(&item.place),
+        None => evaluator.state.loaded.boot(&item.place),
     }
 }
 
 /// Whether GRUB asks for a password: with `superusers` set, everywhere but in
 /// entries that are `--unrestricted`. Where that is not known, nothing is claimed.
-fn locked(state: &State, item: &Item) -> bool {
+fn locked(state: &State, item: &MenuItem) -> bool {
     state.env.get("superusers").has_characters() == Truth::Yes && !item.unrestricted
 }
 
 /// Runs the body of an entry in the state that its menu left behind: an entry
 /// with all variables, a submenu with the exported ones only.
-fn open(machine: &mut Machine<'_>, state: &State, item: &Item, path: &str, default: &str) {
-    machine.state = state.clone();
+fn open(evaluator: &mut Evaluator<'_>, state: &State, item: &MenuItem, path: &str, default: &str) {
+    evaluator.state = state.clone();
     // Where the menu's own run was lost, the variables are forgotten; an entry
     // that uses none of them is known all the same.
-    machine.state.lost = None;
-    machine.pay(state.env.weight().saturating_add(1), &item.place);
-    machine.state.loaded = Loaded::Nothing;
-    machine.state.menu.clear();
-    machine.state.hidden.clear();
-    machine.state.params = Some(item.params.clone());
+    evaluator.state.lost = None;
+    evaluator.pay(state.env.weight().saturating_add(1), &item.place);
+    evaluator.state.loaded = LoadedByEntry::Nothing;
+    evaluator.state.menu.clear();
+    evaluator.state.hidden.clear();
+    evaluator.state.params = Some(item.params.clone());
     if item.submenu {
-        machine.state.env = state.env.inherited();
+        evaluator.state.env = state.env.inherited();
     }
-    machine.state.env.set_exported("chosen", Text::known(path));
-    machine
+    evaluator
+        .state
+        .env
+        .set_exported("chosen", Text::known(path));
+    evaluator
         .state
         .env
         .set_exported("default", Text::known(default));
-    machine.in_entry = !item.submenu;
-    machine.run_block(&item.body);
-    machine.in_entry = false;
+    evaluator.in_entry = !item.submenu;
+    evaluator.run_block(&item.body);
+    evaluator.in_entry = false;
 }
 
 /// Follows `default` into submenus and other configuration files.
-fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Choice, Refusal> {
+fn default(
+    evaluator: &mut Evaluator<'_>,
+    state: &State,
+    place: &Place,
+) -> Result<GrubDefault, Refusal> {
     let variable = state.env.variable("default");
     let origin = variable.and_then(|variable| variable.origin.clone());
     let value = bytes::shown(&state.env.get("default").to_string());
     let mut menu = state.clone();
-    let mut around = Around::default();
+    let mut around = MenuPosition::default();
     let mut fits = true;
     for _ in 0..MAX_MENUS {
         let at = menu.env.variable("default").and_then(|v| v.origin.as_ref());
@@ -323,47 +330,47 @@ fn default(machine: &mut Machine<'_>, state: &State, place: &Place) -> Result<Ch
         if let (Some(why), true) = (&menu.lost, wanted.why_unknown().is_some()) {
             return Err(why.into());
         }
-        let fedora = machine.is_fedoras(&menu, &at);
+        let fedora = evaluator.is_fedoras(&menu, &at);
         let picked = choose::pick(&menu.menu, &menu.hidden, &wanted, fedora, &at)?;
         fits &= !picked.nothing_fits;
         let Some(item) = menu.menu.get(picked.index).cloned() else {
             return Err(Why::at(place, "the menu has no entries").into());
         };
         around = around.within(picked.index, &item);
-        open(machine, &menu, &item, &around.path, &picked.rest);
-        match (&machine.state.loaded, item.submenu) {
-            (Loaded::Menu { file, named, .. }, false) => {
+        open(evaluator, &menu, &item, &around.path, &picked.rest);
+        match (&evaluator.state.loaded, item.submenu) {
+            (LoadedByEntry::Menu { file, named, .. }, false) => {
                 let (file, named) = (file.clone(), named.clone());
-                open_file(machine, &file, &named, &item.place);
+                open_file(evaluator, &file, &named, &item.place);
             }
             (_, true) => {}
             (_, false) => {
-                return Ok(Choice {
+                return Ok(GrubDefault {
                     title: bytes::shown(&item.title.to_string()),
-                    boot: booted(machine, &item),
+                    boot: booted(evaluator, &item),
                     why: because(&value, origin.as_ref(), fits),
                     place: origin.as_ref().map(|origin| origin.place.clone()),
                     through: origin.map(|origin| origin.through).unwrap_or_default(),
-                    saves: saves(&machine.state),
+                    saves: saves(&evaluator.state),
                     number: around.number,
                 });
             }
         }
-        menu = machine.state.clone();
+        menu = evaluator.state.clone();
     }
     Err(Why::at(place, "menus open menus without an end").into())
 }
 
 /// The menu that an entry opens with `configfile`.
-fn open_file(machine: &mut Machine<'_>, file: &FilePath, named: &Text, place: &Place) {
-    machine.state.menu.clear();
-    machine.state.hidden.clear();
-    machine.state.loaded = Loaded::Nothing;
-    machine.enter(named);
-    read_and_run(machine, file, place);
+fn open_file(evaluator: &mut Evaluator<'_>, file: &FilePath, named: &Text, place: &Place) {
+    evaluator.state.menu.clear();
+    evaluator.state.hidden.clear();
+    evaluator.state.loaded = LoadedByEntry::Nothing;
+    evaluator.enter(named);
+    read_and_run(evaluator, file, place);
 }
 
-fn because(value: &str, origin: Option<&env::Origin>, fits: bool) -> String {
+fn because(value: &str, origin: Option<&env::ValueOrigin>, fits: bool) -> String {
     let mut text = match (value, origin) {
         ("", None) => return "the first entry: `default` is not set".to_owned(),
         ("", Some(origin)) => format!("the first entry: `default` is empty ({})", origin.place),

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::ast::{Block, Kind, Simple, Statement, Word};
+use super::ast::{Block, Simple, Statement, StatementKind, Word};
 use super::lexer::{Lexer, Token};
 use super::text::Place;
 
@@ -185,7 +185,7 @@ impl<'a> Parser<'a> {
             Some(word) if ENDS.contains(&word) || WITHOUT_MEANING.contains(&word) => {
                 return Err(self.unexpected());
             }
-            _ => Kind::Simple(self.simple()?),
+            _ => StatementKind::Simple(self.simple()?),
         };
         self.nesting = self.nesting.saturating_sub(1);
         Ok(Statement { place, kind })
@@ -217,7 +217,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn conditional(&mut self) -> Result<Kind, Mistake> {
+    fn conditional(&mut self) -> Result<StatementKind, Mistake> {
         let mut arms = Vec::new();
         let mut otherwise = None;
         self.expect("if")?;
@@ -238,10 +238,10 @@ impl<'a> Parser<'a> {
             }
         }
         self.expect("fi")?;
-        Ok(Kind::If { arms, otherwise })
+        Ok(StatementKind::If { arms, otherwise })
     }
 
-    fn iteration(&mut self) -> Result<Kind, Mistake> {
+    fn iteration(&mut self) -> Result<StatementKind, Mistake> {
         self.expect("for")?;
         let Some(name) = self.reserved()?.filter(|name| is_name(name)) else {
             return Err(self.unexpected());
@@ -251,14 +251,14 @@ impl<'a> Parser<'a> {
         let words = self.words()?;
         self.separator()?;
         let body = self.done()?;
-        Ok(Kind::For { name, words, body })
+        Ok(StatementKind::For { name, words, body })
     }
 
-    fn repetition(&mut self, until: bool) -> Result<Kind, Mistake> {
+    fn repetition(&mut self, until: bool) -> Result<StatementKind, Mistake> {
         self.take()?;
         let condition = self.list()?;
         let body = self.done()?;
-        Ok(Kind::While {
+        Ok(StatementKind::While {
             until,
             condition,
             body,
@@ -286,7 +286,7 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected());
         }
         let body = Rc::new(self.braces(true)?);
-        let kind = Kind::Function { name, body };
+        let kind = StatementKind::Function { name, body };
         Ok(Statement { place, kind })
     }
 
@@ -463,8 +463,8 @@ mod tests {
                     Err(_) => parser.recover(),
                 };
                 found.extend(block.0.into_iter().map(|statement| match statement.kind {
-                    Kind::Simple(simple) => simple.words[0].plain().unwrap().to_owned(),
-                    Kind::Function { name, .. } => name,
+                    StatementKind::Simple(simple) => simple.words[0].plain().unwrap().to_owned(),
+                    StatementKind::Function { name, .. } => name,
                     other => format!("{other:?}"),
                 }));
             }
@@ -478,7 +478,7 @@ mod tests {
         let mut parser = Parser::of_file("test".into(), text);
         let line = parser.line().unwrap().unwrap();
         assert_eq!(line.0[0].place.line, 2);
-        let Kind::Simple(simple) = &line.0[0].kind else {
+        let StatementKind::Simple(simple) = &line.0[0].kind else {
             panic!("{line:?}");
         };
         assert_eq!(simple.words.len(), 3);

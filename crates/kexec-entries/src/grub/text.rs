@@ -51,7 +51,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// A device, by the name that the [`World`](super::World) gave it.
+/// A device, by the name that the [`Devices`](super::World) gave it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Device(pub Rc<str>);
 
@@ -72,7 +72,7 @@ impl Device {
 
 /// One run of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
+pub enum TextRun {
     /// Known characters; never empty.
     Known(String),
     /// GRUB's name for this device.
@@ -125,10 +125,10 @@ impl Truth {
 
 /// A text of which some runs may not be known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Text(Vec<Piece>);
+pub struct Text(Vec<TextRun>);
 
-impl From<Piece> for Text {
-    fn from(piece: Piece) -> Text {
+impl From<TextRun> for Text {
+    fn from(piece: TextRun) -> Text {
         let mut text = Text::default();
         text.push(&Text(vec![piece]));
         text
@@ -145,16 +145,16 @@ impl Text {
 
     /// GRUB's name for a device.
     pub fn device(device: Device) -> Text {
-        Text(vec![Piece::Device(device)])
+        Text(vec![TextRun::Device(device)])
     }
 
     /// Something that cannot be known.
     pub fn unknown(why: Why) -> Text {
-        Text(vec![Piece::Unknown(why)])
+        Text(vec![TextRun::Unknown(why)])
     }
 
     /// Its runs.
-    pub fn pieces(&self) -> &[Piece] {
+    pub fn pieces(&self) -> &[TextRun] {
         &self.0
     }
 
@@ -162,8 +162,8 @@ impl Text {
     pub fn push_str(&mut self, text: &str) {
         match self.0.last_mut() {
             _ if text.is_empty() => {}
-            Some(Piece::Known(known)) => known.push_str(text),
-            _ => self.0.push(Piece::Known(text.to_owned())),
+            Some(TextRun::Known(known)) => known.push_str(text),
+            _ => self.0.push(TextRun::Known(text.to_owned())),
         }
     }
 
@@ -171,7 +171,7 @@ impl Text {
     pub fn push(&mut self, other: &Text) {
         for piece in &other.0 {
             match piece {
-                Piece::Known(text) => self.push_str(text),
+                TextRun::Known(text) => self.push_str(text),
                 other => self.0.push(other.clone()),
             }
         }
@@ -179,9 +179,9 @@ impl Text {
 
     /// How many bytes it holds; an unknown run counts as one.
     pub fn len(&self) -> usize {
-        let length = |piece: &Piece| match piece {
-            Piece::Known(text) => text.len(),
-            Piece::Device(_) | Piece::Unknown(_) => 1,
+        let length = |piece: &TextRun| match piece {
+            TextRun::Known(text) => text.len(),
+            TextRun::Device(_) | TextRun::Unknown(_) => 1,
         };
         self.0.iter().map(length).sum()
     }
@@ -189,7 +189,7 @@ impl Text {
     /// The text up to its last slash, if that is among the last characters.
     pub fn parent(&self) -> Text {
         let mut parent = self.clone();
-        if let Some(Piece::Known(last)) = parent.0.last_mut() {
+        if let Some(TextRun::Known(last)) = parent.0.last_mut() {
             last.truncate(last.rfind('/').unwrap_or(0));
             if last.is_empty() {
                 parent.0.pop();
@@ -205,7 +205,7 @@ impl Text {
 
     /// Whether GRUB sees at least one character.
     pub fn has_characters(&self) -> Truth {
-        let sure = |piece: &Piece| !matches!(piece, Piece::Unknown(_));
+        let sure = |piece: &TextRun| !matches!(piece, TextRun::Unknown(_));
         match self.0.first() {
             None => Truth::No,
             Some(_) if self.0.iter().any(sure) => Truth::Yes,
@@ -218,7 +218,7 @@ impl Text {
     /// Why it is not known, if it is not.
     pub fn why_unknown(&self) -> Option<&Why> {
         self.0.iter().find_map(|piece| match piece {
-            Piece::Unknown(why) => Some(why),
+            TextRun::Unknown(why) => Some(why),
             _ => None,
         })
     }
@@ -230,11 +230,11 @@ impl Text {
     pub fn characters(&self, place: &Place) -> Result<&str, Why> {
         match self.0.as_slice() {
             [] => Ok(""),
-            [Piece::Known(text)] => Ok(text),
+            [TextRun::Known(text)] => Ok(text),
             pieces => Err(pieces
                 .iter()
                 .find_map(|piece| match piece {
-                    Piece::Unknown(why) => Some(why.clone()),
+                    TextRun::Unknown(why) => Some(why.clone()),
                     _ => None,
                 })
                 .unwrap_or_else(|| {
@@ -249,7 +249,7 @@ impl Text {
     /// The characters up to the first run that is not known.
     pub fn known_start(&self) -> &str {
         match self.0.first() {
-            Some(Piece::Known(text)) => text,
+            Some(TextRun::Known(text)) => text,
             _ => "",
         }
     }
@@ -281,7 +281,7 @@ impl Text {
         let mut fields = Vec::new();
         let mut open: Option<Text> = None;
         for piece in &self.0 {
-            let Piece::Known(text) = piece else {
+            let TextRun::Known(text) = piece else {
                 let text = Text(vec![piece.clone()]);
                 open.get_or_insert_with(Text::default).push(&text);
                 continue;
@@ -310,9 +310,9 @@ const SPACE: [char; 3] = [' ', '\t', '\n'];
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|piece| match piece {
-            Piece::Known(text) => f.write_str(text),
-            Piece::Device(Device(name)) => f.write_str(name),
-            Piece::Unknown(_) => f.write_str("?"),
+            TextRun::Known(text) => f.write_str(text),
+            TextRun::Device(Device(name)) => f.write_str(name),
+            TextRun::Unknown(_) => f.write_str("?"),
         })
     }
 }

@@ -2,9 +2,9 @@
 //! where udev writes it as a decimal number. A pool has no device that could be mounted to
 //! look; its files are read where its data sets are mounted.
 
+use super::devices::Answer;
 use super::disk::device_of;
 use super::text::Device;
-use super::world::Answer;
 use kexec_machine::Fact;
 use kexec_machine::volumes::{Volumes, udev};
 

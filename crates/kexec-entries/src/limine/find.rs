@@ -2,13 +2,13 @@
 
 use kexec_image::Arch;
 
-use super::choose::{Chosen, Wishes, choose};
-use super::parse::{Malformed, Platform, parse};
-use super::target::Context;
-use super::version::Version;
+use super::choose::{LimineDefault, LimineVariables, choose};
+use super::parse::{LiminePlatform, Malformed, parse};
+use super::target::EntryTargets;
+use super::version::LimineVersion;
 use super::{SOURCE, evidence};
 use crate::entry::{BootEntry, Broken, Origin};
-use crate::source::{Choice, Evidence, Found, Machine};
+use crate::source::{BootMenu, BootedMachine, Choice, Evidence};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::Volume;
@@ -27,9 +27,9 @@ const PLACES: &[&str] = &[
 /// The configuration of Limine before version 8, in another language.
 const OLD: &[&str] = &["/limine.cfg", "/limine/limine.cfg", "/boot/limine.cfg"];
 
-pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
+pub(super) fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let for_sure = matches!(evidence(machine.facts), Evidence::For(_));
-    let refused = |at: Origin, reason: String| Found {
+    let refused = |at: Origin, reason: String| BootMenu {
         entries: Vec::new(),
         choice: Choice::Refused(Broken { at, reason }),
         notes: Vec::new(),
@@ -46,7 +46,7 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
             return Some(refused(Origin::line(&file, line), reason));
         }
     };
-    let context = Context {
+    let context = EntryTargets {
         volumes: machine.volumes,
         file: &file,
     };
@@ -77,7 +77,7 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
         .facts
         .loader()
         .and_then(|loader| loader.info.known());
-    let version = info.and_then(|info| Version::of(info));
+    let version = info.and_then(|info| LimineVersion::of(info));
     let remembers = config.global("remember_last_entry").is_some();
     let choice = match wishes(machine, remembers) {
         Err(reason) => Choice::Refused(Broken {
@@ -85,11 +85,11 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
             reason,
         }),
         Ok(wishes) => match choose(&config, platform, &wishes, version) {
-            Chosen::Entry(at, why) => match places.get(at).copied().flatten() {
+            LimineDefault::Entry(at, why) => match places.get(at).copied().flatten() {
                 Some(index) => Choice::Entry { index, why },
                 None => Choice::None { why },
             },
-            Chosen::Unclear(line, reason) => Choice::Refused(Broken {
+            LimineDefault::Unclear(line, reason) => Choice::Refused(Broken {
                 at: Origin {
                     line,
                     ..Origin::file(&file)
@@ -98,15 +98,15 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
             }),
         },
     };
-    Some(Found {
+    Some(BootMenu {
         entries,
         choice,
         notes: Vec::new(),
     })
 }
 
-fn platform(machine: &Machine<'_>) -> Platform {
-    Platform {
+fn platform(machine: &BootedMachine<'_>) -> LiminePlatform {
+    LiminePlatform {
         arch: match machine.facts.arch {
             Some(Arch::X86_64) => "x86-64",
             Some(Arch::X86) => "ia-32",
@@ -121,7 +121,7 @@ fn platform(machine: &Machine<'_>) -> Platform {
 
 /// The variables that name an entry; the error is why one cannot be read. What was booted
 /// last is of interest only where the configuration says so.
-fn wishes(machine: &Machine<'_>, remembers: bool) -> Result<Wishes, String> {
+fn wishes(machine: &BootedMachine<'_>, remembers: bool) -> Result<LimineVariables, String> {
     fn known<T: Clone>(fact: &Fact<T>) -> Result<Option<T>, String> {
         match fact {
             Fact::Known(value) => Ok(Some(value.clone())),
@@ -130,9 +130,9 @@ fn wishes(machine: &Machine<'_>, remembers: bool) -> Result<Wishes, String> {
         }
     }
     let Some(efi) = machine.facts.efi.known() else {
-        return Ok(Wishes::default());
+        return Ok(LimineVariables::default());
     };
-    Ok(Wishes {
+    Ok(LimineVariables {
         one_shot: known(&efi.loader.entry_one_shot)?,
         default: known(&efi.loader.entry_default)?,
         last: match remembers {
@@ -144,7 +144,10 @@ fn wishes(machine: &Machine<'_>, remembers: bool) -> Result<Wishes, String> {
 
 /// The configuration and its text; the error is why it cannot be read, or nothing where
 /// there is none.
-fn config(machine: &Machine<'_>, for_sure: bool) -> Result<(BootFile, String), Option<Broken>> {
+fn config(
+    machine: &BootedMachine<'_>,
+    for_sure: bool,
+) -> Result<(BootFile, String), Option<Broken>> {
     let broken = |file: &BootFile, reason: String| {
         Some(Broken {
             at: Origin::file(file),
@@ -189,7 +192,7 @@ fn config(machine: &Machine<'_>, for_sure: bool) -> Result<(BootFile, String), O
 }
 
 /// The folder of the program that the firmware started.
-fn folder(machine: &Machine<'_>) -> Option<String> {
+fn folder(machine: &BootedMachine<'_>) -> Option<String> {
     let efi = machine.facts.efi.known()?;
     let program = efi.option(*efi.current.known()?)?.file.as_ref()?;
     let program = program.replace('\\', "/");
@@ -201,7 +204,7 @@ fn folder(machine: &Machine<'_>) -> Option<String> {
 /// The partitions in the order in which Limine looks at them: that of its program, then the
 /// others of the disk. Where nothing says that it is Limine, only what is mounted from its
 /// top on, and the ESP.
-fn partitions<'a>(machine: &Machine<'a>, for_sure: bool) -> Vec<&'a Volume> {
+fn partitions<'a>(machine: &BootedMachine<'a>, for_sure: bool) -> Vec<&'a Volume> {
     let volumes = machine.volumes;
     let word = machine.facts.booted_from();
     let esp = volumes.boot_partitions(word.as_ref()).esp;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! text ──parse──▶ entries ──choose──▶ which of them, and why
-//! files ──find──▶ Found
+//! files ──find──▶ BootMenu
 //! ```
 
 pub mod choose;

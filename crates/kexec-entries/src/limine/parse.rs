@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::version::{CONDITIONS, HIDES_OTHER_FIRMWARE, LONG_TITLES, Version};
+use super::version::{CONDITIONS, HIDES_OTHER_FIRMWARE, LONG_TITLES, LimineVersion};
 
 /// More entries are not read; a disk with a hundred kernels has some hundreds.
 pub const MAX_ENTRIES: usize = 1024;
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 63;
 
 /// What Limine knows of the machine, for its built-in macros and hidden entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Platform {
+pub struct LiminePlatform {
     /// `ARCH`.
     pub arch: &'static str,
     /// Whether the firmware is UEFI: `FW_TYPE`.
@@ -38,7 +38,7 @@ pub struct Setting {
 
 /// A line of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct LimineEntry {
     /// How deep it is, from 1 on.
     pub depth: usize,
     /// Its title.
@@ -55,11 +55,11 @@ pub struct Entry {
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Config {
+pub struct LimineConfig {
     /// The global settings, which stand before the first entry; of several the first counts.
     pub settings: Vec<Setting>,
     /// The entries, in their order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LimineEntry>,
 }
 
 /// Why a configuration is none: a line and the reason.
@@ -76,10 +76,10 @@ pub struct Malformed {
 /// # Errors
 /// Where Limine stops with an error: an entry without the one that it is below or without
 /// a title, a macro that is not closed on its line, or macros that make the text too long.
-pub fn parse(text: &str, platform: Platform) -> Result<Config, Malformed> {
+pub fn parse(text: &str, platform: LiminePlatform) -> Result<LimineConfig, Malformed> {
     let text = stripped(text);
     let macros = macros(&text, platform);
-    let mut config = Config::default();
+    let mut config = LimineConfig::default();
     let mut room = text.len().saturating_add(1).saturating_mul(MAX_GROWTH);
     for (line, number) in text.split('\n').zip(1_u32..) {
         if definition(line).is_some() {
@@ -152,14 +152,14 @@ fn stripped(text: &str) -> String {
     out
 }
 
-fn entry(line: &str, number: u32) -> Entry {
+fn entry(line: &str, number: u32) -> LimineEntry {
     let line = cut(line, MAX_LINE);
     let title = line.trim_start_matches('/');
     let depth = line.len().saturating_sub(title.len());
     let open = title.starts_with('+');
     let title = title.strip_prefix('+').unwrap_or(title);
     let title = title.trim_start_matches(' ');
-    Entry {
+    LimineEntry {
         depth,
         title: title.to_owned(),
         lead: line.len().saturating_sub(title.len()),
@@ -182,7 +182,7 @@ fn definition(line: &str) -> Option<(&str, &str)> {
 }
 
 /// The macros; of one that is defined twice the last counts, everywhere.
-fn macros(text: &str, platform: Platform) -> BTreeMap<&str, &str> {
+fn macros(text: &str, platform: LiminePlatform) -> BTreeMap<&str, &str> {
     let firmware = if platform.uefi { "UEFI" } else { "BIOS" };
     let mut macros = BTreeMap::from([("ARCH", platform.arch), ("FW_TYPE", firmware)]);
     macros.extend(text.split('\n').filter_map(definition));
@@ -211,7 +211,7 @@ fn expanded(line: &str, macros: &BTreeMap<&str, &str>) -> Option<String> {
     Some(out)
 }
 
-impl Config {
+impl LimineConfig {
     /// A global setting.
     pub fn global(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.name == name)
@@ -226,7 +226,7 @@ impl Config {
     }
 }
 
-impl Entry {
+impl LimineEntry {
     /// The first setting with one of these names, by the first of the names.
     pub fn setting(&self, names: &[&str]) -> Option<&Setting> {
         names
@@ -235,7 +235,7 @@ impl Entry {
     }
 
     /// Its title, as much of it as that version keeps.
-    pub fn title(&self, version: Version) -> &str {
+    pub fn title(&self, version: LimineVersion) -> &str {
         match version < LONG_TITLES {
             true => cut(&self.title, MAX_SHORT_LINE.saturating_sub(self.lead)),
             false => &self.title,
@@ -243,7 +243,7 @@ impl Entry {
     }
 
     /// Whether that version leaves it out of the menu.
-    pub fn is_hidden(&self, platform: Platform, version: Version) -> bool {
+    pub fn is_hidden(&self, platform: LiminePlatform, version: LimineVersion) -> bool {
         let firmware = if platform.uefi { "UEFI" } else { "BIOS" };
         let other = self
             .setting(&["if_fw_type"])
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PC: Platform = Platform {
+    const PC: LiminePlatform = LiminePlatform {
         arch: "x86-64",
         uefi: true,
     };
@@ -388,7 +388,7 @@ mod tests {
         let config = parse("/a\nif_arch: aarch64\n/b\nprotocol: bios\n", PC).unwrap();
         let hidden = |at: usize, version| config.entries[at].is_hidden(PC, version);
         assert!(!hidden(0, LONG_TITLES) && hidden(0, CONDITIONS));
-        let old = Version { major: 9, minor: 6 };
+        let old = LimineVersion { major: 9, minor: 6 };
         assert!(!hidden(1, old) && hidden(1, HIDES_OTHER_FIRMWARE));
     }
 
@@ -396,7 +396,7 @@ mod tests {
     fn hidden_entries() {
         let hidden = |text: &str, uefi| {
             let config = parse(&format!("/a\n{text}\n"), PC).unwrap();
-            config.entries[0].is_hidden(Platform { uefi, ..PC }, CONDITIONS)
+            config.entries[0].is_hidden(LiminePlatform { uefi, ..PC }, CONDITIONS)
         };
         assert!(hidden("if_fw_type: bios", true) && !hidden("if_fw_type: bios", false));
         assert!(hidden("if_arch: aarch64 riscv64", true));

@@ -2,20 +2,20 @@
 
 use kexec_plan::Cmdline;
 
-use super::parse::{Entry, Setting};
-use crate::entry::{BootTarget, Boots, Broken, Module, Origin, Protocol};
+use super::parse::{LimineEntry, Setting};
+use crate::entry::{BootModule, BootTarget, Boots, Broken, Origin, Protocol};
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::{Lookup, Volume, Volumes};
 
 /// What the entries are read against.
-pub(super) struct Context<'a> {
+pub(super) struct EntryTargets<'a> {
     pub(super) volumes: &'a Volumes,
     /// The configuration, as people see it.
     pub(super) file: &'a BootFile,
 }
 
-impl Context<'_> {
-    pub(super) fn boots(&self, entry: &Entry) -> Boots {
+impl EntryTargets<'_> {
+    pub(super) fn boots(&self, entry: &LimineEntry) -> Boots {
         match self.target(entry) {
             Ok(target) => Boots::Target(Box::new(target)),
             Err((line, reason)) => Boots::Broken(Broken {
@@ -25,7 +25,7 @@ impl Context<'_> {
         }
     }
 
-    fn target(&self, entry: &Entry) -> Result<BootTarget, (u32, String)> {
+    fn target(&self, entry: &LimineEntry) -> Result<BootTarget, (u32, String)> {
         let missing = |name: &str| (entry.line, format!("it has no {name}"));
         let protocol = entry.setting(&["protocol"]);
         let protocol = protocol.ok_or_else(|| missing("protocol"))?;
@@ -59,7 +59,7 @@ impl Context<'_> {
                     let file = self.file(setting, &mut notes)?;
                     match multiboot {
                         None => target.initrds.push(file),
-                        Some(_) => target.modules.push(Module {
+                        Some(_) => target.modules.push(BootModule {
                             file,
                             arguments: Cmdline::default(),
                         }),

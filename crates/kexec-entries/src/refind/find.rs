@@ -2,22 +2,22 @@
 
 use kexec_plan::Cmdline;
 
-use super::parse::{At, Chosen, Stanza, parse};
+use super::parse::{DefaultStanza, Stanza, WithLine, parse};
 use super::{SOURCE, started};
 use crate::entry::{BootEntry, BootTarget, Boots, Broken, Origin};
-use crate::source::{Choice, Found, Machine};
+use crate::source::{BootMenu, BootedMachine, Choice};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::{Lookup, VolumeId};
 
-pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
+pub(super) fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let (number, program) = started(machine.facts)?;
     let volumes = machine.volumes;
     let program = program.replace('\\', "/");
     let (folder, _) = program.rsplit_once('/').unwrap_or_default();
     let option = machine.facts.efi.known().and_then(|efi| efi.option(number));
     let refused = |at: Origin, reason: String| {
-        Some(Found {
+        Some(BootMenu {
             entries: Vec::new(),
             choice: Choice::Refused(Broken { at, reason }),
             notes: Vec::new(),
@@ -68,8 +68,8 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
         names
     };
     let choice = match config.choose(&names) {
-        Chosen::Stanza(index, why) => Choice::Entry { index, why },
-        Chosen::Unclear(line, reason) => Choice::Refused(Broken {
+        DefaultStanza::Stanza(index, why) => Choice::Entry { index, why },
+        DefaultStanza::Unclear(line, reason) => Choice::Refused(Broken {
             at: Origin {
                 line,
                 ..Origin::file(&file)
@@ -77,7 +77,7 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
             reason,
         }),
     };
-    Some(Found {
+    Some(BootMenu {
         entries: entries.collect(),
         choice,
         notes: Vec::new(),
@@ -85,7 +85,7 @@ pub(super) fn find(machine: &Machine<'_>) -> Option<Found> {
 }
 
 fn target(
-    machine: &Machine<'_>,
+    machine: &BootedMachine<'_>,
     file: &BootFile,
     stanza: &Stanza,
 ) -> Result<BootTarget, (u32, String)> {
@@ -101,7 +101,7 @@ fn target(
         None => file.volume.clone(),
         Some(name) => volume(machine, name)?,
     };
-    let on = |at: &At<String>| {
+    let on = |at: &WithLine<String>| {
         let path = at.value.replace('\\', "/");
         match path.contains('%') {
             true => Err((
@@ -113,11 +113,11 @@ fn target(
     };
     let line = match &stanza.options {
         None => "",
-        Some(At {
+        Some(WithLine {
             value: (options, true),
             ..
         }) => options,
-        Some(At { line, .. }) => {
+        Some(WithLine { line, .. }) => {
             let reason = "its options are not in quotes, and rEFInd takes the first word only";
             return Err((*line, reason.to_owned()));
         }
@@ -144,7 +144,7 @@ fn target(
 }
 
 /// A file system by its label, the name of its partition or the partition's UUID.
-fn volume(machine: &Machine<'_>, name: &At<String>) -> Result<VolumeId, (u32, String)> {
+fn volume(machine: &BootedMachine<'_>, name: &WithLine<String>) -> Result<VolumeId, (u32, String)> {
     let wanted = name.value.trim_end_matches(':');
     let what = format!("the name {wanted}");
     let found = machine.volumes.only(&what, |volume| {

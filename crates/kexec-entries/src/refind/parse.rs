@@ -8,7 +8,7 @@ const MAX_WANTED: usize = 64;
 
 /// A value and its line, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct At<T> {
+pub struct WithLine<T> {
     /// What is written there.
     pub value: T,
     /// The line.
@@ -19,15 +19,15 @@ pub struct At<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stanza {
     /// Its title, and where it begins.
-    pub title: At<String>,
+    pub title: WithLine<String>,
     /// `volume`.
-    pub volume: Option<At<String>>,
+    pub volume: Option<WithLine<String>>,
     /// `loader`.
-    pub loader: Option<At<String>>,
+    pub loader: Option<WithLine<String>>,
     /// Every `initrd`; rEFInd takes the last.
-    pub initrds: Vec<At<String>>,
+    pub initrds: Vec<WithLine<String>>,
     /// `options`, and whether it is one token; of several rEFInd takes the first.
-    pub options: Option<At<(String, bool)>>,
+    pub options: Option<WithLine<(String, bool)>>,
     /// `firmware_bootnum`: it starts something of the firmware's.
     pub firmware: Option<u32>,
     /// `disabled`.
@@ -38,20 +38,20 @@ pub struct Stanza {
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Config {
+pub struct RefindConfig {
     /// `default_selection`; the last one counts.
-    pub default: Option<At<Vec<String>>>,
+    pub default: Option<WithLine<Vec<String>>>,
     /// `scanfor`; the last one counts.
-    pub scan: Option<At<Vec<String>>>,
+    pub scan: Option<WithLine<Vec<String>>>,
     /// `include`, each.
-    pub includes: Vec<At<String>>,
+    pub includes: Vec<WithLine<String>>,
     /// The stanzas, in their order.
     pub stanzas: Vec<Stanza>,
 }
 
 /// Which stanza rEFInd takes by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Chosen {
+pub enum DefaultStanza {
     /// This one, and why.
     Stanza(usize, String),
     /// That cannot be told: the line, where there is one, and why.
@@ -59,8 +59,8 @@ pub enum Chosen {
 }
 
 /// Reads a configuration.
-pub fn parse(text: &str) -> Config {
-    let mut config = Config::default();
+pub fn parse(text: &str) -> RefindConfig {
+    let mut config = RefindConfig::default();
     let mut open: Option<Stanza> = None;
     let mut inner = false;
     for (line, number) in text.lines().zip(1_u32..) {
@@ -70,7 +70,7 @@ pub fn parse(text: &str) -> Config {
         };
         let word = word.to_ascii_lowercase();
         let first = rest.first().cloned();
-        let at = |value: &String| At {
+        let at = |value: &String| WithLine {
             value: value.clone(),
             line: number,
         };
@@ -92,7 +92,7 @@ pub fn parse(text: &str) -> Config {
             (Some(stanza), "loader") => stanza.loader = first.as_ref().map(at),
             (Some(stanza), "initrd") => stanza.initrds.extend(first.as_ref().map(at)),
             (Some(stanza), "options") => {
-                stanza.options = first.map(|value| At {
+                stanza.options = first.map(|value| WithLine {
                     value: (value, rest.len() == 1),
                     line: number,
                 });
@@ -102,13 +102,13 @@ pub fn parse(text: &str) -> Config {
             (Some(_), _) => {}
             (None, "menuentry") => open = first.as_ref().map(|title| new(at(title))),
             (None, "default_selection") => {
-                config.default = Some(At {
+                config.default = Some(WithLine {
                     value: rest.to_vec(),
                     line: number,
                 });
             }
             (None, "scanfor") => {
-                config.scan = Some(At {
+                config.scan = Some(WithLine {
                     value: rest.to_vec(),
                     line: number,
                 });
@@ -120,7 +120,7 @@ pub fn parse(text: &str) -> Config {
     config
 }
 
-fn new(title: At<String>) -> Stanza {
+fn new(title: WithLine<String>) -> Stanza {
     Stanza {
         title,
         volume: None,
@@ -159,22 +159,22 @@ fn tokens(line: &str) -> Vec<String> {
     tokens
 }
 
-impl Config {
+impl RefindConfig {
     /// What is taken when nobody is there. It follows from this file only where rEFInd is
     /// told to look for nothing but stanzas, and not to take what was booted last.
     ///
     /// `names` says what the volumes of a stanza are called: rEFInd's titles have the name
     /// of one of them, as in `Boot Arch Linux from ESP`, and it compares with all of that.
-    pub fn choose(&self, names: &dyn Fn(&Stanza) -> Vec<String>) -> Chosen {
+    pub fn choose(&self, names: &dyn Fn(&Stanza) -> Vec<String>) -> DefaultStanza {
         let name = "name an entry or a kernel";
         if let Some(include) = self.includes.first() {
             let reason = format!(
                 "it includes {}, which is not read here; {name}",
                 include.value
             );
-            return Chosen::Unclear(Some(include.line), reason);
+            return DefaultStanza::Unclear(Some(include.line), reason);
         }
-        let manual = |scan: &At<Vec<String>>| {
+        let manual = |scan: &WithLine<Vec<String>>| {
             let mut words = scan.value.iter();
             !scan.value.is_empty() && words.all(|word| word.eq_ignore_ascii_case("manual"))
         };
@@ -184,7 +184,7 @@ impl Config {
                 "rEFInd looks for kernels and boot loaders on the disks by itself, which is not \
                  followed here; {name}"
             );
-            return Chosen::Unclear(line, reason);
+            return DefaultStanza::Unclear(line, reason);
         }
         let wanted = self.default.as_ref().filter(|d| !d.value.is_empty());
         let Some(wanted) = wanted else {
@@ -192,29 +192,31 @@ impl Config {
                 "there is no default_selection: rEFInd takes what was booted last, and that is not \
                  read here; {name}"
             );
-            return Chosen::Unclear(None, reason);
+            return DefaultStanza::Unclear(None, reason);
         };
         let line = Some(wanted.line);
         // By the time of the day: the last two of three.
         let [wanted] = wanted.value.as_slice() else {
             let reason =
                 format!("default_selection has several values, of which one counts; {name}");
-            return Chosen::Unclear(line, reason);
+            return DefaultStanza::Unclear(line, reason);
         };
         let why = format!("default_selection is {wanted:?}");
         if wanted.matches(',').count() >= MAX_WANTED {
             let reason = format!("default_selection names more than {MAX_WANTED}; {name}");
-            return Chosen::Unclear(line, reason);
+            return DefaultStanza::Unclear(line, reason);
         }
         // Each in its turn, until one fits.
         for part in wanted.split(',').filter(|part| !part.is_empty()) {
             match self.named(part, names) {
-                Ok(Some(at)) => return Chosen::Stanza(at, why),
+                Ok(Some(at)) => return DefaultStanza::Stanza(at, why),
                 Ok(None) => {}
-                Err(reason) => return Chosen::Unclear(line, format!("{why}: {reason}; {name}")),
+                Err(reason) => {
+                    return DefaultStanza::Unclear(line, format!("{why}: {reason}; {name}"));
+                }
             }
         }
-        Chosen::Unclear(line, format!("{why}, which no stanza is called; {name}"))
+        DefaultStanza::Unclear(line, format!("{why}, which no stanza is called; {name}"))
     }
 
     /// The stanza that one part of `default_selection` means (FindMenuShortcutEntry() of
@@ -340,8 +342,8 @@ mod tests {
     fn the_choice_follows_from_the_file_or_is_refused() {
         let names = |_: &Stanza| vec!["ESP".to_owned()];
         let chosen = |head: &str| match parse(&format!("{TWO}{head}\n")).choose(&names) {
-            Chosen::Stanza(at, _) => at.to_string(),
-            Chosen::Unclear(line, why) => format!("{line:?} {why}"),
+            DefaultStanza::Stanza(at, _) => at.to_string(),
+            DefaultStanza::Unclear(line, why) => format!("{line:?} {why}"),
         };
         assert_eq!(chosen("default_selection linux"), "0");
         assert_eq!(chosen("default_selection \"arch lts\""), "2");
@@ -370,7 +372,10 @@ mod tests {
         ] {
             assert!(chosen(head).contains(said), "{head}: {}", chosen(head));
         }
-        assert!(matches!(parse("").choose(&names), Chosen::Unclear(None, _)));
+        assert!(matches!(
+            parse("").choose(&names),
+            DefaultStanza::Unclear(None, _)
+        ));
     }
 
     #[test]
@@ -380,8 +385,8 @@ mod tests {
             let stanza = |title: &&str| format!("menuentry \"{title}\" {{\nloader /a\n}}\n");
             let text: String = titles.iter().map(stanza).collect();
             match parse(&(head + &text)).choose(&|_| Vec::new()) {
-                Chosen::Stanza(at, _) => titles[at].to_owned(),
-                Chosen::Unclear(_, why) => why,
+                DefaultStanza::Stanza(at, _) => titles[at].to_owned(),
+                DefaultStanza::Unclear(_, why) => why,
             }
         };
         // More than one digit is text.
@@ -398,7 +403,7 @@ mod tests {
         #[test]
         fn any_text_is_read_without_a_panic(text in "((menuentry|\\}|scanfor manual|default_selection|submenuentry)? ?\\PC{0,12}(\\{|\")?\n?){0,8}") {
             let config = parse(&text);
-            if let Chosen::Stanza(at, _) = config.choose(&|_| Vec::new()) {
+            if let DefaultStanza::Stanza(at, _) = config.choose(&|_| Vec::new()) {
                 prop_assert!(at < config.stanzas.len());
             }
         }

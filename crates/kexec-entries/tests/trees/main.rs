@@ -11,7 +11,7 @@ mod tree;
 mod trust;
 mod words;
 
-use kexec_entries::Machine;
+use kexec_entries::BootedMachine;
 use kexec_entries::Survey;
 use kexec_entries::facts::Facts;
 use kexec_entries::survey;
@@ -24,7 +24,7 @@ fn surveyed(name: &str) -> (Survey, Volumes) {
     let dir = tree::unpack(&manifest);
     let volumes = Volumes::read(dir.path());
     let facts = Facts::read(&Snapshot::read(dir.path()), &volumes);
-    let survey = survey(&Machine {
+    let survey = survey(&BootedMachine {
         volumes: &volumes,
         facts: &facts,
     });
@@ -175,7 +175,7 @@ fn what_is_no_regular_file_is_a_broken_entry() {
     }
     let volumes = Volumes::read(dir.path());
     let facts = Facts::read(&Snapshot::read(dir.path()), &volumes);
-    let survey = survey(&Machine {
+    let survey = survey(&BootedMachine {
         volumes: &volumes,
         facts: &facts,
     });

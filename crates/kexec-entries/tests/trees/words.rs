@@ -21,7 +21,7 @@ fn said(files: &[(&str, &str)]) -> Survey {
     }
     let volumes = Volumes::read(dir.path());
     let facts = Facts::read(&Snapshot::read(dir.path()), &volumes);
-    survey(&Machine {
+    survey(&BootedMachine {
         volumes: &volumes,
         facts: &facts,
     })

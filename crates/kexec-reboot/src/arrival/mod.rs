@@ -20,7 +20,7 @@ use kexec_plan::Cmdline;
 use serde::Serialize;
 
 use crate::handover::init::InitFacts;
-use kexec_entries::believed::BootSource;
+use kexec_entries::boot_source::BootSource;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::Volumes;
 

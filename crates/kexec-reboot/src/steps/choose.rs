@@ -5,11 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use kexec_entries::believed::BootSource;
+use kexec_entries::boot_source::BootSource;
 use kexec_entries::entry::{BootEntry, BootTarget, Boots};
 use kexec_entries::facts::Facts;
 use kexec_entries::named::named;
-use kexec_entries::{Choice, Chosen, Machine, Survey, choose, survey};
+use kexec_entries::{BootableEntry, BootedMachine, Choice, Survey, choose, survey};
 use kexec_load::request::EntryLine;
 use kexec_load::{Error, LoadRequest, SyscallChoice};
 use kexec_machine::volumes::{BootFile, Volumes, Word};
@@ -123,7 +123,7 @@ impl ChosenLoad {
         }
         let volumes = world.volumes();
         let facts = Facts::read(host, &volumes);
-        let survey = survey(&Machine {
+        let survey = survey(&BootedMachine {
             volumes: &volumes,
             facts: &facts,
         });
@@ -151,7 +151,7 @@ impl ChosenLoad {
     ) -> Result<ChosenLoad, Error> {
         let volumes = world.volumes();
         let facts = Facts::read(host, &volumes);
-        let machine = Machine {
+        let machine = BootedMachine {
             volumes: &volumes,
             facts: &facts,
         };
@@ -229,7 +229,7 @@ fn mentioning(mut problem: Problem, beside: Option<&str>) -> Problem {
 }
 
 /// Which source has it, and why it is the one.
-fn why(survey: &Survey, chosen: &Chosen<'_>) -> String {
+fn why(survey: &Survey, chosen: &BootableEntry<'_>) -> String {
     let source = &chosen.entry.source;
     if chosen.named {
         return format!("{source}: {}", chosen.entry.origin);

@@ -1,7 +1,7 @@
 //! From a boot entry to a load: the same request that somebody would have typed
 //! who knew the entry by heart.
 
-use kexec_entries::entry::{BootTarget, Module, Protocol};
+use kexec_entries::entry::{BootModule, BootTarget, Protocol};
 use kexec_load::request::{CompanionFile, EntryLine, LoadRequest, ModuleFile};
 use kexec_machine::volumes::{BootFile, FileRef};
 use kexec_plan::Cmdline;
@@ -45,7 +45,7 @@ fn file(file: &BootFile) -> FileRef {
 /// takes the first word off what a boot loader other than GRUB 2 says of a module
 /// (Xen, "docs/misc/xen-command-line", dom0's arguments). The path from the top of the
 /// file system is a name whether that is mounted or not; a blank would end it.
-fn module(module: &Module) -> ModuleFile {
+fn module(module: &BootModule) -> ModuleFile {
     let name = module.file.path.replace(char::is_whitespace, "_");
     ModuleFile {
         file: file(&module.file),
@@ -58,7 +58,7 @@ mod tests {
     use kexec_sys::Slot;
 
     use super::*;
-    use kexec_entries::entry::Module;
+    use kexec_entries::entry::BootModule;
     use kexec_load::request::{ClassicAsk, CmdlineChoice, SyscallChoice};
     use kexec_machine::volumes::{VolumeId, Volumes};
 
@@ -130,7 +130,7 @@ mod tests {
     fn modules_are_named_with_their_arguments() {
         let mut target = BootTarget::linux(file("/boot/xen.gz"), "com1=115200".into());
         target.protocol = Protocol::Multiboot2;
-        target.modules = vec![Module {
+        target.modules = vec![BootModule {
             file: file("/boot/k"),
             arguments: "root=/dev/a".into(),
         }];

@@ -8,8 +8,8 @@ use std::fmt;
 
 use super::conf::LoaderConf;
 use super::glob::Glob;
-use super::lines::Value;
-use super::loader::Suffix;
+use super::lines::LineValue;
+use super::systemd_boot::Suffix;
 
 /// An entry of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Candidate {
 
 /// What people and programs asked the boot loader for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct LoaderSettings {
     /// LoaderEntryOneShot.
     pub one_shot: Option<String>,
     /// LoaderEntryPreferred.
@@ -46,7 +46,7 @@ pub struct Wishes {
 
 /// Who asks for an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asker {
+pub enum RequestSetting {
     /// LoaderEntryOneShot.
     OneShot,
     /// LoaderEntryPreferred.
@@ -59,32 +59,37 @@ pub enum Asker {
     DefaultPattern,
 }
 
-impl Asker {
+impl RequestSetting {
     /// Whether entries whose tries are used up are passed over.
     fn passes_over_bad(self) -> bool {
-        matches!(self, Asker::PreferredVariable | Asker::PreferredPattern)
+        matches!(
+            self,
+            RequestSetting::PreferredVariable | RequestSetting::PreferredPattern
+        )
     }
 }
 
 /// One wish: who, and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct EntryRequest {
     /// Who.
-    pub asker: Asker,
+    pub asker: RequestSetting,
     /// A name or a pattern, or `@saved`.
     pub pattern: String,
     /// The line of loader.conf that holds it.
     pub line: Option<u32>,
 }
 
-impl fmt::Display for Wish {
+impl fmt::Display for EntryRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.asker {
-            Asker::OneShot => f.write_str("LoaderEntryOneShot (for the next boot only)")?,
-            Asker::PreferredVariable => f.write_str("LoaderEntryPreferred")?,
-            Asker::DefaultVariable => f.write_str("LoaderEntryDefault")?,
-            Asker::PreferredPattern => f.write_str("preferred in loader.conf")?,
-            Asker::DefaultPattern => f.write_str("default in loader.conf")?,
+            RequestSetting::OneShot => {
+                f.write_str("LoaderEntryOneShot (for the next boot only)")?
+            }
+            RequestSetting::PreferredVariable => f.write_str("LoaderEntryPreferred")?,
+            RequestSetting::DefaultVariable => f.write_str("LoaderEntryDefault")?,
+            RequestSetting::PreferredPattern => f.write_str("preferred in loader.conf")?,
+            RequestSetting::DefaultPattern => f.write_str("default in loader.conf")?,
         }
         if let Some(line) = self.line {
             write!(f, " line {line}")?;
@@ -95,41 +100,43 @@ impl fmt::Display for Wish {
 
 /// Why an entry is the one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
+pub enum DefaultReason {
     /// Somebody asked for it.
-    Asked(Wish),
+    Asked(EntryRequest),
     /// It is the first one of the menu that is not bad.
     First,
     /// It is the first one, and all are bad.
     FirstOfBad,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for DefaultReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::Asked(wish) => wish.fmt(f),
-            Why::First => f.write_str("first entry of the menu that is not bad"),
-            Why::FirstOfBad => f.write_str("first entry of the menu; all of them are bad"),
+            DefaultReason::Asked(wish) => wish.fmt(f),
+            DefaultReason::First => f.write_str("first entry of the menu that is not bad"),
+            DefaultReason::FirstOfBad => {
+                f.write_str("first entry of the menu; all of them are bad")
+            }
         }
     }
 }
 
 /// The decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum BlsDefault {
     /// This candidate.
     Entry {
         /// Its place among the candidates.
         at: usize,
         /// Who asked for it.
-        why: Why,
+        why: DefaultReason,
     },
     /// Something that no file describes, such as `auto-windows`.
     Foreign {
         /// What the boot loader calls it.
         id: String,
         /// Who asked for it.
-        why: Why,
+        why: DefaultReason,
     },
     /// It cannot be told without guessing.
     Unclear {
@@ -144,20 +151,20 @@ pub enum Decision {
 
 /// The decision, and the wishes that named nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chosen {
+pub struct BlsChoice {
     /// What the next boot takes.
-    pub decision: Decision,
+    pub decision: BlsDefault,
     /// Wishes that were passed over, for people.
     pub passed_over: Vec<String>,
 }
 
 /// Decides. The candidates are in the order of the menu.
-pub fn choose(candidates: &[Candidate], wishes: &Wishes) -> Chosen {
+pub fn choose(candidates: &[Candidate], wishes: &LoaderSettings) -> BlsChoice {
     let mut passed_over = Vec::new();
     for wish in asked(wishes) {
         match grant(candidates, wishes, wish) {
             Ok(decision) => {
-                return Chosen {
+                return BlsChoice {
                     decision,
                     passed_over,
                 };
@@ -165,41 +172,45 @@ pub fn choose(candidates: &[Candidate], wishes: &Wishes) -> Chosen {
             Err(reason) => passed_over.push(reason),
         }
     }
-    Chosen {
+    BlsChoice {
         decision: first(candidates),
         passed_over,
     }
 }
 
 /// The wishes in the order in which they count.
-fn asked(wishes: &Wishes) -> Vec<Wish> {
+fn asked(wishes: &LoaderSettings) -> Vec<EntryRequest> {
     let variable = |asker, name: &Option<String>| {
         let name = name.as_ref().filter(|name| !name.is_empty())?;
-        Some(Wish {
+        Some(EntryRequest {
             asker,
             pattern: name.clone(),
             line: None,
         })
     };
-    let conf = |asker, value: &Option<Value>| {
-        value.as_ref().map(|value| Wish {
+    let conf = |asker, value: &Option<LineValue>| {
+        value.as_ref().map(|value| EntryRequest {
             asker,
             pattern: value.text.clone(),
             line: Some(value.line),
         })
     };
     let asked = [
-        variable(Asker::OneShot, &wishes.one_shot),
-        variable(Asker::PreferredVariable, &wishes.preferred),
-        variable(Asker::DefaultVariable, &wishes.default),
-        conf(Asker::PreferredPattern, &wishes.conf.preferred),
-        conf(Asker::DefaultPattern, &wishes.conf.default),
+        variable(RequestSetting::OneShot, &wishes.one_shot),
+        variable(RequestSetting::PreferredVariable, &wishes.preferred),
+        variable(RequestSetting::DefaultVariable, &wishes.default),
+        conf(RequestSetting::PreferredPattern, &wishes.conf.preferred),
+        conf(RequestSetting::DefaultPattern, &wishes.conf.default),
     ];
     asked.into_iter().flatten().collect()
 }
 
 /// What a wish leads to; the error is why it is passed over.
-fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decision, String> {
+fn grant(
+    candidates: &[Candidate],
+    wishes: &LoaderSettings,
+    wish: EntryRequest,
+) -> Result<BlsDefault, String> {
     let name = match wish.pattern.as_str() {
         SAVED => wishes.last_booted.as_deref().ok_or_else(|| {
             format!("{wish}, the entry that was booted last, but LoaderEntryLastBooted is not set")
@@ -208,13 +219,13 @@ fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decisi
     };
     let glob = Glob::new(name);
     if let Some(what) = glob.unusual() {
-        return Ok(Decision::Unclear {
+        return Ok(BlsDefault::Unclear {
             line: wish.line,
             reason: format!("{wish}, a pattern with {what}, which systemd-boot does not know"),
         });
     }
     if let Some(reason) = by_suffix(candidates, wishes.suffix, name) {
-        return Ok(Decision::Unclear {
+        return Ok(BlsDefault::Unclear {
             line: wish.line,
             reason: format!("{wish}, {reason}"),
         });
@@ -225,8 +236,8 @@ fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decisi
     let mut only_bad = false;
     for (at, candidate) in &mut hits {
         if bad_too || !candidate.bad {
-            let why = Why::Asked(wish);
-            return Ok(Decision::Entry { at, why });
+            let why = DefaultReason::Asked(wish);
+            return Ok(BlsDefault::Entry { at, why });
         }
         only_bad = true;
     }
@@ -237,9 +248,9 @@ fn grant(candidates: &[Candidate], wishes: &Wishes, wish: Wish) -> Result<Decisi
     let reported = wishes.reported.iter().find(|id| glob.matches(id));
     let own = (wishes.reported.is_empty() && name.starts_with(AUTO)).then_some(name);
     match reported.map(String::as_str).or(own) {
-        Some(id) if id.starts_with(AUTO) => Ok(Decision::Foreign {
+        Some(id) if id.starts_with(AUTO) => Ok(BlsDefault::Foreign {
             id: id.to_owned(),
-            why: Why::Asked(wish),
+            why: DefaultReason::Asked(wish),
         }),
         _ => Err(format!("{wish}, {}", missing(candidates, &glob))),
     }
@@ -290,19 +301,19 @@ fn missing(candidates: &[Candidate], glob: &Glob) -> String {
 
 /// What is taken when no wish names anything: "bad" entries only if there are
 /// no others, and never another profile than the first.
-fn first(candidates: &[Candidate]) -> Decision {
+fn first(candidates: &[Candidate]) -> BlsDefault {
     let mut own = (0..).zip(candidates).filter(|(_, c)| !c.other_profile);
     let good = own.clone().find(|(_, c)| !c.bad);
     match (good, own.next()) {
-        (Some((at, _)), _) => Decision::Entry {
+        (Some((at, _)), _) => BlsDefault::Entry {
             at,
-            why: Why::First,
+            why: DefaultReason::First,
         },
-        (None, Some((at, _))) => Decision::Entry {
+        (None, Some((at, _))) => BlsDefault::Entry {
             at,
-            why: Why::FirstOfBad,
+            why: DefaultReason::FirstOfBad,
         },
-        (None, None) => Decision::Nothing,
+        (None, None) => BlsDefault::Nothing,
     }
 }
 

@@ -27,13 +27,13 @@ fn menu() -> Vec<Candidate> {
 }
 
 /// What is chosen, and why, in one line.
-fn said(candidates: &[Candidate], wishes: &Wishes) -> String {
+fn said(candidates: &[Candidate], wishes: &LoaderSettings) -> String {
     let chosen = choose(candidates, wishes);
     let mut said = match chosen.decision {
-        Decision::Entry { at, why } => format!("{}: {why}", candidates[at].id),
-        Decision::Foreign { id, why } => format!("foreign {id}: {why}"),
-        Decision::Unclear { line, reason } => format!("unclear {line:?}: {reason}"),
-        Decision::Nothing => "nothing".to_owned(),
+        BlsDefault::Entry { at, why } => format!("{}: {why}", candidates[at].id),
+        BlsDefault::Foreign { id, why } => format!("foreign {id}: {why}"),
+        BlsDefault::Unclear { line, reason } => format!("unclear {line:?}: {reason}"),
+        BlsDefault::Nothing => "nothing".to_owned(),
     };
     for reason in chosen.passed_over {
         said.push_str("; ");
@@ -42,10 +42,10 @@ fn said(candidates: &[Candidate], wishes: &Wishes) -> String {
     said
 }
 
-fn conf_says(text: &str) -> Wishes {
-    Wishes {
+fn conf_says(text: &str) -> LoaderSettings {
+    LoaderSettings {
         conf: conf::parse(text.as_bytes()),
-        ..Wishes::default()
+        ..LoaderSettings::default()
     }
 }
 
@@ -55,13 +55,13 @@ fn name(name: &str) -> Option<String> {
 
 #[test]
 fn wishes_count_in_their_order() {
-    let mut wishes = Wishes {
+    let mut wishes = LoaderSettings {
         one_shot: name("old.conf"),
         preferred: name("new.conf"),
         default: name("bad.conf"),
         ..conf_says("default old*\npreferred MULTI.*\n")
     };
-    let is = |wishes: &Wishes, expected: &str| assert_eq!(said(&menu(), wishes), expected);
+    let is = |wishes: &LoaderSettings, expected: &str| assert_eq!(said(&menu(), wishes), expected);
     is(
         &wishes,
         "old.conf: LoaderEntryOneShot (for the next boot only) asks for \"old.conf\"",
@@ -96,7 +96,7 @@ fn wishes_count_in_their_order() {
 
 #[test]
 fn what_names_nothing_is_passed_over_and_said() {
-    let wishes = Wishes {
+    let wishes = LoaderSettings {
         one_shot: name("gone.conf"),
         preferred: name("bad.conf"),
         default: name("@saved"),
@@ -128,9 +128,9 @@ fn the_entry_that_was_booted_last() {
 #[test]
 fn profiles_are_taken_by_the_name_in_the_menu() {
     let by = |pattern: &str| {
-        let wishes = Wishes {
+        let wishes = LoaderSettings {
             default: name(pattern),
-            ..Wishes::default()
+            ..LoaderSettings::default()
         };
         said(&menu(), &wishes).split(':').next().unwrap().to_owned()
     };
@@ -140,9 +140,9 @@ fn profiles_are_taken_by_the_name_in_the_menu() {
     assert_eq!(by("multi*"), "multi.efi");
     assert_eq!(by("multi.efi"), "multi.efi");
     for unknown in ["multi.efi@main", "multi.efi@0"] {
-        let wishes = Wishes {
+        let wishes = LoaderSettings {
             default: name(unknown),
-            ..Wishes::default()
+            ..LoaderSettings::default()
         };
         let expected = format!(
             "new.conf: first entry of the menu that is not bad; LoaderEntryDefault asks for \
@@ -153,7 +153,7 @@ fn profiles_are_taken_by_the_name_in_the_menu() {
         assert_eq!(said(&menu, &wishes), expected);
     }
     let only = [menu().remove(3)];
-    assert_eq!(said(&only, &Wishes::default()), "nothing");
+    assert_eq!(said(&only, &LoaderSettings::default()), "nothing");
 }
 
 #[test]
@@ -168,9 +168,9 @@ fn entries_of_the_boot_loader_itself_are_no_others() {
     );
     wishes.reported = vec!["new.conf".to_owned()];
     assert!(said(&menu(), &wishes).starts_with("multi.efi: first"));
-    wishes = Wishes {
+    wishes = LoaderSettings {
         one_shot: name("auto-reboot-to-firmware-setup"),
-        ..Wishes::default()
+        ..LoaderSettings::default()
     };
     assert!(said(&menu(), &wishes).starts_with("foreign auto-reboot-to-firmware-setup: "));
 }
@@ -188,8 +188,8 @@ fn a_pattern_that_systemd_boot_does_not_know_is_not_guessed() {
 fn bad_ones_are_taken_when_there_are_no_others() {
     let bad = [menu().remove(4)];
     assert_eq!(
-        said(&bad, &Wishes::default()),
+        said(&bad, &LoaderSettings::default()),
         "bad.conf: first entry of the menu; all of them are bad"
     );
-    assert_eq!(said(&[], &Wishes::default()), "nothing");
+    assert_eq!(said(&[], &LoaderSettings::default()), "nothing");
 }

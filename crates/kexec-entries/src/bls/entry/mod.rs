@@ -6,69 +6,69 @@
 
 use serde::Serialize;
 
-use super::lines::{self, Pair};
-pub use super::lines::{Problem, Value};
+use super::lines::{self, KeyValue};
+pub use super::lines::{LineProblem, LineValue};
 
 /// The text of an entry, key by key. Of a key that may stand once and stands
 /// twice, the last counts, as in systemd.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct Type1Entry {
     /// `title`: what the menu shows.
-    pub title: Option<Value>,
+    pub title: Option<LineValue>,
     /// `version`: usually the kernel's.
-    pub version: Option<Value>,
+    pub version: Option<LineValue>,
     /// `machine-id`.
-    pub machine_id: Option<Value>,
+    pub machine_id: Option<LineValue>,
     /// `sort-key`.
-    pub sort_key: Option<Value>,
+    pub sort_key: Option<LineValue>,
     /// `linux`: a kernel, which may be a UKI.
-    pub linux: Option<Value>,
+    pub linux: Option<LineValue>,
     /// Every `initrd`, in order.
-    pub initrds: Vec<Value>,
+    pub initrds: Vec<LineValue>,
     /// `efi`: any program of the firmware.
-    pub efi: Option<Value>,
+    pub efi: Option<LineValue>,
     /// `uki`: a UKI that is started like one in /EFI/Linux.
-    pub uki: Option<Value>,
+    pub uki: Option<LineValue>,
     /// `uki-url`: a UKI from the network.
-    pub uki_url: Option<Value>,
+    pub uki_url: Option<LineValue>,
     /// `profile`: which profile of the UKI.
-    pub profile: Option<Value>,
+    pub profile: Option<LineValue>,
     /// Every `extra`, in order: files that go with the UKI.
-    pub extras: Vec<Value>,
+    pub extras: Vec<LineValue>,
     /// Every `options`, in order.
-    pub options: Vec<Value>,
+    pub options: Vec<LineValue>,
     /// `devicetree`.
-    pub devicetree: Option<Value>,
+    pub devicetree: Option<LineValue>,
     /// `devicetree-overlay`, one path each.
-    pub overlays: Vec<Value>,
+    pub overlays: Vec<LineValue>,
     /// `architecture`, as EFI spells it.
-    pub architecture: Option<Value>,
+    pub architecture: Option<LineValue>,
     /// Keys that the specification does not have, such as GRUB's `grub_class`,
     /// in order.
-    pub others: Vec<(String, Value)>,
+    pub others: Vec<(String, LineValue)>,
     /// Lines that were left out.
-    pub ignored: Vec<Problem>,
+    pub ignored: Vec<LineProblem>,
     /// Lines without which the entry would boot something else.
-    pub broken: Vec<Problem>,
+    pub broken: Vec<LineProblem>,
 }
 
 /// What an entry starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Starts<'a> {
     /// `linux`.
-    Linux(&'a Value),
+    Linux(&'a LineValue),
     /// `uki`.
-    Uki(&'a Value),
+    Uki(&'a LineValue),
     /// `uki-url`.
-    UkiUrl(&'a Value),
+    UkiUrl(&'a LineValue),
     /// `efi`.
-    Efi(&'a Value),
+    Efi(&'a LineValue),
 }
 
 /// Reads the text of an entry. Whatever is wrong with it is in
-/// [`Entry::ignored`] and [`Entry::broken`].
-pub fn parse(text: &[u8]) -> Entry {
-    let mut entry = Entry::default();
+/// [`Type1Entry::ignored`] and [`Type1Entry::broken`].
+pub fn parse(text: &[u8]) -> Type1Entry {
+    let mut entry = Type1Entry::default();
     for pair in lines::pairs(text) {
         match pair {
             Ok(pair) => entry.take(pair),
@@ -78,9 +78,9 @@ pub fn parse(text: &[u8]) -> Entry {
     entry
 }
 
-impl Entry {
-    fn take(&mut self, pair: Pair) {
-        let Pair {
+impl Type1Entry {
+    fn take(&mut self, pair: KeyValue) {
+        let KeyValue {
             key,
             value,
             damaged,
@@ -89,7 +89,7 @@ impl Entry {
         // system.
         if damaged && key != "title" && self.is_key(&key) {
             let reason = format!("{key}: {:?} is no UTF-8 text", value.text);
-            self.broken.push(Problem::new(value.line, reason));
+            self.broken.push(LineProblem::new(value.line, reason));
         }
         match key.as_str() {
             "initrd" => self.initrds.push(value),
@@ -102,7 +102,7 @@ impl Entry {
                     if let Some(before) = slot.replace(value) {
                         let reason =
                             format!("{key} again; it takes the place of line {}", before.line);
-                        self.ignored.push(Problem::new(line, reason));
+                        self.ignored.push(LineProblem::new(line, reason));
                     }
                 }
                 None => self.others.push((key, value)),
@@ -116,7 +116,7 @@ impl Entry {
     }
 
     /// Where the value of a key that stands once is kept.
-    fn single(&mut self, key: &str) -> Option<&mut Option<Value>> {
+    fn single(&mut self, key: &str) -> Option<&mut Option<LineValue>> {
         Some(match key {
             "title" => &mut self.title,
             "version" => &mut self.version,
@@ -162,7 +162,7 @@ impl Entry {
     ///
     /// # Errors
     /// When it has none of the keys that say so, or more than one of them.
-    pub fn starts(&self) -> Result<Starts<'_>, Problem> {
+    pub fn starts(&self) -> Result<Starts<'_>, LineProblem> {
         let named = [
             self.linux
                 .as_ref()
@@ -176,9 +176,9 @@ impl Entry {
         let mut named: Vec<_> = named.into_iter().flatten().collect();
         named.sort_by_key(|(.., line)| *line);
         match named.as_slice() {
-            [] => Err(Problem::whole("it has no linux, uki or efi key")),
+            [] => Err(LineProblem::whole("it has no linux, uki or efi key")),
             [(_, starts, _)] => Ok(*starts),
-            [(first, _, at), (second, _, line), ..] => Err(Problem::new(
+            [(first, _, at), (second, _, line), ..] => Err(LineProblem::new(
                 *line,
                 format!("{second} beside {first} (line {at}): expected one of them"),
             )),
@@ -195,48 +195,48 @@ impl Entry {
     ///
     /// # Errors
     /// When that is no number.
-    pub fn profile(&self) -> Result<Option<usize>, Problem> {
+    pub fn profile(&self) -> Result<Option<usize>, LineProblem> {
         let Some(value) = &self.profile else {
             return Ok(None);
         };
         value.text.parse().map(Some).map_err(|_| {
             let reason = format!("profile is {:?}, expected a number", value.text);
-            Problem::new(value.line, reason)
+            LineProblem::new(value.line, reason)
         })
     }
 }
 
 /// The words of a value, each as a value of its own.
-fn words(value: &Value) -> Vec<Value> {
+fn words(value: &LineValue) -> Vec<LineValue> {
     let words = value.text.split_ascii_whitespace();
     words
-        .map(|word| Value {
+        .map(|word| LineValue {
             text: word.to_owned(),
             line: value.line,
         })
         .collect()
 }
 
-impl Value {
+impl LineValue {
     /// The value as a path from the top of the partition that the entry is on,
     /// with one slash in front and none twice. Backslashes, which EFI has, are slashes.
     ///
     /// # Errors
     /// When it goes up with `..`: "paths should be normalized" (UAPI.1), and
     /// systemd-boot does not take others.
-    pub fn path(&self) -> Result<String, Problem> {
+    pub fn path(&self) -> Result<String, LineProblem> {
         let mut path = String::new();
         for part in self.text.split(['/', '\\']).filter(|part| !part.is_empty()) {
             if part == "." || part == ".." {
                 let reason = format!("the path {:?} has {part:?} in it", self.text);
-                return Err(Problem::new(self.line, reason));
+                return Err(LineProblem::new(self.line, reason));
             }
             path.push('/');
             path.push_str(part);
         }
         if path.is_empty() {
             let reason = format!("the path {:?} names no file", self.text);
-            return Err(Problem::new(self.line, reason));
+            return Err(LineProblem::new(self.line, reason));
         }
         Ok(path)
     }

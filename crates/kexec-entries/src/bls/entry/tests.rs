@@ -16,8 +16,8 @@ initrd       6a9857a393724b7a981ebb5b8495b9ea/3.8.0-2.fc19.x86_64/initrd
 options      splash
 ";
 
-fn at(line: u32, text: &str) -> Value {
-    Value {
+fn at(line: u32, text: &str) -> LineValue {
+    LineValue {
         text: text.to_owned(),
         line,
     }
@@ -99,7 +99,10 @@ fn what_systemd_takes_is_taken() {
     assert_eq!(entry.options(), "a=b  # not a comment");
     assert_eq!(
         entry.ignored,
-        [Problem::new(2, "title again; it takes the place of line 1")]
+        [LineProblem::new(
+            2,
+            "title again; it takes the place of line 1"
+        )]
     );
     // Keys are told apart by case.
     assert!(parse(b"LINUX /k").starts().is_err());
@@ -110,21 +113,24 @@ fn what_is_wrong_has_its_line() {
     let entry = parse(b"title x\nlinux\n");
     assert_eq!(
         entry.ignored,
-        [Problem::new(2, "linux has no value; the line is left out")]
+        [LineProblem::new(
+            2,
+            "linux has no value; the line is left out"
+        )]
     );
     let none = entry.starts().unwrap_err();
-    assert_eq!(none, Problem::whole("it has no linux, uki or efi key"));
+    assert_eq!(none, LineProblem::whole("it has no linux, uki or efi key"));
 
     let both = parse(b"efi /shell.efi\nlinux /k\n");
     assert_eq!(
         both.starts().unwrap_err(),
-        Problem::new(2, "linux beside efi (line 1): expected one of them")
+        LineProblem::new(2, "linux beside efi (line 1): expected one of them")
     );
 
     let profile = parse(b"uki /u\nprofile two");
     assert_eq!(
         profile.profile().unwrap_err(),
-        Problem::new(2, "profile is \"two\", expected a number")
+        LineProblem::new(2, "profile is \"two\", expected a number")
     );
 
     for path in ["/k/../x", "..", "/./k", "/", "//"] {

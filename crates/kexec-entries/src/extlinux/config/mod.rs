@@ -1,7 +1,7 @@
 //! What a configuration comes to: labels and menus. Values only; included files are in
 //! place already.
 
-use super::parse::{Directive, Reader, Says, Verb, first};
+use super::parse::{ConfigReader, Directive, DirectiveKind, LabelDirective, first};
 
 /// A directive and the file that it is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Placed {
 
 /// A value and where it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct At<T> {
+pub struct Located<T> {
     /// Number of the file.
     pub file: usize,
     /// The line, counted from 1.
@@ -25,81 +25,81 @@ pub struct At<T> {
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct ExtlinuxConfig {
     /// Who reads it.
-    pub reader: Reader,
+    pub reader: ConfigReader,
     /// `DEFAULT`; the last one counts. For U-Boot `ONTIMEOUT` is the same, and
     /// `MENU DEFAULT` where nothing was said before.
-    pub default: Option<At<String>>,
+    pub default: Option<Located<String>>,
     /// Whether somebody is asked before anything is booted: `PROMPT` or a menu.
     pub asks: bool,
     /// Whether a menu module is shown, by `UI` or by a `DEFAULT` that names one.
     pub menu: bool,
     /// What the menu module is given, where it reads other files than this one.
-    pub other_files: Option<At<String>>,
+    pub other_files: Option<Located<String>>,
     /// `APPEND` outside of labels.
-    pub append: Option<At<String>>,
+    pub append: Option<Located<String>>,
     /// The labels, in their order.
-    pub labels: Vec<Label>,
+    pub labels: Vec<ExtlinuxLabel>,
     /// The menus, the main one first. U-Boot has only that.
-    pub menus: Vec<Menu>,
+    pub menus: Vec<ExtlinuxMenu>,
     /// The menu that is shown first.
     pub start: usize,
     /// `MENU SAVE`.
-    pub saves: Option<At<()>>,
+    pub saves: Option<Located<()>>,
     /// A line with which U-Boot gives up, and why.
-    pub fatal: Option<At<String>>,
+    pub fatal: Option<Located<String>>,
 }
 
 /// One menu.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Menu {
+pub struct ExtlinuxMenu {
     /// The menu around it.
     parent: Option<usize>,
     /// What is in it.
-    pub items: Vec<Item>,
+    pub items: Vec<MenuLine>,
     /// `MENU DEFAULT`: which of the items.
     pub default: Option<usize>,
     /// `TIMEOUT`, in tenths of a second; 0 waits for ever.
     pub timeout: u32,
     /// `ONTIMEOUT`; the last one counts.
-    pub on_timeout: Option<At<String>>,
+    pub on_timeout: Option<Located<String>>,
 }
 
 /// What can be chosen in a menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
+pub enum MenuLine {
     /// A label, by its number.
     Label(usize),
     /// Another menu, and where it begins.
-    Submenu(At<()>),
+    Submenu(Located<()>),
     /// `MENU GOTO` and its like, and where.
-    Moves(At<()>),
+    Moves(Located<()>),
     /// A label with `MENU DISABLE` or a separator, which cannot be chosen, and where.
-    Disabled(At<()>),
+    Disabled(Located<()>),
 }
 
 /// One label.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
+pub struct ExtlinuxLabel {
     /// Its name, and where it begins.
-    pub name: At<String>,
+    pub name: Located<String>,
     /// `MENU LABEL`.
     pub title: Option<String>,
     /// What it boots.
-    pub boots: Option<At<(Verb, String)>>,
+    pub boots: Option<Located<(LabelDirective, String)>>,
     /// `INITRD`, each line; for U-Boot also `initrd=` of an `APPEND`.
-    pub initrds: Vec<At<String>>,
+    pub initrds: Vec<Located<String>>,
     /// `APPEND`.
-    pub append: Option<At<String>>,
+    pub append: Option<Located<String>>,
     /// `FDT`.
-    pub devicetree: Option<At<String>>,
+    pub devicetree: Option<Located<String>>,
     /// `FDTDIR`.
-    pub devicetree_folder: Option<At<String>>,
+    pub devicetree_folder: Option<Located<String>>,
     /// `FDTOVERLAYS`.
-    pub overlays: Option<At<String>>,
+    pub overlays: Option<Located<String>>,
     /// Lines of it that the reader does not take for lines of this label.
-    pub lost: Option<At<String>>,
+    pub lost: Option<Located<String>>,
     marked: bool,
     hidden: bool,
     disabled: bool,
@@ -107,9 +107,12 @@ pub struct Label {
 }
 
 /// Puts the directives together.
-pub fn assemble(directives: impl IntoIterator<Item = Placed>, reader: Reader) -> Config {
+pub fn assemble(
+    directives: impl IntoIterator<Item = Placed>,
+    reader: ConfigReader,
+) -> ExtlinuxConfig {
     let mut maker = Maker {
-        config: Config {
+        config: ExtlinuxConfig {
             reader,
             default: None,
             asks: false,
@@ -117,7 +120,7 @@ pub fn assemble(directives: impl IntoIterator<Item = Placed>, reader: Reader) ->
             other_files: None,
             append: None,
             labels: Vec::new(),
-            menus: vec![Menu::default()],
+            menus: vec![ExtlinuxMenu::default()],
             start: 0,
             saves: None,
             fatal: None,
@@ -129,8 +132,8 @@ pub fn assemble(directives: impl IntoIterator<Item = Placed>, reader: Reader) ->
     };
     for placed in directives {
         match reader {
-            Reader::Syslinux => maker.syslinux(placed),
-            Reader::UBoot => maker.uboot(placed),
+            ConfigReader::Syslinux => maker.syslinux(placed),
+            ConfigReader::UBoot => maker.uboot(placed),
         }
     }
     maker.done()
@@ -138,7 +141,7 @@ pub fn assemble(directives: impl IntoIterator<Item = Placed>, reader: Reader) ->
 
 /// A configuration in the making.
 struct Maker {
-    config: Config,
+    config: ExtlinuxConfig,
     /// The menu whose lines are read.
     current: usize,
     prompt: bool,
@@ -149,11 +152,11 @@ struct Maker {
 }
 
 impl Maker {
-    fn label(&mut self) -> Option<&mut Label> {
+    fn label(&mut self) -> Option<&mut ExtlinuxLabel> {
         self.config.labels.get_mut(self.open?)
     }
 
-    fn menu(&mut self) -> Option<&mut Menu> {
+    fn menu(&mut self) -> Option<&mut ExtlinuxMenu> {
         self.config.menus.get_mut(self.current)
     }
 
@@ -165,7 +168,7 @@ impl Maker {
         let Some(label) = self.config.labels.get(index) else {
             return;
         };
-        let at = At {
+        let at = Located {
             file: label.name.file,
             line: label.name.line,
             value: (),
@@ -179,25 +182,25 @@ impl Maker {
                 menu.default = Some(menu.items.len());
             }
             menu.items.push(match (disabled, moves) {
-                (true, _) => Item::Disabled(at),
-                (false, true) => Item::Moves(at),
-                (false, false) => Item::Label(index),
+                (true, _) => MenuLine::Disabled(at),
+                (false, true) => MenuLine::Moves(at),
+                (false, false) => MenuLine::Label(index),
             });
         }
     }
 
-    fn begin(&mut self, at: At<()>) {
+    fn begin(&mut self, at: Located<()>) {
         self.record();
         let outer = self.config.menus.get(self.current).cloned();
         let outer = outer.unwrap_or_default();
         if let Some(menu) = self.menu() {
-            menu.items.push(Item::Submenu(at));
+            menu.items.push(MenuLine::Submenu(at));
         }
-        self.config.menus.push(Menu {
+        self.config.menus.push(ExtlinuxMenu {
             parent: Some(self.current),
             timeout: outer.timeout,
             on_timeout: outer.on_timeout,
-            ..Menu::default()
+            ..ExtlinuxMenu::default()
         });
         self.current = self.config.menus.len().saturating_sub(1);
     }
@@ -210,40 +213,40 @@ impl Maker {
 
     fn syslinux(&mut self, Placed { file, directive }: Placed) {
         let line = directive.line;
-        let at = |value: String| At { file, line, value };
-        let here = At {
+        let at = |value: String| Located { file, line, value };
+        let here = Located {
             file,
             line,
             value: (),
         };
         match directive.says {
-            Says::Default(text) => self.config.default = Some(at(text)),
-            Says::OnTimeout(text) => {
+            DirectiveKind::Default(text) => self.config.default = Some(at(text)),
+            DirectiveKind::OnTimeout(text) => {
                 if let Some(menu) = self.menu() {
                     menu.on_timeout = Some(at(text));
                 }
             }
-            Says::Prompt(on) => self.prompt = on,
-            Says::Timeout(tenths) => {
+            DirectiveKind::Prompt(on) => self.prompt = on,
+            DirectiveKind::Timeout(tenths) => {
                 if let Some(menu) = self.menu() {
                     menu.timeout = tenths;
                 }
             }
-            Says::Ui(text) => {
+            DirectiveKind::Ui(text) => {
                 self.config.menu = true;
                 self.config.other_files = others(&text).map(at);
             }
-            Says::MenuBegin => self.begin(here),
-            Says::MenuEnd => self.end(),
-            Says::MenuSeparator => {
+            DirectiveKind::MenuBegin => self.begin(here),
+            DirectiveKind::MenuEnd => self.end(),
+            DirectiveKind::MenuSeparator => {
                 self.record();
                 if let Some(menu) = self.menu() {
-                    menu.items.push(Item::Disabled(here));
+                    menu.items.push(MenuLine::Disabled(here));
                 }
             }
-            Says::MenuStart => self.config.start = self.current,
-            Says::MenuSave => self.config.saves = Some(here),
-            Says::MenuDefault if self.open.is_none() => {
+            DirectiveKind::MenuStart => self.config.start = self.current,
+            DirectiveKind::MenuSave => self.config.saves = Some(here),
+            DirectiveKind::MenuDefault if self.open.is_none() => {
                 // In front of the labels of a submenu it marks the submenu.
                 let menu = self.config.menus.get(self.current);
                 if let Some(parent) = menu.and_then(|menu| menu.parent)
@@ -252,17 +255,17 @@ impl Maker {
                     parent.default = parent.items.len().checked_sub(1);
                 }
             }
-            Says::Label(name) => {
+            DirectiveKind::Label(name) => {
                 self.record();
-                self.config.labels.push(Label::new(at(name)));
+                self.config.labels.push(ExtlinuxLabel::new(at(name)));
                 self.open = self.config.labels.len().checked_sub(1);
             }
             // The one who opened the files has put their lines in its place.
-            Says::Include(..) => {}
+            DirectiveKind::Include(..) => {}
             says => match self.label() {
                 Some(label) => label.take(file, line, says),
                 None => {
-                    if let Says::Append(text) = says {
+                    if let DirectiveKind::Append(text) = says {
                         self.config.append = Some(at(text));
                     }
                 }
@@ -272,9 +275,9 @@ impl Maker {
 
     fn uboot(&mut self, Placed { file, directive }: Placed) {
         let line = directive.line;
-        let at = |value: String| At { file, line, value };
+        let at = |value: String| Located { file, line, value };
         match directive.says {
-            Says::Fatal(word) => {
+            DirectiveKind::Fatal(word) => {
                 self.config
                     .fatal
                     .get_or_insert(at(match word.contains(' ') {
@@ -282,45 +285,45 @@ impl Maker {
                         false => format!("{word} has no value"),
                     }));
             }
-            Says::Label(name) => {
+            DirectiveKind::Label(name) => {
                 self.leave();
-                self.config.labels.push(Label::new(at(name)));
+                self.config.labels.push(ExtlinuxLabel::new(at(name)));
                 self.open = self.config.labels.len().checked_sub(1);
             }
-            Says::Default(text) | Says::OnTimeout(text) => {
+            DirectiveKind::Default(text) | DirectiveKind::OnTimeout(text) => {
                 self.leave();
                 self.config.default = Some(at(text));
             }
-            Says::Timeout(tenths) => {
+            DirectiveKind::Timeout(tenths) => {
                 self.leave();
                 if let Some(menu) = self.menu() {
                     menu.timeout = tenths;
                 }
             }
-            Says::Include(..) | Says::Ends => self.leave(),
-            Says::MenuDefault => match self.label() {
+            DirectiveKind::Include(..) | DirectiveKind::Ends => self.leave(),
+            DirectiveKind::MenuDefault => match self.label() {
                 Some(label) => {
                     let name = label.name.value.clone();
                     self.config.default.get_or_insert(at(name));
                 }
                 None => self.prompt = true,
             },
-            says @ (Says::MenuLabel(_) | Says::Menu) => match self.label() {
+            says @ (DirectiveKind::MenuLabel(_) | DirectiveKind::Menu) => match self.label() {
                 Some(label) => label.take(file, line, says),
                 None => self.prompt = true,
             },
-            Says::Nothing => {}
+            DirectiveKind::Nothing => {}
             says => self.uboot_label(file, line, says),
         }
     }
 
     /// A line of a label.
-    fn uboot_label(&mut self, file: usize, line: u32, says: Says) {
+    fn uboot_label(&mut self, file: usize, line: u32, says: DirectiveKind) {
         if self.open.is_none() {
             // It is left out, although people meant it for the label above.
             let ended = self.ended.and_then(|at| self.config.labels.get_mut(at));
             if let Some(label) = ended {
-                label.lost.get_or_insert(At {
+                label.lost.get_or_insert(Located {
                     file,
                     line,
                     value: "U-Boot has left the label before this line, which it does not read"
@@ -330,17 +333,17 @@ impl Maker {
             return;
         }
         let Some(label) = self.label() else { return };
-        if let (Says::Initrd(_), [_, ..]) = (&says, label.initrds.as_slice()) {
+        if let (DirectiveKind::Initrd(_), [_, ..]) = (&says, label.initrds.as_slice()) {
             // It goes on with the value as if that were a line of its own.
             self.leave();
             return;
         }
-        if let Says::Append(text) = &says
+        if let DirectiveKind::Append(text) = &says
             && label.initrds.is_empty()
             && let Some((_, initrd)) = text.split_once("initrd=")
         {
             let value = initrd.split(' ').next().unwrap_or_default().to_owned();
-            label.initrds.push(At { file, line, value });
+            label.initrds.push(Located { file, line, value });
         }
         label.take(file, line, says);
     }
@@ -353,11 +356,11 @@ impl Maker {
         self.record();
     }
 
-    fn done(mut self) -> Config {
+    fn done(mut self) -> ExtlinuxConfig {
         self.record();
         let mut config = self.config;
         config.asks = self.prompt || config.menu;
-        if config.reader == Reader::UBoot {
+        if config.reader == ConfigReader::UBoot {
             return config;
         }
         // DEFAULT menu.c32: the module is no default.
@@ -367,7 +370,7 @@ impl Maker {
         {
             config.menu = true;
             config.asks = true;
-            config.other_files = others(&default.value).map(|value| At {
+            config.other_files = others(&default.value).map(|value| Located {
                 value,
                 ..default.clone()
             });
@@ -388,20 +391,20 @@ pub fn is_module(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with(".c32")
 }
 
-impl Config {
+impl ExtlinuxConfig {
     /// The label of that name: for syslinux the first of several, for U-Boot the last.
     pub fn label(&self, name: &str) -> Option<usize> {
-        let is = |label: &Label| label.name.value == name;
+        let is = |label: &ExtlinuxLabel| label.name.value == name;
         match self.reader {
-            Reader::Syslinux => self.labels.iter().position(is),
-            Reader::UBoot => self.labels.iter().rposition(is),
+            ConfigReader::Syslinux => self.labels.iter().position(is),
+            ConfigReader::UBoot => self.labels.iter().rposition(is),
         }
     }
 }
 
-impl Label {
-    fn new(name: At<String>) -> Label {
-        Label {
+impl ExtlinuxLabel {
+    fn new(name: Located<String>) -> ExtlinuxLabel {
+        ExtlinuxLabel {
             name,
             title: None,
             boots: None,
@@ -418,27 +421,27 @@ impl Label {
         }
     }
 
-    fn take(&mut self, file: usize, line: u32, says: Says) {
-        let at = |value: String| Some(At { file, line, value });
+    fn take(&mut self, file: usize, line: u32, says: DirectiveKind) {
+        let at = |value: String| Some(Located { file, line, value });
         match says {
-            Says::MenuLabel(text) => self.title = Some(text),
-            Says::MenuDefault => self.marked = true,
-            Says::MenuHide => self.hidden = true,
-            Says::MenuDisable => self.disabled = true,
-            Says::MenuMoves => self.moves = true,
-            Says::Boots(verb, name) => {
-                self.boots = Some(At {
+            DirectiveKind::MenuLabel(text) => self.title = Some(text),
+            DirectiveKind::MenuDefault => self.marked = true,
+            DirectiveKind::MenuHide => self.hidden = true,
+            DirectiveKind::MenuDisable => self.disabled = true,
+            DirectiveKind::MenuMoves => self.moves = true,
+            DirectiveKind::Boots(verb, name) => {
+                self.boots = Some(Located {
                     file,
                     line,
                     value: (verb, name),
                 });
             }
             // One line may name several; of several lines the last counts.
-            Says::Initrd(names) => self.initrds = at(names).into_iter().collect(),
-            Says::Append(text) => self.append = at(text),
-            Says::DeviceTree(name) => self.devicetree = at(name),
-            Says::DeviceTreeFolder(name) => self.devicetree_folder = at(name),
-            Says::Overlays(names) => self.overlays = at(names),
+            DirectiveKind::Initrd(names) => self.initrds = at(names).into_iter().collect(),
+            DirectiveKind::Append(text) => self.append = at(text),
+            DirectiveKind::DeviceTree(name) => self.devicetree = at(name),
+            DirectiveKind::DeviceTreeFolder(name) => self.devicetree_folder = at(name),
+            DirectiveKind::Overlays(names) => self.overlays = at(names),
             _ => {}
         }
     }

@@ -1,13 +1,13 @@
 use super::super::parse::parse;
 use super::*;
 
-fn board(text: &str) -> Config {
-    let placed = parse(text, Reader::UBoot).into_iter();
+fn board(text: &str) -> ExtlinuxConfig {
+    let placed = parse(text, ConfigReader::UBoot).into_iter();
     let placed = placed.map(|directive| Placed { file: 0, directive });
-    assemble(placed, Reader::UBoot)
+    assemble(placed, ConfigReader::UBoot)
 }
 
-fn initrds(label: &Label) -> Vec<&str> {
+fn initrds(label: &ExtlinuxLabel) -> Vec<&str> {
     label.initrds.iter().map(|at| at.value.as_str()).collect()
 }
 
@@ -45,23 +45,23 @@ fn a_board_takes_one_initrd() {
 #[test]
 fn menus_of_syslinux_hand_their_timeout_on() {
     let text = "timeout 50\nontimeout a\nlabel a\nmenu begin\nlabel b\nmenu end\n";
-    let placed = parse(text, Reader::Syslinux).into_iter();
+    let placed = parse(text, ConfigReader::Syslinux).into_iter();
     let placed = placed.map(|directive| Placed { file: 0, directive });
-    let config = assemble(placed, Reader::Syslinux);
+    let config = assemble(placed, ConfigReader::Syslinux);
     let [main, inner] = config.menus.as_slice() else {
         panic!("{:?}", config.menus);
     };
     assert_eq!((main.timeout, inner.timeout), (50, 50));
     assert_eq!(inner.on_timeout, main.on_timeout);
-    assert_eq!(inner.items, [Item::Label(1)]);
+    assert_eq!(inner.items, [MenuLine::Label(1)]);
 }
 
 /// syslinux takes the last line; several files stand in one.
 #[test]
 fn of_several_initrd_lines_the_last_counts() {
     let text = "label a\nlinux /k\ninitrd /i\ninitrd /j,/l\n";
-    let placed = parse(text, Reader::Syslinux).into_iter();
+    let placed = parse(text, ConfigReader::Syslinux).into_iter();
     let placed = placed.map(|directive| Placed { file: 0, directive });
-    let config = assemble(placed, Reader::Syslinux);
+    let config = assemble(placed, ConfigReader::Syslinux);
     assert_eq!(initrds(config.labels.first().unwrap()), ["/j,/l"]);
 }

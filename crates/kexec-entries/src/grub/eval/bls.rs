@@ -12,14 +12,14 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::super::ast::{Block, Kind, Part, Statement};
+use super::super::ast::{Block, Statement, StatementKind, WordPart};
 use super::super::bytes;
-use super::super::menu::Item;
+use super::super::devices::{Answer, FilePath};
+use super::super::menu::MenuItem;
 use super::super::rpm;
-use super::super::text::{Device, Piece, Place, Text, Why};
-use super::super::world::{Answer, FilePath};
-use super::snippet::{self, Keys, Pair};
-use super::{BYTES_A_UNIT, Call, Field, Flow, MAX_ENTRIES, MAX_VALUE, Machine, State, Status};
+use super::super::text::{Device, Place, Text, TextRun, Why};
+use super::snippet::{self, KeyValue, Keys};
+use super::{BYTES_A_UNIT, Call, Evaluator, Field, Flow, MAX_ENTRIES, MAX_VALUE, State, Status};
 
 /// No file of an entry is larger than this.
 const MAX_FILE: usize = 64 << 10;
@@ -56,7 +56,7 @@ struct Options {
     filtered: bool,
 }
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     pub(super) fn blscfg(&mut self, call: &Call<'_>) -> Flow {
         let added = self.options(call).and_then(|options| {
             let dialect = self.dialect(call.place);
@@ -112,11 +112,11 @@ impl Machine<'_> {
     }
 
     fn has_module(&self, module: &str, place: &Place) -> bool {
-        let facts = self.facts;
+        let facts = self.platform;
         let mut path = self.state.env.get("prefix");
         path.push_str(&format!("/{}-{}/{module}.mod", facts.cpu, facts.platform));
         let file = self.file(&path, place).ok();
-        file.is_some_and(|file| matches!(self.world.node(&file), Answer::Is(_)))
+        file.is_some_and(|file| matches!(self.devices.node(&file), Answer::Is(_)))
     }
 
     /// Which of the two it is, if that is known.
@@ -142,7 +142,7 @@ impl Machine<'_> {
         (!self.state.bls_ran && folder.ends_with("/grub")).then_some(false)
     }
 
-    /// As [`whose`](Machine::whose), of the GRUB that shows a menu.
+    /// As [`whose`](Evaluator::whose), of the GRUB that shows a menu.
     pub(in super::super) fn is_fedoras(&mut self, state: &State, place: &Place) -> Option<bool> {
         self.state = state.clone();
         self.whose(place)
@@ -207,7 +207,7 @@ impl Machine<'_> {
         }
         path.push_str(folder.trim_end_matches('/'));
         let directory = self.file(&path, call.place)?;
-        let names = match self.world.list(&directory) {
+        let names = match self.devices.list(&directory) {
             Answer::Is(names) => names,
             Answer::No => return Ok(Vec::new()),
             Answer::Unknown(why) => return Err(Why::at(call.place, why)),
@@ -230,10 +230,10 @@ impl Machine<'_> {
             if let Some(why) = &self.state.lost {
                 return Err(why.clone());
             }
-            match self.world.read(&file, MAX_FILE) {
+            match self.devices.read(&file, MAX_FILE) {
                 Answer::Is(bytes) => snippets.push(Snippet {
                     id: id.to_owned(),
-                    shown: self.world.shown(&file).into(),
+                    shown: self.devices.shown(&file).into(),
                     text: bytes::decode(&bytes),
                     doubled: false,
                 }),
@@ -290,7 +290,7 @@ impl Machine<'_> {
         let title = &keys.first("title").unwrap_or(kernel).value;
         let users = keys.first("grub_users");
         let users = users.and_then(|users| snippet::expanded(&users.value, &self.state.env));
-        self.state.menu.push(Rc::new(Item {
+        self.state.menu.push(Rc::new(MenuItem {
             place: at,
             title: Text::known(title),
             id: Text::known(&snippet.id),
@@ -308,14 +308,14 @@ impl Machine<'_> {
     fn body(
         &mut self,
         keys: &Keys,
-        kernel: &Pair,
+        kernel: &KeyValue,
         snippet: &Snippet,
         device: &Device,
         dialect: Option<Dialect>,
         call: &Call<'_>,
     ) -> Result<Vec<Statement>, Why> {
         let upstream = dialect == Some(Dialect::Upstream);
-        let place = |pair: &Pair| snippet::place(pair, &snippet.shown);
+        let place = |pair: &KeyValue| snippet::place(pair, &snippet.shown);
         // GRUB writes `($root)` or nothing; it is the device that the entry is on.
         let name = format!("blscfg_device_{}", self.state.menu.len());
         let root = format!("(${{{name}}})");
@@ -376,14 +376,14 @@ impl Machine<'_> {
 
 /// How many bytes a statement that was pasted holds.
 fn weight(statement: &Statement) -> usize {
-    let Kind::Simple(simple) = &statement.kind else {
+    let StatementKind::Simple(simple) = &statement.kind else {
         return 0;
     };
     let parts = simple.words.iter().flat_map(|word| &word.0);
-    let length = |part: &Part| match part {
-        Part::Literal { text, .. } | Part::Hexadecimal(text) => text.len(),
-        Part::Variable { name, .. } => name.len(),
-        Part::Translated => 0,
+    let length = |part: &WordPart| match part {
+        WordPart::Literal { text, .. } | WordPart::Hexadecimal(text) => text.len(),
+        WordPart::Variable { name, .. } => name.len(),
+        WordPart::Translated => 0,
     };
     parts.map(length).sum()
 }
@@ -422,8 +422,8 @@ fn mark_doubled(snippets: &mut [Snippet], order: impl Fn(&Snippet, &Snippet) -> 
 /// What `insmod` tells of whose `blscfg` it is.
 pub(super) fn dialect_of(module: &Field) -> Option<Dialect> {
     match module.text.pieces() {
-        [Piece::Known(name)] if name == "blscfg" => Some(Dialect::Fedora),
-        [Piece::Known(name)] if name == "blsuki" => Some(Dialect::Upstream),
+        [TextRun::Known(name)] if name == "blscfg" => Some(Dialect::Fedora),
+        [TextRun::Known(name)] if name == "blsuki" => Some(Dialect::Upstream),
         _ => None,
     }
 }

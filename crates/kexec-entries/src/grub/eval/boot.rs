@@ -1,11 +1,11 @@
 //! The commands that load something: what an entry's body is about.
 
-use super::super::menu::{self, Further, Kernel, Loaded, Named};
+use super::super::devices::Answer;
+use super::super::menu::{self, Further, LoadedByEntry, LoadedKernel, NamedFile};
 use super::super::text::{Place, Text, Why};
-use super::super::world::Answer;
-use super::{Call, Field, Flow, Machine, Status};
+use super::{Call, Evaluator, Field, Flow, Status};
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     /// `linux FILE ARGUMENTS`.
     pub(super) fn linux(&mut self, call: &Call<'_>) -> Flow {
         self.kernel(call, call.args.iter().collect(), None)
@@ -40,7 +40,7 @@ impl Machine<'_> {
             false => Some(false),
         };
         self.state.status = self.is_there(&file, call.place);
-        self.state.loaded = Loaded::Kernel(Box::new(Kernel {
+        self.state.loaded = LoadedByEntry::Kernel(Box::new(LoadedKernel {
             place: call.place.clone(),
             multiboot,
             file,
@@ -107,25 +107,30 @@ impl Machine<'_> {
     }
 
     /// Changes the kernel that is loaded; without one, GRUB fails.
-    fn with_kernel(&mut self, call: &Call<'_>, status: Status, change: impl FnOnce(&mut Kernel)) {
+    fn with_kernel(
+        &mut self,
+        call: &Call<'_>,
+        status: Status,
+        change: impl FnOnce(&mut LoadedKernel),
+    ) {
         self.state.status = match &mut self.state.loaded {
-            Loaded::Kernel(kernel) => {
+            LoadedByEntry::Kernel(kernel) => {
                 change(kernel);
                 if let Some(why) = call.loose() {
                     kernel.doubt = Some(why.clone());
                 }
                 status
             }
-            Loaded::Unknown(why) => Status::Unknown(why.clone()),
+            LoadedByEntry::Unknown(why) => Status::Unknown(why.clone()),
             _ => Status::Failed(None),
         };
     }
 
     /// What loading a file returns, as far as it being there decides it.
-    fn is_there(&self, file: &Named, place: &Place) -> Status {
+    fn is_there(&self, file: &NamedFile, place: &Place) -> Status {
         match file {
             Err(why) => Status::Unknown(why.clone()),
-            Ok(file) => match self.world.node(file) {
+            Ok(file) => match self.devices.node(file) {
                 Answer::Is(_) => Status::Ok,
                 Answer::No => Status::Failed(None),
                 Answer::Unknown(why) => Status::Unknown(Why::at(place, why)),

@@ -4,13 +4,13 @@
 use std::rc::Rc;
 
 use super::super::bytes;
-use super::super::env::Origin;
-use super::super::menu::Loaded;
-use super::super::text::{Piece, Place, Text, Why};
-use super::super::world::{Answer, FilePath};
+use super::super::devices::{Answer, FilePath};
+use super::super::env::ValueOrigin;
+use super::super::menu::LoadedByEntry;
+use super::super::text::{Place, Text, TextRun, Why};
 use super::item::item;
 use super::table::{Command, find};
-use super::{Call, Field, Flow, MAX_ENTRIES, MAX_MESSAGES, Machine, Status};
+use super::{Call, Evaluator, Field, Flow, MAX_ENTRIES, MAX_MESSAGES, Status};
 
 use Command::{Ends, Indifferent, Loads, Opaque, Run, Succeeds, Tells};
 
@@ -19,7 +19,7 @@ pub(super) fn assignment(field: &Field) -> Option<(Result<String, Why>, Text)> {
     let mut pieces = field.text.pieces().iter();
     let mut before = Text::default();
     for piece in pieces.by_ref() {
-        let Piece::Known(text) = piece else {
+        let TextRun::Known(text) = piece else {
             before.push(&Text::from(piece.clone()));
             continue;
         };
@@ -41,7 +41,7 @@ pub(super) fn assignment(field: &Field) -> Option<(Result<String, Why>, Text)> {
     None
 }
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     /// Runs a command of the table, if it is one.
     pub(super) fn command(&mut self, name: &str, call: &Call<'_>) -> Option<Flow> {
         let unsure = |what: &str| {
@@ -63,10 +63,10 @@ impl Machine<'_> {
             Loads(what) => {
                 let place = call.place.clone();
                 let what = format!("{what} ({name})");
-                self.state.loaded = Loaded::Other { place, what };
+                self.state.loaded = LoadedByEntry::Other { place, what };
                 self.state.status = unsure("it depends on the result of");
             }
-            Ends(_) if name == "boot" && self.state.loaded == Loaded::Nothing => {
+            Ends(_) if name == "boot" && self.state.loaded == LoadedByEntry::Nothing => {
                 self.state.status = Status::Failed(None);
             }
             Ends(what) => return Some(self.ends(name, what, call.place)),
@@ -119,7 +119,7 @@ impl Machine<'_> {
         if name != "boot" {
             let what = format!("{what} ({name})");
             let place = place.clone();
-            self.state.loaded = Loaded::Other { place, what };
+            self.state.loaded = LoadedByEntry::Other { place, what };
         }
         Flow::Leave
     }
@@ -145,7 +145,7 @@ impl Machine<'_> {
         if !name.is_ascii() {
             return true;
         }
-        let facts = self.facts;
+        let facts = self.platform;
         let mut path = self.state.env.get("prefix");
         path.push_str(&format!("/{}-{}/command.lst", facts.cpu, facts.platform));
         let Ok(file) = self.file(&path, place) else {
@@ -156,7 +156,7 @@ impl Machine<'_> {
             let line = line.trim_start_matches('*');
             line.split(':').next().unwrap_or_default() == name
         };
-        match self.world.read(&file, super::MAX_FILE) {
+        match self.devices.read(&file, super::MAX_FILE) {
             Answer::Is(bytes) if !bytes.is_empty() => {
                 !String::from_utf8_lossy(&bytes).lines().any(command)
             }
@@ -273,7 +273,7 @@ impl Machine<'_> {
                 Err(_) => Text::unknown(Why::at(call.place, format!("{text:?} is no number"))),
             },
         };
-        let origin = Origin {
+        let origin = ValueOrigin {
             through: vec![name.to_owned()],
             ..call.origin()
         };
@@ -285,7 +285,7 @@ impl Machine<'_> {
     /// `cpuid [-l|-p]`: long mode, which the running kernel's machine has or not.
     pub(super) fn cpuid(&mut self, call: &Call<'_>) -> Flow {
         let asked = call.args.first().map_or("-l", Field::known);
-        self.state.status = match (asked, self.facts.long_mode) {
+        self.state.status = match (asked, self.platform.long_mode) {
             ("-l" | "--long-mode" | "-p" | "--pae", Some(true)) => Status::Ok,
             ("-l" | "--long-mode", Some(false)) => Status::Failed(Some(1)),
             _ => Status::Unknown(Why::at(
@@ -300,7 +300,7 @@ impl Machine<'_> {
         if call.args.first().map(Field::known) != Some("--is-supported") {
             return self.ends("fwsetup", "it opens the firmware's setup", call.place);
         }
-        self.state.status = match self.facts.firmware_setup {
+        self.state.status = match self.platform.firmware_setup {
             Some(true) => Status::Ok,
             Some(false) => Status::Failed(Some(1)),
             None => Status::Unknown(Why::at(call.place, "whether the firmware has a setup")),
@@ -433,7 +433,7 @@ pub(super) fn without_parentheses(value: &Text) -> Text {
     let mut bare = Text::default();
     for (at, piece) in pieces.iter().enumerate() {
         match piece {
-            Piece::Known(text) => {
+            TextRun::Known(text) => {
                 let text = if at == 0 {
                     text.trim_start_matches('(')
                 } else {

@@ -1,15 +1,15 @@
 //! `test` and `[`: GNU GRUB manual, "test". Three-valued: what cannot be known
 //! says so, unless it does not matter.
 
+use super::super::devices::{Answer, Node};
 use super::super::number;
 use super::super::text::{Place, Text, Truth, Why};
-use super::super::world::{Answer, Node};
-use super::{Call, Field, Flow, Machine, Status};
+use super::{Call, Evaluator, Field, Flow, Status};
 
 /// How deep parentheses and `!` may stand in each other.
 const MAX_DEPTH: u32 = 32;
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     /// `test EXPRESSION` and `[ EXPRESSION ]`: a bracket at the end belongs to neither.
     pub(super) fn test(&mut self, call: &Call<'_>) -> Flow {
         let args = match call.args.split_last() {
@@ -40,7 +40,7 @@ impl Machine<'_> {
 /// A test in the reading. Every row of words is one: what is no operator is a string,
 /// and a test of no words is true.
 struct Test<'a, 'w> {
-    machine: &'a Machine<'w>,
+    machine: &'a Evaluator<'w>,
     place: &'a Place,
     /// What is still to be read.
     args: &'a [Field],
@@ -255,14 +255,14 @@ impl<'a> Test<'a, '_> {
         let Some(file) = self.machine.tested(path, reading, self.place)? else {
             return Ok(None);
         };
-        match self.machine.world.node(&file) {
+        match self.machine.devices.node(&file) {
             // What is not opened is looked for in its folder, where a link is a link.
-            Answer::Is(node) if !reading && self.machine.world.is_link(&file) => Ok(Some(Node {
+            Answer::Is(node) if !reading && self.machine.devices.is_link(&file) => Ok(Some(Node {
                 directory: false,
                 ..node
             })),
             Answer::Is(node) => Ok(Some(node)),
-            Answer::No if !reading && self.machine.world.is_link(&file) => Ok(Some(Node {
+            Answer::No if !reading && self.machine.devices.is_link(&file) => Ok(Some(Node {
                 directory: false,
                 size: 0,
                 modified: 0,

@@ -1,9 +1,9 @@
 //! Words to fields: variables, white space, wildcards.
 
-use super::super::ast::{Part, Word};
-use super::super::text::{Piece, Place, Text, Why};
-use super::super::world::Answer;
-use super::{BYTES_A_UNIT, MAX_VALUE, Machine, Status};
+use super::super::ast::{Word, WordPart};
+use super::super::devices::Answer;
+use super::super::text::{Place, Text, TextRun, Why};
+use super::{BYTES_A_UNIT, Evaluator, MAX_VALUE, Status};
 
 /// One word of a command after expansion.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,7 +27,7 @@ impl Field {
     /// What it is, when no word begins so.
     pub(super) fn known(&self) -> &str {
         match self.text.pieces() {
-            [Piece::Known(text)] => text,
+            [TextRun::Known(text)] => text,
             _ => "",
         }
     }
@@ -88,11 +88,11 @@ impl Fields {
 }
 
 fn is_wild(text: &Text) -> bool {
-    let wild = |piece: &Piece| matches!(piece, Piece::Known(text) if text.contains(['*', '?']));
+    let wild = |piece: &TextRun| matches!(piece, TextRun::Known(text) if text.contains(['*', '?']));
     text.pieces().iter().any(wild)
 }
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     /// The fields that a word becomes; `through` takes the names of the variables
     /// in it.
     pub(super) fn expand(
@@ -105,9 +105,9 @@ impl Machine<'_> {
         let mut wild = false;
         for part in &word.0 {
             match part {
-                Part::Literal { text, quoted: true } => fields.quoted(&Text::known(text)),
-                Part::Literal { text, .. } => fields.literal(text),
-                Part::Hexadecimal(text) => fields.quoted(&match self.whose(place) {
+                WordPart::Literal { text, quoted: true } => fields.quoted(&Text::known(text)),
+                WordPart::Literal { text, .. } => fields.literal(text),
+                WordPart::Hexadecimal(text) => fields.quoted(&match self.whose(place) {
                     Some(true) => Text::known(&format!("\\{text}")),
                     Some(false) => Text::known(text),
                     None => {
@@ -115,15 +115,15 @@ impl Machine<'_> {
                         Text::unknown(Why::at(place, what))
                     }
                 }),
-                Part::Translated => {
+                WordPart::Translated => {
                     if let Some(why) = self.translated(place) {
                         fields.quoted(&Text::unknown(why));
                     }
                 }
-                Part::Variable { name, quoted } if name == "@" => {
+                WordPart::Variable { name, quoted } if name == "@" => {
                     self.parameters(*quoted, &mut fields);
                 }
-                Part::Variable { name, quoted } => {
+                WordPart::Variable { name, quoted } => {
                     let text = self.variable(name, place);
                     through.push(name.clone());
                     match quoted {
@@ -162,7 +162,7 @@ impl Machine<'_> {
         path.push(&lang);
         path.push_str(".mo");
         let file = self.file(&path, place);
-        let answer = file.map(|file| self.world.node(&file));
+        let answer = file.map(|file| self.devices.node(&file));
         let what = format!("a text is translated into the language {lang}");
         (answer != Ok(Answer::No)).then(|| Why::at(place, what))
     }
@@ -319,7 +319,7 @@ impl Machine<'_> {
         // What stands behind the last wildcard must be there.
         let mut there = Vec::new();
         for path in paths {
-            match self.world.node(&self.file(&path, place)?) {
+            match self.devices.node(&self.file(&path, place)?) {
                 Answer::Is(_) => there.push(path),
                 Answer::No => {}
                 Answer::Unknown(why) => return Err(Why::at(place, why)),
@@ -338,7 +338,7 @@ impl Machine<'_> {
     ) -> Result<Vec<Text>, Why> {
         folder.push_str("/");
         let file = self.file(&folder, place)?;
-        let names = match self.world.list(&file) {
+        let names = match self.devices.list(&file) {
             Answer::Is(names) => names,
             Answer::No => return Ok(Vec::new()),
             // A file among the folders that fit has nothing in it.
@@ -358,7 +358,7 @@ impl Machine<'_> {
     }
 
     fn is_folder(&self, path: &Text, place: &Place) -> bool {
-        let node = self.file(path, place).map(|file| self.world.node(&file));
+        let node = self.file(path, place).map(|file| self.devices.node(&file));
         !matches!(node, Ok(Answer::Is(node)) if !node.directory)
     }
 }
@@ -367,7 +367,7 @@ impl Machine<'_> {
 fn parts(path: &Text) -> Vec<Field> {
     let mut parts: Vec<Field> = vec![Field::default()];
     for piece in path.pieces() {
-        let Piece::Known(text) = piece else {
+        let TextRun::Known(text) = piece else {
             if let Some(last) = parts.last_mut() {
                 last.text.push(&Text::from(piece.clone()));
             }
@@ -390,7 +390,7 @@ impl Field {
     /// The characters, where all of them are known.
     fn known_part(&self) -> Option<&str> {
         match self.text.pieces() {
-            [Piece::Known(text)] => Some(text),
+            [TextRun::Known(text)] => Some(text),
             _ => None,
         }
     }

@@ -1,13 +1,13 @@
 //! Paths, other configuration files, and environment blocks.
 
-use super::super::env::Origin;
+use super::super::devices::{Answer, FilePath, ProbeFor};
+use super::super::env::ValueOrigin;
 use super::super::grubenv;
-use super::super::menu::Loaded;
-use super::super::text::{Device, Piece, Place, Text, Truth, Why};
-use super::super::world::{Answer, FilePath, ProbeFor};
-use super::{Call, Field, Flow, Machine, Status};
+use super::super::menu::LoadedByEntry;
+use super::super::text::{Device, Place, Text, TextRun, Truth, Why};
+use super::{Call, Evaluator, Field, Flow, Status};
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     /// The file behind a path: `(device)/path`, or `/path` on `$root`.
     pub(in super::super) fn file(&self, path: &Text, place: &Place) -> Result<FilePath, Why> {
         if let Some(why) = path.why_unknown() {
@@ -60,7 +60,7 @@ impl Machine<'_> {
             "" => "/".to_owned(),
             name if !name.contains('/') => format!("/{name}"),
             path => {
-                let kind = self.world.probe(&device, ProbeFor::FileSystem);
+                let kind = self.devices.probe(&device, ProbeFor::FileSystem);
                 let lenient = ["btrfs", "fat", "iso9660"];
                 return match kind {
                     Answer::Is(kind) if lenient.contains(&kind.as_str()) => Err(Why::at(
@@ -81,7 +81,7 @@ impl Machine<'_> {
     /// The file, when paths are relative to a subvolume of btrfs: what openSUSE
     /// adds to GRUB.
     fn in_subvolume(&self, file: FilePath, place: &Place) -> Result<FilePath, Why> {
-        if !self.world.has_subvolumes(&file.device) {
+        if !self.devices.has_subvolumes(&file.device) {
             return Ok(file);
         }
         match self.state.env.get("btrfs_relative_path").has_characters() {
@@ -98,7 +98,10 @@ impl Machine<'_> {
             }
         }
         let subvolume = self.state.env.get("btrfs_subvol");
-        match self.world.in_subvolume(file, subvolume.characters(place)?) {
+        match self
+            .devices
+            .in_subvolume(file, subvolume.characters(place)?)
+        {
             Answer::Is(file) => Ok(file),
             Answer::No => Err(Why::at(place, format!("there is no subvolume {subvolume}"))),
             Answer::Unknown(why) => Err(Why::at(place, why)),
@@ -138,11 +141,11 @@ impl Machine<'_> {
     /// The device behind what `$root` or the parentheses hold.
     pub(super) fn device(&self, name: &Text, place: &Place) -> Result<Device, Why> {
         match name.pieces() {
-            [Piece::Device(device)] => Ok(device.clone()),
+            [TextRun::Device(device)] => Ok(device.clone()),
             [] => Err(Why::at(place, "no device is named, and $root is empty")),
             _ => {
                 let name = name.characters(place)?;
-                match self.world.device(name.trim_matches(['(', ')'])) {
+                match self.devices.device(name.trim_matches(['(', ')'])) {
                     Answer::Is(device) => Ok(device),
                     Answer::No => Ok(Device::missing(name)),
                     Answer::Unknown(why) => Err(Why::at(place, why)),
@@ -156,7 +159,7 @@ impl Machine<'_> {
         let Some((file, text)) = self.configuration(call) else {
             return Flow::Next;
         };
-        let shown = self.world.shown(&file).into();
+        let shown = self.devices.shown(&file).into();
         self.run_file(&shown, &text)
     }
 
@@ -170,14 +173,14 @@ impl Machine<'_> {
         if self.in_entry {
             // Within an entry: the caller opens it when it needs that menu.
             let place = call.place.clone();
-            self.state.loaded = Loaded::Menu { place, file, named };
+            self.state.loaded = LoadedByEntry::Menu { place, file, named };
             return Flow::Leave;
         }
         let outer = self.state.clone();
         self.state.menu.clear();
         self.state.hidden.clear();
         self.enter(&named);
-        let shown = self.world.shown(&file).into();
+        let shown = self.devices.shown(&file).into();
         let flow = self.run_file(&shown, &text);
         if flow == Flow::Leave || self.state.lost.is_some() || !self.state.menu.is_empty() {
             return Flow::Leave;
@@ -216,7 +219,7 @@ impl Machine<'_> {
         let read = file.and_then(|file| match self.read_text(&file, call.place) {
             Answer::Is(text) => Ok((file, text)),
             Answer::No => {
-                let shown = self.world.shown(&file);
+                let shown = self.devices.shown(&file);
                 Err(Why::at(call.place, format!("there is no file {shown}")))
             }
             Answer::Unknown(why) => Err(Why::at(call.place, why)),
@@ -229,7 +232,7 @@ impl Machine<'_> {
             }
         };
         self.set_config(&named);
-        let shown = self.world.shown(&file).into();
+        let shown = self.devices.shown(&file).into();
         let flow = self.run_file(&shown, &text);
         if flow != Flow::Leave && self.state.lost.is_none() && self.state.menu.is_empty() {
             let what = "GRUB shows its command line: the menu has no entries";
@@ -269,7 +272,7 @@ impl Machine<'_> {
         let Some((file, text)) = self.configuration(call) else {
             return Flow::Next;
         };
-        let shown = self.world.shown(&file).into();
+        let shown = self.devices.shown(&file).into();
         let (env, params) = (self.state.env.clone(), self.state.params.clone());
         if let Some(field) = call.args.first().filter(|_| own_context) {
             self.enter(&field.text);
@@ -317,7 +320,7 @@ impl Machine<'_> {
     /// `load_env [-f FILE] [NAMES]`.
     pub(super) fn load_env(&mut self, call: &Call<'_>) -> Flow {
         let loaded = self.block(call).and_then(|(file, names)| {
-            let variables = match self.world.read(&file, grubenv::MAX_SIZE) {
+            let variables = match self.devices.read(&file, grubenv::MAX_SIZE) {
                 Answer::Is(bytes) => grubenv::parse(&bytes),
                 Answer::No => return Ok(None),
                 Answer::Unknown(why) => return Err(Why::at(call.place, why)),
@@ -328,7 +331,7 @@ impl Machine<'_> {
             Err(why) => self.block_unread(call, &why),
             Ok(None) => self.state.status = Status::Failed(None),
             Ok(Some((file, _, Err(why)))) => {
-                let shown = self.world.shown(&file);
+                let shown = self.devices.shown(&file);
                 self.warn(format!("{shown} is no environment block: {why}"));
                 self.state.status = Status::Failed(None);
             }
@@ -377,7 +380,7 @@ impl Machine<'_> {
                 continue;
             }
             if let Some(value) = value {
-                let origin = Origin {
+                let origin = ValueOrigin {
                     place: call.place.clone(),
                     through: Vec::new(),
                     block: Some(file.clone()),
@@ -443,7 +446,7 @@ fn is_blocks(path: &str) -> bool {
 /// The value of `--option=value`.
 pub(super) fn option_value(arg: &Field, option: &str) -> Option<Text> {
     let mut pieces = arg.text.pieces().iter();
-    let Some(Piece::Known(first)) = pieces.next() else {
+    let Some(TextRun::Known(first)) = pieces.next() else {
         return None;
     };
     let mut value = Text::known(first.strip_prefix(option)?);
@@ -458,7 +461,7 @@ fn split_device(path: &Text, place: &Place) -> Result<(Text, Text), Why> {
     let mut device = Text::default();
     let mut pieces = path.pieces().iter().enumerate();
     for (at, piece) in pieces.by_ref() {
-        let Piece::Known(text) = piece else {
+        let TextRun::Known(text) = piece else {
             device.push(&Text::from(piece.clone()));
             continue;
         };

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use super::super::ast::Block;
-use super::super::menu::Item;
+use super::super::menu::MenuItem;
 use super::super::text::Text;
 use super::Call;
 use super::files::option_value;
 
 /// An entry from the words of its `menuentry`: options may stand before and
 /// after the title, up to `--`; the last `--id` counts.
-pub(super) fn item(call: &Call<'_>, body: Rc<Block>) -> Item {
+pub(super) fn item(call: &Call<'_>, body: Rc<Block>) -> MenuItem {
     let mut params = Vec::new();
     let mut id = None;
     let mut users = false;
@@ -45,7 +45,7 @@ pub(super) fn item(call: &Call<'_>, body: Rc<Block>) -> Item {
         id = Some(Text::unknown(why.clone()));
     }
     let title = params.first().cloned().unwrap_or_default();
-    Item {
+    MenuItem {
         place: call.place.clone(),
         id: id.unwrap_or_else(|| title.clone()),
         title,

@@ -17,7 +17,7 @@ mod condition;
 mod expand;
 mod files;
 mod item;
-mod paid;
+mod metered;
 mod search;
 mod snippet;
 mod state;
@@ -25,19 +25,19 @@ mod table;
 
 use std::rc::Rc;
 
-use super::ast::{Block, Kind, Simple, Statement};
+use super::ast::{Block, Simple, Statement, StatementKind};
 use super::bytes;
-use super::env::{Env, Origin};
+use super::devices::{Answer, Devices, FilePath};
+use super::env::{Env, ValueOrigin};
 use super::parser::Parser;
 use super::text::{Place, Text, Truth, Why};
-use super::world::{Answer, FilePath, World};
 use expand::Field;
-use paid::Paid;
+use metered::MeteredDevices;
 use state::Function;
 pub(super) use state::{State, Status};
 
 /// How much a run may do: one for each command and for each 16 bytes that it
-/// moves, some for each question to the machine ([`Paid`]) and for each search
+/// moves, some for each question to the machine ([`MeteredDevices`]) and for each search
 /// of a pattern. Generated configurations of a hundred kernels take some thousands.
 pub(super) const FUEL: u64 = 1_000_000;
 /// How many bytes cost as much as a command.
@@ -71,9 +71,9 @@ pub(super) enum Flow {
 }
 
 /// A run.
-pub(super) struct Machine<'w> {
-    pub(super) world: Paid<'w>,
-    pub(super) facts: &'w super::Facts,
+pub(super) struct Evaluator<'w> {
+    pub(super) devices: MeteredDevices<'w>,
+    pub(super) platform: &'w super::GrubPlatform,
     pub(super) state: State,
     fuel: u64,
     depth: u32,
@@ -102,8 +102,8 @@ impl Call<'_> {
         self.args.iter().find_map(Field::loose)
     }
 
-    fn origin(&self) -> Origin {
-        Origin {
+    fn origin(&self) -> ValueOrigin {
+        ValueOrigin {
             place: self.place.clone(),
             through: self.through.clone(),
             block: None,
@@ -111,12 +111,16 @@ impl Call<'_> {
     }
 }
 
-impl<'w> Machine<'w> {
-    /// A machine with these variables.
-    pub(super) fn new(world: &'w dyn World, facts: &'w super::Facts, env: Env) -> Machine<'w> {
-        Machine {
-            world: Paid::new(world),
-            facts,
+impl<'w> Evaluator<'w> {
+    /// An evaluator that begins with these variables.
+    pub(super) fn new(
+        devices: &'w dyn Devices,
+        platform: &'w super::GrubPlatform,
+        env: Env,
+    ) -> Evaluator<'w> {
+        Evaluator {
+            devices: MeteredDevices::new(devices),
+            platform,
             state: State::new(env),
             fuel: FUEL,
             depth: 0,
@@ -137,10 +141,10 @@ impl<'w> Machine<'w> {
         }
     }
 
-    /// Pays for something, and for what was asked of the world until now; without
+    /// Pays for something, and for what was asked of the devices until now; without
     /// fuel the run is lost.
     pub(super) fn pay(&mut self, fuel: u64, place: &Place) {
-        let fuel = fuel.saturating_add(self.world.owed());
+        let fuel = fuel.saturating_add(self.devices.owed());
         self.fuel = self.fuel.saturating_sub(fuel);
         if self.fuel == 0 {
             self.lose(Why::at(place, "the configuration does not come to an end"));
@@ -152,7 +156,7 @@ impl<'w> Machine<'w> {
         self.run_lines(Parser::of_file(file.clone(), text))
     }
 
-    /// As [`run_file`](Machine::run_file), for a text that is no file.
+    /// As [`run_file`](Evaluator::run_file), for a text that is no file.
     pub(super) fn run_text(&mut self, file: &Rc<str>, text: &str) -> Flow {
         self.run_lines(Parser::new(file.clone(), text))
     }
@@ -213,15 +217,15 @@ impl<'w> Machine<'w> {
         self.depth = self.depth.saturating_add(1);
         let place = &statement.place;
         let flow = match &statement.kind {
-            Kind::Simple(simple) => self.simple(simple, place),
-            Kind::If { arms, otherwise } => self.conditional(arms, otherwise.as_ref()),
-            Kind::For { name, words, body } => self.iteration(name, words, body, place),
-            Kind::While {
+            StatementKind::Simple(simple) => self.simple(simple, place),
+            StatementKind::If { arms, otherwise } => self.conditional(arms, otherwise.as_ref()),
+            StatementKind::For { name, words, body } => self.iteration(name, words, body, place),
+            StatementKind::While {
                 until,
                 condition,
                 body,
             } => self.repetition(*until, condition, body, place),
-            Kind::Function { name, body } => {
+            StatementKind::Function { name, body } => {
                 let function = Function::Known(body.clone());
                 self.state.functions.insert(name.clone(), function);
                 Flow::Next
@@ -394,7 +398,7 @@ impl<'w> Machine<'w> {
         }
         self.state.status = Status::Ok;
         for item in items {
-            let origin = Origin {
+            let origin = ValueOrigin {
                 place: place.clone(),
                 through: through.clone(),
                 block: None,
@@ -451,7 +455,7 @@ impl<'w> Machine<'w> {
 
     /// Reads a file of text.
     pub(super) fn read_text(&mut self, file: &FilePath, place: &Place) -> Answer<String> {
-        let answer = self.world.read(file, MAX_FILE);
+        let answer = self.devices.read(file, MAX_FILE);
         self.pay(0, place);
         answer.map(|bytes| bytes::decode(&bytes))
     }

@@ -1,12 +1,12 @@
 //! `search`, `probe` and `regexp`.
 
+use super::super::devices::{Answer, ProbeFor, SearchBy};
 use super::super::regex;
 use super::super::text::{Text, Why};
-use super::super::world::{Answer, ProbeFor, SearchBy};
-use super::{Call, Field, Flow, Machine, Status};
+use super::{Call, Evaluator, Field, Flow, Status};
 
 /// What `search` was asked.
-struct Wanted<'a> {
+struct SearchRequest<'a> {
     by: Option<SearchBy>,
     variable: Option<String>,
     value: Option<&'a Field>,
@@ -14,7 +14,7 @@ struct Wanted<'a> {
     unclear: Option<Why>,
 }
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     /// `search [--file|--label|--fs-uuid] [--set[=VAR]] [--hint...] NAME`.
     pub(super) fn search(&mut self, call: &Call<'_>) -> Flow {
         let wanted = match self.wanted(call) {
@@ -48,14 +48,14 @@ impl Machine<'_> {
     }
 
     fn searched(&self, by: SearchBy, value: &Field, call: &Call<'_>) -> Result<Option<Text>, Why> {
-        match self.world.search(by, value.characters(call.place)?) {
+        match self.devices.search(by, value.characters(call.place)?) {
             Answer::Is(device) => Ok(Some(Text::device(device))),
             Answer::No => Ok(None),
             Answer::Unknown(why) => Err(Why::at(call.place, why)),
         }
     }
 
-    fn wanted<'a>(&self, call: &'a Call<'_>) -> Result<Wanted<'a>, Why> {
+    fn wanted<'a>(&self, call: &'a Call<'_>) -> Result<SearchRequest<'a>, Why> {
         if let Some(why) = call.loose() {
             return Err(why.clone());
         }
@@ -69,7 +69,7 @@ impl Machine<'_> {
             _ => None,
         };
         let short = by.is_some();
-        let mut wanted = Wanted {
+        let mut wanted = SearchRequest {
             by,
             variable: None,
             value: None,
@@ -162,7 +162,7 @@ impl Machine<'_> {
             (None, Some(what), Some(device)) => {
                 let bare = super::commands::without_parentheses(&device.text);
                 self.device(&bare, call.place).and_then(|device| {
-                    match self.world.probe(&device, what) {
+                    match self.devices.probe(&device, what) {
                         Answer::Is(value) => Ok(Some(value)),
                         Answer::No => Ok(None),
                         Answer::Unknown(why) => Err(Why::at(call.place, why)),

@@ -9,7 +9,7 @@
 
 use std::rc::Rc;
 
-use super::super::ast::{Kind, Statement};
+use super::super::ast::{Statement, StatementKind};
 use super::super::env::Env;
 use super::super::parser::Parser;
 use super::super::text::{Place, Text, Why};
@@ -18,7 +18,7 @@ use super::bls::Dialect;
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pair {
+pub(super) struct KeyValue {
     pub(super) key: String,
     pub(super) value: String,
     pub(super) line: u32,
@@ -26,7 +26,7 @@ pub(super) struct Pair {
 
 /// An entry's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Keys(Vec<Pair>);
+pub(super) struct Keys(Vec<KeyValue>);
 
 impl Keys {
     /// What a `blscfg` makes of a text.
@@ -50,7 +50,7 @@ impl Keys {
             if bare.is_empty() && (dialect == Dialect::Upstream || value.len() == 1) {
                 break;
             }
-            pairs.push(Pair {
+            pairs.push(KeyValue {
                 key: key.to_owned(),
                 value: bare.to_owned(),
                 line,
@@ -60,12 +60,12 @@ impl Keys {
     }
 
     /// The first value of a key.
-    pub(super) fn first(&self, key: &str) -> Option<&Pair> {
+    pub(super) fn first(&self, key: &str) -> Option<&KeyValue> {
         self.0.iter().find(|pair| pair.key == key)
     }
 
     /// Every value of a key.
-    pub(super) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Pair> {
+    pub(super) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a KeyValue> {
         self.0.iter().filter(move |pair| pair.key == key)
     }
 }
@@ -138,9 +138,9 @@ pub(super) fn pasted(text: &str, place: &Place) -> Result<Vec<Statement>, Why> {
         };
         for statement in block.0 {
             match statement.kind {
-                Kind::Simple(simple) if simple.block.is_none() => all.push(Statement {
+                StatementKind::Simple(simple) if simple.block.is_none() => all.push(Statement {
                     place: place.clone(),
-                    kind: Kind::Simple(simple),
+                    kind: StatementKind::Simple(simple),
                 }),
                 _ => {
                     let what = "GRUB makes more than simple commands of it";
@@ -152,7 +152,7 @@ pub(super) fn pasted(text: &str, place: &Place) -> Result<Vec<Statement>, Why> {
 }
 
 /// The place of a pair.
-pub(super) fn place(pair: &Pair, file: &Rc<str>) -> Place {
+pub(super) fn place(pair: &KeyValue, file: &Rc<str>) -> Place {
     Place {
         file: file.clone(),
         line: pair.line,
@@ -161,7 +161,7 @@ pub(super) fn place(pair: &Pair, file: &Rc<str>) -> Place {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::env::Origin;
+    use super::super::super::env::ValueOrigin;
     use super::*;
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
                 file: "x".into(),
                 line: 1,
             };
-            let origin = Origin {
+            let origin = ValueOrigin {
                 place,
                 through: Vec::new(),
                 block: None,

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::super::ast::Block;
+use super::super::devices::FilePath;
 use super::super::env::Env;
-use super::super::menu::{Item, Loaded};
+use super::super::menu::{LoadedByEntry, MenuItem};
 use super::super::text::{Device, Text, Truth, Why};
-use super::super::world::FilePath;
 use super::bls::Dialect;
 
 /// What a command answered.
@@ -55,13 +55,13 @@ pub(in super::super) type Saved = BTreeMap<(FilePath, String), Option<Text>>;
 pub(in super::super) struct State {
     pub(in super::super) env: Env,
     pub(super) functions: BTreeMap<String, Function>,
-    pub(in super::super) menu: Vec<Rc<Item>>,
+    pub(in super::super) menu: Vec<Rc<MenuItem>>,
     /// Entries that only a key starts, each with its place among the others.
-    pub(in super::super) hidden: Vec<(usize, Rc<Item>)>,
+    pub(in super::super) hidden: Vec<(usize, Rc<MenuItem>)>,
     pub(in super::super) params: Option<Vec<Text>>,
     pub(in super::super) status: Status,
     pub(in super::super) saved: Saved,
-    pub(in super::super) loaded: Loaded,
+    pub(in super::super) loaded: LoadedByEntry,
     /// Whether the module that expands wildcards is known to be there.
     pub(super) wildcards: bool,
     /// Paths on a device that lead into a subvolume of it.
@@ -83,7 +83,7 @@ impl State {
             params: None,
             status: Status::Ok,
             saved: Saved::new(),
-            loaded: Loaded::Nothing,
+            loaded: LoadedByEntry::Nothing,
             wildcards: false,
             subvolumes: Vec::new(),
             bls: None,
@@ -116,7 +116,7 @@ impl State {
             self.params = Some(vec![Text::unknown(why.clone())]);
         }
         if self.loaded != other.loaded {
-            self.loaded = Loaded::Unknown(why.clone());
+            self.loaded = LoadedByEntry::Unknown(why.clone());
         }
         if self.subvolumes != other.subvolumes {
             self.lost.get_or_insert_with(|| why.clone());
@@ -130,7 +130,7 @@ impl State {
         }
     }
 
-    fn join_menu(&mut self, other: Vec<Rc<Item>>, before: usize, why: &Why) {
+    fn join_menu(&mut self, other: Vec<Rc<MenuItem>>, before: usize, why: &Why) {
         if self.menu == other {
             return;
         }

@@ -1,13 +1,13 @@
 //! GRUB's commands, as a table: which of them are run here, which have no effect
 //! on what is booted, and which end the run.
 
-use super::{Call, Flow, Machine};
+use super::{Call, Evaluator, Flow};
 
 /// What a command does.
 #[derive(Clone, Copy)]
 pub(super) enum Command {
     /// It is run here.
-    Run(fn(&mut Machine<'_>, &Call<'_>) -> Flow),
+    Run(fn(&mut Evaluator<'_>, &Call<'_>) -> Flow),
     /// It changes nothing that matters, and succeeds.
     Succeeds,
     /// It changes nothing that matters; whether it succeeds, only the firmware

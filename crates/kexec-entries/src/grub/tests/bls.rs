@@ -14,20 +14,20 @@ fn snippet(version: &str, options: &str, more: &str) -> String {
     )
 }
 
-fn machine(config: &str, entries: &[(&str, String)]) -> MemoryWorld {
-    let mut world = world(config);
+fn machine(config: &str, entries: &[(&str, String)]) -> MemoryDevices {
+    let mut devices = devices(config);
     for (name, text) in entries {
-        world.add(
+        devices.add(
             "disk",
             &format!("/loader/entries/{ID}-{name}.conf"),
             text.as_bytes(),
         );
     }
-    world
+    devices
 }
 
-fn outcome(world: &MemoryWorld) -> Outcome {
-    evaluate(world, &facts(), &start())
+fn outcome(devices: &MemoryDevices) -> Evaluation {
+    evaluate(devices, &facts(), &start())
 }
 
 fn fedora() -> Vec<(&'static str, String)> {
@@ -112,15 +112,15 @@ fn a_file_name_that_begins_with_a_digit() {
         )
     };
     let with = |module: &str| {
-        let mut world = world(&config(module));
+        let mut devices = devices(&config(module));
         for (name, text) in &entries {
-            world.add(
+            devices.add(
                 "disk",
                 &format!("/loader/entries/{DIGIT}-{name}.conf"),
                 text.as_bytes(),
             );
         }
-        outcome(&world).default.map(|choice| choice.title)
+        outcome(&devices).default.map(|choice| choice.title)
     };
     assert_eq!(
         with("insmod blscfg").unwrap(),
@@ -145,7 +145,7 @@ fn differing() -> Vec<(&'static str, String)> {
 #[test]
 fn an_order_that_depends_on_the_version_is_not_guessed() {
     let config = |before: &str| format!("set timeout=0\n{before}\nblscfg\n");
-    let number = |world: &MemoryWorld| outcome(world).default.map(|choice| choice.title);
+    let number = |devices: &MemoryDevices| outcome(devices).default.map(|choice| choice.title);
     let unknown = machine(&config("default=0"), &differing());
     let why = number(&unknown).unwrap_err().to_string();
     assert_eq!(
@@ -170,10 +170,10 @@ fn an_order_that_depends_on_the_version_is_not_guessed() {
 fn where_the_entries_are() {
     let entry = snippet("1", "x", "");
     let with = |config: &str, path: &str| {
-        let mut world = world(&format!("set timeout=0\n{config}\n"));
-        world.add("disk", path, entry.as_bytes());
-        world.add("other", path, entry.as_bytes());
-        evaluate(&world, &facts(), &start())
+        let mut devices = devices(&format!("set timeout=0\n{config}\n"));
+        devices.add("disk", path, entry.as_bytes());
+        devices.add("other", path, entry.as_bytes());
+        evaluate(&devices, &facts(), &start())
             .default
             .map(|choice| match choice.boot {
                 Ok(Boot::Linux { kernel, .. }) => kernel.to_string(),
@@ -213,8 +213,11 @@ fn what_is_not_followed_is_refused() {
         ("a | b", ""),
         ("a { b; }", ""),
     ] {
-        let world = machine(CONFIG, &[("1", snippet("1", options, more))]);
-        assert!(outcome(&world).default.unwrap().boot.is_err(), "{options}");
+        let devices = machine(CONFIG, &[("1", snippet("1", options, more))]);
+        assert!(
+            outcome(&devices).default.unwrap().boot.is_err(),
+            "{options}"
+        );
     }
     let locked = format!("superusers=root; grub_users=root\n{CONFIG}");
     assert!(outcome(&machine(&locked, &fedora())).entries[0].locked);
@@ -225,9 +228,9 @@ fn what_is_not_followed_is_refused() {
 
 /// What a machine with one entry boots: kernel, command line, initrds.
 fn booted(config: &str, text: &str) -> String {
-    let mut world = world(config);
-    world.add("disk", "/loader/entries/e.conf", text.as_bytes());
-    match outcome(&world).default.unwrap().boot {
+    let mut devices = devices(config);
+    devices.add("disk", "/loader/entries/e.conf", text.as_bytes());
+    match outcome(&devices).default.unwrap().boot {
         Ok(Boot::Linux {
             kernel,
             cmdline,
@@ -302,13 +305,13 @@ fn defaults_of_fedora() {
 
 #[test]
 fn more_entries_than_a_thousand() {
-    let mut world = world("insmod blscfg\ndefault=k-1\nblscfg\n");
+    let mut devices = devices("insmod blscfg\ndefault=k-1\nblscfg\n");
     for number in 1..=1200 {
         let text = format!("title K {number}\nlinux /k\noptions n={number}\n");
         let path = format!("/loader/entries/k-{number}.conf");
-        world.add("disk", &path, text.as_bytes());
+        devices.add("disk", &path, text.as_bytes());
     }
-    let outcome = outcome(&world);
+    let outcome = outcome(&devices);
     assert_eq!(outcome.entries.len(), 1200);
     let default = outcome.default.unwrap();
     assert_eq!(

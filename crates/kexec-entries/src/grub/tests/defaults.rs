@@ -16,7 +16,7 @@ menuentry 'in>ner' { linux /boot/vmlinuz-1 e=in c=$chosen; }
 menuentry 'A' --id dup { linux /boot/vmlinuz-1 e=dup; }
 ";
 
-fn choice(before: &str) -> Choice {
+fn choice(before: &str) -> GrubDefault {
     let outcome = run(&format!("set timeout=0\n{before}\n{MENU}"));
     outcome
         .default
@@ -90,10 +90,10 @@ function savedefault {
 }
 ";
 
-fn saved(lines: &str) -> (String, Choice) {
-    let mut world = world(&format!("set timeout=0\n{HEADER}{MENU}"));
-    world.add("disk", "/boot/grub/grubenv", &block(lines));
-    let choice = evaluate(&world, &facts(), &start()).default.unwrap();
+fn saved(lines: &str) -> (String, GrubDefault) {
+    let mut devices = devices(&format!("set timeout=0\n{HEADER}{MENU}"));
+    devices.add("disk", "/boot/grub/grubenv", &block(lines));
+    let choice = evaluate(&devices, &facts(), &start()).default.unwrap();
     let saves = choice.saves.iter();
     let saves = saves.map(|save| format!("{}={}", save.name, save.value));
     (saves.collect::<Vec<_>>().join(" "), choice)
@@ -207,7 +207,7 @@ menuentry snapshots { configfile /boot/grub/snapshots.cfg; }
 
 #[test]
 fn stubs_and_menus_in_other_files() {
-    let mut machine = world(
+    let mut machine = devices(
         "search.fs_uuid 5678 root hd0,gpt2\nset prefix=($root)'/grub2'\nconfigfile $prefix/grub.cfg\n",
     );
     machine.add(

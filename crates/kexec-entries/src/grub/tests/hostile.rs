@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-fn ends(config: &str) -> Outcome {
+fn ends(config: &str) -> Evaluation {
     let began = std::time::Instant::now();
     let outcome = run(config);
     assert!(
@@ -50,20 +50,20 @@ fn every_search_of_a_pattern_is_paid_for() {
     assert!(why.contains("does not come to an end"), "{why}");
 }
 
-/// A world that counts what it is asked.
+/// Devices that count what they are asked.
 struct Counting {
-    world: MemoryWorld,
+    devices: MemoryDevices,
     asked: std::cell::Cell<u64>,
 }
 
 impl Counting {
-    fn ask(&self) -> &MemoryWorld {
+    fn ask(&self) -> &MemoryDevices {
         self.asked.set(self.asked.get() + 1);
-        &self.world
+        &self.devices
     }
 }
 
-impl World for Counting {
+impl Devices for Counting {
     fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
         self.ask().read(file, limit)
     }
@@ -100,7 +100,7 @@ fn every_question_to_the_machine_is_paid_for() {
         "nosuchcommand",
     ] {
         let counting = Counting {
-            world: world(&format!("while true; do {question}; done")),
+            devices: devices(&format!("while true; do {question}; done")),
             asked: std::cell::Cell::new(0),
         };
         let outcome = evaluate(&counting, &facts(), &start());

@@ -66,7 +66,7 @@ echo /boot/nothing-* acpi_osi=* '/boot/grub/*'
 
 #[test]
 fn other_files() {
-    let mut world = world(
+    let mut devices = devices(
         "set a=1; set b=1; export b
 source /boot/grub/s.cfg; echo \"$? $a $new\"
 configfile /boot/grub/nomenu.cfg
@@ -77,18 +77,18 @@ echo \"$a\"
 echo end
 ",
     );
-    world.add("disk", "/boot/grub/s.cfg", b"set a=2; set new=3; true\n");
-    world.add(
+    devices.add("disk", "/boot/grub/s.cfg", b"set a=2; set new=3; true\n");
+    devices.add(
         "disk",
         "/boot/grub/nomenu.cfg",
         b"echo \"<$a> $b $config_file\"; set inner=1\n",
     );
-    world.add(
+    devices.add(
         "disk",
         "/boot/grub/entries.cfg",
         b"set a=9; menuentry x { true; }\n",
     );
-    let outcome = evaluate(&world, &facts(), &start());
+    let outcome = evaluate(&devices, &facts(), &start());
     let expected = [
         "0 2 3",
         "<> 1 (disk)/boot/grub/nomenu.cfg",
@@ -102,20 +102,20 @@ echo end
 
 #[test]
 fn an_environment_block_in_blocks() {
-    let mut world = world(
+    let mut devices = devices(
         "set env_block=512+1; env_block=\"(${root})${env_block}\"; load_env -f \"${env_block}\"
 echo $? $saved_entry; save_env -f \"${env_block}\" saved_entry
 ",
     );
-    world.add("disk", "512+1", &block("saved_entry=x\n"));
-    let outcome = evaluate(&world, &facts(), &start());
+    devices.add("disk", "512+1", &block("saved_entry=x\n"));
+    let outcome = evaluate(&devices, &facts(), &start());
     assert_eq!(outcome.messages, ["0 x"], "{outcome:?}");
 }
 
 #[test]
 fn subvolumes() {
-    struct Btrfs(MemoryWorld);
-    impl World for Btrfs {
+    struct Btrfs(MemoryDevices);
+    impl Devices for Btrfs {
         fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
             self.0.read(file, limit)
         }
@@ -147,16 +147,16 @@ fn subvolumes() {
             Answer::Is(FilePath { path, ..file })
         }
     }
-    let mut world = world(
+    let mut devices = devices(
         "btrfs-mount-subvol ($root) /.snapshots @/.snapshots; btrfs_relative_path=y
 for f in /a /.snapshots/b /.snapshotsx $config_directory/grub.cfg; do [ -f $f ]; echo $? $f; done
 btrfs_subvol=/snap; [ -f /c ]; echo $?
 ",
     );
     for path in ["/@/a", "/@/.snapshots/b", "/snap/c"] {
-        world.add("disk", path, b"");
+        devices.add("disk", path, b"");
     }
-    let outcome = evaluate(&Btrfs(world), &facts(), &start());
+    let outcome = evaluate(&Btrfs(devices), &facts(), &start());
     assert_eq!(outcome.messages[0], "0 /a", "{outcome:?}");
     assert_eq!(outcome.messages[1], "0 /.snapshots/b");
     assert_eq!(outcome.messages[2], "1 /.snapshotsx");
@@ -166,7 +166,7 @@ btrfs_subvol=/snap; [ -f /c ]; echo $?
 
 #[test]
 fn the_environment_block() {
-    let mut world = world(
+    let mut devices = devices(
         "load_env; echo \"$? $saved_entry $next_entry\"
 set next_entry=; save_env next_entry; set saved_entry=
 load_env --skip-sig saved_entry next_entry; echo \"$saved_entry <$next_entry>\"
@@ -175,17 +175,17 @@ if load_env --file /boot/grub/gone; then echo yes; else echo no; fi
 if load_env --file=/boot/grub/grub.cfg; then echo yes; else echo no; fi
 ",
     );
-    world.add(
+    devices.add(
         "disk",
         "/boot/grub/grubenv",
         &block("saved_entry=1>2\nnext_entry=x\n"),
     );
-    world.add(
+    devices.add(
         "disk",
         "/boot/grub/other",
         &block("other_one=1\nother_two=2\n"),
     );
-    let outcome = evaluate(&world, &facts(), &start());
+    let outcome = evaluate(&devices, &facts(), &start());
     let expected = ["0 1>2 x", "1>2 <>", "1 <>", "no", "no"];
     assert_eq!(outcome.messages, expected, "{outcome:?}");
     assert!(

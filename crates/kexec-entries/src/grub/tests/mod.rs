@@ -9,8 +9,8 @@ mod unknown;
 
 use super::*;
 
-pub(super) fn facts() -> Facts {
-    Facts {
+pub(super) fn facts() -> GrubPlatform {
+    GrubPlatform {
         platform: "pc".to_owned(),
         cpu: "i386".to_owned(),
         long_mode: Some(true),
@@ -35,25 +35,25 @@ pub(super) fn start() -> Start {
 }
 
 /// Two file systems, and a configuration on the first.
-pub(super) fn world(config: &str) -> MemoryWorld {
-    let mut world = MemoryWorld::new();
-    world.add("disk", "/boot/grub/grub.cfg", config.as_bytes());
+pub(super) fn devices(config: &str) -> MemoryDevices {
+    let mut devices = MemoryDevices::new();
+    devices.add("disk", "/boot/grub/grub.cfg", config.as_bytes());
     for name in ["vmlinuz-1", "initrd-1", "vmlinuz-2", "initrd-2"] {
-        world.add("disk", &format!("/boot/{name}"), name.as_bytes());
+        devices.add("disk", &format!("/boot/{name}"), name.as_bytes());
     }
-    world.add("disk", "/empty", b"");
-    world.link("disk", "/link", b"");
+    devices.add("disk", "/empty", b"");
+    devices.link("disk", "/link", b"");
     for name in ["a/one.cfg", "b/two.cfg"] {
-        world.add("disk", &format!("/w/{name}"), b"");
+        devices.add("disk", &format!("/w/{name}"), b"");
     }
-    world.name("1234", "disk");
-    world.name("5678", "other");
-    world.add("other", "/vmlinuz", b"MZ");
-    world
+    devices.name("1234", "disk");
+    devices.name("5678", "other");
+    devices.add("other", "/vmlinuz", b"MZ");
+    devices
 }
 
-pub(super) fn run(config: &str) -> Outcome {
-    evaluate(&world(config), &facts(), &start())
+pub(super) fn run(config: &str) -> Evaluation {
+    evaluate(&devices(config), &facts(), &start())
 }
 
 /// The environment block with these lines.

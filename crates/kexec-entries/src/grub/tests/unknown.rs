@@ -8,7 +8,7 @@ menuentry b --id b { linux /boot/vmlinuz-1 b v=$v; }
 menuentry c --id c { linux /boot/vmlinuz-1 c; }
 ";
 
-fn default(before: &str) -> Result<Choice, Refusal> {
+fn default(before: &str) -> Result<GrubDefault, Refusal> {
     run(&format!("{before}\n{MENU}")).default
 }
 
@@ -175,26 +175,26 @@ fn mistakes() {
 
 #[test]
 fn grubs_own_list_of_commands_tells_what_is_none() {
-    let mut world = world(&format!("frobnicate\ndefault=1\n{MENU}"));
-    world.add(
+    let mut devices = devices(&format!("frobnicate\ndefault=1\n{MENU}"));
+    devices.add(
         "disk",
         "/boot/grub/i386-pc/command.lst",
         b"*acpi: acpi\ncat: cat\n",
     );
-    let outcome = evaluate(&world, &facts(), &start());
+    let outcome = evaluate(&devices, &facts(), &start());
     assert_eq!(outcome.default.unwrap().title, "b");
     // It is neither true nor false: `!` before it changes nothing.
     let script = format!("if ! frobnicate; then default=1; fi\n{MENU}");
-    world.add("disk", "/boot/grub/grub.cfg", script.as_bytes());
-    let negated = evaluate(&world, &facts(), &start()).default.unwrap();
+    devices.add("disk", "/boot/grub/grub.cfg", script.as_bytes());
+    let negated = evaluate(&devices, &facts(), &start()).default.unwrap();
     assert_eq!(negated.title, "b");
     assert!(outcome.warnings[0].contains("\"frobnicate\" is no command of this GRUB"));
-    world.add(
+    devices.add(
         "disk",
         "/boot/grub/i386-pc/command.lst",
         b"*frobnicate: acpi\n",
     );
-    assert!(evaluate(&world, &facts(), &start()).default.is_err());
+    assert!(evaluate(&devices, &facts(), &start()).default.is_err());
 }
 
 #[test]
@@ -218,15 +218,15 @@ menuentry e { insmod nothing; linux $prefix/../vmlinuz-1; initrd newc:a:/b; }
 
 #[test]
 fn bytes_that_are_no_utf_8() {
-    let mut world = world("default=\"$saved\"; source /boot/grub/latin1.cfg\n");
+    let mut devices = devices("default=\"$saved\"; source /boot/grub/latin1.cfg\n");
     let text = b"# f\xfcr\nmenuentry \"Men\xe4\" { linux /boot/vmlinuz-1 a=\xe4; }\n\
                  menuentry \"Men\xfc\" { linux /boot/vmlinuz-1 a=\xfc; }\n\
                  menuentry c { linux /boot/vmlinuz-\xfc; }\n";
-    world.add("disk", "/boot/grub/latin1.cfg", text);
-    let outcome = evaluate(&world, &facts(), &start());
+    devices.add("disk", "/boot/grub/latin1.cfg", text);
+    let outcome = evaluate(&devices, &facts(), &start());
     let titles: Vec<&str> = outcome.entries.iter().map(|e| e.title.as_str()).collect();
     assert_eq!(titles, ["Men\u{fffd}", "Men\u{fffd}", "c"]);
-    let cmdline = |outcome: &Outcome| match &outcome.default.as_ref().unwrap().boot {
+    let cmdline = |outcome: &Evaluation| match &outcome.default.as_ref().unwrap().boot {
         Ok(Boot::Linux { cmdline, .. }) => bytes::encode(cmdline),
         other => panic!("{other:?}"),
     };
@@ -235,11 +235,11 @@ fn bytes_that_are_no_utf_8() {
     assert!(why.why.contains("is no UTF-8"), "{why}");
     // A title that was saved is found by its bytes.
     let config = b"load_env; default=\"$saved_entry\"; source /boot/grub/latin1.cfg\n";
-    world.add("disk", "/boot/grub/grub.cfg", config);
+    devices.add("disk", "/boot/grub/grub.cfg", config);
     let mut saved = block("");
     saved.splice(25..42, *b"saved_entry=Men\xfc\n");
-    world.add("disk", "/boot/grub/grubenv", &saved);
-    assert_eq!(cmdline(&evaluate(&world, &facts(), &start())), b"a=\xfc");
+    devices.add("disk", "/boot/grub/grubenv", &saved);
+    assert_eq!(cmdline(&evaluate(&devices, &facts(), &start())), b"a=\xfc");
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn what_is_searched_for() {
 
 #[test]
 fn normal_reads_another_configuration_into_the_same_context() {
-    let mut machine = world("kept=1; prefix=(other)/g; normal; default=7");
+    let mut machine = devices("kept=1; prefix=(other)/g; normal; default=7");
     let text =
         b"default=1\nmenuentry x { true; }\nmenuentry y { linux /boot/vmlinuz-1 k=$kept; }\n";
     machine.add("other", "/g/grub.cfg", text);
@@ -294,14 +294,18 @@ fn normal_reads_another_configuration_into_the_same_context() {
         panic!("no kernel");
     };
     assert_eq!(cmdline, "k=1");
-    let gone = evaluate(&world("prefix=(disk)/nowhere; normal"), &facts(), &start());
+    let gone = evaluate(
+        &devices("prefix=(disk)/nowhere; normal"),
+        &facts(),
+        &start(),
+    );
     assert!(
         gone.default
             .unwrap_err()
             .to_string()
             .contains("/nowhere/grub.cfg")
     );
-    let empty = world("source /boot/grub/x; normal /empty");
+    let empty = devices("source /boot/grub/x; normal /empty");
     let why = evaluate(&empty, &facts(), &start()).default.unwrap_err();
     assert!(why.to_string().contains("command line"), "{why}");
 }
@@ -322,7 +326,7 @@ fn hidden_entries() {
 
 #[test]
 fn wildcards_in_folders() {
-    let mut machine = world("insmod regexp\nfor f in /l*/*/grub.cfg; do default=$f; done");
+    let mut machine = devices("insmod regexp\nfor f in /l*/*/grub.cfg; do default=$f; done");
     machine.add("disk", "/loader/a/grub.cfg", b"");
     machine.add("disk", "/loader/b/other.cfg", b"");
     machine.add("disk", "/lost", b"");
@@ -348,7 +352,7 @@ fn hexadecimal_escapes() {
     let cmdline = |before: &str, prefix: &str| {
         let config =
             format!("{before}\nmenuentry a {{ linux /boot/vmlinuz-1 a\\x2db \"c\\x2d\"; }}\n");
-        let mut machine = world("");
+        let mut machine = devices("");
         machine.add("disk", &format!("{prefix}/grub.cfg"), config.as_bytes());
         let (config, prefix) = (at(&format!("{prefix}/grub.cfg")), at(prefix));
         let start = Start {

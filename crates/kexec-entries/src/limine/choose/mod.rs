@@ -1,13 +1,13 @@
 //! Which entry Limine takes by itself (CONFIG.md, `default_entry`, `remember_last_entry`
 //! and `timeout`; what differs between versions: its ChangeLog, in [`super::version`]).
 
-use super::parse::{Config, Platform, Setting};
+use super::parse::{LimineConfig, LiminePlatform, Setting};
 use super::path::parts;
-use super::version::{INTERFACE, KINDS, PATHS, Version};
+use super::version::{INTERFACE, KINDS, LimineVersion, PATHS};
 
 /// What was asked for with variables of the firmware.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct LimineVariables {
     /// LoaderEntryOneShot.
     pub one_shot: Option<String>,
     /// LoaderEntryDefault.
@@ -18,7 +18,7 @@ pub struct Wishes {
 
 /// The choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Chosen {
+pub enum LimineDefault {
     /// An entry, and why.
     Entry(usize, String),
     /// None that could be told, with the line where there is one.
@@ -28,13 +28,13 @@ pub enum Chosen {
 /// Chooses, as the version does that is there; where that is not known, and versions
 /// differ, it is refused with both answers.
 pub fn choose(
-    config: &Config,
-    platform: Platform,
-    wishes: &Wishes,
-    version: Option<Version>,
-) -> Chosen {
-    let as_version = |version: Version| {
-        let menu = Menu {
+    config: &LimineConfig,
+    platform: LiminePlatform,
+    wishes: &LimineVariables,
+    version: Option<LimineVersion>,
+) -> LimineDefault {
+    let as_version = |version: LimineVersion| {
+        let menu = LimineMenu {
             config,
             platform,
             version,
@@ -45,25 +45,26 @@ pub fn choose(
     if let Some(version) = version {
         return as_version(version);
     }
-    let mut answers: Vec<(Version, Chosen)> = Vec::new();
+    let mut answers: Vec<(LimineVersion, LimineDefault)> = Vec::new();
     for version in KINDS {
         let answer = as_version(*version);
         let same = answers
             .last()
             .is_some_and(|(_, last)| match (last, &answer) {
-                (Chosen::Entry(one, _), Chosen::Entry(other, _)) => one == other,
+                (LimineDefault::Entry(one, _), LimineDefault::Entry(other, _)) => one == other,
                 (one, other) => one == other,
             });
         if !same {
             answers.push((*version, answer));
         }
     }
-    let clear = |(_, answer): &(Version, Chosen)| matches!(answer, Chosen::Entry(..));
+    let clear =
+        |(_, answer): &(LimineVersion, LimineDefault)| matches!(answer, LimineDefault::Entry(..));
     match answers.pop() {
-        None => Chosen::Unclear(None, "no version of Limine is known".to_owned()),
+        None => LimineDefault::Unclear(None, "no version of Limine is known".to_owned()),
         Some((_, only)) if answers.is_empty() => only,
         Some((_, newest))
-            if matches!(newest, Chosen::Unclear(..)) && !answers.iter().any(clear) =>
+            if matches!(newest, LimineDefault::Unclear(..)) && !answers.iter().any(clear) =>
         {
             newest
         }
@@ -75,41 +76,43 @@ pub fn choose(
 }
 
 /// The refusal where versions differ.
-fn differing(config: &Config, answers: &[(Version, Chosen)]) -> Chosen {
+fn differing(config: &LimineConfig, answers: &[(LimineVersion, LimineDefault)]) -> LimineDefault {
     let mut line = None;
-    let said = answers.iter().map(|(Version { major, minor }, answer)| {
-        let what = match answer {
-            Chosen::Entry(at, _) => {
-                let title = config.entries.get(*at).map_or("", |entry| &entry.title);
-                format!("{title:?}")
-            }
-            Chosen::Unclear(at, reason) => {
-                line = line.or(*at);
-                format!("none that can be told ({reason})")
-            }
-        };
-        format!("Limine {major}.{minor} takes {what}")
-    });
+    let said = answers
+        .iter()
+        .map(|(LimineVersion { major, minor }, answer)| {
+            let what = match answer {
+                LimineDefault::Entry(at, _) => {
+                    let title = config.entries.get(*at).map_or("", |entry| &entry.title);
+                    format!("{title:?}")
+                }
+                LimineDefault::Unclear(at, reason) => {
+                    line = line.or(*at);
+                    format!("none that can be told ({reason})")
+                }
+            };
+            format!("Limine {major}.{minor} takes {what}")
+        });
     let said: Vec<String> = said.collect();
     let line = line.or_else(|| Some(config.global("default_entry")?.line));
     let reason = format!(
         "nothing says which version of Limine is installed (no LoaderInfo), and they differ: {}",
         said.join(", ")
     );
-    Chosen::Unclear(line, reason)
+    LimineDefault::Unclear(line, reason)
 }
 
 /// The menu as one version shows it.
-struct Menu<'a> {
-    config: &'a Config,
-    platform: Platform,
-    version: Version,
+struct LimineMenu<'a> {
+    config: &'a LimineConfig,
+    platform: LiminePlatform,
+    version: LimineVersion,
     /// Its lines.
     rows: Vec<usize>,
 }
 
-impl Menu<'_> {
-    fn choose(&self, wishes: &Wishes) -> Chosen {
+impl LimineMenu<'_> {
+    fn choose(&self, wishes: &LimineVariables) -> LimineDefault {
         let by_file = self.by_file();
         if self.version >= INTERFACE
             && let Some(unclear) = self.asked(wishes, &by_file)
@@ -125,7 +128,7 @@ impl Menu<'_> {
 
     /// What the variables of the Boot Loader Interface ask for, where it is not what is
     /// taken anyway.
-    fn asked(&self, wishes: &Wishes, by_file: &Chosen) -> Option<Chosen> {
+    fn asked(&self, wishes: &LimineVariables, by_file: &LimineDefault) -> Option<LimineDefault> {
         let set = self.config.global("default_entry").is_some();
         let asked = [
             // An entry may also be asked for by an id that only newer versions know.
@@ -137,26 +140,25 @@ impl Menu<'_> {
                 continue;
             };
             let asked = self.named(path);
-            let same =
-                matches!((by_file, asked), (Chosen::Entry(one, _), Some(other)) if *one == other);
+            let same = matches!((by_file, asked), (LimineDefault::Entry(one, _), Some(other)) if *one == other);
             if !same && (asked.is_some() || by_id) {
                 let reason = format!(
                     "{name} asks for {path:?}, which only some versions of Limine do not pass over"
                 );
-                return Some(Chosen::Unclear(None, reason));
+                return Some(LimineDefault::Unclear(None, reason));
             }
         }
         None
     }
 
     /// The entry that was booted last: its number, or from [`PATHS`] on its path.
-    fn remembered(&self, setting: &Setting, last: Option<&[u8]>) -> Chosen {
+    fn remembered(&self, setting: &Setting, last: Option<&[u8]>) -> LimineDefault {
         let line = Some(setting.line);
         let refused = |what: &str| {
             let reason = format!(
                 "remember_last_entry makes the entry that was booted last the default, and {what}"
             );
-            Chosen::Unclear(line, reason)
+            LimineDefault::Unclear(line, reason)
         };
         let Some(last) = last else {
             return refused("there is no variable LimineLastBootedEntry that says which it was");
@@ -188,7 +190,7 @@ impl Menu<'_> {
         }
     }
 
-    fn by_file(&self) -> Chosen {
+    fn by_file(&self) -> LimineDefault {
         let Some(setting) = self.config.global("default_entry") else {
             let why = "it is the first entry, and there is no default_entry".to_owned();
             return self.numbered(0, None, why);
@@ -197,7 +199,7 @@ impl Menu<'_> {
         let why = format!("default_entry is {value:?}");
         if value.contains("${") {
             let reason = format!("{why}, and has a macro that nobody defined");
-            return Chosen::Unclear(line, reason);
+            return LimineDefault::Unclear(line, reason);
         }
         let digits_only = value.bytes().all(|b| b.is_ascii_digit());
         if !digits_only && self.version >= PATHS {
@@ -220,11 +222,11 @@ impl Menu<'_> {
         };
         let (Some((one, chosen)), Some((other, differently))) = (read(10), read(16)) else {
             let reason = format!("{why}, and versions differ in numbers that large");
-            return Chosen::Unclear(line, reason);
+            return LimineDefault::Unclear(line, reason);
         };
-        let at = |chosen: &Chosen| match chosen {
-            Chosen::Entry(at, _) => Some(*at),
-            Chosen::Unclear(..) => None,
+        let at = |chosen: &LimineDefault| match chosen {
+            LimineDefault::Entry(at, _) => Some(*at),
+            LimineDefault::Unclear(..) => None,
         };
         match at(&chosen) == at(&differently) {
             true => chosen,
@@ -232,22 +234,22 @@ impl Menu<'_> {
                 let reason = format!(
                     "{why}, which some versions of Limine read as {one} and some as {other}"
                 );
-                Chosen::Unclear(line, reason)
+                LimineDefault::Unclear(line, reason)
             }
         }
     }
 
     /// A line of the menu, from 1 on; 0 is the first as well, and so is what is not there.
-    fn numbered(&self, number: u64, line: Option<u32>, why: String) -> Chosen {
+    fn numbered(&self, number: u64, line: Option<u32>, why: String) -> LimineDefault {
         let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
         match (self.rows.get(index), self.rows.first()) {
             (Some(at), _) => self.entry(*at, line, why),
-            (None, None) => Chosen::Unclear(None, "the menu has no entries".to_owned()),
+            (None, None) => LimineDefault::Unclear(None, "the menu has no entries".to_owned()),
             (None, Some(_)) if self.is_at_once() => {
                 let reason = format!(
                     "{why}, which is not there, and with this timeout Limine waits in its menu"
                 );
-                Chosen::Unclear(line, reason)
+                LimineDefault::Unclear(line, reason)
             }
             (None, Some(first)) => {
                 let why = format!("{why}, which is not there, and Limine takes the first entry");
@@ -256,16 +258,16 @@ impl Menu<'_> {
         }
     }
 
-    fn entry(&self, at: usize, line: Option<u32>, why: String) -> Chosen {
+    fn entry(&self, at: usize, line: Option<u32>, why: String) -> LimineDefault {
         if self.config.is_folder(at) {
             let title = self.config.entries.get(at).map_or("", |entry| &entry.title);
             let reason = format!("{why}: {title:?} is a folder, and Limine waits in its menu");
-            return Chosen::Unclear(line, reason);
+            return LimineDefault::Unclear(line, reason);
         }
         let timeout = self.config.global("timeout");
         let waits = timeout.is_some_and(|s| s.value == "no");
         let wait = "; timeout is no, so that it waits for a key first";
-        Chosen::Entry(at, format!("{why}{}", if waits { wait } else { "" }))
+        LimineDefault::Entry(at, format!("{why}{}", if waits { wait } else { "" }))
     }
 
     /// Whether it may boot without showing the menu: no number is 0.
@@ -303,7 +305,7 @@ fn leading_number(text: &str, base: u32) -> Option<u64> {
 }
 
 /// The lines of the menu: a folder that is not open counts as one.
-fn rows(config: &Config, platform: Platform, version: Version) -> Vec<usize> {
+fn rows(config: &LimineConfig, platform: LiminePlatform, version: LimineVersion) -> Vec<usize> {
     let mut rows = Vec::new();
     // What is below this depth is not shown.
     let mut shut: Option<usize> = None;

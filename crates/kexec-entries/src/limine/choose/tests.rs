@@ -2,24 +2,24 @@ use super::super::parse::parse;
 use super::super::version::CONDITIONS;
 use super::*;
 
-const PC: Platform = Platform {
+const PC: LiminePlatform = LiminePlatform {
     arch: "x86-64",
     uefi: true,
 };
 
-fn chosen(head: &str, wishes: &Wishes) -> String {
+fn chosen(head: &str, wishes: &LimineVariables) -> String {
     let text = format!(
         "{head}\n/Shut\n//Inner\n/+Open\n//One\n//One\n//A\\/B\n/Arm\nif_arch: aarch64\n/Last\n"
     );
     let config = parse(&text, PC).unwrap();
     match choose(&config, PC, wishes, Some(CONDITIONS)) {
-        Chosen::Entry(at, why) => format!("{at}: {why}"),
-        Chosen::Unclear(line, why) => format!("unclear {line:?}: {why}"),
+        LimineDefault::Entry(at, why) => format!("{at}: {why}"),
+        LimineDefault::Unclear(line, why) => format!("unclear {line:?}: {why}"),
     }
 }
 
 fn entry(head: &str) -> String {
-    let said = chosen(head, &Wishes::default());
+    let said = chosen(head, &LimineVariables::default());
     said.split(':').next().unwrap_or_default().to_owned()
 }
 
@@ -28,7 +28,7 @@ fn numbers_count_what_the_menu_shows() {
     for (number, at) in [("3", "3"), ("4", "4"), ("6", "7")] {
         assert_eq!(entry(&format!("default_entry: {number}")), at, "{number}");
     }
-    let said = |head: &str| chosen(head, &Wishes::default());
+    let said = |head: &str| chosen(head, &LimineVariables::default());
     assert!(said("").ends_with("\"Shut\" is a folder, and Limine waits in its menu"));
     assert!(said("default_entry: 2").starts_with("unclear Some(1)"));
     assert!(said("default_entry: 9").contains("Limine takes the first entry"));
@@ -49,26 +49,26 @@ fn paths_name_entries() {
 
 #[test]
 fn what_other_versions_would_not_take() {
-    let asks = |path: &str| Wishes {
+    let asks = |path: &str| LimineVariables {
         default: Some(path.to_owned()),
-        ..Wishes::default()
+        ..LimineVariables::default()
     };
     let head = "default_entry: Last";
     assert!(chosen(head, &asks("Last")).starts_with("7"));
     assert!(chosen(head, &asks("gone")).starts_with("7"));
     assert!(chosen(head, &asks("Open/One")).starts_with("unclear None: LoaderEntryDefault"));
     let remembers = "default_entry: Last\nremember_last_entry: yes";
-    assert!(chosen(remembers, &Wishes::default()).starts_with("unclear Some(2)"));
+    assert!(chosen(remembers, &LimineVariables::default()).starts_with("unclear Some(2)"));
     assert!(chosen("default_entry: Last\ntimeout: no", &asks("")).contains("waits for a key"));
 }
 
 const MENU: &str = "\n/A\n/B\n/C\n";
 
-fn of(head: &str, wishes: &Wishes, version: &str) -> String {
+fn of(head: &str, wishes: &LimineVariables, version: &str) -> String {
     let config = parse(&format!("{head}{MENU}"), PC).unwrap();
-    match choose(&config, PC, wishes, Version::of(version)) {
-        Chosen::Entry(at, _) => config.entries[at].title.clone(),
-        Chosen::Unclear(_, why) => why,
+    match choose(&config, PC, wishes, LimineVersion::of(version)) {
+        LimineDefault::Entry(at, _) => config.entries[at].title.clone(),
+        LimineDefault::Unclear(_, why) => why,
     }
 }
 
@@ -84,7 +84,7 @@ fn what_is_no_number_is_a_path_from_version_11_on() {
         ("", "A", "A"),
     ] {
         let head = format!("default_entry: {value}");
-        let none = Wishes::default();
+        let none = LimineVariables::default();
         assert_eq!(of(&head, &none, "Limine 10.8.5"), old, "{value}");
         assert_eq!(of(&head, &none, "Limine 11.0.0"), new, "{value}");
         let said = of(&head, &none, "");
@@ -102,20 +102,20 @@ fn what_is_no_number_is_a_path_from_version_11_on() {
 fn letters_that_some_versions_count_with() {
     // 12 or 0: both are the first of three entries, but not of twenty.
     let config = |menu: &str| parse(&format!("default_entry: c\n{menu}"), PC).unwrap();
-    let old = Version::of("Limine 9.6");
-    let chosen = |menu: &str| choose(&config(menu), PC, &Wishes::default(), old);
-    assert!(matches!(chosen(MENU), Chosen::Entry(0, _)));
-    let Chosen::Unclear(Some(1), why) = chosen(&"/A\n".repeat(20)) else {
+    let old = LimineVersion::of("Limine 9.6");
+    let chosen = |menu: &str| choose(&config(menu), PC, &LimineVariables::default(), old);
+    assert!(matches!(chosen(MENU), LimineDefault::Entry(0, _)));
+    let LimineDefault::Unclear(Some(1), why) = chosen(&"/A\n".repeat(20)) else {
         panic!("it was told");
     };
     assert!(why.ends_with("as 0 and some as 12"), "{why}");
     let large = "default_entry: 18446744073709551618";
-    assert!(of(large, &Wishes::default(), "Limine 9.6").contains("that large"));
+    assert!(of(large, &LimineVariables::default(), "Limine 9.6").contains("that large"));
 }
 
 #[test]
 fn without_a_timeout_what_is_not_there_opens_the_menu() {
-    let none = Wishes::default();
+    let none = LimineVariables::default();
     let newest = "Limine 12.5.1";
     assert_eq!(of("default_entry: 9\ntimeout: 5", &none, newest), "A");
     let said = of("default_entry: 9\ntimeout: 0", &none, newest);
@@ -128,9 +128,9 @@ fn without_a_timeout_what_is_not_there_opens_the_menu() {
 fn what_was_booted_last() {
     let head = "default_entry: 1\nremember_last_entry: Yes";
     let last = |bytes: &[u8], version: &str| {
-        let wishes = Wishes {
+        let wishes = LimineVariables {
             last: Some(bytes.to_vec()),
-            ..Wishes::default()
+            ..LimineVariables::default()
         };
         of(head, &wishes, version)
     };
@@ -153,23 +153,23 @@ fn what_was_booted_last() {
         let why = last(bytes, version);
         assert!(why.contains(said), "{bytes:?} {version}: {why}");
     }
-    let why = of(head, &Wishes::default(), "Limine 12.5.1");
+    let why = of(head, &LimineVariables::default(), "Limine 12.5.1");
     assert!(why.contains("there is no variable"), "{why}");
 }
 
 #[test]
 fn the_interface_is_there_from_version_11_4_on() {
-    let asks = Wishes {
+    let asks = LimineVariables {
         one_shot: Some("C".to_owned()),
-        ..Wishes::default()
+        ..LimineVariables::default()
     };
     assert_eq!(of("default_entry: 2", &asks, "Limine 11.3.1"), "B");
     let said = of("default_entry: 2", &asks, "Limine 11.4.0");
     assert!(said.starts_with("LoaderEntryOneShot asks for"), "{said}");
     // It may be an id.
-    let asks = Wishes {
+    let asks = LimineVariables {
         one_shot: Some("c-1".to_owned()),
-        ..Wishes::default()
+        ..LimineVariables::default()
     };
     let said = of("default_entry: 2", &asks, "Limine 12.5.1");
     assert!(said.starts_with("LoaderEntryOneShot asks for"), "{said}");

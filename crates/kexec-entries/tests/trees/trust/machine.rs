@@ -7,7 +7,7 @@ use kexec_entries::Survey;
 use kexec_entries::entry::BootTarget;
 use kexec_entries::facts::Facts;
 use kexec_entries::survey;
-use kexec_entries::{Choice, Machine as Asked};
+use kexec_entries::{BootedMachine, Choice};
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::Volumes;
 
@@ -174,7 +174,7 @@ impl Machine {
         let dir = tree::unpack(&format!("{}{mounts}", self.text));
         let volumes = Volumes::read(dir.path());
         let facts = Facts::read(&Snapshot::read(dir.path()), &volumes);
-        survey(&Asked {
+        survey(&BootedMachine {
             volumes: &volumes,
             facts: &facts,
         })

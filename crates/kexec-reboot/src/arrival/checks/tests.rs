@@ -90,7 +90,7 @@ fn severity(check: &str, change: impl FnOnce(&mut Arrival, &mut Snapshot)) -> Op
 #[test]
 fn files_that_others_can_change_are_told_with_the_remedy() {
     use crate::arrival::Exposed;
-    use kexec_entries::believed::BootSource;
+    use kexec_entries::boot_source::BootSource;
     use kexec_machine::volumes::VolumeId;
     use kexec_machine::volumes::trust::{Because, Verdict};
     let check = "owners";

@@ -91,7 +91,7 @@ pub enum ProbeFor {
 }
 
 /// The machine, as far as a configuration asks about it.
-pub trait World {
+pub trait Devices {
     /// The content of a file, of at most `limit` bytes.
     fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>>;
     /// What is at a path.
@@ -126,16 +126,16 @@ pub trait World {
 
 /// A machine of files in memory: for tests, and to fuzz with.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryWorld {
+pub struct MemoryDevices {
     files: BTreeMap<FilePath, Vec<u8>>,
     links: BTreeSet<FilePath>,
     found: BTreeMap<String, Device>,
 }
 
-impl MemoryWorld {
+impl MemoryDevices {
     /// A machine without files.
-    pub fn new() -> MemoryWorld {
-        MemoryWorld::default()
+    pub fn new() -> MemoryDevices {
+        MemoryDevices::default()
     }
 
     /// Adds a file; the directories above it are there then, too.
@@ -170,7 +170,7 @@ impl MemoryWorld {
     }
 }
 
-impl World for MemoryWorld {
+impl Devices for MemoryDevices {
     fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
         match self.files.get(file) {
             Some(bytes) if bytes.len() > limit => {

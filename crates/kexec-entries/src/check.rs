@@ -7,22 +7,22 @@ use kexec_plan::Cmdline;
 
 use super::entry::{BootEntry, BootTarget, Boots, Broken};
 use super::kernels;
-use crate::source::Machine;
+use crate::source::BootedMachine;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::{Fact, open};
 
 /// Looks at the entries of all sources; each file once.
 #[derive(Debug)]
-pub(super) struct Judge<'a> {
-    machine: &'a Machine<'a>,
+pub(super) struct EntryChecker<'a> {
+    machine: &'a BootedMachine<'a>,
     running: Option<Cmdline>,
     there: BTreeMap<BootFile, Fact<Option<String>>>,
     releases: BTreeMap<BootFile, Option<String>>,
 }
 
-impl<'a> Judge<'a> {
-    pub(super) fn new(machine: &'a Machine<'a>) -> Judge<'a> {
-        Judge {
+impl<'a> EntryChecker<'a> {
+    pub(super) fn new(machine: &'a BootedMachine<'a>) -> EntryChecker<'a> {
+        EntryChecker {
             machine,
             running: kernels::running_cmdline(machine.facts).known().cloned(),
             there: BTreeMap::new(),

@@ -13,7 +13,7 @@ const MADE: [&str; 9] = [
 
 /// The block devices of a machine.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct DeviceInventory {
     /// How many disks the firmware may show.
     disks: usize,
     /// Every partition.
@@ -26,9 +26,9 @@ pub(super) struct Seen {
     names: Vec<String>,
 }
 
-impl Seen {
-    pub(super) fn read(volumes: &Volumes) -> Seen {
-        let mut seen = Seen::default();
+impl DeviceInventory {
+    pub(super) fn read(volumes: &Volumes) -> DeviceInventory {
+        let mut seen = DeviceInventory::default();
         match volumes.machine_entries(FOLDER) {
             Fact::Known(names) if !names.is_empty() => seen.names = names,
             _ => seen.hides = Some(format!("{FOLDER} lists no devices")),
@@ -138,10 +138,10 @@ mod tests {
 
     #[test]
     fn what_a_machine_cannot_have() {
-        let seen = Seen {
+        let seen = DeviceInventory {
             disks: 1,
             names: ["sda", "sda1", "loop0"].map(str::to_owned).into(),
-            ..Seen::default()
+            ..DeviceInventory::default()
         };
         for name in [
             "md/md-boot",
@@ -164,13 +164,13 @@ mod tests {
         for name in ["hd0", "hd0,gpt9", "memdisk", "ldm/x", "ahci0,gpt1", "mdx"] {
             assert!(seen.why_not(name).is_some(), "{name}");
         }
-        let more = Seen {
+        let more = DeviceInventory {
             names: ["sda", "md127", "sr0", "dm-0"].map(str::to_owned).into(),
-            ..Seen::default()
+            ..DeviceInventory::default()
         };
         for name in ["md/x", "lvm/vg-lv", "cd0", "crypto0"] {
             assert!(more.why_not(name).is_some(), "{name}");
         }
-        assert!(Seen::default().why_not("md/x").is_some());
+        assert!(DeviceInventory::default().why_not("md/x").is_some());
     }
 }

@@ -5,7 +5,7 @@ use crate::facts::Facts;
 
 /// A systemd-boot, as LoaderInfo names it: `systemd-boot 257.9-1~deb13u1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loader {
+pub struct SystemdBoot {
     /// What is behind `systemd-boot `.
     text: String,
     /// The first number of it.
@@ -44,15 +44,15 @@ const FIXED: (u32, u32) = (257, 13);
 /// 260).
 const PREFERRED_SINCE: u32 = 260;
 
-impl Loader {
+impl SystemdBoot {
     /// The one that started this machine; `None` where it was another boot loader or none.
-    pub fn of(facts: &Facts) -> Option<Loader> {
+    pub fn of(facts: &Facts) -> Option<SystemdBoot> {
         let info = facts.loader()?.info.known()?;
-        Loader::parse(info)
+        SystemdBoot::parse(info)
     }
 
     /// Reads LoaderInfo.
-    pub fn parse(info: &str) -> Option<Loader> {
+    pub fn parse(info: &str) -> Option<SystemdBoot> {
         let text = info.strip_prefix("systemd-boot")?.trim().to_owned();
         let digits = |text: &str| {
             let end = text.find(|c: char| !c.is_ascii_digit());
@@ -61,7 +61,7 @@ impl Loader {
         };
         let major = digits(&text);
         let minor = major.as_ref().and_then(|(_, rest)| rest.strip_prefix('.'));
-        Some(Loader {
+        Some(SystemdBoot {
             minor: minor.and_then(digits).map_or(0, |(minor, _)| minor),
             major: major.map(|(major, _)| major),
             text,
@@ -110,7 +110,7 @@ impl Loader {
     }
 }
 
-impl std::fmt::Display for Loader {
+impl std::fmt::Display for SystemdBoot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "systemd-boot {}", self.text)
     }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn versions_of_distributions() {
         let is = |info: &str| {
-            let loader = Loader::parse(info).unwrap();
+            let loader = SystemdBoot::parse(info).unwrap();
             (
                 loader.suffix(),
                 loader.single_quotes(),
@@ -148,8 +148,8 @@ mod tests {
         assert_eq!(is("systemd-boot 259.1"), (Suffix::Kept, None, no, false));
         assert_eq!(is("systemd-boot 262~rc1"), (Suffix::Kept, yes, no, true));
         assert_eq!(is("systemd-boot "), (Suffix::Kept, None, None, true));
-        assert_eq!(Loader::parse("GRUB 2.12"), None);
-        let sorts = |info: &str| Loader::parse(info).unwrap().sorts_by_key();
+        assert_eq!(SystemdBoot::parse("GRUB 2.12"), None);
+        let sorts = |info: &str| SystemdBoot::parse(info).unwrap().sorts_by_key();
         assert!(!sorts("systemd-boot 247.3-7") && sorts("systemd-boot 250"));
     }
 }

@@ -3,8 +3,8 @@
 
 use std::cell::Cell;
 
+use super::super::devices::{Answer, Devices, FilePath, Node, ProbeFor, SearchBy};
 use super::super::text::Device;
-use super::super::world::{Answer, FilePath, Node, ProbeFor, SearchBy, World};
 use super::BYTES_A_UNIT;
 
 /// What a question costs, in units of [`super::FUEL`]. A menu of 4096 entries that
@@ -13,16 +13,16 @@ const QUESTION: u64 = 32;
 /// What it costs to look for a file on every device.
 const SEARCH: u64 = 256;
 
-/// A world whose answers have to be paid for.
-pub(in super::super) struct Paid<'w> {
-    world: &'w dyn World,
+/// Devices whose every answer costs fuel.
+pub(in super::super) struct MeteredDevices<'w> {
+    devices: &'w dyn Devices,
     owed: Cell<u64>,
 }
 
-impl<'w> Paid<'w> {
-    pub(super) fn new(world: &'w dyn World) -> Paid<'w> {
-        Paid {
-            world,
+impl<'w> MeteredDevices<'w> {
+    pub(super) fn new(devices: &'w dyn Devices) -> MeteredDevices<'w> {
+        MeteredDevices {
+            devices,
             owed: Cell::new(0),
         }
     }
@@ -41,92 +41,92 @@ impl<'w> Paid<'w> {
     }
 }
 
-impl Paid<'_> {
-    /// [`World::read`]
+impl MeteredDevices<'_> {
+    /// [`Devices::read`]
     pub(in super::super) fn read(&self, file: &FilePath, limit: usize) -> Answer<Vec<u8>> {
         self.charge(QUESTION);
         if file.device.as_missing().is_some() {
             return Answer::No;
         }
-        let answer = self.world.read(file, limit);
+        let answer = self.devices.read(file, limit);
         if let Answer::Is(bytes) = &answer {
             self.moved(bytes.len());
         }
         answer
     }
 
-    /// [`World::node`]
+    /// [`Devices::node`]
     pub(in super::super) fn node(&self, file: &FilePath) -> Answer<Node> {
         self.charge(QUESTION);
         match file.device.as_missing() {
             Some(_) => Answer::No,
-            None => self.world.node(file),
+            None => self.devices.node(file),
         }
     }
 
-    /// [`World::is_link`]
+    /// [`Devices::is_link`]
     pub(in super::super) fn is_link(&self, file: &FilePath) -> bool {
         self.charge(QUESTION);
-        file.device.as_missing().is_none() && self.world.is_link(file)
+        file.device.as_missing().is_none() && self.devices.is_link(file)
     }
 
-    /// [`World::list`]
+    /// [`Devices::list`]
     pub(in super::super) fn list(&self, directory: &FilePath) -> Answer<Vec<String>> {
         self.charge(QUESTION);
         if directory.device.as_missing().is_some() {
             return Answer::No;
         }
-        let answer = self.world.list(directory);
+        let answer = self.devices.list(directory);
         if let Answer::Is(names) = &answer {
             self.moved(names.iter().map(|name| name.len() + BYTES_A_UNIT).sum());
         }
         answer
     }
 
-    /// [`World::search`]
+    /// [`Devices::search`]
     pub(in super::super) fn search(&self, by: SearchBy, value: &str) -> Answer<Device> {
         self.charge(match by {
             SearchBy::File => SEARCH,
             _ => QUESTION,
         });
-        self.world.search(by, value)
+        self.devices.search(by, value)
     }
 
-    /// [`World::device`]
+    /// [`Devices::device`]
     pub(in super::super) fn device(&self, name: &str) -> Answer<Device> {
         self.charge(QUESTION);
-        self.world.device(name)
+        self.devices.device(name)
     }
 
-    /// [`World::probe`]
+    /// [`Devices::probe`]
     pub(in super::super) fn probe(&self, device: &Device, what: ProbeFor) -> Answer<String> {
         self.charge(QUESTION);
         match device.as_missing() {
             Some(_) => Answer::No,
-            None => self.world.probe(device, what),
+            None => self.devices.probe(device, what),
         }
     }
 
-    /// [`World::has_subvolumes`]
+    /// [`Devices::has_subvolumes`]
     pub(in super::super) fn has_subvolumes(&self, device: &Device) -> bool {
-        device.as_missing().is_none() && self.world.has_subvolumes(device)
+        device.as_missing().is_none() && self.devices.has_subvolumes(device)
     }
 
-    /// [`World::in_subvolume`]
+    /// [`Devices::in_subvolume`]
     pub(in super::super) fn in_subvolume(
         &self,
         file: FilePath,
         subvolume: &str,
     ) -> Answer<FilePath> {
         self.charge(QUESTION);
-        self.world.in_subvolume(file, subvolume)
+        self.devices.in_subvolume(file, subvolume)
     }
 
-    /// [`World::shown`]
+    /// [`Devices::shown`]
     pub(in super::super) fn shown(&self, file: &FilePath) -> String {
         match file.device.as_missing() {
             Some(name) => format!("({name}){}", file.path),
-            None => self.world.shown(file),
+            None => self.devices.shown(file),
         }
     }
 }
