@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use kexec_machine::volumes::{Verdict, VolumeId, Volumes, Word};
+use kexec_machine::volumes::{BootedFrom, Verdict, VolumeId, Volumes};
 
 /// A file system that boot files or a boot loader's configuration are read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct BootSource {
 
 impl BootSource {
     /// Describes a file system; `booted` is the partition that this boot came from.
-    pub fn of(volumes: &Volumes, id: &VolumeId, booted: Option<&Word>) -> Option<BootSource> {
+    pub fn of(volumes: &Volumes, id: &VolumeId, booted: Option<&BootedFrom>) -> Option<BootSource> {
         let volume = volumes.get(id)?;
         let word = booted.filter(|word| {
             let found = volumes.by_partuuid(&word.partuuid).one();
@@ -55,7 +55,7 @@ impl BootSource {
     pub fn all<'a>(
         volumes: &Volumes,
         ids: impl Iterator<Item = &'a VolumeId>,
-        booted: Option<&Word>,
+        booted: Option<&BootedFrom>,
     ) -> Vec<BootSource> {
         let mut found: Vec<BootSource> = Vec::new();
         for id in ids {

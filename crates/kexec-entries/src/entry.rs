@@ -6,7 +6,7 @@ use std::fmt;
 use kexec_plan::Cmdline;
 use serde::{Deserialize, Serialize};
 
-use kexec_machine::volumes::{BootFile, bare};
+use kexec_machine::volumes::{BootFile, without_file};
 
 /// One line of a boot menu.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +153,12 @@ pub struct Broken {
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.at, bare(&self.at.file, &self.reason))
+        write!(
+            f,
+            "{}: {}",
+            self.at,
+            without_file(&self.at.file, &self.reason)
+        )
     }
 }
 

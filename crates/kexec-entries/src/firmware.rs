@@ -6,7 +6,7 @@ use kexec_image::{FORMATS, Outline};
 use kexec_plan::Cmdline;
 
 use super::entry::{BootEntry, BootTarget, Boots, Broken, Origin, Protocol};
-use super::facts::{BootOption, Efi, Facts};
+use super::facts::{BootOption, EfiVariables, Facts};
 use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
@@ -72,7 +72,7 @@ fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
 }
 
 /// What the firmware starts next.
-fn choice(efi: &Efi, entries: &[(u16, BootEntry)]) -> Choice {
+fn choice(efi: &EfiVariables, entries: &[(u16, BootEntry)]) -> Choice {
     let active = |number: &&u16| efi.option(**number).is_some_and(|option| option.active);
     let (first, why) = match efi.next.known() {
         Some(next) => (Some(next), "BootNext names it"),

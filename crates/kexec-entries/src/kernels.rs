@@ -8,7 +8,7 @@ use super::facts::Facts;
 use crate::source::BootedMachine;
 use kexec_image::fields;
 use kexec_machine::Fact;
-use kexec_machine::volumes::{BootFile, bare};
+use kexec_machine::volumes::{BootFile, without_file};
 
 /// Parameters of the running command line that belong to how it was booted.
 pub(super) const OF_THIS_BOOT: &[&str] = &["BOOT_IMAGE", "initrd"];
@@ -39,7 +39,7 @@ pub(super) fn at(machine: &BootedMachine<'_>, path: &str) -> Fact<BootFile> {
 
 /// A reason without the path that it begins with, for those who name that themselves.
 pub(super) fn without(path: &str, reason: String) -> String {
-    bare(path, &reason).to_owned()
+    without_file(path, &reason).to_owned()
 }
 
 /// The running kernel's command line without what the boot loader added to it,

@@ -7,7 +7,7 @@ use super::SOURCES;
 use super::boot_source::BootSource;
 use super::check::EntryChecker;
 use super::entry::{BootEntry, BootTarget};
-use super::facts::Efi;
+use super::facts::EfiVariables;
 use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 
@@ -166,7 +166,7 @@ fn by_order(listed: &[ListedSource]) -> String {
 }
 
 /// What the firmware will do that no boot loader decides.
-fn firmware(efi: &Efi) -> Vec<String> {
+fn firmware(efi: &EfiVariables) -> Vec<String> {
     let name = |number: u16| match efi.option(number) {
         Some(option) => format!("Boot{number:04X} ({})", option.description),
         None => format!("Boot{number:04X}"),
@@ -283,7 +283,7 @@ mod tests {
         );
     }
 
-    fn efi(current: u16, next: Fact<u16>, order: &[u16]) -> Efi {
+    fn efi(current: u16, next: Fact<u16>, order: &[u16]) -> EfiVariables {
         let unset = || Fact::Absent;
         let option = |number: u16| {
             Fact::Known(BootOption {
@@ -296,7 +296,7 @@ mod tests {
                 has_data: false,
             })
         };
-        Efi {
+        EfiVariables {
             loader: LoaderVars {
                 info: unset(),
                 device_partuuid: unset(),

@@ -31,18 +31,18 @@ enum Allowed {
 
 /// Why a file was not opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum OpenError {
     /// The kernel says so.
     Errno(Errno),
     /// It is something else than expected, for people.
     Other(String),
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Refused::Errno(errno) => errno.fmt(f),
-            Refused::Other(what) => f.write_str(what),
+            OpenError::Errno(errno) => errno.fmt(f),
+            OpenError::Other(what) => f.write_str(what),
         }
     }
 }
@@ -51,23 +51,23 @@ impl std::fmt::Display for Refused {
 pub(super) type Opener<'a> = &'a dyn Fn(OFlags) -> Result<OwnedFd, Errno>;
 
 /// A regular file, or nothing.
-pub(super) fn regular_by(open: Opener<'_>) -> Result<OwnedFd, Refused> {
+pub(super) fn regular_by(open: Opener<'_>) -> Result<OwnedFd, OpenError> {
     by(open, Allowed::Regular)
 }
 
 /// A regular file or a block device, or nothing.
-pub(super) fn blocks_by(open: Opener<'_>) -> Result<OwnedFd, Refused> {
+pub(super) fn blocks_by(open: Opener<'_>) -> Result<OwnedFd, OpenError> {
     by(open, Allowed::Blocks)
 }
 
 /// /dev/mem, or nothing.
-pub(super) fn memory_by(open: Opener<'_>) -> Result<OwnedFd, Refused> {
+pub(super) fn memory_by(open: Opener<'_>) -> Result<OwnedFd, OpenError> {
     by(open, Allowed::Memory)
 }
 
-fn by(open: Opener<'_>, allowed: Allowed) -> Result<OwnedFd, Refused> {
+fn by(open: Opener<'_>, allowed: Allowed) -> Result<OwnedFd, OpenError> {
     // O_PATH: nobody's `open` is called, so that nothing waits and nothing happens.
-    let kind = check(&open(OFlags::PATH).map_err(Refused::Errno)?, allowed)?;
+    let kind = check(&open(OFlags::PATH).map_err(OpenError::Errno)?, allowed)?;
     // Whoever names a pipe waits for its writer.
     let waits = kind == FileType::Fifo;
     let flags = OFlags::RDONLY | OFlags::NOCTTY;
@@ -76,11 +76,11 @@ fn by(open: Opener<'_>, allowed: Allowed) -> Result<OwnedFd, Refused> {
     } else {
         flags | OFlags::NONBLOCK
     };
-    let opened = open(flags).map_err(Refused::Errno)?;
+    let opened = open(flags).map_err(OpenError::Errno)?;
     // The name may lead elsewhere by now.
     check(&opened, allowed)?;
     if !waits {
-        let errno = |errno| Refused::Errno(Errno::from(errno));
+        let errno = |errno| OpenError::Errno(Errno::from(errno));
         let set = rustix::fs::fcntl_getfl(&opened).map_err(errno)?;
         rustix::fs::fcntl_setfl(&opened, set - OFlags::NONBLOCK).map_err(errno)?;
     }
@@ -92,9 +92,9 @@ pub fn not_regular(stat: &Stat) -> Option<String> {
     fits(stat, Allowed::Regular).err()
 }
 
-fn check(opened: &OwnedFd, allowed: Allowed) -> Result<FileType, Refused> {
-    let stat = rustix::fs::fstat(opened).map_err(|e| Refused::Errno(e.into()))?;
-    fits(&stat, allowed).map_err(Refused::Other)
+fn check(opened: &OwnedFd, allowed: Allowed) -> Result<FileType, OpenError> {
+    let stat = rustix::fs::fstat(opened).map_err(|e| OpenError::Errno(e.into()))?;
+    fits(&stat, allowed).map_err(OpenError::Other)
 }
 
 fn fits(stat: &Stat, allowed: Allowed) -> Result<FileType, String> {
@@ -139,7 +139,7 @@ pub fn blocks(path: &Path) -> Result<File, String> {
     at(path, Allowed::Blocks).map_err(|refused| refused.to_string())
 }
 
-fn at(path: &Path, allowed: Allowed) -> Result<File, Refused> {
+fn at(path: &Path, allowed: Allowed) -> Result<File, OpenError> {
     let open = |flags| {
         let opened = rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, Mode::empty());
         opened.map_err(Errno::from)
@@ -161,8 +161,8 @@ pub fn regular(path: &Path) -> Result<File, String> {
 /// As the system says, or that it is something else, or larger.
 pub fn contents(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = at(path, Allowed::Regular).map_err(|refused| match refused {
-        Refused::Errno(errno) => errno.into(),
-        Refused::Other(what) => io::Error::other(what),
+        OpenError::Errno(errno) => errno.into(),
+        OpenError::Other(what) => io::Error::other(what),
     })?;
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;

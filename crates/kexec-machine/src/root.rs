@@ -10,7 +10,7 @@ use std::path::Path;
 use kexec_sys::Errno;
 use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, Stat};
 
-use super::open::{self, Refused};
+use super::open::{self, OpenError};
 use super::{Fact, walk};
 
 /// No file that is read for a snapshot is larger than this many bytes; the
@@ -213,7 +213,7 @@ impl Root {
     fn file<T>(
         &self,
         path: &str,
-        by: fn(open::Opener<'_>) -> Result<OwnedFd, Refused>,
+        by: fn(open::Opener<'_>) -> Result<OwnedFd, OpenError>,
         read: impl FnOnce(OwnedFd) -> Result<T, String>,
     ) -> Fact<T> {
         if let Err(reason) = &self.dir {
@@ -221,7 +221,7 @@ impl Root {
         }
         let opened = by(&|flags| self.open(path, flags).unwrap_or(Err(Errno::EBADF)));
         match opened {
-            Err(Refused::Errno(Errno::ENOENT | Errno::ENOTDIR)) => Fact::Absent,
+            Err(OpenError::Errno(Errno::ENOENT | Errno::ENOTDIR)) => Fact::Absent,
             Err(refused) => Fact::Unreadable(format!("{path}: {refused}")),
             Ok(fd) => match read(fd) {
                 Ok(value) => Fact::Known(value),

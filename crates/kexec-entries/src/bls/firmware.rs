@@ -1,7 +1,7 @@
 //! UKIs that the firmware starts itself, without a boot loader.
 
 use super::draft::DraftEntry;
-use crate::facts::{BootOption, Efi};
+use crate::facts::{BootOption, EfiVariables};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::{Lookup, Volumes};
@@ -10,7 +10,7 @@ use kexec_machine::volumes::{Lookup, Volumes};
 const FOLDER: &str = "\\EFI\\Linux\\";
 
 /// The option that started this machine, when that is a UKI.
-pub(super) fn started(efi: &Efi) -> Option<&BootOption> {
+pub(super) fn started(efi: &EfiVariables) -> Option<&BootOption> {
     let option = efi.option(*efi.current.known()?)?;
     let folder = option.file.as_ref()?.get(..FOLDER.len())?;
     folder.eq_ignore_ascii_case(FOLDER).then_some(option)
@@ -29,7 +29,7 @@ pub(super) enum FirmwareNext {
 
 /// What the firmware starts next, when it was not systemd-boot that it started
 /// this time.
-pub(super) fn next(efi: &Efi, volumes: &Volumes, drafts: &[DraftEntry]) -> FirmwareNext {
+pub(super) fn next(efi: &EfiVariables, volumes: &Volumes, drafts: &[DraftEntry]) -> FirmwareNext {
     let option = match efi.next.known() {
         Some(next) => efi.option(*next).map(|option| (option, "BootNext")),
         None => first(efi).map(|option| (option, "first in BootOrder")),
@@ -74,7 +74,7 @@ pub(super) fn next(efi: &Efi, volumes: &Volumes, drafts: &[DraftEntry]) -> Firmw
 }
 
 /// The first option that the firmware tries.
-fn first(efi: &Efi) -> Option<&BootOption> {
+fn first(efi: &EfiVariables) -> Option<&BootOption> {
     let order = efi.order.known()?.iter();
     let mut options = order.filter_map(|number| efi.option(*number));
     options.find(|option| option.active)

@@ -35,8 +35,8 @@ impl LineValue {
             Some(inner.strip_suffix(quote).unwrap_or_default().to_owned())
                 .filter(|_| self.text.ends_with(quote))
         };
-        let bare = match (inner('"'), inner('\''), single) {
-            (Some(bare), ..) | (None, Some(bare), Some(true)) => bare,
+        let unquoted = match (inner('"'), inner('\''), single) {
+            (Some(unquoted), ..) | (None, Some(unquoted), Some(true)) => unquoted,
             (None, Some(_), None) => {
                 let reason = format!(
                     "{}: whether this systemd-boot takes single quotes off is not known; write \
@@ -47,7 +47,7 @@ impl LineValue {
             }
             (None, ..) => return Ok(()),
         };
-        self.text = bare;
+        self.text = unquoted;
         Ok(())
     }
 }
@@ -130,7 +130,7 @@ mod tests {
             };
             value.unquote(single).map(|()| value.text)
         };
-        for (text, bare) in [
+        for (text, expected) in [
             ("\"a b\"", "a b"),
             ("\" a\"", " a"),
             ("\"a\" \"b\"", "a\" \"b"),
@@ -141,7 +141,7 @@ mod tests {
             ("\"a'", "\"a'"),
         ] {
             for single in [None, Some(true), Some(false)] {
-                assert_eq!(unquoted(text, single), Ok(bare.to_owned()), "{text}");
+                assert_eq!(unquoted(text, single), Ok(expected.to_owned()), "{text}");
             }
         }
         assert_eq!(unquoted("'a'", Some(true)), Ok("a".to_owned()));

@@ -363,7 +363,7 @@ fn chosen(
                 .and_then(|index| config.labels.get(index));
             let boots = match label {
                 Some(label) => context.label(config, label, options),
-                None => context.bare(config, &command),
+                None => context.kernel_of_default(config, &command),
             };
             entries.push(entry(context, &command, &command.value, boots));
             Choice::Entry {

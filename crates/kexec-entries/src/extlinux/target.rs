@@ -104,7 +104,11 @@ impl LabelTargets<'_> {
     }
 
     /// A kernel that `DEFAULT` names itself.
-    pub(super) fn bare(&self, config: &ExtlinuxConfig, command: &Located<String>) -> Boots {
+    pub(super) fn kernel_of_default(
+        &self,
+        config: &ExtlinuxConfig,
+        command: &Located<String>,
+    ) -> Boots {
         let (kernel, options) = first(&command.value);
         let at = |value: &str| Located {
             value: value.to_owned(),

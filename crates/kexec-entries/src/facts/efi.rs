@@ -25,7 +25,7 @@ const MAX_OPTIONS: usize = 256;
 
 /// What EFI variables say about booting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Efi {
+pub struct EfiVariables {
     /// What the boot loader left.
     pub loader: LoaderVars,
     /// LimineLastBootedEntry, whose form depends on the version of Limine.
@@ -86,7 +86,7 @@ pub struct BootOption {
     pub has_data: bool,
 }
 
-impl Efi {
+impl EfiVariables {
     /// The option with that number.
     pub fn option(&self, number: u16) -> Option<&BootOption> {
         let known = self.options.iter().filter_map(Fact::known);
@@ -95,7 +95,7 @@ impl Efi {
 }
 
 /// Reads the variables; `efi` says whether the machine was booted by EFI.
-pub(super) fn read(efi: bool, volumes: &Volumes) -> Fact<Efi> {
+pub(super) fn read(efi: bool, volumes: &Volumes) -> Fact<EfiVariables> {
     if !efi {
         return Fact::Absent;
     }
@@ -121,7 +121,7 @@ pub(super) fn read(efi: bool, volumes: &Volumes) -> Fact<Efi> {
         }
     }
     let options = wanted.iter().map(|number| option(volumes, *number));
-    Fact::Known(Efi {
+    Fact::Known(EfiVariables {
         loader: loader(volumes),
         limine_last: variable(volumes, "LimineLastBootedEntry", LIMINE),
         options: options.collect(),

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
-use kexec_machine::volumes::{Volumes, Word};
+use kexec_machine::volumes::{BootedFrom, Volumes};
 
-pub use efi::{BootOption, Efi, LoaderVars, boot_option};
+pub use efi::{BootOption, EfiVariables, LoaderVars, boot_option};
 
 /// Facts that decide which boot loader answers, and what it would choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,7 +25,7 @@ pub struct Facts {
     /// /etc/machine-id (machine-id(5)).
     pub machine_id: Fact<String>,
     /// EFI variables; `Absent` on a machine that was not booted by EFI.
-    pub efi: Fact<Efi>,
+    pub efi: Fact<EfiVariables>,
     /// Whether the firmware starts only what is signed.
     pub secure_boot: Fact<bool>,
 }
@@ -51,16 +51,16 @@ impl Facts {
 
     /// The partition that this boot came from, by the word of the boot loader or else of
     /// the firmware.
-    pub fn booted_from(&self) -> Option<Word> {
+    pub fn booted_from(&self) -> Option<BootedFrom> {
         let efi = self.efi.known()?;
         if let Fact::Known(partuuid) = &efi.loader.device_partuuid {
-            return Some(Word {
+            return Some(BootedFrom {
                 partuuid: partuuid.clone(),
                 said: "LoaderDevicePartUUID".to_owned(),
             });
         }
         let option = efi.option(*efi.current.known()?)?;
-        Some(Word {
+        Some(BootedFrom {
             partuuid: option.partuuid.clone()?,
             said: format!("BootCurrent is Boot{:04X}", option.number),
         })

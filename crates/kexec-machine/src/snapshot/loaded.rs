@@ -11,7 +11,7 @@ use crate::{Fact, pseudo};
 
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loaded {
+pub enum SlotState {
     /// One is.
     Yes,
     /// None is.
@@ -33,35 +33,35 @@ fn files(slot: Slot) -> [&'static str; 2] {
 
 /// Asks /sys, and where that does not tell (it is not mounted, or something is
 /// mounted over it) the kernel's own sysfs through a mount that nobody sees.
-pub fn ask(root: &Path, slot: Slot) -> Loaded {
+pub fn ask(root: &Path, slot: Slot) -> SlotState {
     let root = Root::new(root);
     match below(&root, "/sys", slot) {
         Some(loaded) => loaded,
         None => match pseudo::look(&root, "sysfs") {
             Some(top) => below(&top, "", slot).unwrap_or_else(|| missing(&top, "", slot)),
-            None => Loaded::Unknown,
+            None => SlotState::Unknown,
         },
     }
 }
 
-fn below(root: &Root, sysfs: &str, slot: Slot) -> Option<Loaded> {
+fn below(root: &Root, sysfs: &str, slot: Slot) -> Option<SlotState> {
     files(slot)
         .iter()
         .find_map(|file| match root.text(&format!("{sysfs}{file}")) {
-            Fact::Known(text) if text == "0" => Some(Loaded::No),
-            Fact::Known(text) if text == "1" => Some(Loaded::Yes),
+            Fact::Known(text) if text == "0" => Some(SlotState::No),
+            Fact::Known(text) if text == "1" => Some(SlotState::Yes),
             _ => None,
         })
 }
 
 /// Only a sysfs that shows its folder `kernel`, and in it none of these files, is that
 /// of a kernel without kexec.
-fn missing(root: &Root, sysfs: &str, slot: Slot) -> Loaded {
+fn missing(root: &Root, sysfs: &str, slot: Slot) -> SlotState {
     let absent = |file: &&str| root.text(&format!("{sysfs}{file}")) == Fact::Absent;
     if root.exists(&format!("{sysfs}/kernel")) && files(slot).iter().all(absent) {
-        return Loaded::NoKexec;
+        return SlotState::NoKexec;
     }
-    Loaded::Unknown
+    SlotState::Unknown
 }
 
 /// Whether this process is known to be in a PID namespace of its own, where
@@ -79,11 +79,11 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         let of = || missing(&Root::new(top.path()), "", Slot::Normal);
         // Nothing is mounted there.
-        assert_eq!(of(), Loaded::Unknown);
+        assert_eq!(of(), SlotState::Unknown);
         std::fs::create_dir(top.path().join("kernel")).unwrap();
-        assert_eq!(of(), Loaded::NoKexec);
+        assert_eq!(of(), SlotState::NoKexec);
         // There, and not to be read.
         std::fs::create_dir(top.path().join("kernel/kexec_loaded")).unwrap();
-        assert_eq!(of(), Loaded::Unknown);
+        assert_eq!(of(), SlotState::Unknown);
     }
 }

@@ -61,7 +61,7 @@ pub struct Snapshot {
     /// Who may load what.
     pub security: Security,
     /// Memory.
-    pub memory: Memory,
+    pub memory: MemoryFacts,
     /// Firmware.
     pub firmware: Firmware,
     /// Who drives the screen.
@@ -154,7 +154,7 @@ pub struct MemoryRange {
 
 /// Memory of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct MemoryFacts {
     /// MemTotal of /proc/meminfo, bytes.
     pub total: Fact<u64>,
     /// MemAvailable of /proc/meminfo, bytes.

@@ -2,7 +2,7 @@
 
 use super::btrfs::Btrfs;
 use super::carriers::Carriers;
-use super::config::Config;
+use super::config::DeviceConfig;
 use super::devices;
 use super::index::Index;
 use super::mountinfo::{Mount, Table};
@@ -44,7 +44,7 @@ pub(crate) fn may_mislead(root: &Root) -> bool {
     let Fact::Known(devices) = devices::read(root, &mut unsaid) else {
         return false;
     };
-    let config = Config::read(root);
+    let config = DeviceConfig::read(root);
     let index = Index::new(&devices);
     let (btrfs, mounts) = (Btrfs::read(root), table.mounts());
     let foreign = table.is_foreign();

@@ -26,14 +26,14 @@ pub struct BootPartitions<'a> {
 
 /// A partition that the firmware or the boot loader says this boot came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
+pub struct BootedFrom {
     /// Its UUID.
     pub partuuid: String,
     /// Who says so: `LoaderDevicePartUUID`.
     pub said: String,
 }
 
-pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> BootPartitions<'a> {
+pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&BootedFrom>) -> BootPartitions<'a> {
     let refused = loader.and_then(|word| {
         let found = volumes.by_partuuid(&word.partuuid).refused();
         found.map(|reason| format!("where the boot loader came from ({}): {reason}", word.said))
@@ -60,8 +60,8 @@ pub(super) fn find<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> BootParti
 
 /// The ESP that the boot loader came from; else one that is mounted where they
 /// are; else one on the disk of the root file system; else the only one.
-fn esp<'a>(volumes: &'a Volumes, loader: Option<&Word>) -> (Option<&'a Volume>, String) {
-    if let Some(Word { partuuid, said }) = loader
+fn esp<'a>(volumes: &'a Volumes, loader: Option<&BootedFrom>) -> (Option<&'a Volume>, String) {
+    if let Some(BootedFrom { partuuid, said }) = loader
         && let Some(own) = volumes.by_partuuid(partuuid).one()
     {
         let why = format!("the boot loader came from {} ({said})", own.id);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn chosen(volumes: &Volumes, loader: Option<&str>) -> (Option<String>, Option<String>, String) {
-        let word = loader.map(|partuuid| Word {
+        let word = loader.map(|partuuid| BootedFrom {
             partuuid: partuuid.to_owned(),
             said: "LoaderDevicePartUUID".to_owned(),
         });

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::devices::Device;
+use super::devices::BlockDevice;
 use super::index::Index;
 use crate::Fact;
 use crate::Root;
@@ -46,7 +46,7 @@ impl Btrfs {
 
     /// Whether a device is one of a mounted file system. Where the kernel has no list,
     /// what is on the device decides.
-    pub(super) fn has(&self, device: &Device) -> bool {
+    pub(super) fn has(&self, device: &BlockDevice) -> bool {
         match &self.0 {
             Some(all) => all.of.contains_key(&device.name),
             None => matches!(device.content.kind.as_deref(), None | Some("btrfs")),
@@ -54,7 +54,11 @@ impl Btrfs {
     }
 
     /// A device with the others of its file system.
-    pub(super) fn with<'a>(&self, index: &Index<'a>, device: &'a Device) -> Vec<&'a Device> {
+    pub(super) fn with<'a>(
+        &self,
+        index: &Index<'a>,
+        device: &'a BlockDevice,
+    ) -> Vec<&'a BlockDevice> {
         let all = self.0.as_ref();
         let own = all.and_then(|all| all.sets.get(*all.of.get(&device.name)?));
         let others = own.into_iter().flatten();

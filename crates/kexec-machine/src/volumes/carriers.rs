@@ -1,8 +1,8 @@
 //! Which devices carry the mounts that decide: what the running system runs from.
 
 use super::btrfs::Btrfs;
-use super::config::Config;
-use super::devices::{Device, FOLDER};
+use super::config::DeviceConfig;
+use super::devices::{BlockDevice, FOLDER};
 use super::index::Index;
 use super::mountinfo::Mount;
 use super::paths;
@@ -40,11 +40,11 @@ impl<'a> Carriers<'a> {
     }
 
     /// The verdict on every device.
-    pub(super) fn verdicts(&self, config: &Config) -> Vec<Verdict> {
+    pub(super) fn verdicts(&self, config: &DeviceConfig) -> Vec<Verdict> {
         let decides = |mount: &&Mount| !self.foreign && trust::decides(&mount.point);
         let decide = self.mounts.iter().filter(decides);
         let own = decide.filter(|mount| trust::user_mount(mount, config).is_none());
-        let carries: Vec<(&Device, &str)> = own
+        let carries: Vec<(&BlockDevice, &str)> = own
             .flat_map(|mount| {
                 let mut found = Vec::new();
                 self.below(mount, 0, &mut found);
@@ -58,7 +58,7 @@ impl<'a> Carriers<'a> {
     /// The devices that a mount is on. Those of an overlay that the system runs from are
     /// what it only reads, and a loop device's is what its file is on; both were set up
     /// before any user was there.
-    fn below(&self, mount: &Mount, floor: usize, found: &mut Vec<&'a Device>) {
+    fn below(&self, mount: &Mount, floor: usize, found: &mut Vec<&'a BlockDevice>) {
         if floor > MAX_FLOORS {
             return;
         }
@@ -81,7 +81,7 @@ impl<'a> Carriers<'a> {
     }
 
     /// The file that a loop device shows.
-    fn backing(&self, device: &Device) -> Option<String> {
+    fn backing(&self, device: &BlockDevice) -> Option<String> {
         let disk = device.disk.as_deref().unwrap_or(&device.name);
         let path = format!("{FOLDER}/{disk}/loop/backing_file");
         let path = self.root.text(&path).known()?.clone();
@@ -108,7 +108,7 @@ pub(super) fn device_of<'a>(
     index: &Index<'a>,
     btrfs: &Btrfs,
     mount: &Mount,
-) -> Option<&'a Device> {
+) -> Option<&'a BlockDevice> {
     index.numbered(&mount.number).or_else(|| {
         let source = mount.source.as_str();
         if mount.kind != "btrfs" || !source.starts_with("/dev/") {

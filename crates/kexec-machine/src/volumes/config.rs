@@ -30,7 +30,7 @@ const COPIED: &[&str] = &[
 
 /// A device that a file names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Named {
+struct NamedDevice {
     /// The kernel's name of it.
     device: String,
     file: String,
@@ -39,22 +39,22 @@ struct Named {
 
 /// Root's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Config {
+pub(super) struct DeviceConfig {
     /// The lines of /etc/fstab.
     pub(super) planned: Vec<Planned>,
     /// Mount points of users, each with the user.
     users: Vec<(String, String)>,
-    named: Vec<Named>,
+    named: Vec<NamedDevice>,
 }
 
-impl Config {
+impl DeviceConfig {
     /// Reads it below a root.
-    pub(super) fn read(root: &Root) -> Config {
+    pub(super) fn read(root: &Root) -> DeviceConfig {
         let text = |path: &str| root.text(path).known().cloned().unwrap_or_default();
         let planned = mountinfo::fstab(&text("/etc/fstab"));
-        let mut config = Config {
+        let mut config = DeviceConfig {
             users: users(&text("/run/mount/utab")),
-            ..Config::default()
+            ..DeviceConfig::default()
         };
         let own = planned.iter().filter(|line| !for_users(line));
         for line in own {
@@ -84,7 +84,7 @@ impl Config {
             return;
         };
         if let Some(device) = node.strip_prefix("/dev/") {
-            self.named.push(Named {
+            self.named.push(NamedDevice {
                 device: device.to_owned(),
                 file: file.to_owned(),
                 word: word.to_owned(),
@@ -111,14 +111,14 @@ impl Config {
     }
 
     #[cfg(test)]
-    pub(super) fn naming(device: &str, file: &str, word: &str) -> Config {
-        Config {
-            named: vec![Named {
+    pub(super) fn naming(device: &str, file: &str, word: &str) -> DeviceConfig {
+        DeviceConfig {
+            named: vec![NamedDevice {
                 device: device.to_owned(),
                 file: file.to_owned(),
                 word: word.to_owned(),
             }],
-            ..Config::default()
+            ..DeviceConfig::default()
         }
     }
 }
@@ -254,7 +254,7 @@ mod tests {
              /dev/disk/by-uuid/AB /b vfat\n/dev/sdd1 /media/usb0 auto rw,user,noauto\n\
              /dev/sde1 /backup ext4\n/dev/disk/by-id/md-uuid-1 /c ext4\n",
         );
-        let config = Config::read(&Root::new(dir.path()));
+        let config = DeviceConfig::read(&Root::new(dir.path()));
         let word = "/dev/disk/by-id/usb-Stick-part1";
         assert_eq!(config.names("sdb1"), Some(("/etc/fstab", word)));
         for copied in ["sdc1", "sdd1", "sde1", "md127"] {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attached::{self, Attached};
 use super::index::Index;
-use super::superblock::{self, Content};
+use super::superblock::{self, FileSystemIdentity};
 use super::{tables, trust};
 use crate::Fact;
 use crate::Root;
@@ -40,7 +40,7 @@ pub struct Partition {
 
 /// One block device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Device {
+pub(super) struct BlockDevice {
     /// The kernel's name: `vda2`, `dm-0`.
     pub(super) name: String,
     /// `major:minor`.
@@ -57,10 +57,10 @@ pub(super) struct Device {
     /// Each device below holds the same as this one: RAID 1, multipath.
     pub(super) mirrors: bool,
     pub(super) attached: Attached,
-    pub(super) content: Content,
+    pub(super) content: FileSystemIdentity,
 }
 
-impl Device {
+impl BlockDevice {
     /// The path of its node.
     pub(super) fn node(&self) -> String {
         match &self.mapped {
@@ -73,7 +73,7 @@ impl Device {
 
 /// Every block device of /sys/class/block. What udev does not know is looked for
 /// on the devices themselves; what cannot be read there is left out, with a note.
-pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Fact<Vec<Device>> {
+pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Fact<Vec<BlockDevice>> {
     root.entries(FOLDER).map(|mut names| {
         if names.len() > MAX_DEVICES {
             // Users can set up loop devices by the thousand; they come last.
@@ -81,7 +81,7 @@ pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Fact<Vec<Device>> {
         }
         let names = names.into_iter().take(MAX_DEVICES);
         let found = names.filter_map(|name| device(root, name));
-        let (mut devices, known): (Vec<Device>, Vec<bool>) = found.unzip();
+        let (mut devices, known): (Vec<BlockDevice>, Vec<bool>) = found.unzip();
         let numbers = devices.iter().map(|d| (d.number.clone(), d.name.clone()));
         let numbers: BTreeMap<String, String> = numbers.collect();
         for (device, known) in devices.iter_mut().zip(known) {
@@ -100,7 +100,7 @@ pub(super) fn read(root: &Root, notes: &mut Vec<String>) -> Fact<Vec<Device>> {
 }
 
 /// A device, and whether udev knows it.
-fn device(root: &Root, name: String) -> Option<(Device, bool)> {
+fn device(root: &Root, name: String) -> Option<(BlockDevice, bool)> {
     let folder = format!("{FOLDER}/{name}");
     let text = |file: &str| match root.text(&format!("{folder}/{file}")) {
         Fact::Known(text) => Some(text),
@@ -118,7 +118,7 @@ fn device(root: &Root, name: String) -> Option<(Device, bool)> {
         || disk(root, &folder).or_else(|| udev.get("ID_PART_ENTRY_DISK").map(|d| (*d).to_owned()));
     let mapping = text("dm/uuid").unwrap_or_default();
     let number_of = is_partition.clone().or_else(|| mapped_partition(&mapping));
-    let device = Device {
+    let device = BlockDevice {
         disk: is_partition.as_ref().and_then(|_| disk()),
         partition: number_of.map(|number| partition(&udev, number.parse().ok())),
         mapped: text("dm/name"),
@@ -152,7 +152,7 @@ fn names(root: &Root, folder: &str) -> Vec<String> {
 
 /// Looks at a device that may hold a file system, and at the partition table
 /// that it is in.
-fn probe(root: &Root, device: &mut Device, notes: &mut Vec<String>) {
+fn probe(root: &Root, device: &mut BlockDevice, notes: &mut Vec<String>) {
     let prefix = |names: &[&str]| names.iter().any(|name| device.name.starts_with(name));
     if device.partition.is_none() && !prefix(WHOLE) {
         return;
@@ -200,7 +200,7 @@ fn table(root: &Root, disk: &str) -> BTreeMap<u32, Partition> {
 
 /// The disks that a device is on: those of its partition, or of everything that
 /// it is made of.
-pub(super) fn disks(index: &Index<'_>, device: &Device) -> Vec<String> {
+pub(super) fn disks(index: &Index<'_>, device: &BlockDevice) -> Vec<String> {
     let mut found: BTreeSet<&str> = BTreeSet::new();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let mut todo = vec![device];
@@ -231,7 +231,7 @@ fn properties(text: &str) -> BTreeMap<&str, &str> {
 
 /// What udev's file of a block device says of its content, and of the partition that
 /// it is.
-pub fn udev(text: &str) -> (Content, Partition) {
+pub fn udev(text: &str) -> (FileSystemIdentity, Partition) {
     let udev = properties(text);
     (content(&udev), partition(&udev, None))
 }
@@ -246,9 +246,9 @@ fn partition(udev: &BTreeMap<&str, &str>, number: Option<u32>) -> Partition {
     }
 }
 
-fn content(udev: &BTreeMap<&str, &str>) -> Content {
+fn content(udev: &BTreeMap<&str, &str>) -> FileSystemIdentity {
     let value = |name: &str| udev.get(name).map(|value| unescaped(value));
-    Content {
+    FileSystemIdentity {
         kind: value("ID_FS_TYPE"),
         uuid: value("ID_FS_UUID_ENC").or_else(|| value("ID_FS_UUID")),
         label: value("ID_FS_LABEL_ENC").or_else(|| value("ID_FS_LABEL")),
@@ -361,11 +361,14 @@ mod tests {
             panic!("{devices:?}");
         };
         assert_eq!(one.content.uuid.as_deref(), Some("ABCD-1234"));
-        let kind = |d: &Device| d.partition.as_ref().unwrap().kind.clone();
+        let kind = |d: &BlockDevice| d.partition.as_ref().unwrap().kind.clone();
         assert_eq!(kind(one).as_deref(), Some("0xef"));
         // Part of a RAID array: its superblock is not its own.
-        assert_eq!((&two.content, kind(two)), (&Content::default(), None));
-        assert_eq!(three.content, Content::default());
+        assert_eq!(
+            (&two.content, kind(two)),
+            (&FileSystemIdentity::default(), None)
+        );
+        assert_eq!(three.content, FileSystemIdentity::default());
         assert_eq!(
             notes,
             [

@@ -10,10 +10,10 @@ use super::{VolumeId, Volumes};
 use crate::{Fact, open};
 
 /// A reason without the file that it begins with, for those who name that themselves.
-pub fn bare<'a>(file: &str, reason: &'a str) -> &'a str {
-    let bare = reason.strip_prefix(file);
-    let bare = bare.and_then(|reason| reason.strip_prefix(": "));
-    bare.unwrap_or(reason)
+pub fn without_file<'a>(file: &str, reason: &'a str) -> &'a str {
+    let without = reason.strip_prefix(file);
+    let without = without.and_then(|reason| reason.strip_prefix(": "));
+    without.unwrap_or(reason)
 }
 
 /// A file that a boot loader would read: on a file system, whether that is
@@ -87,7 +87,7 @@ fn open_on(file: &BootFile, volumes: Option<&Volumes>) -> Result<File, String> {
         Some(Fact::Known(fd)) => Ok(File::from(fd)),
         Some(Fact::Absent) => Err("the boot entry names it, and it is not there".to_owned()),
         // Whoever asks names the file.
-        Some(Fact::Unreadable(why)) => Err(bare(&file.shown, &why).to_owned()),
+        Some(Fact::Unreadable(why)) => Err(without_file(&file.shown, &why).to_owned()),
         None => Err(format!("the file system {} was not read", file.volume)),
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::btrfs::Btrfs;
 use super::carriers::device_of;
-use super::config::Config;
-use super::devices::{self, Device};
+use super::config::DeviceConfig;
+use super::devices::{self, BlockDevice};
 use super::index::Index;
 use super::mountinfo::Mount;
 use super::trust::{self, Because, Verdict};
@@ -20,7 +20,7 @@ pub(super) struct Known<'a> {
     /// Members of arrays, or paths to them, that show what the whole holds.
     parts: BTreeSet<&'a str>,
     btrfs: &'a Btrfs,
-    config: &'a Config,
+    config: &'a DeviceConfig,
 }
 
 impl<'a> Known<'a> {
@@ -30,7 +30,7 @@ impl<'a> Known<'a> {
         index: &'a Index<'a>,
         judged: &'a [Verdict],
         btrfs: &'a Btrfs,
-        config: &'a Config,
+        config: &'a DeviceConfig,
     ) -> Known<'a> {
         let names = index.all.iter().map(|device| device.name.as_str());
         Known {
@@ -43,8 +43,8 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn verdict(&self, device: &Device) -> Verdict {
-        let judged = |device: &Device| self.verdicts.get(device.name.as_str()).copied();
+    fn verdict(&self, device: &BlockDevice) -> Verdict {
+        let judged = |device: &BlockDevice| self.verdicts.get(device.name.as_str()).copied();
         // A btrfs of several devices is what all of them hold.
         let whole = self.btrfs.with(self.index, device);
         let mut judged_whole = whole.into_iter().filter_map(judged);
@@ -53,14 +53,14 @@ impl<'a> Known<'a> {
         verdict.unwrap_or_else(|| trust::by_name(&device.name, &[]))
     }
 
-    fn spot(&self, device: &Device) -> Option<Spot> {
+    fn spot(&self, device: &BlockDevice) -> Option<Spot> {
         let disk = device.disk.as_deref();
         let disk = disk.map_or(Some(device), |disk| self.index.named(disk))?;
         let number = device.partition.as_ref().and_then(|p| p.number);
         Some((disk.wwid.clone()?, number, device.content.uuid.clone()?))
     }
 
-    fn volume(&self, device: &Device) -> Volume {
+    fn volume(&self, device: &BlockDevice) -> Volume {
         let below = device.below.iter().filter(|_| device.mirrors);
         let below = below.filter_map(|name| self.index.named(name));
         Volume {
@@ -171,7 +171,7 @@ impl<'a> Gathered<'a> {
     }
 
     /// Adds what is on a device, unless it is known already.
-    pub(super) fn add_device(&mut self, device: &Device) {
+    pub(super) fn add_device(&mut self, device: &BlockDevice) {
         let kind = device.content.kind.as_deref();
         if !kind.is_some_and(private::knows) || self.known.parts.contains(device.name.as_str()) {
             return;
@@ -230,7 +230,7 @@ fn pool(mount: &Mount) -> Option<(String, String)> {
     Some((top, pool.to_owned()))
 }
 
-pub(super) fn id_of(device: &Device) -> VolumeId {
+pub(super) fn id_of(device: &BlockDevice) -> VolumeId {
     VolumeId(device.mapped.as_ref().unwrap_or(&device.name).clone())
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::devices::Device;
+use super::devices::BlockDevice;
 use super::twins;
 
 /// What a file system, or a part of a stack, is known by: `UUID 1-2`, in lower case.
@@ -12,26 +12,26 @@ type Id = String;
 /// All devices, and the ways to find one. Of two with one name the first counts.
 #[derive(Debug)]
 pub(super) struct Index<'a> {
-    pub(super) all: &'a [Device],
-    names: BTreeMap<&'a str, &'a Device>,
-    numbers: BTreeMap<&'a str, &'a Device>,
-    nodes: BTreeMap<String, &'a Device>,
-    ids: BTreeMap<Id, Vec<&'a Device>>,
+    pub(super) all: &'a [BlockDevice],
+    names: BTreeMap<&'a str, &'a BlockDevice>,
+    numbers: BTreeMap<&'a str, &'a BlockDevice>,
+    nodes: BTreeMap<String, &'a BlockDevice>,
+    ids: BTreeMap<Id, Vec<&'a BlockDevice>>,
     /// Partitions by their disk and an identifier.
-    parted: BTreeMap<(&'a str, Id), Vec<&'a Device>>,
+    parted: BTreeMap<(&'a str, Id), Vec<&'a BlockDevice>>,
 }
 
 impl<'a> Index<'a> {
-    pub(super) fn new(all: &'a [Device]) -> Index<'a> {
+    pub(super) fn new(all: &'a [BlockDevice]) -> Index<'a> {
         Index::over(all, all.iter())
     }
 
     /// The same of some of them.
-    pub(super) fn only(&self, fits: impl Fn(&Device) -> bool) -> Index<'a> {
+    pub(super) fn only(&self, fits: impl Fn(&BlockDevice) -> bool) -> Index<'a> {
         Index::over(self.all, self.all.iter().filter(|device| fits(device)))
     }
 
-    fn over(all: &'a [Device], some: impl Iterator<Item = &'a Device>) -> Index<'a> {
+    fn over(all: &'a [BlockDevice], some: impl Iterator<Item = &'a BlockDevice>) -> Index<'a> {
         let mut index = Index {
             all,
             names: BTreeMap::new(),
@@ -56,17 +56,17 @@ impl<'a> Index<'a> {
     }
 
     /// By the kernel's name.
-    pub(super) fn named(&self, name: &str) -> Option<&'a Device> {
+    pub(super) fn named(&self, name: &str) -> Option<&'a BlockDevice> {
         self.names.get(name).copied()
     }
 
     /// By `major:minor`.
-    pub(super) fn numbered(&self, number: &str) -> Option<&'a Device> {
+    pub(super) fn numbered(&self, number: &str) -> Option<&'a BlockDevice> {
         self.numbers.get(number).copied()
     }
 
     /// By the path of its node.
-    pub(super) fn at(&self, node: &str) -> Option<&'a Device> {
+    pub(super) fn at(&self, node: &str) -> Option<&'a BlockDevice> {
         let named = |node: &str| self.named(node.strip_prefix("/dev/")?);
         self.nodes.get(node).copied().or_else(|| named(node))
     }
@@ -74,16 +74,16 @@ impl<'a> Index<'a> {
     /// Those that fit of the devices that share an identifier with one.
     pub(super) fn twin(
         &self,
-        device: &Device,
-        fits: impl Fn(&Device) -> bool,
-    ) -> Option<&'a Device> {
+        device: &BlockDevice,
+        fits: impl Fn(&BlockDevice) -> bool,
+    ) -> Option<&'a BlockDevice> {
         let ids = twins::ids(device);
         let mut groups = ids.iter().filter_map(|id| self.ids.get(id));
         groups.find_map(|group| group.iter().copied().find(|other| fits(other)))
     }
 
     /// Whether `lower` is part of what `upper` is made of.
-    pub(super) fn lies_below(&self, upper: &Device, lower: &Device) -> bool {
+    pub(super) fn lies_below(&self, upper: &BlockDevice, lower: &BlockDevice) -> bool {
         let whole = lower.disk.as_deref();
         let mut todo: Vec<&str> = upper.below.iter().map(String::as_str).collect();
         todo.extend(upper.disk.as_deref().filter(|disk| Some(*disk) != whole));

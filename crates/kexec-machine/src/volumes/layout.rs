@@ -3,7 +3,7 @@
 use super::automounts::{boot_points, leave_automounts};
 use super::btrfs::Btrfs;
 use super::carriers::Carriers;
-use super::config::Config;
+use super::config::DeviceConfig;
 use super::devices;
 use super::gather::{Gathered, Known};
 use super::index::Index;
@@ -45,7 +45,7 @@ const FOREIGN: &str = "what is at / here is not the file system that the machine
 
 /// What was found of a machine's file systems.
 #[derive(Debug, Default)]
-pub(super) struct Layout {
+pub(super) struct VolumeLayout {
     /// Those that may be read first, in the order of their mounts, then those that may
     /// not.
     pub(super) all: Vec<Volume>,
@@ -58,8 +58,12 @@ pub(super) struct Layout {
 }
 
 /// Every file system that is mounted or that a device holds, with the verdict on it.
-pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<String>) -> Layout {
-    let config = Config::read(root);
+pub(super) fn read(
+    root: &mut Root,
+    automounts: Automounts,
+    notes: &mut Vec<String>,
+) -> VolumeLayout {
+    let config = DeviceConfig::read(root);
     let devices = match devices::read(root, notes) {
         Fact::Known(devices) => devices,
         Fact::Absent => Vec::new(),
@@ -112,7 +116,7 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
     }
     let mut all = gathered.all;
     all.sort_by_key(|volume| !volume.verdict.is_believed());
-    let mut layout = Layout {
+    let mut layout = VolumeLayout {
         asleep,
         believed: all.iter().filter(|v| v.verdict.is_believed()).count(),
         all,
@@ -126,7 +130,7 @@ pub(super) fn read(root: &mut Root, automounts: Automounts, notes: &mut Vec<Stri
 }
 
 /// Why no file system of a device is read, where there are some.
-fn nothing_believed(layout: &Layout) -> Option<String> {
+fn nothing_believed(layout: &VolumeLayout) -> Option<String> {
     let on_disk = |volume: &&Volume| volume.device.is_some();
     let (believed, doubted) = layout.all.split_at_checked(layout.believed)?;
     if believed.iter().any(|volume| on_disk(&volume)) {

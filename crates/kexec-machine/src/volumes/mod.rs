@@ -39,8 +39,8 @@ use std::path::Path;
 use rustix::fs::Stat;
 use serde::{Deserialize, Serialize};
 
-use layout::Layout;
-use reach::Opened;
+use layout::VolumeLayout;
+use reach::OpenedRoot;
 
 use crate::Fact;
 use crate::Root;
@@ -48,9 +48,9 @@ use crate::Root;
 pub(crate) use automounts::{leave_automounts, may_mislead};
 
 pub use automounts::Automounts;
-pub use boot::{BootPartitions, Word};
+pub use boot::{BootPartitions, BootedFrom};
 pub use devices::{Partition, udev};
-pub use file::{BootFile, FileRef, bare};
+pub use file::{BootFile, FileRef, without_file};
 pub use lookup::Lookup;
 pub use mountinfo::Mount;
 pub use trust::Verdict;
@@ -107,11 +107,11 @@ pub struct Volume {
 #[derive(Debug)]
 pub struct Volumes {
     root: Root,
-    layout: Layout,
+    layout: VolumeLayout,
     notes: Vec<String>,
     /// Folders that were opened already, by the volume and the folder of it
     /// that is at their top.
-    opened: RefCell<BTreeMap<(VolumeId, String), Opened>>,
+    opened: RefCell<BTreeMap<(VolumeId, String), OpenedRoot>>,
     /// What else has a label that was looked for.
     asides: RefCell<BTreeSet<String>>,
     /// Where files were read since [`Volumes::forget_reads`].
@@ -232,7 +232,7 @@ impl Volumes {
     /// The EFI system partition that the machine boots from, and the extended
     /// boot loader partition beside it. `loader` is the partition that the boot
     /// loader says it came from.
-    pub fn boot_partitions(&self, loader: Option<&Word>) -> BootPartitions<'_> {
+    pub fn boot_partitions(&self, loader: Option<&BootedFrom>) -> BootPartitions<'_> {
         boot::find(self, loader)
     }
 

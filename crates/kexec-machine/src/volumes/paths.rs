@@ -1,6 +1,6 @@
 //! Paths of the machine and paths of file systems, translated into each other.
 
-use super::layout::Layout;
+use super::layout::VolumeLayout;
 use super::lookup::{self, Lookup};
 use super::{Mount, Volume};
 use crate::Fact;
@@ -84,7 +84,10 @@ fn parts(path: &str) -> Vec<String> {
 ///
 /// # Errors
 /// When nothing is known to be there, or it is no boot source.
-pub(super) fn owner<'a>(layout: &'a Layout, path: &str) -> Result<(&'a Volume, String), String> {
+pub(super) fn owner<'a>(
+    layout: &'a VolumeLayout,
+    path: &str,
+) -> Result<(&'a Volume, String), String> {
     let all = &layout.all;
     let planned = all
         .iter()
@@ -146,7 +149,7 @@ pub(super) fn through<'a>(volume: &'a Volume, path: &str) -> Option<(&'a Mount, 
 }
 
 /// The mount point that hides what is at `path` of a mount.
-pub(super) fn cover<'a>(layout: &'a Layout, mount: &'a Mount, path: &str) -> Option<&'a str> {
+pub(super) fn cover<'a>(layout: &'a VolumeLayout, mount: &'a Mount, path: &str) -> Option<&'a str> {
     let machine = joined(&mount.point, path);
     covers(layout, mount, &machine)
         .next()
@@ -156,7 +159,7 @@ pub(super) fn cover<'a>(layout: &'a Layout, mount: &'a Mount, path: &str) -> Opt
 /// The mount points between a mount and a path of the machine on it, each with whether
 /// the same is there without it.
 fn covers<'a, 'b>(
-    layout: &'a Layout,
+    layout: &'a VolumeLayout,
     mount: &'b Mount,
     machine: &'b str,
 ) -> impl Iterator<Item = (&'a str, bool)> + use<'a, 'b> {
@@ -175,13 +178,13 @@ fn covers<'a, 'b>(
 
 /// Whether what is seen at `path` of a mount is on that mount: nothing covers it, but
 /// perhaps itself once more.
-pub(super) fn seen(layout: &Layout, mount: &Mount, path: &str) -> bool {
+pub(super) fn seen(layout: &VolumeLayout, mount: &Mount, path: &str) -> bool {
     let machine = joined(&mount.point, path);
     covers(layout, mount, &machine).all(|(_, again)| again)
 }
 
 /// A path as people see it on the running machine.
-pub(super) fn shown(layout: &Layout, volume: &Volume, path: &str) -> String {
+pub(super) fn shown(layout: &VolumeLayout, volume: &Volume, path: &str) -> String {
     match through(volume, path) {
         Some((mount, rest)) if seen(layout, mount, &rest) => joined(&mount.point, &rest),
         Some(_) => format!("{}: {path}", volume.id),

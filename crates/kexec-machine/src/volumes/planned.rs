@@ -1,7 +1,7 @@
 //! What /etc/fstab (fstab(5)) wants where nothing is mounted.
 
-use super::config::Config;
-use super::layout::Layout;
+use super::config::DeviceConfig;
+use super::layout::VolumeLayout;
 use super::lookup::Lookup;
 use super::mountinfo::Planned;
 use super::paths;
@@ -16,8 +16,8 @@ const BOOT_FOLDERS: &[&str] = &["/boot", "/efi"];
 /// what is mounted.
 pub(super) fn place(
     root: &Root,
-    layout: &mut Layout,
-    config: &Config,
+    layout: &mut VolumeLayout,
+    config: &DeviceConfig,
     known: bool,
     notes: &mut Vec<String>,
 ) {
@@ -48,7 +48,7 @@ pub(super) fn place(
 
 /// Whether a file system of the machine is there. A folder that is mounted on itself is
 /// none.
-fn is_taken(layout: &Layout, line: &Planned) -> bool {
+fn is_taken(layout: &VolumeLayout, line: &Planned) -> bool {
     let believed = layout.all.iter().take(layout.believed);
     let mut mounts = believed.flat_map(|volume| &volume.mounts);
     mounts.any(|mount| mount.point == line.point && !mount.again)

@@ -7,24 +7,24 @@ use kexec_sys::Errno;
 use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
 
 /// A file system that can be looked at without a write.
-struct Kind {
+struct MountableKind {
     /// What mount(8) and udev call it.
     names: &'static [&'static str],
     /// The driver that mounts it.
     driver: &'static str,
     /// Options that keep its journal from being replayed, each a name and perhaps
     /// a value; the first set that the kernel knows is taken.
-    options: &'static [Options],
+    options: &'static [MountOptions],
     /// Options that show all of the file system.
-    top: Options,
+    top: MountOptions,
 }
 
 /// Names, each perhaps with a value.
-type Options = &'static [(&'static str, &'static str)];
+type MountOptions = &'static [(&'static str, &'static str)];
 
 /// What is to be mounted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct MountRequest<'a> {
     /// The node of the device.
     pub(super) device: &'a str,
     /// The kind of file system.
@@ -41,26 +41,26 @@ pub(super) struct Wanted<'a> {
 /// Documentation/admin-guide/xfs.rst, `norecovery`. btrfs: btrfs(5),
 /// `rescue=nologreplay` since Linux 5.9 and `nologreplay` before; the top-level
 /// subvolume has the number 5. FAT has no journal.
-const KINDS: &[Kind] = &[
-    Kind {
+const KINDS: &[MountableKind] = &[
+    MountableKind {
         names: &["ext2", "ext3", "ext4"],
         driver: "ext4",
         options: &[&[("noload", "")]],
         top: &[],
     },
-    Kind {
+    MountableKind {
         names: &["vfat", "msdos"],
         driver: "vfat",
         options: &[&[]],
         top: &[],
     },
-    Kind {
+    MountableKind {
         names: &["xfs"],
         driver: "xfs",
         options: &[&[("norecovery", "")]],
         top: &[],
     },
-    Kind {
+    MountableKind {
         names: &["btrfs"],
         driver: "btrfs",
         options: &[&[("rescue", "nologreplay")], &[("nologreplay", "")]],
@@ -73,7 +73,7 @@ pub(super) fn knows(kind: &str) -> bool {
     find(kind).is_some()
 }
 
-fn find(kind: &str) -> Option<&'static Kind> {
+fn find(kind: &str) -> Option<&'static MountableKind> {
     KINDS.iter().find(|known| known.names.contains(&kind))
 }
 
@@ -81,7 +81,7 @@ fn find(kind: &str) -> Option<&'static Kind> {
 ///
 /// # Errors
 /// Why it cannot be done, and what to do.
-pub(super) fn mount(wanted: Wanted<'_>) -> Result<OwnedFd, String> {
+pub(super) fn mount(wanted: MountRequest<'_>) -> Result<OwnedFd, String> {
     let kind = wanted.kind;
     let known = find(kind).ok_or_else(|| {
         format!(
@@ -106,12 +106,16 @@ pub(super) fn mount(wanted: Wanted<'_>) -> Result<OwnedFd, String> {
 }
 
 /// One try; the text is what the file system said beside the error number.
-fn attempt(wanted: Wanted<'_>, known: &Kind, careful: Options) -> Result<OwnedFd, (Errno, String)> {
+fn attempt(
+    wanted: MountRequest<'_>,
+    known: &MountableKind,
+    careful: MountOptions,
+) -> Result<OwnedFd, (Errno, String)> {
     let plain = |errno: rustix::io::Errno| (Errno::from(errno), String::new());
     let context = mount::fsopen(known.driver, FsOpenFlags::FSOPEN_CLOEXEC).map_err(plain)?;
     let told = |errno: rustix::io::Errno| (Errno::from(errno), message(&context));
     mount::fsconfig_set_string(context.as_fd(), "source", wanted.device).map_err(told)?;
-    let read_only: Options = &[("ro", "")];
+    let read_only: MountOptions = &[("ro", "")];
     let sets = [
         if wanted.in_use { &[] } else { read_only },
         if wanted.in_use { &[] } else { careful },
@@ -180,8 +184,8 @@ fn explain(device: &str, kind: &str, errno: Errno, said: &str) -> String {
 mod tests {
     use super::*;
 
-    fn null(kind: &str) -> Wanted<'_> {
-        Wanted {
+    fn null(kind: &str) -> MountRequest<'_> {
+        MountRequest {
             device: "/dev/null",
             kind,
             in_use: false,

@@ -11,11 +11,11 @@ use crate::Root;
 use crate::volumes::BootFile;
 use crate::{Fact, walk};
 
-pub(super) type Opened = Rc<Result<Root, String>>;
+pub(super) type OpenedRoot = Rc<Result<Root, String>>;
 
 /// A folder of a file system, and the path from there.
 pub(super) struct View {
-    pub(super) top: Opened,
+    pub(super) top: OpenedRoot,
     pub(super) path: String,
 }
 
@@ -81,7 +81,7 @@ impl Volumes {
         id: &VolumeId,
         top: &str,
         open: impl FnOnce() -> Result<Root, String>,
-    ) -> Opened {
+    ) -> OpenedRoot {
         let key = (id.clone(), top.to_owned());
         let mut opened = self.opened.borrow_mut();
         Rc::clone(opened.entry(key).or_insert_with(|| Rc::new(open())))
@@ -122,7 +122,7 @@ impl Volumes {
                     .to_owned(),
             );
         }
-        private::mount(private::Wanted {
+        private::mount(private::MountRequest {
             device,
             kind,
             in_use,

@@ -29,7 +29,7 @@ const BTRFS: usize = 0x1_0000;
 
 /// What is on a device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Content {
+pub struct FileSystemIdentity {
     /// `ext4`, `crypto_LUKS`, ... as udev and mount(8) call it.
     pub kind: Option<String>,
     /// Its UUID, as udev writes it.
@@ -40,7 +40,7 @@ pub struct Content {
 
 /// What the first [`LEN`] bytes of a device say; fewer say less. `None` is
 /// anything that is not a file system this program looks into.
-pub fn content(head: &[u8]) -> Option<Content> {
+pub fn content(head: &[u8]) -> Option<FileSystemIdentity> {
     ext(head)
         .or_else(|| btrfs(head))
         .or_else(|| xfs(head))
@@ -61,7 +61,7 @@ pub fn has_orphans(head: &[u8]) -> bool {
     file || u32_at(block, 0xe8).is_some_and(|first| first != 0)
 }
 
-fn ext(head: &[u8]) -> Option<Content> {
+fn ext(head: &[u8]) -> Option<FileSystemIdentity> {
     let block = head.get(EXT..)?;
     if u16_at(block, 0x38)? != EXT_MAGIC {
         return None;
@@ -88,7 +88,7 @@ fn ext(head: &[u8]) -> Option<Content> {
 }
 
 /// xfs: `sb_uuid` and `sb_fname` (xfs_filesystem_structure.pdf, "Superblocks").
-fn xfs(head: &[u8]) -> Option<Content> {
+fn xfs(head: &[u8]) -> Option<FileSystemIdentity> {
     let block = head.strip_prefix(b"XFSB").and(Some(head))?;
     Some(found(
         "xfs",
@@ -97,7 +97,7 @@ fn xfs(head: &[u8]) -> Option<Content> {
     ))
 }
 
-fn btrfs(head: &[u8]) -> Option<Content> {
+fn btrfs(head: &[u8]) -> Option<FileSystemIdentity> {
     let block = head.get(BTRFS..)?;
     if block.get(0x40..0x48)? != b"_BHRfS_M" {
         return None;
@@ -111,7 +111,7 @@ fn btrfs(head: &[u8]) -> Option<Content> {
 
 /// FAT (Microsoft "FAT32 File System Specification", "Boot Sector"): the volume
 /// serial number is the UUID; the label is the one in the boot sector.
-fn fat(head: &[u8]) -> Option<Content> {
+fn fat(head: &[u8]) -> Option<FileSystemIdentity> {
     let sector = head.get(..512)?;
     let jump = matches!(sector.first()?, 0xeb | 0xe9);
     if !jump || sector.get(510..)? != [0x55, 0xaa] {
@@ -131,8 +131,8 @@ fn fat(head: &[u8]) -> Option<Content> {
     Some(found("vfat", Some(uuid), label))
 }
 
-fn found(kind: &str, uuid: Option<String>, label: Option<String>) -> Content {
-    Content {
+fn found(kind: &str, uuid: Option<String>, label: Option<String>) -> FileSystemIdentity {
+    FileSystemIdentity {
         kind: Some(kind.to_owned()),
         uuid,
         label,

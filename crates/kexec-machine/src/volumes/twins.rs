@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::config::Config;
-use super::devices::Device;
+use super::config::DeviceConfig;
+use super::devices::BlockDevice;
 use super::gather::id_of;
 use super::index::Index;
 use super::mountinfo::Planned;
@@ -16,14 +16,14 @@ pub(super) const MAX_NOTES: usize = 8;
 
 /// What a device can share with another, in words: the file system's UUID and the
 /// partition's, in lower case. Labels such as `boot` are given to many.
-pub(super) fn ids(device: &Device) -> Vec<String> {
+pub(super) fn ids(device: &BlockDevice) -> Vec<String> {
     let named = named_ids(device).into_iter().flatten();
     named
         .map(|(tag, value)| format!("{tag} {}", value.to_ascii_lowercase()))
         .collect()
 }
 
-fn named_ids(device: &Device) -> [Option<(&'static str, &str)>; 2] {
+fn named_ids(device: &BlockDevice) -> [Option<(&'static str, &str)>; 2] {
     let part = device.partition.as_ref();
     [
         ("UUID", device.content.uuid.as_deref()),
@@ -33,7 +33,7 @@ fn named_ids(device: &Device) -> [Option<(&'static str, &str)>; 2] {
 }
 
 /// The identifier that two devices share, in words.
-pub(super) fn shared(a: &Device, b: &Device) -> Option<String> {
+pub(super) fn shared(a: &BlockDevice, b: &BlockDevice) -> Option<String> {
     let both = named_ids(a).into_iter().zip(named_ids(b));
     let mut both = both.filter_map(|(a, b)| Some((a?, b?)));
     let (one, _) = both.find(|((_, a), (_, b))| a.eq_ignore_ascii_case(b))?;
@@ -45,7 +45,7 @@ pub(super) fn shared(a: &Device, b: &Device) -> Option<String> {
 pub(super) fn forged(
     index: &Index<'_>,
     verdicts: &[Verdict],
-    config: &Config,
+    config: &DeviceConfig,
     notes: &mut Vec<String>,
 ) -> bool {
     let mut found = false;
@@ -89,7 +89,7 @@ pub(super) fn forged(
 }
 
 /// Whether a device answers to a word of fstab(5).
-pub(super) fn answers(device: &Device, word: &str) -> bool {
+pub(super) fn answers(device: &BlockDevice, word: &str) -> bool {
     let tagged = paths::tagged(word);
     let word = tagged.as_deref().unwrap_or(word);
     let part = device.partition.as_ref();
@@ -108,24 +108,24 @@ pub(super) fn answers(device: &Device, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::superblock::Content;
+    use super::super::superblock::FileSystemIdentity;
     use super::super::trust;
     use super::*;
 
     /// Who may set up loop devices can set up thousands of them.
     #[test]
     fn thousands_of_copies_take_no_time_and_few_lines() {
-        let device = |name: String| Device {
+        let device = |name: String| BlockDevice {
             name,
-            content: Content {
+            content: FileSystemIdentity {
                 uuid: Some("u".to_owned()),
-                ..Content::default()
+                ..FileSystemIdentity::default()
             },
-            ..Device::default()
+            ..BlockDevice::default()
         };
         let copies = (0..4096).map(|n| device(format!("loop{n}")));
-        let devices: Vec<Device> = copies.chain([device("sda1".to_owned())]).collect();
-        let config = Config::default();
+        let devices: Vec<BlockDevice> = copies.chain([device("sda1".to_owned())]).collect();
+        let config = DeviceConfig::default();
         let began = std::time::Instant::now();
         let verdicts = trust::judge(&devices, &[], &config);
         let mut notes = Vec::new();

@@ -6,7 +6,7 @@ use std::path::Path;
 use kexec_sys::{Errno, Kernel, Slot};
 
 use kexec_machine::snapshot::loaded;
-use kexec_machine::snapshot::loaded::Loaded;
+use kexec_machine::snapshot::loaded::SlotState;
 
 /// Whether a kernel is loaded in the normal slot; `None` when the kernel does
 /// not say.
@@ -17,9 +17,9 @@ pub fn is_loaded(root: &Path) -> Option<bool> {
 /// The same for either slot.
 pub fn is_loaded_in(root: &Path, slot: Slot) -> Option<bool> {
     match loaded::ask(root, slot) {
-        Loaded::Yes => Some(true),
-        Loaded::No | Loaded::NoKexec => Some(false),
-        Loaded::Unknown => None,
+        SlotState::Yes => Some(true),
+        SlotState::No | SlotState::NoKexec => Some(false),
+        SlotState::Unknown => None,
     }
 }
 
@@ -44,9 +44,9 @@ pub enum Obstacle {
 /// Why it would not.
 pub fn ready(kernel: &dyn Kernel, root: &Path) -> Result<(), Obstacle> {
     match loaded::ask(root, Slot::Normal) {
-        Loaded::No => return Err(Obstacle::NothingLoaded),
-        Loaded::NoKexec => return Err(Obstacle::NoKexec),
-        Loaded::Yes | Loaded::Unknown => {}
+        SlotState::No => return Err(Obstacle::NothingLoaded),
+        SlotState::NoKexec => return Err(Obstacle::NoKexec),
+        SlotState::Yes | SlotState::Unknown => {}
     }
     if loaded::in_pid_namespace(root) {
         return Err(Obstacle::Answer(Errno::EINVAL));

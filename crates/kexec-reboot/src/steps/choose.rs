@@ -12,7 +12,7 @@ use kexec_entries::named::named;
 use kexec_entries::{BootableEntry, BootedMachine, Choice, Survey, choose, survey};
 use kexec_load::request::EntryLine;
 use kexec_load::{Error, LoadRequest, SyscallChoice};
-use kexec_machine::volumes::{BootFile, Volumes, Word};
+use kexec_machine::volumes::{BootFile, BootedFrom, Volumes};
 use kexec_machine::{Problem, Snapshot};
 use kexec_plan::Cmdline;
 
@@ -85,7 +85,7 @@ pub struct ChosenEntry {
     /// The boot loader's wish that is fulfilled by booting it.
     pub one_shot: Option<OneShot>,
     /// The partition that the running system was booted from.
-    booted: Option<Word>,
+    booted: Option<BootedFrom>,
     /// Where it is written, where that is on a file system that is mounted.
     pub(super) written: Option<BootFile>,
     pub(super) target: BootTarget,
@@ -164,7 +164,7 @@ impl ChosenLoad {
         selection: &Selection,
         entry: BootEntry,
         why: String,
-        booted: Option<Word>,
+        booted: Option<BootedFrom>,
         volumes: Volumes,
     ) -> Result<ChosenLoad, Error> {
         let one_shot = oneshot::of(&entry, &volumes);

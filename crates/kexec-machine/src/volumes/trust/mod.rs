@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Config;
-use super::devices::Device;
+use super::config::DeviceConfig;
+use super::devices::BlockDevice;
 use super::mountinfo::Mount;
 use super::{paths, twins};
 
@@ -156,7 +156,7 @@ const MAX_DEPTH: usize = 64;
 
 /// What was mounted by users, and why it is taken for theirs; `None` is a mount of
 /// the system.
-pub(super) fn user_mount(mount: &Mount, config: &Config) -> Option<Doubt> {
+pub(super) fn user_mount(mount: &Mount, config: &DeviceConfig) -> Option<Doubt> {
     let user = |how: &str| Some(Doubt::User(how.to_owned()));
     let point = mount.point.as_str();
     if is_fuse(&mount.kind) {
@@ -197,9 +197,9 @@ pub(super) fn runs_at(point: &str) -> bool {
 /// The verdict on every device, in their order. `carries` are the mounts of the
 /// system, each with the device that it is on.
 pub(super) fn judge<'a>(
-    devices: &'a [Device],
-    carries: &[(&'a Device, &str)],
-    config: &'a Config,
+    devices: &'a [BlockDevice],
+    carries: &[(&'a BlockDevice, &str)],
+    config: &'a DeviceConfig,
 ) -> Vec<Verdict> {
     let mut bench = Bench {
         devices,
@@ -219,7 +219,7 @@ pub(super) fn judge<'a>(
     // The kernel mounts at /boot whatever udev's link leads to at that moment: what
     // has a twin among the believed, or is no hardware at all, is not believed for
     // being mounted there.
-    let boot: Vec<(&'a Device, &str)> = at(BOOT_POINTS)
+    let boot: Vec<(&'a BlockDevice, &str)> = at(BOOT_POINTS)
         .filter(|(device, point)| match bench.verdict(device, 0) {
             Verdict::Believed(_) => false,
             Verdict::Doubted(doubt) => {
@@ -256,23 +256,23 @@ pub(super) fn by_name(name: &str, points: &[&str]) -> Verdict {
 }
 
 struct Bench<'a> {
-    devices: &'a [Device],
-    names: BTreeMap<&'a str, &'a Device>,
+    devices: &'a [BlockDevice],
+    names: BTreeMap<&'a str, &'a BlockDevice>,
     /// The disks that the running system runs from, each with a mount point.
     runs: Vec<(&'a str, String)>,
     /// The devices that it has mounted itself.
     own: Vec<(&'a str, String)>,
-    config: &'a Config,
+    config: &'a DeviceConfig,
     /// The verdicts until now: what is on several stacks is judged once.
     known: RefCell<BTreeMap<&'a str, Verdict>>,
 }
 
 impl<'a> Bench<'a> {
-    fn get(&self, name: &str) -> Option<&'a Device> {
+    fn get(&self, name: &str) -> Option<&'a BlockDevice> {
         self.names.get(name).copied()
     }
 
-    fn runs_from(&mut self, device: &'a Device, point: &str) {
+    fn runs_from(&mut self, device: &'a BlockDevice, point: &str) {
         self.own.push((&device.name, point.to_owned()));
         for disk in self.disks(device) {
             self.runs.push((disk, point.to_owned()));
@@ -281,7 +281,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The devices at the very bottom of one.
-    fn disks(&self, device: &'a Device) -> Vec<&'a str> {
+    fn disks(&self, device: &'a BlockDevice) -> Vec<&'a str> {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
         let mut todo = vec![device];
@@ -290,7 +290,7 @@ impl<'a> Bench<'a> {
                 continue;
             }
             let below = device.disk.iter().chain(&device.below);
-            let below: Vec<&Device> = below.filter_map(|name| self.get(name)).collect();
+            let below: Vec<&BlockDevice> = below.filter_map(|name| self.get(name)).collect();
             if below.is_empty() {
                 found.push(device.name.as_str());
             }
@@ -300,7 +300,7 @@ impl<'a> Bench<'a> {
     }
 
     /// A believed device with the same identifiers.
-    fn twin(&self, device: &Device) -> Option<&'a Device> {
+    fn twin(&self, device: &BlockDevice) -> Option<&'a BlockDevice> {
         self.devices.iter().find(|other| {
             other.name != device.name
                 && twins::shared(device, other).is_some()
@@ -310,7 +310,7 @@ impl<'a> Bench<'a> {
 
     /// Whether it is another device, and a believed one, that /etc/fstab means at a mount
     /// point: a label can be copied as a UUID can.
-    fn meant(&self, device: &Device, point: &str) -> bool {
+    fn meant(&self, device: &BlockDevice, point: &str) -> bool {
         let lines = self.config.planned.iter();
         let mut words = lines.filter(|line| line.point == point).map(|l| &l.source);
         words.any(|word| {
@@ -324,7 +324,7 @@ impl<'a> Bench<'a> {
 
     /// Whether a name of it that root wrote down can only mean this very device: what a
     /// program made up or put together has its name from what it was made of.
-    fn is_solid(&self, device: &Device) -> bool {
+    fn is_solid(&self, device: &BlockDevice) -> bool {
         let disk = device.disk.as_deref().and_then(|disk| self.get(disk));
         [Some(device), disk]
             .into_iter()
@@ -332,7 +332,7 @@ impl<'a> Bench<'a> {
             .all(|one| one.below.is_empty() && !is_software(&one.name))
     }
 
-    fn verdict(&self, device: &'a Device, depth: usize) -> Verdict {
+    fn verdict(&self, device: &'a BlockDevice, depth: usize) -> Verdict {
         let known = self.known.borrow().get(device.name.as_str()).cloned();
         known.unwrap_or_else(|| {
             let verdict = self.look(device, depth);
@@ -342,7 +342,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn look(&self, device: &'a Device, depth: usize) -> Verdict {
+    fn look(&self, device: &'a BlockDevice, depth: usize) -> Verdict {
         if let Some((file, word)) = self.config.names(&device.name)
             && self.is_solid(device)
         {
@@ -364,7 +364,7 @@ impl<'a> Bench<'a> {
             let device = gone.clone();
             return Verdict::Doubted(Doubt::Below { device, why });
         }
-        let below: Vec<&Device> = device.below.iter().filter_map(|n| self.get(n)).collect();
+        let below: Vec<&BlockDevice> = device.below.iter().filter_map(|n| self.get(n)).collect();
         for lower in &below {
             if let Verdict::Doubted(why) = self.verdict(lower, deeper) {
                 let why = match why {
@@ -376,7 +376,8 @@ impl<'a> Bench<'a> {
             }
         }
         let own = self.own.iter().find(|(name, _)| *name == device.name);
-        let snapshot = |d: &&Device| d.mapped.as_ref().is_some_and(|name| name.ends_with("-cow"));
+        let snapshot =
+            |d: &&BlockDevice| d.mapped.as_ref().is_some_and(|name| name.ends_with("-cow"));
         if below.iter().any(snapshot) && own.is_none() {
             return Verdict::Doubted(Doubt::Snapshot);
         }
@@ -393,7 +394,7 @@ impl<'a> Bench<'a> {
 }
 
 /// The verdict on a disk by itself.
-fn alone(device: &Device) -> Verdict {
+fn alone(device: &BlockDevice) -> Verdict {
     let doubt = doubt_of_name(&device.name).or_else(|| {
         let mut ways = device
             .attached
@@ -427,7 +428,7 @@ fn doubt_of_name(name: &str) -> Option<Doubt> {
 
 /// What a path below /sys/devices says: each part of it is a device, the outer ones
 /// first (Documentation/admin-guide/sysfs-rules.rst).
-fn doubt_of_way(device: &Device, way: &str) -> Option<Doubt> {
+fn doubt_of_way(device: &BlockDevice, way: &str) -> Option<Doubt> {
     let made_up = way.starts_with("/sys/devices/virtual/block/");
     let by_root = |name: &str| MADE_BY_ROOT.iter().any(|prefix| name.starts_with(prefix));
     if made_up && !by_root(&device.name) {

@@ -2,13 +2,13 @@
 
 use super::super::attached::Attached;
 use super::super::devices::Partition;
-use super::super::superblock::Content;
+use super::super::superblock::FileSystemIdentity;
 use super::*;
 
 const PCI: &str = "/sys/devices/pci0000:00/0000:00:17.0";
 
-fn disk(name: &str, way: &str) -> Device {
-    Device {
+fn disk(name: &str, way: &str) -> BlockDevice {
+    BlockDevice {
         name: name.to_owned(),
         attached: Attached {
             ways: Some(way.to_owned())
@@ -17,30 +17,30 @@ fn disk(name: &str, way: &str) -> Device {
                 .collect(),
             ..Attached::default()
         },
-        ..Device::default()
+        ..BlockDevice::default()
     }
 }
 
 /// A partition with the identifiers that its letter says.
-fn part(name: &str, disk: &str, id: &str) -> Device {
-    Device {
+fn part(name: &str, disk: &str, id: &str) -> BlockDevice {
+    BlockDevice {
         name: name.to_owned(),
         disk: Some(disk.to_owned()),
         partition: Some(Partition {
             uuid: Some(format!("part-{id}")),
             ..Partition::default()
         }),
-        content: Content {
+        content: FileSystemIdentity {
             kind: Some("ext4".to_owned()),
             uuid: Some(format!("fs-{id}")),
             label: None,
         },
-        ..Device::default()
+        ..BlockDevice::default()
     }
 }
 
-fn stack(name: &str, below: &[&str]) -> Device {
-    Device {
+fn stack(name: &str, below: &[&str]) -> BlockDevice {
+    BlockDevice {
         name: name.to_owned(),
         below: below.iter().map(|name| (*name).to_owned()).collect(),
         ..disk(name, &format!("/sys/devices/virtual/block/{name}"))
@@ -48,13 +48,13 @@ fn stack(name: &str, below: &[&str]) -> Device {
 }
 
 /// The devices that are believed, in their order; `carries` is `DEVICE POINT`.
-fn believed(devices: &[Device], carries: &[&str], config: &Config) -> Vec<String> {
+fn believed(devices: &[BlockDevice], carries: &[&str], config: &DeviceConfig) -> Vec<String> {
     let carries = carries.iter().map(|line| {
         let (name, point) = line.split_once(' ').unwrap();
         let device = devices.iter().find(|d| d.name == name).unwrap();
         (device, point)
     });
-    let carries: Vec<(&Device, &str)> = carries.collect();
+    let carries: Vec<(&BlockDevice, &str)> = carries.collect();
     let verdicts = judge(devices, &carries, config);
     let believed = devices
         .iter()
@@ -64,7 +64,7 @@ fn believed(devices: &[Device], carries: &[&str], config: &Config) -> Vec<String
 }
 
 fn alone_of(name: &str, way: &str) -> String {
-    judge(&[disk(name, way)], &[], &Config::default())[0].to_string()
+    judge(&[disk(name, way)], &[], &DeviceConfig::default())[0].to_string()
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn how_a_disk_is_attached() {
 
 #[test]
 fn what_the_firmware_says_of_its_ports_and_a_card_of_itself() {
-    let judged = |device: Device| judge(&[device], &[], &Config::default())[0].clone();
+    let judged = |device: BlockDevice| judge(&[device], &[], &DeviceConfig::default())[0].clone();
     let mut device = disk("nvme1n1", &format!("{PCI}/0000:05:00.0/nvme/nvme1/nvme1n1"));
     device.attached.external = true;
     assert_eq!(
@@ -188,7 +188,7 @@ fn a_stack_is_as_good_as_its_worst_part() {
         stack("dm-3", &["dm-4"]),
         stack("dm-4", &["dm-3"]),
     ];
-    let none = Config::default();
+    let none = DeviceConfig::default();
     assert_eq!(
         believed(&devices, &[], &none),
         ["sda", "sda1", "dm-0", "dm-1"]
@@ -213,7 +213,7 @@ fn what_is_on_several_stacks_is_judged_once() {
         let below: Vec<&str> = below.iter().map(String::as_str).collect();
         devices.extend(pair(floor).map(|name| stack(&name, &below)));
     }
-    let all = believed(&devices, &["dm-59 /"], &Config::default());
+    let all = believed(&devices, &["dm-59 /"], &DeviceConfig::default());
     assert_eq!(all.len(), devices.len());
 }
 
@@ -229,7 +229,7 @@ fn a_machine_that_runs_from_what_can_be_plugged_in() {
         disk("loop0", ""),
         part("loop0p1", "loop0", "boot"),
     ];
-    let none = Config::default();
+    let none = DeviceConfig::default();
     assert_eq!(believed(&devices, &[], &none), [""; 0]);
     // The disk with / is, with all of its partitions; its copies are not.
     assert_eq!(
@@ -263,7 +263,7 @@ fn configuration_names_one_device() {
         part("sdb2", "sdb", "c"),
         stack("dm-0", &["sdb1"]),
     ];
-    let config = Config::naming("sdb1", "/etc/crypttab", "/dev/disk/by-id/usb-x-part1");
+    let config = DeviceConfig::naming("sdb1", "/etc/crypttab", "/dev/disk/by-id/usb-x-part1");
     assert_eq!(believed(&devices, &[], &config), ["sdb1", "dm-0"]);
     let why = judge(&devices, &[], &config)[1].to_string();
     assert_eq!(
@@ -284,7 +284,7 @@ fn configuration_does_not_speak_for_what_is_below() {
         stack("dm-1", &["gone"]),
     ];
     for name in ["dm-0", "loop0", "dm-1"] {
-        let config = Config::naming(name, "/etc/fstab", "/dev/mapper/luks-x");
+        let config = DeviceConfig::naming(name, "/etc/fstab", "/dev/mapper/luks-x");
         assert_eq!(believed(&devices, &[], &config), [""; 0], "{name}");
     }
 }
@@ -305,7 +305,7 @@ fn a_copied_label_at_boot_is_not_believed() {
         labelled("sdb1", "sdb", "b"),
     ];
     let planned = |source: &str| {
-        let mut config = Config::default();
+        let mut config = DeviceConfig::default();
         config.planned = super::super::mountinfo::fstab(&format!("{source} /boot ext4\n"));
         config
     };
@@ -331,7 +331,7 @@ fn snapshots_of_lvm() {
         cow,
         stack("dm-2", &["sda1", "dm-1"]),
     ];
-    let none = Config::default();
+    let none = DeviceConfig::default();
     assert_eq!(believed(&devices, &[], &none), ["sda", "sda1", "dm-1"]);
     // A machine can be started from one.
     assert_eq!(
@@ -344,7 +344,7 @@ fn snapshots_of_lvm() {
 fn mounts_of_users() {
     let fstab =
         super::super::mountinfo::fstab("/dev/a /srv ext4 nosuid\n/dev/b /stick vfat user,noauto\n");
-    let mut config = Config::default();
+    let mut config = DeviceConfig::default();
     config.planned = fstab;
     for (line, user) in [
         ("1 0 8:1 / /boot rw,nosuid,nodev - ext4 /dev/a rw", false),
