@@ -10,7 +10,7 @@ use kexec_machine::volumes::{BootedFrom, Verdict, VolumeId, Volumes};
 /// A file system that boot files or a boot loader's configuration are read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootSource {
-    /// Its name.
+    /// The name of the file system, as in every message.
     pub volume: VolumeId,
     /// The node of its device, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,7 +18,7 @@ pub struct BootSource {
     /// `ext4`, `vfat`, ...
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Its UUID.
+    /// The UUID of the file system, as udev writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
     /// How it comes to be a boot source: what says that this boot came from it, or where

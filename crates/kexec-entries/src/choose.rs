@@ -12,7 +12,7 @@ const NAMED: usize = 8;
 /// An entry that can be booted, and why it is this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BootableEntry<'a> {
-    /// The entry.
+    /// The line of the menu that was named or is the default.
     pub entry: &'a BootEntry,
     /// What it boots.
     pub target: &'a BootTarget,

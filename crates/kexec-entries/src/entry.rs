@@ -173,7 +173,7 @@ pub enum Protocol {
     Uki,
     /// Multiboot 1, such as Xen with its modules.
     Multiboot,
-    /// Multiboot 2.
+    /// Multiboot 2, the newer protocol of Xen and others.
     Multiboot2,
 }
 
@@ -240,8 +240,8 @@ impl BootTarget {
 /// A module of a multiboot kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootModule {
-    /// The file.
+    /// The file that is loaded as a module.
     pub file: BootFile,
-    /// Its arguments.
+    /// The command line of the module.
     pub arguments: Cmdline,
 }

@@ -46,11 +46,11 @@ pub enum Evidence {
     Likely(String),
     /// It is not, and what says so.
     Against(String),
-    /// Nothing says.
+    /// Nothing speaks for it or against it.
     Silent,
 }
 
-/// What a source found.
+/// The menu that a source shows: its entries, and which one it boots by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BootMenu {
     /// The entries, in the order of its menu.
@@ -66,16 +66,16 @@ pub struct BootMenu {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
-    /// This one.
+    /// One of the entries.
     Entry {
         /// Its place in [`BootMenu::entries`].
         index: usize,
-        /// Why.
+        /// What makes it the default, for people.
         why: String,
     },
     /// None of them.
     None {
-        /// Why.
+        /// What keeps it from booting any of them, for people.
         why: String,
     },
     /// It cannot be said without guessing.

@@ -25,14 +25,14 @@ pub struct Survey {
 /// One source with its entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedSource {
-    /// Its name.
+    /// The name of the source, [`Source::name`].
     pub source: &'static str,
     /// What the machine says about it.
     pub evidence: Evidence,
     /// The file systems that its configuration was read from and that its entries' files
     /// are on.
     pub read_from: Vec<BootSource>,
-    /// Its entries.
+    /// The entries that it shows, and which of them it would boot.
     pub found: BootMenu,
 }
 
@@ -41,9 +41,9 @@ pub struct ListedSource {
 pub struct AnsweringSource {
     /// Its place in [`Survey::sources`].
     pub index: usize,
-    /// Its name.
+    /// The name of the source, [`Source::name`].
     pub source: &'static str,
-    /// Why this one.
+    /// What makes it this one, for people.
     pub why: String,
 }
 

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 /// Compares two versions; the newer one is greater. Versions that differ only
 /// in characters without a meaning are equal.
-pub fn compare(a: &str, b: &str) -> Ordering {
+pub(super) fn compare(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     loop {
         (a, b) = (meaningful(a), meaningful(b));

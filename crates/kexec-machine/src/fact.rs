@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact<T> {
-    /// Read.
+    /// It was read.
     Known(T),
     /// Not there: the kernel or firmware has no such thing.
     Absent,
@@ -58,7 +58,7 @@ impl<T> Fact<T> {
 
     /// What is read from a snapshot that an older version of this program
     /// wrote, which did not look.
-    pub fn not_recorded() -> Fact<T> {
+    pub(crate) fn not_recorded() -> Fact<T> {
         Fact::Unreadable("the snapshot is of an older version, which did not look".to_owned())
     }
 

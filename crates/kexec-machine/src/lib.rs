@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 // A module with files of its own is a folder with a mod.rs.
 #![deny(clippy::self_named_module_files)]
+// What is `pub` is for other crates.
+#![deny(unreachable_pub)]
 
 mod fact;
 pub mod guid;

@@ -25,7 +25,7 @@ enum Allowed {
     Pipe,
     /// What holds a header: a regular file, or a block device.
     Blocks,
-    /// /dev/mem.
+    /// The character device /dev/mem.
     Memory,
 }
 

@@ -14,7 +14,7 @@ pub struct LoaderConf {
     pub preferred: Option<LineValue>,
     /// `timeout`: how long the menu is shown.
     pub timeout: Option<LineValue>,
-    /// Everything else.
+    /// The other settings with their keys, in the order of the file.
     pub others: Vec<(String, LineValue)>,
     /// Lines that were left out.
     pub ignored: Vec<LineProblem>,

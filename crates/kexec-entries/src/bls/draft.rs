@@ -12,7 +12,7 @@ use kexec_machine::volumes::BootFile;
 /// An entry and what the menu needs to know of it.
 #[derive(Debug, Clone)]
 pub(super) struct DraftEntry {
-    /// The entry.
+    /// The entry as it will be listed.
     pub(super) entry: BootEntry,
     /// Its other names, by which people may ask for it.
     pub(super) aliases: Vec<String>,
@@ -32,9 +32,9 @@ pub(super) struct DraftEntry {
 /// The kernel's release and the command line in a UKI.
 #[derive(Debug, Clone)]
 pub(super) struct Brings {
-    /// `.uname`.
+    /// The kernel's release, from the section `.uname`.
     pub(super) release: String,
-    /// `.cmdline`.
+    /// The command line, from the section `.cmdline`.
     pub(super) cmdline: Cmdline,
 }
 

@@ -3,7 +3,7 @@
 
 /// A pattern that names entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glob {
+pub(super) struct Glob {
     parts: Vec<GlobPart>,
     unusual: Option<&'static str>,
 }
@@ -19,7 +19,7 @@ enum GlobPart {
 
 impl Glob {
     /// Reads a pattern. Whatever is written is one.
-    pub fn new(pattern: &str) -> Glob {
+    pub(super) fn new(pattern: &str) -> Glob {
         let lower = pattern.to_ascii_lowercase();
         let mut rest = lower.as_str();
         let mut glob = Glob {
@@ -88,12 +88,12 @@ impl Glob {
 
     /// What is in the pattern that systemd-boot's documentation says it does
     /// not know, so that nobody can tell what it matches there.
-    pub fn unusual(&self) -> Option<&'static str> {
+    pub(super) fn unusual(&self) -> Option<&'static str> {
         self.unusual
     }
 
     /// Whether it names this entry.
-    pub fn matches(&self, id: &str) -> bool {
+    pub(super) fn matches(&self, id: &str) -> bool {
         let text: Vec<char> = id.to_ascii_lowercase().chars().collect();
         let (mut part, mut at) = (0_usize, 0_usize);
         // Where to go on when what follows the last `*` did not match.

@@ -14,12 +14,12 @@ pub mod conf;
 mod draft;
 pub mod entry;
 mod firmware;
-pub mod glob;
+mod glob;
 mod lines;
 pub mod name;
-pub mod order;
+mod order;
 mod places;
-pub mod systemd_boot;
+mod systemd_boot;
 mod titles;
 mod type1;
 mod type2;
@@ -224,13 +224,13 @@ fn choice(
         let reason = problem.reason;
         return Choice::Refused(Broken { at, reason });
     }
-    let mut wishes = match wishes(facts, conf) {
-        Ok(wishes) => wishes,
+    let mut settings = match settings(facts, conf) {
+        Ok(settings) => settings,
         Err(broken) => return Choice::Refused(broken),
     };
     if let Some(loader) = &loader {
-        wishes.suffix = loader.suffix();
-        without_the_unknown(loader, &mut wishes, notes);
+        settings.suffix = loader.suffix();
+        drop_unknown_settings(loader, &mut settings, notes);
     }
     if let Some(name) = facts.loader().and_then(|l| l.entry_sys_fail.known()) {
         notes.push(format!(
@@ -249,7 +249,7 @@ fn choice(
     let BlsChoice {
         decision,
         passed_over,
-    } = choose::choose(&candidates, &wishes);
+    } = choose::choose(&candidates, &settings);
     notes.extend(passed_over);
     match decision {
         BlsDefault::Entry { at, why } => Choice::Entry {
@@ -287,7 +287,7 @@ fn candidate(draft: &DraftEntry, counted: bool) -> Candidate {
 
 /// What was asked for. A variable that is there and cannot be read may name
 /// another entry than what would be taken without it.
-fn wishes(facts: &Facts, conf: LoaderConf) -> Result<LoaderSettings, Broken> {
+fn settings(facts: &Facts, conf: LoaderConf) -> Result<LoaderSettings, Broken> {
     let unreadable = |reason: &String| Broken {
         at: Origin::file("/sys/firmware/efi/efivars"),
         reason: format!("what it says about the next boot is not known: {reason}"),
@@ -319,12 +319,16 @@ fn wishes(facts: &Facts, conf: LoaderConf) -> Result<LoaderSettings, Broken> {
 }
 
 /// Takes out what the systemd-boot that started this machine does not know.
-fn without_the_unknown(loader: &SystemdBoot, wishes: &mut LoaderSettings, notes: &mut Vec<String>) {
+fn drop_unknown_settings(
+    loader: &SystemdBoot,
+    settings: &mut LoaderSettings,
+    notes: &mut Vec<String>,
+) {
     if loader.prefers() {
         return;
     }
-    let variable = wishes.preferred.take().map(|_| "LoaderEntryPreferred");
-    let line = wishes
+    let variable = settings.preferred.take().map(|_| "LoaderEntryPreferred");
+    let line = settings
         .conf
         .preferred
         .take()

@@ -76,7 +76,7 @@ fn uncounted(name: &str) -> FileName {
 /// Whether the name keeps to the characters of the specification: ASCII
 /// letters, digits, `+`, `-`, `_` and `.`, 255 of them at most. systemd's
 /// programs leave out entries with others.
-pub fn is_portable(name: &str) -> bool {
+pub(super) fn is_portable(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+-_.".contains(&b);
     name.len() <= 255 && name.bytes().all(allowed)
 }

@@ -12,12 +12,12 @@ use crate::version;
 
 /// What an entry is sorted by. Texts that are not there are empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rank<'a> {
-    /// `sort-key`.
+pub(super) struct Rank<'a> {
+    /// `sort-key` of the entry; entries without one come last.
     pub sort_key: &'a str,
-    /// `machine-id`.
+    /// `machine-id` of the entry.
     pub machine_id: &'a str,
-    /// `version`.
+    /// `version` of the entry, compared as UAPI.10 says.
     pub version: &'a str,
     /// The profile of a UKI; 0 when it has none.
     pub profile: usize,
@@ -29,7 +29,7 @@ pub struct Rank<'a> {
 }
 
 /// Which of two entries stands first in the menu.
-pub fn compare(a: &Rank<'_>, b: &Rank<'_>) -> Ordering {
+pub(super) fn compare(a: &Rank<'_>, b: &Rank<'_>) -> Ordering {
     let bad = |rank: &Rank<'_>| rank.tries.is_some_and(|tries| tries.left == 0);
     let keyed = match (a.sort_key.is_empty(), b.sort_key.is_empty()) {
         (false, false) => a

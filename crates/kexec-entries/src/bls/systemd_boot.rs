@@ -5,7 +5,7 @@ use crate::facts::Facts;
 
 /// A systemd-boot, as LoaderInfo names it: `systemd-boot 257.9-1~deb13u1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SystemdBoot {
+pub(super) struct SystemdBoot {
     /// What is behind `systemd-boot `.
     text: String,
     /// The first number of it.
@@ -46,13 +46,13 @@ const PREFERRED_SINCE: u32 = 260;
 
 impl SystemdBoot {
     /// The one that started this machine; `None` where it was another boot loader or none.
-    pub fn of(facts: &Facts) -> Option<SystemdBoot> {
+    pub(super) fn of(facts: &Facts) -> Option<SystemdBoot> {
         let info = facts.loader()?.info.known()?;
         SystemdBoot::parse(info)
     }
 
-    /// Reads LoaderInfo.
-    pub fn parse(info: &str) -> Option<SystemdBoot> {
+    /// Reads LoaderInfo; `None` where it names another boot loader.
+    pub(super) fn parse(info: &str) -> Option<SystemdBoot> {
         let text = info.strip_prefix("systemd-boot")?.trim().to_owned();
         let digits = |text: &str| {
             let end = text.find(|c: char| !c.is_ascii_digit());
@@ -81,7 +81,7 @@ impl SystemdBoot {
     }
 
     /// How names are matched.
-    pub fn suffix(&self) -> Suffix {
+    pub(super) fn suffix(&self) -> Suffix {
         match self.major {
             _ if self.text.contains("pop") => Suffix::Either,
             Some(..SUFFIX_SINCE) => Suffix::Dropped,
@@ -90,22 +90,22 @@ impl SystemdBoot {
     }
 
     /// Whether a pair of single quotes around a value is taken off; `None`: not known.
-    pub fn single_quotes(&self) -> Option<bool> {
+    pub(super) fn single_quotes(&self) -> Option<bool> {
         self.has(SINGLE_QUOTES_SINCE)
     }
 
     /// Whether the counters of a file name are part of the id; `None`: not known.
-    pub fn counted_ids(&self) -> Option<bool> {
+    pub(super) fn counted_ids(&self) -> Option<bool> {
         self.has(UNCOUNTED_SINCE).map(|stripped| !stripped)
     }
 
     /// Whether `sort-key` means something to it.
-    pub fn sorts_by_key(&self) -> bool {
+    pub(super) fn sorts_by_key(&self) -> bool {
         self.major.is_none_or(|major| major >= SORT_KEYS_SINCE)
     }
 
     /// Whether LoaderEntryPreferred and `preferred` mean something to it.
-    pub fn prefers(&self) -> bool {
+    pub(super) fn prefers(&self) -> bool {
         self.major.is_none_or(|major| major >= PREFERRED_SINCE)
     }
 }

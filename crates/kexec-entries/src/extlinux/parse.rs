@@ -52,11 +52,11 @@ pub enum DirectiveKind {
     Label(String),
     /// `MENU LABEL`, without the `^` that marks a letter.
     MenuLabel(String),
-    /// `MENU DEFAULT`.
+    /// `MENU DEFAULT`: the label is the default of its menu.
     MenuDefault,
     /// `MENU BEGIN`: a submenu.
     MenuBegin,
-    /// `MENU END`.
+    /// `MENU END`: the submenu ends.
     MenuEnd,
     /// `MENU HIDE`: the label is not in the menu.
     MenuHide,

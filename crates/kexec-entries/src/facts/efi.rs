@@ -34,7 +34,7 @@ pub struct EfiVariables {
     pub current: Fact<u16>,
     /// BootNext: the option that the next boot is to take, once.
     pub next: Fact<u16>,
-    /// BootOrder.
+    /// BootOrder: the options in the order in which the firmware tries them.
     pub order: Fact<Vec<u16>>,
     /// The Boot#### of the three, in that order, each once.
     pub options: Vec<Fact<BootOption>>,
@@ -51,13 +51,13 @@ pub struct LoaderVars {
     pub entry_selected: Fact<String>,
     /// LoaderEntryOneShot: what the next boot is to take, once.
     pub entry_one_shot: Fact<String>,
-    /// LoaderEntryPreferred.
+    /// LoaderEntryPreferred: what is taken while its tries last.
     pub entry_preferred: Fact<String>,
-    /// LoaderEntryDefault.
+    /// LoaderEntryDefault: the default, which counts before that of loader.conf.
     pub entry_default: Fact<String>,
-    /// LoaderEntryLastBooted.
+    /// LoaderEntryLastBooted: what `@saved` means.
     pub entry_last_booted: Fact<String>,
-    /// LoaderEntrySysFail.
+    /// LoaderEntrySysFail: what is taken when the firmware reports a failure.
     pub entry_sys_fail: Fact<String>,
     /// LoaderEntries: everything that is in the boot loader's menu, with what no
     /// file describes.
@@ -66,7 +66,7 @@ pub struct LoaderVars {
     pub stub_info: Fact<String>,
 }
 
-/// One Boot####.
+/// A boot option of the firmware, the variable Boot####.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BootOption {
     /// The number in its name.

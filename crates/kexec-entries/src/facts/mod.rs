@@ -20,9 +20,9 @@ pub struct Facts {
     pub arch: Option<Arch>,
     /// The running kernel's release, `uname -r`.
     pub release: String,
-    /// /proc/cmdline.
+    /// The running kernel's command line, /proc/cmdline.
     pub cmdline: Fact<Cmdline>,
-    /// /etc/machine-id (machine-id(5)).
+    /// The machine's id, /etc/machine-id (machine-id(5)).
     pub machine_id: Fact<String>,
     /// EFI variables; `Absent` on a machine that was not booted by EFI.
     pub efi: Fact<EfiVariables>,

@@ -6,11 +6,11 @@ use super::text::Place;
 
 /// Commands, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Block(pub Vec<Statement>);
+pub(super) struct Block(pub Vec<Statement>);
 
 /// A command and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
+pub(super) struct Statement {
     /// Where it begins.
     pub place: Place,
     /// What it is.
@@ -19,49 +19,49 @@ pub struct Statement {
 
 /// The kinds of commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StatementKind {
+pub(super) enum StatementKind {
     /// A simple command.
     Simple(Simple),
     /// `if`, with its `elif`s: condition and body of each.
     If {
         /// Condition and body, in the order in which they are tried.
         arms: Vec<(Block, Block)>,
-        /// `else`.
+        /// The commands behind `else`.
         otherwise: Option<Block>,
     },
     /// `for NAME in WORDS; do BODY; done`.
     For {
-        /// The variable.
+        /// The variable that takes each word in turn.
         name: String,
         /// What it takes on.
         words: Vec<Word>,
-        /// The body.
+        /// The commands that run once for each word.
         body: Block,
     },
     /// `while`, and `until` that ends on the opposite.
     While {
         /// Whether it is `until`.
         until: bool,
-        /// The condition.
+        /// The commands whose last one decides whether the loop goes on.
         condition: Block,
-        /// The body.
+        /// The commands that run in each round.
         body: Block,
     },
     /// `function NAME { BODY }`.
     Function {
-        /// Its name.
+        /// The name by which it is called.
         name: String,
-        /// Its body.
+        /// The commands that a call runs.
         body: Rc<Block>,
     },
 }
 
 /// Words, the first of which names the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Simple {
+pub(super) struct Simple {
     /// Whether `!` is before it.
     pub negated: bool,
-    /// The words.
+    /// The words of the command, not yet expanded.
     pub words: Vec<Word>,
     /// The `{ }` of a `menuentry` or a `submenu`.
     pub block: Option<Rc<Block>>,
@@ -69,19 +69,19 @@ pub struct Simple {
 
 /// One word, made of parts that stand next to each other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Word(pub Vec<WordPart>);
+pub(super) struct Word(pub Vec<WordPart>);
 
 /// A part of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WordPart {
+pub(super) enum WordPart {
     /// Characters that stand for themselves.
     Literal {
-        /// The characters.
+        /// The characters, without their quotes.
         text: String,
         /// Whether they were quoted in some way.
         quoted: bool,
     },
-    /// `$name`.
+    /// A variable: `$name` or `${name}`.
     Variable {
         /// The name: letters and digits, digits, or one of `? # @ *`.
         name: String,
@@ -98,7 +98,7 @@ pub enum WordPart {
 impl Word {
     /// The characters, if nothing of it is quoted or expanded: only such a word
     /// can be a reserved one.
-    pub fn plain(&self) -> Option<&str> {
+    pub(super) fn plain(&self) -> Option<&str> {
         match self.0.as_slice() {
             [
                 WordPart::Literal {

@@ -32,7 +32,7 @@ impl<T> Answer<T> {
 /// root (so with the subvolume, on btrfs).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FilePath {
-    /// The device.
+    /// The device that the path is on.
     pub device: Device,
     /// The path, with a slash at its beginning; or a list of blocks such as
     /// `512+1`, counted in sectors of 512 bytes from the device's beginning.

@@ -8,7 +8,7 @@ use super::text::{Place, Text, Why};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ValueOrigin {
+pub(super) struct ValueOrigin {
     /// The line that set it.
     pub place: Place,
     /// The variables that were expanded to make it.
@@ -17,10 +17,10 @@ pub struct ValueOrigin {
     pub block: Option<FilePath>,
 }
 
-/// A variable.
+/// A variable of the environment: its value, and where that was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variable {
-    /// Its value.
+pub(super) struct Variable {
+    /// Its value, as far as that is known.
     pub text: Text,
     /// Whether submenus and other configuration files see it.
     pub exported: bool,
@@ -28,9 +28,9 @@ pub struct Variable {
     pub origin: Option<ValueOrigin>,
 }
 
-/// The variables.
+/// The environment: every variable that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Env {
+pub(super) struct Env {
     variables: BTreeMap<String, Variable>,
     /// Why nothing is known any more, not even that a variable is not set.
     forgotten: Option<Why>,
@@ -68,7 +68,7 @@ const BOOT_TIME: [&str; 22] = [
 const BOOT_TIME_STARTS: [&str; 3] = ["net_", "pxe_", "feature_"];
 
 /// What GRUB 2.02 and later set to `y`: seen in `set` of 2.06, 2.12 and 2.14.
-pub const FEATURES: [&str; 10] = [
+pub(super) const FEATURES: [&str; 10] = [
     "feature_200_final",
     "feature_all_video_module",
     "feature_chainloader_bpb",
@@ -83,13 +83,13 @@ pub const FEATURES: [&str; 10] = [
 
 impl Env {
     /// A variable, if it is set.
-    pub fn variable(&self, name: &str) -> Option<&Variable> {
+    pub(super) fn variable(&self, name: &str) -> Option<&Variable> {
         self.variables.get(name)
     }
 
     /// The value of a variable: empty when nobody set it, unknown when GRUB may
     /// have.
-    pub fn get(&self, name: &str) -> Text {
+    pub(super) fn get(&self, name: &str) -> Text {
         if let Some(variable) = self.variables.get(name) {
             return variable.text.clone();
         }
@@ -105,7 +105,7 @@ impl Env {
     }
 
     /// Sets a variable and leaves it exported or not, as it was.
-    pub fn set(&mut self, name: &str, text: Text, origin: Option<ValueOrigin>) {
+    pub(super) fn set(&mut self, name: &str, text: Text, origin: Option<ValueOrigin>) {
         let exported = self.variables.get(name).is_some_and(|v| v.exported);
         let variable = Variable {
             text,
@@ -116,7 +116,7 @@ impl Env {
     }
 
     /// Takes a variable away.
-    pub fn unset(&mut self, name: &str) {
+    pub(super) fn unset(&mut self, name: &str) {
         let empty = Text::default();
         match self.variables.get_mut(name) {
             // One that GRUB may have set must not look as if GRUB still had it.
@@ -129,7 +129,7 @@ impl Env {
     }
 
     /// Makes a variable visible to submenus and other configuration files.
-    pub fn export(&mut self, name: &str) {
+    pub(super) fn export(&mut self, name: &str) {
         match self.variables.get_mut(name) {
             Some(variable) => variable.exported = true,
             None => {
@@ -145,13 +145,13 @@ impl Env {
     }
 
     /// Sets a variable that is exported.
-    pub fn set_exported(&mut self, name: &str, text: Text) {
+    pub(super) fn set_exported(&mut self, name: &str, text: Text) {
         self.set(name, text, None);
         self.export(name);
     }
 
     /// What a submenu or another configuration file starts with.
-    pub fn inherited(&self) -> Env {
+    pub(super) fn inherited(&self) -> Env {
         let exported = |(name, variable): (&String, &Variable)| {
             variable.exported.then(|| (name.clone(), variable.clone()))
         };
@@ -162,14 +162,14 @@ impl Env {
     }
 
     /// Its size, to charge for a copy.
-    pub fn weight(&self) -> u64 {
+    pub(super) fn weight(&self) -> u64 {
         let weight = |(name, variable): (&String, &Variable)| name.len() + variable.text.len();
         let bytes: usize = self.variables.iter().map(weight).sum();
         u64::try_from(bytes / 16 + self.variables.len()).unwrap_or(u64::MAX)
     }
 
     /// What is known when either this happened or that: only what is the same.
-    pub fn join(self, other: Env, why: &Why) -> Env {
+    pub(super) fn join(self, other: Env, why: &Why) -> Env {
         let names: Vec<String> = self
             .variables
             .keys()
@@ -200,7 +200,7 @@ impl Env {
     }
 
     /// Forgets every value.
-    pub fn forget(&mut self, why: &Why) {
+    pub(super) fn forget(&mut self, why: &Why) {
         self.forgotten.get_or_insert_with(|| why.clone());
         for variable in self.variables.values_mut() {
             variable.text = Text::unknown(why.clone());

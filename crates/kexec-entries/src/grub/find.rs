@@ -15,7 +15,7 @@ use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 use kexec_machine::Fact;
 use kexec_machine::volumes::BootFile;
 
-/// GRUB.
+/// GRUB's menu, from its configuration files.
 pub(crate) const SOURCE: Source = Source {
     name: "grub",
     about: "GRUB's menu, by evaluating grub.cfg as GRUB would",

@@ -16,7 +16,7 @@ const MADE: [&str; 9] = [
 pub(super) struct DeviceInventory {
     /// How many disks the firmware may show.
     disks: usize,
-    /// Every partition.
+    /// Every partition that udev describes.
     pub(super) partitions: Vec<Partition>,
     /// Why there may be a file system that was not seen, if there may.
     pub(super) hides: Option<String>,

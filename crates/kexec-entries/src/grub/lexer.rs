@@ -3,18 +3,18 @@
 
 use super::ast::{Word, WordPart};
 
-/// A token.
+/// What the lexer makes of a script: words, and what separates them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
-    /// A word.
+    /// A word, with its quotes and variables.
     Word(Word),
     /// The end of a line.
     Newline,
-    /// `;`.
+    /// `;`, which ends a command.
     Semicolon,
-    /// `{`.
+    /// `{`, with which a block begins.
     Open,
-    /// `}`.
+    /// `}`, with which a block ends.
     Close,
     /// The end of the text.
     End,
@@ -28,7 +28,7 @@ fn is_meta(c: char) -> bool {
     )
 }
 
-/// Reads tokens.
+/// Reads the tokens of a script, one after the other.
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
     rest: std::str::Chars<'a>,

@@ -35,7 +35,7 @@ pub(super) type NamedFile = Result<FilePath, Why>;
 /// What the commands of an entry have loaded so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LoadedByEntry {
-    /// Nothing.
+    /// Nothing yet.
     Nothing,
     /// A kernel, of Linux or of something that has modules (`multiboot`).
     Kernel(Box<LoadedKernel>),
@@ -79,9 +79,9 @@ pub(super) struct Further {
 /// What an entry boots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Boot {
-    /// Linux.
+    /// A Linux kernel, loaded with `linux`.
     Linux {
-        /// The kernel.
+        /// The file of the kernel.
         kernel: FilePath,
         /// The command line, as `linux` hands it over, without `BOOT_IMAGE=`.
         cmdline: String,
@@ -94,7 +94,7 @@ pub enum Boot {
     Multiboot {
         /// The version of the protocol: 1 or 2.
         version: u8,
-        /// The kernel.
+        /// The file of the hypervisor or kernel.
         kernel: FilePath,
         /// Its command line.
         cmdline: String,
@@ -155,7 +155,7 @@ impl std::fmt::Display for Refusal {
 pub struct GrubEntry {
     /// The line of its `menuentry` or `submenu`.
     pub place: Place,
-    /// The title.
+    /// The title, as the menu shows it.
     pub title: String,
     /// Its id, which is the title when it has none of its own.
     pub id: String,

@@ -84,9 +84,9 @@ pub struct Start {
 /// The entry that GRUB would boot, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrubDefault {
-    /// Its [number](GrubEntry::number).
+    /// Its number in the menu, as [`GrubEntry::number`] has it.
     pub number: String,
-    /// Its title.
+    /// The title, as the menu shows it.
     pub title: String,
     /// What it boots.
     pub boot: Result<Boot, Refusal>,
@@ -103,9 +103,9 @@ pub struct GrubDefault {
 /// A variable that GRUB would write into an environment block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Save {
-    /// The block.
+    /// The environment block that is written to.
     pub file: FilePath,
-    /// The variable.
+    /// The name of the variable.
     pub name: String,
     /// Its value; `?` stands for what is not known.
     pub value: String,
@@ -114,7 +114,7 @@ pub struct Save {
 /// What became of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluation {
-    /// The menu.
+    /// The entries of the menu, in their order.
     pub entries: Vec<GrubEntry>,
     /// The entry that is booted when nobody is there.
     pub default: Result<GrubDefault, Refusal>,

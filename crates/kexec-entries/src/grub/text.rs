@@ -72,7 +72,7 @@ impl Device {
 
 /// One run of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TextRun {
+pub(super) enum TextRun {
     /// Known characters; never empty.
     Known(String),
     /// GRUB's name for this device.
@@ -83,10 +83,10 @@ pub enum TextRun {
 
 /// Yes, no, or not to be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Truth {
-    /// Yes.
+pub(super) enum Truth {
+    /// It is so.
     Yes,
-    /// No.
+    /// It is not so.
     No,
     /// Not to be known, and why.
     Unknown(Why),
@@ -100,7 +100,7 @@ impl From<bool> for Truth {
 
 impl Truth {
     /// The other one.
-    pub fn negated(self) -> Truth {
+    pub(super) fn negated(self) -> Truth {
         match self {
             Truth::Yes => Truth::No,
             Truth::No => Truth::Yes,
@@ -108,8 +108,8 @@ impl Truth {
         }
     }
 
-    /// Both.
-    pub fn and(self, other: Truth) -> Truth {
+    /// Whether both are so.
+    pub(super) fn and(self, other: Truth) -> Truth {
         match (self, other) {
             (Truth::No, _) | (_, Truth::No) => Truth::No,
             (Truth::Yes, other) => other,
@@ -117,15 +117,15 @@ impl Truth {
         }
     }
 
-    /// One of them.
-    pub fn or(self, other: Truth) -> Truth {
+    /// Whether one of them is so.
+    pub(super) fn or(self, other: Truth) -> Truth {
         self.negated().and(other.negated()).negated()
     }
 }
 
 /// A text of which some runs may not be known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Text(Vec<TextRun>);
+pub(super) struct Text(Vec<TextRun>);
 
 impl From<TextRun> for Text {
     fn from(piece: TextRun) -> Text {
@@ -136,30 +136,30 @@ impl From<TextRun> for Text {
 }
 
 impl Text {
-    /// Known characters.
-    pub fn known(text: &str) -> Text {
+    /// A text of which every character is known.
+    pub(super) fn known(text: &str) -> Text {
         let mut all = Text::default();
         all.push_str(text);
         all
     }
 
     /// GRUB's name for a device.
-    pub fn device(device: Device) -> Text {
+    pub(super) fn device(device: Device) -> Text {
         Text(vec![TextRun::Device(device)])
     }
 
     /// Something that cannot be known.
-    pub fn unknown(why: Why) -> Text {
+    pub(super) fn unknown(why: Why) -> Text {
         Text(vec![TextRun::Unknown(why)])
     }
 
-    /// Its runs.
-    pub fn pieces(&self) -> &[TextRun] {
+    /// The runs of which it is made, in their order.
+    pub(super) fn pieces(&self) -> &[TextRun] {
         &self.0
     }
 
     /// Adds known characters.
-    pub fn push_str(&mut self, text: &str) {
+    pub(super) fn push_str(&mut self, text: &str) {
         match self.0.last_mut() {
             _ if text.is_empty() => {}
             Some(TextRun::Known(known)) => known.push_str(text),
@@ -168,7 +168,7 @@ impl Text {
     }
 
     /// Adds another text.
-    pub fn push(&mut self, other: &Text) {
+    pub(super) fn push(&mut self, other: &Text) {
         for piece in &other.0 {
             match piece {
                 TextRun::Known(text) => self.push_str(text),
@@ -178,7 +178,7 @@ impl Text {
     }
 
     /// How many bytes it holds; an unknown run counts as one.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         let length = |piece: &TextRun| match piece {
             TextRun::Known(text) => text.len(),
             TextRun::Device(_) | TextRun::Unknown(_) => 1,
@@ -187,7 +187,7 @@ impl Text {
     }
 
     /// The text up to its last slash, if that is among the last characters.
-    pub fn parent(&self) -> Text {
+    pub(super) fn parent(&self) -> Text {
         let mut parent = self.clone();
         if let Some(TextRun::Known(last)) = parent.0.last_mut() {
             last.truncate(last.rfind('/').unwrap_or(0));
@@ -199,12 +199,12 @@ impl Text {
     }
 
     /// Whether it has no runs at all.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether GRUB sees at least one character.
-    pub fn has_characters(&self) -> Truth {
+    pub(super) fn has_characters(&self) -> Truth {
         let sure = |piece: &TextRun| !matches!(piece, TextRun::Unknown(_));
         match self.0.first() {
             None => Truth::No,
@@ -216,7 +216,7 @@ impl Text {
     }
 
     /// Why it is not known, if it is not.
-    pub fn why_unknown(&self) -> Option<&Why> {
+    pub(super) fn why_unknown(&self) -> Option<&Why> {
         self.0.iter().find_map(|piece| match piece {
             TextRun::Unknown(why) => Some(why),
             _ => None,
@@ -227,7 +227,7 @@ impl Text {
     ///
     /// # Errors
     /// Why they are not; `place` is blamed for what is only a device's name.
-    pub fn characters(&self, place: &Place) -> Result<&str, Why> {
+    pub(super) fn characters(&self, place: &Place) -> Result<&str, Why> {
         match self.0.as_slice() {
             [] => Ok(""),
             [TextRun::Known(text)] => Ok(text),
@@ -247,7 +247,7 @@ impl Text {
     }
 
     /// The characters up to the first run that is not known.
-    pub fn known_start(&self) -> &str {
+    pub(super) fn known_start(&self) -> &str {
         match self.0.first() {
             Some(TextRun::Known(text)) => text,
             _ => "",
@@ -255,7 +255,7 @@ impl Text {
     }
 
     /// Whether the two are the same characters.
-    pub fn same_as(&self, other: &Text, place: &Place) -> Truth {
+    pub(super) fn same_as(&self, other: &Text, place: &Place) -> Truth {
         let unknown = self.why_unknown().or_else(|| other.why_unknown());
         if unknown.is_none() && self == other {
             return Truth::Yes;
@@ -277,7 +277,7 @@ impl Text {
     }
 
     /// What white space leaves of it when it is not quoted: the fields.
-    pub fn fields(&self) -> Vec<Text> {
+    pub(super) fn fields(&self) -> Vec<Text> {
         let mut fields = Vec::new();
         let mut open: Option<Text> = None;
         for piece in &self.0 {

@@ -79,12 +79,12 @@ pub(super) fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
         .and_then(|loader| loader.info.known());
     let version = info.and_then(|info| LimineVersion::of(info));
     let remembers = config.global("remember_last_entry").is_some();
-    let choice = match wishes(machine, remembers) {
+    let choice = match variables(machine, remembers) {
         Err(reason) => Choice::Refused(Broken {
             at: Origin::file("/sys/firmware/efi/efivars"),
             reason,
         }),
-        Ok(wishes) => match choose(&config, platform, &wishes, version) {
+        Ok(variables) => match choose(&config, platform, &variables, version) {
             LimineDefault::Entry(at, why) => match places.get(at).copied().flatten() {
                 Some(index) => Choice::Entry { index, why },
                 None => Choice::None { why },
@@ -121,7 +121,7 @@ fn platform(machine: &BootedMachine<'_>) -> LiminePlatform {
 
 /// The variables that name an entry; the error is why one cannot be read. What was booted
 /// last is of interest only where the configuration says so.
-fn wishes(machine: &BootedMachine<'_>, remembers: bool) -> Result<LimineVariables, String> {
+fn variables(machine: &BootedMachine<'_>, remembers: bool) -> Result<LimineVariables, String> {
     fn known<T: Clone>(fact: &Fact<T>) -> Result<Option<T>, String> {
         match fact {
             Fact::Known(value) => Ok(Some(value.clone())),

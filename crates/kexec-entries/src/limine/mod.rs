@@ -17,7 +17,7 @@ use super::facts::Facts;
 use crate::source::{Evidence, Source};
 use kexec_machine::Fact;
 
-/// Limine.
+/// Limine's menu, from its limine.conf.
 pub(super) const SOURCE: Source = Source {
     name: "limine",
     about: "Limine's menu in limine.conf",

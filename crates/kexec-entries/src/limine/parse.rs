@@ -19,18 +19,18 @@ const MAX_DEPTH: usize = 63;
 /// What Limine knows of the machine, for its built-in macros and hidden entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiminePlatform {
-    /// `ARCH`.
+    /// What the macro `ARCH` stands for: `x86-64`, `ia-32` ...
     pub arch: &'static str,
     /// Whether the firmware is UEFI: `FW_TYPE`.
     pub uefi: bool,
 }
 
-/// `name: value`.
+/// One line `name: value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     /// The name, in lower case.
     pub name: String,
-    /// The value.
+    /// What is written behind the colon.
     pub value: String,
     /// The line, counted from 1.
     pub line: u32,
@@ -41,7 +41,7 @@ pub struct Setting {
 pub struct LimineEntry {
     /// How deep it is, from 1 on.
     pub depth: usize,
-    /// Its title.
+    /// The title without its slashes.
     pub title: String,
     /// How many bytes its line has in front of the title.
     pub lead: usize,
@@ -175,7 +175,7 @@ fn cut(text: &str, most: usize) -> &str {
         .unwrap_or_default()
 }
 
-/// `${NAME}=value`.
+/// The name and the value of a macro that a line `${NAME}=value` defines.
 fn definition(line: &str) -> Option<(&str, &str)> {
     let (name, rest) = line.strip_prefix("${")?.split_once('}')?;
     Some((name, rest.strip_prefix('=')?))
@@ -243,7 +243,7 @@ impl LimineEntry {
     }
 
     /// Whether that version leaves it out of the menu.
-    pub fn is_hidden(&self, platform: LiminePlatform, version: LimineVersion) -> bool {
+    pub(super) fn is_hidden(&self, platform: LiminePlatform, version: LimineVersion) -> bool {
         let firmware = if platform.uefi { "UEFI" } else { "BIOS" };
         let other = self
             .setting(&["if_fw_type"])

@@ -3,9 +3,9 @@
 /// Major and minor number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LimineVersion {
-    /// The first number.
+    /// The first number of `12.1.0`.
     pub major: u32,
-    /// The second.
+    /// The second number of `12.1.0`.
     pub minor: u32,
 }
 

@@ -8,7 +8,7 @@ pub mod parse;
 use super::facts::Facts;
 use crate::source::{Evidence, Source};
 
-/// rEFInd.
+/// rEFInd's stanzas, from its refind.conf.
 pub(super) const SOURCE: Source = Source {
     name: "refind",
     about: "stanzas of rEFInd's refind.conf",

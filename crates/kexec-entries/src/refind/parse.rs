@@ -2,7 +2,7 @@
 //! here.
 
 /// More stanzas are not read.
-pub const MAX_STANZAS: usize = 1024;
+const MAX_STANZAS: usize = 1024;
 /// Nobody names more in `default_selection`.
 const MAX_WANTED: usize = 64;
 
@@ -11,7 +11,7 @@ const MAX_WANTED: usize = 64;
 pub struct WithLine<T> {
     /// What is written there.
     pub value: T,
-    /// The line.
+    /// The line of the file, counted from 1.
     pub line: u32,
 }
 
@@ -20,9 +20,9 @@ pub struct WithLine<T> {
 pub struct Stanza {
     /// Its title, and where it begins.
     pub title: WithLine<String>,
-    /// `volume`.
+    /// `volume`: the file system that `loader` and `initrd` are on.
     pub volume: Option<WithLine<String>>,
-    /// `loader`.
+    /// `loader`: the program that is started.
     pub loader: Option<WithLine<String>>,
     /// Every `initrd`; rEFInd takes the last.
     pub initrds: Vec<WithLine<String>>,
@@ -30,7 +30,7 @@ pub struct Stanza {
     pub options: Option<WithLine<(String, bool)>>,
     /// `firmware_bootnum`: it starts something of the firmware's.
     pub firmware: Option<u32>,
-    /// `disabled`.
+    /// `disabled`: rEFInd leaves it out of its menu.
     pub disabled: bool,
     /// How many `submenuentry` it has.
     pub variants: usize,
@@ -43,7 +43,7 @@ pub struct RefindConfig {
     pub default: Option<WithLine<Vec<String>>>,
     /// `scanfor`; the last one counts.
     pub scan: Option<WithLine<Vec<String>>>,
-    /// `include`, each.
+    /// `include`: other files that rEFInd reads as well.
     pub includes: Vec<WithLine<String>>,
     /// The stanzas, in their order.
     pub stanzas: Vec<Stanza>,

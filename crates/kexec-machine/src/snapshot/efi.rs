@@ -39,16 +39,16 @@ pub struct EfiRuntime {
 /// (Documentation/ABI/testing/sysfs-firmware-efi-runtime-map).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EfiRange {
-    /// `type`.
+    /// `type`: the kind of memory, an `EFI_MEMORY_TYPE`.
     pub kind: u32,
-    /// `phys_addr`.
+    /// `phys_addr`: where the range begins.
     pub physical: u64,
     /// `virt_addr`: where the firmware was told to find it. On x86_64 that is
     /// at a place of its own, which KASLR does not move.
     pub virtual_address: u64,
     /// `num_pages`, of 4096 bytes.
     pub pages: u64,
-    /// `attribute`.
+    /// `attribute`: the `EFI_MEMORY_*` bits.
     pub attribute: u64,
 }
 
@@ -83,7 +83,7 @@ fn address(root: &Root, path: &str) -> Fact<u64> {
     root.parse(path, "a number such as 0x1000", number)
 }
 
-/// `0x1000`.
+/// A number as sysfs writes it: `0x1000`.
 fn number(text: &str) -> Option<u64> {
     hex(text.strip_prefix("0x")?)
 }

@@ -9,12 +9,12 @@ use super::security;
 use crate::Root;
 use crate::{Fact, pseudo};
 
-/// The answer.
+/// Whether a kernel is loaded in a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotState {
-    /// One is.
+    /// A kernel is loaded.
     Yes,
-    /// None is.
+    /// No kernel is loaded.
     No,
     /// The kernel shows its other files and not this one: it has no kexec.
     NoKexec,

@@ -60,9 +60,9 @@ pub struct Snapshot {
     pub kexec: KexecState,
     /// Who may load what.
     pub security: Security,
-    /// Memory.
+    /// How much memory there is, and what it is used for.
     pub memory: MemoryFacts,
-    /// Firmware.
+    /// What the firmware is, and what it handed over.
     pub firmware: Firmware,
     /// Who drives the screen.
     #[serde(default)]
@@ -80,13 +80,13 @@ pub struct Snapshot {
 /// /sys/kernel/kexec_* and /proc/sys/kernel/kexec_*.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KexecState {
-    /// /sys/kernel/kexec_loaded.
+    /// A kernel is loaded for the next reboot (/sys/kernel/kexec_loaded).
     pub loaded: Fact<bool>,
-    /// /sys/kernel/kexec_crash_loaded.
+    /// A crash kernel is loaded (/sys/kernel/kexec_crash_loaded).
     pub crash_loaded: Fact<bool>,
-    /// /sys/kernel/kexec_crash_size, bytes.
+    /// How many bytes are reserved for a crash kernel (/sys/kernel/kexec_crash_size).
     pub crash_size: Fact<u64>,
-    /// Sysctl kernel.kexec_load_disabled.
+    /// Loading is switched off until the next boot (sysctl kernel.kexec_load_disabled).
     pub load_disabled: Fact<bool>,
     /// Sysctl kernel.kexec_load_limit_reboot: loads left, -1 for no limit.
     pub load_limit_reboot: Fact<i64>,
@@ -105,7 +105,7 @@ pub struct KexecState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lockdown {
-    /// Not locked.
+    /// `none`: nothing is locked down.
     None,
     /// `integrity`: no unsigned kernels.
     Integrity,
@@ -118,7 +118,7 @@ pub enum Lockdown {
 pub struct Security {
     /// This process has CAP_SYS_BOOT (effective).
     pub cap_sys_boot: Fact<bool>,
-    /// Lockdown mode.
+    /// How far the kernel is locked down.
     pub lockdown: Fact<Lockdown>,
     /// EFI variable SecureBoot.
     pub secure_boot: Fact<bool>,
@@ -141,7 +141,7 @@ pub struct Security {
 /// One range of physical memory, `end` exclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryRange {
-    /// First byte.
+    /// The first byte of the range.
     pub start: u64,
     /// First byte behind the range.
     pub end: u64,
@@ -165,7 +165,7 @@ pub struct MemoryFacts {
     pub firmware_map: Fact<Vec<MemoryRange>>,
 }
 
-/// Firmware facts.
+/// What the firmware is, and what it told the running kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Firmware {
     /// The machine was booted by EFI.
@@ -184,7 +184,7 @@ pub struct Firmware {
     /// The tables and the runtime map of EFI.
     #[serde(default)]
     pub efi_runtime: EfiRuntime,
-    /// /sys/kernel/boot_params/setup_data (x86).
+    /// The entries of /sys/kernel/boot_params/setup_data (x86).
     #[serde(default = "Fact::not_recorded")]
     pub setup_data: Fact<Vec<SetupData>>,
     /// How fast the time-stamp counter runs (x86), kHz: good enough to wait

@@ -33,7 +33,7 @@ const AMPLE: u64 = 16;
 /// What a page is used for, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
-    /// Free.
+    /// Free: nobody holds it.
     Free,
     /// A copy of a part of a file, given up when memory is short.
     Cache,

@@ -26,7 +26,7 @@ const KEPT: &[u32] = &[1, 4];
 /// One item of /sys/kernel/boot_params/setup_data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupData {
-    /// `type`, `SETUP_*`.
+    /// `type`: one of `SETUP_*`.
     pub kind: u32,
     /// `data` in hexadecimal.
     pub data: Fact<String>,

@@ -27,7 +27,7 @@ pub struct BootPartitions<'a> {
 /// A partition that the firmware or the boot loader says this boot came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootedFrom {
-    /// Its UUID.
+    /// The UUID of the partition.
     pub partuuid: String,
     /// Who says so: `LoaderDevicePartUUID`.
     pub said: String,

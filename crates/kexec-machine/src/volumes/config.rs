@@ -37,7 +37,7 @@ struct NamedDevice {
     word: String,
 }
 
-/// Root's configuration.
+/// What root's files say about block devices.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct DeviceConfig {
     /// The lines of /etc/fstab.

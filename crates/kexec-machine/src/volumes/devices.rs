@@ -43,7 +43,7 @@ pub struct Partition {
 pub(super) struct BlockDevice {
     /// The kernel's name: `vda2`, `dm-0`.
     pub(super) name: String,
-    /// `major:minor`.
+    /// The device number, `major:minor`.
     pub(super) number: String,
     /// The name that device mapper has for it.
     pub(super) mapped: Option<String>,

@@ -60,7 +60,7 @@ impl<'a> Index<'a> {
         self.names.get(name).copied()
     }
 
-    /// By `major:minor`.
+    /// The device with the number `major:minor`.
     pub(super) fn numbered(&self, number: &str) -> Option<&'a BlockDevice> {
         self.numbers.get(number).copied()
     }

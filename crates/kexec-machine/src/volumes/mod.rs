@@ -74,7 +74,7 @@ impl fmt::Display for VolumeId {
 /// One file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
-    /// Its name.
+    /// The name by which it is looked up and shown.
     pub id: VolumeId,
     /// The node of its device, where it has one.
     pub device: Option<String>,

@@ -25,7 +25,7 @@ const FIRST: &str = "/proc/1/mountinfo";
 /// One mount of this mount namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
-    /// Its number.
+    /// The number of the mount, unique while it lasts.
     pub id: u64,
     /// The number of the mount it is mounted on.
     pub parent: u64,

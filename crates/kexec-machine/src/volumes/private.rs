@@ -32,9 +32,6 @@ pub(super) struct MountRequest<'a> {
     /// It is mounted elsewhere already, and may be written to there. Then its
     /// journal is in use, and this mount alone is read-only.
     pub(super) in_use: bool,
-    /// From the top of the file system, and not from where it would begin by
-    /// itself.
-    pub(super) top: bool,
 }
 
 /// ext4: Documentation/admin-guide/ext4.rst, `noload`. xfs:
@@ -81,8 +78,8 @@ fn find(kind: &str) -> Option<&'static MountableKind> {
 ///
 /// # Errors
 /// Why it cannot be done, and what to do.
-pub(super) fn mount(wanted: MountRequest<'_>) -> Result<OwnedFd, String> {
-    let kind = wanted.kind;
+pub(super) fn mount(request: MountRequest<'_>) -> Result<OwnedFd, String> {
+    let kind = request.kind;
     let known = find(kind).ok_or_else(|| {
         format!(
             "it is {kind}, which cannot be looked at without writing to it; mount it and try again"
@@ -90,7 +87,7 @@ pub(super) fn mount(wanted: MountRequest<'_>) -> Result<OwnedFd, String> {
     })?;
     let mut refused = None;
     for options in known.options {
-        match attempt(wanted, known, options) {
+        match attempt(request, known, options) {
             Ok(dir) => return Ok(dir),
             Err((errno, said)) => {
                 let first = refused.get_or_insert((errno, said));
@@ -101,25 +98,25 @@ pub(super) fn mount(wanted: MountRequest<'_>) -> Result<OwnedFd, String> {
         }
     }
     Err(refused.map_or_else(String::new, |(errno, said)| {
-        explain(wanted.device, kind, errno, &said)
+        explain(request.device, kind, errno, &said)
     }))
 }
 
 /// One try; the text is what the file system said beside the error number.
 fn attempt(
-    wanted: MountRequest<'_>,
+    request: MountRequest<'_>,
     known: &MountableKind,
     careful: MountOptions,
 ) -> Result<OwnedFd, (Errno, String)> {
     let plain = |errno: rustix::io::Errno| (Errno::from(errno), String::new());
     let context = mount::fsopen(known.driver, FsOpenFlags::FSOPEN_CLOEXEC).map_err(plain)?;
     let told = |errno: rustix::io::Errno| (Errno::from(errno), message(&context));
-    mount::fsconfig_set_string(context.as_fd(), "source", wanted.device).map_err(told)?;
+    mount::fsconfig_set_string(context.as_fd(), "source", request.device).map_err(told)?;
     let read_only: MountOptions = &[("ro", "")];
     let sets = [
-        if wanted.in_use { &[] } else { read_only },
-        if wanted.in_use { &[] } else { careful },
-        if wanted.top { known.top } else { &[] },
+        if request.in_use { &[] } else { read_only },
+        if request.in_use { &[] } else { careful },
+        known.top,
     ];
     for (name, value) in sets.into_iter().flatten() {
         match *value {
@@ -189,7 +186,6 @@ mod tests {
             device: "/dev/null",
             kind,
             in_use: false,
-            top: true,
         }
     }
 

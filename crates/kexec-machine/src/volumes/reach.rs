@@ -4,8 +4,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use kexec_sys::Errno;
-
 use super::{Mount, Volume, VolumeId, Volumes, paths, private, superblock};
 use crate::Root;
 use crate::volumes::BootFile;
@@ -101,12 +99,12 @@ impl Volumes {
                 Fact::Unreadable(reason) => Err(failed(&reason)),
             };
         }
-        let dir = self.private(volume, device, true).map_err(|r| failed(&r))?;
+        let dir = self.private(volume, device).map_err(|r| failed(&r))?;
         Ok(Root::file_system(dir))
     }
 
-    /// A mount of our own of a whole file system, or of what it shows by itself.
-    fn private(&self, volume: &Volume, device: &str, top: bool) -> Result<OwnedFd, String> {
+    /// A mount of our own of a whole file system.
+    fn private(&self, volume: &Volume, device: &str) -> Result<OwnedFd, String> {
         let kind = volume.kind.as_deref();
         let kind = kind.ok_or("what kind of file system it is was not found out")?;
         let mut mounts = volume.mounts.iter().chain(&volume.passed);
@@ -126,7 +124,6 @@ impl Volumes {
             device,
             kind,
             in_use,
-            top,
         })
     }
 
@@ -146,44 +143,6 @@ impl Volumes {
             )),
             None => Ok(()),
         }
-    }
-
-    /// The folder of a file system that is shown when it is mounted without
-    /// saying which: `/`, but the default subvolume of btrfs. GRUB of openSUSE
-    /// begins there.
-    pub fn default_subvolume(&self, id: &VolumeId) -> Fact<String> {
-        let Some(volume) = self.get(id) else {
-            return Fact::Absent;
-        };
-        if volume.kind.as_deref() != Some("btrfs") {
-            return Fact::Known("/".to_owned());
-        }
-        if !self.root.is_machine() {
-            // A tree has nobody to ask: what is at / was mounted without a name.
-            let root = volume.mounts.iter().find(|mount| mount.point == "/");
-            return Fact::Known(root.map_or("/", |mount| mount.top.as_str()).to_owned());
-        }
-        match self.shown_by_itself(volume) {
-            Ok(top) => Fact::Known(top),
-            Err(reason) => Fact::Unreadable(format!("the default subvolume of {id}: {reason}")),
-        }
-    }
-
-    /// Every subvolume has a device number of its own, the same in all mounts.
-    fn shown_by_itself(&self, volume: &Volume) -> Result<String, String> {
-        let device = volume.device.as_deref().ok_or("it has no device")?;
-        self.no_mixture(volume)?;
-        let identity = |fd: &OwnedFd| {
-            let stat = rustix::fs::fstat(fd).map_err(|e| Errno::from(e).to_string())?;
-            Ok::<_, String>((stat.st_dev, stat.st_ino))
-        };
-        let wanted = identity(&self.private(volume, device, false)?)?;
-        for mount in &volume.mounts {
-            if self.mount_point(mount).and_then(|fd| identity(&fd)) == Ok(wanted) {
-                return Ok(mount.top.clone());
-            }
-        }
-        Err("it is not mounted; mount it and try again".to_owned())
     }
 }
 

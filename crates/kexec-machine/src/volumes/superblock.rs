@@ -12,9 +12,9 @@ pub const LEN: usize = BTRFS + 0x1000;
 /// is 1024 bytes in; offsets are from there.
 const EXT: usize = 1024;
 const EXT_MAGIC: u16 = 0xef53;
-/// `s_feature_compat`.
+/// `s_feature_compat`: the file system has a journal.
 const HAS_JOURNAL: u32 = 0x4;
-/// `s_feature_incompat`.
+/// `s_feature_incompat`: the device is the journal of another one.
 const JOURNAL_DEV: u32 = 0x8;
 /// `s_feature_incompat` that ext3 has: filetype, recover, meta_bg.
 const EXT3_INCOMPAT: u32 = 0x2 | 0x4 | 0x10;
@@ -34,7 +34,7 @@ pub struct FileSystemIdentity {
     pub kind: Option<String>,
     /// Its UUID, as udev writes it.
     pub uuid: Option<String>,
-    /// Its label.
+    /// Its label, without the blanks behind it.
     pub label: Option<String>,
 }
 

@@ -24,21 +24,22 @@ pub struct Candidate {
     pub other_profile: bool,
 }
 
-/// What people and programs asked the boot loader for.
+/// What decides which entry systemd-boot takes: variables of the Boot Loader Interface, and
+/// loader.conf.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoaderSettings {
-    /// LoaderEntryOneShot.
+    /// LoaderEntryOneShot: for the next boot only.
     pub one_shot: Option<String>,
-    /// LoaderEntryPreferred.
+    /// LoaderEntryPreferred: taken while its tries last (systemd 260).
     pub preferred: Option<String>,
-    /// LoaderEntryDefault.
+    /// LoaderEntryDefault: what `bootctl set-default` wrote.
     pub default: Option<String>,
     /// LoaderEntryLastBooted, which counts where `@saved` is asked for.
     pub last_booted: Option<String>,
     /// LoaderEntries: what the boot loader had in its menu, with the entries
     /// that no file describes.
     pub reported: Vec<String>,
-    /// loader.conf.
+    /// What `loader/loader.conf` says.
     pub conf: LoaderConf,
     /// How names are matched.
     pub suffix: Suffix,
@@ -47,11 +48,11 @@ pub struct LoaderSettings {
 /// Who asks for an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestSetting {
-    /// LoaderEntryOneShot.
+    /// The variable LoaderEntryOneShot.
     OneShot,
-    /// LoaderEntryPreferred.
+    /// The variable LoaderEntryPreferred.
     PreferredVariable,
-    /// LoaderEntryDefault.
+    /// The variable LoaderEntryDefault.
     DefaultVariable,
     /// `preferred` of loader.conf.
     PreferredPattern,
@@ -69,11 +70,11 @@ impl RequestSetting {
     }
 }
 
-/// One wish: who, and what.
+/// One request: who, and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryRequest {
-    /// Who.
-    pub asker: RequestSetting,
+    /// The variable or the setting that makes the request.
+    pub setting: RequestSetting,
     /// A name or a pattern, or `@saved`.
     pub pattern: String,
     /// The line of loader.conf that holds it.
@@ -82,7 +83,7 @@ pub struct EntryRequest {
 
 impl fmt::Display for EntryRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.asker {
+        match self.setting {
             RequestSetting::OneShot => {
                 f.write_str("LoaderEntryOneShot (for the next boot only)")?
             }
@@ -102,7 +103,7 @@ impl fmt::Display for EntryRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DefaultReason {
     /// Somebody asked for it.
-    Asked(EntryRequest),
+    Requested(EntryRequest),
     /// It is the first one of the menu that is not bad.
     First,
     /// It is the first one, and all are bad.
@@ -112,7 +113,7 @@ pub enum DefaultReason {
 impl fmt::Display for DefaultReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DefaultReason::Asked(wish) => wish.fmt(f),
+            DefaultReason::Requested(request) => request.fmt(f),
             DefaultReason::First => f.write_str("first entry of the menu that is not bad"),
             DefaultReason::FirstOfBad => {
                 f.write_str("first entry of the menu; all of them are bad")
@@ -121,10 +122,10 @@ impl fmt::Display for DefaultReason {
     }
 }
 
-/// The decision.
+/// What systemd-boot boots when no key is pressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlsDefault {
-    /// This candidate.
+    /// One of the candidates.
     Entry {
         /// Its place among the candidates.
         at: usize,
@@ -142,27 +143,27 @@ pub enum BlsDefault {
     Unclear {
         /// The line of loader.conf, where that is the reason.
         line: Option<u32>,
-        /// Why.
+        /// What was found, and why nothing follows from it.
         reason: String,
     },
     /// There are no entries.
     Nothing,
 }
 
-/// The decision, and the wishes that named nothing.
+/// The decision, and the settings that named nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlsChoice {
     /// What the next boot takes.
     pub decision: BlsDefault,
-    /// Wishes that were passed over, for people.
+    /// Requests that were passed over, for people.
     pub passed_over: Vec<String>,
 }
 
 /// Decides. The candidates are in the order of the menu.
-pub fn choose(candidates: &[Candidate], wishes: &LoaderSettings) -> BlsChoice {
+pub fn choose(candidates: &[Candidate], settings: &LoaderSettings) -> BlsChoice {
     let mut passed_over = Vec::new();
-    for wish in asked(wishes) {
-        match grant(candidates, wishes, wish) {
+    for request in requests(settings) {
+        match follow(candidates, settings, request) {
             Ok(decision) => {
                 return BlsChoice {
                     decision,
@@ -178,81 +179,83 @@ pub fn choose(candidates: &[Candidate], wishes: &LoaderSettings) -> BlsChoice {
     }
 }
 
-/// The wishes in the order in which they count.
-fn asked(wishes: &LoaderSettings) -> Vec<EntryRequest> {
-    let variable = |asker, name: &Option<String>| {
+/// The settings in the order in which they count.
+fn requests(settings: &LoaderSettings) -> Vec<EntryRequest> {
+    let variable = |setting, name: &Option<String>| {
         let name = name.as_ref().filter(|name| !name.is_empty())?;
         Some(EntryRequest {
-            asker,
+            setting,
             pattern: name.clone(),
             line: None,
         })
     };
-    let conf = |asker, value: &Option<LineValue>| {
+    let conf = |setting, value: &Option<LineValue>| {
         value.as_ref().map(|value| EntryRequest {
-            asker,
+            setting,
             pattern: value.text.clone(),
             line: Some(value.line),
         })
     };
-    let asked = [
-        variable(RequestSetting::OneShot, &wishes.one_shot),
-        variable(RequestSetting::PreferredVariable, &wishes.preferred),
-        variable(RequestSetting::DefaultVariable, &wishes.default),
-        conf(RequestSetting::PreferredPattern, &wishes.conf.preferred),
-        conf(RequestSetting::DefaultPattern, &wishes.conf.default),
+    let requests = [
+        variable(RequestSetting::OneShot, &settings.one_shot),
+        variable(RequestSetting::PreferredVariable, &settings.preferred),
+        variable(RequestSetting::DefaultVariable, &settings.default),
+        conf(RequestSetting::PreferredPattern, &settings.conf.preferred),
+        conf(RequestSetting::DefaultPattern, &settings.conf.default),
     ];
-    asked.into_iter().flatten().collect()
+    requests.into_iter().flatten().collect()
 }
 
-/// What a wish leads to; the error is why it is passed over.
-fn grant(
+/// What a request leads to; the error is why it is passed over.
+fn follow(
     candidates: &[Candidate],
-    wishes: &LoaderSettings,
-    wish: EntryRequest,
+    settings: &LoaderSettings,
+    request: EntryRequest,
 ) -> Result<BlsDefault, String> {
-    let name = match wish.pattern.as_str() {
-        SAVED => wishes.last_booted.as_deref().ok_or_else(|| {
-            format!("{wish}, the entry that was booted last, but LoaderEntryLastBooted is not set")
+    let name = match request.pattern.as_str() {
+        SAVED => settings.last_booted.as_deref().ok_or_else(|| {
+            format!(
+                "{request}, the entry that was booted last, but LoaderEntryLastBooted is not set"
+            )
         })?,
         name => name,
     };
     let glob = Glob::new(name);
     if let Some(what) = glob.unusual() {
         return Ok(BlsDefault::Unclear {
-            line: wish.line,
-            reason: format!("{wish}, a pattern with {what}, which systemd-boot does not know"),
+            line: request.line,
+            reason: format!("{request}, a pattern with {what}, which systemd-boot does not know"),
         });
     }
-    if let Some(reason) = by_suffix(candidates, wishes.suffix, name) {
+    if let Some(reason) = by_suffix(candidates, settings.suffix, name) {
         return Ok(BlsDefault::Unclear {
-            line: wish.line,
-            reason: format!("{wish}, {reason}"),
+            line: request.line,
+            reason: format!("{request}, {reason}"),
         });
     }
-    let fits = |id: &str| fits(id, name, &glob, wishes.suffix);
+    let fits = |id: &str| fits(id, name, &glob, settings.suffix);
     let mut hits = (0..).zip(candidates).filter(|(_, c)| fits(&c.id));
-    let bad_too = !wish.asker.passes_over_bad();
+    let bad_too = !request.setting.passes_over_bad();
     let mut only_bad = false;
     for (at, candidate) in &mut hits {
         if bad_too || !candidate.bad {
-            let why = DefaultReason::Asked(wish);
+            let why = DefaultReason::Requested(request);
             return Ok(BlsDefault::Entry { at, why });
         }
         only_bad = true;
     }
     if only_bad {
-        return Err(format!("{wish}, whose tries are used up"));
+        return Err(format!("{request}, whose tries are used up"));
     }
     // Entries of the boot loader's own; where it left no list, their name tells.
-    let reported = wishes.reported.iter().find(|id| glob.matches(id));
-    let own = (wishes.reported.is_empty() && name.starts_with(AUTO)).then_some(name);
+    let reported = settings.reported.iter().find(|id| glob.matches(id));
+    let own = (settings.reported.is_empty() && name.starts_with(AUTO)).then_some(name);
     match reported.map(String::as_str).or(own) {
         Some(id) if id.starts_with(AUTO) => Ok(BlsDefault::Foreign {
             id: id.to_owned(),
-            why: DefaultReason::Asked(wish),
+            why: DefaultReason::Requested(request),
         }),
-        _ => Err(format!("{wish}, {}", missing(candidates, &glob))),
+        _ => Err(format!("{request}, {}", missing(candidates, &glob))),
     }
 }
 
@@ -299,7 +302,7 @@ fn missing(candidates: &[Candidate], glob: &Glob) -> String {
     }
 }
 
-/// What is taken when no wish names anything: "bad" entries only if there are
+/// What is taken when no request names anything: "bad" entries only if there are
 /// no others, and never another profile than the first.
 fn first(candidates: &[Candidate]) -> BlsDefault {
     let mut own = (0..).zip(candidates).filter(|(_, c)| !c.other_profile);

@@ -27,8 +27,8 @@ fn menu() -> Vec<Candidate> {
 }
 
 /// What is chosen, and why, in one line.
-fn said(candidates: &[Candidate], wishes: &LoaderSettings) -> String {
-    let chosen = choose(candidates, wishes);
+fn said(candidates: &[Candidate], settings: &LoaderSettings) -> String {
+    let chosen = choose(candidates, settings);
     let mut said = match chosen.decision {
         BlsDefault::Entry { at, why } => format!("{}: {why}", candidates[at].id),
         BlsDefault::Foreign { id, why } => format!("foreign {id}: {why}"),
@@ -54,56 +54,57 @@ fn name(name: &str) -> Option<String> {
 }
 
 #[test]
-fn wishes_count_in_their_order() {
-    let mut wishes = LoaderSettings {
+fn requests_count_in_their_order() {
+    let mut settings = LoaderSettings {
         one_shot: name("old.conf"),
         preferred: name("new.conf"),
         default: name("bad.conf"),
         ..conf_says("default old*\npreferred MULTI.*\n")
     };
-    let is = |wishes: &LoaderSettings, expected: &str| assert_eq!(said(&menu(), wishes), expected);
+    let is =
+        |settings: &LoaderSettings, expected: &str| assert_eq!(said(&menu(), settings), expected);
     is(
-        &wishes,
+        &settings,
         "old.conf: LoaderEntryOneShot (for the next boot only) asks for \"old.conf\"",
     );
-    wishes.one_shot = None;
+    settings.one_shot = None;
     is(
-        &wishes,
+        &settings,
         "new.conf: LoaderEntryPreferred asks for \"new.conf\"",
     );
-    wishes.preferred = name("");
+    settings.preferred = name("");
     // A default may be bad; a preferred one may not.
     is(
-        &wishes,
+        &settings,
         "bad.conf: LoaderEntryDefault asks for \"bad.conf\"",
     );
-    wishes.default = None;
+    settings.default = None;
     is(
-        &wishes,
+        &settings,
         "multi.efi: preferred in loader.conf line 2 asks for \"MULTI.*\"",
     );
-    wishes.conf.preferred = None;
+    settings.conf.preferred = None;
     is(
-        &wishes,
+        &settings,
         "old.conf: default in loader.conf line 1 asks for \"old*\"",
     );
-    wishes.conf.default = None;
+    settings.conf.default = None;
     is(
-        &wishes,
+        &settings,
         "multi.efi: first entry of the menu that is not bad",
     );
 }
 
 #[test]
 fn what_names_nothing_is_passed_over_and_said() {
-    let wishes = LoaderSettings {
+    let settings = LoaderSettings {
         one_shot: name("gone.conf"),
         preferred: name("bad.conf"),
         default: name("@saved"),
         ..conf_says("default arch*")
     };
     assert_eq!(
-        said(&menu(), &wishes),
+        said(&menu(), &settings),
         "multi.efi: first entry of the menu that is not bad; \
          LoaderEntryOneShot (for the next boot only) asks for \"gone.conf\", which is not there; \
          LoaderEntryPreferred asks for \"bad.conf\", whose tries are used up; \
@@ -115,24 +116,28 @@ fn what_names_nothing_is_passed_over_and_said() {
 
 #[test]
 fn the_entry_that_was_booted_last() {
-    let mut wishes = conf_says("default @saved");
-    wishes.last_booted = name("old.conf");
+    let mut settings = conf_says("default @saved");
+    settings.last_booted = name("old.conf");
     assert_eq!(
-        said(&menu(), &wishes),
+        said(&menu(), &settings),
         "old.conf: default in loader.conf line 1 asks for \"@saved\""
     );
-    wishes.one_shot = name("new.conf");
-    assert!(said(&menu(), &wishes).starts_with("new.conf: LoaderEntryOneShot"));
+    settings.one_shot = name("new.conf");
+    assert!(said(&menu(), &settings).starts_with("new.conf: LoaderEntryOneShot"));
 }
 
 #[test]
 fn profiles_are_taken_by_the_name_in_the_menu() {
     let by = |pattern: &str| {
-        let wishes = LoaderSettings {
+        let settings = LoaderSettings {
             default: name(pattern),
             ..LoaderSettings::default()
         };
-        said(&menu(), &wishes).split(':').next().unwrap().to_owned()
+        said(&menu(), &settings)
+            .split(':')
+            .next()
+            .unwrap()
+            .to_owned()
     };
     assert_eq!(by("multi.efi@reset"), "multi.efi@reset");
     assert_eq!(by("multi.efi@res*"), "multi.efi@reset");
@@ -140,7 +145,7 @@ fn profiles_are_taken_by_the_name_in_the_menu() {
     assert_eq!(by("multi*"), "multi.efi");
     assert_eq!(by("multi.efi"), "multi.efi");
     for unknown in ["multi.efi@main", "multi.efi@0"] {
-        let wishes = LoaderSettings {
+        let settings = LoaderSettings {
             default: name(unknown),
             ..LoaderSettings::default()
         };
@@ -150,7 +155,7 @@ fn profiles_are_taken_by_the_name_in_the_menu() {
         );
         let mut menu = menu();
         menu.rotate_left(1);
-        assert_eq!(said(&menu, &wishes), expected);
+        assert_eq!(said(&menu, &settings), expected);
     }
     let only = [menu().remove(3)];
     assert_eq!(said(&only, &LoaderSettings::default()), "nothing");
@@ -158,21 +163,21 @@ fn profiles_are_taken_by_the_name_in_the_menu() {
 
 #[test]
 fn entries_of_the_boot_loader_itself_are_no_others() {
-    let mut wishes = conf_says("default auto-win*");
+    let mut settings = conf_says("default auto-win*");
     // Without its list nobody knows what it has.
-    assert!(said(&menu(), &wishes).starts_with("foreign auto-win*: default in loader.conf"));
-    wishes.reported = vec!["new.conf".to_owned(), "auto-windows".to_owned()];
+    assert!(said(&menu(), &settings).starts_with("foreign auto-win*: default in loader.conf"));
+    settings.reported = vec!["new.conf".to_owned(), "auto-windows".to_owned()];
     assert_eq!(
-        said(&menu(), &wishes),
+        said(&menu(), &settings),
         "foreign auto-windows: default in loader.conf line 1 asks for \"auto-win*\""
     );
-    wishes.reported = vec!["new.conf".to_owned()];
-    assert!(said(&menu(), &wishes).starts_with("multi.efi: first"));
-    wishes = LoaderSettings {
+    settings.reported = vec!["new.conf".to_owned()];
+    assert!(said(&menu(), &settings).starts_with("multi.efi: first"));
+    settings = LoaderSettings {
         one_shot: name("auto-reboot-to-firmware-setup"),
         ..LoaderSettings::default()
     };
-    assert!(said(&menu(), &wishes).starts_with("foreign auto-reboot-to-firmware-setup: "));
+    assert!(said(&menu(), &settings).starts_with("foreign auto-reboot-to-firmware-setup: "));
 }
 
 #[test]

@@ -17,9 +17,9 @@ pub struct Type1Entry {
     pub title: Option<LineValue>,
     /// `version`: usually the kernel's.
     pub version: Option<LineValue>,
-    /// `machine-id`.
+    /// `machine-id`: the machine that the entry belongs to.
     pub machine_id: Option<LineValue>,
-    /// `sort-key`.
+    /// `sort-key`: what the menu is sorted by first.
     pub sort_key: Option<LineValue>,
     /// `linux`: a kernel, which may be a UKI.
     pub linux: Option<LineValue>,
@@ -37,7 +37,7 @@ pub struct Type1Entry {
     pub extras: Vec<LineValue>,
     /// Every `options`, in order.
     pub options: Vec<LineValue>,
-    /// `devicetree`.
+    /// `devicetree`: a device tree for the kernel.
     pub devicetree: Option<LineValue>,
     /// `devicetree-overlay`, one path each.
     pub overlays: Vec<LineValue>,
@@ -55,13 +55,13 @@ pub struct Type1Entry {
 /// What an entry starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Starts<'a> {
-    /// `linux`.
+    /// `linux`: a kernel.
     Linux(&'a LineValue),
-    /// `uki`.
+    /// `uki`: a unified kernel image.
     Uki(&'a LineValue),
-    /// `uki-url`.
+    /// `uki-url`: a unified kernel image on the network.
     UkiUrl(&'a LineValue),
-    /// `efi`.
+    /// `efi`: an EFI program.
     Efi(&'a LineValue),
 }
 

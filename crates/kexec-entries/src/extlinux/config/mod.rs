@@ -8,7 +8,7 @@ use super::parse::{ConfigReader, Directive, DirectiveKind, LabelDirective, first
 pub struct Placed {
     /// Number of the file, in the order in which they were opened.
     pub file: usize,
-    /// The directive.
+    /// What the line says.
     pub directive: Directive,
 }
 
@@ -45,13 +45,13 @@ pub struct ExtlinuxConfig {
     pub menus: Vec<ExtlinuxMenu>,
     /// The menu that is shown first.
     pub start: usize,
-    /// `MENU SAVE`.
+    /// `MENU SAVE`: the label that was booted last becomes the default.
     pub saves: Option<Located<()>>,
     /// A line with which U-Boot gives up, and why.
     pub fatal: Option<Located<String>>,
 }
 
-/// One menu.
+/// The menu, or a submenu, of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExtlinuxMenu {
     /// The menu around it.
@@ -79,24 +79,24 @@ pub enum MenuLine {
     Disabled(Located<()>),
 }
 
-/// One label.
+/// A `LABEL` with the lines that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtlinuxLabel {
     /// Its name, and where it begins.
     pub name: Located<String>,
-    /// `MENU LABEL`.
+    /// `MENU LABEL`: what the menu shows instead of the name.
     pub title: Option<String>,
     /// What it boots.
     pub boots: Option<Located<(LabelDirective, String)>>,
     /// `INITRD`, each line; for U-Boot also `initrd=` of an `APPEND`.
     pub initrds: Vec<Located<String>>,
-    /// `APPEND`.
+    /// `APPEND`: the command line.
     pub append: Option<Located<String>>,
-    /// `FDT`.
+    /// `FDT`: a device tree for the kernel.
     pub devicetree: Option<Located<String>>,
-    /// `FDTDIR`.
+    /// `FDTDIR`: a folder in which U-Boot looks for the board's device tree.
     pub devicetree_folder: Option<Located<String>>,
-    /// `FDTOVERLAYS`.
+    /// `FDTOVERLAYS`: overlays for the device tree.
     pub overlays: Option<Located<String>>,
     /// Lines of it that the reader does not take for lines of this label.
     pub lost: Option<Located<String>>,
@@ -387,7 +387,7 @@ fn others(command: &str) -> Option<String> {
 }
 
 /// Whether a file is a program of syslinux.
-pub fn is_module(name: &str) -> bool {
+pub(super) fn is_module(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with(".c32")
 }
 

@@ -95,7 +95,7 @@ impl Evaluator<'_> {
         Flow::Next
     }
 
-    /// `devicetree FILE`.
+    /// `devicetree FILE`: the device tree for the kernel of this entry.
     pub(super) fn devicetree(&mut self, call: &Call<'_>) -> Flow {
         let file = match call.args.first() {
             Some(field) => self.named(field, call.place),

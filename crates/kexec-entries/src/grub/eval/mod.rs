@@ -70,7 +70,7 @@ pub(super) enum Flow {
     Leave,
 }
 
-/// A run.
+/// One run of a configuration: its state, and what it may still do.
 pub(super) struct Evaluator<'w> {
     pub(super) devices: MeteredDevices<'w>,
     pub(super) platform: &'w super::GrubPlatform,

@@ -14,7 +14,7 @@ use super::bls::Dialect;
 /// What a command answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) enum Status {
-    /// It succeeded.
+    /// It succeeded: 0.
     Ok,
     /// It failed; with the number, where that is known.
     Failed(Option<u32>),

@@ -5,18 +5,18 @@ use super::parse::{LimineConfig, LiminePlatform, Setting};
 use super::path::parts;
 use super::version::{INTERFACE, KINDS, LimineVersion, PATHS};
 
-/// What was asked for with variables of the firmware.
+/// The variables of the firmware that name an entry to Limine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LimineVariables {
-    /// LoaderEntryOneShot.
+    /// LoaderEntryOneShot: for the next boot only.
     pub one_shot: Option<String>,
-    /// LoaderEntryDefault.
+    /// LoaderEntryDefault: the default, where the file names none.
     pub default: Option<String>,
     /// The content of LimineLastBootedEntry.
     pub last: Option<Vec<u8>>,
 }
 
-/// The choice.
+/// What Limine boots when no key is pressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LimineDefault {
     /// An entry, and why.
@@ -30,7 +30,7 @@ pub enum LimineDefault {
 pub fn choose(
     config: &LimineConfig,
     platform: LiminePlatform,
-    wishes: &LimineVariables,
+    variables: &LimineVariables,
     version: Option<LimineVersion>,
 ) -> LimineDefault {
     let as_version = |version: LimineVersion| {
@@ -40,7 +40,7 @@ pub fn choose(
             version,
             rows: rows(config, platform, version),
         };
-        menu.choose(wishes)
+        menu.choose(variables)
     };
     if let Some(version) = version {
         return as_version(version);
@@ -107,41 +107,45 @@ struct LimineMenu<'a> {
     config: &'a LimineConfig,
     platform: LiminePlatform,
     version: LimineVersion,
-    /// Its lines.
+    /// The entries that it shows, by their numbers in the file.
     rows: Vec<usize>,
 }
 
 impl LimineMenu<'_> {
-    fn choose(&self, wishes: &LimineVariables) -> LimineDefault {
+    fn choose(&self, variables: &LimineVariables) -> LimineDefault {
         let by_file = self.by_file();
         if self.version >= INTERFACE
-            && let Some(unclear) = self.asked(wishes, &by_file)
+            && let Some(unclear) = self.requested(variables, &by_file)
         {
             return unclear;
         }
         let last = self.config.global("remember_last_entry");
         match last.filter(|s| self.platform.uefi && s.value.eq_ignore_ascii_case("yes")) {
-            Some(setting) => self.remembered(setting, wishes.last.as_deref()),
+            Some(setting) => self.remembered(setting, variables.last.as_deref()),
             None => by_file,
         }
     }
 
     /// What the variables of the Boot Loader Interface ask for, where it is not what is
     /// taken anyway.
-    fn asked(&self, wishes: &LimineVariables, by_file: &LimineDefault) -> Option<LimineDefault> {
+    fn requested(
+        &self,
+        variables: &LimineVariables,
+        by_file: &LimineDefault,
+    ) -> Option<LimineDefault> {
         let set = self.config.global("default_entry").is_some();
-        let asked = [
-            // An entry may also be asked for by an id that only newer versions know.
-            ("LoaderEntryOneShot", &wishes.one_shot, true),
-            ("LoaderEntryDefault", &wishes.default, !set),
+        let requested = [
+            // An entry may also be requested for by an id that only newer versions know.
+            ("LoaderEntryOneShot", &variables.one_shot, true),
+            ("LoaderEntryDefault", &variables.default, !set),
         ];
-        for (name, path, by_id) in asked {
+        for (name, path, by_id) in requested {
             let Some(path) = path.as_ref().filter(|path| !path.is_empty()) else {
                 continue;
             };
-            let asked = self.named(path);
-            let same = matches!((by_file, asked), (LimineDefault::Entry(one, _), Some(other)) if *one == other);
-            if !same && (asked.is_some() || by_id) {
+            let requested = self.named(path);
+            let same = matches!((by_file, requested), (LimineDefault::Entry(one, _), Some(other)) if *one == other);
+            if !same && (requested.is_some() || by_id) {
                 let reason = format!(
                     "{name} asks for {path:?}, which only some versions of Limine do not pass over"
                 );

@@ -7,12 +7,12 @@ const PC: LiminePlatform = LiminePlatform {
     uefi: true,
 };
 
-fn chosen(head: &str, wishes: &LimineVariables) -> String {
+fn chosen(head: &str, variables: &LimineVariables) -> String {
     let text = format!(
         "{head}\n/Shut\n//Inner\n/+Open\n//One\n//One\n//A\\/B\n/Arm\nif_arch: aarch64\n/Last\n"
     );
     let config = parse(&text, PC).unwrap();
-    match choose(&config, PC, wishes, Some(CONDITIONS)) {
+    match choose(&config, PC, variables, Some(CONDITIONS)) {
         LimineDefault::Entry(at, why) => format!("{at}: {why}"),
         LimineDefault::Unclear(line, why) => format!("unclear {line:?}: {why}"),
     }
@@ -64,9 +64,9 @@ fn what_other_versions_would_not_take() {
 
 const MENU: &str = "\n/A\n/B\n/C\n";
 
-fn of(head: &str, wishes: &LimineVariables, version: &str) -> String {
+fn of(head: &str, variables: &LimineVariables, version: &str) -> String {
     let config = parse(&format!("{head}{MENU}"), PC).unwrap();
-    match choose(&config, PC, wishes, LimineVersion::of(version)) {
+    match choose(&config, PC, variables, LimineVersion::of(version)) {
         LimineDefault::Entry(at, _) => config.entries[at].title.clone(),
         LimineDefault::Unclear(_, why) => why,
     }
@@ -128,11 +128,11 @@ fn without_a_timeout_what_is_not_there_opens_the_menu() {
 fn what_was_booted_last() {
     let head = "default_entry: 1\nremember_last_entry: Yes";
     let last = |bytes: &[u8], version: &str| {
-        let wishes = LimineVariables {
+        let variables = LimineVariables {
             last: Some(bytes.to_vec()),
             ..LimineVariables::default()
         };
-        of(head, &wishes, version)
+        of(head, &variables, version)
     };
     let number = 1_u64.to_le_bytes();
     assert_eq!(last(&number, "Limine 10.8.5"), "B");

@@ -233,10 +233,6 @@ fn subvolumes_and_data_sets_are_folders_of_their_file_system() {
         "sda2:/@/.snapshots/1/snapshot/etc/x = /etc/x"
     );
     assert_eq!(place(&volumes, "/home/x"), "sda2:/@/home/x = /home/x");
-    assert_eq!(
-        volumes.default_subvolume(&id("sda2")),
-        Fact::Known("/@/.snapshots/1/snapshot".to_owned())
-    );
     let other = volumes.file(&id("sda2"), "/@/boot");
     assert_eq!(other.shown, "sda2 (not mounted): /@/boot");
     assert_eq!(
@@ -250,10 +246,6 @@ fn subvolumes_and_data_sets_are_folders_of_their_file_system() {
         "zfs bpool:/BOOT/debian@/x = /boot/x"
     );
     assert_eq!(place(&volumes, "/pool/x"), "zfs tank:/@/x = /pool/x");
-    assert_eq!(
-        volumes.default_subvolume(&id("zfs tank")),
-        Fact::Known("/".to_owned())
-    );
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub enum Because {
     RunsFrom(String),
     /// A file of root's names the very device.
     Configured {
-        /// The file.
+        /// The file of root's that names it.
         file: String,
         /// What it says.
         word: String,
@@ -73,7 +73,7 @@ pub enum Doubt {
     Plugged(Bus),
     /// A device below it is doubted.
     Below {
-        /// That device.
+        /// The kernel's name of the device below.
         device: String,
         /// Why it is doubted.
         why: Box<Doubt>,
@@ -88,9 +88,9 @@ pub enum Doubt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bus {
-    /// USB.
+    /// USB, where anything can be plugged in.
     Usb,
-    /// FireWire.
+    /// FireWire, where anything can be plugged in.
     Firewire,
     /// A port to the outside of the machine that carries PCI: Thunderbolt, USB4.
     Thunderbolt,
@@ -102,7 +102,7 @@ pub enum Bus {
 
 impl Verdict {
     /// Whether it may be read.
-    pub fn is_believed(&self) -> bool {
+    pub(crate) fn is_believed(&self) -> bool {
         matches!(self, Verdict::Believed(_))
     }
 
