@@ -1,10 +1,19 @@
 //! What a reboot would boot: every boot loader's files as one kind of value, and the
-//! decision whose word counts on this machine.
+//! decision which boot loader counts on this machine.
 //!
 //! ```text
 //! / ──Volumes──▶ file systems ─┐
 //! / ──Facts────▶ how it booted ┴─SOURCES──▶ BootMenu { entries, choice } ──decide──▶ Survey
 //! ```
+//!
+//! [`survey()`] asks every source in [`SOURCES`] about a [`BootedMachine`]; the [`Survey`] holds
+//! a [`BootMenu`] of each one that has anything, and which of them answers for the machine.
+//! [`choose()`] takes the default [entry](entry::BootEntry) out of it, or one that was named.
+//! The README has a program that does so in a few lines.
+//!
+//! A source is a module of its own. `find` reads its files, through
+//! [`Volumes`](kexec_machine::volumes::Volumes) only; its parser (`parse`, `lexer`, `entry`)
+//! and the choice of its default (`choose`) are pure functions over text and values.
 //!
 //! Nothing here loads or changes anything. A file system that is not mounted is
 //! looked at through a mount of our own that nobody else sees.
@@ -52,3 +61,8 @@ pub const SOURCES: &[Source] = &[
     modules::SOURCE,
     running::SOURCE,
 ];
+
+/// Its program is compiled with the tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

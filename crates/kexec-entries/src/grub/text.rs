@@ -51,7 +51,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// A device, by the name that the [`Devices`](super::World) gave it.
+/// A device, by the name that the [`Devices`](super::Devices) gave it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Device(pub Rc<str>);
 

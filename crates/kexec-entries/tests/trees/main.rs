@@ -6,6 +6,7 @@
 // The helpers here are no tests of their own, which the lints would leave alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod readme;
 mod shown;
 mod tree;
 mod trust;
@@ -160,7 +161,7 @@ fn what_is_no_regular_file_is_a_broken_entry() {
         ("initrd", "it is a pipe"),
     ];
     // Only root makes devices: that of /dev/watchdog, which begins to count when it is
-    // opened. What a device is called is tested in host/open.rs for everybody.
+    // opened. What a device is called is tested in kexec-machine/src/open.rs for everybody.
     let watchdog = rustix::fs::makedev(10, 130);
     let mode = Mode::from_raw_mode(0o600);
     let made = mknodat(

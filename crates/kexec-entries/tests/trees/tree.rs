@@ -31,11 +31,11 @@ use tempfile::TempDir;
 
 const MARK: &str = "=== ";
 
-/// Where the manifests are; `core` is the way from the tested crate to
+/// Where the manifests are; `entries` is the way from the tested crate to
 /// kexec-entries.
-pub fn folder(core: &str) -> PathBuf {
+pub fn folder(entries: &str) -> PathBuf {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    crate_folder.join(core).join("tests/trees/manifests")
+    crate_folder.join(entries).join("tests/trees/manifests")
 }
 
 /// Unpacks a manifest into a new folder.

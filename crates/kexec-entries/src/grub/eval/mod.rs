@@ -5,7 +5,7 @@
 //! stays so wherever it goes. An `if` on such a value takes both ways, each on a
 //! copy of the state, and keeps what the two agree on: a variable that they
 //! leave different is unknown from there on, an entry that only one of them adds
-//! is one that [may not be there](super::menu::Item::doubt). A loop, a `break` or
+//! is one that [may not be there](super::menu::MenuItem::doubt). A loop, a `break` or
 //! a `return` that hangs on such a value, and a command that nobody knows make the
 //! run [lost](State::lost): nothing is run any more, and no variable is known. So nothing is ever guessed, and what does not depend on the
 //! unknown is still known.
