@@ -55,7 +55,7 @@ pub fn survey(machine: &BootedMachine<'_>) -> Survey {
 fn survey_of(sources: &[Source], machine: &BootedMachine<'_>) -> Survey {
     let mut notes = Vec::new();
     let mut listed = Vec::new();
-    let mut judge = EntryChecker::new(machine);
+    let mut checker = EntryChecker::new(machine);
     let booted = machine.facts.booted_from();
     for source in sources {
         let evidence = (source.evidence)(machine.facts);
@@ -65,7 +65,7 @@ fn survey_of(sources: &[Source], machine: &BootedMachine<'_>) -> Survey {
             continue;
         };
         for entry in &mut found.entries {
-            judge.entry(entry);
+            checker.entry(entry);
         }
         let mut ids = machine.volumes.reads();
         let targets = found.entries.iter().filter_map(BootEntry::target);

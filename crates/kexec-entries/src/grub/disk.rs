@@ -18,7 +18,7 @@ use kexec_machine::volumes::{Lookup, Partition, Volume, VolumeId, Volumes};
 #[derive(Debug)]
 pub(super) struct Disks<'a> {
     pub(super) volumes: &'a Volumes,
-    seen: OnceCell<DeviceInventory>,
+    inventory: OnceCell<DeviceInventory>,
 }
 
 /// The device that stands for a volume.
@@ -31,7 +31,7 @@ impl<'a> Disks<'a> {
     pub(super) fn new(volumes: &'a Volumes) -> Disks<'a> {
         Disks {
             volumes,
-            seen: OnceCell::new(),
+            inventory: OnceCell::new(),
         }
     }
 }
@@ -47,15 +47,15 @@ impl Disks<'_> {
         self.volumes.get(&VolumeId(device.0.to_string()))
     }
 
-    fn seen(&self) -> &DeviceInventory {
-        self.seen
+    fn inventory(&self) -> &DeviceInventory {
+        self.inventory
             .get_or_init(|| DeviceInventory::read(self.volumes))
     }
 
     /// What a look-up by a name on the file systems comes to. That nothing has the
     /// name is only said where everything that could have it was seen.
     fn found(&self, what: &str, found: Lookup<'_>) -> Answer<Device> {
-        match (found, &self.seen().hides) {
+        match (found, &self.inventory().hides) {
             (Lookup::One(volume), _) => Answer::Is(device_of(&volume.id)),
             (Lookup::Refused(reason), _) => Answer::Unknown(reason),
             (Lookup::None, None) => Answer::No,
@@ -74,7 +74,7 @@ impl Disks<'_> {
     fn by_partition(&self, what: &str, fits: impl Fn(&Partition) -> bool) -> Answer<Device> {
         let on = |volume: &Volume| volume.partition.iter().any(&fits);
         match self.volumes.only(what, on) {
-            Lookup::None if self.seen().partitions.iter().any(&fits) => {
+            Lookup::None if self.inventory().partitions.iter().any(&fits) => {
                 Answer::Unknown(format!("what is on the partition with {what} is not known"))
             }
             found => self.found(what, found),
@@ -207,7 +207,7 @@ impl Devices for Disks<'_> {
                 Lookup::None => {}
             }
         }
-        match self.seen().why_not(name) {
+        match self.inventory().why_not(name) {
             // `loopback loop0 FILE` (the manual's "loopback"), as on Kairos and live media.
             Some(_) if name.starts_with("loop") => Answer::Unknown(format!(
                 "{name} is an image file that GRUB opens itself (loopback), and what is in one \

@@ -28,15 +28,15 @@ pub(super) struct DeviceInventory {
 
 impl DeviceInventory {
     pub(super) fn read(volumes: &Volumes) -> DeviceInventory {
-        let mut seen = DeviceInventory::default();
+        let mut inventory = DeviceInventory::default();
         match volumes.machine_entries(FOLDER) {
-            Fact::Known(names) if !names.is_empty() => seen.names = names,
-            _ => seen.hides = Some(format!("{FOLDER} lists no devices")),
+            Fact::Known(names) if !names.is_empty() => inventory.names = names,
+            _ => inventory.hides = Some(format!("{FOLDER} lists no devices")),
         }
-        for name in seen.names.clone() {
-            seen.device(volumes, &name);
+        for name in inventory.names.clone() {
+            inventory.device(volumes, &name);
         }
-        seen
+        inventory
     }
 
     fn device(&mut self, volumes: &Volumes, name: &str) {
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_a_machine_cannot_have() {
-        let seen = DeviceInventory {
+        let inventory = DeviceInventory {
             disks: 1,
             names: ["sda", "sda1", "loop0"].map(str::to_owned).into(),
             ..DeviceInventory::default()
@@ -159,10 +159,10 @@ mod tests {
             "hd1,gpt1",
             "",
         ] {
-            assert_eq!(seen.why_not(name), None, "{name}");
+            assert_eq!(inventory.why_not(name), None, "{name}");
         }
         for name in ["hd0", "hd0,gpt9", "memdisk", "ldm/x", "ahci0,gpt1", "mdx"] {
-            assert!(seen.why_not(name).is_some(), "{name}");
+            assert!(inventory.why_not(name).is_some(), "{name}");
         }
         let more = DeviceInventory {
             names: ["sda", "md127", "sr0", "dm-0"].map(str::to_owned).into(),

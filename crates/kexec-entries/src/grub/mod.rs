@@ -217,7 +217,7 @@ fn warnings(
     warnings
 }
 
-/// The numbers and ids of the submenus around a menu.
+/// Where a menu is: the numbers and ids of the submenus that lead to it.
 #[derive(Debug, Clone, Default)]
 struct MenuPosition {
     number: String,
@@ -240,10 +240,14 @@ impl MenuPosition {
 }
 
 /// What every entry of a menu would boot.
-fn entries(evaluator: &mut Evaluator<'_>, state: &State, around: &MenuPosition) -> Vec<GrubEntry> {
+fn entries(
+    evaluator: &mut Evaluator<'_>,
+    state: &State,
+    position: &MenuPosition,
+) -> Vec<GrubEntry> {
     let mut all = Vec::new();
     for (index, item) in state.menu.iter().enumerate() {
-        let here = around.within(index, item);
+        let here = position.within(index, item);
         open(evaluator, state, item, &here.path, "");
         let boot = match (&evaluator.state.lost, item.submenu) {
             (_, true) if here.depth >= MAX_MENUS => {
@@ -321,7 +325,7 @@ fn default(
     let origin = variable.and_then(|variable| variable.origin.clone());
     let value = bytes::shown(&state.env.get("default").to_string());
     let mut menu = state.clone();
-    let mut around = MenuPosition::default();
+    let mut position = MenuPosition::default();
     let mut fits = true;
     for _ in 0..MAX_MENUS {
         let at = menu.env.variable("default").and_then(|v| v.origin.as_ref());
@@ -336,8 +340,8 @@ fn default(
         let Some(item) = menu.menu.get(picked.index).cloned() else {
             return Err(Why::at(place, "the menu has no entries").into());
         };
-        around = around.within(picked.index, &item);
-        open(evaluator, &menu, &item, &around.path, &picked.rest);
+        position = position.within(picked.index, &item);
+        open(evaluator, &menu, &item, &position.path, &picked.rest);
         match (&evaluator.state.loaded, item.submenu) {
             (LoadedByEntry::Menu { file, named, .. }, false) => {
                 let (file, named) = (file.clone(), named.clone());
@@ -352,7 +356,7 @@ fn default(
                     place: origin.as_ref().map(|origin| origin.place.clone()),
                     through: origin.map(|origin| origin.through).unwrap_or_default(),
                     saves: saves(&evaluator.state),
-                    number: around.number,
+                    number: position.number,
                 });
             }
         }

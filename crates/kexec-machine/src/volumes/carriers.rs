@@ -52,7 +52,7 @@ impl<'a> Carriers<'a> {
                 found.into_iter().map(move |device| (device, point))
             })
             .collect();
-        trust::judge(self.index.all, &carries, config)
+        trust::verdicts(self.index.all, &carries, config)
     }
 
     /// The devices that a mount is on. Those of an overlay that the system runs from are

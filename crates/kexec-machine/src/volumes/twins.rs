@@ -127,7 +127,7 @@ mod tests {
         let devices: Vec<BlockDevice> = copies.chain([device("sda1".to_owned())]).collect();
         let config = DeviceConfig::default();
         let began = std::time::Instant::now();
-        let verdicts = trust::judge(&devices, &[], &config);
+        let verdicts = trust::verdicts(&devices, &[], &config);
         let mut notes = Vec::new();
         assert!(forged(
             &Index::new(&devices),

@@ -5,7 +5,7 @@ use super::super::regex;
 use super::super::text::{Text, Why};
 use super::{Call, Evaluator, Field, Flow, Status};
 
-/// What `search` was asked.
+/// What a `search` command looks for, and what it sets.
 struct SearchRequest<'a> {
     by: Option<SearchBy>,
     variable: Option<String>,
@@ -17,14 +17,14 @@ struct SearchRequest<'a> {
 impl Evaluator<'_> {
     /// `search [--file|--label|--fs-uuid] [--set[=VAR]] [--hint...] NAME`.
     pub(super) fn search(&mut self, call: &Call<'_>) -> Flow {
-        let wanted = match self.wanted(call) {
-            Ok(wanted) => wanted,
+        let request = match self.request(call) {
+            Ok(request) => request,
             Err(why) => {
                 self.lose(why);
                 return Flow::Next;
             }
         };
-        let found = match (wanted.unclear, wanted.by, wanted.value) {
+        let found = match (request.unclear, request.by, request.value) {
             (Some(why), ..) => Err(why),
             (None, Some(by), Some(value)) => self.searched(by, value, call),
             _ => Err(Why::at(
@@ -41,7 +41,7 @@ impl Evaluator<'_> {
             Ok(found) => found,
             Err(why) => Some(Text::unknown(why)),
         };
-        if let (Some(variable), Some(text)) = (wanted.variable, text) {
+        if let (Some(variable), Some(text)) = (request.variable, text) {
             self.state.env.set(&variable, text, Some(call.origin()));
         }
         Flow::Next
@@ -55,7 +55,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn wanted<'a>(&self, call: &'a Call<'_>) -> Result<SearchRequest<'a>, Why> {
+    fn request<'a>(&self, call: &'a Call<'_>) -> Result<SearchRequest<'a>, Why> {
         if let Some(why) = call.loose() {
             return Err(why.clone());
         }
@@ -69,7 +69,7 @@ impl Evaluator<'_> {
             _ => None,
         };
         let short = by.is_some();
-        let mut wanted = SearchRequest {
+        let mut request = SearchRequest {
             by,
             variable: None,
             value: None,
@@ -79,16 +79,16 @@ impl Evaluator<'_> {
         while let Some(arg) = args.next() {
             match arg.known() {
                 // NAME [VAR] [HINTS]
-                _ if short && wanted.value.is_none() => wanted.value = Some(arg),
+                _ if short && request.value.is_none() => request.value = Some(arg),
                 name if short => {
-                    wanted.variable.get_or_insert_with(|| name.to_owned());
+                    request.variable.get_or_insert_with(|| name.to_owned());
                 }
-                "-f" | "--file" => wanted.by = Some(SearchBy::File),
-                "-l" | "--label" => wanted.by = Some(SearchBy::Label),
-                "-u" | "--fs-uuid" => wanted.by = Some(SearchBy::FsUuid),
-                "-L" | "--part-label" => wanted.by = Some(SearchBy::PartLabel),
-                "-U" | "--part-uuid" => wanted.by = Some(SearchBy::PartUuid),
-                "--disk-uuid" => wanted.by = Some(SearchBy::DiskUuid),
+                "-f" | "--file" => request.by = Some(SearchBy::File),
+                "-l" | "--label" => request.by = Some(SearchBy::Label),
+                "-u" | "--fs-uuid" => request.by = Some(SearchBy::FsUuid),
+                "-L" | "--part-label" => request.by = Some(SearchBy::PartLabel),
+                "-U" | "--part-uuid" => request.by = Some(SearchBy::PartUuid),
+                "--disk-uuid" => request.by = Some(SearchBy::DiskUuid),
                 "-s" | "--set" => {
                     // The variable may be left out; an option is not its name.
                     let name = args.next_if(|next| {
@@ -96,7 +96,7 @@ impl Evaluator<'_> {
                         !next.starts_with('-') && !next.is_empty()
                     });
                     let name = name.map_or("root", Field::known);
-                    wanted.variable = Some(name.to_owned());
+                    request.variable = Some(name.to_owned());
                 }
                 "-h" | "--hint" | "--hint-ieee1275" | "--hint-bios" | "--hint-baremetal"
                 | "--hint-efi" | "--hint-arc" => {
@@ -104,7 +104,7 @@ impl Evaluator<'_> {
                 }
                 option if option.starts_with("--set=") => {
                     let name = option.strip_prefix("--set=");
-                    wanted.variable = name.map(str::to_owned);
+                    request.variable = name.map(str::to_owned);
                 }
                 option if option.starts_with('-') => {
                     let known = [
@@ -116,23 +116,23 @@ impl Evaluator<'_> {
                     ];
                     if !known.contains(&option) && !option.starts_with("--hint") {
                         let what = format!("the option {option} of search is not known here");
-                        wanted.unclear = Some(Why::at(call.place, what));
+                        request.unclear = Some(Why::at(call.place, what));
                     }
                 }
                 _ if super::files::option_value(arg, "--hint").is_some() => {}
-                _ if wanted.value.is_none() => wanted.value = Some(arg),
+                _ if request.value.is_none() => request.value = Some(arg),
                 // Further words are hints.
                 _ => {}
             }
         }
         // `--set NAME` without a further word: NAME is what is searched for.
-        if wanted.value.is_none()
-            && let Some(name) = wanted.variable.take()
+        if request.value.is_none()
+            && let Some(name) = request.variable.take()
         {
-            wanted.value = call.args.iter().find(|arg| arg.known() == name);
-            wanted.variable = Some("root".to_owned());
+            request.value = call.args.iter().find(|arg| arg.known() == name);
+            request.variable = Some("root".to_owned());
         }
-        Ok(wanted)
+        Ok(request)
     }
 
     /// `probe [--set VAR] --fs-uuid|... DEVICE`.

@@ -196,7 +196,7 @@ pub(super) fn runs_at(point: &str) -> bool {
 
 /// The verdict on every device, in their order. `carries` are the mounts of the
 /// system, each with the device that it is on.
-pub(super) fn judge<'a>(
+pub(super) fn verdicts<'a>(
     devices: &'a [BlockDevice],
     carries: &[(&'a BlockDevice, &str)],
     config: &'a DeviceConfig,

@@ -55,7 +55,7 @@ fn believed(devices: &[BlockDevice], carries: &[&str], config: &DeviceConfig) ->
         (device, point)
     });
     let carries: Vec<(&BlockDevice, &str)> = carries.collect();
-    let verdicts = judge(devices, &carries, config);
+    let verdicts = verdicts(devices, &carries, config);
     let believed = devices
         .iter()
         .zip(verdicts)
@@ -64,7 +64,7 @@ fn believed(devices: &[BlockDevice], carries: &[&str], config: &DeviceConfig) ->
 }
 
 fn alone_of(name: &str, way: &str) -> String {
-    judge(&[disk(name, way)], &[], &DeviceConfig::default())[0].to_string()
+    verdicts(&[disk(name, way)], &[], &DeviceConfig::default())[0].to_string()
 }
 
 #[test]
@@ -140,7 +140,8 @@ fn how_a_disk_is_attached() {
 
 #[test]
 fn what_the_firmware_says_of_its_ports_and_a_card_of_itself() {
-    let judged = |device: BlockDevice| judge(&[device], &[], &DeviceConfig::default())[0].clone();
+    let judged =
+        |device: BlockDevice| verdicts(&[device], &[], &DeviceConfig::default())[0].clone();
     let mut device = disk("nvme1n1", &format!("{PCI}/0000:05:00.0/nvme/nvme1/nvme1n1"));
     device.attached.external = true;
     assert_eq!(
@@ -193,7 +194,7 @@ fn a_stack_is_as_good_as_its_worst_part() {
         believed(&devices, &[], &none),
         ["sda", "sda1", "dm-0", "dm-1"]
     );
-    let said = judge(&devices, &[], &none)[7].to_string();
+    let said = verdicts(&devices, &[], &none)[7].to_string();
     assert_eq!(
         said,
         "sdb1 is below it: it hangs on USB, where anybody can plug in another"
@@ -265,7 +266,7 @@ fn configuration_names_one_device() {
     ];
     let config = DeviceConfig::naming("sdb1", "/etc/crypttab", "/dev/disk/by-id/usb-x-part1");
     assert_eq!(believed(&devices, &[], &config), ["sdb1", "dm-0"]);
-    let why = judge(&devices, &[], &config)[1].to_string();
+    let why = verdicts(&devices, &[], &config)[1].to_string();
     assert_eq!(
         why,
         "/etc/crypttab names the device as /dev/disk/by-id/usb-x-part1"
