@@ -1,15 +1,15 @@
 //! Memory: how much there is, and who has what.
 
-use super::{MemoryFacts, MemoryRange};
+use super::{MachineMemory, MemoryRange};
 use crate::Fact;
 use crate::Root;
 
 /// No machine has more ranges than this in either map.
 pub(super) const MAX_RANGES: usize = 1 << 16;
 
-pub(super) fn read(root: &Root) -> MemoryFacts {
+pub(super) fn read(root: &Root) -> MachineMemory {
     let meminfo = root.text("/proc/meminfo");
-    MemoryFacts {
+    MachineMemory {
         total: meminfo_field(&meminfo, "MemTotal:"),
         available: meminfo_field(&meminfo, "MemAvailable:"),
         iomem: root.bytes("/proc/iomem").and_then(|bytes| {

@@ -61,7 +61,7 @@ pub struct Snapshot {
     /// Who may load what.
     pub security: Security,
     /// How much memory there is, and what it is used for.
-    pub memory: MemoryFacts,
+    pub memory: MachineMemory,
     /// What the firmware is, and what it handed over.
     pub firmware: Firmware,
     /// Who drives the screen.
@@ -154,7 +154,7 @@ pub struct MemoryRange {
 
 /// Memory of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemoryFacts {
+pub struct MachineMemory {
     /// MemTotal of /proc/meminfo, bytes.
     pub total: Fact<u64>,
     /// MemAvailable of /proc/meminfo, bytes.

@@ -18,7 +18,7 @@ use super::super::devices::{Answer, FilePath};
 use super::super::menu::MenuItem;
 use super::super::rpm;
 use super::super::text::{Device, Place, Text, TextRun, Why};
-use super::snippet::{self, KeyValue, Keys};
+use super::snippet::{self, BlscfgKey, Keys};
 use super::{BYTES_A_UNIT, Call, Evaluator, Field, Flow, MAX_ENTRIES, MAX_VALUE, State, Status};
 
 /// No file of an entry is larger than this.
@@ -308,14 +308,14 @@ impl Evaluator<'_> {
     fn body(
         &mut self,
         keys: &Keys,
-        kernel: &KeyValue,
+        kernel: &BlscfgKey,
         snippet: &Snippet,
         device: &Device,
         dialect: Option<Dialect>,
         call: &Call<'_>,
     ) -> Result<Vec<Statement>, Why> {
         let upstream = dialect == Some(Dialect::Upstream);
-        let place = |pair: &KeyValue| snippet::place(pair, &snippet.shown);
+        let place = |pair: &BlscfgKey| snippet::place(pair, &snippet.shown);
         // GRUB writes `($root)` or nothing; it is the device that the entry is on.
         let name = format!("blscfg_device_{}", self.state.menu.len());
         let root = format!("(${{{name}}})");

@@ -18,7 +18,7 @@ use super::bls::Dialect;
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyValue {
+pub(super) struct BlscfgKey {
     pub(super) key: String,
     pub(super) value: String,
     pub(super) line: u32,
@@ -26,7 +26,7 @@ pub(super) struct KeyValue {
 
 /// An entry's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Keys(Vec<KeyValue>);
+pub(super) struct Keys(Vec<BlscfgKey>);
 
 impl Keys {
     /// What a `blscfg` makes of a text.
@@ -50,7 +50,7 @@ impl Keys {
             if bare.is_empty() && (dialect == Dialect::Upstream || value.len() == 1) {
                 break;
             }
-            pairs.push(KeyValue {
+            pairs.push(BlscfgKey {
                 key: key.to_owned(),
                 value: bare.to_owned(),
                 line,
@@ -60,12 +60,12 @@ impl Keys {
     }
 
     /// The first value of a key.
-    pub(super) fn first(&self, key: &str) -> Option<&KeyValue> {
+    pub(super) fn first(&self, key: &str) -> Option<&BlscfgKey> {
         self.0.iter().find(|pair| pair.key == key)
     }
 
     /// Every value of a key.
-    pub(super) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a KeyValue> {
+    pub(super) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a BlscfgKey> {
         self.0.iter().filter(move |pair| pair.key == key)
     }
 }
@@ -152,7 +152,7 @@ pub(super) fn pasted(text: &str, place: &Place) -> Result<Vec<Statement>, Why> {
 }
 
 /// The place of a pair.
-pub(super) fn place(pair: &KeyValue, file: &Rc<str>) -> Place {
+pub(super) fn place(pair: &BlscfgKey, file: &Rc<str>) -> Place {
     Place {
         file: file.clone(),
         line: pair.line,
