@@ -1,7 +1,7 @@
 //! What is remembered of a kexec that was asked for, and how the next boot judges it.
 #![no_main]
 
-use kexec_reboot::record::boot::{BootFacts, Moment};
+use kexec_reboot::record::boot::{BootFacts, ClockReading};
 use kexec_reboot::record::{Attempt, judge};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
             boot_id: "now".to_owned(),
             release: "7.3.0".to_owned(),
             token,
-            now: Moment {
+            now: ClockReading {
                 realtime: 1_800_000_000_000,
                 uptime: 2_000,
                 cycles: Some(9_000_000),

@@ -1,7 +1,7 @@
 //! `systemctl list-jobs`: where a shutdown goes.
 #![no_main]
 
-use kexec_reboot::handover::ask::target_of;
+use kexec_reboot::handover::shutdown_request::target_of;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use kexec_reboot::handover::network::{Item, Kind};
+use kexec_reboot::handover::network::{NetworkItem, NetworkItemKind};
 use kexec_sys::{RouteMessage, netlink};
 use libfuzzer_sys::fuzz_target;
 
@@ -12,14 +12,14 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((first, stream)) = bytes.split_first() else {
         return;
     };
-    let kind = Kind::ALL[usize::from(*first) % Kind::ALL.len()];
+    let kind = NetworkItemKind::ALL[usize::from(*first) % NetworkItemKind::ALL.len()];
     let names = BTreeMap::from([(1, "lo".to_owned()), (2, "eth0".to_owned())]);
     for part in netlink::parts(stream) {
         let message = RouteMessage {
             kind: part.kind,
             payload: part.payload.to_vec(),
         };
-        let Some(item) = Item::new(kind, message) else {
+        let Some(item) = NetworkItem::new(kind, message) else {
             continue;
         };
         // What is asked for again is a message of the same kind, not a longer story.

@@ -18,7 +18,7 @@ use kexec_cli::{args, help};
 use kexec_image::Arch;
 use kexec_load::Error;
 use kexec_machine::volumes::Automounts;
-use kexec_reboot::handover::Jump;
+use kexec_reboot::handover::JumpOptions;
 use kexec_reboot::record::files::OnDisk;
 use kexec_reboot::steps::{self, ChosenLoad, Selection, Shutdown};
 use kexec_reboot::world::World;
@@ -128,9 +128,13 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             dry_run,
             json,
         } => reboot::verb(world, selection, how, *dry_run, *json),
-        VerbRequest::RebootCold { ask, dry_run, json } => {
+        VerbRequest::RebootCold {
+            request,
+            dry_run,
+            json,
+        } => {
             let how = Shutdown {
-                ask: ask.clone(),
+                request: request.clone(),
                 now: false,
                 or_cold: false,
                 cold: true,
@@ -217,7 +221,7 @@ fn is_missing(error: &Error, kernel: &Path) -> bool {
         && there().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
-fn jump(world: &World<'_>, how: Jump) -> u8 {
+fn jump(world: &World<'_>, how: JumpOptions) -> u8 {
     match steps::jump(world, how) {
         Ok(()) => {
             commands::print("The other kernel has jumped back.\n");

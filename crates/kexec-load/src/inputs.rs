@@ -57,7 +57,7 @@ impl std::fmt::Display for Role {
 
 /// One file, read once into memory that nobody can change any more.
 #[derive(Debug)]
-pub struct Input {
+pub struct InputFile {
     /// Which file.
     pub from: FileRef,
     /// The descriptor it was read through.
@@ -70,15 +70,15 @@ pub struct Input {
 #[derive(Debug)]
 pub struct Inputs {
     /// The kernel.
-    pub kernel: Input,
+    pub kernel: InputFile,
     /// The initrds, in the order of the request.
-    pub initrds: Vec<Input>,
+    pub initrds: Vec<InputFile>,
     /// The modules of a multiboot kernel, in the order of the request.
-    pub modules: Vec<Input>,
+    pub modules: Vec<InputFile>,
     /// The files beside a UKI, in the order of the request.
-    pub companions: Vec<Input>,
+    pub companions: Vec<InputFile>,
     /// The device tree.
-    pub dtb: Option<Input>,
+    pub dtb: Option<InputFile>,
     /// The configuration of the kernel, where it is installed beside it.
     pub config: Option<Installed>,
     /// What the running kernel hands on.
@@ -177,7 +177,7 @@ pub fn image_options(profile: Option<usize>, inputs: &Inputs, host: &Snapshot) -
     }
 }
 
-fn length(input: &Input) -> u64 {
+fn length(input: &InputFile) -> u64 {
     u64::try_from(input.sealed.len()).unwrap_or(u64::MAX)
 }
 
@@ -187,7 +187,7 @@ fn read_file(
     limit: u64,
     available: u64,
     volumes: Option<&Volumes>,
-) -> Result<Input, Error> {
+) -> Result<InputFile, Error> {
     let failed = |reason: String| {
         let problem = Problem::new(format!("cannot read {role} {from}"), reason, from.remedy());
         match role {
@@ -220,7 +220,7 @@ fn read_file(
         }
         error => failed(error.to_string()),
     })?;
-    Ok(Input {
+    Ok(InputFile {
         from: from.clone(),
         file,
         sealed,

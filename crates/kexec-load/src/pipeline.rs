@@ -19,9 +19,9 @@ use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 use crate::companions;
 use crate::explain::{self, Call, ImageFacts};
 use crate::initrd;
-pub use crate::inputs::{Carried, Input, Inputs, image_options, read};
+pub use crate::inputs::{Carried, InputFile, Inputs, image_options, read};
 use crate::next_config::NextConfig;
-use crate::preflight::{self, Context, Finding};
+use crate::preflight::{self, Finding, LoadContext};
 use crate::request::{LoadRequest, SyscallChoice, Unsigned};
 use crate::{Error, classic, place};
 use kexec_machine::Fact;
@@ -137,7 +137,7 @@ impl Understood {
         decision: Decision,
         placed: Option<LoadPlan>,
     ) -> Prepared {
-        let findings = preflight::run(&Context {
+        let findings = preflight::run(&LoadContext {
             host,
             image: &self.image,
             plan: &self.plan,

@@ -11,7 +11,7 @@ use kexec_sys::{Errno, Kernel, LoadFlags, Segment, elf_machine};
 use crate::Error;
 use crate::classic::{self, PurgatoryFailure, PurgatoryOptions};
 use crate::inputs::Inputs;
-use crate::request::{ClassicAsk, LoadRequest};
+use crate::request::{ClassicLoadOptions, LoadRequest};
 use kexec_machine::Snapshot;
 
 /// Finds a place for everything and finishes the purgatory.
@@ -27,11 +27,11 @@ pub(crate) fn place(
     arch: Arch,
     host: &Snapshot,
 ) -> Result<LoadPlan, Error> {
-    let ask = &request.classic;
+    let classic_options = &request.classic;
     let modules: Vec<Module> = inputs
         .modules
         .iter()
-        .zip(&ask.modules)
+        .zip(&classic_options.modules)
         .map(|(input, module)| Module {
             path: module.file.to_string(),
             string: module.string.clone(),
@@ -60,18 +60,18 @@ pub(crate) fn place(
         arch,
         memory: &memory,
         firmware: &firmware,
-        options: &ask.options,
+        options: &classic_options.options,
         rng_seed: rng_seed(),
         purgatory: shape,
     })
     .map_err(PlanError::Classic)?;
     placed.notes.extend(carried.notes.iter().cloned());
     let purgatory = PurgatoryOptions {
-        reset_vga: ask.reset_vga,
+        reset_vga: classic_options.reset_vga,
         // Asked to report somewhere, it says that it is there.
-        hello: ask.console_vga || ask.console_serial,
+        hello: classic_options.console_vga || classic_options.console_serial,
     };
-    let consoles = consoles(ask, plan, host);
+    let consoles = consoles(classic_options, plan, host);
     classic::purgatory(&mut placed, &consoles, classic::tsc_khz(host), &purgatory)
         .map_err(|e| no_purgatory(&e))?;
     Ok(placed)
@@ -87,19 +87,23 @@ fn no_purgatory(failure: &PurgatoryFailure) -> Error {
 
 /// Where the purgatory reports: where the caller says, else on the consoles of
 /// the next kernel.
-fn consoles(ask: &ClassicAsk, plan: &FilePlan, host: &Snapshot) -> Vec<Console> {
+fn consoles(
+    classic_options: &ClassicLoadOptions,
+    plan: &FilePlan,
+    host: &Snapshot,
+) -> Vec<Console> {
     /// The first serial port of a PC, kexec-tools' default.
     const TTY_S0: u16 = 0x3f8;
-    if !ask.console_vga && !ask.console_serial {
+    if !classic_options.console_vga && !classic_options.console_serial {
         return classic::consoles(&plan.cmdline, host);
     }
     let mut consoles = Vec::new();
-    if ask.console_serial {
-        let baud = ask.serial_baud.filter(|b| *b != 0);
-        let port = ask.serial.unwrap_or(TTY_S0);
+    if classic_options.console_serial {
+        let baud = classic_options.serial_baud.filter(|b| *b != 0);
+        let port = classic_options.serial.unwrap_or(TTY_S0);
         consoles.push(classic::serial_port(port, None, baud));
     }
-    if ask.console_vga {
+    if classic_options.console_vga {
         consoles.push(Console::Vga);
     }
     consoles

@@ -49,7 +49,7 @@ pub struct LoadRequest {
     /// takes: nothing is refused because the next kernel would not read it.
     pub old_spelling: bool,
     /// What only `kexec_load(2)` knows.
-    pub classic: ClassicAsk,
+    pub classic: ClassicLoadOptions,
 }
 
 impl LoadRequest {
@@ -67,7 +67,7 @@ impl LoadRequest {
             debug: false,
             mark: None,
             old_spelling: false,
-            classic: ClassicAsk::default(),
+            classic: ClassicLoadOptions::default(),
         }
     }
 }
@@ -119,7 +119,7 @@ pub enum Unsigned {
 /// What the caller asks of a load with `kexec_load(2)`. The other system call
 /// leaves all of this to the running kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClassicAsk {
+pub struct ClassicLoadOptions {
     /// What the planner looks at.
     pub options: ClassicOptions,
     /// Modules of a multiboot kernel, in order.
@@ -143,7 +143,7 @@ pub struct ClassicAsk {
     pub serial_baud: Option<u32>,
 }
 
-impl ClassicAsk {
+impl ClassicLoadOptions {
     /// Whether something is asked for without which the next kernel would be
     /// another one: it must not be left out silently.
     pub fn demands_classic(&self) -> bool {

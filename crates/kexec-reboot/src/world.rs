@@ -10,9 +10,9 @@ use kexec_machine::volumes::{Automounts, Volumes};
 use kexec_sys::{Kernel, Slot};
 
 use crate::handover;
-use crate::record::files::Files;
+use crate::record::files::RecordFiles;
 use crate::record::lock::{self, Purpose};
-use crate::record::{self, Content, Lock, Store};
+use crate::record::{self, Lock, SlotContent, Store};
 
 /// The world: the running kernel and the root directory. Tests bring their own.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub struct World<'a> {
     /// Whether automounts can be woken up.
     pub automounts: Automounts,
     /// Through what records are read and written.
-    pub files: &'a dyn Files,
+    pub files: &'a dyn RecordFiles,
     /// Who looks on.
     pub onlooker: &'a dyn Onlooker,
 }
@@ -87,7 +87,7 @@ impl<'a> World<'a> {
     }
 
     /// What is in a slot, by the kernel and by our records.
-    pub fn content(&self, slot: Slot) -> Content {
+    pub fn content(&self, slot: Slot) -> SlotContent {
         let loaded = handover::is_loaded_in(self.root, slot);
         record::look(self.store(), slot, loaded)
     }

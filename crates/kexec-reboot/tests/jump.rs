@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kexec_reboot::handover::{self, Jump};
+use kexec_reboot::handover::{self, JumpOptions};
 use kexec_sys::double::{Call, Double, Interface, Machine};
 use kexec_sys::{Errno, Kernel, LoadFlags, Segment, elf_machine};
 
-const BOTH: Jump = Jump {
+const BOTH: JumpOptions = JumpOptions {
     sync: true,
     interfaces_down: true,
 };
@@ -99,7 +99,7 @@ fn a_failed_jump_brings_interfaces_up_again() {
 #[test]
 fn without_sync_and_without_interfaces() {
     let kernel = with_interfaces();
-    let how = Jump {
+    let how = JumpOptions {
         sync: false,
         interfaces_down: false,
     };

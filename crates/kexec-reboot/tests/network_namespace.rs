@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use kexec_reboot::handover;
-use kexec_reboot::handover::Jump;
+use kexec_reboot::handover::JumpOptions;
 use kexec_sys::double::{Asked, Between};
 use kexec_sys::{Errno, Linux};
 
@@ -127,7 +127,7 @@ fn everything_is_there_again_behind_a_jump_that_fails() {
         ip(words);
     }
     let before = network();
-    let how = Jump {
+    let how = JumpOptions {
         sync: false,
         interfaces_down: true,
     };
@@ -166,7 +166,7 @@ fn a_hundred_thousand_routes_come_back() {
     let before = count();
     assert!(before > 100_000, "{before}");
     let mut said = Vec::new();
-    let how = Jump {
+    let how = JumpOptions {
         sync: false,
         interfaces_down: true,
     };

@@ -7,7 +7,7 @@
 
 use anyhow::{Context, Result, bail};
 use kexec_load::inputs::Carried;
-use kexec_load::request::ClassicAsk;
+use kexec_load::request::ClassicLoadOptions;
 use kexec_load::{CmdlineChoice, LoadRequest, SyscallChoice, pipeline};
 use kexec_machine::Snapshot;
 use kexec_plan::classic::{ClassicOptions, Integrity, SegmentKind};
@@ -27,12 +27,12 @@ fn main() -> Result<()> {
             ..CmdlineChoice::default()
         },
         syscall: SyscallChoice::Classic,
-        classic: ClassicAsk {
+        classic: ClassicLoadOptions {
             options: ClassicOptions {
                 integrity: integrity_of(integrity)?,
                 ..ClassicOptions::default()
             },
-            ..ClassicAsk::default()
+            ..ClassicLoadOptions::default()
         },
         ..LoadRequest::new(kernel)
     };

@@ -7,10 +7,10 @@ use kexec_load::{Error, SyscallChoice};
 use kexec_machine::programs;
 use kexec_reboot::arrival::Exitrd;
 use kexec_reboot::enable;
-use kexec_reboot::enable::{Change, Feature};
+use kexec_reboot::enable::{Feature, FileChange};
 use kexec_reboot::handover::init::{Init, InitFacts};
 use kexec_reboot::preload;
-use kexec_reboot::steps::{Selection, is_ahead, unload};
+use kexec_reboot::steps::{Selection, is_preloaded, unload};
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
@@ -85,13 +85,13 @@ fn switch_off(
         }
     }
     carry_out(world, feature, &changes)?;
-    if feature.name == "preload" && is_ahead(world) {
+    if feature.name == "preload" && is_preloaded(world) {
         unload(world, "kexec disable", Slot::Normal, SyscallChoice::Auto)?;
     }
     Ok(())
 }
 
-fn carry_out(world: &World<'_>, feature: &Feature, changes: &[Change]) -> Result<(), Error> {
+fn carry_out(world: &World<'_>, feature: &Feature, changes: &[FileChange]) -> Result<(), Error> {
     let left = enable::apply(world.root, changes).map_err(|failed| {
         Error::system(
             format!("switching {}: {}", feature.name, failed.what()),
@@ -191,7 +191,7 @@ fn systemctl(world: &World<'_>, words: &[&str]) -> Result<(), Error> {
     }
 }
 
-fn show(feature: &Feature, on: bool, changes: &[Change], held: Option<u64>, as_json: bool) {
+fn show(feature: &Feature, on: bool, changes: &[FileChange], held: Option<u64>, as_json: bool) {
     if as_json {
         print_json(&json::switch(feature, on, changes, held));
     } else {

@@ -4,17 +4,17 @@
 use kexec_load::Error;
 use kexec_machine::volumes::Automounts;
 use kexec_reboot::enable;
-use kexec_reboot::preload::{Moment, Step};
+use kexec_reboot::preload::{PreloadMoment, Step};
 use kexec_reboot::record::Lock;
 use kexec_reboot::steps::remember::settled;
-use kexec_reboot::steps::{Ahead, LoadAhead, moment_of};
+use kexec_reboot::steps::{PreloadOptions, PreloadPlan, preload_moment};
 use kexec_reboot::world::World;
 
 use super::{exit, load, print, print_json};
 use crate::render::{json, text, visible};
 
 /// `kexec preload`.
-pub fn verb(world: &World<'_>, how: &LoadAhead, json: bool) -> u8 {
+pub fn verb(world: &World<'_>, how: &PreloadOptions, json: bool) -> u8 {
     let feature = enable::feature("preload");
     if how.if_enabled && !feature.is_some_and(|f| enable::is_enabled(world.root, f)) {
         return exit::DONE;
@@ -29,24 +29,24 @@ pub fn verb(world: &World<'_>, how: &LoadAhead, json: bool) -> u8 {
             }
         },
     };
-    let moment = match moment_of(how) {
+    let moment = match preload_moment(how) {
         Ok(moment) => moment,
         Err(why) => {
             say(&Step::Leave(why.to_owned()), json);
             return exit::DONE;
         }
     };
-    if moment == Moment::Running && !how.dry_run {
+    if moment == PreloadMoment::Running && !how.dry_run {
         tell_last(world);
     }
     let world = &World {
         automounts: match moment {
-            Moment::Running => Automounts::Wake,
-            Moment::Shutdown { .. } => Automounts::Leave,
+            PreloadMoment::Running => Automounts::Wake,
+            PreloadMoment::Shutdown { .. } => Automounts::Leave,
         },
         ..*world
     };
-    match ahead(world, how, moment, lock.as_ref(), json) {
+    match plan(world, how, moment, lock.as_ref(), json) {
         Ok(()) => exit::DONE,
         Err(error) => {
             load::refuse(&error, json);
@@ -56,20 +56,20 @@ pub fn verb(world: &World<'_>, how: &LoadAhead, json: bool) -> u8 {
 }
 
 /// Decides, and carries it out; without the lock it only says what it would do.
-fn ahead(
+fn plan(
     world: &World<'_>,
-    how: &LoadAhead,
-    moment: Moment,
+    how: &PreloadOptions,
+    moment: PreloadMoment,
     lock: Option<&Lock>,
     json: bool,
 ) -> Result<(), Error> {
-    let ahead = Ahead::read(world, how, moment, lock)?;
-    let step = ahead.step();
+    let plan = PreloadPlan::read(world, how, moment, lock)?;
+    let step = plan.step();
     say(&step, json);
     let Some(lock) = lock else {
         return Ok(());
     };
-    if let Some(loaded) = ahead.carry_out(world, lock, step)? {
+    if let Some(loaded) = plan.carry_out(world, lock, step)? {
         print(&text::plan_for_log(&loaded));
     }
     Ok(())

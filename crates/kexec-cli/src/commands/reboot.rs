@@ -4,8 +4,8 @@
 use kexec_load::Error;
 use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::refusal;
-use kexec_reboot::handover::ask::{self, Handover};
 use kexec_reboot::handover::init::InitFacts;
+use kexec_reboot::handover::shutdown_request::{self, Handover};
 use kexec_reboot::steps::{Journey, Selection, Shutdown, through_firmware};
 use kexec_reboot::world::World;
 
@@ -97,7 +97,7 @@ fn cold_instead(
     refusal: &Error,
     json: bool,
 ) -> u8 {
-    let asked = ask::cold(init, &how.ask)
+    let asked = shutdown_request::cold(init, &how.request)
         .and_then(|handover| through_firmware(world, &handover, refusal.to_string()));
     match asked {
         Ok(()) => {
@@ -119,7 +119,7 @@ fn cold(
     dry_run: bool,
     json: bool,
 ) -> Result<u8, Error> {
-    let handover = ask::cold(init, &how.ask)?;
+    let handover = shutdown_request::cold(init, &how.request)?;
     if json {
         print_json(&json::cold(&handover));
     } else {

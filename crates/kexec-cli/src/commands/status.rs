@@ -10,7 +10,7 @@ use kexec_machine::Problem;
 use kexec_reboot::handover;
 use kexec_reboot::record;
 use kexec_reboot::record::lock::held_by;
-use kexec_reboot::record::{Attempt, Content};
+use kexec_reboot::record::{Attempt, SlotContent};
 use kexec_reboot::steps::remember::settled;
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
@@ -56,7 +56,7 @@ pub fn verb(
     }
     // Records belong to the running machine, not to a replayed one.
     let content = |slot, loaded: &Fact<bool>| match (host, loaded.known()) {
-        (Some(_), Some(true)) => Content::Foreign,
+        (Some(_), Some(true)) => SlotContent::Foreign,
         (_, loaded) => record::look(world.store(), slot, loaded.copied()),
     };
     let slots = Slots {

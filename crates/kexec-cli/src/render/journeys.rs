@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use kexec_reboot::record::outcome::{Arrival, duration};
+use kexec_reboot::record::outcome::{ArrivalTimes, duration};
 use kexec_reboot::record::{Attempt, Outcome};
 
 use super::words::visible;
@@ -90,7 +90,7 @@ pub fn target(attempt: &Attempt) -> String {
 }
 
 /// `312 ms from jump to userspace, 6.2 s of shutdown`.
-fn times(arrival: &Arrival) -> Option<String> {
+fn times(arrival: &ArrivalTimes) -> Option<String> {
     let about = if arrival.counted { "" } else { "about " };
     let shutdown = arrival.shutdown.map(duration);
     let text = match (arrival.jump, arrival.kernel, shutdown) {
@@ -132,7 +132,7 @@ pub fn history(attempts: &[Attempt]) -> String {
 pub mod tests {
     use kexec_plan::Token;
     use kexec_reboot::record::attempt::Target;
-    use kexec_reboot::record::boot::Moment;
+    use kexec_reboot::record::boot::ClockReading;
 
     use super::*;
 
@@ -141,7 +141,7 @@ pub mod tests {
             format: Attempt::FORMAT,
             sequence: 0,
             token: Token::from_bytes([1; 8]),
-            asked: Moment {
+            asked: ClockReading {
                 realtime: 1_795_388_651_000,
                 uptime: 1000,
                 cycles: None,
@@ -167,7 +167,7 @@ pub mod tests {
     }
 
     pub fn kexec(jump: Option<u64>) -> Outcome {
-        Outcome::Kexec(Arrival {
+        Outcome::Kexec(ArrivalTimes {
             to: "7.3.0".into(),
             at: 1_795_388_658_000,
             shutdown: Some(6_240),

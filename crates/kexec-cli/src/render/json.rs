@@ -5,10 +5,10 @@ use kexec_load::Error;
 use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::{Finding, refusal};
 use kexec_machine::Snapshot;
-use kexec_reboot::enable::{Change, Feature};
-use kexec_reboot::handover::ask::Handover;
+use kexec_reboot::enable::{Feature, FileChange};
+use kexec_reboot::handover::shutdown_request::Handover;
 use kexec_reboot::preload::Step;
-use kexec_reboot::record::{Attempt, Content};
+use kexec_reboot::record::{Attempt, SlotContent};
 use serde_json::{Value, json};
 
 use super::Slots;
@@ -56,7 +56,7 @@ pub fn step(step: &Step) -> Value {
 }
 
 /// `kexec enable --json`, `kexec disable --json`.
-pub fn switch(feature: &Feature, on: bool, changes: &[Change], held: Option<u64>) -> Value {
+pub fn switch(feature: &Feature, on: bool, changes: &[FileChange], held: Option<u64>) -> Value {
     json!({ "feature": feature.name, "on": on, "changes": changes, "held": held })
 }
 
@@ -93,12 +93,12 @@ pub fn history(attempts: &[Attempt]) -> Value {
 
 /// `kexec status --json`.
 pub fn status(host: &Snapshot, slots: &Slots, last: Option<&Attempt>) -> Value {
-    let image = |content: &Content| match content {
-        Content::Ours(record) => json!(record),
+    let image = |content: &SlotContent| match content {
+        SlotContent::Ours(record) => json!(record),
         _ => Value::Null,
     };
-    let interrupted = |content: &Content| match content {
-        Content::Interrupted(found) => {
+    let interrupted = |content: &SlotContent| match content {
+        SlotContent::Interrupted(found) => {
             json!({ "change": found.change, "record": found.record, "why": found.text() })
         }
         _ => Value::Null,

@@ -13,7 +13,7 @@ pub mod svg;
 pub mod text;
 mod words;
 
-use kexec_reboot::record::Content;
+use kexec_reboot::record::SlotContent;
 
 pub use words::visible;
 
@@ -21,9 +21,9 @@ pub use words::visible;
 #[derive(Debug)]
 pub struct Slots {
     /// What a reboot jumps into.
-    pub normal: Content,
+    pub normal: SlotContent,
     /// What a panic jumps into.
-    pub crash: Content,
+    pub crash: SlotContent,
     /// Who changes one of them just now.
     pub at_work: Option<String>,
 }

@@ -9,10 +9,10 @@ use kexec_load::preflight::{Finding, Severity};
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::redact;
 use kexec_plan::Cmdline;
-use kexec_reboot::enable::{Change, Feature};
-use kexec_reboot::handover::ask::Handover;
+use kexec_reboot::enable::{Feature, FileChange};
+use kexec_reboot::handover::shutdown_request::Handover;
 use kexec_reboot::preload::Step;
-use kexec_reboot::record::{Attempt, Content, Record};
+use kexec_reboot::record::{Attempt, LoadRecord, SlotContent};
 
 use super::words::visible;
 use super::{Slots, journeys};
@@ -205,7 +205,7 @@ pub fn not_needed(feature: &Feature, why: &str) -> String {
 }
 
 /// What `kexec enable` and `kexec disable` change, and what that costs.
-pub fn switch(feature: &Feature, on: bool, changes: &[Change], held: Option<u64>) -> String {
+pub fn switch(feature: &Feature, on: bool, changes: &[FileChange], held: Option<u64>) -> String {
     let mut out = String::new();
     let name = feature.name;
     if changes.is_empty() {
@@ -300,21 +300,27 @@ pub fn status(host: &Snapshot, slots: &Slots) -> String {
     out
 }
 
-fn slot(out: &mut String, label: &str, content: &Content, at_work: Option<&str>, nothing: &str) {
+fn slot(
+    out: &mut String,
+    label: &str,
+    content: &SlotContent,
+    at_work: Option<&str>,
+    nothing: &str,
+) {
     match content {
-        Content::Unknown => {
+        SlotContent::Unknown => {
             let unknown = "the running kernel does not say (is /sys mounted? has it CONFIG_KEXEC?)";
             row(out, label, unknown);
         }
-        Content::Empty => row(out, label, nothing),
-        Content::Foreign => {
+        SlotContent::Empty => row(out, label, nothing),
+        SlotContent::Foreign => {
             let other =
                 "loaded, without a record: by another program, or while none could be written";
             row(out, label, other);
         }
-        Content::Hidden => row(out, label, "loaded; only root may read what it is"),
-        Content::Interrupted(_) if at_work.is_some() => row(out, label, "it is being changed"),
-        Content::Interrupted(found) => {
+        SlotContent::Hidden => row(out, label, "loaded; only root may read what it is"),
+        SlotContent::Interrupted(_) if at_work.is_some() => row(out, label, "it is being changed"),
+        SlotContent::Interrupted(found) => {
             row(out, label, &format!("loaded, but {}", found.text()));
             row(
                 out,
@@ -322,11 +328,11 @@ fn slot(out: &mut String, label: &str, content: &Content, at_work: Option<&str>,
                 "kexec unload takes it out; kexec load, kexec preload and kexec reboot do so first",
             );
         }
-        Content::Ours(record) => image(out, label, record),
+        SlotContent::Ours(record) => image(out, label, record),
     }
 }
 
-fn image(out: &mut String, label: &str, r: &Record) {
+fn image(out: &mut String, label: &str, r: &LoadRecord) {
     let release = r.release.as_deref().unwrap_or("release not in its header");
     row(
         out,

@@ -16,9 +16,9 @@ use kexec_image::Arch;
 use kexec_load::LoadRequest;
 use kexec_plan::SyscallChoice;
 use kexec_reboot::enable::Feature;
-use kexec_reboot::handover::Jump;
-use kexec_reboot::handover::ask::Ask;
-use kexec_reboot::steps::{LoadAhead, Selection, Shutdown};
+use kexec_reboot::handover::JumpOptions;
+use kexec_reboot::handover::shutdown_request::ShutdownRequest;
+use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
 use kexec_sys::{FileFlags, Slot};
 
 use crate::args::typed::{Spelling, Token, Tokens, Typed, printable};
@@ -60,7 +60,7 @@ pub enum Request {
         syscall: SyscallChoice,
     },
     /// Jump into what is loaded.
-    Exec(Jump),
+    Exec(JumpOptions),
     /// Load the way back into the kernel before this one.
     JumpBack {
         /// Where that waits; `None` is where the command line says.
@@ -95,7 +95,7 @@ pub enum Then {
     /// `shutdown -r now`.
     Shutdown,
     /// The jump.
-    Jump(Jump),
+    Jump(JumpOptions),
 }
 
 /// Something that was asked for and is refused before anything is done.
@@ -120,7 +120,7 @@ pub enum VerbRequest {
     },
     /// `kexec reboot --cold`, which loads nothing.
     RebootCold {
-        ask: Ask,
+        request: ShutdownRequest,
         dry_run: bool,
         json: bool,
     },
@@ -170,7 +170,7 @@ pub enum VerbRequest {
         json: bool,
     },
     Preload {
-        how: LoadAhead,
+        how: PreloadOptions,
         json: bool,
     },
     /// `kexec preload --enabled`.

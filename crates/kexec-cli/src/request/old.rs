@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use kexec_image::Arch;
-use kexec_load::request::{ClassicAsk, ModuleFile, Unsigned};
+use kexec_load::request::{ClassicLoadOptions, ModuleFile, Unsigned};
 use kexec_load::{CmdlineChoice, LoadRequest};
 use kexec_plan::classic::{ClassicOptions, ElfArgs, Integrity};
 use kexec_plan::{Cmdline, SyscallChoice};
-use kexec_reboot::handover::Jump;
+use kexec_reboot::handover::JumpOptions;
 use kexec_sys::{FileFlags, Slot};
 
 use super::{
@@ -176,7 +176,7 @@ fn mode(typed: &Typed) -> Result<Mode, UsageError> {
 fn request(mode: Mode, typed: &Typed) -> Result<Request, UsageError> {
     let crash = typed.has(Id::LoadPanic);
     let slot = if crash { Slot::Crash } else { Slot::Normal };
-    let jump = Jump {
+    let jump = JumpOptions {
         sync: !typed.has(Id::NoSync),
         interfaces_down: !typed.has(Id::NoIfdown),
     };
@@ -266,7 +266,7 @@ pub(super) fn chosen(typed: &Typed) -> Option<SyscallChoice> {
 }
 
 /// What only kexec_load(2) knows.
-fn classic(typed: &Typed) -> ClassicAsk {
+fn classic(typed: &Typed) -> ClassicLoadOptions {
     let number = |id| typed.last(id).and_then(numbers::address);
     let elf = [
         (Id::ArgsLinux, ElfArgs::Linux),
@@ -293,7 +293,7 @@ fn classic(typed: &Typed) -> ClassicAsk {
         ..ClassicOptions::default()
     };
     let port = |id| typed.last(id).filter(|_| typed.has(Id::ConsoleSerial));
-    ClassicAsk {
+    ClassicLoadOptions {
         options,
         modules: typed
             .values(Id::Module)

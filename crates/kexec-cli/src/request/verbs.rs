@@ -8,9 +8,9 @@ use kexec_entries::named::unescaped;
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_reboot::enable;
 use kexec_reboot::enable::{FEATURES, Feature};
-use kexec_reboot::handover::ask::Ask;
+use kexec_reboot::handover::shutdown_request::ShutdownRequest;
 use kexec_reboot::record::PreloadTarget;
-use kexec_reboot::steps::{LoadAhead, Selection, Shutdown};
+use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
 use kexec_sys::Slot;
 
 use super::old::{chosen, load_request};
@@ -95,14 +95,14 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
             json,
         },
         Verb::Reboot if typed.has(Id::Cold) => VerbRequest::RebootCold {
-            ask: ask(&typed),
+            request: shutdown_request(&typed),
             dry_run: typed.has(Id::DryRun),
             json,
         },
         Verb::Reboot => VerbRequest::Reboot {
             selection: selection()?,
             how: Shutdown {
-                ask: ask(&typed),
+                request: shutdown_request(&typed),
                 now: typed.has(Id::Now),
                 or_cold: typed.has(Id::OrCold),
                 cold: false,
@@ -216,12 +216,12 @@ fn feature(typed: &Typed) -> Result<&'static Feature, String> {
     })
 }
 
-fn preload(typed: &Typed) -> LoadAhead {
+fn preload(typed: &Typed) -> PreloadOptions {
     let named = typed.last(Id::Instance).map(|name| {
         let name = name.to_string_lossy();
         PreloadTarget::Named(unescaped(&name))
     });
-    LoadAhead {
+    PreloadOptions {
         of: named.unwrap_or(PreloadTarget::Default),
         at_shutdown: typed.has(Id::AtShutdown),
         if_enabled: typed.has(Id::IfEnabled),
@@ -231,9 +231,9 @@ fn preload(typed: &Typed) -> LoadAhead {
 }
 
 /// What init is asked for.
-fn ask(typed: &Typed) -> Ask {
+fn shutdown_request(typed: &Typed) -> ShutdownRequest {
     let when = typed.last(Id::When);
-    Ask {
+    ShutdownRequest {
         ignore_inhibitors: typed.has(Id::IgnoreInhibitors),
         when: when.map(|time| time.to_string_lossy().into_owned()),
     }

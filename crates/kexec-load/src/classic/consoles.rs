@@ -35,7 +35,7 @@ const LAST_TEXT: u8 = 0x22;
 /// kernel-parameters.txt). Without a speed the port keeps the one it has. A
 /// command line without `console=` has the screen.
 pub fn consoles(cmdline: &Cmdline, host: &Snapshot) -> Vec<Console> {
-    let mut found = Found {
+    let mut found = ConsoleSearch {
         host,
         consoles: Vec::new(),
     };
@@ -89,12 +89,12 @@ pub fn serial_port(io_base: u16, clock: Option<u32>, baud: Option<u32>) -> Conso
     Console::SerialPort { io_base, divisor }
 }
 
-struct Found<'a> {
+struct ConsoleSearch<'a> {
     host: &'a Snapshot,
     consoles: Vec<Console>,
 }
 
-impl Found<'_> {
+impl ConsoleSearch<'_> {
     /// The values of `console=` and `earlycon=`.
     fn console(&mut self, options: &[&str]) {
         match *options {

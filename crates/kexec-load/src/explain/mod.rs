@@ -1,8 +1,8 @@
 //! What an errno of the kernel means on this machine: one table, decided with
 //! the facts of the snapshot, so that EPERM is told apart into its causes.
 
+mod causes;
 pub(crate) mod no_jump;
-mod rows;
 pub(crate) mod say;
 
 use kexec_image::Arch;
@@ -10,7 +10,7 @@ use kexec_sys::{Errno, Slot};
 
 use kexec_machine::{Problem, Snapshot};
 
-pub use rows::rows;
+pub use causes::causes;
 
 /// What was asked of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl ImageFacts {
 
 /// What a row of the table looks at.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
+pub struct CallContext<'a> {
     /// What was asked.
     pub call: Call,
     /// The machine.
@@ -90,18 +90,18 @@ pub struct Context<'a> {
 }
 
 /// One cause of one errno.
-pub struct Row {
+pub struct ErrnoCause {
     /// What the kernel answered.
     pub errno: Errno,
     /// Whether this is the cause; looks at the call first.
-    pub when: fn(&Context<'_>) -> bool,
+    pub when: fn(&CallContext<'_>) -> bool,
     /// The cause, with the machine's numbers.
-    pub why: fn(&Context<'_>) -> String,
+    pub why: fn(&CallContext<'_>) -> String,
     /// What to do.
-    pub remedy: fn(&Context<'_>) -> String,
+    pub remedy: fn(&CallContext<'_>) -> String,
 }
 
-impl std::fmt::Debug for Row {
+impl std::fmt::Debug for ErrnoCause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "a cause of {:?}", self.errno)
     }
@@ -116,11 +116,11 @@ pub fn explain(
     host: &Snapshot,
     image: Option<&ImageFacts>,
 ) -> Explanation {
-    let context = Context { call, host, image };
-    let row = rows().find(|row| row.errno == errno && (row.when)(&context));
+    let context = CallContext { call, host, image };
+    let row = causes().find(|row| row.errno == errno && (row.when)(&context));
     let (why, remedy) = match row {
         Some(row) => ((row.why)(&context), (row.remedy)(&context)),
-        None => rows::unknown(&context, errno),
+        None => causes::unknown(&context, errno),
     };
     Explanation {
         problem: Problem::new(tried, why, remedy),

@@ -5,7 +5,7 @@ use std::fmt;
 use kexec_image::Arch;
 use kexec_sys::Slot;
 
-use super::{Call, Context};
+use super::{Call, CallContext};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
 
@@ -42,26 +42,26 @@ impl fmt::Display for Bytes {
 }
 
 /// Bytes of the kernel file and the initrds.
-pub(super) fn file_bytes(c: &Context<'_>) -> u64 {
+pub(super) fn file_bytes(c: &CallContext<'_>) -> u64 {
     c.image.map_or(0, |image| {
         Bytes::of(image.kernel_len.saturating_add(image.initrd_len)).0
     })
 }
 
 /// The same for people.
-pub(super) fn needs(c: &Context<'_>) -> Bytes {
+pub(super) fn needs(c: &CallContext<'_>) -> Bytes {
     Bytes(file_bytes(c))
 }
 
 /// The files alone are more than half of all memory; in memory they are never
 /// smaller.
-pub(super) fn half_of_ram_exceeded(c: &Context<'_>) -> bool {
+pub(super) fn half_of_ram_exceeded(c: &CallContext<'_>) -> bool {
     let total = c.host.memory.total.known();
     total.is_some_and(|total| file_bytes(c) > total / 2)
 }
 
 /// Loads that are left for the slot, when there is a limit.
-pub(super) fn limit(c: &Context<'_>) -> Option<i64> {
+pub(super) fn limit(c: &CallContext<'_>) -> Option<i64> {
     match c.call.slot() {
         Slot::Normal => c.host.kexec.load_limit_reboot.known().copied(),
         Slot::Crash => c.host.kexec.load_limit_panic.known().copied(),
@@ -83,12 +83,12 @@ pub(crate) fn lockdown_mode(host: &Snapshot) -> &'static str {
 }
 
 /// Who signed the kernel that was handed over.
-pub(super) fn signed_by<'a>(c: &Context<'a>) -> Option<&'a str> {
+pub(super) fn signed_by<'a>(c: &CallContext<'a>) -> Option<&'a str> {
     c.image.and_then(|image| image.signer.as_deref())
 }
 
 /// Said of an unsigned kernel that came out of something that may be signed.
-pub(super) fn inside(c: &Context<'_>) -> &'static str {
+pub(super) fn inside(c: &CallContext<'_>) -> &'static str {
     match c.image {
         Some(image) if !image.bare => {
             " (a signature on what it was wrapped in does not count: the kernel inside is what is verified)"
@@ -140,7 +140,7 @@ pub(super) fn scratch(host: &Snapshot) -> String {
 
 /// The command line's length and what is left for it, both with the NUL, when it
 /// is longer; the x86 loader is the one that checks.
-pub(super) fn cmdline_over(c: &Context<'_>) -> Option<(usize, usize)> {
+pub(super) fn cmdline_over(c: &CallContext<'_>) -> Option<(usize, usize)> {
     let arch = c.host.arch.filter(|a| *a == Arch::X86_64)?;
     let max = arch
         .command_line_size()
@@ -151,7 +151,7 @@ pub(super) fn cmdline_over(c: &Context<'_>) -> Option<(usize, usize)> {
 }
 
 /// The build option that the call needs; unloading does with either.
-pub(super) fn need(c: &Context<'_>) -> Option<&'static str> {
+pub(super) fn need(c: &CallContext<'_>) -> Option<&'static str> {
     match c.call {
         Call::FileLoad(_) => Some("CONFIG_KEXEC_FILE"),
         Call::ClassicLoad(_) => Some("CONFIG_KEXEC"),
@@ -160,7 +160,7 @@ pub(super) fn need(c: &Context<'_>) -> Option<&'static str> {
 }
 
 /// The option for the other system call, when the kernel has that one.
-pub(super) fn left(c: &Context<'_>) -> Option<&'static str> {
+pub(super) fn left(c: &CallContext<'_>) -> Option<&'static str> {
     let (config, option) = match c.call {
         Call::FileLoad(_) => ("CONFIG_KEXEC", "-c"),
         Call::ClassicLoad(_) => ("CONFIG_KEXEC_FILE", "-s"),

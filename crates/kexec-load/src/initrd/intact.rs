@@ -44,7 +44,7 @@ pub enum Intact {
 
 /// A compressed part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packed {
+pub struct CompressedPart {
     /// The byte at which it begins.
     pub at: usize,
     /// What it is compressed with.
@@ -55,11 +55,11 @@ pub struct Packed {
 
 /// All that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
+pub struct InitrdFindings {
     /// Whether it is all there.
     pub found: Intact,
     /// Its compressed parts, as far as it was looked into.
-    pub packed: Vec<Packed>,
+    pub packed: Vec<CompressedPart>,
 }
 
 /// The magic of lz4's modern frame, which kernels do not unpack.
@@ -67,13 +67,13 @@ const LZ4_FRAME: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
 
 /// Looks at all of `initrd`; of each part that is compressed, at `largest` bytes of its
 /// content at most, none of which are kept.
-pub fn look_into(initrd: &[u8], largest: u64) -> Looked {
+pub fn look_into(initrd: &[u8], largest: u64) -> InitrdFindings {
     let mut packed = Vec::new();
     let found = walk(initrd, largest, &mut packed);
-    Looked { found, packed }
+    InitrdFindings { found, packed }
 }
 
-fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<Packed>) -> Intact {
+fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<CompressedPart>) -> Intact {
     let mut at = 0_usize;
     let mut walk = Walk::default();
     loop {
@@ -91,7 +91,7 @@ fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<Packed>) -> Intact {
             };
         }
         if rest.starts_with(&[0x89, b'L', b'Z', b'O']) {
-            packed.push(Packed {
+            packed.push(CompressedPart {
                 at,
                 codec: "lzo",
                 filters: Vec::new(),
@@ -108,7 +108,7 @@ fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<Packed>) -> Intact {
                 reason: xz::with_check(&check),
             };
         }
-        packed.push(Packed {
+        packed.push(CompressedPart {
             at,
             codec: codec.name,
             filters: Vec::new(),
@@ -153,7 +153,7 @@ fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<Packed>) -> Intact {
 
 /// Where a walk through archives is.
 #[derive(Debug, Default)]
-enum Place {
+enum WalkPosition {
     /// Between members, where zeros are skipped.
     #[default]
     Between,
@@ -168,7 +168,7 @@ enum Place {
 /// A walk through archives that are shown piece by piece.
 #[derive(Debug, Default)]
 struct Walk {
-    place: Place,
+    place: WalkPosition,
     /// Bytes that are still to be collected for a head or a name.
     need: usize,
     collected: Vec<u8>,
@@ -187,26 +187,26 @@ impl Walk {
         let mut rest = bytes;
         while let Some(first) = rest.first() {
             let used = match &mut self.place {
-                Place::Between if *first == 0 => 1,
-                Place::Between if *first == b'0' => {
+                WalkPosition::Between if *first == 0 => 1,
+                WalkPosition::Between if *first == b'0' => {
                     self.begin = usize::try_from(self.count).unwrap_or(usize::MAX);
-                    self.place = Place::Head;
+                    self.place = WalkPosition::Head;
                     self.need = HEAD_LEN;
                     self.collected.clear();
                     0
                 }
-                Place::Between => {
+                WalkPosition::Between => {
                     self.stopped = true;
                     break;
                 }
-                Place::Head | Place::Name(_) => {
+                WalkPosition::Head | WalkPosition::Name(_) => {
                     let used = self.need.min(rest.len());
                     self.collected
                         .extend_from_slice(rest.get(..used).unwrap_or_default());
                     self.need -= used;
                     used
                 }
-                Place::Content { left, .. } => {
+                WalkPosition::Content { left, .. } => {
                     let len = u64::try_from(rest.len()).unwrap_or(u64::MAX);
                     let used = (*left).min(len);
                     *left -= used;
@@ -223,28 +223,28 @@ impl Walk {
     /// What comes behind something that is complete.
     fn turn(&mut self) -> Result<(), String> {
         match self.place {
-            Place::Head if self.need == 0 => {
+            WalkPosition::Head if self.need == 0 => {
                 let head = Head::parse(&self.collected).map_err(|e| e.to_string())?;
-                self.place = Place::Name(head.size);
+                self.place = WalkPosition::Name(head.size);
                 self.need = head.name_len;
                 self.collected.clear();
             }
-            Place::Name(size) if self.need == 0 => {
+            WalkPosition::Name(size) if self.need == 0 => {
                 let end = cpio::aligned(self.count).saturating_add(size);
                 let padded = cpio::aligned(end);
-                self.place = Place::Content {
+                self.place = WalkPosition::Content {
                     left: padded.saturating_sub(self.count),
                     padding: padded.saturating_sub(end),
                 };
                 // Nothing has to follow the last member.
                 if cpio::is_trailer(cpio::name(&self.collected)) {
-                    self.place = Place::Between;
+                    self.place = WalkPosition::Between;
                 }
             }
             _ => {}
         }
-        if let Place::Content { left: 0, .. } = self.place {
-            self.place = Place::Between;
+        if let WalkPosition::Content { left: 0, .. } = self.place {
+            self.place = WalkPosition::Between;
         }
         Ok(())
     }
@@ -252,13 +252,15 @@ impl Walk {
     /// Whether it may end here.
     fn end(&self) -> Result<(), String> {
         match self.place {
-            Place::Between => Ok(()),
-            Place::Content { left, padding } if left <= padding => Ok(()),
-            Place::Content { left, padding } => Err(format!(
+            WalkPosition::Between => Ok(()),
+            WalkPosition::Content { left, padding } if left <= padding => Ok(()),
+            WalkPosition::Content { left, padding } => Err(format!(
                 "the archive ends {} bytes before the end of a file",
                 left.saturating_sub(padding)
             )),
-            Place::Head | Place::Name(_) => Err("the archive ends in the head of a file".into()),
+            WalkPosition::Head | WalkPosition::Name(_) => {
+                Err("the archive ends in the head of a file".into())
+            }
         }
     }
 }

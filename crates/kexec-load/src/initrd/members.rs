@@ -10,7 +10,7 @@ use kexec_image::decompress::stream;
 
 /// What was seen of an initrd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum MembersSeen {
     /// Every name.
     All,
     /// The visitor had enough.
@@ -22,29 +22,33 @@ pub enum Seen {
 
 /// Shows `visit` the name of each member of `initrd`, until it breaks. At most
 /// `limit` bytes are unpacked, none of them kept.
-pub fn members(initrd: &[u8], limit: u64, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Seen {
+pub fn members(
+    initrd: &[u8],
+    limit: u64,
+    visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+) -> MembersSeen {
     let mut rest = initrd;
     let mut left = limit;
     loop {
         let zeros = rest.iter().take_while(|b| **b == 0).count();
         rest = rest.get(zeros..).unwrap_or_default();
         if rest.is_empty() {
-            return Seen::All;
+            return MembersSeen::All;
         }
         if let Some(reader) = stream(rest) {
             let Ok(reader) = reader else {
-                return Seen::Some;
+                return MembersSeen::Some;
             };
             // Whatever follows a compressed archive is not looked for: nobody
             // puts something behind it.
             let mut reader = Counting::new(BufReader::new(reader.take(left)));
-            return archives(&mut reader, visit).unwrap_or(Seen::Some);
+            return archives(&mut reader, visit).unwrap_or(MembersSeen::Some);
         }
         let mut reader = Counting::new(rest);
         match archive(&mut reader, visit) {
-            Ok(Some(Seen::Enough)) => return Seen::Enough,
+            Ok(Some(MembersSeen::Enough)) => return MembersSeen::Enough,
             Ok(_) => {}
-            Err(_) => return Seen::Some,
+            Err(_) => return MembersSeen::Some,
         }
         let used = usize::try_from(reader.count).unwrap_or(usize::MAX);
         left = left.saturating_sub(reader.count);
@@ -56,12 +60,12 @@ pub fn members(initrd: &[u8], limit: u64, visit: &mut dyn FnMut(&[u8]) -> Contro
 fn archives(
     reader: &mut Counting<impl Read>,
     visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-) -> io::Result<Seen> {
+) -> io::Result<MembersSeen> {
     loop {
         match archive(reader, visit)? {
-            Some(Seen::Enough) => return Ok(Seen::Enough),
+            Some(MembersSeen::Enough) => return Ok(MembersSeen::Enough),
             Some(_) => {}
-            None => return Ok(Seen::All),
+            None => return Ok(MembersSeen::All),
         }
     }
 }
@@ -70,7 +74,7 @@ fn archives(
 fn archive(
     reader: &mut Counting<impl Read>,
     visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-) -> io::Result<Option<Seen>> {
+) -> io::Result<Option<MembersSeen>> {
     let broken = || io::Error::from(io::ErrorKind::InvalidData);
     loop {
         let mut head = [0; HEAD_LEN];
@@ -84,10 +88,10 @@ fn archive(
         reader.align()?;
         let name = cpio::name(&name);
         if cpio::is_trailer(name) {
-            return Ok(Some(Seen::All));
+            return Ok(Some(MembersSeen::All));
         }
         if visit(name).is_break() {
-            return Ok(Some(Seen::Enough));
+            return Ok(Some(MembersSeen::Enough));
         }
         reader.skip(head.size)?;
         reader.align()?;
@@ -163,7 +167,7 @@ mod tests {
         cpio::archive(&names.iter().map(file).collect::<Vec<_>>()).unwrap()
     }
 
-    fn names(initrd: &[u8]) -> (Vec<String>, Seen) {
+    fn names(initrd: &[u8]) -> (Vec<String>, MembersSeen) {
         let mut names = Vec::new();
         let seen = members(initrd, 1 << 20, &mut |name| {
             names.push(String::from_utf8_lossy(name).into_owned());
@@ -188,32 +192,32 @@ mod tests {
                 "{}",
                 compressor.name
             );
-            assert_eq!(seen, Seen::All, "{}", compressor.name);
+            assert_eq!(seen, MembersSeen::All, "{}", compressor.name);
         }
-        assert_eq!(names(&initrd).1, Seen::All);
-        assert_eq!(names(b"").1, Seen::All);
+        assert_eq!(names(&initrd).1, MembersSeen::All);
+        assert_eq!(names(b"").1, MembersSeen::All);
     }
 
     #[test]
     fn the_visitor_may_stop_and_the_limit_does() {
         let initrd = archive_of(&["a", "b"]);
         let seen = members(&initrd, 1 << 20, &mut |_| ControlFlow::Break(()));
-        assert_eq!(seen, Seen::Enough);
+        assert_eq!(seen, MembersSeen::Enough);
         let packed = (COMPRESSORS[0].compress)(&archive_of(&["a", "b", "c", "d"]));
         let mut count = 0;
         let seen = members(&packed, 300, &mut |_| {
             count += 1;
             ControlFlow::Continue(())
         });
-        assert_eq!((seen, count), (Seen::Some, 2));
+        assert_eq!((seen, count), (MembersSeen::Some, 2));
     }
 
     #[test]
     fn what_is_no_archive_is_not_all() {
-        assert_eq!(names(b"hsqs squashfs").1, Seen::Some);
+        assert_eq!(names(b"hsqs squashfs").1, MembersSeen::Some);
         let mut cut = archive_of(&["a", "b"]);
         cut.truncate(150);
-        assert_eq!(names(&cut), (vec!["a".to_owned()], Seen::Some));
+        assert_eq!(names(&cut), (vec!["a".to_owned()], MembersSeen::Some));
     }
 
     proptest! {

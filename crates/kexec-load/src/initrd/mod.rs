@@ -15,7 +15,7 @@ use kexec_image::cpio;
 
 /// What an initrd is, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum InitrdKind {
     /// A cpio archive that is not compressed.
     Cpio,
     /// A compressed stream, by its codec.
@@ -24,12 +24,12 @@ pub enum Kind {
     FileSystem(&'static str),
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for InitrdKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kind::Cpio => f.write_str("cpio archive"),
-            Kind::Compressed(codec) => write!(f, "{codec} compressed archive"),
-            Kind::FileSystem(name) => write!(f, "{name} file system"),
+            InitrdKind::Cpio => f.write_str("cpio archive"),
+            InitrdKind::Compressed(codec) => write!(f, "{codec} compressed archive"),
+            InitrdKind::FileSystem(name) => write!(f, "{name} file system"),
         }
     }
 }
@@ -38,31 +38,35 @@ impl fmt::Display for Kind {
 /// buffer-format.rst for cpio; Documentation/admin-guide/initrd.rst "Compressed
 /// cpio images" and RAM disk images). The compression magics are those that the
 /// kernel's decompressors look for: two bytes, and lz4 only in its legacy frame.
-const MAGICS: &[(usize, &[u8], Kind)] = &[
-    (0, cpio::MAGIC, Kind::Cpio),
-    (0, cpio::MAGIC_CHECKSUM, Kind::Cpio),
-    (0, b"070707", Kind::Cpio),
-    (0, &[0x1f, 0x8b], Kind::Compressed("gzip")),
-    (0, &[0x1f, 0x9e], Kind::Compressed("gzip")),
-    (0, b"BZh", Kind::Compressed("bzip2")),
-    (0, &[0x5d, 0x00], Kind::Compressed("lzma")),
+const MAGICS: &[(usize, &[u8], InitrdKind)] = &[
+    (0, cpio::MAGIC, InitrdKind::Cpio),
+    (0, cpio::MAGIC_CHECKSUM, InitrdKind::Cpio),
+    (0, b"070707", InitrdKind::Cpio),
+    (0, &[0x1f, 0x8b], InitrdKind::Compressed("gzip")),
+    (0, &[0x1f, 0x9e], InitrdKind::Compressed("gzip")),
+    (0, b"BZh", InitrdKind::Compressed("bzip2")),
+    (0, &[0x5d, 0x00], InitrdKind::Compressed("lzma")),
     (
         0,
         &[0xfd, b'7', b'z', b'X', b'Z', 0],
-        Kind::Compressed("xz"),
+        InitrdKind::Compressed("xz"),
     ),
-    (0, &[0x89, b'L', b'Z', b'O'], Kind::Compressed("lzo")),
-    (0, &[0x02, 0x21, 0x4c, 0x18], Kind::Compressed("lz4")),
-    (0, &[0x28, 0xb5, 0x2f, 0xfd], Kind::Compressed("zstd")),
-    (0, b"hsqs", Kind::FileSystem("squashfs")),
-    (0, &[0x45, 0x3d, 0xcd, 0x28], Kind::FileSystem("cramfs")),
-    (0, b"-rom1fs-", Kind::FileSystem("romfs")),
-    (0x438, &[0x53, 0xef], Kind::FileSystem("ext2")),
+    (0, &[0x89, b'L', b'Z', b'O'], InitrdKind::Compressed("lzo")),
+    (0, &[0x02, 0x21, 0x4c, 0x18], InitrdKind::Compressed("lz4")),
+    (0, &[0x28, 0xb5, 0x2f, 0xfd], InitrdKind::Compressed("zstd")),
+    (0, b"hsqs", InitrdKind::FileSystem("squashfs")),
+    (
+        0,
+        &[0x45, 0x3d, 0xcd, 0x28],
+        InitrdKind::FileSystem("cramfs"),
+    ),
+    (0, b"-rom1fs-", InitrdKind::FileSystem("romfs")),
+    (0x438, &[0x53, 0xef], InitrdKind::FileSystem("ext2")),
 ];
 
 /// What these bytes are, if a kernel would unpack or mount them. Zero bytes in
 /// front of an archive are padding, which the kernel skips in steps of four.
-pub fn kind(bytes: &[u8]) -> Option<Kind> {
+pub fn kind(bytes: &[u8]) -> Option<InitrdKind> {
     let zeros = bytes.iter().take_while(|b| **b == 0).count();
     let archive = bytes.get(zeros - zeros % 4..).unwrap_or_default();
     let found = |bytes: &[u8]| {
@@ -73,7 +77,7 @@ pub fn kind(bytes: &[u8]) -> Option<Kind> {
         });
         row.map(|(_, _, kind)| *kind)
     };
-    found(bytes).or_else(|| found(archive).filter(|k| !matches!(k, Kind::FileSystem(_))))
+    found(bytes).or_else(|| found(archive).filter(|k| !matches!(k, InitrdKind::FileSystem(_))))
 }
 
 #[cfg(test)]
@@ -83,11 +87,11 @@ mod tests {
 
     #[test]
     fn what_kernels_unpack() {
-        assert_eq!(kind(b"070701000"), Some(Kind::Cpio));
-        assert_eq!(kind(b"\x00\x00\x00\x00070701000"), Some(Kind::Cpio));
+        assert_eq!(kind(b"070701000"), Some(InitrdKind::Cpio));
+        assert_eq!(kind(b"\x00\x00\x00\x00070701000"), Some(InitrdKind::Cpio));
         assert_eq!(
             kind(&[0x28, 0xb5, 0x2f, 0xfd, 0]),
-            Some(Kind::Compressed("zstd"))
+            Some(InitrdKind::Compressed("zstd"))
         );
         // The modern lz4 frame is not one the kernel unpacks.
         assert_eq!(kind(&[0x04, 0x22, 0x4d, 0x18]), None);

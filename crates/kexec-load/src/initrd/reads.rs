@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::intact::Packed;
+use super::intact::CompressedPart;
 use super::xz::bcj;
 
 /// What a configuration says of initrds.
@@ -58,7 +58,7 @@ impl Reads {
     }
 
     /// The option that it would need for this part and does not have.
-    pub fn lacks(&self, part: &Packed) -> Option<String> {
+    pub fn lacks(&self, part: &CompressedPart) -> Option<String> {
         let codec = part.codec.to_uppercase();
         // What another part of the kernel asked for is there for initrds as well.
         let decoder = [format!("RD_{codec}"), format!("DECOMPRESS_{codec}")];
@@ -100,12 +100,12 @@ mod tests {
         # CONFIG_XZ_DEC_ARM is not set\nCONFIG_DECOMPRESS_GZIP=y\n\
         CONFIG_DECOMPRESS_LZ4=y\nCONFIG_DECOMPRESS_XZ=y\n";
 
-    fn part(codec: &'static str, ids: &[u64]) -> Packed {
+    fn part(codec: &'static str, ids: &[u64]) -> CompressedPart {
         let chain = ids.iter().map(|id| Filter {
             id: *id,
             properties: 0,
         });
-        Packed {
+        CompressedPart {
             at: 0,
             codec,
             filters: vec![chain.collect()],

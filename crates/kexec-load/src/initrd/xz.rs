@@ -60,11 +60,11 @@ mod tests {
     use kexec_image::testing::codec::{FilterType, xz_filtered, xz_with_crc64};
 
     use super::*;
-    use crate::initrd::intact::{Intact, Looked, look_into};
+    use crate::initrd::intact::{InitrdFindings, Intact, look_into};
     use kexec_image::cpio;
 
     /// An early archive, and behind it the stream of another one.
-    fn look(compress: impl Fn(&[u8]) -> Vec<u8>) -> Looked {
+    fn look(compress: impl Fn(&[u8]) -> Vec<u8>) -> InitrdFindings {
         let file = cpio::File {
             path: "usr/bin/init".to_owned(),
             mode: 0o755,

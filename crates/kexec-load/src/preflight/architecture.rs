@@ -1,6 +1,6 @@
 //! Does this machine run such a kernel?
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "architecture",
@@ -8,7 +8,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let what = format!("kernel {}", context.plan.kernel.origin);
     let outcome = match (context.image.arch(), context.host.arch) {
         (Some(image), Some(host)) if image.boots_on(host) => {

@@ -2,7 +2,7 @@
 
 use kexec_plan::FilePlan;
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "capture-words",
@@ -20,7 +20,7 @@ const BESIDES: &[&str] = &["irqpoll", "maxcpus", "nr_cpus", "disable_cpu_apicid"
 
 /// kexec-tools hands these words on, and so does this program: what is right for a
 /// dump kernel that starts itself anew cannot be told from here.
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     judge(context.plan).into_iter().collect()
 }
 

@@ -5,7 +5,7 @@ use kexec_plan::Method;
 
 use crate::explain::say::ELFCOREHDR_ROOM;
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "cmdline-length",
@@ -39,7 +39,7 @@ pub(crate) fn longest(image: &Image, arch: Arch, method: Method) -> (usize, &'st
     }
 }
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let cmdline = &context.plan.cmdline;
     let what = format!("command line from {}", context.plan.cmdline_from);
     let Some(arch) = context.image.arch().or(context.host.arch) else {

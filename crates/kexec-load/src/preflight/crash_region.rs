@@ -1,7 +1,7 @@
 //! Is memory reserved for a crash kernel, and does it fit?
 
 use super::memory::demand;
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 use crate::explain::say::{self, Bytes};
 
 pub(super) const CHECK: Check = Check {
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     if !context.plan.crash {
         return Vec::new();
     }

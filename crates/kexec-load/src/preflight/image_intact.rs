@@ -2,7 +2,7 @@
 
 use kexec_image::Proof;
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "image-intact",
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let what = format!("kernel {}", context.plan.kernel.origin);
     let proofs = match context.proofs {
         Ok(proofs) => proofs,

@@ -1,8 +1,8 @@
 //! Are the initrds all there, and does the next kernel read them?
 
-use super::{Check, Context, Observation, Severity};
-use crate::initrd::intact::{Intact, Looked, look_into};
-use crate::initrd::{self, Kind};
+use super::{Check, LoadContext, Observation, Severity};
+use crate::initrd::intact::{InitrdFindings, Intact, look_into};
+use crate::initrd::{self, InitrdKind};
 use crate::next_config::Lacking;
 
 pub(super) const CHECK: Check = Check {
@@ -16,7 +16,7 @@ const LARGEST: u64 = 4 << 30;
 
 /// It looks at every byte through every compression, which takes a second or so: only
 /// for who asked for checks.
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     if context.old_spelling || !context.plan.has_initrd() {
         return Vec::new();
     }
@@ -26,7 +26,8 @@ fn run(context: &Context<'_>) -> Vec<Observation> {
     let pieces = context.plan.initrd.iter();
     let archives = pieces.filter(|piece| {
         let kind = initrd::kind(&piece.bytes);
-        matches!(kind, Some(Kind::Cpio | Kind::Compressed(_))) && !piece.is_empty_initrd()
+        matches!(kind, Some(InitrdKind::Cpio | InitrdKind::Compressed(_)))
+            && !piece.is_empty_initrd()
     });
     archives
         .map(|piece| {
@@ -44,7 +45,10 @@ fn run(context: &Context<'_>) -> Vec<Observation> {
 }
 
 /// The first part that the next kernel was not built for.
-fn unread(context: &Context<'_>, looked: &Looked) -> Option<(usize, &'static str, Lacking)> {
+fn unread(
+    context: &LoadContext<'_>,
+    looked: &InitrdFindings,
+) -> Option<(usize, &'static str, Lacking)> {
     looked.packed.iter().find_map(|part| {
         let lacking = context
             .config
@@ -76,7 +80,7 @@ fn not_unpacked(what: &str, at: usize, codec: &str, lacking: &Lacking) -> Observ
 
 /// The kernel looks at no initrd. Where it finds its root file system by itself, it boots
 /// all the same, as it would through a boot loader that hands it one.
-fn not_at_all(context: &Context<'_>) -> Option<Observation> {
+fn not_at_all(context: &LoadContext<'_>) -> Option<Observation> {
     let option = "CONFIG_BLK_DEV_INITRD";
     let lacking = context.config.lacking(context.image, |reads| {
         (!reads.any()).then(|| option.to_owned())

@@ -1,6 +1,6 @@
 //! Are the initrds something that a kernel unpacks?
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 use crate::initrd;
 
 pub(super) const CHECK: Check = Check {
@@ -9,7 +9,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let pieces = context.plan.initrd.iter();
     let outcomes = pieces.map(|piece| {
         let what = format!("initrd {}", piece.origin);

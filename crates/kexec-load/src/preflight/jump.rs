@@ -1,6 +1,6 @@
 //! Can the running kernel be jumped back to?
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 use crate::explain::no_jump::{WITH_JUMP, without_jump};
 
 pub(super) const CHECK: Check = Check {
@@ -9,7 +9,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     if !context.classic.options.preserve_context {
         return Vec::new();
     }

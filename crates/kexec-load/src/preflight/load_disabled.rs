@@ -1,6 +1,6 @@
 //! Has loading been switched off?
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
@@ -9,7 +9,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let what = "sysctl kernel.kexec_load_disabled";
     // Documentation/admin-guide/sysctl/kernel.rst: once 1, it stays 1.
     let outcome = match &context.host.kexec.load_disabled {

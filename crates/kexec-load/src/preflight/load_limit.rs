@@ -2,7 +2,7 @@
 
 use kexec_sys::Slot;
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 use crate::explain::say;
 use kexec_machine::Fact;
 
@@ -12,7 +12,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let kexec = &context.host.kexec;
     let (slot, limit) = if context.plan.crash {
         (Slot::Crash, &kexec.load_limit_panic)

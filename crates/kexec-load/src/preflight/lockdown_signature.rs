@@ -3,7 +3,7 @@
 use kexec_image::{Kernel, Proof, authenticode};
 use kexec_plan::Method;
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 use crate::explain::say;
 use crate::request::Unsigned;
 use kexec_machine::{Fact, Snapshot};
@@ -25,7 +25,7 @@ enum Signed {
     Unclear(String),
 }
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let mut outcomes = match context.decision.method {
         Method::FileLoad => vec![file(context)],
         Method::ClassicLoad => vec![classic(context.host)],
@@ -76,7 +76,7 @@ fn classic(host: &Snapshot) -> Observation {
     }
 }
 
-fn file(context: &Context<'_>) -> Observation {
+fn file(context: &LoadContext<'_>) -> Observation {
     let host = context.host;
     let what = format!("signature of kernel {}", context.plan.kernel.origin);
     let enforced = host.signature_enforced();
@@ -116,7 +116,7 @@ fn file(context: &Context<'_>) -> Observation {
 
 /// Secure Boot is on, and the running kernel verifies without insisting: it takes
 /// an unsigned kernel all the same (kernel/Kconfig.kexec, help of KEXEC_SIG).
-fn wanted(context: &Context<'_>, what: String) -> Observation {
+fn wanted(context: &LoadContext<'_>, what: String) -> Observation {
     let unsigned = context.classic.unsigned;
     let (severity, remedy) = match unsigned {
         Unsigned::Refused => (
@@ -164,7 +164,7 @@ fn wanted(context: &Context<'_>, what: String) -> Observation {
 }
 
 /// Said of an unsigned kernel that came out of something that may be signed.
-fn around(context: &Context<'_>) -> &'static str {
+fn around(context: &LoadContext<'_>) -> &'static str {
     match context.plan.bare {
         true => "",
         false => " (one around it does not count: the kernel inside is what is verified)",
@@ -172,7 +172,7 @@ fn around(context: &Context<'_>) -> &'static str {
 }
 
 /// The running kernel verifies: what does it find?
-fn demanded(context: &Context<'_>, what: String) -> Observation {
+fn demanded(context: &LoadContext<'_>, what: String) -> Observation {
     let host = context.host;
     let because = say::why_enforced(host);
     match signed(context) {
@@ -227,7 +227,7 @@ fn demanded(context: &Context<'_>, what: String) -> Observation {
     }
 }
 
-fn signed(context: &Context<'_>) -> Signed {
+fn signed(context: &LoadContext<'_>) -> Signed {
     let format = context.image.kernel.format();
     let proofs = match context.proofs {
         Ok(proofs) => proofs,
@@ -256,7 +256,7 @@ fn signed(context: &Context<'_>) -> Signed {
 }
 
 /// IMA wants its signature on the file itself, as an extended attribute.
-fn ima(context: &Context<'_>) -> Option<Observation> {
+fn ima(context: &LoadContext<'_>) -> Option<Observation> {
     let what = format!("IMA on kernel {}", context.plan.kernel.origin);
     match &context.host.security.ima_appraises_kexec {
         Fact::Known(true) if context.decision.method == Method::ClassicLoad => {

@@ -3,7 +3,7 @@
 use kexec_image::{Image, Kernel};
 use kexec_plan::{FilePlan, Method};
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 use crate::explain::say::Bytes;
 use kexec_machine::Fact;
 
@@ -73,7 +73,7 @@ pub(super) fn demand(image: &Image, plan: &FilePlan) -> Demand {
     }
 }
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let demand = demand(context.image, context.plan);
     let mut outcomes = vec![half(context, demand)];
     // The crash slot has memory of its own, see the check of the crash region.
@@ -85,7 +85,7 @@ fn run(context: &Context<'_>) -> Vec<Observation> {
 
 /// The kernel refuses an image that takes more than half of all memory
 /// (kexec_load(2), EINVAL), so that the machine does not seize up while loading.
-fn half(context: &Context<'_>, demand: Demand) -> Observation {
+fn half(context: &LoadContext<'_>, demand: Demand) -> Observation {
     let what = "size in memory";
     let total = match &context.host.memory.total {
         Fact::Known(total) => *total,
@@ -116,7 +116,7 @@ fn half(context: &Context<'_>, demand: Demand) -> Observation {
 
 /// While it is loaded, the files are in memory beside the image, and once more
 /// where the kernel reads them itself.
-fn free(context: &Context<'_>, demand: Demand) -> Observation {
+fn free(context: &LoadContext<'_>, demand: Demand) -> Observation {
     let what = "free memory";
     let files = Bytes::of(context.plan.kernel.len)
         .0

@@ -27,7 +27,7 @@ use kexec_plan::{Decision, FilePlan, LoadPlan};
 use serde::Serialize;
 
 use crate::next_config::NextConfig;
-use crate::request::ClassicAsk;
+use crate::request::ClassicLoadOptions;
 use kexec_machine::{Problem, Snapshot};
 
 pub(crate) use cmdline_length::longest as longest_cmdline;
@@ -35,7 +35,7 @@ pub(crate) use paging::file_load_resets;
 
 /// What a check looks at: the machine, the image and what is planned.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
+pub struct LoadContext<'a> {
     /// The machine.
     pub host: &'a Snapshot,
     /// The kernel, understood.
@@ -45,7 +45,7 @@ pub struct Context<'a> {
     /// Where `kexec_load(2)` will put it; `None` with the other call.
     pub placed: Option<&'a LoadPlan>,
     /// What the caller asks of `kexec_load(2)`.
-    pub classic: &'a ClassicAsk,
+    pub classic: &'a ClassicLoadOptions,
     /// By which system call, and why.
     pub decision: &'a Decision,
     /// What the image proved about its own bytes.
@@ -136,9 +136,9 @@ impl Observation {
     }
 }
 
-/// One check. `Run` is the function that looks: at a [`Context`] here, and at more for
+/// One check. `Run` is the function that looks: at a [`LoadContext`] here, and at more for
 /// a reboot.
-pub struct Check<Run = fn(&Context<'_>) -> Vec<Observation>> {
+pub struct Check<Run = fn(&LoadContext<'_>) -> Vec<Observation>> {
     /// Its name, as in `kexec check --json`.
     pub name: &'static str,
     /// One line for people: what it makes sure of.
@@ -177,7 +177,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 /// Runs every check.
-pub fn run(context: &Context<'_>) -> Vec<Finding> {
+pub fn run(context: &LoadContext<'_>) -> Vec<Finding> {
     findings(CHECKS, |look| look(context))
 }
 

@@ -4,7 +4,7 @@
 use kexec_image::Image;
 use kexec_plan::{Cmdline, Method, paging};
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 use kexec_machine::Snapshot;
 
 pub(super) const CHECK: Check = Check {
@@ -18,7 +18,7 @@ pub(crate) fn file_load_resets(host: &Snapshot, image: &Image, cmdline: &Cmdline
     host.firmware.la57.is_true() && paging::file_load_resets(&host.release, &image.kernel, cmdline)
 }
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let host = context.host;
     let resets = file_load_resets(host, context.image, &context.plan.cmdline);
     if !resets {

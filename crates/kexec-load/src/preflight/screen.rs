@@ -3,7 +3,7 @@
 use kexec_plan::classic::Screen;
 use kexec_plan::planners;
 
-use super::{Check, Context, Observation, Severity};
+use super::{Check, LoadContext, Observation, Severity};
 use crate::classic;
 
 pub(super) const CHECK: Check = Check {
@@ -14,7 +14,7 @@ pub(super) const CHECK: Check = Check {
 
 /// Only `kexec_load(2)` lets the caller say what the next kernel is told; the
 /// kernel's own loader repeats what it was started with.
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     if context.placed.is_none() {
         return Vec::new();
     }

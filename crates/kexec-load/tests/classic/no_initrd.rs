@@ -5,7 +5,7 @@
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_load::pipeline::{self, Prepared};
 use kexec_load::preflight::Severity;
-use kexec_load::request::ClassicAsk;
+use kexec_load::request::ClassicLoadOptions;
 use kexec_load::{CmdlineChoice, LoadRequest, SyscallChoice, inputs};
 use kexec_plan::classic::{LoadPlan, SegmentKind};
 use kexec_sys::Slot;
@@ -24,7 +24,7 @@ fn request(tree: &Tree, syscall: SyscallChoice, kernel: &[u8]) -> LoadRequest {
         companions: None,
         debug: false,
         old_spelling: false,
-        classic: ClassicAsk::default(),
+        classic: ClassicLoadOptions::default(),
         mark: None,
     }
 }

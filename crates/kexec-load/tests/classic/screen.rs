@@ -3,7 +3,7 @@
 
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_load::preflight::{Finding, Severity};
-use kexec_load::request::ClassicAsk;
+use kexec_load::request::ClassicLoadOptions;
 use kexec_load::{CmdlineChoice, LoadRequest, SyscallChoice, inputs, pipeline};
 use kexec_sys::Slot;
 
@@ -22,7 +22,7 @@ fn finding(tree: &Tree, syscall: SyscallChoice, reuse: bool) -> Option<Finding> 
         companions: None,
         debug: false,
         old_spelling: false,
-        classic: ClassicAsk::default(),
+        classic: ClassicLoadOptions::default(),
         mark: None,
     };
     request.classic.options.reuse_video_type = reuse;

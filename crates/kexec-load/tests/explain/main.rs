@@ -14,7 +14,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use kexec_image::Arch;
-use kexec_load::explain::{Call, Context, Explanation, ImageFacts, explain, rows};
+use kexec_load::explain::{Call, CallContext, Explanation, ImageFacts, causes, explain};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::Lockdown;
@@ -175,12 +175,12 @@ fn run(case: &Case) -> (Errno, Explanation, Option<usize>) {
     };
     (case.input.facts)(&mut facts);
     let image = case.call.is_load().then_some(&facts);
-    let context = Context {
+    let context = CallContext {
         call: case.call,
         host: &host,
         image,
     };
-    let row = rows().position(|row| row.errno == errno && (row.when)(&context));
+    let row = causes().position(|row| row.errno == errno && (row.when)(&context));
     let text = explain(case.call, errno, "trying it".to_owned(), &host, image);
     (errno, text, row)
 }
@@ -259,7 +259,7 @@ fn each_cause_is_found_on_a_machine_that_has_it() {
 #[test]
 fn each_row_has_a_machine_that_leads_to_it() {
     let reached: BTreeSet<usize> = cases().iter().filter_map(|c| run(c).2).collect();
-    let missed: Vec<_> = (0..rows().count())
+    let missed: Vec<_> = (0..causes().count())
         .filter(|row| !reached.contains(row))
         .collect();
     assert!(missed.is_empty(), "rows without a test: {missed:?}");
@@ -269,7 +269,7 @@ fn each_row_has_a_machine_that_leads_to_it() {
 fn the_last_row_of_an_errno_always_applies() {
     let host = debian();
     let mut last = Vec::new();
-    let rows: Vec<_> = rows().collect();
+    let rows: Vec<_> = causes().collect();
     for (at, row) in rows.iter().enumerate() {
         let is_last = !rows[at + 1..].iter().any(|r| r.errno == row.errno);
         if is_last {
@@ -281,7 +281,7 @@ fn the_last_row_of_an_errno_always_applies() {
                 Call::Unload(Slot::Crash),
                 Call::Reboot,
             ] {
-                let context = Context {
+                let context = CallContext {
                     call,
                     host: &host,
                     image: None,

@@ -10,7 +10,7 @@ use kexec_image::testing::PeBuilder;
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::testing::codec::COMPRESSORS;
 use kexec_load::preflight::Severity;
-use kexec_load::request::{ClassicAsk, CompanionFile};
+use kexec_load::request::{ClassicLoadOptions, CompanionFile};
 use kexec_load::{CmdlineChoice, Error, LoadRequest, SyscallChoice, pipeline};
 use kexec_machine::Snapshot;
 use kexec_sys::double::{Call, Double, Machine};
@@ -56,7 +56,7 @@ impl Boot {
             companions: None,
             debug: false,
             old_spelling: false,
-            classic: ClassicAsk::default(),
+            classic: ClassicLoadOptions::default(),
         }
     }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use kexec_image::testing::bzimage::BzImageBuilder;
 use kexec_image::{Image, ImageError, Options, Proof, recognise};
 use kexec_load::next_config::NextConfig;
-use kexec_load::preflight::{CHECKS, Context, Finding, Severity, run};
-use kexec_load::request::{ClassicAsk, Unsigned};
+use kexec_load::preflight::{CHECKS, Finding, LoadContext, Severity, run};
+use kexec_load::request::{ClassicLoadOptions, Unsigned};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
 use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, Method, file};
@@ -115,14 +115,14 @@ impl Load {
             method: self.method,
             reason: "a test".to_owned(),
         };
-        let all = run(&Context {
+        let all = run(&LoadContext {
             host: &self.host,
             image: &self.image,
             plan: &self.plan,
             placed: None,
-            classic: &ClassicAsk {
+            classic: &ClassicLoadOptions {
                 unsigned: self.unsigned,
-                ..ClassicAsk::default()
+                ..ClassicLoadOptions::default()
             },
             decision: &decision,
             proofs: &self.proofs,

@@ -8,7 +8,7 @@ use kexec_machine::volumes::Volumes;
 
 /// Wishes that only a boot through the firmware fulfils.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Wishes {
+pub struct FirmwareRequests {
     /// OsIndications: what the firmware is asked for.
     pub os_indications: Fact<u64>,
     /// BootNext: the option that is to be booted once.
@@ -42,7 +42,7 @@ const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /// (Documentation/filesystems/efivarfs.rst).
 const ATTRIBUTES: usize = 4;
 
-impl Wishes {
+impl FirmwareRequests {
     /// Each wish, for people.
     pub fn texts(&self) -> Vec<String> {
         let mut texts = Vec::new();
@@ -77,7 +77,7 @@ impl Wishes {
 }
 
 /// Reads them.
-pub fn read(volumes: &Volumes) -> Wishes {
+pub fn read(volumes: &Volumes) -> FirmwareRequests {
     let variable = |name: &str| {
         let path = format!("/sys/firmware/efi/efivars/{name}-{GLOBAL}");
         volumes.machine_bytes(&path)
@@ -91,7 +91,7 @@ pub fn read(volumes: &Volumes) -> Wishes {
         u64::from_le_bytes(number)
     };
     let next = variable("BootNext").map(number);
-    Wishes {
+    FirmwareRequests {
         os_indications: variable("OsIndications").map(number),
         boot_next: next.map(|n| u16::try_from(n & 0xffff).unwrap_or(u16::MAX)),
         capsules: capsules(volumes),

@@ -77,7 +77,7 @@ pub fn not_arrived(attempts: &[Attempt], firmware: Option<String>) -> Option<Not
 mod tests {
     use super::*;
     use crate::record::attempt::testing::attempt;
-    use crate::record::outcome::Arrival;
+    use crate::record::outcome::ArrivalTimes;
 
     fn with(outcome: Option<Outcome>) -> Attempt {
         let mut attempt = attempt(1_700_000_000_000);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn kexec() -> Option<Outcome> {
-        Some(Outcome::Kexec(Arrival {
+        Some(Outcome::Kexec(ArrivalTimes {
             to: "7.3.0".into(),
             at: 0,
             shutdown: None,

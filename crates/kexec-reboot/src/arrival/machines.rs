@@ -57,7 +57,7 @@ impl Sign {
 
 /// A kind of machine and what is reported of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Machine {
+pub struct ReportedMachine {
     /// What people call it.
     pub name: &'static str,
     /// It is one when all signs of one of these are there.
@@ -75,8 +75,8 @@ pub struct Machine {
 }
 
 /// The table.
-pub const MACHINES: &[Machine] = &[
-    Machine {
+pub const MACHINES: &[ReportedMachine] = &[
+    ReportedMachine {
         name: "Raspberry Pi 4",
         // On UEFI firmware there is SMBIOS, and no device tree.
         signs: &[
@@ -98,7 +98,7 @@ pub const MACHINES: &[Machine] = &[
         ],
         date: "2025-05-31",
     },
-    Machine {
+    ReportedMachine {
         name: "Raspberry Pi 5",
         signs: &[
             &[Sign::Model("Raspberry Pi 5")],
@@ -111,7 +111,7 @@ pub const MACHINES: &[Machine] = &[
         sources: &["https://github.com/raspberrypi/linux/issues/6465"],
         date: "2024-11-15",
     },
-    Machine {
+    ReportedMachine {
         name: "ROCK Pi 4",
         signs: &[
             &[Sign::Model("Radxa ROCK Pi 4")],
@@ -123,7 +123,7 @@ pub const MACHINES: &[Machine] = &[
         sources: &["https://github.com/siderolabs/talos/pull/5670"],
         date: "2022-05-31",
     },
-    Machine {
+    ReportedMachine {
         name: "virtual machine of Microsoft Azure",
         // The tag is the same in Hyper-V's first and second generation.
         signs: &[&[
@@ -143,7 +143,7 @@ pub const MACHINES: &[Machine] = &[
         ],
         date: "2024-09-30",
     },
-    Machine {
+    ReportedMachine {
         name: "virtual machine of Google Cloud",
         signs: &[&[
             Sign::Vendor("Google"),
@@ -159,7 +159,7 @@ pub const MACHINES: &[Machine] = &[
         ],
         date: "2024-05-31",
     },
-    Machine {
+    ReportedMachine {
         name: "virtual machine of VMware on arm64",
         // VBSA is the board of VMware's arm64 guests; ESXi's may have it as well as
         // Fusion's, of which the reports are.
@@ -173,7 +173,7 @@ pub const MACHINES: &[Machine] = &[
         ],
         date: "2025-09-30",
     },
-    Machine {
+    ReportedMachine {
         name: "machine with an Intel N5100 or N5105",
         // Neither report names its board.
         signs: &[&[Sign::Processor("N5105")], &[Sign::Processor("N5100")]],
@@ -187,7 +187,7 @@ pub const MACHINES: &[Machine] = &[
         ],
         date: "2025-11-27",
     },
-    Machine {
+    ReportedMachine {
         name: "Gigabyte C246N-WU2",
         signs: &[&[Sign::Board("C246N-WU2")]],
         reported: Reported::Sometimes,
@@ -196,7 +196,7 @@ pub const MACHINES: &[Machine] = &[
         sources: &["https://github.com/RROrg/rr/issues/122"],
         date: "2023-07-14",
     },
-    Machine {
+    ReportedMachine {
         name: "HP Z2 Mini G4",
         signs: &[&[Sign::Product("HP Z2 Mini G4")]],
         reported: Reported::Sometimes,
@@ -211,7 +211,7 @@ pub const MACHINES: &[Machine] = &[
 ];
 
 /// The rows that this machine is in.
-pub fn known(hardware: &Hardware) -> impl Iterator<Item = &'static Machine> + '_ {
+pub fn known(hardware: &Hardware) -> impl Iterator<Item = &'static ReportedMachine> + '_ {
     let all = |signs: &[Sign]| signs.iter().all(|sign| sign.is_on(hardware));
     MACHINES
         .iter()

@@ -24,9 +24,9 @@ use kexec_entries::boot_source::BootSource;
 use kexec_machine::volumes::BootFile;
 use kexec_machine::volumes::Volumes;
 
-pub use exitrd::{Exitrd, ExitrdKind, Jump};
+pub use exitrd::{Exitrd, ExitrdJump, ExitrdKind};
 pub use exposed::Exposed;
-pub use firmware::Wishes;
+pub use firmware::FirmwareRequests;
 pub use hardware::Hardware;
 pub use last_jump::NotArrived;
 pub use root::RootDevice;
@@ -35,7 +35,7 @@ pub use watchdog::Watchdog;
 
 /// The facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Arrival {
+pub struct ArrivalFacts {
     /// Where the files of the boot entry are read from; none for a kernel file that
     /// somebody named.
     pub boot_sources: Vec<BootSource>,
@@ -48,7 +48,7 @@ pub struct Arrival {
     /// What runs after the last file system is unmounted.
     pub exitrd: Exitrd,
     /// What somebody wants the firmware to do at the next boot.
-    pub wishes: Wishes,
+    pub wishes: FirmwareRequests,
     /// The hardware watchdog during the jump.
     pub watchdog: Watchdog,
     /// Encrypted disks below / and /var that unlock by themselves.
@@ -59,10 +59,10 @@ pub struct Arrival {
     pub not_arrived: Option<NotArrived>,
 }
 
-impl Arrival {
+impl ArrivalFacts {
     /// Reads them for a load with this command line.
-    pub fn read(root: &Path, volumes: &Volumes, cmdline: &Cmdline) -> Arrival {
-        Arrival {
+    pub fn read(root: &Path, volumes: &Volumes, cmdline: &Cmdline) -> ArrivalFacts {
+        ArrivalFacts {
             boot_sources: Vec::new(),
             exposed: Vec::new(),
             root: root::read(volumes, cmdline),
@@ -83,8 +83,8 @@ impl Arrival {
         volumes: &Volumes,
         boot_sources: Vec<BootSource>,
         files: impl Iterator<Item = &'a BootFile>,
-    ) -> Arrival {
-        Arrival {
+    ) -> ArrivalFacts {
+        ArrivalFacts {
             boot_sources,
             exposed: exposed::read(volumes, files),
             ..self

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use kexec_sys::Errno;
 
-use super::Change;
-use super::files::{Disk, Files};
+use super::FileChange;
+use super::files::{Disk, FileSteps};
 
 /// What is written for `path` until it is moved there: hidden, and with an ending that
 /// no reader of these folders knows.
@@ -35,7 +35,7 @@ fn folder(path: &str) -> &str {
 #[derive(Debug)]
 pub struct Failed {
     /// The change that failed.
-    pub change: Change,
+    pub change: FileChange,
     /// What was tried of it, for people.
     pub step: String,
     /// What the system said.
@@ -81,7 +81,7 @@ impl Failed {
 ///
 /// # Errors
 /// The change that failed, and what could not be taken back.
-pub fn apply(root: &Path, changes: &[Change]) -> Result<Vec<String>, Failed> {
+pub fn apply(root: &Path, changes: &[FileChange]) -> Result<Vec<String>, Failed> {
     carry_out(&Disk::new(root), changes)
 }
 
@@ -96,7 +96,10 @@ enum Undo {
     Move { from: String, to: String },
 }
 
-pub(super) fn carry_out(files: &dyn Files, changes: &[Change]) -> Result<Vec<String>, Failed> {
+pub(super) fn carry_out(
+    files: &dyn FileSteps,
+    changes: &[FileChange],
+) -> Result<Vec<String>, Failed> {
     let mut done = Done {
         files,
         undo: Vec::new(),
@@ -119,7 +122,7 @@ pub(super) fn carry_out(files: &dyn Files, changes: &[Change]) -> Result<Vec<Str
 }
 
 /// From here on nothing is taken back.
-fn clean_up(files: &dyn Files, changes: &[Change]) -> Vec<String> {
+fn clean_up(files: &dyn FileSteps, changes: &[FileChange]) -> Vec<String> {
     let mut left = Vec::new();
     for change in changes {
         let old = old_name(change.path());
@@ -131,7 +134,7 @@ fn clean_up(files: &dyn Files, changes: &[Change]) -> Vec<String> {
         let folder = folder(change.path());
         // One that is empty now was made for this.
         let made = [".service.d", ".wants", "/50kexec"];
-        if matches!(change, Change::Remove { .. }) && made.iter().any(|m| folder.ends_with(m)) {
+        if matches!(change, FileChange::Remove { .. }) && made.iter().any(|m| folder.ends_with(m)) {
             let _ = files.remove_folder(folder);
         }
     }
@@ -139,7 +142,7 @@ fn clean_up(files: &dyn Files, changes: &[Change]) -> Vec<String> {
 }
 
 /// Removes a file, if it is there.
-fn remove(files: &dyn Files, path: &str) -> io::Result<()> {
+fn remove(files: &dyn FileSteps, path: &str) -> io::Result<()> {
     match files.remove(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -147,16 +150,16 @@ fn remove(files: &dyn Files, path: &str) -> io::Result<()> {
 }
 
 struct Done<'a> {
-    files: &'a dyn Files,
+    files: &'a dyn FileSteps,
     undo: Vec<Undo>,
     step: String,
 }
 
 impl Done<'_> {
     /// Everything new beside its place, on the disk.
-    fn prepare(&mut self, change: &Change) -> io::Result<()> {
+    fn prepare(&mut self, change: &FileChange) -> io::Result<()> {
         let files = self.files;
-        if matches!(change, Change::Remove { .. }) {
+        if matches!(change, FileChange::Remove { .. }) {
             return Ok(());
         }
         self.folders(folder(change.path()))?;
@@ -165,7 +168,7 @@ impl Done<'_> {
         // From one that was killed.
         remove(files, &new)?;
         match change {
-            Change::Write { text, mode, .. } => {
+            FileChange::Write { text, mode, .. } => {
                 self.undo.push(Undo::File(new.clone()));
                 files.create(&new, *mode)?;
                 self.step = format!("writing {new}");
@@ -173,12 +176,12 @@ impl Done<'_> {
                 self.step = format!("writing {new} out");
                 files.sync_file(&new)
             }
-            Change::Link { to, .. } => {
+            FileChange::Link { to, .. } => {
                 files.link(to, &new)?;
                 self.undo.push(Undo::File(new));
                 Ok(())
             }
-            Change::Remove { .. } => Ok(()),
+            FileChange::Remove { .. } => Ok(()),
         }
     }
 
@@ -196,7 +199,7 @@ impl Done<'_> {
     }
 
     /// Moves it there, and what was there aside.
-    fn commit(&mut self, change: &Change) -> io::Result<()> {
+    fn commit(&mut self, change: &FileChange) -> io::Result<()> {
         let path = change.path();
         self.step = format!("looking at {path}");
         if self.files.exists(path)? {
@@ -204,7 +207,7 @@ impl Done<'_> {
             self.step = format!("moving {path} aside");
             self.rename(path, &old)?;
         }
-        if matches!(change, Change::Remove { .. }) {
+        if matches!(change, FileChange::Remove { .. }) {
             return Ok(());
         }
         let new = new_name(path);
@@ -224,8 +227,8 @@ impl Done<'_> {
     /// A failure, with everything taken back as far as that goes.
     fn or_back(
         &mut self,
-        change: &Change,
-        all: &[Change],
+        change: &FileChange,
+        all: &[FileChange],
         result: io::Result<()>,
     ) -> Result<(), Failed> {
         let Err(error) = result else {
@@ -258,7 +261,7 @@ impl Done<'_> {
 }
 
 /// What stays when it cannot be taken back.
-fn take_back(files: &dyn Files, undo: &Undo) -> Option<String> {
+fn take_back(files: &dyn FileSteps, undo: &Undo) -> Option<String> {
     let (result, stays) = match undo {
         Undo::Folder(path) => (files.remove_folder(path), format!("the folder {path}")),
         Undo::File(path) => (remove(files, path), path.clone()),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::below;
 
 /// Paths are those of the machine, with their leading slash. Links are not followed.
-pub(super) trait Files {
+pub(super) trait FileSteps {
     fn is_folder(&self, path: &str) -> io::Result<bool>;
     fn exists(&self, path: &str) -> io::Result<bool>;
     fn make_folder(&self, path: &str) -> io::Result<()>;
@@ -50,7 +50,7 @@ fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-impl Files for Disk {
+impl FileSteps for Disk {
     /// Of a folder links are followed: /etc/systemd may be one.
     fn is_folder(&self, path: &str) -> io::Result<bool> {
         match there(fs::metadata(self.at(path)))? {

@@ -8,7 +8,7 @@ mod program;
 #[cfg(test)]
 mod tests;
 
-use crate::arrival::{Exitrd, Jump};
+use crate::arrival::{Exitrd, ExitrdJump};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use apply::{Failed, apply};
-pub use parts::{FEATURES, Feature, Part, Unit};
+pub use parts::{FEATURES, Feature, FeatureFile, FeatureUnit};
 pub use program::{Syntax, Untrusted, trusted};
 
 /// Marks files that we wrote, so that only those are changed and removed. It stands at
@@ -30,7 +30,7 @@ const LARGEST: u64 = 64 << 10;
 /// One change of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Change {
+pub enum FileChange {
     /// A file is written.
     Write {
         /// Which.
@@ -54,29 +54,29 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl FileChange {
     /// In one line for people.
     pub fn text(&self) -> String {
         match self {
-            Change::Write { path, .. } => format!("writes {path}"),
-            Change::Link { path, to } => format!("links {path} to {to}"),
-            Change::Remove { path } => format!("removes {path}"),
+            FileChange::Write { path, .. } => format!("writes {path}"),
+            FileChange::Link { path, to } => format!("links {path} to {to}"),
+            FileChange::Remove { path } => format!("removes {path}"),
         }
     }
 
     /// The unit whose start at boot is taken away.
     pub fn link(&self) -> Option<&str> {
         match self {
-            Change::Remove { path } => path.strip_prefix(parts::WANTS)?.strip_prefix('/'),
-            Change::Write { .. } | Change::Link { .. } => None,
+            FileChange::Remove { path } => path.strip_prefix(parts::WANTS)?.strip_prefix('/'),
+            FileChange::Write { .. } | FileChange::Link { .. } => None,
         }
     }
 
     fn path(&self) -> &str {
         match self {
-            Change::Write { path, .. } | Change::Link { path, .. } | Change::Remove { path } => {
-                path
-            }
+            FileChange::Write { path, .. }
+            | FileChange::Link { path, .. }
+            | FileChange::Remove { path } => path,
         }
     }
 }
@@ -111,7 +111,7 @@ fn has(root: &Path, path: &str) -> bool {
     below(root, path).exists()
 }
 
-fn link(unit: &Unit) -> String {
+fn link(unit: &FeatureUnit) -> String {
     format!("{}/{}", parts::WANTS, unit.name)
 }
 
@@ -200,7 +200,7 @@ pub fn not_needed(
     match exitrd() {
         Exitrd::None => Some("no shutdown image is made on this machine".into()),
         Exitrd::Used {
-            jump: Jump::Yes { by },
+            jump: ExitrdJump::Yes { by },
             because,
             ..
         } => Some(format!("{because}, and {by}")),
@@ -213,7 +213,7 @@ pub fn not_needed(
 ///
 /// # Errors
 /// What is in the way, and is not ours.
-pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<Change>, Refused> {
+pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileChange>, Refused> {
     let mut changes = Vec::new();
     let mut links = Vec::new();
     let whose = |path: &str, what: &str| Refused {
@@ -237,7 +237,7 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<Chang
         match look(root, path) {
             There::Foreign(what) => return Err(whose(path, &what)),
             There::Ours { bytes, mode: is } if bytes == text.as_bytes() && is == mode => {}
-            There::Nothing | There::Ours { .. } => changes.push(Change::Write {
+            There::Nothing | There::Ours { .. } => changes.push(FileChange::Write {
                 path: path.to_owned(),
                 text,
                 mode,
@@ -252,7 +252,7 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<Chang
             Some(path) => {
                 // From before the package was installed: it would stand over the unit.
                 if is_ours(root, &own) {
-                    superseded.push(Change::Remove { path: own });
+                    superseded.push(FileChange::Remove { path: own });
                 }
                 path
             }
@@ -276,7 +276,7 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<Chang
                 return Err(whose(&path, &what));
             }
             _ if fs::read_link(below(root, &path)).is_ok_and(|is| is == Path::new(&to)) => {}
-            _ => changes.push(Change::Link { path, to }),
+            _ => changes.push(FileChange::Link { path, to }),
         }
     }
     changes.extend(leftovers(root, feature, &changes));
@@ -285,7 +285,7 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<Chang
 
 /// Whether a package brings this file along. Where it has the very path that we write
 /// to, an empty file there is what the administrator made of the package's.
-fn is_packaged(root: &Path, part: &Part) -> bool {
+fn is_packaged(root: &Path, part: &FeatureFile) -> bool {
     let Some(path) = part.packaged.filter(|path| has(root, path)) else {
         return false;
     };
@@ -304,13 +304,13 @@ fn is_mark(bytes: &[u8]) -> bool {
 
 /// What one that was killed has left beside its files; a change at such a place takes
 /// its own along.
-fn leftovers(root: &Path, feature: &Feature, changes: &[Change]) -> Vec<Change> {
+fn leftovers(root: &Path, feature: &Feature, changes: &[FileChange]) -> Vec<FileChange> {
     let changed = |path: &String| changes.iter().any(|change| change.path() == path);
     let paths = places(feature).into_iter().filter(|path| !changed(path));
     let beside = paths.flat_map(|path| [apply::new_name(&path), apply::old_name(&path)]);
     beside
         .filter(|path| fs::symlink_metadata(below(root, path)).is_ok())
-        .map(|path| Change::Remove { path })
+        .map(|path| FileChange::Remove { path })
         .collect()
 }
 
@@ -326,13 +326,13 @@ fn places(feature: &Feature) -> Vec<String> {
 
 /// What switching a feature off changes. What another feature that is on needs,
 /// stays.
-pub fn disable(root: &Path, feature: &Feature) -> Vec<Change> {
+pub fn disable(root: &Path, feature: &Feature) -> Vec<FileChange> {
     let others: Vec<&Feature> = FEATURES
         .iter()
         .filter(|other| other.name != feature.name && is_enabled(root, other))
         .collect();
     let mut changes = Vec::new();
-    let mut remove = |path: String| changes.push(Change::Remove { path });
+    let mut remove = |path: String| changes.push(FileChange::Remove { path });
     for unit in feature.units {
         // The first unit is a feature's own; the others are what it needs besides.
         let needed = others

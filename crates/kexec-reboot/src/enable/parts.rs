@@ -12,11 +12,11 @@ pub struct Feature {
     /// What it does, in one line.
     pub about: &'static str,
     /// Its units; the first says whether it is on.
-    pub units: &'static [Unit],
+    pub units: &'static [FeatureUnit],
     /// Files that are there only while it is on.
-    pub files: &'static [Part],
+    pub files: &'static [FeatureFile],
     /// Hooks, which do nothing while it is off; packages bring them along.
-    pub hooks: &'static [Part],
+    pub hooks: &'static [FeatureFile],
 }
 
 impl PartialEq for Feature {
@@ -29,7 +29,7 @@ impl Eq for Feature {}
 
 /// A unit that is started at boot.
 #[derive(Debug)]
-pub struct Unit {
+pub struct FeatureUnit {
     /// Its name.
     pub name: &'static str,
     /// Its text.
@@ -38,7 +38,7 @@ pub struct Unit {
 
 /// A file, where it belongs, and when.
 #[derive(Debug)]
-pub struct Part {
+pub struct FeatureFile {
     /// Where it is written.
     pub path: &'static str,
     /// Its text.
@@ -69,19 +69,19 @@ macro_rules! dist {
 const SCRIPT: u32 = 0o755;
 const TEXT: u32 = 0o644;
 
-const PRELOAD: Unit = Unit {
+const PRELOAD: FeatureUnit = FeatureUnit {
     name: "kexec-preload.service",
     text: dist!("systemd/kexec-preload.service"),
 };
 
-const REFRESH: Unit = Unit {
+const REFRESH: FeatureUnit = FeatureUnit {
     name: "kexec-refresh.service",
     text: dist!("systemd/kexec-refresh.service"),
 };
 
 /// Debian's hooks: `zzz`, because update-grub has `zz` and comes first.
-const fn debian(path: &'static str, with: &'static str) -> Part {
-    Part {
+const fn debian(path: &'static str, with: &'static str) -> FeatureFile {
+    FeatureFile {
         path,
         text: dist!("debian/kernel-hook"),
         mode: SCRIPT,
@@ -97,7 +97,7 @@ pub const FEATURES: &[Feature] = &[
         name: "preload",
         about: "what a reboot would boot is loaded ahead, so that every reboot is a kexec",
         units: &[PRELOAD, REFRESH],
-        files: &[Part {
+        files: &[FeatureFile {
             path: "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
             text: dist!("systemd/systemd-reboot.service.d/50-kexec.conf"),
             mode: TEXT,
@@ -106,7 +106,7 @@ pub const FEATURES: &[Feature] = &[
             with: None,
         }],
         hooks: &[
-            Part {
+            FeatureFile {
                 path: "/etc/kernel/install.d/95-kexec.install",
                 text: dist!("kernel-install/95-kexec.install"),
                 mode: SCRIPT,
@@ -120,7 +120,7 @@ pub const FEATURES: &[Feature] = &[
                 "/etc/initramfs/post-update.d/zzz-kexec",
                 "/usr/share/initramfs-tools",
             ),
-            Part {
+            FeatureFile {
                 path: "/etc/pacman.d/hooks/95-kexec.hook",
                 text: dist!("pacman/95-kexec.hook"),
                 mode: TEXT,
@@ -142,7 +142,7 @@ pub const FEATURES: &[Feature] = &[
         about: "the shutdown images of dracut and mkinitcpio get this program",
         units: &[],
         files: &[
-            Part {
+            FeatureFile {
                 path: "/etc/dracut.conf.d/50-kexec.conf",
                 text: dist!("dracut/50-kexec.conf"),
                 mode: TEXT,
@@ -150,7 +150,7 @@ pub const FEATURES: &[Feature] = &[
                 packaged: None,
                 with: Some("/usr/lib/dracut"),
             },
-            Part {
+            FeatureFile {
                 path: "/etc/systemd/system/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
                 text: dist!("systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf"),
                 mode: TEXT,
@@ -159,7 +159,7 @@ pub const FEATURES: &[Feature] = &[
                 with: Some("/usr/lib/initcpio"),
             },
         ],
-        hooks: &[Part {
+        hooks: &[FeatureFile {
             path: "/usr/lib/dracut/modules.d/50kexec/module-setup.sh",
             text: dist!("dracut/50kexec/module-setup.sh"),
             mode: SCRIPT,

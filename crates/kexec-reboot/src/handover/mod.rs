@@ -1,11 +1,11 @@
 //! The end of this kernel's life: sync, interfaces down, the jump; or asking
 //! init for a shutdown.
 
-pub mod ask;
 pub mod init;
 pub mod network;
 mod now;
 mod ready;
+pub mod shutdown_request;
 
 use std::os::unix::process::CommandExt;
 
@@ -18,7 +18,7 @@ pub use ready::{Obstacle, is_loaded, is_loaded_in, ready};
 
 /// What is done before the jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Jump {
+pub struct JumpOptions {
     /// Write cached data out first (not with `-y`).
     pub sync: bool,
     /// Take the network interfaces down first, so that no device writes into
@@ -36,7 +36,11 @@ pub struct Jump {
 ///
 /// # Errors
 /// As the kernel answers.
-pub fn jump(kernel: &dyn Kernel, how: Jump, say: &mut dyn FnMut(String)) -> Result<(), Errno> {
+pub fn jump(
+    kernel: &dyn Kernel,
+    how: JumpOptions,
+    say: &mut dyn FnMut(String),
+) -> Result<(), Errno> {
     if !how.interfaces_down {
         return leave(kernel, how, say);
     }
@@ -49,7 +53,7 @@ pub fn jump(kernel: &dyn Kernel, how: Jump, say: &mut dyn FnMut(String)) -> Resu
 }
 
 /// The jump itself, while no signal ends this program.
-fn leave(kernel: &dyn Kernel, how: Jump, say: &mut dyn FnMut(String)) -> Result<(), Errno> {
+fn leave(kernel: &dyn Kernel, how: JumpOptions, say: &mut dyn FnMut(String)) -> Result<(), Errno> {
     if how.sync {
         kernel.sync();
     }

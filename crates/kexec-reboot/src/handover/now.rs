@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use kexec_sys::{Errno, Kernel};
 
-use super::{Jump, leave};
+use super::{JumpOptions, leave};
 use kexec_machine::volumes::{Volumes, trust};
 
 /// The mount points of file systems that are on a device, each file system
@@ -30,7 +30,7 @@ pub fn file_systems(volumes: &Volumes) -> Vec<PathBuf> {
 pub fn jump_now(
     kernel: &dyn Kernel,
     file_systems: &[PathBuf],
-    how: Jump,
+    how: JumpOptions,
     say: &mut dyn FnMut(String),
 ) -> Result<(), Errno> {
     if let Err(e) = kernel.lock_memory() {
@@ -51,7 +51,7 @@ pub fn jump_now(
             Err(e) => unsaid.push(format!("{} was not frozen: {e}", point.display())),
         }
     }
-    let how = Jump {
+    let how = JumpOptions {
         // It would wait for the frozen ones.
         sync: false,
         ..how
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    const HOW: Jump = Jump {
+    const HOW: JumpOptions = JumpOptions {
         sync: true,
         interfaces_down: true,
     };

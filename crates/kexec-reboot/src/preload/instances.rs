@@ -44,7 +44,7 @@ const TEMPLATE: (&str, &str) = ("kexec-load@", ".service");
 
 /// A unit that was just enabled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct New {
+pub struct EnabledUnit {
     /// Its name.
     pub unit: String,
     /// Its link.
@@ -57,7 +57,7 @@ pub struct New {
 ///
 /// # Errors
 /// The folder that cannot be read, with what the system said.
-pub fn just_enabled(root: &Path) -> Result<Vec<New>, Error> {
+pub fn just_enabled(root: &Path) -> Result<Vec<EnabledUnit>, Error> {
     let mut all = Vec::new();
     for (new, kept) in FOLDERS {
         let folder = root.join(new);
@@ -76,7 +76,7 @@ pub fn just_enabled(root: &Path) -> Result<Vec<New>, Error> {
             let entry = entry.map_err(failed)?;
             // Names of units are ASCII (systemd.unit(5)).
             if let Some(unit) = entry.file_name().to_str().filter(|name| is_instance(name)) {
-                all.push(New {
+                all.push(EnabledUnit {
                     unit: unit.to_owned(),
                     link: entry.path(),
                     keep: root.join(kept).join(unit),
@@ -101,7 +101,7 @@ fn is_instance(unit: &str) -> bool {
 ///
 /// # Errors
 /// As [`Error::System`]: the link that cannot be moved.
-pub fn keep(new: &New) -> Result<bool, Error> {
+pub fn keep(new: &EnabledUnit) -> Result<bool, Error> {
     moved(new).map_err(|e| {
         Error::System(Problem::caused(
             format!("moving {} to {}", new.link.display(), new.keep.display()),
@@ -112,7 +112,7 @@ pub fn keep(new: &New) -> Result<bool, Error> {
 }
 
 /// Not by rename(2): the folders may be on different mounts.
-fn moved(new: &New) -> io::Result<bool> {
+fn moved(new: &EnabledUnit) -> io::Result<bool> {
     let to = match fs::read_link(&new.link) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => other?,

@@ -16,10 +16,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::record::files::{Files, OnDisk};
+use crate::record::files::{OnDisk, RecordFiles};
 use kexec_load::Error;
 
-pub use policy::{InSlot, Moment, Situation, Step, decide};
+pub use policy::{InSlot, PreloadMoment, Situation, Step, decide};
 
 /// A load ahead was refused. What was loaded ahead before is not what a reboot would
 /// boot any more: `take_out` takes it out. Says what to tell of it, the refusal first.

@@ -20,7 +20,7 @@ pub enum InSlot {
 
 /// When the question is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum PreloadMoment {
     /// While the machine runs: at boot, or when a kernel was installed.
     Running,
     /// While it shuts down, and this target is where it goes.
@@ -36,7 +36,7 @@ pub enum Moment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Situation {
     /// When.
-    pub moment: Moment,
+    pub moment: PreloadMoment,
     /// What is to be loaded ahead.
     pub of: PreloadTarget,
     /// What it is made of now, or why that cannot be said.
@@ -86,7 +86,7 @@ pub fn decide(situation: &Situation) -> Step {
         InSlot::Accident(what) => Some(what.clone()),
         _ => None,
     };
-    if let Moment::Shutdown { jumps: false, .. } = situation.moment {
+    if let PreloadMoment::Shutdown { jumps: false, .. } = situation.moment {
         return Step::Leave("this shutdown does not end in a jump".to_owned());
     }
     let firmware = situation.cold.clone().or_else(|| {
@@ -101,8 +101,10 @@ pub fn decide(situation: &Situation) -> Step {
     }
     if let Some(what) = accident {
         return match (&situation.wanted, situation.moment) {
-            (_, Moment::Running) if situation.distrust.is_some() => Step::TakeOut(what),
-            (Ok(_), Moment::Running | Moment::Shutdown { asked: true, .. }) => Step::Load(what),
+            (_, PreloadMoment::Running) if situation.distrust.is_some() => Step::TakeOut(what),
+            (Ok(_), PreloadMoment::Running | PreloadMoment::Shutdown { asked: true, .. }) => {
+                Step::Load(what)
+            }
             _ => Step::TakeOut(what),
         };
     }
@@ -136,7 +138,7 @@ fn outranks(loaded: &PreloadTarget, wanted: &PreloadTarget) -> bool {
 
 fn empty(situation: &Situation, now: &Fingerprint) -> Step {
     if situation.moment
-        == (Moment::Shutdown {
+        == (PreloadMoment::Shutdown {
             jumps: true,
             asked: false,
         })
@@ -144,10 +146,10 @@ fn empty(situation: &Situation, now: &Fingerprint) -> Step {
         // Somebody took it out, or it was refused: the firmware is what is left.
         return Step::Leave("nothing is loaded, and nobody asked for a kexec".to_owned());
     }
-    if let (Some(why), Moment::Running) = (&situation.distrust, situation.moment) {
+    if let (Some(why), PreloadMoment::Running) = (&situation.distrust, situation.moment) {
         return Step::Leave(why.clone());
     }
-    if let (Some(available), Moment::Running) = (situation.available, situation.moment)
+    if let (Some(available), PreloadMoment::Running) = (situation.available, situation.moment)
         && now.size() > available / SHARE
     {
         return Step::Leave(format!(
@@ -187,7 +189,7 @@ mod tests {
 
     fn situation(slot: InSlot) -> Situation {
         Situation {
-            moment: Moment::Running,
+            moment: PreloadMoment::Running,
             of: PreloadTarget::Default,
             wanted: Ok(print("debian", 100)),
             slot,
@@ -198,15 +200,15 @@ mod tests {
         }
     }
 
-    const REBOOT: Moment = Moment::Shutdown {
+    const REBOOT: PreloadMoment = PreloadMoment::Shutdown {
         jumps: true,
         asked: false,
     };
-    const KEXEC: Moment = Moment::Shutdown {
+    const KEXEC: PreloadMoment = PreloadMoment::Shutdown {
         jumps: true,
         asked: true,
     };
-    const POWEROFF: Moment = Moment::Shutdown {
+    const POWEROFF: PreloadMoment = PreloadMoment::Shutdown {
         jumps: false,
         asked: false,
     };
@@ -226,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_stale_image_is_replaced_and_a_fresh_one_stays() {
-        for moment in [Moment::Running, REBOOT, KEXEC] {
+        for moment in [PreloadMoment::Running, REBOOT, KEXEC] {
             let mut fresh = situation(ours(PreloadTarget::Default, 100));
             fresh.moment = moment;
             assert!(matches!(decide(&fresh), Step::Leave(_)));
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_the_firmware_is_never_swallowed() {
-        for moment in [Moment::Running, REBOOT, KEXEC] {
+        for moment in [PreloadMoment::Running, REBOOT, KEXEC] {
             for (slot, out) in [
                 (InSlot::Empty, false),
                 (InSlot::Theirs, false),
@@ -271,7 +273,7 @@ mod tests {
     fn an_accident_is_nobodys_wish() {
         let accident = || situation(InSlot::Accident("half a load".into()));
         for (moment, step) in [
-            (Moment::Running, Step::Load("half a load".into())),
+            (PreloadMoment::Running, Step::Load("half a load".into())),
             (KEXEC, Step::Load("half a load".into())),
             (REBOOT, Step::TakeOut("half a load".into())),
         ] {
@@ -293,26 +295,29 @@ mod tests {
     #[test]
     fn a_machine_that_did_not_arrive_is_left_alone_while_nobody_watches() {
         let why = || Some("the last kexec did not arrive".to_owned());
-        let step = |slot: InSlot, moment: Moment| {
+        let step = |slot: InSlot, moment: PreloadMoment| {
             let mut found = situation(slot);
             found.moment = moment;
             found.distrust = why();
             decide(&found)
         };
         assert_eq!(
-            step(InSlot::Empty, Moment::Running),
+            step(InSlot::Empty, PreloadMoment::Running),
             Step::Leave("the last kexec did not arrive".into())
         );
         assert!(matches!(step(InSlot::Empty, KEXEC), Step::Load(_)));
         let stale = || ours(PreloadTarget::Default, 99);
-        for moment in [Moment::Running, KEXEC, REBOOT] {
+        for moment in [PreloadMoment::Running, KEXEC, REBOOT] {
             assert!(matches!(step(stale(), moment), Step::Load(_)));
         }
         let half = || InSlot::Accident("half a load".into());
-        assert!(matches!(step(half(), Moment::Running), Step::TakeOut(_)));
+        assert!(matches!(
+            step(half(), PreloadMoment::Running),
+            Step::TakeOut(_)
+        ));
         assert!(matches!(step(half(), KEXEC), Step::Load(_)));
         assert!(matches!(
-            step(InSlot::Theirs, Moment::Running),
+            step(InSlot::Theirs, PreloadMoment::Running),
             Step::Leave(_)
         ));
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use kexec_plan::{Cmdline, Token};
 use serde::{Deserialize, Serialize};
 
-use super::boot::Moment;
+use super::boot::ClockReading;
 use super::files::Store;
 use super::oneshot::OneShot;
 use super::outcome::Outcome;
@@ -31,7 +31,7 @@ pub struct Attempt {
     /// What the next boot is recognised by.
     pub token: Token,
     /// When the shutdown was asked for.
-    pub asked: Moment,
+    pub asked: ClockReading,
     /// The boot in which that was.
     pub boot_id: String,
     /// `uname -r` of the kernel that was left.
@@ -95,7 +95,7 @@ impl Attempt {
     }
 
     /// Whether it was only loaded ahead, and nothing came of it yet.
-    fn is_ahead(&self) -> bool {
+    fn is_preloaded(&self) -> bool {
         self.preloaded && self.outcome.is_none()
     }
 }
@@ -170,7 +170,7 @@ pub fn forget(store: Store<'_>, attempt: &Attempt) -> io::Result<()> {
 /// When one cannot be read or removed.
 pub fn forget_preloaded(store: Store<'_>, except: Option<&Token>) -> io::Result<()> {
     let attempts = read_all(store)?.into_iter();
-    for attempt in attempts.filter(|a| a.is_ahead() && Some(&a.token) != except) {
+    for attempt in attempts.filter(|a| a.is_preloaded() && Some(&a.token) != except) {
         forget(store, &attempt)?;
     }
     Ok(())
@@ -185,12 +185,12 @@ pub fn forget_preloaded(store: Store<'_>, except: Option<&Token>) -> io::Result<
 pub fn ask_preloaded(
     store: Store<'_>,
     boot_id: &str,
-    asked: &Moment,
+    asked: &ClockReading,
     handover: &str,
     uncompared: Option<String>,
 ) -> io::Result<bool> {
     let attempts = read_all(store)?.into_iter();
-    let mut ahead = attempts.filter(Attempt::is_ahead);
+    let mut ahead = attempts.filter(Attempt::is_preloaded);
     let Some(mut now) = ahead.find(|a| a.boot_id == boot_id) else {
         return Ok(false);
     };
@@ -250,7 +250,7 @@ pub(super) mod tests {
             format: FORMAT,
             sequence: 0,
             token: Token::from_bytes([1; 8]),
-            asked: Moment {
+            asked: ClockReading {
                 realtime,
                 uptime: 1000,
                 cycles: None,
@@ -337,7 +337,7 @@ pub(super) mod tests {
         put(&root, attempt(1_600_000_000_000));
         let mut ahead = attempt(1_700_000_000_000);
         ahead.preloaded = true;
-        let asked = Moment {
+        let asked = ClockReading {
             realtime: 1_800_000_000_000,
             uptime: 5,
             cycles: None,

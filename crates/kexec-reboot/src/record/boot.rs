@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// One moment, on every clock there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moment {
+pub struct ClockReading {
     /// Milliseconds since 1970, as the machine's clock had it.
     pub realtime: u64,
     /// Milliseconds since the kernel started its clock (`CLOCK_BOOTTIME`).
@@ -31,7 +31,7 @@ pub struct BootFacts {
     /// The token on the command line.
     pub token: Option<Token>,
     /// Now.
-    pub now: Moment,
+    pub now: ClockReading,
     /// Cycles per millisecond, measured just now.
     pub cycles_per_ms: Option<u64>,
     /// The cycle counter at the jump, where the purgatory marked it.
@@ -47,11 +47,11 @@ const CALIBRATION: Duration = Duration::from_millis(20);
 /// The most of the kernel's log that is searched, records.
 const LOG_RECORDS: usize = 20_000;
 
-impl Moment {
+impl ClockReading {
     /// Now, on the machine whose /proc is below `root`.
-    pub fn now(root: &Path) -> Moment {
+    pub fn now(root: &Path) -> ClockReading {
         let realtime = SystemTime::now().duration_since(UNIX_EPOCH);
-        Moment {
+        ClockReading {
             realtime: realtime.map_or(0, milliseconds),
             uptime: milliseconds(uptime()),
             cycles: steady(root).then(kexec_sys::cycles).flatten(),
@@ -69,7 +69,7 @@ impl BootFacts {
         };
         let cmdline = fs::read(root.join("proc/cmdline")).unwrap_or_default();
         let cmdline = Cmdline::new(&cmdline);
-        let now = Moment::now(root);
+        let now = ClockReading::now(root);
         Some(BootFacts {
             boot_id: text("proc/sys/kernel/random/boot_id").filter(|id| !id.is_empty())?,
             release: text("proc/sys/kernel/osrelease").unwrap_or_default(),
@@ -88,7 +88,7 @@ impl BootFacts {
 
     /// Milliseconds from `earlier` to the start of this kernel's clock, by the
     /// cycle counter; `None` when it began anew since then.
-    pub fn cycles_to_start(&self, earlier: &Moment) -> Option<u64> {
+    pub fn cycles_to_start(&self, earlier: &ClockReading) -> Option<u64> {
         let passed = self.now.cycles?.checked_sub(earlier.cycles?)?;
         let passed = passed.checked_div(self.cycles_per_ms?)?;
         passed.checked_sub(self.now.uptime)
@@ -103,7 +103,7 @@ impl BootFacts {
 
     /// Whether the cycle counter was reset when this kernel started, which a
     /// kexec does not do; `None` where that cannot be known.
-    pub fn counter_began_anew(&self, earlier: &Moment) -> Option<bool> {
+    pub fn counter_began_anew(&self, earlier: &ClockReading) -> Option<bool> {
         let (now, before) = (self.now.cycles?, earlier.cycles?);
         Some(now < before)
     }
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_cycle_counter_tells_kexec_from_reset() {
-        let earlier = |cycles| Moment {
+        let earlier = |cycles| ClockReading {
             realtime: 0,
             uptime: 100_000,
             cycles,
@@ -244,7 +244,7 @@ mod tests {
             boot_id: "b".into(),
             release: "r".into(),
             token: None,
-            now: Moment {
+            now: ClockReading {
                 realtime: 0,
                 uptime: 5_000,
                 cycles: Some(220_000_000),

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::files::{Files, OnDisk};
+use super::files::{OnDisk, RecordFiles};
 
 /// What happens at one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(super) enum Goes {
 
 /// The machine.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct FaultyMachine {
     /// At which step of those that change something.
     at: usize,
     fault: Fault,
@@ -59,9 +59,9 @@ pub(super) struct Machine {
     pub image: RefCell<Option<String>>,
 }
 
-impl Machine {
-    pub fn new(image: Option<&str>, fault: Fault, at: usize) -> Machine {
-        Machine {
+impl FaultyMachine {
+    pub fn new(image: Option<&str>, fault: Fault, at: usize) -> FaultyMachine {
+        FaultyMachine {
             at,
             fault,
             steps: Cell::new(0),
@@ -128,7 +128,7 @@ impl Machine {
     }
 }
 
-impl Files for Machine {
+impl RecordFiles for FaultyMachine {
     fn make_folder(&self, path: &Path, parents: bool) -> io::Result<()> {
         if path.is_dir() {
             return Ok(());

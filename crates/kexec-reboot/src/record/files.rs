@@ -17,7 +17,7 @@ const MAX_NAMES: usize = 10_000;
 
 /// What records need of a file system. Each call is one step, between which a
 /// program can be killed and each of which can fail.
-pub trait Files: fmt::Debug {
+pub trait RecordFiles: fmt::Debug {
     /// Makes a folder with mode 0700; that it is there is fine. `parents`: and those
     /// above it.
     ///
@@ -74,7 +74,7 @@ pub trait Files: fmt::Debug {
 #[derive(Debug, Clone, Copy)]
 pub struct OnDisk;
 
-impl Files for OnDisk {
+impl RecordFiles for OnDisk {
     fn make_folder(&self, path: &Path, parents: bool) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         match builder.recursive(parents).mode(0o700).create(path) {
@@ -165,7 +165,7 @@ fn absent_is_fine<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 #[derive(Debug, Clone, Copy)]
 pub struct Store<'a> {
     root: &'a Path,
-    files: &'a dyn Files,
+    files: &'a dyn RecordFiles,
 }
 
 /// Behind the name of a file that is not complete yet.
@@ -178,7 +178,7 @@ impl<'a> Store<'a> {
     }
 
     /// Through another file system.
-    pub fn with(root: &'a Path, files: &'a dyn Files) -> Store<'a> {
+    pub fn with(root: &'a Path, files: &'a dyn RecordFiles) -> Store<'a> {
         Store { root, files }
     }
 
@@ -187,7 +187,7 @@ impl<'a> Store<'a> {
         self.root
     }
 
-    pub(super) fn files(&self) -> &'a dyn Files {
+    pub(super) fn files(&self) -> &'a dyn RecordFiles {
         self.files
     }
 

@@ -30,7 +30,7 @@ const FORMAT: u32 = 1;
 
 /// What is remembered of one load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct LoadRecord {
     /// Version of this layout.
     pub format: u32,
     /// Seconds since 1970 when it was loaded.
@@ -61,10 +61,10 @@ pub struct Record {
     pub over: Option<bool>,
 }
 
-impl Record {
+impl LoadRecord {
     /// What to remember of a plan that is carried out now.
-    pub fn of(plan: &FilePlan, decision: &Decision, now: SystemTime) -> Record {
-        Record {
+    pub fn of(plan: &FilePlan, decision: &Decision, now: SystemTime) -> LoadRecord {
+        LoadRecord {
             format: FORMAT,
             time: now
                 .duration_since(UNIX_EPOCH)
@@ -87,8 +87,8 @@ impl Record {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &[u8]) -> Result<Record, String> {
-        let record: Record = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    pub fn parse(text: &[u8]) -> Result<LoadRecord, String> {
+        let record: LoadRecord = serde_json::from_slice(text).map_err(|e| e.to_string())?;
         if record.format != FORMAT {
             return Err(format!("its format is {}, not {FORMAT}", record.format));
         }
@@ -138,7 +138,12 @@ impl Store<'_> {
     ///
     /// # Errors
     /// When /run is missing, full or not writable.
-    pub(super) fn write_record(&self, slot: Slot, which: Which, record: &Record) -> io::Result<()> {
+    pub(super) fn write_record(
+        &self,
+        slot: Slot,
+        which: Which,
+        record: &LoadRecord,
+    ) -> io::Result<()> {
         let path = self.record_path(slot, which);
         if let Some(folder) = path.parent() {
             // Not the parents: without a /run there is nothing to remember in.
@@ -151,12 +156,12 @@ impl Store<'_> {
     ///
     /// # Errors
     /// When it is there and is no record, or may not be read.
-    pub(super) fn read_record(&self, slot: Slot, which: Which) -> io::Result<Option<Record>> {
+    pub(super) fn read_record(&self, slot: Slot, which: Which) -> io::Result<Option<LoadRecord>> {
         let path = self.record_path(slot, which);
         let Some(text) = self.files().read(&path)? else {
             return Ok(None);
         };
-        let record = Record::parse(&text).map_err(io::Error::other)?;
+        let record = LoadRecord::parse(&text).map_err(io::Error::other)?;
         Ok(Some(record))
     }
 
@@ -179,8 +184,8 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(crate) fn record() -> Record {
-        Record {
+    pub(crate) fn record() -> LoadRecord {
+        LoadRecord {
             format: 1,
             time: 1,
             kernel: "/boot/vmlinuz".into(),
@@ -233,13 +238,17 @@ pub(super) mod tests {
         for field in ["over", "preloaded"] {
             fields.remove(field).unwrap();
         }
-        assert_eq!(Record::parse(json.to_string().as_bytes()), Ok(record()));
+        assert_eq!(LoadRecord::parse(json.to_string().as_bytes()), Ok(record()));
         let mut other = record();
         other.format = 9;
         let other = serde_json::to_vec(&other).unwrap();
-        assert!(Record::parse(&other).unwrap_err().contains("format is 9"));
+        assert!(
+            LoadRecord::parse(&other)
+                .unwrap_err()
+                .contains("format is 9")
+        );
         for broken in [&b""[..], b"{\"format\":1}", &[0xff; 9]] {
-            assert!(Record::parse(broken).is_err());
+            assert!(LoadRecord::parse(broken).is_err());
         }
     }
 }

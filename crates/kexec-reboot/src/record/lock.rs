@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::files::{Files, OnDisk};
+use super::files::{OnDisk, RecordFiles};
 use super::outcome::duration;
 use kexec_load::Error;
 

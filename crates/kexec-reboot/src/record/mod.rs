@@ -32,11 +32,11 @@ pub use attempt::Attempt;
 pub use boot::BootFacts;
 pub use files::Store;
 pub use fingerprint::{FileStamp, Fingerprint};
-pub use loaded::Record;
+pub use loaded::LoadRecord;
 pub use lock::Lock;
 pub use outcome::{Outcome, judge};
 pub use preloaded::{PreloadTarget, Preloaded};
-pub use slot::{Content, look};
+pub use slot::{SlotContent, look};
 
 use kexec_plan::Token;
 
@@ -52,7 +52,7 @@ pub fn new_token() -> Result<Token, kexec_sys::Errno> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attempt, Record, new_token};
+    use super::{Attempt, LoadRecord, new_token};
 
     /// A seed that is no record teaches the fuzzer nothing.
     #[test]
@@ -69,7 +69,7 @@ mod tests {
             Attempt::parse(&text).unwrap();
         }
         for text in records {
-            Record::parse(&text).unwrap();
+            LoadRecord::parse(&text).unwrap();
         }
     }
 

@@ -12,7 +12,7 @@ pub enum Outcome {
     /// The machine is still in the boot in which it was asked for.
     Pending,
     /// The next kernel has the token.
-    Kexec(Arrival),
+    Kexec(ArrivalTimes),
     /// The next kernel has it not: the machine went through the firmware, or
     /// into another image.
     Cold {
@@ -35,7 +35,7 @@ pub enum Outcome {
 
 /// How a kexec went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arrival {
+pub struct ArrivalTimes {
     /// The release that runs now.
     pub to: String,
     /// When its clock started, milliseconds since 1970.
@@ -106,13 +106,13 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
     }
 }
 
-fn arrival(attempt: &Attempt, boot: &BootFacts) -> Arrival {
+fn arrival(attempt: &Attempt, boot: &BootFacts) -> ArrivalTimes {
     // When it was only loaded ahead, nobody knows when the shutdown began.
     let asked = (!attempt.preloaded).then_some(&attempt.asked);
     let counted = asked.and_then(|asked| boot.cycles_to_start(asked));
     let by_clock = asked.and_then(|asked| boot.started().checked_sub(asked.realtime));
     let jump = boot.jump_to_start();
-    Arrival {
+    ArrivalTimes {
         to: boot.release.clone(),
         at: boot.started(),
         shutdown: counted
@@ -172,7 +172,7 @@ pub fn duration(milliseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::attempt::tests::attempt;
-    use super::super::boot::Moment;
+    use super::super::boot::ClockReading;
     use super::*;
     use kexec_plan::Token;
 
@@ -183,7 +183,7 @@ mod tests {
             boot_id: "second".into(),
             release: "7.3.0".into(),
             token: None,
-            now: Moment {
+            now: ClockReading {
                 realtime: ASKED + seconds_later * 1000 + 2000,
                 uptime: 2000,
                 cycles: None,

@@ -105,7 +105,7 @@ fn forget_one_shot(root: &Path, attempt: &Attempt) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::attempt::tests::attempt;
-    use super::super::boot::Moment;
+    use super::super::boot::ClockReading;
     use super::super::oneshot::OneShot;
     use super::*;
     use kexec_plan::Token;
@@ -121,7 +121,7 @@ mod tests {
             boot_id: "second".into(),
             release: "7.3.0".into(),
             token,
-            now: Moment {
+            now: ClockReading {
                 realtime: ASKED + 9_000,
                 uptime: 2_000,
                 cycles: None,

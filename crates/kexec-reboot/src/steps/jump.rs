@@ -6,16 +6,16 @@ use kexec_load::jump_back::load_helper;
 use kexec_sys::{Errno, Slot};
 
 use super::put_right;
-use crate::handover::{self, Jump, Obstacle};
-use crate::record::slot::Change;
-use crate::record::{Content, Lock};
+use crate::handover::{self, JumpOptions, Obstacle};
+use crate::record::slot::SlotChange;
+use crate::record::{Lock, SlotContent};
 use crate::world::World;
 
 /// Jumps into the loaded kernel; comes back when that has jumped back.
 ///
 /// # Errors
 /// Why it did not jump.
-pub fn jump(world: &World<'_>, how: Jump) -> Result<(), Error> {
+pub fn jump(world: &World<'_>, how: JumpOptions) -> Result<(), Error> {
     let lock = world.lock_for_jump("kexec -e")?;
     // /sys may be gone by now: then nothing but the jump tells whether a kernel is
     // loaded.
@@ -34,7 +34,7 @@ pub(super) fn jump_now(world: &World<'_>) -> Result<(), Error> {
     ready(world)?;
     let volumes = world.volumes();
     let points = handover::file_systems(&volumes);
-    let how = Jump {
+    let how = JumpOptions {
         sync: true,
         interfaces_down: true,
     };
@@ -60,10 +60,10 @@ fn ready(world: &World<'_>) -> Result<(), Error> {
 
 /// What an interrupted change left is not jumped into, unless it is plain what it is.
 fn known(world: &World<'_>, lock: &Lock) -> Result<(), Error> {
-    let Content::Interrupted(found) = world.content(Slot::Normal) else {
+    let SlotContent::Interrupted(found) = world.content(Slot::Normal) else {
         return Ok(());
     };
-    if found.change == Change::Load {
+    if found.change == SlotChange::Load {
         // The image is whole, because the kernel takes all of it or nothing. Whether it
         // can be written down counts for nothing now.
         let _ = put_right(world, lock, Slot::Normal);

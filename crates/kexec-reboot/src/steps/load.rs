@@ -11,7 +11,7 @@ use kexec_sys::{FileFlags, Slot};
 use super::{ChosenLoad, Ready, remember, unload_held};
 use crate::handover;
 use crate::record::slot::{self, Need};
-use crate::record::{self, Attempt, Lock, Record};
+use crate::record::{self, Attempt, LoadRecord, Lock};
 use crate::world::{Told, World};
 
 /// What becomes of a load beyond the image.
@@ -46,7 +46,7 @@ impl LoadOptions<'_> {
 
 /// What was loaded.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadDone {
     /// The plan that was carried out.
     pub prepared: Prepared,
     /// What was remembered for the next boot: loaded, and nobody has asked for the jump.
@@ -89,7 +89,7 @@ impl Ready {
         world: &World<'_>,
         lock: &Lock,
         options: &LoadOptions<'_>,
-    ) -> Result<Loaded, Error> {
+    ) -> Result<LoadDone, Error> {
         let Ready {
             chosen,
             host,
@@ -99,14 +99,14 @@ impl Ready {
         let request = &chosen.request;
         put_right(world, lock, request.slot)?;
         let mut attempt = None;
-        let call = |announce: &mut dyn FnMut(&Record) -> Result<(), Error>| {
+        let call = |announce: &mut dyn FnMut(&LoadRecord) -> Result<(), Error>| {
             let mut begin = |plan: &Prepared| {
                 if let Some(of) = options.attempt {
                     note_down(world, options.need, of(plan), &mut attempt)?;
                 }
-                announce(&Record {
+                announce(&LoadRecord {
                     preloaded: chosen.preloaded.clone(),
-                    ..Record::of(&plan.plan, &plan.decision, SystemTime::now())
+                    ..LoadRecord::of(&plan.plan, &plan.decision, SystemTime::now())
                 })
             };
             let (kernel, flags) = (world.kernel, options.flags);
@@ -133,7 +133,7 @@ impl Ready {
             let own = attempt.as_ref().map(|attempt: &Attempt| &attempt.token);
             let _ = record::attempt::forget_preloaded(world.store(), own);
         }
-        Ok(Loaded { prepared, attempt })
+        Ok(LoadDone { prepared, attempt })
     }
 }
 

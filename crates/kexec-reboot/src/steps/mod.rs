@@ -2,16 +2,16 @@
 //! it returned:
 //!
 //! ```text
-//! Selection ──choose──▶ ChosenLoad ──read──▶ Inputs ──prepare──▶ Ready ──load──▶ Loaded ──depart──▶ init, or the jump
+//! Selection ──choose──▶ ChosenLoad ──read──▶ Inputs ──prepare──▶ Ready ──load──▶ LoadDone ──depart──▶ init, or the jump
 //!                                                                        remember ──▶ Attempt, for the next boot
 //! ```
 //!
 //! The machine is read once, before the first of them. Until `load` nothing is changed.
 
-mod ahead;
 mod choose;
 mod jump;
 mod load;
+mod preload;
 mod prepare;
 mod read;
 mod reboot;
@@ -19,10 +19,10 @@ pub mod remember;
 mod request;
 mod unload;
 
-pub use ahead::{Ahead, LoadAhead, is_ahead, moment_of};
 pub use choose::{ChosenEntry, ChosenLoad, Selection};
 pub use jump::{jump, jump_back, shutdown};
-pub use load::{LoadOptions, Loaded, load, put_right};
+pub use load::{LoadDone, LoadOptions, load, put_right};
+pub use preload::{PreloadOptions, PreloadPlan, is_preloaded, preload_moment};
 pub use prepare::{ArrivalOptions, Ready, prepare_for};
 pub use reboot::{Departure, Journey, Shutdown, through_firmware};
 pub use request::request_of;

@@ -8,7 +8,7 @@ use kexec_machine::{Fact, Snapshot};
 use kexec_sys::Slot;
 
 use super::{ChosenLoad, Selection};
-use crate::arrival::{self, Arrival};
+use crate::arrival::{self, ArrivalFacts};
 use crate::world::World;
 
 /// How the arrival is checked.
@@ -101,7 +101,7 @@ impl ChosenLoad {
                 &read
             }
         };
-        let facts = Arrival::read(world.root, volumes, &prepared.plan.cmdline);
+        let facts = ArrivalFacts::read(world.root, volumes, &prepared.plan.cmdline);
         let facts = match &self.entry {
             Some(entry) => {
                 let files = entry.written.iter().chain(entry.target.files());
@@ -109,7 +109,7 @@ impl ChosenLoad {
             }
             None => facts,
         };
-        arrival::checks::run(&arrival::checks::Context {
+        arrival::checks::run(&arrival::checks::ArrivalContext {
             host,
             plan: &prepared.plan,
             arrival: &facts,

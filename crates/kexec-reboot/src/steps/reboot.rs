@@ -8,12 +8,12 @@ use kexec_sys::{FileFlags, Slot};
 
 use super::jump::jump_now;
 use super::remember::{self, remember};
-use super::{ArrivalOptions, ChosenLoad, LoadOptions, Loaded, Ready, Selection, unload_held};
+use super::{ArrivalOptions, ChosenLoad, LoadDone, LoadOptions, Ready, Selection, unload_held};
 use crate::handover;
-use crate::handover::ask::{self, Ask, Handover};
 use crate::handover::init::{Init, InitFacts};
+use crate::handover::shutdown_request::{self, Handover, ShutdownRequest};
 use crate::preload;
-use crate::record::boot::Moment;
+use crate::record::boot::ClockReading;
 use crate::record::slot::Need;
 use crate::record::{Attempt, Lock, attempt};
 use crate::world::World;
@@ -22,7 +22,7 @@ use crate::world::World;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shutdown {
     /// What init is asked for.
-    pub ask: Ask,
+    pub request: ShutdownRequest,
     /// `--now`.
     pub now: bool,
     /// `--or-cold`.
@@ -72,7 +72,7 @@ impl Journey {
         // nothing else is worth doing.
         let handover = match how.now {
             true => None,
-            false => Some(ask::plan(init, &how.ask)?),
+            false => Some(shutdown_request::plan(init, &how.request)?),
         };
         let host = world.snapshot();
         let mut chosen = ChosenLoad::choose(world, selection, &host)?;
@@ -116,7 +116,7 @@ impl Journey {
             need: Need::Image,
             attempt: Some(&attempt),
         };
-        let Loaded { prepared, attempt } = self.ready.load(world, &lock, &options)?;
+        let LoadDone { prepared, attempt } = self.ready.load(world, &lock, &options)?;
         let departure = Departure {
             entry,
             prepared,
@@ -147,11 +147,11 @@ impl Departure {
         // From here on a boot without its token is a cold boot that is told.
         if let Some(mut attempt) = self.attempt.clone() {
             attempt.preloaded = false;
-            attempt.asked = Moment::now(world.root);
+            attempt.asked = ClockReading::now(world.root);
             remember(world, &mut attempt);
         }
         let done = match &self.handover {
-            Some(handover) => ask::carry_out(handover),
+            Some(handover) => shutdown_request::carry_out(handover),
             None => jump_now(world),
         };
         done.inspect_err(|_| self.undo(world))
@@ -171,11 +171,11 @@ impl Departure {
 impl Shutdown {
     /// The target that systemd is on its way to, where that is not the one that jumps.
     pub fn goes_astray(&self, init: &InitFacts) -> Option<String> {
-        if init.init != Init::Systemd || self.ask.when.is_some() {
+        if init.init != Init::Systemd || self.request.when.is_some() {
             return None;
         }
-        let jobs = ask::jobs();
-        match jobs.as_deref().and_then(ask::target_of) {
+        let jobs = shutdown_request::jobs();
+        match jobs.as_deref().and_then(shutdown_request::target_of) {
             Some("kexec.target") | None => None,
             Some(other) => Some(other.to_owned()),
         }
@@ -200,7 +200,7 @@ pub fn through_firmware(world: &World<'_>, handover: &Handover, why: String) -> 
     if let Some(mut attempt) = remember::cold(world, handover.text(), why) {
         remember(world, &mut attempt);
     }
-    let asked = ask::carry_out(handover);
+    let asked = shutdown_request::carry_out(handover);
     if asked.is_err() {
         let _ = preload::choose_kexec(root);
     }

@@ -13,7 +13,7 @@ use kexec_plan::Token;
 use super::ChosenLoad;
 use crate::arrival::hardware::firmware;
 use crate::record::attempt::{self, Attempt, Target};
-use crate::record::boot::Moment;
+use crate::record::boot::ClockReading;
 use crate::record::lock::held_by;
 use crate::record::oneshot::OneShot;
 use crate::record::settle::{Settled, settle};
@@ -34,7 +34,7 @@ pub fn mark(world: &World<'_>) -> Result<Mark, Error> {
     })?;
     Ok(Mark {
         token,
-        stamp: Moment::now(world.root).cycles.is_some(),
+        stamp: ClockReading::now(world.root).cycles.is_some(),
         mask_bless_boot: counts_boots(world.root),
     })
 }
@@ -75,7 +75,7 @@ pub fn attempt(
         format: Attempt::FORMAT,
         sequence: 0,
         token: token.clone(),
-        asked: Moment::now(world.root),
+        asked: ClockReading::now(world.root),
         boot_id: boot.as_ref().map(|b| b.boot_id.clone()).unwrap_or_default(),
         from: boot.map(|b| b.release).unwrap_or_default(),
         target: Target {
@@ -109,7 +109,7 @@ pub fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt>
         format: Attempt::FORMAT,
         sequence: 0,
         token: record::new_token().ok()?,
-        asked: Moment::now(world.root),
+        asked: ClockReading::now(world.root),
         boot_id: boot.boot_id,
         from: boot.release,
         target: Target {

@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
     use kexec_entries::entry::BootModule;
-    use kexec_load::request::{ClassicAsk, CmdlineChoice, SyscallChoice};
+    use kexec_load::request::{ClassicLoadOptions, CmdlineChoice, SyscallChoice};
     use kexec_machine::volumes::{VolumeId, Volumes};
 
     fn file(shown: &str) -> BootFile {
@@ -85,7 +85,7 @@ mod tests {
             companions: None,
             debug: false,
             old_spelling: false,
-            classic: ClassicAsk::default(),
+            classic: ClassicLoadOptions::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Loading ahead on a machine whose last kexec did not arrive.
 
 use kexec_reboot::record::Outcome;
-use kexec_reboot::record::outcome::Arrival;
+use kexec_reboot::record::outcome::ArrivalTimes;
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn cold() -> Outcome {
 }
 
 fn arrived() -> Outcome {
-    Outcome::Kexec(Arrival {
+    Outcome::Kexec(ArrivalTimes {
         to: "7.3.0".to_owned(),
         at: 0,
         shutdown: None,
@@ -48,7 +48,7 @@ impl Fixture {
             files: &on,
             onlooker: &Terminal,
         };
-        let how = LoadAhead {
+        let how = PreloadOptions {
             of: PreloadTarget::Named("two".to_owned()),
             at_shutdown: false,
             if_enabled: false,

@@ -11,12 +11,12 @@ use kexec_image::testing::codec::COMPRESSORS;
 use kexec_load::{LoadRequest, SyscallChoice};
 use kexec_machine::volumes::Automounts;
 use kexec_plan::{Cmdline, Token};
-use kexec_reboot::handover::{self, ask};
+use kexec_reboot::handover::{self, shutdown_request};
 use kexec_reboot::record::PreloadTarget;
-use kexec_reboot::record::files::{Files, OnDisk};
-use kexec_reboot::record::slot::Change;
-use kexec_reboot::record::{self, Content, Record, Store, attempt};
-use kexec_reboot::steps::{self, LoadAhead, Shutdown};
+use kexec_reboot::record::files::{OnDisk, RecordFiles};
+use kexec_reboot::record::slot::SlotChange;
+use kexec_reboot::record::{self, LoadRecord, SlotContent, Store, attempt};
+use kexec_reboot::steps::{self, PreloadOptions, Shutdown};
 use kexec_sys::double::{Asked, Between, Double, Machine};
 use kexec_sys::{Errno, FileFlags, Slot};
 
@@ -99,7 +99,7 @@ impl<'a> Mortal<'a> {
     }
 }
 
-impl Files for Mortal<'_> {
+impl RecordFiles for Mortal<'_> {
     fn make_folder(&self, path: &Path, parents: bool) -> io::Result<()> {
         if path.is_dir() {
             return Ok(());
@@ -213,7 +213,7 @@ impl Fixture {
                 .is_ok()
             }
             Does::Preload(name) => {
-                let how = LoadAhead {
+                let how = PreloadOptions {
                     of: PreloadTarget::Named(name.to_owned()),
                     at_shutdown: false,
                     if_enabled: false,
@@ -226,7 +226,7 @@ impl Fixture {
                 let mut selection = Selection::new(self.request(name));
                 selection.name = Some(self.path(name).into());
                 let how = Shutdown {
-                    ask: ask::Ask::default(),
+                    request: shutdown_request::ShutdownRequest::default(),
                     now: true,
                     or_cold: false,
                     cold: false,
@@ -244,7 +244,7 @@ impl Fixture {
         self.run(does, &Mortal::new(&self.kernel, Fault::Killed, usize::MAX))
     }
 
-    fn content(&self) -> Content {
+    fn content(&self) -> SlotContent {
         let loaded = handover::is_loaded(self.root.path());
         record::look(Store::new(self.root.path()), Slot::Normal, loaded)
     }
@@ -275,7 +275,7 @@ const THEN: [Does; 4] = [
     Does::Unload,
 ];
 
-fn names(record: &Record, line: Option<&Cmdline>) -> bool {
+fn names(record: &LoadRecord, line: Option<&Cmdline>) -> bool {
     Some(&record.cmdline) == line
 }
 
@@ -298,19 +298,21 @@ fn cell(before: Option<Does>, does: Does, fault: Fault, at: usize) -> bool {
     let disk_failed = fault != Fault::Killed && on.steps.get() > at;
     match &content {
         _ if jumped.is_some() => {}
-        Content::Empty => assert_eq!(line, None, "{told}"),
-        Content::Ours(record) => assert!(names(record, line.as_ref()), "{told}"),
-        Content::Interrupted(found) if matches!(found.change, Change::Load | Change::Unload) => {
+        SlotContent::Empty => assert_eq!(line, None, "{told}"),
+        SlotContent::Ours(record) => assert!(names(record, line.as_ref()), "{told}"),
+        SlotContent::Interrupted(found)
+            if matches!(found.change, SlotChange::Load | SlotChange::Unload) =>
+        {
             let record = found.record.as_ref().unwrap();
             assert!(names(record, line.as_ref()), "{told}");
         }
-        Content::Interrupted(_) => assert!(line.is_some(), "{told}"),
+        SlotContent::Interrupted(_) => assert!(line.is_some(), "{told}"),
         // Said, and allowed only to who asked for the image itself.
-        Content::Foreign => {
+        SlotContent::Foreign => {
             let image = matches!(does, Does::Load(_) | Does::Reboot(_));
             assert!(image && disk_failed && line != old, "{told}");
         }
-        Content::Unknown | Content::Hidden => panic!("{told}"),
+        SlotContent::Unknown | SlotContent::Hidden => panic!("{told}"),
     }
     // The boot after a jump knows it, whoever asks for the jump.
     if let Some(line) = line
@@ -322,7 +324,7 @@ fn cell(before: Option<Does>, does: Does, fault: Fault, at: usize) -> bool {
         assert_eq!(fixture.attempts(line).len(), 1, "{told}");
     }
     if done && matches!(does, Does::Preload(_)) && before != Some(Does::Load("one")) {
-        assert!(matches!(content, Content::Ours(_)), "{told}");
+        assert!(matches!(content, SlotContent::Ours(_)), "{told}");
     }
     if jumped.is_some() {
         return on.steps.get() > at;
@@ -332,8 +334,8 @@ fn cell(before: Option<Does>, does: Does, fault: Fault, at: usize) -> bool {
     let (line, content) = (fixture.loaded(), fixture.content());
     let told = format!("{told}; preload: {preloaded}, {line:?}, {content:?}");
     assert!(preloaded && line.is_some(), "{told}");
-    assert!(!matches!(content, Content::Interrupted(_)), "{told}");
-    if let Content::Ours(record) = &content {
+    assert!(!matches!(content, SlotContent::Interrupted(_)), "{told}");
+    if let SlotContent::Ours(record) = &content {
         assert!(names(record, line.as_ref()), "{told}");
     }
     fixture.well(Does::Reboot("two"));
@@ -421,7 +423,7 @@ fn a_crash_kernel_that_was_given_up_leaves_no_record() {
     };
     load("one").unwrap();
     let content = world.content(Slot::Crash);
-    assert!(matches!(content, Content::Ours(_)), "{content:?}");
+    assert!(matches!(content, SlotContent::Ours(_)), "{content:?}");
     fixture
         .kernel
         .change(|m| m.file_denied = Some(Errno::EACCES));
@@ -433,7 +435,7 @@ fn a_crash_kernel_that_was_given_up_leaves_no_record() {
     let store = Store::new(fixture.root.path());
     assert_eq!(
         record::look(store, Slot::Crash, Some(true)),
-        Content::Foreign
+        SlotContent::Foreign
     );
 }
 

@@ -1,6 +1,6 @@
 //! `kexec history --svg`: each reboot as a bar of shutdown, jump, kernel.
 
-use kexec_reboot::record::outcome::{Arrival, duration};
+use kexec_reboot::record::outcome::{ArrivalTimes, duration};
 use kexec_reboot::record::{Attempt, Outcome};
 
 use super::super::journeys::{date, last, target};
@@ -19,7 +19,7 @@ const PARTS: [(&str, &str); 4] = [
 ];
 
 /// The stretches of one arrival: index into [`PARTS`] and milliseconds.
-fn stretches(arrival: &Arrival) -> Vec<(usize, u64)> {
+fn stretches(arrival: &ArrivalTimes) -> Vec<(usize, u64)> {
     let shutdown = if arrival.jump.is_some() { 1 } else { 0 };
     let parts = [
         (shutdown, arrival.shutdown),
@@ -51,14 +51,14 @@ pub fn svg(attempts: &[Attempt]) -> String {
     document(&page, "kexec history", &description.join(". "))
 }
 
-fn arrival(attempt: &Attempt) -> Option<&Arrival> {
+fn arrival(attempt: &Attempt) -> Option<&ArrivalTimes> {
     match &attempt.outcome {
         Some(Outcome::Kexec(arrival)) => Some(arrival),
         _ => None,
     }
 }
 
-fn total(arrival: &Arrival) -> u64 {
+fn total(arrival: &ArrivalTimes) -> u64 {
     let stretches = stretches(arrival).into_iter();
     stretches.fold(0, |sum, (_, ms)| sum.saturating_add(ms))
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use kexec_load::request::{ClassicAsk, Unsigned};
+use kexec_load::request::{ClassicLoadOptions, Unsigned};
 
 use super::*;
 use crate::args::typed::printable;
@@ -24,7 +24,7 @@ fn call(syscall: SyscallChoice) -> &'static str {
     }
 }
 
-fn jump(jump: Jump) -> &'static str {
+fn jump(jump: JumpOptions) -> &'static str {
     match (jump.sync, jump.interfaces_down) {
         (true, true) => "jump(sync ifdown)",
         (true, false) => "jump(sync)",
@@ -58,7 +58,7 @@ fn loaded(out: &mut String, r: &LoadRequest) {
         out.push_str(" debug");
     }
     // Of what only kexec_load(2) knows, what was asked for.
-    let mut usual = ClassicAsk::default();
+    let mut usual = ClassicLoadOptions::default();
     // Follows from the spelling, unless --unverified asks.
     if r.classic.unsigned != Unsigned::Taken {
         usual.unsigned = r.classic.unsigned;
@@ -141,7 +141,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                 } => {
                     out.push_str("verb reboot");
                     about(&mut out, selection);
-                    asked(&mut out, &how.ask);
+                    asked(&mut out, &how.request);
                     for (name, set) in [
                         ("now", how.now),
                         ("or-cold", how.or_cold),
@@ -153,9 +153,13 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     json
                 }
-                VerbRequest::RebootCold { ask, dry_run, json } => {
+                VerbRequest::RebootCold {
+                    request,
+                    dry_run,
+                    json,
+                } => {
                     out.push_str("verb reboot cold");
-                    asked(&mut out, ask);
+                    asked(&mut out, request);
                     if *dry_run {
                         out.push_str(" dry-run");
                     }
@@ -286,11 +290,11 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
 }
 
 /// What init is asked for.
-fn asked(out: &mut String, ask: &Ask) {
-    if ask.ignore_inhibitors {
+fn asked(out: &mut String, request: &ShutdownRequest) {
+    if request.ignore_inhibitors {
         out.push_str(" over-locks");
     }
-    if let Some(when) = &ask.when {
+    if let Some(when) = &request.when {
         write!(out, " when:{when}").unwrap();
     }
 }

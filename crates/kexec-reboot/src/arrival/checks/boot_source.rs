@@ -1,6 +1,6 @@
 //! Where are the files of the boot entry read from, and why is that place believed?
 
-use super::{Check, Context};
+use super::{ArrivalContext, Check};
 use kexec_load::preflight::Observation;
 
 pub(super) const CHECK: Check = Check {
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// What is no boot source was not even read: whatever comes here is believed.
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let sources = context.arrival.boot_sources.iter();
     sources
         .map(|source| Observation::pass(source.name(), source.why()))

@@ -1,7 +1,7 @@
 //! Will the shutdown image jump, or boot cold without a word?
 
-use super::{Check, Context};
-use crate::arrival::{Exitrd, ExitrdKind, Jump};
+use super::{ArrivalContext, Check};
+use crate::arrival::{Exitrd, ExitrdJump, ExitrdKind};
 use crate::handover::init::Init;
 use kexec_load::preflight::{Observation, Severity};
 
@@ -11,7 +11,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     if context.arrival.init.init != Init::Systemd || !context.by_init {
         return Vec::new();
     }
@@ -25,15 +25,15 @@ fn run(context: &Context<'_>) -> Vec<Observation> {
     };
     let what = "shutdown image";
     let outcome = match jump {
-        Jump::Yes { by } => Observation::pass(what, format!("{because}, and {by}")),
-        Jump::No { why } => Observation::new(
+        ExitrdJump::Yes { by } => Observation::pass(what, format!("{because}, and {by}")),
+        ExitrdJump::No { why } => Observation::new(
             // It would be a cold boot every time, not now and then.
             Severity::Refusal,
             what,
             format!("{because}, and {why}: it would boot cold without a word"),
             remedy(*kind),
         ),
-        Jump::Unknown { why } => Observation::new(
+        ExitrdJump::Unknown { why } => Observation::new(
             Severity::Unknown,
             what,
             format!("{because}; {why}: it may boot cold without a word"),

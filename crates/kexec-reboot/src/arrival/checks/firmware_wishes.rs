@@ -1,6 +1,6 @@
 //! Does somebody wait for the firmware? A kexec must not swallow that.
 
-use super::{Check, Context};
+use super::{ArrivalContext, Check};
 use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
@@ -9,7 +9,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let wishes = &context.arrival.wishes;
     let what = "wishes to the firmware";
     let texts = wishes.texts();

@@ -1,7 +1,7 @@
 //! Is this a machine that is known to hang in a kexec?
 
-use super::{Check, Context};
-use crate::arrival::machines::{Machine, Reported, known};
+use super::{ArrivalContext, Check};
+use crate::arrival::machines::{Reported, ReportedMachine, known};
 use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let hardware = &context.arrival.hardware;
     let mut outcomes: Vec<Observation> = known(hardware)
         .map(|machine| reported(machine, &hardware.name(), context.this_machine))
@@ -20,7 +20,7 @@ fn run(context: &Context<'_>) -> Vec<Observation> {
 }
 
 /// What is made of a row of the table.
-fn reported(machine: &Machine, name: &str, yes: bool) -> Observation {
+fn reported(machine: &ReportedMachine, name: &str, yes: bool) -> Observation {
     let what = match name {
         "" => format!("this machine ({})", machine.name),
         name => format!("this machine, {name} ({})", machine.name),
@@ -50,7 +50,7 @@ fn reported(machine: &Machine, name: &str, yes: bool) -> Observation {
 }
 
 /// What a guest of this kind can do.
-fn guest(context: &Context<'_>) -> Option<Observation> {
+fn guest(context: &ArrivalContext<'_>) -> Option<Observation> {
     let kind = context.host.firmware.hypervisor.known()?;
     let what = format!("virtual machine ({kind})");
     match kind.as_str() {

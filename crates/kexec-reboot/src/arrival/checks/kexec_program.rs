@@ -1,6 +1,6 @@
 //! Is there the program that systemd wants to see?
 
-use super::{Check, Context};
+use super::{ArrivalContext, Check};
 use crate::handover::init::Init;
 use kexec_load::preflight::{Observation, Severity};
 
@@ -13,7 +13,7 @@ pub(super) const CHECK: Check = Check {
 /// The first systemd that looks for none.
 const NOT_WANTED: u32 = 261;
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let init = &context.arrival.init;
     if init.init != Init::Systemd || !context.by_init {
         return Vec::new();

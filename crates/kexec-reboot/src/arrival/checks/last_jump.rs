@@ -1,6 +1,6 @@
 //! Did the last kexec of this machine arrive?
 
-use super::{Check, Context};
+use super::{ArrivalContext, Check};
 use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// No refusal: a power cut during the jump looks the same.
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let last = context.arrival.not_arrived.iter();
     last.map(|last| {
         Observation::new(

@@ -16,19 +16,19 @@ mod watchdog;
 
 use kexec_plan::FilePlan;
 
-use crate::arrival::Arrival;
+use crate::arrival::ArrivalFacts;
 use kexec_load::preflight::{self, Finding, Observation};
 use kexec_machine::Snapshot;
 
 /// What these checks look at.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
+pub struct ArrivalContext<'a> {
     /// The machine.
     pub host: &'a Snapshot,
     /// What will be handed to the next kernel.
     pub plan: &'a FilePlan,
     /// The facts beyond the load.
-    pub arrival: &'a Arrival,
+    pub arrival: &'a ArrivalFacts,
     /// Init is asked for the shutdown; not with `--now`.
     pub by_init: bool,
     /// Somebody is there to type a passphrase (`--allow-passphrase`).
@@ -39,7 +39,7 @@ pub struct Context<'a> {
 }
 
 /// One check of a reboot.
-pub type Check = preflight::Check<fn(&Context<'_>) -> Vec<Observation>>;
+pub type Check = preflight::Check<fn(&ArrivalContext<'_>) -> Vec<Observation>>;
 
 /// Every check, in the order in which people read them: first where it goes,
 /// then how it gets there.
@@ -58,7 +58,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 /// Runs every check.
-pub fn run(context: &Context<'_>) -> Vec<Finding> {
+pub fn run(context: &ArrivalContext<'_>) -> Vec<Finding> {
     preflight::findings(CHECKS, |look| look(context))
 }
 

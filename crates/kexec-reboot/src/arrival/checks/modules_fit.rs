@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::{Check, Context};
-use kexec_load::initrd::members::{Seen, members};
+use super::{ArrivalContext, Check};
+use kexec_load::initrd::members::{MembersSeen, members};
 use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
@@ -33,7 +33,7 @@ fn release(name: &[u8]) -> Option<String> {
     (!release.is_empty()).then(|| String::from_utf8_lossy(release).into_owned())
 }
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let Some(wanted) = &context.plan.release else {
         return Vec::new();
     };
@@ -52,14 +52,14 @@ fn run(context: &Context<'_>) -> Vec<Observation> {
             None => ControlFlow::Continue(()),
         });
         match seen {
-            Seen::Enough => {
+            MembersSeen::Enough => {
                 return vec![Observation::pass(
                     "modules in the initrd",
                     format!("they are of the kernel's release, {wanted}"),
                 )];
             }
-            Seen::All => {}
-            Seen::Some => whole = false,
+            MembersSeen::All => {}
+            MembersSeen::Some => whole = false,
         }
     }
     vec![judge(wanted, &others, whole)]

@@ -1,6 +1,6 @@
 //! Can anybody but root change what is booted next?
 
-use super::{Check, Context};
+use super::{ArrivalContext, Check};
 use crate::arrival::Exposed;
 use kexec_load::preflight::{Observation, Severity};
 
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let arrival = context.arrival;
     if arrival.boot_sources.is_empty() {
         // A file that somebody named: he knows whose it is.

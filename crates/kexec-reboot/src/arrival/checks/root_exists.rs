@@ -1,6 +1,6 @@
 //! Is the root file system that the command line names there?
 
-use super::{Check, Context};
+use super::{ArrivalContext, Check};
 use crate::arrival::RootDevice;
 use kexec_load::preflight::{Observation, Severity};
 
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let outcome = match &context.arrival.root {
         RootDevice::Here { wanted, device } => {
             Observation::pass(format!("root={wanted}"), format!("it is {device}"))

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::arrival::{
-    Exitrd, ExitrdKind, Hardware, Jump, Keyslot, Locked, NotArrived, RootDevice, Watchdog, Wishes,
+    Exitrd, ExitrdJump, ExitrdKind, FirmwareRequests, Hardware, Keyslot, Locked, NotArrived,
+    RootDevice, Watchdog,
 };
 use crate::handover::init::{Init, InitFacts};
 use kexec_load::preflight::Severity;
 use kexec_machine::Fact;
 
-fn arrival() -> Arrival {
-    Arrival {
+fn arrival() -> ArrivalFacts {
+    ArrivalFacts {
         boot_sources: vec![],
         exposed: vec![],
         root: RootDevice::Here {
@@ -26,7 +27,7 @@ fn arrival() -> Arrival {
             hook: None,
         },
         exitrd: Exitrd::None,
-        wishes: Wishes {
+        wishes: FirmwareRequests {
             menu: false,
             argument: None,
             os_indications: Fact::Absent,
@@ -44,7 +45,7 @@ fn arrival() -> Arrival {
 fn found(
     check: &str,
     yes: bool,
-    change: impl FnOnce(&mut Arrival, &mut Snapshot),
+    change: impl FnOnce(&mut ArrivalFacts, &mut Snapshot),
 ) -> Vec<(Severity, String)> {
     let root = tempfile::tempdir().unwrap();
     let mut host = Snapshot::read(root.path());
@@ -65,7 +66,7 @@ fn found(
         cmdline_from: "nothing",
         crash: false,
     };
-    let findings = run(&Context {
+    let findings = run(&ArrivalContext {
         host: &host,
         plan: &plan,
         arrival: &arrival,
@@ -81,7 +82,10 @@ fn found(
     .collect()
 }
 
-fn severity(check: &str, change: impl FnOnce(&mut Arrival, &mut Snapshot)) -> Option<Severity> {
+fn severity(
+    check: &str,
+    change: impl FnOnce(&mut ArrivalFacts, &mut Snapshot),
+) -> Option<Severity> {
     found(check, false, change)
         .first()
         .map(|(severity, _)| *severity)
@@ -153,15 +157,18 @@ fn shutdown_images() {
     let of = |exitrd: Exitrd| severity("shutdown-image", |a, _| a.exitrd = exitrd);
     assert_eq!(of(Exitrd::None), None);
     let by = "y".to_owned();
-    assert_eq!(of(image(Jump::Yes { by })), Some(Severity::Pass));
+    assert_eq!(of(image(ExitrdJump::Yes { by })), Some(Severity::Pass));
     let why = "y".to_owned();
-    assert_eq!(of(image(Jump::No { why })), Some(Severity::Refusal));
+    assert_eq!(of(image(ExitrdJump::No { why })), Some(Severity::Refusal));
     let why = "y".to_owned();
-    assert_eq!(of(image(Jump::Unknown { why })), Some(Severity::Unknown));
+    assert_eq!(
+        of(image(ExitrdJump::Unknown { why })),
+        Some(Severity::Unknown)
+    );
     // Only systemd changes into one.
     let other = severity("shutdown-image", |a, _| {
         let why = "y".to_owned();
-        a.exitrd = image(Jump::No { why });
+        a.exitrd = image(ExitrdJump::No { why });
         a.init.init = Init::Sysvinit;
     });
     assert_eq!(other, None);
@@ -277,7 +284,7 @@ fn machines_and_guests() {
 fn a_last_kexec_that_did_not_arrive_is_told() {
     let check = "last-kexec";
     assert_eq!(severity(check, |_, _| {}), None);
-    let last = |a: &mut Arrival| {
+    let last = |a: &mut ArrivalFacts| {
         a.not_arrived = Some(NotArrived {
             kernel: "/boot/vmlinuz-7.3".into(),
             release: Some("7.3.0".into()),

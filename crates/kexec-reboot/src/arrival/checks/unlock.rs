@@ -1,6 +1,6 @@
 //! Will encrypted disks unlock by themselves?
 
-use super::{Check, Context};
+use super::{ArrivalContext, Check};
 use crate::arrival::{Keyslot, Locked};
 use kexec_load::preflight::{Observation, Severity};
 
@@ -16,7 +16,7 @@ pub(super) const CHECK: Check = Check {
 /// system's identity.
 const CHANGED: &[u32] = &[10, 11, 15];
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let locked = context.arrival.locked.iter();
     locked
         .map(|disk| judge(disk, context.allow_passphrase))

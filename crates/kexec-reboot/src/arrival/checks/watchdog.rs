@@ -1,6 +1,6 @@
 //! Will a hardware watchdog shoot the next kernel while it starts?
 
-use super::{Check, Context};
+use super::{ArrivalContext, Check};
 use crate::handover::init::Init;
 use kexec_load::preflight::{Observation, Severity};
 
@@ -10,7 +10,7 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-fn run(context: &Context<'_>) -> Vec<Observation> {
+fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let watchdog = &context.arrival.watchdog;
     let (Init::Systemd, Some(time)) = (context.arrival.init.init, &watchdog.kexec) else {
         return Vec::new();

@@ -4,7 +4,7 @@
 //! there only where somebody put it (mkinitcpio(8), and its files
 //! tmpfiles/20-mkinitcpio.conf, install/sd-shutdown and install/shutdown).
 
-use super::{ExitrdKind, Jump, Libraries, scripted, text};
+use super::{ExitrdJump, ExitrdKind, Libraries, scripted, text};
 use kexec_machine::Fact;
 use kexec_machine::volumes::Volumes;
 
@@ -25,11 +25,11 @@ const UNITS: &[&str] = &[
 const SCRIPTS: &[&str] = &["/usr/lib/initcpio/shutdown", "/lib/initcpio/shutdown"];
 
 /// What that image will be; none when there will be none, or one without /shutdown.
-pub(super) fn planned(volumes: &Volumes) -> Option<(ExitrdKind, Jump)> {
+pub(super) fn planned(volumes: &Volumes) -> Option<(ExitrdKind, ExitrdJump)> {
     if !generates(volumes) {
         return None;
     }
-    let unit = Unit::read(volumes);
+    let unit = ServiceText::read(volumes);
     let missing = |path: &String| !volumes.machine_has(path);
     if unit.waits_for.iter().any(missing) {
         return None;
@@ -40,13 +40,13 @@ pub(super) fn planned(volumes: &Volumes) -> Option<(ExitrdKind, Jump)> {
             "what {SERVICE} puts into it cannot be told from {}",
             unit.config
         );
-        return Some((ExitrdKind::Other, Jump::Unknown { why }));
+        return Some((ExitrdKind::Other, ExitrdJump::Unknown { why }));
     };
     let mut hooks = unit.hooks.iter().chain(&words.hooks);
     match hooks.rfind(|hook| ["sd-shutdown", "shutdown"].contains(&hook.as_str()))? {
         hook if hook == "sd-shutdown" => {
             let by = "its hook sd-shutdown has systemd-shutdown, which jumps".to_owned();
-            Some((ExitrdKind::Systemd, Jump::Yes { by }))
+            Some((ExitrdKind::Systemd, ExitrdJump::Yes { by }))
         }
         _ => {
             let listed = words.hooks.iter().chain(&words.binaries);
@@ -59,7 +59,7 @@ pub(super) fn planned(volumes: &Volumes) -> Option<(ExitrdKind, Jump)> {
             let script = SCRIPTS.iter().find_map(|path| text(volumes, path));
             let jump = match script {
                 Some(script) => scripted(volumes, &script, inside, Libraries::Mkinitcpio),
-                None => Jump::Unknown {
+                None => ExitrdJump::Unknown {
                     why: format!("its script {} cannot be read", SCRIPTS.join(" or ")),
                 },
             };
@@ -82,7 +82,7 @@ fn generates(volumes: &Volumes) -> bool {
 }
 
 /// What the unit's text says.
-struct Unit {
+struct ServiceText {
     /// Whether it runs mkinitcpio at all.
     is_mkinitcpio: bool,
     /// The configuration that it names.
@@ -96,11 +96,11 @@ struct Unit {
     brings: Option<String>,
 }
 
-impl Unit {
-    fn read(volumes: &Volumes) -> Unit {
+impl ServiceText {
+    fn read(volumes: &Volumes) -> ServiceText {
         let mut files = UNITS.iter().map(|folder| format!("{folder}/{SERVICE}"));
         let own = files.find_map(|path| text(volumes, &path));
-        let mut unit = Unit {
+        let mut unit = ServiceText {
             // A unit that cannot be read is taken for the package's.
             is_mkinitcpio: own.is_none(),
             config: CONFIG.to_owned(),

@@ -31,7 +31,7 @@ pub enum ExitrdKind {
 /// Whether it ends in a jump.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "jumps", rename_all = "snake_case")]
-pub enum Jump {
+pub enum ExitrdJump {
     /// It does.
     Yes {
         /// What does it.
@@ -60,7 +60,7 @@ pub enum Exitrd {
         /// What it is.
         kind: ExitrdKind,
         /// How it ends.
-        jump: Jump,
+        jump: ExitrdJump,
         /// What says that there is one.
         because: String,
     },
@@ -110,7 +110,7 @@ impl Exitrd {
 }
 
 /// What the image is that lies there already.
-fn present(volumes: &Volumes) -> (ExitrdKind, Jump) {
+fn present(volumes: &Volumes) -> (ExitrdKind, ExitrdJump) {
     let bytes = match volumes.machine_program(&shutdown(volumes)) {
         Fact::Known(bytes) => bytes,
         other => {
@@ -118,7 +118,7 @@ fn present(volumes: &Volumes) -> (ExitrdKind, Jump) {
                 "{IMAGE}/shutdown cannot be read: {}",
                 other.reason().unwrap_or("it leads nowhere")
             );
-            return (ExitrdKind::Other, Jump::Unknown { why });
+            return (ExitrdKind::Other, ExitrdJump::Unknown { why });
         }
     };
     if bytes.starts_with(b"\x7fELF") {
@@ -152,19 +152,19 @@ fn shutdown(volumes: &Volumes) -> String {
 }
 
 /// A compiled /shutdown.
-fn compiled(volumes: &Volumes, bytes: &[u8]) -> (ExitrdKind, Jump) {
+fn compiled(volumes: &Volumes, bytes: &[u8]) -> (ExitrdKind, ExitrdJump) {
     let holds = |what: &[u8]| bytes.windows(what.len()).any(|at| at == what);
     if !holds(SYSTEMD_SAYS) {
         let why = format!("{IMAGE}/shutdown is a program that is not known here");
-        return (ExitrdKind::Other, Jump::Unknown { why });
+        return (ExitrdKind::Other, ExitrdJump::Unknown { why });
     }
     let by = "it is systemd-shutdown, which jumps".to_owned();
     let jump = match inside(volumes).filter(|_| holds(SYSTEMD_RUNS)) {
         // What starts and fails is taken for the answer; what cannot be started is not.
-        Some((path, Runs::Lacks(what))) if !what.starts_with('/') => Jump::No {
+        Some((path, Runs::Lacks(what))) if !what.starts_with('/') => ExitrdJump::No {
             why: format!("systemd-shutdown runs {path} of the image, which lacks {what}"),
         },
-        _ => Jump::Yes { by },
+        _ => ExitrdJump::Yes { by },
     };
     (ExitrdKind::Systemd, jump)
 }
@@ -185,7 +185,7 @@ fn scripted(
     script: &str,
     inside: Option<(String, Runs)>,
     libraries: Libraries,
-) -> Jump {
+) -> ExitrdJump {
     let lines: Vec<&str> = script
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'))
@@ -195,30 +195,30 @@ fn scripted(
         lines.iter().any(has)
     };
     if !any(&["kexec"]) {
-        return Jump::No {
+        return ExitrdJump::No {
             why: "its script knows nothing of kexec".to_owned(),
         };
     }
     match inside {
-        Some((path, Runs::Yes)) => Jump::Yes {
+        Some((path, Runs::Yes)) => ExitrdJump::Yes {
             by: format!("it has the program {path}"),
         },
-        Some((path, Runs::Unknown)) => Jump::Unknown {
+        Some((path, Runs::Unknown)) => ExitrdJump::Unknown {
             why: format!("whether {path} runs there is not known"),
         },
-        Some((path, Runs::Lacks(what))) => Jump::No {
+        Some((path, Runs::Lacks(what))) => ExitrdJump::No {
             why: format!("its program {path} lacks {what}"),
         },
         None if any(&["oldroot", "kexec"]) => from_the_old_root(volumes, libraries),
         // It may make up the place of the program as it goes.
         None if any(&["oldroot"]) && (any(&["cp ", "kexec"]) || any(&["PATH", "oldroot"])) => {
-            Jump::Unknown {
+            ExitrdJump::Unknown {
                 why: "it has no kexec program, and whether its script takes one along is not \
                       known"
                     .to_owned(),
             }
         }
-        None => Jump::No {
+        None => ExitrdJump::No {
             why: "it has no kexec program".to_owned(),
         },
     }
@@ -238,13 +238,13 @@ enum Libraries {
 /// A script that takes the program of the root file system along: dracut's, and
 /// mkinitcpio's since 2012. It has to be a regular file there: a link that is
 /// copied leads nowhere.
-fn from_the_old_root(volumes: &Volumes, libraries: Libraries) -> Jump {
+fn from_the_old_root(volumes: &Volumes, libraries: Libraries) -> ExitrdJump {
     let mut paths = FOLDERS.iter().map(|folder| format!("/{folder}/kexec"));
     let regular = |path: &String| {
         volumes.machine_has(path) && !matches!(volumes.machine_link(path), Fact::Known(_))
     };
     let Some(path) = paths.find(regular) else {
-        return Jump::No {
+        return ExitrdJump::No {
             why: "it has no kexec program, and the root file system has none that it could take \
                   along (a regular file in /usr/sbin, /usr/bin, /sbin or /bin)"
                 .to_owned(),
@@ -256,17 +256,17 @@ fn from_the_old_root(volumes: &Volumes, libraries: Libraries) -> Jump {
     };
     let by = format!("it takes {path} along");
     match (program::runs(volumes, &path, image), libraries) {
-        (Runs::Yes, _) => Jump::Yes { by },
-        (Runs::Lacks(what), Libraries::InTheImage | Libraries::Mkinitcpio) => Jump::No {
+        (Runs::Yes, _) => ExitrdJump::Yes { by },
+        (Runs::Lacks(what), Libraries::InTheImage | Libraries::Mkinitcpio) => ExitrdJump::No {
             why: format!("{by}, which lacks {what} there"),
         },
-        (Runs::Lacks(what), Libraries::Dracut) => Jump::Unknown {
+        (Runs::Lacks(what), Libraries::Dracut) => ExitrdJump::Unknown {
             why: format!(
                 "unless the initramfs has a kexec program, {by}, which needs {what}; whether \
                  the initramfs has that is not known"
             ),
         },
-        (Runs::Unknown, _) => Jump::Unknown {
+        (Runs::Unknown, _) => ExitrdJump::Unknown {
             why: format!("{by}, and whether that runs there is not known"),
         },
     }

@@ -18,9 +18,9 @@ fn told(volumes: &Volumes) -> (Option<ExitrdKind>, String) {
         Exitrd::Used { kind, jump, .. } => (
             Some(kind),
             match jump {
-                Jump::Yes { by } => format!("yes: {by}"),
-                Jump::No { why } => format!("no: {why}"),
-                Jump::Unknown { why } => format!("unknown: {why}"),
+                ExitrdJump::Yes { by } => format!("yes: {by}"),
+                ExitrdJump::No { why } => format!("no: {why}"),
+                ExitrdJump::Unknown { why } => format!("unknown: {why}"),
             },
         ),
     }

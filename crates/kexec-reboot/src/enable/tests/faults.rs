@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::super::files::{Disk, Files};
+use super::super::files::{Disk, FileSteps};
 use super::*;
 
 /// A disk of which one step fails, or every step from one on.
@@ -35,7 +35,7 @@ impl Failing {
     }
 }
 
-impl Files for Failing {
+impl FileSteps for Failing {
     fn is_folder(&self, path: &str) -> io::Result<bool> {
         self.step()?;
         self.disk.is_folder(path)
@@ -93,7 +93,7 @@ const ERRNOS: [i32; 3] = [28, 30, 5];
 
 /// A machine on which a feature is to be switched on: nothing there, everything there in
 /// an older or broken form, or on already, to be switched off.
-fn machine(state: &str) -> (tempfile::TempDir, Vec<Change>) {
+fn machine(state: &str) -> (tempfile::TempDir, Vec<FileChange>) {
     let root = tree(&["/etc/kernel/postinst.d", "/etc/systemd"]);
     let preload = feature("preload").unwrap();
     if state != "new" {

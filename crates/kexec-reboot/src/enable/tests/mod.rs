@@ -55,7 +55,7 @@ fn tree_of(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-fn on(root: &Path, name: &str) -> Vec<Change> {
+fn on(root: &Path, name: &str) -> Vec<FileChange> {
     let changes = enable(root, feature(name).unwrap(), "/usr/local/bin/kexec").unwrap();
     apply(root, &changes).unwrap();
     changes
@@ -160,7 +160,7 @@ fn shutdown_images_of_what_is_installed() {
 
 #[test]
 fn what_jumps_by_itself_needs_no_help() {
-    use crate::arrival::{Exitrd, ExitrdKind, Jump};
+    use crate::arrival::{Exitrd, ExitrdJump, ExitrdKind};
     let root = tree(&["/usr/lib/dracut/modules.d"]);
     let image = |jump| Exitrd::Used {
         kind: ExitrdKind::Systemd,
@@ -170,11 +170,14 @@ fn what_jumps_by_itself_needs_no_help() {
     let needed = |name: &str, exitrd: &Exitrd| {
         not_needed(root.path(), feature(name).unwrap(), || exitrd.clone()).is_none()
     };
-    let jumps = image(Jump::Yes { by: "y".into() });
+    let jumps = image(ExitrdJump::Yes { by: "y".into() });
     assert!(!needed("exitrd", &jumps));
     assert!(!needed("exitrd", &Exitrd::None));
-    assert!(needed("exitrd", &image(Jump::No { why: "z".into() })));
-    assert!(needed("exitrd", &image(Jump::Unknown { why: "z".into() })));
+    assert!(needed("exitrd", &image(ExitrdJump::No { why: "z".into() })));
+    assert!(needed(
+        "exitrd",
+        &image(ExitrdJump::Unknown { why: "z".into() })
+    ));
     assert!(needed("preload", &jumps));
     // What is on is looked after.
     on(root.path(), "exitrd");
@@ -199,12 +202,12 @@ fn a_failure_takes_everything_back() {
     // A file where a folder is needed.
     fs::write(below(root.path(), "/etc/kernel"), "").unwrap();
     let changes = [
-        Change::Write {
+        FileChange::Write {
             path: "/etc/systemd/a".into(),
             text: String::new(),
             mode: 0o644,
         },
-        Change::Write {
+        FileChange::Write {
             path: "/etc/kernel/install.d/b".into(),
             text: String::new(),
             mode: 0o644,

@@ -10,7 +10,7 @@ use kexec_sys::RouteMessage;
 /// A kind of things, in the order in which they are put back: routes need the
 /// addresses, and what they go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum NetworkItemKind {
     /// A rule that chooses a table.
     Rule,
     /// An address of an interface.
@@ -23,24 +23,24 @@ pub enum Kind {
     Route,
 }
 
-impl Kind {
+impl NetworkItemKind {
     /// All of them, in that order.
-    pub const ALL: [Kind; 5] = [
-        Kind::Rule,
-        Kind::Address,
-        Kind::Neighbour,
-        Kind::NextHop,
-        Kind::Route,
+    pub const ALL: [NetworkItemKind; 5] = [
+        NetworkItemKind::Rule,
+        NetworkItemKind::Address,
+        NetworkItemKind::Neighbour,
+        NetworkItemKind::NextHop,
+        NetworkItemKind::Route,
     ];
 
     /// `RTM_NEW...` of `include/uapi/linux/rtnetlink.h`.
     pub fn new_message(self) -> u16 {
         match self {
-            Kind::Rule => 32,
-            Kind::Address => 20,
-            Kind::Neighbour => 28,
-            Kind::NextHop => 104,
-            Kind::Route => 24,
+            NetworkItemKind::Rule => 32,
+            NetworkItemKind::Address => 20,
+            NetworkItemKind::Neighbour => 28,
+            NetworkItemKind::NextHop => 104,
+            NetworkItemKind::Route => 24,
         }
     }
 
@@ -53,37 +53,37 @@ impl Kind {
     /// `ifaddrmsg`, `ndmsg`, `nhmsg`, `rtmsg`.
     pub fn header(self) -> usize {
         match self {
-            Kind::Address | Kind::NextHop => 8,
-            Kind::Rule | Kind::Neighbour | Kind::Route => 12,
+            NetworkItemKind::Address | NetworkItemKind::NextHop => 8,
+            NetworkItemKind::Rule | NetworkItemKind::Neighbour | NetworkItemKind::Route => 12,
         }
     }
 
     /// Several of them.
     pub fn plural(self) -> &'static str {
         match self {
-            Kind::Rule => "rules",
-            Kind::Address => "addresses",
-            Kind::Neighbour => "neighbours",
-            Kind::NextHop => "next hops",
-            Kind::Route => "routes",
+            NetworkItemKind::Rule => "rules",
+            NetworkItemKind::Address => "addresses",
+            NetworkItemKind::Neighbour => "neighbours",
+            NetworkItemKind::NextHop => "next hops",
+            NetworkItemKind::Route => "routes",
         }
     }
 
     /// One of them.
     pub fn singular(self) -> &'static str {
         match self {
-            Kind::Rule => "rule",
-            Kind::Address => "address",
-            Kind::Neighbour => "neighbour",
-            Kind::NextHop => "next hop",
-            Kind::Route => "route",
+            NetworkItemKind::Rule => "rule",
+            NetworkItemKind::Address => "address",
+            NetworkItemKind::Neighbour => "neighbour",
+            NetworkItemKind::NextHop => "next hop",
+            NetworkItemKind::Route => "route",
         }
     }
 
     /// The address families that are asked for; `AF_UNSPEC` where one dump has all.
     pub fn families(self) -> &'static [u8] {
         match self {
-            Kind::NextHop => &[0],
+            NetworkItemKind::NextHop => &[0],
             _ => &[INET, INET6],
         }
     }
@@ -138,9 +138,9 @@ const USER_HZ: u32 = 100;
 
 /// One thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct NetworkItem {
     /// What it is.
-    pub kind: Kind,
+    pub kind: NetworkItemKind,
     /// As the kernel wrote it, without the header.
     payload: Vec<u8>,
 }
@@ -152,22 +152,22 @@ struct Attribute<'a> {
     value: &'a [u8],
 }
 
-impl Item {
+impl NetworkItem {
     /// What the kernel wrote, if it is a thing that is put back: not what comes
     /// and goes with something else (the table `local`, neighbours that were found
     /// by asking), and not what is shorter than its structure.
-    pub fn new(kind: Kind, message: RouteMessage) -> Option<Item> {
+    pub fn new(kind: NetworkItemKind, message: RouteMessage) -> Option<NetworkItem> {
         if message.kind != kind.new_message() || message.payload.len() < kind.header() {
             return None;
         }
-        let item = Item {
+        let item = NetworkItem {
             kind,
             payload: message.payload,
         };
         let wanted = match kind {
-            Kind::Route => item.byte(4) != LOCAL_TABLE,
-            Kind::Neighbour => item.half(8) & PERMANENT != 0,
-            Kind::Rule | Kind::Address | Kind::NextHop => true,
+            NetworkItemKind::Route => item.byte(4) != LOCAL_TABLE,
+            NetworkItemKind::Neighbour => item.half(8) & PERMANENT != 0,
+            NetworkItemKind::Rule | NetworkItemKind::Address | NetworkItemKind::NextHop => true,
         };
         wanted.then_some(item)
     }
@@ -181,25 +181,27 @@ impl Item {
     pub fn identity(&self) -> Vec<u8> {
         let keep: &[u16] = match self.kind {
             // The number, and nothing else.
-            Kind::NextHop => return [&[0xff], self.value(NHA_ID).unwrap_or_default()].concat(),
-            Kind::Address => &[IFA_ADDRESS, IFA_LOCAL],
-            Kind::Neighbour => &[NDA_DST],
-            Kind::Route | Kind::Rule => &[],
+            NetworkItemKind::NextHop => {
+                return [&[0xff], self.value(NHA_ID).unwrap_or_default()].concat();
+            }
+            NetworkItemKind::Address => &[IFA_ADDRESS, IFA_LOCAL],
+            NetworkItemKind::Neighbour => &[NDA_DST],
+            NetworkItemKind::Route | NetworkItemKind::Rule => &[],
         };
         let mut header = self.header().to_vec();
         match self.kind {
             // The flags and the scope follow from the address's state.
-            Kind::Address => clear(&mut header, 2..4),
+            NetworkItemKind::Address => clear(&mut header, 2..4),
             // State and flags.
-            Kind::Neighbour => clear(&mut header, 8..12),
-            Kind::Rule => mask(&mut header, RULE_FLAGS),
-            Kind::Route => mask(&mut header, HOP_FLAGS.into()),
-            Kind::NextHop => {}
+            NetworkItemKind::Neighbour => clear(&mut header, 8..12),
+            NetworkItemKind::Rule => mask(&mut header, RULE_FLAGS),
+            NetworkItemKind::Route => mask(&mut header, HOP_FLAGS.into()),
+            NetworkItemKind::NextHop => {}
         }
         let mut parts: Vec<Vec<u8>> = self
             .attributes()
             .filter(|a| match self.kind {
-                Kind::Route => !matches!(a.kind, RTA_CACHEINFO | RTA_EXPIRES),
+                NetworkItemKind::Route => !matches!(a.kind, RTA_CACHEINFO | RTA_EXPIRES),
                 _ => keep.is_empty() || keep.contains(&a.kind),
             })
             .map(|a| encoded(a.kind, &self.stated(a)))
@@ -212,29 +214,29 @@ impl Item {
     pub fn request(&self) -> RouteMessage {
         let mut payload = self.header().to_vec();
         match self.kind {
-            Kind::Rule => mask(&mut payload, RULE_FLAGS),
-            Kind::Route => mask(&mut payload, HOP_FLAGS.into()),
-            Kind::NextHop => {
+            NetworkItemKind::Rule => mask(&mut payload, RULE_FLAGS),
+            NetworkItemKind::Route => mask(&mut payload, HOP_FLAGS.into()),
+            NetworkItemKind::NextHop => {
                 // nhmsg: the scope is found by the kernel.
                 clear(&mut payload, 1..2);
                 mask(&mut payload, HOP_FLAGS.into());
             }
-            Kind::Neighbour => put(&mut payload, 8, &PERMANENT.to_ne_bytes()),
-            Kind::Address => {}
+            NetworkItemKind::Neighbour => put(&mut payload, 8, &PERMANENT.to_ne_bytes()),
+            NetworkItemKind::Address => {}
         }
-        let by_number = self.kind == Kind::Route && self.value(RTA_NH_ID).is_some();
+        let by_number = self.kind == NetworkItemKind::Route && self.value(RTA_NH_ID).is_some();
         for a in self.attributes() {
             let left_out = match self.kind {
-                Kind::Route => match a.kind {
+                NetworkItemKind::Route => match a.kind {
                     RTA_CACHEINFO => true,
                     // A route names its next hop by number, or describes it.
                     RTA_OIF | RTA_GATEWAY | RTA_MULTIPATH | RTA_VIA | RTA_ENCAP
                     | RTA_ENCAP_TYPE => by_number,
                     _ => false,
                 },
-                Kind::Neighbour => !matches!(a.kind, NDA_DST | NDA_LLADDR),
-                Kind::NextHop => a.kind > NHA_ENCAP,
-                Kind::Rule | Kind::Address => false,
+                NetworkItemKind::Neighbour => !matches!(a.kind, NDA_DST | NDA_LLADDR),
+                NetworkItemKind::NextHop => a.kind > NHA_ENCAP,
+                NetworkItemKind::Rule | NetworkItemKind::Address => false,
             };
             if !left_out {
                 payload.extend(encoded(a.kind, &self.stated(a)));
@@ -251,7 +253,7 @@ impl Item {
 
     /// After how many seconds a route goes by itself (a router has told it).
     fn expires(&self) -> Option<u32> {
-        if self.kind != Kind::Route {
+        if self.kind != NetworkItemKind::Route {
             return None;
         }
         // struct rta_cacheinfo: rta_expires is the third field, in ticks.
@@ -264,7 +266,7 @@ impl Item {
     /// An attribute as the kernel takes it: without the states of next hops.
     fn stated(&self, attribute: Attribute<'_>) -> Vec<u8> {
         let mut value = attribute.value.to_vec();
-        if self.kind != Kind::Route || attribute.kind != RTA_MULTIPATH {
+        if self.kind != NetworkItemKind::Route || attribute.kind != RTA_MULTIPATH {
             return value;
         }
         // struct rtnexthop: u16 length, u8 flags, u8 hops, s32 interface; then

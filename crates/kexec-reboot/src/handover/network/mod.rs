@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use kexec_sys::{Errno, Kernel, RouteMessage};
 
-pub use item::{Item, Kind};
+pub use item::{NetworkItem, NetworkItemKind};
 
 /// `RTM_GETLINK` and `RTM_SETLINK`, and the length of `struct ifinfomsg`.
 const GET_LINK: u16 = 18;
@@ -59,7 +59,7 @@ pub struct Network {
     /// one's by the time that they are to come up.
     up: Vec<u32>,
     /// Everything that is put back.
-    items: Vec<Item>,
+    items: Vec<NetworkItem>,
 }
 
 /// Until when something may take.
@@ -134,15 +134,17 @@ fn link(message: &RouteMessage) -> Option<(u32, String, u32)> {
 }
 
 /// Everything that there is, and what could not be read of it.
-fn items(kernel: &dyn Kernel, until: Until) -> (Vec<Item>, Vec<Unread>) {
+fn items(kernel: &dyn Kernel, until: Until) -> (Vec<NetworkItem>, Vec<Unread>) {
     let mut items = Vec::new();
     let mut unread = Vec::new();
-    for kind in Kind::ALL {
+    for kind in NetworkItemKind::ALL {
         for family in kind.families() {
             let (request, header) = (kind.get_message(), kind.header());
             match kernel.route_dump(request, header, *family, until.left()) {
                 Ok(messages) => {
-                    let known = messages.into_iter().filter_map(|m| Item::new(kind, m));
+                    let known = messages
+                        .into_iter()
+                        .filter_map(|m| NetworkItem::new(kind, m));
                     items.extend(known);
                 }
                 // A kernel without IPv6, or older than next hops, has none of it.
@@ -196,8 +198,8 @@ fn restore_within(
     let not_taken = put_back(kernel, before, until);
     let late = until.left().is_zero();
     let (now, unread) = items(kernel, end);
-    let now: HashSet<Vec<u8>> = now.iter().map(Item::identity).collect();
-    let lost: Vec<&Item> = if unread.is_empty() {
+    let now: HashSet<Vec<u8>> = now.iter().map(NetworkItem::identity).collect();
+    let lost: Vec<&NetworkItem> = if unread.is_empty() {
         let all = before.items.iter();
         all.filter(|item| !now.contains(&item.identity())).collect()
     } else {
@@ -210,7 +212,7 @@ fn restore_within(
 /// Says what is lost.
 fn tell(
     before: &Network,
-    lost: &[&Item],
+    lost: &[&NetworkItem],
     late: bool,
     patience: Duration,
     say: &mut dyn FnMut(String),
@@ -224,12 +226,14 @@ fn tell(
         }
         return;
     }
-    let of = |kind: Kind| lost.iter().filter(move |item| item.kind == kind).count();
-    let counts = Kind::ALL.iter().filter_map(|kind| match of(*kind) {
-        0 => None,
-        1 => Some(format!("1 {}", kind.singular())),
-        count => Some(format!("{count} {}", kind.plural())),
-    });
+    let of = |kind: NetworkItemKind| lost.iter().filter(move |item| item.kind == kind).count();
+    let counts = NetworkItemKind::ALL
+        .iter()
+        .filter_map(|kind| match of(*kind) {
+            0 => None,
+            1 => Some(format!("1 {}", kind.singular())),
+            count => Some(format!("{count} {}", kind.plural())),
+        });
     let counts: Vec<String> = counts.collect();
     let why = match late {
         true => format!(" within {} s", patience.as_secs_f32()),
@@ -294,13 +298,13 @@ fn bring_up_by_name(kernel: &dyn Kernel, names: &[&String]) -> Vec<(String, Errn
 
 /// Asks for what is missing, until all of it was taken, has been tried often, or time is
 /// over. Returns what was not taken.
-fn put_back<'a>(kernel: &dyn Kernel, before: &'a Network, until: Until) -> Vec<&'a Item> {
+fn put_back<'a>(kernel: &dyn Kernel, before: &'a Network, until: Until) -> Vec<&'a NetworkItem> {
     let (now, _) = items(kernel, until);
-    let now: HashSet<Vec<u8>> = now.iter().map(Item::identity).collect();
+    let now: HashSet<Vec<u8>> = now.iter().map(NetworkItem::identity).collect();
     let missing = before.items.iter().filter(|i| !now.contains(&i.identity()));
-    let mut missing: Vec<&Item> = missing.collect();
+    let mut missing: Vec<&NetworkItem> = missing.collect();
     // The kernel puts the newest IPv6 address in front, and prefers what is there.
-    let is_address = |item: &&Item| item.kind == Kind::Address && item.is_ipv6();
+    let is_address = |item: &&NetworkItem| item.kind == NetworkItemKind::Address && item.is_ipv6();
     let first = missing.iter().position(is_address).unwrap_or_default();
     let many = missing.iter().filter(|i| is_address(i)).count();
     if let Some(addresses) = missing.get_mut(first..first.saturating_add(many)) {
@@ -328,11 +332,13 @@ fn put_back<'a>(kernel: &dyn Kernel, before: &'a Network, until: Until) -> Vec<&
 }
 
 /// Routes of IPv4 to one place keep their order when each goes behind the others.
-fn flags(item: &Item) -> u16 {
+fn flags(item: &NetworkItem) -> u16 {
     match item.kind {
-        Kind::Route if item.is_ipv6() => CREATE,
-        Kind::Route => CREATE | APPEND,
-        Kind::Rule => CREATE | EXCLUSIVE,
-        Kind::Address | Kind::Neighbour | Kind::NextHop => CREATE | REPLACE,
+        NetworkItemKind::Route if item.is_ipv6() => CREATE,
+        NetworkItemKind::Route => CREATE | APPEND,
+        NetworkItemKind::Rule => CREATE | EXCLUSIVE,
+        NetworkItemKind::Address | NetworkItemKind::Neighbour | NetworkItemKind::NextHop => {
+            CREATE | REPLACE
+        }
     }
 }

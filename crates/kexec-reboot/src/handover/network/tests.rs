@@ -2,7 +2,7 @@
 
 use kexec_sys::double::{Asked, Between, Call, Double, Interface, Kept, Machine};
 
-use super::super::{Jump, jump};
+use super::super::{JumpOptions, jump};
 use super::*;
 
 /// An attribute with its padding.
@@ -49,8 +49,8 @@ fn address(flags: u8, age: u32) -> RouteMessage {
     message(20, &header, &[(1, &ip.octets()), (6, &age)])
 }
 
-fn item(kind: Kind, message: RouteMessage) -> Item {
-    Item::new(kind, message).unwrap()
+fn item(kind: NetworkItemKind, message: RouteMessage) -> NetworkItem {
+    NetworkItem::new(kind, message).unwrap()
 }
 
 fn kept(message: RouteMessage, until: &str) -> Kept {
@@ -77,7 +77,7 @@ fn machine() -> Machine {
     }
 }
 
-const DOWN: Jump = Jump {
+const DOWN: JumpOptions = JumpOptions {
     sync: false,
     interfaces_down: true,
 };
@@ -174,12 +174,12 @@ fn many(count: u32) -> Network {
     let routes = (0..count).map(|n| {
         let mut route = default_route(0);
         route.payload.extend(attribute(1, &n.to_be_bytes()));
-        item(Kind::Route, route)
+        item(NetworkItemKind::Route, route)
     });
     Network {
         names: [(2, "eth0".to_owned())].into(),
         up: vec![2],
-        items: std::iter::once(item(Kind::Address, address(0, 7)))
+        items: std::iter::once(item(NetworkItemKind::Address, address(0, 7)))
             .chain(routes)
             .collect(),
     }
@@ -227,19 +227,31 @@ fn a_silent_kernel_is_told_by_what_it_did_not_take() {
 #[test]
 fn a_thing_is_the_same_whatever_its_state_is() {
     let same = |kind, a, b| item(kind, a).identity() == item(kind, b).identity();
-    assert!(same(Kind::Address, address(0, 7), address(0x40, 9)));
+    assert!(same(
+        NetworkItemKind::Address,
+        address(0, 7),
+        address(0x40, 9)
+    ));
     // RTNH_F_LINKDOWN.
-    assert!(same(Kind::Route, default_route(0), default_route(16)));
+    assert!(same(
+        NetworkItemKind::Route,
+        default_route(0),
+        default_route(16)
+    ));
     // RTNH_F_ONLINK is no state.
-    assert!(!same(Kind::Route, default_route(0), default_route(4)));
+    assert!(!same(
+        NetworkItemKind::Route,
+        default_route(0),
+        default_route(4)
+    ));
     let hop = |scope: u8| message(104, &[2, scope, 0, 0, 0, 0, 0, 0], &[(1, &[9, 0, 0, 0])]);
-    assert!(same(Kind::NextHop, hop(0), hop(253)));
+    assert!(same(NetworkItemKind::NextHop, hop(0), hop(253)));
 }
 
 #[test]
 fn what_the_kernel_does_not_take_back_is_left_out() {
     // Flags that are states.
-    let request = item(Kind::Route, default_route(16)).request();
+    let request = item(NetworkItemKind::Route, default_route(16)).request();
     assert_eq!(request, default_route(0));
     // A route that a router told goes after as many seconds as were left.
     let mut told = default_route(0);
@@ -250,7 +262,7 @@ fn what_the_kernel_does_not_take_back_is_left_out() {
     expected
         .payload
         .extend(attribute(23, &1800u32.to_ne_bytes()));
-    assert_eq!(item(Kind::Route, told).request(), expected);
+    assert_eq!(item(NetworkItemKind::Route, told).request(), expected);
     // One of several next hops is down.
     let hops = |flags: u8| {
         let hop = |last: u8| {
@@ -260,11 +272,11 @@ fn what_the_kernel_does_not_take_back_is_left_out() {
         let both = [hop(1), hop(2)].concat();
         message(24, &[2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0], &[(9, &both)])
     };
-    assert_eq!(item(Kind::Route, hops(17)).request(), hops(0));
+    assert_eq!(item(NetworkItemKind::Route, hops(17)).request(), hops(0));
     // A route by the number of its next hop does not describe it.
     let mut numbered = default_route(0);
     numbered.payload.extend(attribute(30, &[9, 0, 0, 0]));
-    let request = item(Kind::Route, numbered).request();
+    let request = item(NetworkItemKind::Route, numbered).request();
     let header = &default_route(0).payload[..12];
     let expected: &[(u16, &[u8])] = &[(15, &254u32.to_ne_bytes()), (30, &[9, 0, 0, 0])];
     assert_eq!(request, message(24, header, expected));
@@ -273,10 +285,16 @@ fn what_the_kernel_does_not_take_back_is_left_out() {
 #[test]
 fn what_comes_and_goes_by_itself_is_left_alone() {
     let local = [2, 32, 0, 0, 255, 2, 254, 2, 0, 0, 0, 0];
-    assert_eq!(Item::new(Kind::Route, message(24, &local, &[])), None);
+    assert_eq!(
+        NetworkItem::new(NetworkItemKind::Route, message(24, &local, &[])),
+        None
+    );
     let neighbour = |state: u8| message(28, &[2, 0, 0, 0, 2, 0, 0, 0, state, 0, 0, 0], &[]);
-    assert_eq!(Item::new(Kind::Neighbour, neighbour(2)), None);
-    assert!(Item::new(Kind::Neighbour, neighbour(0x80)).is_some());
+    assert_eq!(
+        NetworkItem::new(NetworkItemKind::Neighbour, neighbour(2)),
+        None
+    );
+    assert!(NetworkItem::new(NetworkItemKind::Neighbour, neighbour(0x80)).is_some());
 }
 
 /// Lengths that are not true, at every place: no panic, no endless loop.
@@ -286,26 +304,29 @@ fn broken_messages_are_read_as_far_as_they_go() {
     let mut hops = default_route(0);
     hops.payload.extend(attribute(9, &[0; 24]));
     for (kind, whole) in [
-        (Kind::Address, address(0, 7)),
-        (Kind::Route, default_route(0)),
-        (Kind::Route, hops),
+        (NetworkItemKind::Address, address(0, 7)),
+        (NetworkItemKind::Route, default_route(0)),
+        (NetworkItemKind::Route, hops),
     ] {
         for at in 0..whole.payload.len() {
             for byte in [0, 1, 3, 4, 9, 0x7f, 0x80, 0xff] {
                 let mut broken = whole.clone();
                 broken.payload[at] = byte;
-                if let Some(item) = Item::new(kind, broken) {
+                if let Some(item) = NetworkItem::new(kind, broken) {
                     let _ = (item.identity(), item.request(), item.told(&names));
                 }
             }
             let mut cut = whole.clone();
             cut.payload.truncate(at);
-            assert!(at >= kind.header() || Item::new(kind, cut).is_none());
+            assert!(at >= kind.header() || NetworkItem::new(kind, cut).is_none());
             let mut link = link_message(2, "eth0", 1);
             link.payload.truncate(at);
             let _ = super::link(&link);
         }
     }
     // Not what was asked for.
-    assert_eq!(Item::new(Kind::Rule, default_route(0)), None);
+    assert_eq!(
+        NetworkItem::new(NetworkItemKind::Rule, default_route(0)),
+        None
+    );
 }

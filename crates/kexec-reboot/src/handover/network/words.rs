@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::item::attribute::*;
-use super::item::{Item, Kind};
+use super::item::{NetworkItem, NetworkItemKind};
 
-impl Item {
+impl NetworkItem {
     /// `address 192.0.2.1/24 on eth0`, `IPv4 route default via 192.0.2.254 dev eth0`;
     /// `names` are those of the interfaces, by their index.
     pub fn told(&self, names: &BTreeMap<u32, String>) -> String {
@@ -14,13 +14,13 @@ impl Item {
     }
 }
 
-fn told(item: &Item, names: &BTreeMap<u32, String>) -> String {
+fn told(item: &NetworkItem, names: &BTreeMap<u32, String>) -> String {
     let name = |index: u32| {
         let known = names.get(&index).cloned();
         known.unwrap_or_else(|| format!("interface {index}"))
     };
     match item.kind {
-        Kind::Address => {
+        NetworkItemKind::Address => {
             let value = item.value(IFA_LOCAL).or_else(|| item.value(IFA_ADDRESS));
             format!(
                 "address {}/{} on {}",
@@ -29,23 +29,23 @@ fn told(item: &Item, names: &BTreeMap<u32, String>) -> String {
                 name(item.word(4))
             )
         }
-        Kind::Neighbour => format!(
+        NetworkItemKind::Neighbour => format!(
             "neighbour {} on {}",
             address(item.value(NDA_DST)),
             name(item.word(4))
         ),
-        Kind::NextHop => format!("next hop {}", item.number(NHA_ID).unwrap_or_default()),
-        Kind::Rule => format!(
+        NetworkItemKind::NextHop => format!("next hop {}", item.number(NHA_ID).unwrap_or_default()),
+        NetworkItemKind::Rule => format!(
             "IPv{} rule {}, table {}",
             if item.is_ipv6() { 6 } else { 4 },
             item.number(FRA_PRIORITY).unwrap_or_default(),
             table(item, FRA_TABLE)
         ),
-        Kind::Route => route(item, &name),
+        NetworkItemKind::Route => route(item, &name),
     }
 }
 
-fn route(item: &Item, name: &dyn Fn(u32) -> String) -> String {
+fn route(item: &NetworkItem, name: &dyn Fn(u32) -> String) -> String {
     let version = if item.is_ipv6() { 6 } else { 4 };
     let mut text = format!("IPv{version} route ");
     match item.value(RTA_DST) {
@@ -69,7 +69,7 @@ fn route(item: &Item, name: &dyn Fn(u32) -> String) -> String {
 const MAIN_TABLE: u32 = 254;
 
 /// A table's number; the structure has room for small ones only.
-fn table(item: &Item, attribute: u16) -> u32 {
+fn table(item: &NetworkItem, attribute: u16) -> u32 {
     let short = || u32::from(item.byte(4));
     item.number(attribute).unwrap_or_else(short)
 }

@@ -18,20 +18,20 @@ use kexec_sys::Slot;
 use serde::Serialize;
 
 use super::files::Store;
-use super::loaded::{Record, Which};
+use super::loaded::{LoadRecord, Which};
 use super::lock::Lock;
 use kexec_load::Error;
 use kexec_machine::Problem;
 
 /// What is in a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum SlotContent {
     /// The kernel does not say.
     Unknown,
     /// Nothing.
     Empty,
     /// An image of ours.
-    Ours(Box<Record>),
+    Ours(Box<LoadRecord>),
     /// An image that another program loaded.
     Foreign,
     /// An image; only root may read what it is.
@@ -44,15 +44,15 @@ pub enum Content {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Interrupted {
     /// What it was.
-    pub change: Change,
+    pub change: SlotChange,
     /// What it was about, if that can be read.
-    pub record: Option<Box<Record>>,
+    pub record: Option<Box<LoadRecord>>,
 }
 
 /// Which change did not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Change {
+pub enum SlotChange {
     /// A load into an empty slot: what is there is what was being loaded.
     Load,
     /// A load over another image: it is the one or the other.
@@ -72,17 +72,19 @@ impl Interrupted {
         let kernel = self.record.as_ref();
         let kernel = kernel.map_or("a kernel", |record| record.kernel.as_str());
         match self.change {
-            Change::Load => format!("a load of {kernel} was interrupted after the kernel took it"),
-            Change::LoadOver => format!(
+            SlotChange::Load => {
+                format!("a load of {kernel} was interrupted after the kernel took it")
+            }
+            SlotChange::LoadOver => format!(
                 "a load of {kernel} over another image was interrupted: either of them is loaded"
             ),
-            Change::Replace => {
+            SlotChange::Replace => {
                 format!("a load over {kernel} was interrupted: either of them is loaded")
             }
-            Change::Unload => {
+            SlotChange::Unload => {
                 format!("an unload of {kernel} was interrupted before the kernel gave it up")
             }
-            Change::Unreadable => {
+            SlotChange::Unreadable => {
                 "its record below /run/kexec cannot be read: what it is is not known".to_owned()
             }
         }
@@ -90,18 +92,18 @@ impl Interrupted {
 }
 
 /// Looks at a slot; `loaded` is what the kernel says. Changes nothing.
-pub fn look(store: Store<'_>, slot: Slot, loaded: Option<bool>) -> Content {
+pub fn look(store: Store<'_>, slot: Slot, loaded: Option<bool>) -> SlotContent {
     match loaded {
-        None => return Content::Unknown,
-        Some(false) => return Content::Empty,
+        None => return SlotContent::Unknown,
+        Some(false) => return SlotContent::Empty,
         Some(true) => {}
     }
-    let unreadable = Content::Interrupted(Interrupted {
-        change: Change::Unreadable,
+    let unreadable = SlotContent::Interrupted(Interrupted {
+        change: SlotChange::Unreadable,
         record: None,
     });
     let interrupted = |change, record| {
-        Content::Interrupted(Interrupted {
+        SlotContent::Interrupted(Interrupted {
             change,
             record: Some(Box::new(record)),
         })
@@ -109,16 +111,16 @@ pub fn look(store: Store<'_>, slot: Slot, loaded: Option<bool>) -> Content {
     let read = |which| store.read_record(slot, which);
     match read(Which::Loading) {
         Ok(Some(record)) if record.over == Some(false) => {
-            return interrupted(Change::Load, record);
+            return interrupted(SlotChange::Load, record);
         }
-        Ok(Some(record)) => return interrupted(Change::LoadOver, record),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Content::Hidden,
+        Ok(Some(record)) => return interrupted(SlotChange::LoadOver, record),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return SlotContent::Hidden,
         Err(_) => return unreadable,
         Ok(None) => {}
     }
     for (which, change) in [
-        (Which::Replacing, Change::Replace),
-        (Which::Unloading, Change::Unload),
+        (Which::Replacing, SlotChange::Replace),
+        (Which::Unloading, SlotChange::Unload),
     ] {
         match read(which) {
             Ok(Some(record)) => return interrupted(change, record),
@@ -127,8 +129,8 @@ pub fn look(store: Store<'_>, slot: Slot, loaded: Option<bool>) -> Content {
         }
     }
     match read(Which::Loaded) {
-        Ok(Some(record)) => Content::Ours(Box::new(record)),
-        Ok(None) => Content::Foreign,
+        Ok(Some(record)) => SlotContent::Ours(Box::new(record)),
+        Ok(None) => SlotContent::Foreign,
         Err(_) => unreadable,
     }
 }
@@ -148,8 +150,8 @@ pub fn put_right(
     take_out: &mut dyn FnMut() -> Result<(), Error>,
 ) -> Result<Option<String>, Error> {
     let found = match look(store, slot, loaded) {
-        Content::Interrupted(found) => found,
-        Content::Empty => {
+        SlotContent::Interrupted(found) => found,
+        SlotContent::Empty => {
             // What is remembered of an image that is gone would be believed of the next.
             return match forget(store, slot) {
                 // Who may not look there has no right to load either: the kernel says it
@@ -163,7 +165,7 @@ pub fn put_right(
         _ => return Ok(None),
     };
     let text = found.text();
-    if found.change == Change::Load {
+    if found.change == SlotChange::Load {
         store
             .rename_record(slot, Which::Loading, Which::Loaded)
             .map_err(|e| unremembered(&store.record_path(slot, Which::Loaded), e))?;
@@ -219,7 +221,7 @@ pub fn load<T>(
     lock: &Lock,
     (slot, loaded): (Slot, Option<bool>),
     need: Need,
-    run: impl FnOnce(&mut dyn FnMut(&Record) -> Result<(), Error>) -> Result<T, Error>,
+    run: impl FnOnce(&mut dyn FnMut(&LoadRecord) -> Result<(), Error>) -> Result<T, Error>,
     take_out: &mut dyn FnMut() -> Result<(), Error>,
 ) -> Result<(T, Option<String>), Error> {
     let mut begun: Option<Begun<'_>> = None;
@@ -265,7 +267,7 @@ enum Earlier {
     /// No load was interrupted.
     None,
     /// One was.
-    Load(Box<Record>),
+    Load(Box<LoadRecord>),
     /// Something was, and it cannot be read.
     Unreadable,
 }
@@ -301,7 +303,7 @@ impl<'a> Begun<'a> {
         store: Store<'a>,
         _lock: &Lock,
         (slot, loaded): (Slot, Option<bool>),
-        record: &Record,
+        record: &LoadRecord,
         need: Need,
     ) -> Result<Begun<'a>, Error> {
         let earlier = match store.read_record(slot, Which::Loading) {
@@ -338,8 +340,8 @@ impl<'a> Begun<'a> {
         Ok(begun)
     }
 
-    fn write(&self, record: &Record) -> io::Result<()> {
-        let record = Record {
+    fn write(&self, record: &LoadRecord) -> io::Result<()> {
+        let record = LoadRecord {
             over: self.loaded,
             ..record.clone()
         };
@@ -385,7 +387,7 @@ impl<'a> Begun<'a> {
     ///
     /// # Errors
     /// When that cannot be written down.
-    fn instead(&self, record: &Record) -> Result<(), Error> {
+    fn instead(&self, record: &LoadRecord) -> Result<(), Error> {
         if self.unrecorded.is_some() {
             return Ok(());
         }

@@ -4,15 +4,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::faults::{FAULTS, Fault, Machine};
+use super::super::faults::{FAULTS, Fault, FaultyMachine};
 use super::super::loaded::tests::record;
 use super::super::lock::{Purpose, lock};
 use super::*;
 
 const SLOT: Slot = Slot::Normal;
 
-fn of(kernel: &str) -> Record {
-    Record {
+fn of(kernel: &str) -> LoadRecord {
+    LoadRecord {
         kernel: kernel.into(),
         ..record()
     }
@@ -28,7 +28,7 @@ fn held(root: &Path) -> Lock {
     .unwrap()
 }
 
-fn loaded(machine: &Machine) -> Option<bool> {
+fn loaded(machine: &FaultyMachine) -> Option<bool> {
     Some(machine.image.borrow().is_some())
 }
 
@@ -94,10 +94,10 @@ impl Before {
         let memory = tempfile::tempdir_in("/dev/shm");
         let root = memory.or_else(|_| tempfile::tempdir()).unwrap();
         std::fs::create_dir(root.path().join("run")).unwrap();
-        let sound = Machine::new(None, Fault::Once, usize::MAX);
+        let sound = FaultyMachine::new(None, Fault::Once, usize::MAX);
         let store = Store::with(root.path(), &sound);
         let put = |which, kernel, over| {
-            let record = Record {
+            let record = LoadRecord {
                 over: Some(over),
                 ..of(kernel)
             };
@@ -149,12 +149,12 @@ enum Says {
     Failed(String),
 }
 
-fn unload(store: Store<'_>, lock: &Lock, slot: Slot, machine: &Machine) -> Result<(), Error> {
+fn unload(store: Store<'_>, lock: &Lock, slot: Slot, machine: &FaultyMachine) -> Result<(), Error> {
     take_out(store, lock, slot, || machine.kernel(None), &mut |_| {}).map_err(dead)
 }
 
 /// Runs it as the commands do.
-fn run(does: Does, store: Store<'_>, slot: Slot, machine: &Machine) -> Says {
+fn run(does: Does, store: Store<'_>, slot: Slot, machine: &FaultyMachine) -> Says {
     let lock = held(store.root());
     let failed = |e: Error| Says::Failed(format!("{e}; {}", e.remedy()));
     let need = match does {
@@ -175,7 +175,7 @@ fn run(does: Does, store: Store<'_>, slot: Slot, machine: &Machine) -> Says {
         return failed(e);
     }
     let slot = (slot, loaded(machine));
-    let ask = |announce: &mut dyn FnMut(&Record) -> Result<(), Error>| {
+    let ask = |announce: &mut dyn FnMut(&LoadRecord) -> Result<(), Error>| {
         announce(&of("new"))?;
         match does {
             Does::Load(_) => machine.kernel(Some("new")).map_err(dead),
@@ -190,19 +190,21 @@ fn run(does: Does, store: Store<'_>, slot: Slot, machine: &Machine) -> Says {
 }
 
 /// What is said of the slot is true: `whose` is the truth.
-fn is_true(content: &Content, image: Option<&str>, unrecorded: bool) -> bool {
-    let named = |record: &Record| Some(record.kernel.as_str()) == image;
+fn is_true(content: &SlotContent, image: Option<&str>, unrecorded: bool) -> bool {
+    let named = |record: &LoadRecord| Some(record.kernel.as_str()) == image;
     match content {
-        Content::Empty => image.is_none(),
-        Content::Ours(record) => named(record),
-        Content::Foreign => image == Some("foreign") || (image == Some("new") && unrecorded),
-        Content::Interrupted(found) => match (found.change, &found.record) {
-            (Change::Load | Change::Unload, Some(record)) => named(record),
+        SlotContent::Empty => image.is_none(),
+        SlotContent::Ours(record) => named(record),
+        SlotContent::Foreign => image == Some("foreign") || (image == Some("new") && unrecorded),
+        SlotContent::Interrupted(found) => match (found.change, &found.record) {
+            (SlotChange::Load | SlotChange::Unload, Some(record)) => named(record),
             // That it may be another one is said.
-            (Change::LoadOver | Change::Replace | Change::Unreadable, _) => image.is_some(),
+            (SlotChange::LoadOver | SlotChange::Replace | SlotChange::Unreadable, _) => {
+                image.is_some()
+            }
             _ => false,
         },
-        Content::Unknown | Content::Hidden => false,
+        SlotContent::Unknown | SlotContent::Hidden => false,
     }
 }
 
@@ -210,7 +212,7 @@ fn is_true(content: &Content, image: Option<&str>, unrecorded: bool) -> bool {
 fn cell(slot: Slot, before: Before, does: Does, fault: Fault, at: usize) -> bool {
     let cell = format!("{slot:?}, {before:?}, {does:?}, {fault:?} at step {at}");
     let root = before.make(slot);
-    let machine = Machine::new(before.image(), fault, at);
+    let machine = FaultyMachine::new(before.image(), fault, at);
     let store = Store::with(root.path(), &machine);
     let says = run(does, store, slot, &machine);
     let image = machine.image.borrow().clone();
@@ -226,7 +228,7 @@ fn cell(slot: Slot, before: Before, does: Does, fault: Fault, at: usize) -> bool
         match (does, &says) {
             (Does::Load(_), Says::Done) => {
                 assert_eq!(image, Some("new"), "{told}");
-                assert!(matches!(content, Content::Ours(_)), "{told}");
+                assert!(matches!(content, SlotContent::Ours(_)), "{told}");
             }
             (Does::Load(Need::Image), Says::Unrecorded) => {
                 assert_eq!(image, Some("new"), "{told}");
@@ -247,12 +249,12 @@ fn cell(slot: Slot, before: Before, does: Does, fault: Fault, at: usize) -> bool
     if image.is_none() && before != Before::Stale && !unrecorded {
         let foreign = look(healthy, slot, Some(true));
         assert!(
-            !matches!(foreign, Content::Ours(_)),
+            !matches!(foreign, SlotContent::Ours(_)),
             "{told}; then {foreign:?}"
         );
     }
     // The next program, on a machine that works again, leaves no doubt.
-    let after = Machine::new(image, Fault::Once, usize::MAX);
+    let after = FaultyMachine::new(image, Fault::Once, usize::MAX);
     let again = Store::with(root.path(), &after);
     let lock = held(root.path());
     let put = put_right(again, &lock, slot, loaded(&after), &mut || {
@@ -264,13 +266,13 @@ fn cell(slot: Slot, before: Before, does: Does, fault: Fault, at: usize) -> bool
     let told = format!("{told}; {put:?}, then {image:?} is loaded, {content:?}");
     assert!(is_true(&content, image.as_deref(), unrecorded), "{told}");
     // An uncertain crash kernel is better than none.
-    let doubtful = matches!(content, Content::Interrupted(_));
+    let doubtful = matches!(content, SlotContent::Interrupted(_));
     assert!(slot == Slot::Crash || !doubtful, "{told}");
     drop(lock);
     // An image of another program that comes now is not taken for ours.
     if image.is_none() {
         let content = look(again, slot, Some(true));
-        assert_eq!(content, Content::Foreign, "{told}");
+        assert_eq!(content, SlotContent::Foreign, "{told}");
     }
     machine.was_met()
 }
@@ -306,7 +308,7 @@ fn whatever_fails_wherever_the_truth_is_told() {
 fn a_load_ahead_needs_its_record() {
     for fault in [Fault::Full, Fault::ReadOnly, Fault::Broken] {
         let root = Before::Ours.make(SLOT);
-        let machine = Machine::new(Some("old"), fault, 0);
+        let machine = FaultyMachine::new(Some("old"), fault, 0);
         let store = Store::with(root.path(), &machine);
         let Says::Failed(text) = run(Does::Load(Need::Record), store, SLOT, &machine) else {
             panic!("{fault:?}");
@@ -322,7 +324,7 @@ fn a_load_ahead_needs_its_record() {
 fn who_has_no_right_gets_the_kernels_answer() {
     for before in BEFORE {
         let root = before.make(SLOT);
-        let machine = Machine::new(before.image(), Fault::Denied, 0);
+        let machine = FaultyMachine::new(before.image(), Fault::Denied, 0);
         let store = Store::with(root.path(), &machine);
         let Says::Failed(text) = run(Does::Refused(Need::Image), store, SLOT, &machine) else {
             panic!("{before:?}");
@@ -344,7 +346,7 @@ fn who_has_no_right_gets_the_kernels_answer() {
 fn without_a_run_only_a_load_ahead_fails() {
     for need in [Need::Image, Need::Record] {
         let root = tempfile::tempdir().unwrap();
-        let machine = Machine::new(None, Fault::Once, usize::MAX);
+        let machine = FaultyMachine::new(None, Fault::Once, usize::MAX);
         let says = run(
             Does::Load(need),
             Store::with(root.path(), &machine),
@@ -368,11 +370,11 @@ fn what_lies_there_instead_of_a_record_is_not_believed_and_hangs_nobody() {
         let path = store.record_path(SLOT, which);
         std::fs::create_dir(path.parent().unwrap()).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
-        let Content::Interrupted(found) = look(store, SLOT, Some(true)) else {
+        let SlotContent::Interrupted(found) = look(store, SLOT, Some(true)) else {
             panic!("{which:?}");
         };
-        assert_eq!(found.change, Change::Unreadable);
-        let machine = Machine::new(Some("x"), Fault::Once, usize::MAX);
+        assert_eq!(found.change, SlotChange::Unreadable);
+        let machine = FaultyMachine::new(Some("x"), Fault::Once, usize::MAX);
         let lock = held(root.path());
         let mut out = || unload(store, &lock, SLOT, &machine);
         let said = put_right(store, &lock, SLOT, Some(true), &mut out).unwrap();
@@ -386,7 +388,7 @@ fn what_lies_there_instead_of_a_record_is_not_believed_and_hangs_nobody() {
 fn an_uncertain_crash_kernel_stays_and_stays_uncertain() {
     let root = Before::Empty.make(SLOT);
     let store = Store::new(root.path());
-    let over = Record {
+    let over = LoadRecord {
         over: Some(true),
         ..of("old")
     };
@@ -409,9 +411,9 @@ fn an_uncertain_crash_kernel_stays_and_stays_uncertain() {
         &mut out,
     );
     assert!(refused.is_err());
-    let Content::Interrupted(found) = look(store, Slot::Crash, Some(true)) else {
+    let SlotContent::Interrupted(found) = look(store, Slot::Crash, Some(true)) else {
         panic!("believed");
     };
-    assert_eq!(found.change, Change::LoadOver);
+    assert_eq!(found.change, SlotChange::LoadOver);
     assert_eq!(found.record.unwrap().kernel, "old");
 }

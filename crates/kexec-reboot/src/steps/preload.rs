@@ -11,10 +11,10 @@ use super::{
 };
 use crate::arrival::{self, last_jump};
 use crate::enable;
-use crate::handover::ask;
-use crate::preload::{self, InSlot, Moment, Situation, Step, decide};
-use crate::record::slot::{Change, Need};
-use crate::record::{BootFacts, Content, Lock, attempt};
+use crate::handover::shutdown_request;
+use crate::preload::{self, InSlot, PreloadMoment, Situation, Step, decide};
+use crate::record::slot::{Need, SlotChange};
+use crate::record::{BootFacts, Lock, SlotContent, attempt};
 use crate::record::{PreloadTarget, Preloaded};
 use crate::world::World;
 
@@ -23,7 +23,7 @@ const OFF: &str = "kexec=off";
 
 /// How something is loaded ahead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadAhead {
+pub struct PreloadOptions {
     /// What.
     pub of: PreloadTarget,
     /// `--at-shutdown`.
@@ -38,7 +38,7 @@ pub struct LoadAhead {
 
 /// What is to be loaded ahead, and everything that decides whether it is.
 #[derive(Debug)]
-pub struct Ahead {
+pub struct PreloadPlan {
     /// What is to be loaded, where it was found.
     chosen: Result<ChosenLoad, Error>,
     situation: Situation,
@@ -50,23 +50,23 @@ pub struct Ahead {
 ///
 /// # Errors
 /// Why nothing is to be done at this shutdown.
-pub fn moment_of(how: &LoadAhead) -> Result<Moment, &'static str> {
+pub fn preload_moment(how: &PreloadOptions) -> Result<PreloadMoment, &'static str> {
     if !how.at_shutdown {
-        return Ok(Moment::Running);
+        return Ok(PreloadMoment::Running);
     }
-    let Some(jobs) = ask::jobs() else {
+    let Some(jobs) = shutdown_request::jobs() else {
         return Err("systemd does not say whether the machine is shutting down");
     };
-    match ask::target_of(&jobs) {
+    match shutdown_request::target_of(&jobs) {
         None => Err("the machine is not shutting down"),
-        Some(target) => Ok(Moment::Shutdown {
+        Some(target) => Ok(PreloadMoment::Shutdown {
             jumps: target == "kexec.target" || target == "reboot.target",
             asked: target == "kexec.target",
         }),
     }
 }
 
-impl Ahead {
+impl PreloadPlan {
     /// Reads the machine. With the lock, what an interrupted change left is put right
     /// first.
     ///
@@ -74,10 +74,10 @@ impl Ahead {
     /// When that cannot be done.
     pub fn read(
         world: &World<'_>,
-        how: &LoadAhead,
-        moment: Moment,
+        how: &PreloadOptions,
+        moment: PreloadMoment,
         lock: Option<&Lock>,
-    ) -> Result<Ahead, Error> {
+    ) -> Result<PreloadPlan, Error> {
         if let Some(lock) = lock {
             put_right(world, lock, Slot::Normal)?;
         }
@@ -114,7 +114,7 @@ impl Ahead {
             wishes,
             available: host.memory.available.known().copied(),
         };
-        Ok(Ahead {
+        Ok(PreloadPlan {
             chosen,
             situation,
             host,
@@ -143,7 +143,7 @@ impl Ahead {
         match step {
             Step::Leave(_) => {
                 // A unit that was to load and cannot say what has failed.
-                if let (Err(error), Moment::Running, InSlot::Empty) =
+                if let (Err(error), PreloadMoment::Running, InSlot::Empty) =
                     (self.chosen, moment, self.situation.slot)
                 {
                     return Err(error);
@@ -168,7 +168,7 @@ impl Ahead {
                 loaded = Some(load_ahead(world, lock, chosen, self.host, this_machine)?);
             }
         }
-        if let Moment::Shutdown { asked, .. } = moment {
+        if let PreloadMoment::Shutdown { asked, .. } = moment {
             announce(world, asked, uncompared);
         }
         Ok(loaded)
@@ -178,13 +178,13 @@ impl Ahead {
 /// What is in the slot, for the decision.
 fn slot(world: &World<'_>) -> InSlot {
     match world.content(Slot::Normal) {
-        Content::Unknown | Content::Hidden => InSlot::Unknown,
-        Content::Empty => InSlot::Empty,
-        Content::Foreign => InSlot::Theirs,
-        Content::Ours(record) => record.preloaded.map_or(InSlot::Theirs, InSlot::Ours),
-        Content::Interrupted(found) => match (found.change, &found.record) {
+        SlotContent::Unknown | SlotContent::Hidden => InSlot::Unknown,
+        SlotContent::Empty => InSlot::Empty,
+        SlotContent::Foreign => InSlot::Theirs,
+        SlotContent::Ours(record) => record.preloaded.map_or(InSlot::Theirs, InSlot::Ours),
+        SlotContent::Interrupted(found) => match (found.change, &found.record) {
             // It has only to be written down.
-            (Change::Load, Some(record)) => {
+            (SlotChange::Load, Some(record)) => {
                 let preloaded = record.preloaded.clone();
                 preloaded.map_or(InSlot::Theirs, InSlot::Ours)
             }
@@ -195,7 +195,7 @@ fn slot(world: &World<'_>) -> InSlot {
 
 /// Whether what is loaded was loaded ahead, or is what an interrupted change left: then
 /// it goes when preloading is switched off.
-pub fn is_ahead(world: &World<'_>) -> bool {
+pub fn is_preloaded(world: &World<'_>) -> bool {
     matches!(slot(world), InSlot::Ours(_) | InSlot::Accident(_))
 }
 
@@ -210,7 +210,7 @@ fn cold(world: &World<'_>, host: &Snapshot) -> Option<String> {
 }
 
 /// Why this machine is left alone while nobody watches, if it is.
-fn distrust(world: &World<'_>, how: &LoadAhead) -> Option<String> {
+fn distrust(world: &World<'_>, how: &PreloadOptions) -> Option<String> {
     if how.this_machine {
         return None;
     }

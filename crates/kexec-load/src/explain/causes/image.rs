@@ -3,11 +3,11 @@
 use kexec_sys::Errno;
 
 use super::super::say::{Bytes, DMESG, inside, left, need, signed_by, why_enforced};
-use super::super::{Call, Context, Row};
+use super::super::{Call, CallContext, ErrnoCause};
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const CAUSES: &[ErrnoCause] = &[
     // ENOEXEC: not an image for this machine.
-    Row {
+    ErrnoCause {
         errno: Errno::ENOEXEC,
         when: |c| foreign(c).is_some(),
         why: |c| {
@@ -16,7 +16,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "give the kernel package of this machine's architecture".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ENOEXEC,
         when: |c| {
             matches!(c.call, Call::FileLoad(_)) && c.host.firmware.efi_bits.known() == Some(&32)
@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ENOEXEC,
         when: |c| {
             c.host.firmware.la57.is_true() && c.image.is_some_and(|i| i.format.ends_with("bzImage"))
@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ENOEXEC,
         when: |_| true,
         why: |c| {
@@ -55,7 +55,7 @@ pub(super) const ROWS: &[Row] = &[
             "give the kernel that the boot loader boots (on x86_64 a 64-bit bzImage: /boot/vmlinuz-RELEASE); -c takes other formats".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EOPNOTSUPP,
         when: |_| true,
         why: |c| {
@@ -67,7 +67,7 @@ pub(super) const ROWS: &[Row] = &[
         remedy: |_| format!("{DMESG}; try the other system call (-c or -s)"),
     },
     // The signature.
-    Row {
+    ErrnoCause {
         errno: Errno::ENODATA,
         when: |c| signed_by(c).is_some(),
         why: |c| {
@@ -80,7 +80,7 @@ pub(super) const ROWS: &[Row] = &[
             "reinstall the kernel; an x86 kernel carries its signature as a PE certificate (sbverify --list FILE)".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ENODATA,
         when: |_| true,
         why: |c| {
@@ -94,7 +94,7 @@ pub(super) const ROWS: &[Row] = &[
             "give a signed kernel, such as the distribution's own, or sign it with a key that the machine trusts (sbsign, mokutil --import)".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ENOKEY,
         when: |_| true,
         why: |c| {
@@ -112,7 +112,7 @@ pub(super) const ROWS: &[Row] = &[
             "give a kernel of the distribution that is running, or enrol the signer's key (mokutil --import CERT, then reboot); see keyctl show %:.platform and %:.machine".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EKEYREJECTED,
         when: |_| true,
         why: |_| {
@@ -122,37 +122,37 @@ pub(super) const ROWS: &[Row] = &[
             "install the kernel again, or a newer one: a revoked kernel stays refused (mokutil --dbx)".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EKEYREVOKED,
         when: |_| true,
         why: |_| "the key that signed this kernel has been revoked".into(),
         remedy: |_| "install a newer kernel, signed with a valid key".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EKEYEXPIRED,
         when: |_| true,
         why: |_| "the key that signed this kernel has expired".into(),
         remedy: |_| "check the clock (date); install a newer kernel".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ELIBBAD,
         when: |_| true,
         why: |_| "the PE headers or the signature table of this kernel are damaged".into(),
         remedy: |_| "install the kernel again; look at it with sbverify --list FILE".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EBADMSG,
         when: |_| true,
         why: |_| "the signature in this kernel is damaged: it is no PKCS#7 message".into(),
         remedy: |_| "install the kernel again, or sign it again (sbsign)".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EMSGSIZE,
         when: |_| true,
         why: |_| "the signature in this kernel is longer or shorter than it says".into(),
         remedy: |_| "install the kernel again, or sign it again (sbsign)".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ENOPKG,
         when: |_| true,
         why: |c| {
@@ -165,7 +165,7 @@ pub(super) const ROWS: &[Row] = &[
         remedy: |_| "sign with RSA and SHA-256, or load the module of the algorithm".into(),
     },
     // ENOSYS: is the call there?
-    Row {
+    ErrnoCause {
         errno: Errno::ENOSYS,
         when: |c| need(c).is_some_and(|option| c.host.built_with(option) == Some(false)),
         why: |c| {
@@ -180,7 +180,7 @@ pub(super) const ROWS: &[Row] = &[
             None => "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE".into(),
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ENOSYS,
         when: |c| c.host.security.seccomp.is_true(),
         why: |_| {
@@ -188,7 +188,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "run it outside the container, or allow @reboot in the filter".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ENOSYS,
         when: |_| true,
         why: |c| {
@@ -201,7 +201,7 @@ pub(super) const ROWS: &[Row] = &[
         remedy: |_| "try the other system call (-c or -s), or boot a kernel that has it".into(),
     },
     // Reading the files.
-    Row {
+    ErrnoCause {
         errno: Errno::EFBIG,
         when: |_| true,
         why: |c| {
@@ -213,13 +213,13 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "use a smaller initrd, or -c, which does not have this limit".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::ETXTBSY,
         when: |_| true,
         why: |_| "another program has the kernel file open for writing".into(),
         remedy: |_| "wait until it is written (a package installation?) and try again".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EIO,
         when: |_| true,
         why: |_| "the kernel could not read a file whole".into(),
@@ -229,7 +229,7 @@ pub(super) const ROWS: &[Row] = &[
 
 /// The architectures of image and machine, when the one does not run on the
 /// other.
-fn foreign(c: &Context<'_>) -> Option<(&'static str, &'static str)> {
+fn foreign(c: &CallContext<'_>) -> Option<(&'static str, &'static str)> {
     let (image, host) = (c.image?.arch?, c.host.arch?);
     (!image.boots_on(host)).then(|| (image.name(), host.name()))
 }

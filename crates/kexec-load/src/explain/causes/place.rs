@@ -6,13 +6,13 @@ use kexec_sys::{Errno, Slot};
 use super::super::say::{
     Bytes, DMESG, cmdline_over, crash_size, half_of_ram_exceeded, needs, scratch,
 };
-use super::super::{Call, Context, Row};
+use super::super::{Call, CallContext, ErrnoCause};
 use crate::explain::no_jump::WITH_JUMP;
 use kexec_machine::Fact;
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const CAUSES: &[ErrnoCause] = &[
     // EADDRNOTAVAIL: no such place.
-    Row {
+    ErrnoCause {
         errno: Errno::EADDRNOTAVAIL,
         when: |c| c.call == Call::FileLoad(Slot::Normal) && c.host.kexec.kho.is_true(),
         why: |c| {
@@ -26,7 +26,7 @@ pub(super) const ROWS: &[Row] = &[
             "boot once with a larger kho_scratch= (such as kho_scratch=512M,512M,0), use a smaller initrd, or do without live update (kho=off)".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EADDRNOTAVAIL,
         when: |c| c.call.slot() == Slot::Crash && crash_size(c.host) == Some(0),
         why: |_| "the running kernel has reserved no memory for a crash kernel".into(),
@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EADDRNOTAVAIL,
         when: |c| c.call.slot() == Slot::Crash,
         why: |c| {
@@ -51,7 +51,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EADDRNOTAVAIL,
         when: |c| matches!(c.call, Call::FileLoad(_)),
         why: |c| {
@@ -62,7 +62,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "use a smaller initrd, or -c: kexec_load(2) may place them elsewhere".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EADDRNOTAVAIL,
         when: |_| true,
         why: |_| {
@@ -73,7 +73,7 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     // ENOMEM
-    Row {
+    ErrnoCause {
         errno: Errno::ENOMEM,
         when: |_| true,
         why: |c| {
@@ -87,7 +87,7 @@ pub(super) const ROWS: &[Row] = &[
         remedy: |_| "stop what uses much memory, or use a smaller initrd, and try again".into(),
     },
     // EINVAL: the catch-all of both calls and of reboot(2).
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| c.call == Call::Reboot && c.host.security.pid_namespace.is_true(),
         why: |_| {
@@ -95,13 +95,13 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "run it on the host, outside the container".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| c.call == Call::Reboot && c.host.kexec.loaded == Fact::Known(false),
         why: |_| "no kernel is loaded".into(),
         remedy: |_| "load one first: kexec -l KERNEL --initrd=INITRD --reuse-cmdline".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| {
             c.call == Call::Reboot
@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| c.call == Call::Reboot && !unseen(c).is_empty(),
         why: |c| {
@@ -131,13 +131,13 @@ pub(super) const ROWS: &[Row] = &[
             )
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| c.call == Call::Reboot,
         why: |_| "the kernel has nothing to jump into, or the jump was given up on the way".into(),
         remedy: |_| format!("see kexec status; {DMESG}"),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| matches!(c.call, Call::FileLoad(_)) && cmdline_over(c).is_some(),
         why: |c| {
@@ -154,7 +154,7 @@ pub(super) const ROWS: &[Row] = &[
             )
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| {
             c.image.is_some_and(|i| i.preserve_context)
@@ -168,7 +168,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| WITH_JUMP.into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| c.call.is_load() && half_of_ram_exceeded(c),
         why: |c| {
@@ -181,7 +181,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "use a smaller initrd, or give the machine more memory".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| matches!(c.call, Call::FileLoad(_)) && c.host.arch == Some(Arch::Arm64),
         why: |c| {
@@ -194,7 +194,7 @@ pub(super) const ROWS: &[Row] = &[
             "give an arm64 Image of the page size of this machine, not a vmlinux; -c takes other formats".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| matches!(c.call, Call::FileLoad(_)),
         why: |c| {
@@ -215,7 +215,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| format!("{DMESG}; try -c, or a smaller initrd"),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EINVAL,
         when: |_| true,
         why: |c| {
@@ -236,7 +236,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// What keeps a refused jump from being explained.
-fn unseen<'a>(c: &Context<'a>) -> Vec<&'a str> {
+fn unseen<'a>(c: &CallContext<'a>) -> Vec<&'a str> {
     let loaded = c.host.kexec.loaded.reason();
     let proc = (c.host.cmdline == Fact::Absent).then_some("/proc is not mounted");
     loaded.into_iter().chain(proc).collect()

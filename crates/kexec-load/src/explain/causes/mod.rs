@@ -12,20 +12,20 @@ mod place;
 use kexec_sys::Errno;
 
 use super::say::DMESG;
-use super::{Call, Context, Row};
+use super::{Call, CallContext, ErrnoCause};
 
 /// Every cause that is known, in the order in which they are tried: the first
 /// row of an errno that applies is the answer, and the last of each applies
 /// always. The kernel's own order of checks decides the order where one errno
 /// has several causes.
-pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [permission::ROWS, place::ROWS, image::ROWS]
+pub fn causes() -> impl Iterator<Item = &'static ErrnoCause> {
+    [permission::CAUSES, place::CAUSES, image::CAUSES]
         .into_iter()
         .flatten()
 }
 
 /// What is said about an errno that has no row.
-pub(super) fn unknown(c: &Context<'_>, errno: Errno) -> (String, String) {
+pub(super) fn unknown(c: &CallContext<'_>, errno: Errno) -> (String, String) {
     if c.call == Call::Reboot && c.host.kexec.kho.is_true() {
         return (
             format!(

@@ -4,18 +4,18 @@ use kexec_image::Arch;
 use kexec_sys::{Errno, Slot};
 
 use super::super::say::{DMESG, inside, limit, limit_name, lockdown_mode, signed_by, unseen};
-use super::super::{Call, Row};
+use super::super::{Call, ErrnoCause};
 use kexec_machine::Fact;
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const CAUSES: &[ErrnoCause] = &[
     // EPERM: may this be done at all?
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |c| c.host.security.cap_sys_boot == Fact::Known(false),
         why: |_| "this process does not have the capability CAP_SYS_BOOT".into(),
         remedy: |_| "run it as root (sudo); in a service or container, grant CAP_SYS_BOOT".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |c| c.host.security.user_namespace.is_true(),
         why: |_| {
@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "run it on the host, outside the container".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |c| c.call != Call::Reboot && c.host.kexec.load_disabled.is_true(),
         why: |_| {
@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = &[
             "reboot through the firmware; find who sets kernel.kexec_load_disabled: grep -r kexec_load_disabled /etc/sysctl* /usr/lib/sysctl.d. What was loaded before can still be started with kexec -e".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |c| c.call != Call::Reboot && limit(c) == Some(0),
         why: |c| {
@@ -49,7 +49,7 @@ pub(super) const ROWS: &[Row] = &[
             )
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |c| matches!(c.call, Call::ClassicLoad(_)) && c.host.locked_down(),
         why: |c| {
@@ -60,7 +60,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "use kexec_file_load(2): -s instead of -c, with a signed kernel".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |c| matches!(c.call, Call::Unload(_)) && c.host.locked_down(),
         why: |c| {
@@ -71,7 +71,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "unload with kexec_file_load(2): kexec -s -u".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |c| {
             matches!(c.call, Call::FileLoad(_)) && c.host.locked_down() && signed_by(c).is_none()
@@ -87,7 +87,7 @@ pub(super) const ROWS: &[Row] = &[
             "give a kernel that is signed with a key this kernel trusts, such as the distribution's own".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |c| matches!(c.call, Call::FileLoad(_)) && c.host.locked_down(),
         why: |c| {
@@ -106,7 +106,7 @@ pub(super) const ROWS: &[Row] = &[
             "boot with Secure Boot on, so that the keys are there (mokutil --sb-state, keyctl show %:.platform), or without lockdown=".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |c| c.host.security.seccomp.is_true(),
         why: |_| {
@@ -114,7 +114,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "run it outside the container, or allow @reboot in the filter".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EPERM,
         when: |_| true,
         why: |c| {
@@ -126,7 +126,7 @@ pub(super) const ROWS: &[Row] = &[
         remedy: |_| format!("a security module may be the cause (LoadPin, SELinux): {DMESG}"),
     },
     // EACCES: IMA and security modules.
-    Row {
+    ErrnoCause {
         errno: Errno::EACCES,
         when: |c| {
             matches!(c.call, Call::ClassicLoad(_) | Call::Unload(_))
@@ -138,7 +138,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "use kexec_file_load(2): -s instead of -c".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EACCES,
         when: |c| {
             matches!(c.call, Call::ClassicLoad(_) | Call::Unload(_))
@@ -149,7 +149,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedy: |_| "use kexec_file_load(2): -s instead of -c".into(),
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EACCES,
         when: |c| {
             matches!(c.call, Call::FileLoad(_))
@@ -166,7 +166,7 @@ pub(super) const ROWS: &[Row] = &[
             "give the kernel as a plain file that the running kernel takes as it is, signed with evmctl ima_sign".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EACCES,
         when: |c| {
             matches!(c.call, Call::FileLoad(_)) && c.host.security.ima_appraises_kexec.is_true()
@@ -178,7 +178,7 @@ pub(super) const ROWS: &[Row] = &[
             "look at it with getfattr -m security.ima -d FILE; sign the file with evmctl ima_sign, or reinstall the package".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EACCES,
         when: |c| c.host.security.selinux_enforcing.is_true(),
         why: |_| "SELinux is enforcing and its policy refuses it".into(),
@@ -186,7 +186,7 @@ pub(super) const ROWS: &[Row] = &[
             "look for the denial with ausearch -m avc -ts recent; a kernel file with a wrong label is repaired by restorecon FILE".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EACCES,
         when: |_| true,
         why: |c| {
@@ -204,7 +204,7 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     // EBUSY
-    Row {
+    ErrnoCause {
         errno: Errno::EBUSY,
         when: |c| {
             c.host.arch == Some(Arch::Arm64) && c.call.is_load() && c.call.slot() == Slot::Normal
@@ -216,7 +216,7 @@ pub(super) const ROWS: &[Row] = &[
             "try again; if it stays, look in dmesg for \"CPUs are stuck in the kernel\": then this machine cannot kexec, and needs a reboot or other firmware".into()
         },
     },
-    Row {
+    ErrnoCause {
         errno: Errno::EBUSY,
         when: |_| true,
         why: |_| "another kexec operation is under way".into(),

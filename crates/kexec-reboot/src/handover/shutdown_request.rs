@@ -9,7 +9,7 @@ use kexec_machine::programs;
 
 /// What the caller wants of the shutdown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Ask {
+pub struct ShutdownRequest {
     /// `-i`: shut down although somebody holds a lock against it.
     pub ignore_inhibitors: bool,
     /// `--when`: at this time (systemctl(1)).
@@ -68,9 +68,9 @@ fn refusal(facts: &InitFacts, why: String, remedy: &str) -> Error {
 }
 
 /// Whether init takes the time, where there is one.
-fn can_wait(facts: &InitFacts, ask: &Ask) -> Result<(), Error> {
+fn can_wait(facts: &InitFacts, request: &ShutdownRequest) -> Result<(), Error> {
     let why = match (facts.init, facts.systemd) {
-        _ if ask.when.is_none() => return Ok(()),
+        _ if request.when.is_none() => return Ok(()),
         (Init::Systemd, Some(version)) if version < WHEN => {
             format!("systemd {version} cannot plan it ahead (--when came with {WHEN})")
         }
@@ -84,12 +84,12 @@ fn can_wait(facts: &InitFacts, ask: &Ask) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Refused`]: init would not do it, or would boot cold.
-pub fn plan(facts: &InitFacts, ask: &Ask) -> Result<Handover, Error> {
+pub fn plan(facts: &InitFacts, request: &ShutdownRequest) -> Result<Handover, Error> {
     let refused = |why: String, remedy: &str| refusal(facts, why, remedy);
-    if let (Some(first), false) = (facts.inhibitors.first(), ask.ignore_inhibitors) {
+    if let (Some(first), false) = (facts.inhibitors.first(), request.ignore_inhibitors) {
         return Err(refused(locks(first, facts.inhibitors.len()), LOCKS));
     }
-    can_wait(facts, ask)?;
+    can_wait(facts, request)?;
     let by_hook = |command: &[&str], place: &str| match &facts.hook {
         Some(file) => Ok(Handover {
             why: format!("{file} jumps at its end"),
@@ -101,7 +101,7 @@ pub fn plan(facts: &InitFacts, ask: &Ask) -> Result<Handover, Error> {
         )),
     };
     match facts.init {
-        Init::Systemd => systemd(facts, ask, refused),
+        Init::Systemd => systemd(facts, request, refused),
         Init::OpenrcInit => Ok(Handover::new(
             facts.init,
             &["openrc-shutdown", "--kexec", "now"],
@@ -133,12 +133,12 @@ fn locks(first: &Inhibitor, count: usize) -> String {
 
 fn systemd(
     facts: &InitFacts,
-    ask: &Ask,
+    request: &ShutdownRequest,
     refused: impl Fn(String, &str) -> Error,
 ) -> Result<Handover, Error> {
     let older = |version: u32| facts.systemd.is_some_and(|running| running < version);
     if older(NO_PROGRAM) && !facts.kexec_installed {
-        if ask.when.is_some() {
+        if request.when.is_some() {
             return Err(refused(
                 "logind refuses without a program at /usr/sbin/kexec".to_owned(),
                 "install this program there",
@@ -150,7 +150,7 @@ fn systemd(
              manager does not",
         ));
     }
-    if over_strong_locks(facts, ask) {
+    if over_strong_locks(facts, request) {
         return Ok(by_manager(
             "kexec.target",
             "logind of this version lets nobody go over a lock without asking polkit, which may \
@@ -159,19 +159,23 @@ fn systemd(
     }
     // Said in words, because versions differ in what they do for root when
     // nothing is said.
-    let check = if ask.ignore_inhibitors { "no" } else { "yes" };
+    let check = if request.ignore_inhibitors {
+        "no"
+    } else {
+        "yes"
+    };
     let mut handover = Handover::new(facts.init, &["systemctl", "kexec"]);
     handover.command.push(format!("--check-inhibitors={check}"));
-    if let Some(when) = &ask.when {
+    if let Some(when) = &request.when {
         handover.command.push(format!("--when={when}"));
     }
     Ok(handover)
 }
 
 /// Whether there are locks that logind would not go over.
-fn over_strong_locks(facts: &InitFacts, ask: &Ask) -> bool {
+fn over_strong_locks(facts: &InitFacts, request: &ShutdownRequest) -> bool {
     let strong = facts.systemd.is_none_or(|running| running >= STRONG_LOCKS);
-    ask.ignore_inhibitors && ask.when.is_none() && !facts.inhibitors.is_empty() && strong
+    request.ignore_inhibitors && request.when.is_none() && !facts.inhibitors.is_empty() && strong
 }
 
 /// The service manager itself, without logind.
@@ -193,20 +197,24 @@ fn by_manager(target: &str, why: &str) -> Handover {
 ///
 /// # Errors
 /// [`Error::Refused`]: init takes no time for it.
-pub fn cold(facts: &InitFacts, ask: &Ask) -> Result<Handover, Error> {
-    can_wait(facts, ask)?;
+pub fn cold(facts: &InitFacts, request: &ShutdownRequest) -> Result<Handover, Error> {
+    can_wait(facts, request)?;
     Ok(match facts.init {
-        Init::Systemd if over_strong_locks(facts, ask) => {
+        Init::Systemd if over_strong_locks(facts, request) => {
             by_manager("reboot.target", "the service manager heeds no locks")
         }
         Init::Systemd => {
-            let check = if ask.ignore_inhibitors { "no" } else { "yes" };
+            let check = if request.ignore_inhibitors {
+                "no"
+            } else {
+                "yes"
+            };
             let mut handover = Handover::new(facts.init, &["systemctl", "reboot"]);
             handover.command.push(format!("--check-inhibitors={check}"));
             // Something else that is loaded must not be jumped into.
             let variable = ("SYSTEMCTL_SKIP_AUTO_KEXEC".to_owned(), "1".to_owned());
             handover.environment.push(variable);
-            let when = ask.when.iter().map(|when| format!("--when={when}"));
+            let when = request.when.iter().map(|when| format!("--when={when}"));
             handover.command.extend(when);
             handover
         }
@@ -291,25 +299,25 @@ mod tests {
         }
     }
 
-    fn text(facts: &InitFacts, ask: &Ask) -> String {
-        plan(facts, ask).unwrap().text()
+    fn text(facts: &InitFacts, request: &ShutdownRequest) -> String {
+        plan(facts, request).unwrap().text()
     }
 
-    fn refusal(facts: &InitFacts, ask: &Ask) -> String {
-        plan(facts, ask).unwrap_err().to_string()
+    fn refusal(facts: &InitFacts, request: &ShutdownRequest) -> String {
+        plan(facts, request).unwrap_err().to_string()
     }
 
-    fn when() -> Ask {
-        Ask {
+    fn when() -> ShutdownRequest {
+        ShutdownRequest {
             when: Some("03:00".into()),
-            ..Ask::default()
+            ..ShutdownRequest::default()
         }
     }
 
     #[test]
     fn systemd_by_version() {
         let mut systemd = facts(Init::Systemd);
-        let plain = Ask::default();
+        let plain = ShutdownRequest::default();
         assert_eq!(
             text(&systemd, &plain),
             "systemctl kexec --check-inhibitors=yes"
@@ -336,12 +344,12 @@ mod tests {
         };
         systemd.inhibitors = vec![lock("apt"), lock("player")];
         assert_eq!(
-            refusal(&systemd, &Ask::default()),
+            refusal(&systemd, &ShutdownRequest::default()),
             "asking systemd for the shutdown: apt holds a lock against a shutdown (half way), and 1 more"
         );
-        let ignore = Ask {
+        let ignore = ShutdownRequest {
             ignore_inhibitors: true,
-            ..Ask::default()
+            ..ShutdownRequest::default()
         };
         assert!(text(&systemd, &ignore).starts_with("systemctl start kexec.target"));
         for (version, locks) in [(Some(252), true), (Some(257), false)] {
@@ -359,7 +367,7 @@ mod tests {
 
     #[test]
     fn other_inits() {
-        let plain = Ask::default();
+        let plain = ShutdownRequest::default();
         assert_eq!(
             text(&facts(Init::OpenrcInit), &plain),
             "openrc-shutdown --kexec now"
@@ -381,7 +389,9 @@ mod tests {
 
     #[test]
     fn a_cold_reboot_stays_cold() {
-        let text = cold(&facts(Init::Systemd), &Ask::default()).unwrap().text();
+        let text = cold(&facts(Init::Systemd), &ShutdownRequest::default())
+            .unwrap()
+            .text();
         assert_eq!(
             text,
             "SYSTEMCTL_SKIP_AUTO_KEXEC=1 systemctl reboot --check-inhibitors=yes"
@@ -394,14 +404,14 @@ mod tests {
             who: "apt".into(),
             why: String::new(),
         }];
-        let ignore = Ask {
+        let ignore = ShutdownRequest {
             ignore_inhibitors: true,
-            ..Ask::default()
+            ..ShutdownRequest::default()
         };
         let text = cold(&locked, &ignore).unwrap().text();
         assert!(text.starts_with("systemctl start reboot.target"), "{text}");
         assert_eq!(
-            cold(&facts(Init::Sysvinit), &Ask::default())
+            cold(&facts(Init::Sysvinit), &ShutdownRequest::default())
                 .unwrap()
                 .text(),
             "shutdown -r now"
