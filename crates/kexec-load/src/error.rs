@@ -21,9 +21,9 @@ pub enum Error {
     /// A kernel image was refused.
     #[error("kernel {}: {source}", path.display())]
     Image {
-        /// Which file.
+        /// The kernel file.
         path: PathBuf,
-        /// Why.
+        /// What its bytes have, or lack, that it cannot be loaded.
         source: ImageError,
     },
     /// The plan cannot be made.
@@ -46,6 +46,7 @@ pub enum Error {
     #[error("{refusal}; what was loaded before stays, and a reboot would not boot that: {unload}")]
     Stays {
         /// Why the new image was refused.
+        #[source]
         refusal: Box<Error>,
         /// Why the old one stays.
         unload: Box<Error>,
@@ -82,6 +83,31 @@ impl Error {
         Error::System(Problem::new(what, why, remedy))
     }
 
+    /// [`Error::Stays`], with what to do about either of the two.
+    pub fn stays(refusal: Error, unload: Error) -> Error {
+        let mut remedies = vec![refusal.remedy(), unload.remedy()];
+        remedies.retain(|remedy| !remedy.is_empty());
+        remedies.dedup();
+        Error::Stays {
+            remedy: remedies.join("; "),
+            refusal: Box::new(refusal),
+            unload: Box::new(unload),
+        }
+    }
+
+    /// The same error, to be told as `why`, a worse one that came of it. `then` is what
+    /// to do once its own remedy is done.
+    #[must_use]
+    pub fn led_to(self, why: &str, then: &str) -> Error {
+        let remedy = match self.remedy() {
+            "" => then.to_owned(),
+            first => format!("{first}; then {then}"),
+        };
+        let mut problem = Problem::caused(self.to_string(), self, remedy);
+        problem.why = why.to_owned();
+        Error::System(problem)
+    }
+
     /// What to do about it; empty when the text says it all.
     pub fn remedy(&self) -> &str {
         match self {
@@ -95,5 +121,54 @@ impl Error {
             Error::Kernel(explanation) => &explanation.problem.remedy,
             Error::Stays { remedy, .. } => remedy,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn what_came_of_an_error_keeps_it_as_its_source() {
+        let refused = || Error::refused("kernel /k", "it is cut off", "copy it again");
+        let worse = refused().led_to("nothing is loaded", "load another");
+        assert_eq!(
+            worse.to_string(),
+            "kernel /k: it is cut off: nothing is loaded"
+        );
+        assert_eq!(worse.remedy(), "copy it again; then load another");
+        let Error::System(problem) = &worse else {
+            panic!("{worse:?}");
+        };
+        assert_eq!(problem.source().unwrap().to_string(), refused().to_string());
+        // An error whose text says it all leaves no empty words.
+        let mute = Error::refused("kernel /k", "it is cut off", "");
+        assert_eq!(
+            mute.led_to("nothing is loaded", "load another").remedy(),
+            "load another"
+        );
+    }
+
+    #[test]
+    fn an_image_that_stays_is_told_with_both_reasons() {
+        let refusal = Error::refused("the new one", "not signed", "sign it");
+        let unload = Error::refused("unloading", "not root", "be root");
+        let stays = Error::stays(refusal, unload);
+        assert_eq!(stays.remedy(), "sign it; be root");
+        assert_eq!(
+            stays.source().unwrap().to_string(),
+            "the new one: not signed"
+        );
+        let twice = |remedy| Error::refused("a", "b", remedy);
+        assert_eq!(
+            Error::stays(twice("be root"), twice("be root")).remedy(),
+            "be root"
+        );
+        assert_eq!(
+            Error::stays(twice(""), twice("be root")).remedy(),
+            "be root"
+        );
     }
 }

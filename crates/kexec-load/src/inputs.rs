@@ -188,15 +188,17 @@ fn read_file(
     available: u64,
     volumes: Option<&Volumes>,
 ) -> Result<InputFile, Error> {
-    let failed = |reason: String| {
-        let problem = Problem::new(format!("cannot read {role} {from}"), reason, from.remedy());
-        match role {
-            Role::Kernel => Error::KernelNotRead(problem),
-            _ => Error::NotRead(problem),
-        }
+    let what = || format!("cannot read {role} {from}");
+    let not_read = |problem: Problem| match role {
+        Role::Kernel => Error::KernelNotRead(problem),
+        _ => Error::NotRead(problem),
     };
-    let file = from.open(volumes).map_err(failed)?;
-    let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
+    let file = from
+        .open(volumes)
+        .map_err(|why| not_read(Problem::new(what(), why, from.remedy())))?;
+    let metadata = file
+        .metadata()
+        .map_err(|e| not_read(Problem::caused(what(), e, from.remedy())))?;
     let too_large = |found: String| {
         Error::refused(
             format!("reading {role} {from}"),
@@ -218,7 +220,7 @@ fn read_file(
         SealedError::TooLarge { .. } if room < limit => {
             too_large(format!("more than {room} bytes came out of it"))
         }
-        error => failed(error.to_string()),
+        error => not_read(Problem::caused(what(), error, from.remedy())),
     })?;
     Ok(InputFile {
         from: from.clone(),

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::classic::{self, PurgatoryFailure, PurgatoryOptions};
 use crate::inputs::Inputs;
 use crate::request::{ClassicLoadOptions, LoadRequest};
-use kexec_machine::Snapshot;
+use kexec_machine::{Problem, Snapshot};
 
 /// Finds a place for everything and finishes the purgatory.
 ///
@@ -49,7 +49,7 @@ pub(crate) fn place(
         free: carried.pages.handed_out(inputs.total()),
         ..classic::memory_facts(host)
     };
-    let shape = classic::purgatory_shape().map_err(|e| no_purgatory(&e.into()))?;
+    let shape = classic::purgatory_shape().map_err(|e| no_purgatory(e.into()))?;
     let mut placed = kexec_plan::planners::plan(&ClassicRequest {
         path: &plan.kernel.origin,
         image,
@@ -73,16 +73,17 @@ pub(crate) fn place(
     };
     let consoles = consoles(classic_options, plan, host);
     classic::purgatory(&mut placed, &consoles, classic::tsc_khz(host), &purgatory)
-        .map_err(|e| no_purgatory(&e))?;
+        .map_err(no_purgatory)?;
     Ok(placed)
 }
 
-fn no_purgatory(failure: &PurgatoryFailure) -> Error {
-    Error::system(
+fn no_purgatory(failure: PurgatoryFailure) -> Error {
+    let remedy = failure.remedy().to_owned();
+    Error::System(Problem::caused(
         "cannot make the program that runs between the two kernels",
-        failure.to_string(),
-        failure.remedy().to_owned(),
-    )
+        failure,
+        remedy,
+    ))
 }
 
 /// Where the purgatory reports: where the caller says, else on the consoles of

@@ -146,7 +146,7 @@ pub struct ClassicLoadOptions {
 impl ClassicLoadOptions {
     /// Whether something is asked for without which the next kernel would be
     /// another one: it must not be left out silently.
-    pub fn demands_classic(&self) -> bool {
+    pub(crate) fn demands_classic(&self) -> bool {
         let options = &self.options;
         options.entry_32bit || options.real_mode || options.preserve_context
     }

@@ -76,7 +76,7 @@ impl<'a> World<'a> {
     ///
     /// # Errors
     /// When somebody else has it for too long.
-    pub fn lock_for_jump(&self, command: &str) -> Result<Lock, Error> {
+    pub(crate) fn lock_for_jump(&self, command: &str) -> Result<Lock, Error> {
         self.lock_for(command, (Purpose::Jump, lock::PATIENCE_OF_A_JUMP))
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kexec_load::preflight::{self, Severity};
 use kexec_load::{Error, SyscallChoice};
-use kexec_machine::programs;
+use kexec_machine::{Problem, programs};
 use kexec_reboot::arrival::Exitrd;
 use kexec_reboot::enable;
 use kexec_reboot::enable::{Feature, FileChange};
@@ -40,13 +40,7 @@ fn switch_on(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) ->
     }
     let held = possible(world, feature)?;
     let program = program(world, feature)?;
-    let changes = enable::enable(world.root, feature, &program).map_err(|refused| {
-        Error::refused(
-            format!("switching {} on", feature.name),
-            refused.why,
-            refused.remedy,
-        )
-    })?;
+    let changes = enable::enable(world.root, feature, &program)?;
     show(feature, true, &changes, held, json);
     if dry_run {
         return Ok(());
@@ -92,13 +86,7 @@ fn switch_off(
 }
 
 fn carry_out(world: &World<'_>, feature: &Feature, changes: &[FileChange]) -> Result<(), Error> {
-    let left = enable::apply(world.root, changes).map_err(|failed| {
-        Error::system(
-            format!("switching {}: {}", feature.name, failed.what()),
-            failed.error.to_string(),
-            failed.remedy(),
-        )
-    })?;
+    let left = enable::apply(world.root, feature, changes).map_err(Error::System)?;
     for left in left {
         eprintln!("kexec: warning: {left}; it does no harm, and can be removed");
     }
@@ -150,15 +138,14 @@ fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
     })?;
     let path = match world.root == Path::new("/") {
         true => enable::trusted(&path, 0).map_err(|found| {
-            refused(
-                format!(
-                    "units would run {} as root, and {}: {}",
-                    path.display(),
-                    found.path.display(),
-                    found.why
-                ),
-                &found.remedy(),
-            )
+            let why = format!("units would run {} as root, and {found}", path.display());
+            let (what, remedy) = (
+                format!("switching {} on", feature.name),
+                found.remedy.clone(),
+            );
+            let mut refused = Problem::caused(what, found, remedy);
+            refused.why = why;
+            refused
         })?,
         // A test's.
         false => path,

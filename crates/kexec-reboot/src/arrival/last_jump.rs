@@ -54,7 +54,7 @@ pub fn read(root: &Path) -> Option<NotArrived> {
 /// The newest attempt decides of which it is known whether it arrived: `attempts` are
 /// the newest first, each with its outcome. What was given up for a cold reboot was no
 /// attempt, and a kexec into another image is one that arrived.
-pub fn not_arrived(attempts: &[Attempt], firmware: Option<String>) -> Option<NotArrived> {
+pub(super) fn not_arrived(attempts: &[Attempt], firmware: Option<String>) -> Option<NotArrived> {
     let tried = attempts.iter().filter(|attempt| attempt.cold.is_none());
     let mut decided = tried.filter_map(|attempt| match attempt.outcome {
         Some(Outcome::Kexec(_)) => Some(None),

@@ -29,8 +29,6 @@ pub enum Sign {
     Board(&'static str),
     /// SMBIOS "Asset Tag Number" of the chassis is this.
     AssetTag(&'static str),
-    /// SMBIOS "Vendor" of the firmware is this.
-    FirmwareVendor(&'static str),
     /// The device tree's `model` begins with this.
     Model(&'static str),
     /// The device tree's `compatible` has this.
@@ -47,7 +45,6 @@ impl Sign {
             Sign::Product(name) => hardware.product.starts_with(name),
             Sign::Board(name) => hardware.board.starts_with(name),
             Sign::AssetTag(tag) => hardware.asset_tag == tag,
-            Sign::FirmwareVendor(name) => hardware.firmware_vendor == name,
             Sign::Model(name) => hardware.model.starts_with(name),
             Sign::Compatible(name) => hardware.compatible.iter().any(|one| one == name),
             Sign::Processor(name) => hardware.processor.contains(name),

@@ -8,8 +8,8 @@ mod exitrd;
 mod exposed;
 pub mod firmware;
 pub mod hardware;
-pub mod last_jump;
-pub mod machines;
+pub(crate) mod last_jump;
+mod machines;
 mod root;
 mod unlock;
 mod watchdog;
@@ -78,7 +78,7 @@ impl ArrivalFacts {
 
     /// The same for a boot entry: `files` are what it is made of.
     #[must_use]
-    pub fn of_entry<'a>(
+    pub(crate) fn of_entry<'a>(
         self,
         volumes: &Volumes,
         boot_sources: Vec<BootSource>,

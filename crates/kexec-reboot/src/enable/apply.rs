@@ -6,10 +6,11 @@
 use std::io;
 use std::path::Path;
 
+use kexec_machine::Problem;
 use kexec_sys::Errno;
 
-use super::FileChange;
 use super::files::{Disk, FileSteps};
+use super::{Feature, FileChange};
 
 /// What is written for `path` until it is moved there: hidden, and with an ending that
 /// no reader of these folders knows.
@@ -33,25 +34,32 @@ fn folder(path: &str) -> &str {
 
 /// Why changes were not carried out.
 #[derive(Debug)]
-pub struct Failed {
+pub(super) struct Failed {
     /// The change that failed.
-    pub change: FileChange,
+    pub(super) change: FileChange,
     /// What was tried of it, for people.
-    pub step: String,
+    step: String,
     /// What the system said.
-    pub error: io::Error,
+    pub(super) error: io::Error,
     /// What could not be taken back; empty when nothing is changed.
-    pub left: Vec<String>,
+    pub(super) left: Vec<String>,
 }
 
 impl Failed {
-    /// What was tried, in one line.
-    pub fn what(&self) -> String {
-        format!("kexec {} ({})", self.change.text(), self.step)
+    /// The same, as it is told of a feature.
+    fn problem(self, feature: &Feature) -> Problem {
+        let what = format!(
+            "switching {}: kexec {} ({})",
+            feature.name,
+            self.change.text(),
+            self.step
+        );
+        let remedy = self.remedy();
+        Problem::caused(what, self.error, remedy)
     }
 
     /// What there is to do, and what is changed now.
-    pub fn remedy(&self) -> String {
+    pub(super) fn remedy(&self) -> String {
         let remedy = match self
             .error
             .raw_os_error()
@@ -76,13 +84,17 @@ impl Failed {
     }
 }
 
-/// Does it below `root`, or takes it back. Returns what is left over of it and does
-/// no harm, for people.
+/// Carries the changes of a feature out below `root`, or takes them back. Returns what
+/// is left over of them and does no harm, for people.
 ///
 /// # Errors
 /// The change that failed, and what could not be taken back.
-pub fn apply(root: &Path, changes: &[FileChange]) -> Result<Vec<String>, Failed> {
-    carry_out(&Disk::new(root), changes)
+pub fn apply(
+    root: &Path,
+    feature: &Feature,
+    changes: &[FileChange],
+) -> Result<Vec<String>, Problem> {
+    carry_out(&Disk::new(root), changes).map_err(|failed| failed.problem(feature))
 }
 
 /// How something is taken back.

@@ -14,11 +14,12 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use kexec_machine::Problem;
 use serde::Serialize;
 
-pub use apply::{Failed, apply};
+pub use apply::apply;
 pub use parts::{FEATURES, Feature, FeatureFile, FeatureUnit};
-pub use program::{Syntax, Untrusted, trusted};
+pub use program::{Syntax, trusted};
 
 /// Marks files that we wrote, so that only those are changed and removed. It stands at
 /// the top, so that what is left of a file that was cut off still has it.
@@ -79,15 +80,6 @@ impl FileChange {
             | FileChange::Remove { path } => path,
         }
     }
-}
-
-/// Why a feature cannot be switched on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// What is in the way.
-    pub why: String,
-    /// What to do.
-    pub remedy: String,
 }
 
 /// The feature of that name.
@@ -213,29 +205,28 @@ pub fn not_needed(
 ///
 /// # Errors
 /// What is in the way, and is not ours.
-pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileChange>, Refused> {
+pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileChange>, Problem> {
     let mut changes = Vec::new();
     let mut links = Vec::new();
-    let whose = |path: &str, what: &str| Refused {
-        why: format!("{path} {what}"),
-        remedy: if what.starts_with("is masked") {
-            "`systemctl unmask` it first".to_owned()
-        } else {
-            "move it away, or put what it does into a drop-in of another name".to_owned()
-        },
+    let refused = |why, remedy| Problem::new(format!("switching {} on", feature.name), why, remedy);
+    let foreign = |path: &str, what: &str| {
+        let remedy = match what.starts_with("is masked") {
+            true => "`systemctl unmask` it first",
+            false => "move it away, or put what it does into a drop-in of another name",
+        };
+        refused(format!("{path} {what}"), remedy)
     };
     let mut write = |path: &str, text: &str, mode: u32, syntax: Syntax| {
         let Some(text) = program::naming(text, program, syntax) else {
-            return Err(Refused {
-                why: format!("the path {program:?} cannot be written into {path}"),
-                remedy: "put this program where its path has no such characters, for example \
-                         /usr/local/sbin/kexec"
-                    .to_owned(),
-            });
+            return Err(refused(
+                format!("the path {program:?} cannot be written into {path}"),
+                "put this program where its path has no such characters, for example \
+                 /usr/local/sbin/kexec",
+            ));
         };
         let text = marked(&text);
         match look(root, path) {
-            There::Foreign(what) => return Err(whose(path, &what)),
+            There::Foreign(what) => return Err(foreign(path, &what)),
             There::Ours { bytes, mode: is } if bytes == text.as_bytes() && is == mode => {}
             There::Nothing | There::Ours { .. } => changes.push(FileChange::Write {
                 path: path.to_owned(),
@@ -273,7 +264,7 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileC
     for (path, to) in links {
         match look(root, &path) {
             There::Foreign(what) if !what.starts_with("is a link") => {
-                return Err(whose(&path, &what));
+                return Err(foreign(&path, &what));
             }
             _ if fs::read_link(below(root, &path)).is_ok_and(|is| is == Path::new(&to)) => {}
             _ => changes.push(FileChange::Link { path, to }),

@@ -54,11 +54,11 @@ pub struct FeatureFile {
 }
 
 /// Where units of packages are (systemd.unit(5), "Unit File Load Path").
-pub const PACKAGED_UNITS: &[&str] = &["/usr/lib/systemd/system", "/lib/systemd/system"];
+pub(super) const PACKAGED_UNITS: &[&str] = &["/usr/lib/systemd/system", "/lib/systemd/system"];
 /// Where the administrator's are.
-pub const OWN_UNITS: &str = "/etc/systemd/system";
+pub(super) const OWN_UNITS: &str = "/etc/systemd/system";
 /// Where `systemctl enable` links units that multi-user.target wants.
-pub const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
+pub(super) const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 
 macro_rules! dist {
     ($path:literal) => {

@@ -2,8 +2,11 @@
 //! boot, and how its path is written in each language.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use kexec_machine::Problem;
 
 /// The program as the texts of `dist/` name it.
 const PROGRAM: &str = "/usr/sbin/kexec";
@@ -21,29 +24,16 @@ pub enum Syntax {
     Pacman,
 }
 
-/// A folder or program that somebody besides root could change, or what it is instead
-/// of a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Untrusted {
-    /// Which.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-impl Untrusted {
-    /// What to do.
-    pub fn remedy(&self) -> String {
-        let elsewhere = "install this program where root alone can write, all the way up, for \
-                         example in /usr/sbin, and run it from there";
-        let mode = fs::metadata(&self.path).map_or(0, |found| found.mode());
-        let path = self.path.display();
-        // Not for /tmp and its like, which are meant to be so.
-        if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
-            return format!("`chmod go-w {path}`, or {elsewhere}");
-        }
-        elsewhere.to_owned()
+/// What to do about a folder or program that somebody besides root could change.
+fn remedy(path: &Path) -> String {
+    let elsewhere = "install this program where root alone can write, all the way up, for \
+                     example in /usr/sbin, and run it from there";
+    let mode = fs::metadata(path).map_or(0, |found| found.mode());
+    // Not for /tmp and its like, which are meant to be so.
+    if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
+        return format!("`chmod go-w {}`, or {elsewhere}", path.display());
     }
+    elsewhere.to_owned()
 }
 
 /// `st_mode`: writable by the group or by everybody (inode(7)). Where an access list
@@ -63,15 +53,15 @@ const FUSE: u64 = 0x6573_5546;
 /// Returns the path without links, which is the one to be written down.
 ///
 /// # Errors
-/// What somebody else could change.
-pub fn trusted(program: &Path, owner: u32) -> Result<PathBuf, Untrusted> {
-    let untrusted = |path: &Path, why: String| Untrusted {
-        path: path.to_owned(),
-        why,
-    };
-    let real = fs::canonicalize(program).map_err(|e| untrusted(program, e.to_string()))?;
+/// The folder or program that somebody else could change, or what it is instead of a
+/// program.
+pub fn trusted(program: &Path, owner: u32) -> Result<PathBuf, Problem> {
+    let name = |path: &Path| path.display().to_string();
+    let untrusted = |path: &Path, why: String| Problem::new(name(path), why, remedy(path));
+    let unseen = |path: &Path, e: io::Error| Problem::caused(name(path), e, remedy(path));
+    let real = fs::canonicalize(program).map_err(|e| unseen(program, e))?;
     for path in real.ancestors() {
-        let found = fs::symlink_metadata(path).map_err(|e| untrusted(path, e.to_string()))?;
+        let found = fs::symlink_metadata(path).map_err(|e| unseen(path, e))?;
         let kind = found.file_type();
         if path == real && !(kind.is_file() && found.permissions().mode() & 0o111 != 0) {
             return Err(untrusted(path, "it is no program".to_owned()));
@@ -216,7 +206,10 @@ mod tests {
         let me = fs::metadata(above).unwrap().uid();
         let dir = tempfile::tempdir().unwrap();
         let shared = trusted(&program(dir.path()), me).unwrap_err();
-        assert!(shared.path.starts_with(std::env::temp_dir()), "{shared:?}");
+        assert!(
+            Path::new(&shared.what).starts_with(std::env::temp_dir()),
+            "{shared:?}"
+        );
     }
 
     fn program(dir: &Path) -> PathBuf {
@@ -243,6 +236,7 @@ mod tests {
         assert_eq!(trusted(&link, owner).as_deref(), Ok(real.as_path()));
         let none = trusted(&dir.path().join("none"), owner).unwrap_err();
         assert!(none.why.contains("No such file"), "{none:?}");
+        assert!(std::error::Error::source(&none).is_some(), "{none:?}");
         let folder = trusted(Path::new("/usr"), owner).unwrap_err();
         assert_eq!(folder.why, "it is no program");
         // Each fault of the program itself.
@@ -250,10 +244,10 @@ mod tests {
         for (bits, why) in [(0o775, "0775"), (0o757, "0757"), (0o644, "no program")] {
             mode(&program, bits);
             let found = trusted(&program, fs::metadata(&program).unwrap().uid()).unwrap_err();
-            assert_eq!(found.path, program);
+            assert_eq!(Path::new(&found.what), program);
             assert!(found.why.contains(why), "{found:?}");
-            let chmod = found.remedy().starts_with("`chmod go-w /");
-            assert_eq!(chmod, bits != 0o644, "{}", found.remedy());
+            let chmod = found.remedy.starts_with("`chmod go-w /");
+            assert_eq!(chmod, bits != 0o644, "{}", found.remedy);
         }
         mode(&program, 0o755);
         if fs::metadata(&program).unwrap().uid() == 0 {
@@ -266,7 +260,8 @@ mod tests {
         let sbin = dir.path().join("sbin");
         mode(&sbin, 0o1777);
         let found = trusted(&program, fs::metadata(&program).unwrap().uid()).unwrap_err();
-        assert!(found.remedy().starts_with("install"), "{found:?}");
-        assert_eq!((found.path, found.why.contains("1777")), (sbin, true));
+        assert!(found.remedy.starts_with("install"), "{found:?}");
+        assert_eq!(Path::new(&found.what), sbin);
+        assert!(found.why.contains("1777"), "{found:?}");
     }
 }

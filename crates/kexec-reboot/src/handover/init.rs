@@ -75,7 +75,7 @@ pub struct InitFacts {
 }
 
 /// Where systemd-logind looks, as distributions build it.
-pub const KEXEC_PATHS: &[&str] = &["/usr/sbin/kexec", "/sbin/kexec", "/usr/bin/kexec"];
+const KEXEC_PATHS: &[&str] = &["/usr/sbin/kexec", "/sbin/kexec", "/usr/bin/kexec"];
 
 /// Where systemd keeps its own library, whose name has the version.
 const SYSTEMD_LIBRARIES: &[&str] = &["usr/lib/systemd", "lib/systemd", "usr/lib64/systemd"];

@@ -13,7 +13,7 @@ use kexec_sys::{Errno, Kernel};
 
 use kexec_machine::programs;
 
-pub use now::{file_systems, jump_now};
+pub(crate) use now::{file_systems, jump_now};
 pub use ready::{Obstacle, is_loaded, is_loaded_in, ready};
 
 /// What is done before the jump.
@@ -90,7 +90,7 @@ fn take_down(kernel: &dyn Kernel, say: &mut dyn FnMut(String)) -> Vec<String> {
 }
 
 /// Where shutdown(8) is looked for, in this order, as kexec-tools does.
-pub const SHUTDOWN: &[&str] = &["/sbin/shutdown", "/etc/shutdown", "/bin/shutdown"];
+const SHUTDOWN: &[&str] = &["/sbin/shutdown", "/etc/shutdown", "/bin/shutdown"];
 
 /// Becomes `shutdown -r now`: init stops everything and jumps into the loaded
 /// kernel. Returns only when no shutdown program could be run, with the reason

@@ -9,7 +9,7 @@ use kexec_machine::volumes::{Volumes, trust};
 
 /// The mount points of file systems that are on a device, each file system
 /// once, the deepest first.
-pub fn file_systems(volumes: &Volumes) -> Vec<PathBuf> {
+pub(crate) fn file_systems(volumes: &Volumes) -> Vec<PathBuf> {
     let on_devices = volumes.every().iter().filter(|v| v.device.is_some());
     // A program that answers for a file system would have to live on.
     let points = on_devices.filter_map(|v| {
@@ -27,7 +27,7 @@ pub fn file_systems(volumes: &Volumes) -> Vec<PathBuf> {
 /// This program is kept in memory as a whole first: the root may be on the
 /// network whose interfaces go down. Nothing is said while file systems are
 /// frozen, because whoever writes to one of them waits for ever.
-pub fn jump_now(
+pub(crate) fn jump_now(
     kernel: &dyn Kernel,
     file_systems: &[PathBuf],
     how: JumpOptions,

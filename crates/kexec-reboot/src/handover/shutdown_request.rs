@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::init::{Inhibitor, Init, InitFacts};
 use kexec_load::Error;
-use kexec_machine::programs;
+use kexec_machine::{Problem, programs};
 
 /// What the caller wants of the shutdown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -229,31 +229,29 @@ pub fn cold(facts: &InitFacts, request: &ShutdownRequest) -> Result<Handover, Er
 /// # Errors
 /// [`Error::System`], with what the command said.
 pub fn carry_out(handover: &Handover) -> Result<(), Error> {
-    let failed = |reason: String| {
-        Error::system(
-            format!("asking for the shutdown with `{}`", handover.text()),
-            reason,
-            "look at what it says; nothing was shut down",
-        )
-    };
+    let what = format!("asking for the shutdown with `{}`", handover.text());
+    let remedy = "look at what it says; nothing was shut down";
     let Some((program, words)) = handover.command.split_first() else {
-        return Err(failed("there is no command".to_owned()));
+        return Err(Error::system(what, "there is no command", remedy));
     };
     let variables = handover.environment.iter().map(|(k, v)| (k, v));
     let output = programs::command(program)
         .args(words)
         .envs(variables)
-        .output()
-        .map_err(|e| failed(e.to_string()))?;
+        .output();
+    let output = match output {
+        Ok(output) => output,
+        Err(e) => return Err(Error::System(Problem::caused(what, e, remedy))),
+    };
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(failed(if said.is_empty() {
-        output.status.to_string()
-    } else {
-        format!("{} ({said})", output.status)
-    }))
+    let why = match said.as_str() {
+        "" => output.status.to_string(),
+        said => format!("{} ({said})", output.status),
+    };
+    Err(Error::system(what, why, remedy))
 }
 
 /// Whether systemd is on the way into another target than the kexec: its own

@@ -145,26 +145,25 @@ pub fn start(units: &[String]) -> Result<(), Error> {
     if units.is_empty() {
         return Ok(());
     }
-    let failed = |reason: String| {
-        Error::system(
-            format!(
-                "asking systemd with `systemctl restart {}`",
-                units.join(" ")
-            ),
-            reason,
-            "look at what it says; the next boot starts them",
-        )
-    };
+    let what = format!(
+        "asking systemd with `systemctl restart {}`",
+        units.join(" ")
+    );
+    let remedy = "look at what it says; the next boot starts them";
     let output = programs::command("systemctl")
         .args(["restart", "--no-block", "--"])
         .args(units)
-        .output()
-        .map_err(|e| failed(e.to_string()))?;
+        .output();
+    let output = match output {
+        Ok(output) => output,
+        Err(e) => return Err(Error::System(Problem::caused(what, e, remedy))),
+    };
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(failed(format!("{} ({said})", output.status)))
+    let why = format!("{} ({said})", output.status);
+    Err(Error::system(what, why, remedy))
 }
 
 #[cfg(test)]

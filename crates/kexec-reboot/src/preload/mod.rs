@@ -23,7 +23,7 @@ pub use policy::{InSlot, PreloadMoment, Situation, Step, decide};
 
 /// A load ahead was refused. What was loaded ahead before is not what a reboot would
 /// boot any more: `take_out` takes it out. Says what to tell of it, the refusal first.
-pub fn after_refusal(
+pub(crate) fn after_refusal(
     refusal: Error,
     slot: &InSlot,
     take_out: impl FnOnce() -> Result<(), Error>,
@@ -33,22 +33,13 @@ pub fn after_refusal(
     }
     match take_out() {
         Ok(()) => refusal,
-        Err(unload) => {
-            let hints = [refusal.remedy(), unload.remedy()];
-            let mut hints: Vec<_> = hints.into_iter().filter(|hint| !hint.is_empty()).collect();
-            hints.dedup();
-            Error::Stays {
-                remedy: hints.join("; "),
-                refusal: Box::new(refusal),
-                unload: Box::new(unload),
-            }
-        }
+        Err(unload) => Error::stays(refusal, unload),
     }
 }
 
 /// Where it is remembered that this boot is to end in the firmware: nothing is
 /// loaded ahead any more. Under /run, so that it ends with the boot.
-pub fn cold_flag(root: &Path) -> PathBuf {
+pub(crate) fn cold_flag(root: &Path) -> PathBuf {
     root.join("run/kexec/cold")
 }
 
@@ -56,7 +47,7 @@ pub fn cold_flag(root: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When /run cannot be written to.
-pub fn choose_cold(root: &Path) -> io::Result<()> {
+pub(crate) fn choose_cold(root: &Path) -> io::Result<()> {
     let path = cold_flag(root);
     if let Some(folder) = path.parent() {
         OnDisk.make_folder(folder, false)?;

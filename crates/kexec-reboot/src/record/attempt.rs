@@ -168,7 +168,7 @@ pub fn forget(store: Store<'_>, attempt: &Attempt) -> io::Result<()> {
 ///
 /// # Errors
 /// When one cannot be read or removed.
-pub fn forget_preloaded(store: Store<'_>, except: Option<&Token>) -> io::Result<()> {
+pub(crate) fn forget_preloaded(store: Store<'_>, except: Option<&Token>) -> io::Result<()> {
     let attempts = read_all(store)?.into_iter();
     for attempt in attempts.filter(|a| a.is_preloaded() && Some(&a.token) != except) {
         forget(store, &attempt)?;
@@ -182,7 +182,7 @@ pub fn forget_preloaded(store: Store<'_>, except: Option<&Token>) -> io::Result<
 ///
 /// # Errors
 /// When it cannot be written down.
-pub fn ask_preloaded(
+pub(crate) fn ask_preloaded(
     store: Store<'_>,
     boot_id: &str,
     asked: &ClockReading,

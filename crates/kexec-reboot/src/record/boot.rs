@@ -88,14 +88,14 @@ impl BootFacts {
 
     /// Milliseconds from `earlier` to the start of this kernel's clock, by the
     /// cycle counter; `None` when it began anew since then.
-    pub fn cycles_to_start(&self, earlier: &ClockReading) -> Option<u64> {
+    pub(super) fn cycles_to_start(&self, earlier: &ClockReading) -> Option<u64> {
         let passed = self.now.cycles?.checked_sub(earlier.cycles?)?;
         let passed = passed.checked_div(self.cycles_per_ms?)?;
         passed.checked_sub(self.now.uptime)
     }
 
     /// Milliseconds from the jump to the start of this kernel's clock.
-    pub fn jump_to_start(&self) -> Option<u64> {
+    pub(super) fn jump_to_start(&self) -> Option<u64> {
         let passed = self.now.cycles?.checked_sub(self.jumped?)?;
         let passed = passed.checked_div(self.cycles_per_ms?)?;
         passed.checked_sub(self.now.uptime)
@@ -103,7 +103,7 @@ impl BootFacts {
 
     /// Whether the cycle counter was reset when this kernel started, which a
     /// kexec does not do; `None` where that cannot be known.
-    pub fn counter_began_anew(&self, earlier: &ClockReading) -> Option<bool> {
+    pub(super) fn counter_began_anew(&self, earlier: &ClockReading) -> Option<bool> {
         let (now, before) = (self.now.cycles?, earlier.cycles?);
         Some(now < before)
     }

@@ -121,7 +121,7 @@ impl Which {
 
 impl Store<'_> {
     /// Where a slot's file is.
-    pub fn record_path(&self, slot: Slot, which: Which) -> PathBuf {
+    pub(crate) fn record_path(&self, slot: Slot, which: Which) -> PathBuf {
         self.root().join("run/kexec").join(match (slot, which) {
             (Slot::Normal, Which::Loaded) => "loaded.json",
             (Slot::Normal, Which::Loading) => "loading.json",

@@ -25,7 +25,7 @@ use kexec_load::Error;
 /// measured in the lab takes 10 s.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a jump waits: it may be the last program of a shutdown.
-pub const PATIENCE_OF_A_JUMP: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE_OF_A_JUMP: Duration = Duration::from_secs(10);
 
 /// How often it is tried.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -62,13 +62,6 @@ pub struct Lock {
     /// The folder that is locked; `None` where there is none.
     folder: Option<File>,
     path: PathBuf,
-}
-
-impl Lock {
-    /// Whether anybody is kept out by it.
-    pub fn is_held(&self) -> bool {
-        self.folder.is_some()
-    }
 }
 
 impl Drop for Lock {
@@ -332,7 +325,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("run")).unwrap();
         let held = try_it(root.path(), "kexec preload").unwrap();
-        assert!(held.is_held());
+        assert!(held.folder.is_some());
         let error = try_it(root.path(), "kexec -l").unwrap_err();
         let text = format!("{error}: {}", error.remedy());
         let pid = std::process::id();
@@ -346,7 +339,7 @@ mod tests {
         assert!(held_by(root.path()).unwrap().contains("kexec preload"));
         drop(held);
         assert_eq!(held_by(root.path()), None);
-        assert!(try_it(root.path(), "kexec -e").unwrap().is_held());
+        assert!(try_it(root.path(), "kexec -e").unwrap().folder.is_some());
     }
 
     #[test]
@@ -354,7 +347,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("run/kexec/holder.json")).unwrap();
         let held = try_it(root.path(), "kexec preload").unwrap();
-        assert!(held.is_held());
+        assert!(held.folder.is_some());
         let error = try_it(root.path(), "kexec -l").unwrap_err();
         assert!(error.to_string().contains("another program"), "{error}");
         assert!(error.remedy().contains("fuser"), "{}", error.remedy());
@@ -364,7 +357,7 @@ mod tests {
     fn a_bare_initramfs_has_none_and_goes_on() {
         let root = tempfile::tempdir().unwrap();
         let held = try_it(root.path(), "kexec -l").unwrap();
-        assert!(!held.is_held());
+        assert!(held.folder.is_none());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
         assert_eq!(held_by(root.path()), None);
     }
@@ -388,7 +381,7 @@ mod tests {
         let mut said = Vec::new();
         let tried = lock(root, "kexec -l", (purpose, SHORT), &mut |t| said.push(t));
         let text = |e: Error| format!("{e}; {}", e.remedy());
-        (tried.map(|lock| lock.is_held()).map_err(text), said)
+        (tried.map(|lock| lock.folder.is_some()).map_err(text), said)
     }
 
     #[test]

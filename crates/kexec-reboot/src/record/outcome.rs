@@ -58,7 +58,7 @@ pub struct ArrivalTimes {
 
 impl Outcome {
     /// Whether nothing will change it any more.
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         !matches!(self, Outcome::Pending)
     }
 }

@@ -15,7 +15,7 @@ use crate::record::{self, Attempt, LoadRecord, Lock};
 use crate::world::{Told, World};
 
 /// What becomes of a load beyond the image.
-pub struct LoadOptions<'a> {
+pub(crate) struct LoadOptions<'a> {
     /// Flags of the system call that do not follow from the request.
     pub flags: FileFlags,
     /// Whether it may go on without a record.
@@ -46,7 +46,7 @@ impl LoadOptions<'_> {
 
 /// What was loaded.
 #[derive(Debug)]
-pub struct LoadDone {
+pub(crate) struct LoadDone {
     /// The plan that was carried out.
     pub prepared: Prepared,
     /// What was remembered for the next boot: loaded, and nobody has asked for the jump.
@@ -75,7 +75,7 @@ pub fn load(
 
 impl Ready {
     /// Tells whoever looks on what is about to be loaded.
-    pub fn tell(&self, world: &World<'_>) {
+    pub(crate) fn tell(&self, world: &World<'_>) {
         world.tell(Told::Prepared(&self.chosen.request, &self.prepared));
     }
 
@@ -84,7 +84,7 @@ impl Ready {
     /// # Errors
     /// When a check or the kernel said no; and where a record is needed, when it cannot
     /// be written.
-    pub fn load(
+    pub(crate) fn load(
         self,
         world: &World<'_>,
         lock: &Lock,
@@ -173,7 +173,7 @@ fn note_down(
 ///
 /// # Errors
 /// When that cannot be done.
-pub fn put_right(world: &World<'_>, lock: &Lock, slot: Slot) -> Result<(), Error> {
+pub(crate) fn put_right(world: &World<'_>, lock: &Lock, slot: Slot) -> Result<(), Error> {
     let loaded = handover::is_loaded_in(world.root, slot);
     let mut take_out = || unload_held(world, lock, slot, SyscallChoice::Auto);
     if let Some(done) = slot::put_right(world.store(), lock, slot, loaded, &mut take_out)? {
@@ -201,9 +201,8 @@ fn after_failure(
     if let Err(stays) = put_right(world, lock, Slot::Crash) {
         world.tell(Told::Failed(stays));
     }
-    Error::system(
-        error.to_string(),
+    error.led_to(
         "THIS MACHINE IS NOW WITHOUT A CRASH KERNEL: the kernel gave up the one that was loaded before",
-        format!("{}; then load a crash kernel again at once", error.remedy()),
+        "load a crash kernel again at once",
     )
 }

@@ -21,9 +21,12 @@ mod unload;
 
 pub use choose::{ChosenEntry, ChosenLoad, Selection};
 pub use jump::{jump, jump_back, shutdown};
-pub use load::{LoadDone, LoadOptions, load, put_right};
+pub use load::load;
+pub(crate) use load::put_right;
+use load::{LoadDone, LoadOptions};
 pub use preload::{PreloadOptions, PreloadPlan, is_preloaded, preload_moment};
 pub use prepare::{ArrivalOptions, Ready, prepare_for};
 pub use reboot::{Departure, Journey, Shutdown, through_firmware};
-pub use request::request_of;
-pub use unload::{unload, unload_held};
+use request::request_of;
+pub use unload::unload;
+pub(crate) use unload::unload_held;

@@ -24,7 +24,7 @@ use crate::world::World;
 ///
 /// # Errors
 /// When the kernel has no random numbers for a token.
-pub fn mark(world: &World<'_>) -> Result<Mark, Error> {
+pub(super) fn mark(world: &World<'_>) -> Result<Mark, Error> {
     let token = record::new_token().map_err(|e| {
         Error::System(Problem::caused(
             "cannot make a token for the next command line",
@@ -41,7 +41,7 @@ pub fn mark(world: &World<'_>) -> Result<Mark, Error> {
 
 /// What is remembered of a boot entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RememberedEntry {
+pub(crate) struct RememberedEntry {
     /// Its id and its title.
     name: Option<(String, String)>,
     /// The boot loader's wish that is fulfilled by booting it.
@@ -50,7 +50,7 @@ pub struct RememberedEntry {
 
 impl RememberedEntry {
     /// Of what was chosen; nothing of a kernel file.
-    pub fn of(chosen: &ChosenLoad) -> RememberedEntry {
+    pub(super) fn of(chosen: &ChosenLoad) -> RememberedEntry {
         let entry = chosen.entry.as_ref();
         RememberedEntry {
             name: entry.map(|e| (e.id.clone(), e.title.clone())),
@@ -61,7 +61,7 @@ impl RememberedEntry {
 
 /// A load that is prepared or done, as an attempt: `handover` is how the
 /// shutdown is asked for.
-pub fn attempt(
+pub(super) fn attempt(
     world: &World<'_>,
     entry: &RememberedEntry,
     prepared: &Prepared,
@@ -103,7 +103,7 @@ pub fn attempt(
 }
 
 /// A reboot through the firmware that was chosen, and why.
-pub fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt> {
+pub(super) fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt> {
     let boot = BootFacts::read(world.root)?;
     Some(Attempt {
         format: Attempt::FORMAT,
@@ -132,14 +132,14 @@ pub fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt>
 
 /// Writes an attempt down. A machine that cannot remember is rebooted all the same, and
 /// that is said.
-pub fn remember(world: &World<'_>, attempt: &mut Attempt) {
+pub(super) fn remember(world: &World<'_>, attempt: &mut Attempt) {
     if let Err(e) = attempt::write(world.store(), attempt) {
         not_remembered(world, &e);
     }
 }
 
 /// Says that nothing will be known of this one.
-pub fn not_remembered(world: &World<'_>, e: &std::io::Error) {
+pub(super) fn not_remembered(world: &World<'_>, e: &std::io::Error) {
     let folder = attempt::folder(Path::new("/"));
     world.warn(format!(
         "{} cannot be written ({e}): the next boot will not know how it went",

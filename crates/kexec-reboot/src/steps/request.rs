@@ -9,7 +9,7 @@ use kexec_plan::Cmdline;
 /// What an entry asks for, with what was typed on top of it: `typed` has the
 /// options, `--initrd` files behind those of the entry, and `--append`. A
 /// command line of its own (`replace`) takes the place of the entry's.
-pub fn request_of(
+pub(crate) fn request_of(
     typed: LoadRequest,
     target: &BootTarget,
     replace: Option<Cmdline>,

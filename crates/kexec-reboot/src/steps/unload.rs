@@ -26,7 +26,7 @@ pub fn unload(
 ///
 /// # Errors
 /// As the kernel answers, explained.
-pub fn unload_held(
+pub(crate) fn unload_held(
     world: &World<'_>,
     lock: &Lock,
     slot: Slot,

@@ -132,7 +132,7 @@ fn one_step_that_fails_changes_nothing_or_everything() {
                     Ok(left) => {
                         // Too late to matter, and what is left is told; or no step failed.
                         let (done, changes) = machine(state);
-                        apply(done.path(), &changes).unwrap();
+                        apply(done.path(), feature("preload").unwrap(), &changes).unwrap();
                         let mut after = tree_of(root.path());
                         after.retain(|path, what| {
                             let told = left
@@ -189,9 +189,9 @@ fn what_cannot_be_taken_back_is_told() {
                 "off" => disable(root.path(), preload),
                 _ => enable(root.path(), preload, "/usr/sbin/kexec").unwrap(),
             };
-            apply(root.path(), &again).unwrap();
+            apply(root.path(), preload, &again).unwrap();
             let (whole, changes) = machine(state);
-            apply(whole.path(), &changes).unwrap();
+            apply(whole.path(), preload, &changes).unwrap();
             assert_eq!(files(root.path()), files(whole.path()), "{state} {first}");
         }
     }

@@ -57,12 +57,17 @@ fn tree_of(root: &Path) -> BTreeMap<String, String> {
 
 fn on(root: &Path, name: &str) -> Vec<FileChange> {
     let changes = enable(root, feature(name).unwrap(), "/usr/local/bin/kexec").unwrap();
-    apply(root, &changes).unwrap();
+    apply(root, feature(name).unwrap(), &changes).unwrap();
     changes
 }
 
 fn off(root: &Path, name: &str) {
-    apply(root, &disable(root, feature(name).unwrap())).unwrap();
+    apply(
+        root,
+        feature(name).unwrap(),
+        &disable(root, feature(name).unwrap()),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -213,12 +218,14 @@ fn a_failure_takes_everything_back() {
             mode: 0o644,
         },
     ];
-    let failed = apply(root.path(), &changes).unwrap_err();
-    assert_eq!(failed.change, changes[1]);
-    assert!(
-        failed.remedy().ends_with("nothing was changed"),
-        "{failed:?}"
+    let failed = apply(root.path(), feature("preload").unwrap(), &changes).unwrap_err();
+    assert_eq!(
+        failed.to_string(),
+        "switching preload: kexec writes /etc/kernel/install.d/b (looking for /etc/kernel/install.d): \
+         Not a directory (os error 20)"
     );
+    assert!(std::error::Error::source(&failed).is_some(), "{failed:?}");
+    assert!(failed.remedy.ends_with("nothing was changed"), "{failed:?}");
     assert_eq!(files(root.path()), ["etc/kernel"]);
 }
 
@@ -309,7 +316,7 @@ fn the_program_is_quoted_in_every_file() {
     let root = tree(&["/etc/kernel/postinst.d", "/usr/share/libalpm/hooks"]);
     let preload = feature("preload").unwrap();
     let changes = enable(root.path(), preload, "/opt/a b/100%/kexec").unwrap();
-    apply(root.path(), &changes).unwrap();
+    apply(root.path(), preload, &changes).unwrap();
     let text = |path: &str| fs::read_to_string(below(root.path(), path)).unwrap();
     let unit = text("/etc/systemd/system/kexec-preload.service");
     assert!(

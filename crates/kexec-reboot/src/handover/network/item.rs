@@ -45,7 +45,7 @@ impl NetworkItemKind {
     }
 
     /// `RTM_GET...`, which is always two more.
-    pub fn get_message(self) -> u16 {
+    pub(super) fn get_message(self) -> u16 {
         self.new_message().saturating_add(2)
     }
 
@@ -59,7 +59,7 @@ impl NetworkItemKind {
     }
 
     /// Several of them.
-    pub fn plural(self) -> &'static str {
+    pub(super) fn plural(self) -> &'static str {
         match self {
             NetworkItemKind::Rule => "rules",
             NetworkItemKind::Address => "addresses",
@@ -70,7 +70,7 @@ impl NetworkItemKind {
     }
 
     /// One of them.
-    pub fn singular(self) -> &'static str {
+    pub(super) fn singular(self) -> &'static str {
         match self {
             NetworkItemKind::Rule => "rule",
             NetworkItemKind::Address => "address",

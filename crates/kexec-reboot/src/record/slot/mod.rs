@@ -142,7 +142,7 @@ pub fn look(store: Store<'_>, slot: Slot, loaded: Option<bool>) -> SlotContent {
 ///
 /// # Errors
 /// When the image cannot be taken out, or the record not be written.
-pub fn put_right(
+pub(crate) fn put_right(
     store: Store<'_>,
     _lock: &Lock,
     slot: Slot,
@@ -242,11 +242,7 @@ pub fn load<T>(
                 );
                 match take_out() {
                     Ok(()) => Err(refusal),
-                    Err(unload) => Err(Error::Stays {
-                        remedy: unload.remedy().to_owned(),
-                        refusal: Box::new(refusal),
-                        unload: Box::new(unload),
-                    }),
+                    Err(unload) => Err(Error::stays(refusal, unload)),
                 }
             }
             why => Ok((value, why)),
