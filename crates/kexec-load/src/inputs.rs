@@ -58,18 +58,18 @@ impl std::fmt::Display for Role {
 /// One file, read once into memory that nobody can change any more.
 #[derive(Debug)]
 pub struct InputFile {
-    /// Which file.
+    /// Where it was read from, as the request names it.
     pub from: FileRef,
     /// The descriptor it was read through.
     pub file: File,
-    /// What was read.
+    /// Its bytes.
     pub sealed: SealedFile,
 }
 
 /// The files of a request, and what is carried on.
 #[derive(Debug)]
 pub struct Inputs {
-    /// The kernel.
+    /// The kernel file as it is, be it a UKI or compressed.
     pub kernel: InputFile,
     /// The initrds, in the order of the request.
     pub initrds: Vec<InputFile>,
@@ -77,7 +77,7 @@ pub struct Inputs {
     pub modules: Vec<InputFile>,
     /// The files beside a UKI, in the order of the request.
     pub companions: Vec<InputFile>,
-    /// The device tree.
+    /// The device tree of `--dtb`.
     pub dtb: Option<InputFile>,
     /// The configuration of the kernel, where it is installed beside it.
     pub config: Option<Installed>,

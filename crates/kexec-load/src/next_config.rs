@@ -16,9 +16,9 @@ use kexec_machine::snapshot::config_beside;
 /// A configuration in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// The file.
+    /// The path of the file, for messages.
     pub file: String,
-    /// What it says.
+    /// Which initrds a kernel that is built so reads.
     pub reads: Reads,
 }
 
@@ -39,7 +39,7 @@ impl Installed {
     }
 }
 
-/// What is known.
+/// What is known of the configuration of the next kernel.
 #[derive(Debug, Default)]
 pub struct NextConfig {
     /// What the kernel carries itself, once somebody looked.
@@ -50,7 +50,7 @@ pub struct NextConfig {
 /// What a configuration lacks.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lacking {
-    /// The option.
+    /// The option that is not set: `CONFIG_RD_ZSTD`.
     pub option: String,
     /// Who says so, for people.
     pub from: String,

@@ -30,7 +30,7 @@ use kexec_machine::{Problem, Snapshot};
 /// Everything that is known before the leap.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The kernel, understood.
+    /// The formats of the kernel file, and what they say.
     pub image: Image,
     /// What it proved about its own bytes.
     pub proofs: Result<Vec<Proof>, ImageError>,

@@ -29,14 +29,14 @@ pub struct LoadRequest {
     pub kernel: FileRef,
     /// Initrds to be joined in this order, behind those a UKI carries.
     pub initrds: Vec<FileRef>,
-    /// The command line.
+    /// Where the command line comes from.
     pub cmdline: CmdlineChoice,
     /// What is put on the command line, so that the next boot is recognised;
     /// never in the old spelling.
     pub mark: Option<Mark>,
     /// The normal slot, or the one that a panic jumps to.
     pub slot: Slot,
-    /// Which system call.
+    /// Which of the two system calls loads it, or what decides about that.
     pub syscall: SyscallChoice,
     /// Which profile of a UKI; `None` is the base profile.
     pub profile: Option<usize>,
@@ -75,7 +75,7 @@ impl LoadRequest {
 /// A file beside a UKI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompanionFile {
-    /// The file.
+    /// Where it is read from.
     pub file: FileRef,
     /// Its path from the top of its file system, which tells what it is for.
     pub place: String,
@@ -84,7 +84,7 @@ pub struct CompanionFile {
 /// A module of a multiboot kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFile {
-    /// The file.
+    /// Where it is read from.
     pub file: FileRef,
     /// What the kernel is told of it: a name, and its arguments.
     pub string: Cmdline,
@@ -124,14 +124,14 @@ pub struct ClassicLoadOptions {
     pub options: ClassicOptions,
     /// Modules of a multiboot kernel, in order.
     pub modules: Vec<ModuleFile>,
-    /// `--dtb`.
+    /// `--dtb`: the device tree that the next kernel gets.
     pub dtb: Option<FileRef>,
     /// `--discard-liveupdate`: load although state that a live update would
     /// carry over is lost.
     pub discard_liveupdate: bool,
     /// What becomes of an unsigned kernel while Secure Boot is on.
     pub unsigned: Unsigned,
-    /// `--reset-vga`.
+    /// `--reset-vga`: the purgatory sets a VGA to text mode.
     pub reset_vga: bool,
     /// `--console-vga`: the purgatory reports on a VGA text screen.
     pub console_vga: bool,

@@ -37,7 +37,7 @@ pub fn due(world: &World<'_>) -> Result<(String, Vec<String>), Error> {
     Ok((entry, reasons(&running, &NextKernel::of(&image, files))))
 }
 
-/// The running kernel.
+/// What the running kernel says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Running {
     /// `uname -r`.
@@ -55,7 +55,7 @@ pub struct NextKernel {
     pub release: Option<String>,
     /// The whole of what it says about itself: release, builder, build.
     pub banner: Option<String>,
-    /// Its files.
+    /// The boot entry, its files, and when each of them was changed.
     pub files: Fingerprint,
 }
 

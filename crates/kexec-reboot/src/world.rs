@@ -17,7 +17,7 @@ use crate::record::{self, Lock, SlotContent, Store};
 /// The world: the running kernel and the root directory. Tests bring their own.
 #[derive(Clone, Copy)]
 pub struct World<'a> {
-    /// The running kernel.
+    /// The system calls of the running kernel.
     pub kernel: &'a dyn Kernel,
     /// Where /proc, /sys and /run are.
     pub root: &'a Path,
@@ -25,7 +25,7 @@ pub struct World<'a> {
     pub automounts: Automounts,
     /// Through what records are read and written.
     pub files: &'a dyn RecordFiles,
-    /// Who looks on.
+    /// Who is told of warnings and notes while the steps are at work.
     pub onlooker: &'a dyn Onlooker,
 }
 
@@ -49,7 +49,7 @@ pub enum Told<'a> {
     Prepared(&'a LoadRequest, &'a Prepared),
     /// Something is not as it should be, and the work goes on.
     Warning(String),
-    /// Worth knowing.
+    /// Something that the user may want to know, and that is no reason to worry.
     Note(String),
     /// Somebody else is at work, and is waited for.
     Waiting(String),
@@ -92,12 +92,12 @@ impl<'a> World<'a> {
         record::look(self.store(), slot, loaded)
     }
 
-    /// The machine.
+    /// Reads everything about the machine that decides about a load.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::read_with(self.root, self.automounts)
     }
 
-    /// The file systems.
+    /// Finds the file systems of this machine, mounted or not.
     pub fn volumes(&self) -> Volumes {
         Volumes::read_with(self.root, self.automounts)
     }
@@ -107,7 +107,7 @@ impl<'a> World<'a> {
         self.onlooker.told(told);
     }
 
-    /// Tells a warning.
+    /// Tells the onlooker that something is not as it should be.
     pub fn warn(&self, text: impl Into<String>) {
         self.tell(Told::Warning(text.into()));
     }

@@ -40,7 +40,7 @@ pub enum PurgatoryFailure {
     Check {
         /// The segment's name.
         name: String,
-        /// Its number.
+        /// Which of the plan's segments it is, counted from 0.
         segment: usize,
         /// Where the check begins.
         start: u64,

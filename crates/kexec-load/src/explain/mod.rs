@@ -81,9 +81,9 @@ impl ImageFacts {
 /// What a row of the table looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct CallContext<'a> {
-    /// What was asked.
+    /// The call that the kernel refused.
     pub call: Call,
-    /// The machine.
+    /// The machine whose kernel refused.
     pub host: &'a Snapshot,
     /// The image; `None` where none was loaded.
     pub image: Option<&'a ImageFacts>,
@@ -97,7 +97,7 @@ pub struct ErrnoCause {
     pub when: fn(&CallContext<'_>) -> bool,
     /// The cause, with the machine's numbers.
     pub why: fn(&CallContext<'_>) -> String,
-    /// What to do.
+    /// What to do about this cause.
     pub remedy: fn(&CallContext<'_>) -> String,
 }
 

@@ -10,7 +10,7 @@ use kexec_image::decompress::xz_methods::{Filter, methods};
 
 use super::xz;
 
-/// What was found.
+/// What a walk through an initrd found first that keeps it from being whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intact {
     /// All of it is there.
@@ -26,23 +26,23 @@ pub enum Intact {
     NotForKernels {
         /// Where the part begins.
         at: usize,
-        /// Why not.
+        /// What kernels do not read: `its xz stream has check SHA-256`.
         reason: String,
     },
     /// From this byte on it is nothing that kernels unpack; they go on with what
     /// they have.
     Rest {
-        /// Where that begins.
+        /// The first byte that kernels do not unpack.
         at: usize,
     },
     /// It was not looked into to its end.
     Unseen {
-        /// Why not.
+        /// What keeps it from being looked into: its size, or its codec.
         why: String,
     },
 }
 
-/// A compressed part.
+/// A compressed part of an initrd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompressedPart {
     /// The byte at which it begins.
@@ -53,7 +53,7 @@ pub struct CompressedPart {
     pub filters: Vec<Vec<Filter>>,
 }
 
-/// All that was seen.
+/// What a look into an initrd brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitrdFindings {
     /// Whether it is all there.

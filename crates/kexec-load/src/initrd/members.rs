@@ -11,7 +11,7 @@ use kexec_image::decompress::stream;
 /// What was seen of an initrd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembersSeen {
-    /// Every name.
+    /// Every name up to the end of the initrd.
     All,
     /// The visitor had enough.
     Enough,

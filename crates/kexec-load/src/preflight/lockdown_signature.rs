@@ -17,9 +17,9 @@ pub(super) const CHECK: Check = Check {
 /// What can be said of the signature of the kernel that is handed over. One
 /// around it (of a UKI) does not count.
 enum Signed {
-    /// Signed, by.
+    /// It is signed, by this signer.
     By(String),
-    /// No signature.
+    /// It has no signature at all.
     No,
     /// Not to be told, and why.
     Unclear(String),

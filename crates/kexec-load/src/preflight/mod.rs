@@ -36,9 +36,9 @@ pub(crate) use paging::file_load_resets;
 /// What a check looks at: the machine, the image and what is planned.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadContext<'a> {
-    /// The machine.
+    /// The machine that the load is planned for.
     pub host: &'a Snapshot,
-    /// The kernel, understood.
+    /// The formats of the kernel file, and what they say.
     pub image: &'a Image,
     /// What will be handed to the kernel.
     pub plan: &'a FilePlan,
@@ -62,7 +62,7 @@ pub struct LoadContext<'a> {
 pub enum Severity {
     /// Looked at, and in order.
     Pass,
-    /// Worth knowing.
+    /// Nothing is wrong; the user may want to know it.
     Note,
     /// The check could not look; this is not a pass.
     Unknown,
@@ -122,7 +122,7 @@ impl Observation {
         }
     }
 
-    /// Any other observation.
+    /// What was found of `what`, how much that weighs, and what to do about it.
     pub fn new(
         severity: Severity,
         what: impl Into<String>,
@@ -176,7 +176,7 @@ pub const CHECKS: &[Check] = &[
     screen::CHECK,
 ];
 
-/// Runs every check.
+/// Runs every check of [`CHECKS`] on one load.
 pub fn run(context: &LoadContext<'_>) -> Vec<Finding> {
     findings(CHECKS, |look| look(context))
 }

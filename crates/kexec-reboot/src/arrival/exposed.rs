@@ -18,7 +18,7 @@ pub struct Exposed {
     pub owner: u32,
     /// The group it belongs to.
     pub group: u32,
-    /// Its permissions.
+    /// Its permissions: the lower twelve bits of `st_mode`.
     pub mode: u32,
     /// The file system keeps no permissions of its own: the mount says them.
     pub by_mount: bool,

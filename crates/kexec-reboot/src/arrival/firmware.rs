@@ -76,7 +76,7 @@ impl FirmwareRequests {
     }
 }
 
-/// Reads them.
+/// Reads what the firmware and the boot loader are asked for.
 pub fn read(volumes: &Volumes) -> FirmwareRequests {
     let variable = |name: &str| {
         let path = format!("/sys/firmware/efi/efivars/{name}-{GLOBAL}");

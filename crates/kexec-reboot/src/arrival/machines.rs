@@ -12,7 +12,7 @@ use super::Hardware;
 /// How often the next kernel did not come up, by the reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reported {
-    /// Each time.
+    /// No kexec that was reported has arrived.
     Never,
     /// On some machines like this one, or on some tries.
     Sometimes,
@@ -59,19 +59,19 @@ pub struct ReportedMachine {
     pub name: &'static str,
     /// It is one when all signs of one of these are there.
     pub signs: &'static [&'static [Sign]],
-    /// How often.
+    /// How often a kexec fails on it.
     pub reported: Reported,
-    /// What happens.
+    /// What happens instead of an arrival.
     pub what: &'static str,
     /// What helps, where a report says so.
     pub helps: Option<&'static str>,
-    /// The reports.
+    /// Where the reports are.
     pub sources: &'static [&'static str],
     /// The day of the newest of them.
     pub date: &'static str,
 }
 
-/// The table.
+/// Every machine that was reported.
 pub const MACHINES: &[ReportedMachine] = &[
     ReportedMachine {
         name: "Raspberry Pi 4",

@@ -33,7 +33,7 @@ pub use root::RootDevice;
 pub use unlock::{Keyslot, Locked, keyslots};
 pub use watchdog::Watchdog;
 
-/// The facts.
+/// Every fact that the [`checks`] of a reboot look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ArrivalFacts {
     /// Where the files of the boot entry are read from; none for a kernel file that

@@ -12,11 +12,11 @@ use kexec_machine::volumes::{Lookup, Volumes};
 pub enum RootDevice {
     /// The command line names none: the initrd has to know.
     NotNamed,
-    /// It is here.
+    /// The machine has the device that the command line names.
     Here {
         /// The value of root=.
         wanted: String,
-        /// The device.
+        /// The device as the kernel calls it.
         device: String,
     },
     /// Several devices are it, or only one that is no boot source.

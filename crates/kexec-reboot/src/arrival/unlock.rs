@@ -14,7 +14,7 @@ use serde::Serialize;
 use kexec_machine::open;
 use kexec_machine::volumes::Volumes;
 
-/// An encrypted disk.
+/// An encrypted disk that has to be unlocked on the way up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Locked {
     /// The device that holds it.

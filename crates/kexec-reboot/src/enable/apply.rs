@@ -104,7 +104,7 @@ enum Undo {
     Folder(String),
     /// A file that was made.
     File(String),
-    /// A move.
+    /// A file that was moved from one of these to the other.
     Move { from: String, to: String },
 }
 

@@ -32,25 +32,25 @@ const LARGEST: u64 = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileChange {
-    /// A file is written.
+    /// A file is written, over one of ours or where none is.
     Write {
-        /// Which.
+        /// Where it is written.
         path: String,
         /// What is in it.
         text: String,
-        /// Its mode.
+        /// The permissions that it gets.
         mode: u32,
     },
     /// A link is made.
     Link {
-        /// Which.
+        /// Where the link is made.
         path: String,
-        /// Where it leads.
+        /// The unit that it leads to.
         to: String,
     },
     /// A file or link is removed.
     Remove {
-        /// Which.
+        /// Where it is now.
         path: String,
     },
 }

@@ -30,9 +30,9 @@ impl Eq for Feature {}
 /// A unit that is started at boot.
 #[derive(Debug)]
 pub struct FeatureUnit {
-    /// Its name.
+    /// The name of the unit: `kexec-preload.service`.
     pub name: &'static str,
-    /// Its text.
+    /// What is in its file.
     pub text: &'static str,
 }
 
@@ -41,9 +41,9 @@ pub struct FeatureUnit {
 pub struct FeatureFile {
     /// Where it is written.
     pub path: &'static str,
-    /// Its text.
+    /// What is in it.
     pub text: &'static str,
-    /// Its mode.
+    /// Its permissions.
     pub mode: u32,
     /// How the program's path is written in it.
     pub syntax: Syntax,
@@ -91,7 +91,7 @@ const fn debian(path: &'static str, with: &'static str) -> FeatureFile {
     }
 }
 
-/// Every feature.
+/// Every feature that `kexec enable` and `kexec disable` know.
 pub const FEATURES: &[Feature] = &[
     Feature {
         name: "preload",

@@ -51,16 +51,16 @@ impl Init {
 /// A lock that somebody holds against a shutdown (systemd-inhibit(1)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Inhibitor {
-    /// Who holds it.
+    /// The program that holds it, as it calls itself.
     pub who: String,
-    /// Why.
+    /// What it is doing that a shutdown would interrupt.
     pub why: String,
 }
 
 /// What is known of init.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InitFacts {
-    /// Which it is.
+    /// Which program runs as process 1.
     pub init: Init,
     /// systemd's version, where its files say it.
     pub systemd: Option<u32>,
@@ -84,7 +84,7 @@ const SYSTEMD_LIBRARIES: &[&str] = &["usr/lib/systemd", "lib/systemd", "usr/lib6
 const MAX_FILE: u64 = 1 << 20;
 
 impl InitFacts {
-    /// Reads them.
+    /// Reads the facts of the init that runs below `root`.
     pub fn read(root: &Path) -> InitFacts {
         let init = detect(root);
         InitFacts {

@@ -45,9 +45,9 @@ const TEMPLATE: (&str, &str) = ("kexec-load@", ".service");
 /// A unit that was just enabled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnabledUnit {
-    /// Its name.
+    /// The name of the unit: `kexec-load@linux-lts.service`.
     pub unit: String,
-    /// Its link.
+    /// The link that `systemctl enable` made.
     pub link: PathBuf,
     /// Where the link is to be kept.
     pub keep: PathBuf,

@@ -43,7 +43,7 @@ pub(crate) fn cold_flag(root: &Path) -> PathBuf {
     root.join("run/kexec/cold")
 }
 
-/// Remembers it.
+/// Has this boot end in the firmware: nothing is loaded ahead any more.
 ///
 /// # Errors
 /// When /run cannot be written to.
@@ -55,7 +55,7 @@ pub(crate) fn choose_cold(root: &Path) -> io::Result<()> {
     OnDisk.write_new(&path, b"").map(drop)
 }
 
-/// Forgets it.
+/// Takes [`choose_cold`] back.
 ///
 /// # Errors
 /// When it is there and cannot be removed.

@@ -8,7 +8,7 @@ use crate::record::{Fingerprint, PreloadTarget, Preloaded};
 pub enum InSlot {
     /// The kernel does not say.
     Unknown,
-    /// Nothing.
+    /// Nothing is loaded.
     Empty,
     /// An image that was loaded ahead by us.
     Ours(Preloaded),
@@ -32,16 +32,16 @@ pub enum PreloadMoment {
     },
 }
 
-/// Everything that decides.
+/// Everything that decides whether something is loaded ahead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Situation {
-    /// When.
+    /// When the question is asked.
     pub moment: PreloadMoment,
     /// What is to be loaded ahead.
     pub of: PreloadTarget,
     /// What it is made of now, or why that cannot be said.
     pub wanted: Result<Fingerprint, String>,
-    /// What is loaded.
+    /// What is in the kernel's slot now.
     pub slot: InSlot,
     /// Why this boot has to end in the firmware, whatever is asked: a cold
     /// reboot was chosen, or it is switched off.
@@ -59,7 +59,7 @@ pub struct Situation {
 /// What is to be done, each with its reason for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing.
+    /// Nothing is done.
     Leave(String),
     /// Nothing, although it should be looked at: what is loaded cannot be
     /// compared with what a reboot would boot.
@@ -73,7 +73,7 @@ pub enum Step {
 /// Of the memory that is free, no more than one part in this many is held ahead.
 const SHARE: u64 = 4;
 
-/// Decides.
+/// What is to be done in this situation.
 pub fn decide(situation: &Situation) -> Step {
     let loaded = match &situation.slot {
         InSlot::Ours(preloaded) => Some(preloaded),

@@ -74,7 +74,7 @@ pub struct Target {
     pub kernel: String,
     /// Its release, when its header says so.
     pub release: Option<String>,
-    /// The command line.
+    /// The command line of the next kernel.
     pub cmdline: Cmdline,
 }
 

@@ -21,7 +21,7 @@ pub struct ClockReading {
     pub cycles: Option<u64>,
 }
 
-/// The running boot.
+/// What tells the running boot from others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootFacts {
     /// /proc/sys/kernel/random/boot_id: another one with every kernel.
@@ -30,7 +30,7 @@ pub struct BootFacts {
     pub release: String,
     /// The token on the command line.
     pub token: Option<Token>,
-    /// Now.
+    /// The clocks at the time when these facts were read.
     pub now: ClockReading,
     /// Cycles per millisecond, measured just now.
     pub cycles_per_ms: Option<u64>,

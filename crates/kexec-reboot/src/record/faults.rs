@@ -47,7 +47,7 @@ pub(super) enum Goes {
     Fails(Errno),
 }
 
-/// The machine.
+/// A file system and a slot of the kernel, with one fault.
 #[derive(Debug)]
 pub(super) struct FaultyMachine {
     /// At which step of those that change something.

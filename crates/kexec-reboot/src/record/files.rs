@@ -70,7 +70,7 @@ pub trait RecordFiles: fmt::Debug {
     fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
 }
 
-/// The real one.
+/// The file system of the running system.
 #[derive(Debug, Clone, Copy)]
 pub struct OnDisk;
 
@@ -182,7 +182,7 @@ impl<'a> Store<'a> {
         Store { root, files }
     }
 
-    /// The root.
+    /// The folder that stands for / of the machine.
     pub fn root(&self) -> &'a Path {
         self.root
     }

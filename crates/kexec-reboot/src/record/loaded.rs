@@ -49,9 +49,9 @@ pub struct LoadRecord {
     pub initrd_len: usize,
     /// The next kernel's command line.
     pub cmdline: Cmdline,
-    /// The system call.
+    /// The name of the system call that loaded it.
     pub method: String,
-    /// Why that one.
+    /// Why that system call was chosen.
     pub reason: String,
     /// It was loaded ahead, and from what.
     #[serde(default)]

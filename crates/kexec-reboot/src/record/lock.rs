@@ -35,7 +35,7 @@ const SAY_AFTER: Duration = Duration::from_secs(1);
 /// Who holds the lock. No command line: it can hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The process.
+    /// The id of its process.
     pub pid: u32,
     /// What it does: `kexec preload`.
     pub command: String,
@@ -44,7 +44,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// For people.
+    /// Who it is and since when, for messages.
     pub fn text(&self) -> String {
         let passed = super::boot::uptime_ms().saturating_sub(self.since);
         format!(
@@ -110,9 +110,9 @@ enum Absent {
     Said(String),
     /// It is nothing of root's.
     Refused {
-        /// What was found.
+        /// What was found at the place of the folder.
         found: String,
-        /// What to do.
+        /// What to do about it.
         remedy: String,
     },
 }

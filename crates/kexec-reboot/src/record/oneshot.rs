@@ -21,14 +21,14 @@ pub enum OneShot {
     /// `LoaderEntryOneShot` of the Boot Loader Interface: a file below
     /// /sys/firmware/efi/efivars.
     EfiVariable {
-        /// The file.
+        /// The EFI variable, as a file.
         path: String,
         /// Its content, attributes and all: it is removed only while it is this.
         content: Vec<u8>,
     },
     /// A variable of GRUB's environment block.
     Grubenv {
-        /// The block's file.
+        /// The file of the environment block.
         path: String,
         /// The variable: `next_entry`.
         variable: String,

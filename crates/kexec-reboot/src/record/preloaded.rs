@@ -17,7 +17,7 @@ pub enum PreloadTarget {
 /// What a record remembers of an image that was loaded ahead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preloaded {
-    /// What it is.
+    /// Whether it is what a reboot boots, or a kernel that was named.
     pub of: PreloadTarget,
     /// The files it came from, as they were.
     pub from: Fingerprint,

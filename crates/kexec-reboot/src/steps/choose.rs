@@ -27,11 +27,11 @@ use crate::world::World;
 pub struct Selection {
     /// The entry or the file; `None` is what a reboot would boot.
     pub name: Option<OsString>,
-    /// `--cmdline`.
+    /// `--cmdline`: the command line in place of the entry's.
     pub cmdline: Option<Cmdline>,
-    /// `--allow-passphrase`.
+    /// `--allow-passphrase`: somebody is there to type one.
     pub allow_passphrase: bool,
-    /// `--yes-this-machine`.
+    /// `--yes-this-machine`: try it although others have reported failures.
     pub this_machine: bool,
     /// What else was typed.
     pub load: LoadRequest,
@@ -61,7 +61,7 @@ impl Selection {
 /// One load that was chosen. Nothing of it is read yet.
 #[derive(Debug)]
 pub struct ChosenLoad {
-    /// The load.
+    /// What is to be loaded, and how.
     pub request: LoadRequest,
     /// The boot entry, when it is one.
     pub entry: Option<ChosenEntry>,
@@ -76,7 +76,7 @@ pub struct ChosenLoad {
 /// A boot entry that was chosen.
 #[derive(Debug)]
 pub struct ChosenEntry {
-    /// Its id.
+    /// What it is called on the command line.
     pub id: String,
     /// What the menu shows.
     pub title: String,

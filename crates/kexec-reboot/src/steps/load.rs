@@ -44,7 +44,7 @@ impl LoadOptions<'_> {
     }
 }
 
-/// What was loaded.
+/// A load that is done.
 #[derive(Debug)]
 pub(crate) struct LoadDone {
     /// The plan that was carried out.

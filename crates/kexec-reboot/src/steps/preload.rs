@@ -24,15 +24,15 @@ const OFF: &str = "kexec=off";
 /// How something is loaded ahead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreloadOptions {
-    /// What.
+    /// What a reboot would boot, or a kernel by its name.
     pub of: PreloadTarget,
-    /// `--at-shutdown`.
+    /// `--at-shutdown`: the machine is about to go down.
     pub at_shutdown: bool,
-    /// `--if-enabled`.
+    /// `--if-enabled`: do nothing while the feature is off.
     pub if_enabled: bool,
-    /// `--yes-this-machine`.
+    /// `--yes-this-machine`: load although the last kexec did not arrive.
     pub this_machine: bool,
-    /// `--dry-run`.
+    /// `--dry-run`: only say what would be done.
     pub dry_run: bool,
 }
 

@@ -16,9 +16,9 @@ use crate::world::World;
 pub struct ArrivalOptions {
     /// Init is asked for the shutdown.
     pub by_init: bool,
-    /// `--allow-passphrase`.
+    /// `--allow-passphrase`: somebody is there to type one.
     pub allow_passphrase: bool,
-    /// `--yes-this-machine`.
+    /// `--yes-this-machine`: try it although others have reported failures.
     pub this_machine: bool,
 }
 
@@ -36,7 +36,7 @@ impl ArrivalOptions {
 /// A load whose files are read, and which is planned and checked.
 #[derive(Debug)]
 pub struct Ready {
-    /// What was chosen.
+    /// The boot entry or kernel file that is to be loaded.
     pub chosen: ChosenLoad,
     /// The plan, and what the checks found.
     pub prepared: Prepared,

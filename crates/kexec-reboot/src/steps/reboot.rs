@@ -23,9 +23,9 @@ use crate::world::World;
 pub struct Shutdown {
     /// What init is asked for.
     pub request: ShutdownRequest,
-    /// `--now`.
+    /// `--now`: jump without init.
     pub now: bool,
-    /// `--or-cold`.
+    /// `--or-cold`: where no kexec is possible, reboot through the firmware.
     pub or_cold: bool,
     /// `--cold`: no kexec at all.
     pub cold: bool,
@@ -34,7 +34,7 @@ pub struct Shutdown {
 /// A reboot with everything read, planned and checked, and nothing changed yet.
 #[derive(Debug)]
 pub struct Journey {
-    /// The load.
+    /// The load that it ends in.
     pub ready: Ready,
     /// How init is asked; `None` with `--now`.
     pub handover: Option<Handover>,
@@ -96,7 +96,7 @@ impl Journey {
         entry.map(|e| (e.id.clone(), e.title.clone(), e.why.clone()))
     }
 
-    /// Loads it.
+    /// Loads the kernel, and keeps the lock until the departure.
     ///
     /// # Errors
     /// When a check or the kernel said no, or what was loaded is gone at once.

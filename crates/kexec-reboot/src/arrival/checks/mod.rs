@@ -23,7 +23,7 @@ use kexec_machine::Snapshot;
 /// What these checks look at.
 #[derive(Debug, Clone, Copy)]
 pub struct ArrivalContext<'a> {
-    /// The machine.
+    /// The machine that is to be rebooted.
     pub host: &'a Snapshot,
     /// What will be handed to the next kernel.
     pub plan: &'a FilePlan,
@@ -57,7 +57,7 @@ pub const CHECKS: &[Check] = &[
     last_jump::CHECK,
 ];
 
-/// Runs every check.
+/// Runs every check of [`CHECKS`] on one reboot.
 pub fn run(context: &ArrivalContext<'_>) -> Vec<Finding> {
     preflight::findings(CHECKS, |look| look(context))
 }

@@ -10,7 +10,7 @@ use kexec_machine::volumes::Volumes;
 
 use super::program::Runs;
 
-/// The unit.
+/// The unit of mkinitcpio that makes the shutdown image.
 pub(super) const SERVICE: &str = "mkinitcpio-generate-shutdown-ramfs.service";
 /// The configuration that the unit waits for and hands to mkinitcpio.
 const CONFIG: &str = "/run/initramfs/mkinitcpio-shutdown.conf";

@@ -24,7 +24,7 @@ pub enum ExitrdKind {
     Dracut,
     /// The script of mkinitcpio's hook `shutdown`.
     Mkinitcpio,
-    /// Something else.
+    /// A program or script of unknown origin.
     Other,
 }
 
@@ -32,19 +32,19 @@ pub enum ExitrdKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "jumps", rename_all = "snake_case")]
 pub enum ExitrdJump {
-    /// It does.
+    /// The shutdown image jumps into a loaded kernel.
     Yes {
-        /// What does it.
+        /// The program in it that jumps, for messages.
         by: String,
     },
-    /// It does not.
+    /// The shutdown image reboots through the firmware.
     No {
-        /// What is missing.
+        /// What it lacks for a jump.
         why: String,
     },
     /// That is not known.
     Unknown {
-        /// Why not.
+        /// Why that cannot be told.
         why: String,
     },
 }
@@ -57,9 +57,9 @@ pub enum Exitrd {
     None,
     /// There is one, or there will be one.
     Used {
-        /// What it is.
+        /// Which program its /shutdown is.
         kind: ExitrdKind,
-        /// How it ends.
+        /// Whether it ends in a jump.
         jump: ExitrdJump,
         /// What says that there is one.
         because: String,
@@ -151,7 +151,7 @@ fn shutdown(volumes: &Volumes) -> String {
     }
 }
 
-/// A compiled /shutdown.
+/// What a /shutdown is that is a program and no script.
 fn compiled(volumes: &Volumes, bytes: &[u8]) -> (ExitrdKind, ExitrdJump) {
     let holds = |what: &[u8]| bytes.windows(what.len()).any(|at| at == what);
     if !holds(SYSTEMD_SAYS) {

@@ -19,7 +19,7 @@ pub enum NetworkItemKind {
     Neighbour,
     /// A next hop that routes name by its number.
     NextHop,
-    /// A route.
+    /// A route of any table.
     Route,
 }
 
@@ -58,7 +58,7 @@ impl NetworkItemKind {
         }
     }
 
-    /// Several of them.
+    /// What several of them are called in a message.
     pub(super) fn plural(self) -> &'static str {
         match self {
             NetworkItemKind::Rule => "rules",
@@ -69,7 +69,7 @@ impl NetworkItemKind {
         }
     }
 
-    /// One of them.
+    /// What one of them is called in a message.
     pub(super) fn singular(self) -> &'static str {
         match self {
             NetworkItemKind::Rule => "rule",
@@ -136,10 +136,10 @@ use attribute::*;
 /// The kernel's clock in user space: ticks in a second (`USER_HZ`).
 const USER_HZ: u32 = 100;
 
-/// One thing.
+/// One rule, address, neighbour, next hop or route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkItem {
-    /// What it is.
+    /// Which of these it is.
     pub kind: NetworkItemKind,
     /// As the kernel wrote it, without the header.
     payload: Vec<u8>,

@@ -28,7 +28,7 @@ use kexec_machine::Problem;
 pub enum SlotContent {
     /// The kernel does not say.
     Unknown,
-    /// Nothing.
+    /// The kernel says that nothing is loaded.
     Empty,
     /// An image of ours.
     Ours(Box<LoadRecord>),
@@ -43,7 +43,7 @@ pub enum SlotContent {
 /// A change that did not end: its program was killed, or could not write any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Interrupted {
-    /// What it was.
+    /// Which change it was.
     pub change: SlotChange,
     /// What it was about, if that can be read.
     pub record: Option<Box<LoadRecord>>,
@@ -60,14 +60,14 @@ pub enum SlotChange {
     /// A load that could not be written down, over an image of ours: it is the one or
     /// the other.
     Replace,
-    /// An unload.
+    /// An unload: what was there may be there still.
     Unload,
     /// None that is known: the record is there, and cannot be read.
     Unreadable,
 }
 
 impl Interrupted {
-    /// For people.
+    /// What happened, for messages.
     pub fn text(&self) -> String {
         let kernel = self.record.as_ref();
         let kernel = kernel.map_or("a kernel", |record| record.kernel.as_str());
@@ -262,7 +262,7 @@ pub fn load<T>(
 enum Earlier {
     /// No load was interrupted.
     None,
-    /// One was.
+    /// A load of this image was interrupted.
     Load(Box<LoadRecord>),
     /// Something was, and it cannot be read.
     Unreadable,
