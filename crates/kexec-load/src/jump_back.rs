@@ -1,5 +1,5 @@
-//! The way back into a kernel that was left with its memory preserved (kexec
-//! jump, CONFIG_KEXEC_JUMP): an image that jumps to where that kernel waits.
+//! The jump-back image: it jumps into a kernel that was left with its memory preserved
+//! (kexec jump, CONFIG_KEXEC_JUMP), to where that kernel waits.
 //!
 //! kexec-tools loads an image without any memory and lets its entry be that
 //! place. Kernels from 6.8 on take that for all of memory (ENOMEM), and none
@@ -11,7 +11,7 @@ use kexec_plan::planners;
 use kexec_sys::{Kernel, LoadFlags, Segment, Slot, elf_machine};
 
 use crate::explain::no_jump::{WITH_JUMP, without_jump};
-use crate::explain::{self, Call, ImageFacts};
+use crate::explain::{self, ImageFacts, KernelCall};
 use crate::{Error, classic};
 use kexec_machine::Snapshot;
 
@@ -19,7 +19,7 @@ use kexec_machine::Snapshot;
 /// one before it waits.
 const ENTRY: &str = "kexec_jump_back_entry";
 
-/// Loads that image. `entry` is where to jump to; without it the running
+/// Loads the jump-back image. `entry` is where to jump to; without it the running
 /// kernel's command line has to say.
 ///
 /// # Errors
@@ -27,9 +27,8 @@ const ENTRY: &str = "kexec_jump_back_entry";
 /// says where to jump to; or the kernel refuses, as one built without
 /// CONFIG_KEXEC_JUMP does.
 pub fn load_helper(kernel: &dyn Kernel, host: &Snapshot, entry: Option<u64>) -> Result<u64, Error> {
-    let not_ready = |why: &str, remedy: &str| {
-        Error::not_ready("loading the way back into another kernel", why, remedy)
-    };
+    let not_ready =
+        |why: &str, remedy: &str| Error::not_ready("loading the jump-back image", why, remedy);
     if host.kexec.loaded.is_true() {
         return Err(not_ready(
             "something else is loaded (/sys/kernel/kexec_loaded is 1)",
@@ -57,9 +56,9 @@ pub fn load_helper(kernel: &dyn Kernel, host: &Snapshot, entry: Option<u64>) -> 
     };
     let loaded = kernel.load(image.memory.start, &[segment], flags);
     loaded.map(|()| entry).map_err(|errno| {
-        let tried = format!("loading the way back to {entry:#x}");
-        let call = Call::ClassicLoad(Slot::Normal);
-        let facts = ImageFacts::preserving();
+        let tried = format!("loading the jump-back image for {entry:#x}");
+        let call = KernelCall::ClassicLoad(Slot::Normal);
+        let facts = ImageFacts::jump_back();
         Error::Kernel(explain::explain(call, errno, tried, host, Some(&facts)))
     })
 }

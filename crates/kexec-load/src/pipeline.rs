@@ -17,7 +17,7 @@ use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
 
 use crate::companions;
-use crate::explain::{self, Call, ImageFacts};
+use crate::explain::{self, ImageFacts, KernelCall};
 use crate::initrd;
 pub use crate::inputs::{Carried, InputFile, Inputs, image_options, read};
 use crate::next_config::NextConfig;
@@ -384,8 +384,8 @@ fn load_once(
 
 fn explained(request: &LoadRequest, prepared: &Prepared, errno: Errno, host: &Snapshot) -> Error {
     let call = match prepared.decision.method {
-        Method::FileLoad => Call::FileLoad(request.slot),
-        Method::ClassicLoad => Call::ClassicLoad(request.slot),
+        Method::FileLoad => KernelCall::FileLoad(request.slot),
+        Method::ClassicLoad => KernelCall::ClassicLoad(request.slot),
     };
     let tried = format!("loading kernel {}", request.kernel);
     let facts = image_facts(prepared);

@@ -1,4 +1,4 @@
-//! Kernels that are left with their memory preserved, and the way back.
+//! Kernels that are left with their memory preserved, and the jump-back image.
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 

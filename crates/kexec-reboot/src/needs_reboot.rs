@@ -34,7 +34,7 @@ pub fn due(world: &World<'_>) -> Result<(String, Vec<String>), Error> {
     let files = chosen.fingerprint().map_err(unknown)?;
     let image = chosen.kernel(&host)?;
     let entry = files.entry.clone();
-    Ok((entry, reasons(&running, &NextKernel::of(&image, files))))
+    Ok((entry, reasons(&running, &RebootTarget::of(&image, files))))
 }
 
 /// What the running kernel says of itself.
@@ -50,7 +50,7 @@ pub struct Running {
 
 /// What a reboot would boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NextKernel {
+pub struct RebootTarget {
     /// The kernel's release, where its file says it.
     pub release: Option<String>,
     /// The whole of what it says about itself: release, builder, build.
@@ -72,15 +72,15 @@ impl Running {
     }
 }
 
-impl NextKernel {
+impl RebootTarget {
     /// Of a kernel that was read and the files of its entry.
-    pub fn of(image: &Image, files: Fingerprint) -> NextKernel {
+    pub fn of(image: &Image, files: Fingerprint) -> RebootTarget {
         let uname = image.uki.as_ref().and_then(|uki| uki.uname.clone());
         let (release, banner) = match &image.kernel {
             Kernel::BzImage(bz) => (bz.release().map(str::to_owned), bz.kernel_version.clone()),
             _ => (None, None),
         };
-        NextKernel {
+        RebootTarget {
             release: release.or(uname),
             banner,
             files,
@@ -89,7 +89,7 @@ impl NextKernel {
 }
 
 /// Why a reboot is due; empty when it is not.
-pub fn reasons(running: &Running, next: &NextKernel) -> Vec<String> {
+pub fn reasons(running: &Running, next: &RebootTarget) -> Vec<String> {
     let mut reasons = Vec::new();
     match &next.release {
         Some(release) if *release != running.release => {
@@ -134,8 +134,8 @@ mod tests {
         }
     }
 
-    fn next(release: &str, build: &str, modified: i128) -> NextKernel {
-        NextKernel {
+    fn next(release: &str, build: &str, modified: i128) -> RebootTarget {
+        RebootTarget {
             release: Some(release.into()),
             banner: Some(format!("{release} (builder@host) {build}")),
             files: Fingerprint {

@@ -187,8 +187,8 @@ fn region(plan: &LoadPlan, check: &CheckRegion) -> Result<Region, PurgatoryFailu
         Integrity::Crc32c => {
             let mut crc = Crc32c::new();
             walk(segment, check.len, |run| match run {
-                Run::Bytes(bytes) => crc.update(bytes),
-                Run::Zeros(len) => crc.zeros(len),
+                MemoryRun::Bytes(bytes) => crc.update(bytes),
+                MemoryRun::Zeros(len) => crc.zeros(len),
             })
             .map_err(wrong)?;
             Check::Crc32c(crc.finish())
@@ -196,8 +196,8 @@ fn region(plan: &LoadPlan, check: &CheckRegion) -> Result<Region, PurgatoryFailu
         Integrity::Sha256 => {
             let mut sha = Sha256::new();
             walk(segment, check.len, |run| match run {
-                Run::Bytes(bytes) => sha.update(bytes),
-                Run::Zeros(len) => sha256_zeros(&mut sha, len),
+                MemoryRun::Bytes(bytes) => sha.update(bytes),
+                MemoryRun::Zeros(len) => sha256_zeros(&mut sha, len),
             })
             .map_err(wrong)?;
             Check::Sha256(sha.finalize().into())
@@ -212,7 +212,7 @@ fn region(plan: &LoadPlan, check: &CheckRegion) -> Result<Region, PurgatoryFailu
 }
 
 /// What memory will hold, run by run.
-enum Run<'a> {
+enum MemoryRun<'a> {
     Bytes(&'a [u8]),
     Zeros(u64),
 }
@@ -222,7 +222,7 @@ enum Run<'a> {
 ///
 /// # Errors
 /// A piece does not have the bytes that it says.
-fn walk(segment: &Segment, len: u64, mut each: impl FnMut(Run<'_>)) -> Result<(), String> {
+fn walk(segment: &Segment, len: u64, mut each: impl FnMut(MemoryRun<'_>)) -> Result<(), String> {
     let mut left = len;
     for piece in &segment.content {
         if piece.bytes.len() != piece.len {
@@ -236,16 +236,16 @@ fn walk(segment: &Segment, len: u64, mut each: impl FnMut(Run<'_>)) -> Result<()
         let wanted = usize::try_from(left).unwrap_or(usize::MAX);
         let bytes = &piece.bytes;
         let bytes = bytes.get(..wanted.min(bytes.len())).unwrap_or_default();
-        each(Run::Bytes(bytes));
+        each(MemoryRun::Bytes(bytes));
         left = left.saturating_sub(u64_of(bytes.len()));
         let zeros = left.min(u64_of(piece.padding));
-        each(Run::Zeros(zeros));
+        each(MemoryRun::Zeros(zeros));
         left = left.saturating_sub(zeros);
         if left == 0 {
             break;
         }
     }
-    each(Run::Zeros(left));
+    each(MemoryRun::Zeros(left));
     Ok(())
 }
 

@@ -44,16 +44,16 @@ pub fn handed(segments: &[Segment], page: u64) -> Vec<Handed<'_>> {
 
 /// A run of a segment's content.
 #[derive(Debug, Clone, Copy)]
-enum Run<'a> {
+enum ContentRun<'a> {
     Bytes(&'a [u8]),
     Zeros(u64),
 }
 
-impl Run<'_> {
+impl ContentRun<'_> {
     fn len(&self) -> u64 {
         match self {
-            Run::Bytes(bytes) => len(bytes),
-            Run::Zeros(len) => *len,
+            ContentRun::Bytes(bytes) => len(bytes),
+            ContentRun::Zeros(len) => *len,
         }
     }
 }
@@ -81,14 +81,14 @@ fn cut(segment: &Segment, page: u64, small: u64) -> Vec<Handed<'_>> {
 }
 
 /// The content as runs. The zeros behind the last byte are left out.
-fn runs(content: &[Piece]) -> Vec<Run<'_>> {
+fn runs(content: &[Piece]) -> Vec<ContentRun<'_>> {
     let mut runs = Vec::new();
     for piece in content {
         let padding = u64::try_from(piece.padding).unwrap_or(u64::MAX);
-        let both = [Run::Bytes(&piece.bytes), Run::Zeros(padding)];
+        let both = [ContentRun::Bytes(&piece.bytes), ContentRun::Zeros(padding)];
         runs.extend(both.into_iter().filter(|run| run.len() > 0));
     }
-    while let Some(Run::Zeros(_)) = runs.last() {
+    while let Some(ContentRun::Zeros(_)) = runs.last() {
         runs.pop();
     }
     runs
@@ -111,10 +111,10 @@ impl<'a> Cutter<'a> {
         self.done.saturating_add(len(&self.copied))
     }
 
-    fn copy(&mut self, run: Run<'_>) {
+    fn copy(&mut self, run: ContentRun<'_>) {
         match run {
-            Run::Bytes(bytes) => self.copied.extend_from_slice(bytes),
-            Run::Zeros(len) => {
+            ContentRun::Bytes(bytes) => self.copied.extend_from_slice(bytes),
+            ContentRun::Zeros(len) => {
                 let all = self.copied.len().saturating_add(size(len));
                 self.copied.resize(all, 0);
             }
@@ -123,7 +123,7 @@ impl<'a> Cutter<'a> {
 
     /// Keeps the whole pages of a run as they are, and copies what is on the
     /// page of the run before it or behind it. Behind the `last` run is nothing.
-    fn keep(&mut self, run: Run<'a>, last: bool) {
+    fn keep(&mut self, run: ContentRun<'a>, last: bool) {
         let lead = align_up(self.at(), self.page).saturating_sub(self.at());
         let whole = run.len().saturating_sub(lead);
         let whole = whole.saturating_sub(if last { 0 } else { whole % self.page });
@@ -137,8 +137,8 @@ impl<'a> Cutter<'a> {
         let (pages, tail) = rest.split(whole);
         let memsz = align_up(whole, self.page);
         match pages {
-            Run::Bytes(bytes) => self.push(Cow::Borrowed(bytes), memsz),
-            Run::Zeros(_) => self.widen(memsz),
+            ContentRun::Bytes(bytes) => self.push(Cow::Borrowed(bytes), memsz),
+            ContentRun::Zeros(_) => self.widen(memsz),
         }
         self.copy(tail);
     }
@@ -176,16 +176,19 @@ impl<'a> Cutter<'a> {
     }
 }
 
-impl<'a> Run<'a> {
-    fn split(self, at: u64) -> (Run<'a>, Run<'a>) {
+impl<'a> ContentRun<'a> {
+    fn split(self, at: u64) -> (ContentRun<'a>, ContentRun<'a>) {
         match self {
-            Run::Bytes(bytes) => {
+            ContentRun::Bytes(bytes) => {
                 let (head, tail) = bytes.split_at_checked(size(at)).unwrap_or((bytes, &[]));
-                (Run::Bytes(head), Run::Bytes(tail))
+                (ContentRun::Bytes(head), ContentRun::Bytes(tail))
             }
-            Run::Zeros(len) => {
+            ContentRun::Zeros(len) => {
                 let head = len.min(at);
-                (Run::Zeros(head), Run::Zeros(len.saturating_sub(head)))
+                (
+                    ContentRun::Zeros(head),
+                    ContentRun::Zeros(len.saturating_sub(head)),
+                )
             }
         }
     }

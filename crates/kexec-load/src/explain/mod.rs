@@ -14,7 +14,7 @@ pub use causes::causes;
 
 /// What was asked of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
+pub enum KernelCall {
     /// `kexec_file_load(2)`.
     FileLoad(Slot),
     /// `kexec_load(2)` with segments.
@@ -25,18 +25,20 @@ pub enum Call {
     Reboot,
 }
 
-impl Call {
+impl KernelCall {
     /// The slot that was meant; a jump goes to the normal one.
     pub fn slot(self) -> Slot {
         match self {
-            Call::FileLoad(slot) | Call::ClassicLoad(slot) | Call::Unload(slot) => slot,
-            Call::Reboot => Slot::Normal,
+            KernelCall::FileLoad(slot)
+            | KernelCall::ClassicLoad(slot)
+            | KernelCall::Unload(slot) => slot,
+            KernelCall::Reboot => Slot::Normal,
         }
     }
 
     /// Whether a kernel was to be loaded.
     pub fn is_load(self) -> bool {
-        matches!(self, Call::FileLoad(_) | Call::ClassicLoad(_))
+        matches!(self, KernelCall::FileLoad(_) | KernelCall::ClassicLoad(_))
     }
 }
 
@@ -63,10 +65,10 @@ pub struct ImageFacts {
 }
 
 impl ImageFacts {
-    /// The image without content that is a way back into another kernel.
-    pub(crate) fn preserving() -> ImageFacts {
+    /// The jump-back image, which has no kernel in it.
+    pub(crate) fn jump_back() -> ImageFacts {
         ImageFacts {
-            format: "no kernel, a way back".to_owned(),
+            format: "no kernel, a jump-back image".to_owned(),
             arch: None,
             bare: true,
             signer: None,
@@ -82,7 +84,7 @@ impl ImageFacts {
 #[derive(Debug, Clone, Copy)]
 pub struct CallContext<'a> {
     /// The call that the kernel refused.
-    pub call: Call,
+    pub call: KernelCall,
     /// The machine whose kernel refused.
     pub host: &'a Snapshot,
     /// The image; `None` where none was loaded.
@@ -110,7 +112,7 @@ impl std::fmt::Debug for ErrnoCause {
 /// Says what `errno` means on this machine. `tried` says what was tried on
 /// what: `loading kernel /boot/vmlinuz-6.12`.
 pub fn explain(
-    call: Call,
+    call: KernelCall,
     errno: Errno,
     tried: String,
     host: &Snapshot,

@@ -15,5 +15,5 @@ pub(crate) fn without_jump(host: &Snapshot) -> Option<String> {
 }
 
 /// What to do about that.
-pub(crate) const WITH_JUMP: &str =
-    "boot a kernel with CONFIG_KEXEC_JUMP (Debian's have none), or load without the way back";
+pub(crate) const WITH_JUMP: &str = "boot a kernel with CONFIG_KEXEC_JUMP (Debian's have none), or \
+                                    load without --load-preserve-context";

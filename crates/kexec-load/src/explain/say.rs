@@ -5,7 +5,7 @@ use std::fmt;
 use kexec_image::Arch;
 use kexec_sys::Slot;
 
-use super::{Call, CallContext};
+use super::{CallContext, KernelCall};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
 
@@ -153,18 +153,18 @@ pub(super) fn cmdline_over(c: &CallContext<'_>) -> Option<(usize, usize)> {
 /// The build option that the call needs; unloading does with either.
 pub(super) fn need(c: &CallContext<'_>) -> Option<&'static str> {
     match c.call {
-        Call::FileLoad(_) => Some("CONFIG_KEXEC_FILE"),
-        Call::ClassicLoad(_) => Some("CONFIG_KEXEC"),
-        Call::Unload(_) | Call::Reboot => None,
+        KernelCall::FileLoad(_) => Some("CONFIG_KEXEC_FILE"),
+        KernelCall::ClassicLoad(_) => Some("CONFIG_KEXEC"),
+        KernelCall::Unload(_) | KernelCall::Reboot => None,
     }
 }
 
 /// The option for the other system call, when the kernel has that one.
 pub(super) fn left(c: &CallContext<'_>) -> Option<&'static str> {
     let (config, option) = match c.call {
-        Call::FileLoad(_) => ("CONFIG_KEXEC", "-c"),
-        Call::ClassicLoad(_) => ("CONFIG_KEXEC_FILE", "-s"),
-        Call::Unload(_) | Call::Reboot => return None,
+        KernelCall::FileLoad(_) => ("CONFIG_KEXEC", "-c"),
+        KernelCall::ClassicLoad(_) => ("CONFIG_KEXEC_FILE", "-s"),
+        KernelCall::Unload(_) | KernelCall::Reboot => return None,
     };
     (c.host.built_with(config) == Some(true)).then_some(option)
 }

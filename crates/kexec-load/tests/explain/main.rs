@@ -14,22 +14,22 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use kexec_image::Arch;
-use kexec_load::explain::{Call, CallContext, Explanation, ImageFacts, causes, explain};
+use kexec_load::explain::{CallContext, Explanation, ImageFacts, KernelCall, causes, explain};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::Lockdown;
 use kexec_sys::double::{self, Double, Ima, Machine, Signatures, Signer, Verdict};
 use kexec_sys::{Errno, FileFlags, Kernel, LoadFlags, SealedFile, Segment, Slot};
 
-const CLASSIC: Call = Call::ClassicLoad(Slot::Normal);
-const FILE: Call = Call::FileLoad(Slot::Normal);
-const CRASH: Call = Call::FileLoad(Slot::Crash);
+const CLASSIC: KernelCall = KernelCall::ClassicLoad(Slot::Normal);
+const FILE: KernelCall = KernelCall::FileLoad(Slot::Normal);
+const CRASH: KernelCall = KernelCall::FileLoad(Slot::Crash);
 
 /// One situation: what the kernel is like, what can be seen of it, what was
 /// asked.
 struct Case {
     errno: Errno,
-    call: Call,
+    call: KernelCall,
     kernel: fn(&mut Machine),
     host: fn(&mut Snapshot),
     input: Input,
@@ -68,7 +68,7 @@ fn plain() -> Input {
 
 fn case(
     errno: Errno,
-    call: Call,
+    call: KernelCall,
     kernel: fn(&mut Machine),
     host: fn(&mut Snapshot),
     cause: &'static str,
@@ -154,10 +154,10 @@ fn run(case: &Case) -> (Errno, Explanation, Option<usize>) {
         bzimage()
     };
     let answer = match case.call {
-        Call::FileLoad(slot) => file_load(&kernel, slot, &bytes, &case.input),
-        Call::ClassicLoad(slot) => classic_load(&kernel, slot, case.input.preserve),
-        Call::Unload(slot) => kernel.unload(slot),
-        Call::Reboot => kernel.reboot_kexec(),
+        KernelCall::FileLoad(slot) => file_load(&kernel, slot, &bytes, &case.input),
+        KernelCall::ClassicLoad(slot) => classic_load(&kernel, slot, case.input.preserve),
+        KernelCall::Unload(slot) => kernel.unload(slot),
+        KernelCall::Reboot => kernel.reboot_kexec(),
     };
     let errno = answer.expect_err("the double loaded it");
 
@@ -278,8 +278,8 @@ fn the_last_row_of_an_errno_always_applies() {
                 FILE,
                 CLASSIC,
                 CRASH,
-                Call::Unload(Slot::Crash),
-                Call::Reboot,
+                KernelCall::Unload(Slot::Crash),
+                KernelCall::Reboot,
             ] {
                 let context = CallContext {
                     call,
@@ -308,7 +308,7 @@ fn a_jump_that_live_update_gave_up_is_told() {
     let errno = kernel.reboot_kexec().unwrap_err();
     let mut host = debian();
     host.kexec.kho = Fact::Known(true);
-    let text = explain(Call::Reboot, errno, "jumping".to_owned(), &host, None);
+    let text = explain(KernelCall::Reboot, errno, "jumping".to_owned(), &host, None);
     assert!(
         text.problem
             .why

@@ -5,7 +5,7 @@ use crate::*;
 #[allow(clippy::too_many_lines)]
 pub(super) fn cases() -> Vec<Case> {
     use Errno as E;
-    let unload = Call::Unload(Slot::Normal);
+    let unload = KernelCall::Unload(Slot::Normal);
     vec![
         case(
             E::EPERM,

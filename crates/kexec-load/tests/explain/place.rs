@@ -15,7 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
             "CPUs are stuck in the kernel",
         ),
         case(E::EBUSY, FILE, |m| m.busy = true, |_| {}, "another kexec operation", "try again"),
-        case(E::EBUSY, Call::Reboot, |m| m.busy = true, |_| {}, "another kexec operation", "try again"),
+        case(E::EBUSY, KernelCall::Reboot, |m| m.busy = true, |_| {}, "another kexec operation", "try again"),
         case(
             E::EADDRNOTAVAIL,
             FILE,
@@ -58,7 +58,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             E::EADDRNOTAVAIL,
-            Call::ClassicLoad(Slot::Normal),
+            KernelCall::ClassicLoad(Slot::Normal),
             |m| m.load_denied = Some(Errno::EADDRNOTAVAIL),
             |_| {},
             "page boundary",
@@ -74,16 +74,16 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             E::EINVAL,
-            Call::Reboot,
+            KernelCall::Reboot,
             |_| {},
             |h| h.security.pid_namespace = Fact::Known(true),
             "PID namespace",
             "on the host",
         ),
-        case(E::EINVAL, Call::Reboot, |_| {}, |_| {}, "no kernel is loaded", "kexec -l"),
+        case(E::EINVAL, KernelCall::Reboot, |_| {}, |_| {}, "no kernel is loaded", "kexec -l"),
         case(
             E::EINVAL,
-            Call::Reboot,
+            KernelCall::Reboot,
             |m| {
                 m.has_load = false;
                 m.has_file_load = false;
@@ -94,7 +94,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             E::EINVAL,
-            Call::Reboot,
+            KernelCall::Reboot,
             |_| {},
             |h| h.kexec.loaded = Fact::Unreadable("no /sys".to_owned()),
             "nothing to jump into",
@@ -102,7 +102,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             E::EINVAL,
-            Call::Reboot,
+            KernelCall::Reboot,
             |_| {},
             |h| h.kexec.loaded = Fact::Known(true),
             "the jump was given up on the way",
@@ -110,7 +110,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             E::EINVAL,
-            Call::Reboot,
+            KernelCall::Reboot,
             |_| {},
             |h| {
                 h.kexec.loaded = Fact::Unreadable("sysfs is not mounted on /sys".to_owned());

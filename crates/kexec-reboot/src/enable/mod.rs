@@ -19,7 +19,7 @@ use serde::Serialize;
 
 pub use apply::apply;
 pub use parts::{FEATURES, Feature, FeatureFile, FeatureUnit};
-pub use program::{Syntax, trusted};
+pub use program::{Quoting, trusted};
 
 /// Marks files that we wrote, so that only those are changed and removed. It stands at
 /// the top, so that what is left of a file that was cut off still has it.
@@ -216,7 +216,7 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileC
         };
         refused(format!("{path} {what}"), remedy)
     };
-    let mut write = |path: &str, text: &str, mode: u32, syntax: Syntax| {
+    let mut write = |path: &str, text: &str, mode: u32, syntax: Quoting| {
         let Some(text) = program::naming(text, program, syntax) else {
             return Err(refused(
                 format!("the path {program:?} cannot be written into {path}"),
@@ -248,7 +248,7 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileC
                 path
             }
             None => {
-                write(&own, unit.text, 0o644, Syntax::Unit)?;
+                write(&own, unit.text, 0o644, Quoting::Unit)?;
                 own
             }
         };

@@ -2,7 +2,7 @@
 //! needs. Their texts are those of `dist/`, which packages install; a machine
 //! that has only the program gets them from here.
 
-use super::program::Syntax;
+use super::program::Quoting;
 
 /// Something that can be switched on and off.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub struct FeatureFile {
     /// Its permissions.
     pub mode: u32,
     /// How the program's path is written in it.
-    pub syntax: Syntax,
+    pub syntax: Quoting,
     /// Where a package has it, if it comes with one.
     pub packaged: Option<&'static str>,
     /// Only where this is there: what the file is for.
@@ -85,7 +85,7 @@ const fn debian(path: &'static str, with: &'static str) -> FeatureFile {
         path,
         text: dist!("debian/kernel-hook"),
         mode: SCRIPT,
-        syntax: Syntax::Shell,
+        syntax: Quoting::Shell,
         packaged: Some(path),
         with: Some(with),
     }
@@ -101,7 +101,7 @@ pub const FEATURES: &[Feature] = &[
             path: "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
             text: dist!("systemd/systemd-reboot.service.d/50-kexec.conf"),
             mode: TEXT,
-            syntax: Syntax::Unit,
+            syntax: Quoting::Unit,
             packaged: None,
             with: None,
         }],
@@ -110,7 +110,7 @@ pub const FEATURES: &[Feature] = &[
                 path: "/etc/kernel/install.d/95-kexec.install",
                 text: dist!("kernel-install/95-kexec.install"),
                 mode: SCRIPT,
-                syntax: Syntax::Shell,
+                syntax: Quoting::Shell,
                 packaged: Some("/usr/lib/kernel/install.d/95-kexec.install"),
                 with: Some("/usr/lib/kernel/install.d"),
             },
@@ -124,7 +124,7 @@ pub const FEATURES: &[Feature] = &[
                 path: "/etc/pacman.d/hooks/95-kexec.hook",
                 text: dist!("pacman/95-kexec.hook"),
                 mode: TEXT,
-                syntax: Syntax::Pacman,
+                syntax: Quoting::Pacman,
                 packaged: Some("/usr/share/libalpm/hooks/95-kexec.hook"),
                 with: Some("/usr/share/libalpm/hooks"),
             },
@@ -146,7 +146,7 @@ pub const FEATURES: &[Feature] = &[
                 path: "/etc/dracut.conf.d/50-kexec.conf",
                 text: dist!("dracut/50-kexec.conf"),
                 mode: TEXT,
-                syntax: Syntax::Shell,
+                syntax: Quoting::Shell,
                 packaged: None,
                 with: Some("/usr/lib/dracut"),
             },
@@ -154,7 +154,7 @@ pub const FEATURES: &[Feature] = &[
                 path: "/etc/systemd/system/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
                 text: dist!("systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf"),
                 mode: TEXT,
-                syntax: Syntax::Unit,
+                syntax: Quoting::Unit,
                 packaged: None,
                 with: Some("/usr/lib/initcpio"),
             },
@@ -163,7 +163,7 @@ pub const FEATURES: &[Feature] = &[
             path: "/usr/lib/dracut/modules.d/50kexec/module-setup.sh",
             text: dist!("dracut/50kexec/module-setup.sh"),
             mode: SCRIPT,
-            syntax: Syntax::Shell,
+            syntax: Quoting::Shell,
             packaged: Some("/usr/lib/dracut/modules.d/50kexec/module-setup.sh"),
             with: Some("/usr/lib/dracut"),
         }],

@@ -15,7 +15,7 @@ const PACMANS: &str = "/usr/bin/kexec";
 
 /// The language of a text that names the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Syntax {
+pub enum Quoting {
     /// Command lines of units (systemd.service(5), "Command lines").
     Unit,
     /// The POSIX shell.
@@ -100,7 +100,7 @@ fn of_a_user(path: &Path) -> bool {
 
 /// A path as it is written in this language, where [`PROGRAM`] stood; `None` where it
 /// cannot be.
-pub(super) fn quoted(path: &str, syntax: Syntax) -> Option<String> {
+pub(super) fn quoted(path: &str, syntax: Quoting) -> Option<String> {
     if !path.starts_with('/') || path.chars().any(char::is_control) {
         return None;
     }
@@ -121,18 +121,18 @@ pub(super) fn quoted(path: &str, syntax: Syntax) -> Option<String> {
     match syntax {
         // Specifiers are known everywhere. Of a program's own path, $ is no variable,
         // but it would be in an argument; $$ is one in arguments only, so neither goes.
-        Syntax::Unit if path.contains('$') => None,
-        Syntax::Unit => Some(format!("\"{}\"", escaped("\"\\").replace('%', "%%"))),
-        Syntax::Shell => Some(format!("'{}'", path.replace('\'', r"'\''"))),
-        Syntax::Pacman => Some(format!("\"{}\"", escaped("\"\\"))),
+        Quoting::Unit if path.contains('$') => None,
+        Quoting::Unit => Some(format!("\"{}\"", escaped("\"\\").replace('%', "%%"))),
+        Quoting::Shell => Some(format!("'{}'", path.replace('\'', r"'\''"))),
+        Quoting::Pacman => Some(format!("\"{}\"", escaped("\"\\"))),
     }
 }
 
 /// The text with this program in it; `None` where its path cannot be written.
-pub(super) fn naming(text: &str, program: &str, syntax: Syntax) -> Option<String> {
+pub(super) fn naming(text: &str, program: &str, syntax: Quoting) -> Option<String> {
     let there = match syntax {
-        Syntax::Unit | Syntax::Shell => PROGRAM,
-        Syntax::Pacman => PACMANS,
+        Quoting::Unit | Quoting::Shell => PROGRAM,
+        Quoting::Pacman => PACMANS,
     };
     if !text.contains(there) {
         return Some(text.to_owned());
@@ -150,7 +150,7 @@ mod tests {
     }
 
     fn quotes(path: &str) -> [Option<String>; 3] {
-        [Syntax::Unit, Syntax::Shell, Syntax::Pacman].map(|syntax| quoted(path, syntax))
+        [Quoting::Unit, Quoting::Shell, Quoting::Pacman].map(|syntax| quoted(path, syntax))
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_shell_reads_the_path_back() {
         for path in ["/a b", "/a'b\"c", "/$(id)`id`;&|<>*?[a]~#!\\", "/%s"] {
-            let text = quoted(path, Syntax::Shell).unwrap();
+            let text = quoted(path, Quoting::Shell).unwrap();
             let said = std::process::Command::new("/bin/sh")
                 .args(["-c", &format!("printf %s {text}")])
                 .output()

@@ -12,7 +12,7 @@ use super::files::{OnDisk, RecordFiles};
 
 /// What happens at one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum StepFault {
     /// Nothing new fits any more, from that step on.
     Full,
     /// Nothing can be changed any more, from that step on.
@@ -29,13 +29,13 @@ pub(super) enum Fault {
     KilledIn,
 }
 
-pub(super) const FAULTS: [Fault; 6] = [
-    Fault::Full,
-    Fault::ReadOnly,
-    Fault::Once,
-    Fault::Broken,
-    Fault::KilledBefore,
-    Fault::KilledIn,
+pub(super) const FAULTS: [StepFault; 6] = [
+    StepFault::Full,
+    StepFault::ReadOnly,
+    StepFault::Once,
+    StepFault::Broken,
+    StepFault::KilledBefore,
+    StepFault::KilledIn,
 ];
 
 /// How a step goes.
@@ -52,7 +52,7 @@ pub(super) enum Goes {
 pub(super) struct FaultyMachine {
     /// At which step of those that change something.
     at: usize,
-    fault: Fault,
+    fault: StepFault,
     steps: Cell<usize>,
     dead: Cell<bool>,
     /// What is in the kernel's slot.
@@ -60,7 +60,7 @@ pub(super) struct FaultyMachine {
 }
 
 impl FaultyMachine {
-    pub fn new(image: Option<&str>, fault: Fault, at: usize) -> FaultyMachine {
+    pub fn new(image: Option<&str>, fault: StepFault, at: usize) -> FaultyMachine {
         FaultyMachine {
             at,
             fault,
@@ -90,22 +90,22 @@ impl FaultyMachine {
             return Goes::Well;
         }
         match self.fault {
-            Fault::KilledBefore => {
+            StepFault::KilledBefore => {
                 self.dead.set(true);
                 Goes::Fails(Errno::IO)
             }
-            Fault::KilledIn => {
+            StepFault::KilledIn => {
                 self.dead.set(true);
                 Goes::Half
             }
             // A disk has no say in what the kernel does.
             _ if !on_disk => Goes::Well,
-            Fault::Full if writes => Goes::Fails(Errno::NOSPC),
-            Fault::ReadOnly => Goes::Fails(Errno::ROFS),
-            Fault::Once if now == self.at => Goes::Fails(Errno::IO),
-            Fault::Broken => Goes::Fails(Errno::IO),
-            Fault::Denied => Goes::Fails(Errno::ACCESS),
-            Fault::Full | Fault::Once => Goes::Well,
+            StepFault::Full if writes => Goes::Fails(Errno::NOSPC),
+            StepFault::ReadOnly => Goes::Fails(Errno::ROFS),
+            StepFault::Once if now == self.at => Goes::Fails(Errno::IO),
+            StepFault::Broken => Goes::Fails(Errno::IO),
+            StepFault::Denied => Goes::Fails(Errno::ACCESS),
+            StepFault::Full | StepFault::Once => Goes::Well,
         }
     }
 

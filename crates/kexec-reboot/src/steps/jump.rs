@@ -1,7 +1,7 @@
 //! The jump.
 
 use kexec_load::Error;
-use kexec_load::explain::{self, Call};
+use kexec_load::explain::{self, KernelCall};
 use kexec_load::jump_back::load_helper;
 use kexec_sys::{Errno, Slot};
 
@@ -80,7 +80,13 @@ fn known(world: &World<'_>, lock: &Lock) -> Result<(), Error> {
 fn did_not_jump(world: &World<'_>, errno: Errno) -> Error {
     let host = world.snapshot();
     let tried = "jumping into the loaded kernel".to_owned();
-    Error::Kernel(explain::explain(Call::Reboot, errno, tried, &host, None))
+    Error::Kernel(explain::explain(
+        KernelCall::Reboot,
+        errno,
+        tried,
+        &host,
+        None,
+    ))
 }
 
 /// Becomes `shutdown -r now`; comes back only with the reason why not.
@@ -100,7 +106,7 @@ pub fn shutdown(world: &World<'_>) -> Error {
     )
 }
 
-/// Loads the way back into the kernel before this one.
+/// Loads the image that jumps back into the kernel before this one.
 ///
 /// # Errors
 /// When there is none, or the kernel refuses it.

@@ -1,6 +1,6 @@
 //! Taking a loaded kernel out again.
 
-use kexec_load::explain::{self, Call};
+use kexec_load::explain::{self, KernelCall};
 use kexec_load::{Error, SyscallChoice};
 use kexec_sys::{Errno, Slot};
 
@@ -48,7 +48,7 @@ pub(crate) fn unload_held(
             Slot::Crash => "unloading the crash kernel",
         };
         let host = world.snapshot();
-        let call = Call::Unload(slot);
+        let call = KernelCall::Unload(slot);
         Error::Kernel(explain::explain(call, errno, tried.to_owned(), &host, None))
     })?;
     if slot == Slot::Normal {

@@ -3,7 +3,7 @@
 use kexec_sys::Errno;
 
 use super::super::say::{Bytes, DMESG, inside, left, need, signed_by, why_enforced};
-use super::super::{Call, CallContext, ErrnoCause};
+use super::super::{CallContext, ErrnoCause, KernelCall};
 
 pub(super) const CAUSES: &[ErrnoCause] = &[
     // ENOEXEC: not an image for this machine.
@@ -19,7 +19,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     ErrnoCause {
         errno: Errno::ENOEXEC,
         when: |c| {
-            matches!(c.call, Call::FileLoad(_)) && c.host.firmware.efi_bits.known() == Some(&32)
+            matches!(c.call, KernelCall::FileLoad(_))
+                && c.host.firmware.efi_bits.known() == Some(&32)
         },
         why: |_| {
             "the firmware is 32-bit EFI, and a 64-bit kernel that uses its runtime services takes no image with kexec_file_load(2)".into()

@@ -12,7 +12,7 @@ mod place;
 use kexec_sys::Errno;
 
 use super::say::DMESG;
-use super::{Call, CallContext, ErrnoCause};
+use super::{CallContext, ErrnoCause, KernelCall};
 
 /// Every cause that is known, in the order in which they are tried: the first
 /// row of an errno that applies is the answer, and the last of each applies
@@ -26,7 +26,7 @@ pub fn causes() -> impl Iterator<Item = &'static ErrnoCause> {
 
 /// What is said about an errno that has no row.
 pub(super) fn unknown(c: &CallContext<'_>, errno: Errno) -> (String, String) {
-    if c.call == Call::Reboot && c.host.kexec.kho.is_true() {
+    if c.call == KernelCall::Reboot && c.host.kexec.kho.is_true() {
         return (
             format!(
                 "the jump was given up, most likely because live-update state could not be saved ({errno})"

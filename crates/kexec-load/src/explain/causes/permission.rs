@@ -4,7 +4,7 @@ use kexec_image::Arch;
 use kexec_sys::{Errno, Slot};
 
 use super::super::say::{DMESG, inside, limit, limit_name, lockdown_mode, signed_by, unseen};
-use super::super::{Call, ErrnoCause};
+use super::super::{ErrnoCause, KernelCall};
 use kexec_machine::Fact;
 
 pub(super) const CAUSES: &[ErrnoCause] = &[
@@ -25,7 +25,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EPERM,
-        when: |c| c.call != Call::Reboot && c.host.kexec.load_disabled.is_true(),
+        when: |c| c.call != KernelCall::Reboot && c.host.kexec.load_disabled.is_true(),
         why: |_| {
             "loading was switched off for as long as this kernel runs: kernel.kexec_load_disabled is 1".into()
         },
@@ -35,7 +35,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EPERM,
-        when: |c| c.call != Call::Reboot && limit(c) == Some(0),
+        when: |c| c.call != KernelCall::Reboot && limit(c) == Some(0),
         why: |c| {
             format!(
                 "no load is left for this slot: {} is 0 (unloading and failed loads count too)",
@@ -51,7 +51,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EPERM,
-        when: |c| matches!(c.call, Call::ClassicLoad(_)) && c.host.locked_down(),
+        when: |c| matches!(c.call, KernelCall::ClassicLoad(_)) && c.host.locked_down(),
         why: |c| {
             format!(
                 "the running kernel is locked down ({}), and kexec_load(2) cannot show it a signed file",
@@ -62,7 +62,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EPERM,
-        when: |c| matches!(c.call, Call::Unload(_)) && c.host.locked_down(),
+        when: |c| matches!(c.call, KernelCall::Unload(_)) && c.host.locked_down(),
         why: |c| {
             format!(
                 "the running kernel is locked down ({}) and refuses kexec_load(2), for unloading too",
@@ -74,7 +74,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     ErrnoCause {
         errno: Errno::EPERM,
         when: |c| {
-            matches!(c.call, Call::FileLoad(_)) && c.host.locked_down() && signed_by(c).is_none()
+            matches!(c.call, KernelCall::FileLoad(_))
+                && c.host.locked_down()
+                && signed_by(c).is_none()
         },
         why: |c| {
             format!(
@@ -89,7 +91,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EPERM,
-        when: |c| matches!(c.call, Call::FileLoad(_)) && c.host.locked_down(),
+        when: |c| matches!(c.call, KernelCall::FileLoad(_)) && c.host.locked_down(),
         why: |c| {
             format!(
                 "the running kernel is locked down ({}) and has no key to verify the signature ({}) with{}",
@@ -129,7 +131,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     ErrnoCause {
         errno: Errno::EACCES,
         when: |c| {
-            matches!(c.call, Call::ClassicLoad(_) | Call::Unload(_))
+            matches!(c.call, KernelCall::ClassicLoad(_) | KernelCall::Unload(_))
                 && c.host.security.secure_boot.is_true()
         },
         why: |_| {
@@ -141,7 +143,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     ErrnoCause {
         errno: Errno::EACCES,
         when: |c| {
-            matches!(c.call, Call::ClassicLoad(_) | Call::Unload(_))
+            matches!(c.call, KernelCall::ClassicLoad(_) | KernelCall::Unload(_))
                 && c.host.security.ima_appraises_kexec.is_true()
         },
         why: |_| {
@@ -152,7 +154,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     ErrnoCause {
         errno: Errno::EACCES,
         when: |c| {
-            matches!(c.call, Call::FileLoad(_))
+            matches!(c.call, KernelCall::FileLoad(_))
                 && c.host.security.ima_appraises_kexec.is_true()
                 && c.image.is_some_and(|i| !i.bare)
         },
@@ -169,7 +171,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     ErrnoCause {
         errno: Errno::EACCES,
         when: |c| {
-            matches!(c.call, Call::FileLoad(_)) && c.host.security.ima_appraises_kexec.is_true()
+            matches!(c.call, KernelCall::FileLoad(_))
+                && c.host.security.ima_appraises_kexec.is_true()
         },
         why: |_| {
             "the IMA policy wants a good signature on the kernel file (security.ima), and this file has none".into()

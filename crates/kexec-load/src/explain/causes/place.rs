@@ -6,7 +6,7 @@ use kexec_sys::{Errno, Slot};
 use super::super::say::{
     Bytes, DMESG, cmdline_over, crash_size, half_of_ram_exceeded, needs, scratch,
 };
-use super::super::{Call, CallContext, ErrnoCause};
+use super::super::{CallContext, ErrnoCause, KernelCall};
 use crate::explain::no_jump::WITH_JUMP;
 use kexec_machine::Fact;
 
@@ -14,7 +14,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     // EADDRNOTAVAIL: no such place.
     ErrnoCause {
         errno: Errno::EADDRNOTAVAIL,
-        when: |c| c.call == Call::FileLoad(Slot::Normal) && c.host.kexec.kho.is_true(),
+        when: |c| c.call == KernelCall::FileLoad(Slot::Normal) && c.host.kexec.kho.is_true(),
         why: |c| {
             format!(
                 "kexec handover (KHO) is on, so the next kernel and its initrd must fit into the scratch memory{}; they need {} and more",
@@ -53,7 +53,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EADDRNOTAVAIL,
-        when: |c| matches!(c.call, Call::FileLoad(_)),
+        when: |c| matches!(c.call, KernelCall::FileLoad(_)),
         why: |c| {
             format!(
                 "the kernel found no free range of memory for the next kernel and its initrd ({} and more)",
@@ -89,7 +89,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     // EINVAL: the catch-all of both calls and of reboot(2).
     ErrnoCause {
         errno: Errno::EINVAL,
-        when: |c| c.call == Call::Reboot && c.host.security.pid_namespace.is_true(),
+        when: |c| c.call == KernelCall::Reboot && c.host.security.pid_namespace.is_true(),
         why: |_| {
             "this process is in a PID namespace of its own (a container), where reboot(2) knows no kexec".into()
         },
@@ -97,14 +97,14 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EINVAL,
-        when: |c| c.call == Call::Reboot && c.host.kexec.loaded == Fact::Known(false),
+        when: |c| c.call == KernelCall::Reboot && c.host.kexec.loaded == Fact::Known(false),
         why: |_| "no kernel is loaded".into(),
         remedy: |_| "load one first: kexec -l KERNEL --initrd=INITRD --reuse-cmdline".into(),
     },
     ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| {
-            c.call == Call::Reboot
+            c.call == KernelCall::Reboot
                 && (c.host.kexec.loaded == Fact::Absent
                     || c.host.built_with("CONFIG_KEXEC_CORE") == Some(false))
         },
@@ -118,7 +118,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EINVAL,
-        when: |c| c.call == Call::Reboot && !unseen(c).is_empty(),
+        when: |c| c.call == KernelCall::Reboot && !unseen(c).is_empty(),
         why: |c| {
             format!(
                 "the kernel has nothing to jump into, or does not jump for this process; more cannot be seen: {}",
@@ -133,13 +133,13 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EINVAL,
-        when: |c| c.call == Call::Reboot,
+        when: |c| c.call == KernelCall::Reboot,
         why: |_| "the kernel has nothing to jump into, or the jump was given up on the way".into(),
         remedy: |_| format!("see kexec status; {DMESG}"),
     },
     ErrnoCause {
         errno: Errno::EINVAL,
-        when: |c| matches!(c.call, Call::FileLoad(_)) && cmdline_over(c).is_some(),
+        when: |c| matches!(c.call, KernelCall::FileLoad(_)) && cmdline_over(c).is_some(),
         why: |c| {
             let (len, max) = cmdline_over(c).unwrap_or_default();
             format!(
@@ -183,7 +183,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EINVAL,
-        when: |c| matches!(c.call, Call::FileLoad(_)) && c.host.arch == Some(Arch::Arm64),
+        when: |c| matches!(c.call, KernelCall::FileLoad(_)) && c.host.arch == Some(Arch::Arm64),
         why: |c| {
             format!(
                 "the running kernel does not take this image ({}): arm64 kernels say so with EINVAL",
@@ -196,7 +196,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     },
     ErrnoCause {
         errno: Errno::EINVAL,
-        when: |c| matches!(c.call, Call::FileLoad(_)),
+        when: |c| matches!(c.call, KernelCall::FileLoad(_)),
         why: |c| {
             format!(
                 "the kernel found the request invalid: in memory all parts may take half of the RAM ({}); the files are {}{}",

@@ -1,9 +1,9 @@
 //! Where are the files of the boot entry read from, and why is that place believed?
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use kexec_load::preflight::Observation;
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "boot-source",
     about: "the entry's files are on file systems that only root or the machine's builder attached",
     run,

@@ -1,11 +1,11 @@
 //! Will the shutdown image jump, or boot cold without a word?
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::{Exitrd, ExitrdJump, ExitrdKind};
 use crate::handover::init::Init;
 use kexec_load::preflight::{Observation, Severity};
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "shutdown-image",
     about: "the shutdown image (exitrd) ends in a jump",
     run,

@@ -1,9 +1,9 @@
 //! Does somebody wait for the firmware? A kexec must not swallow that.
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use kexec_load::preflight::{Observation, Severity};
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "firmware-wishes",
     about: "nothing waits for a boot through the firmware",
     run,

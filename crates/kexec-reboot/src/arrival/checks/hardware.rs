@@ -1,10 +1,10 @@
 //! Is this a machine that is known to hang in a kexec?
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::machines::{Reported, ReportedMachine, known};
 use kexec_load::preflight::{Observation, Severity};
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "hardware",
     about: "the machine is none that is known to hang, and no guest that cannot do it",
     run,

@@ -1,10 +1,10 @@
 //! Is there the program that systemd wants to see?
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use crate::handover::init::Init;
 use kexec_load::preflight::{Observation, Severity};
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "kexec-program",
     about: "/usr/sbin/kexec is there where systemd up to 260 wants it",
     run,

@@ -1,9 +1,9 @@
 //! Did the last kexec of this machine arrive?
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use kexec_load::preflight::{Observation, Severity};
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "last-kexec",
     about: "the last kexec of this machine arrived",
     run,

@@ -39,11 +39,11 @@ pub struct ArrivalContext<'a> {
 }
 
 /// One check of a reboot.
-pub type Check = preflight::Check<fn(&ArrivalContext<'_>) -> Vec<Observation>>;
+pub type ArrivalCheck = preflight::Check<fn(&ArrivalContext<'_>) -> Vec<Observation>>;
 
 /// Every check, in the order in which people read them: first where it goes,
 /// then how it gets there.
-pub const CHECKS: &[Check] = &[
+pub const CHECKS: &[ArrivalCheck] = &[
     boot_source::CHECK,
     owners::CHECK,
     root_exists::CHECK,

@@ -1,10 +1,10 @@
 //! Can anybody but root change what is booted next?
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::Exposed;
 use kexec_load::preflight::{Observation, Severity};
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "owners",
     about: "only root can change the files of the boot entry, and the folders they are in",
     run,

@@ -1,10 +1,10 @@
 //! Is the root file system that the command line names there?
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::RootDevice;
 use kexec_load::preflight::{Observation, Severity};
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "root-exists",
     about: "the root= of the next command line is a device of this machine",
     run,

@@ -1,10 +1,10 @@
 //! Will encrypted disks unlock by themselves?
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::{Keyslot, Locked};
 use kexec_load::preflight::{Observation, Severity};
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "unlock",
     about: "encrypted disks that unlock by themselves still do after the jump",
     run,

@@ -1,10 +1,10 @@
 //! Will a hardware watchdog shoot the next kernel while it starts?
 
-use super::{ArrivalContext, Check};
+use super::{ArrivalCheck, ArrivalContext};
 use crate::handover::init::Init;
 use kexec_load::preflight::{Observation, Severity};
 
-pub(super) const CHECK: Check = Check {
+pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "watchdog",
     about: "a watchdog that runs during the jump is taken over by the next kernel",
     run,

@@ -163,14 +163,14 @@ impl ServiceText {
 
 /// What mkinitcpio's configuration says, a file that bash reads (mkinitcpio.conf(5)).
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Words {
+struct ShellWords {
     hooks: Vec<String>,
     binaries: Vec<String>,
 }
 
 /// The two lists; `None` where one of them is something that only bash can tell.
-fn words(file: &str) -> Option<Words> {
-    let mut found = Words::default();
+fn words(file: &str) -> Option<ShellWords> {
+    let mut found = ShellWords::default();
     let mut rest = file;
     while let Some(line) = rest.lines().next() {
         let after = rest.get(line.len()..).unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::faults::{FAULTS, Fault, FaultyMachine};
+use super::super::faults::{FAULTS, FaultyMachine, StepFault};
 use super::super::loaded::tests::record;
 use super::super::lock::{Purpose, lock};
 use super::*;
@@ -94,7 +94,7 @@ impl Before {
         let memory = tempfile::tempdir_in("/dev/shm");
         let root = memory.or_else(|_| tempfile::tempdir()).unwrap();
         std::fs::create_dir(root.path().join("run")).unwrap();
-        let sound = FaultyMachine::new(None, Fault::Once, usize::MAX);
+        let sound = FaultyMachine::new(None, StepFault::Once, usize::MAX);
         let store = Store::with(root.path(), &sound);
         let put = |which, kernel, over| {
             let record = LoadRecord {
@@ -209,7 +209,7 @@ fn is_true(content: &SlotContent, image: Option<&str>, unrecorded: bool) -> bool
 }
 
 /// Runs one cell. Returns whether the fault was met.
-fn cell(slot: Slot, before: Before, does: Does, fault: Fault, at: usize) -> bool {
+fn cell(slot: Slot, before: Before, does: Does, fault: StepFault, at: usize) -> bool {
     let cell = format!("{slot:?}, {before:?}, {does:?}, {fault:?} at step {at}");
     let root = before.make(slot);
     let machine = FaultyMachine::new(before.image(), fault, at);
@@ -254,7 +254,7 @@ fn cell(slot: Slot, before: Before, does: Does, fault: Fault, at: usize) -> bool
         );
     }
     // The next program, on a machine that works again, leaves no doubt.
-    let after = FaultyMachine::new(image, Fault::Once, usize::MAX);
+    let after = FaultyMachine::new(image, StepFault::Once, usize::MAX);
     let again = Store::with(root.path(), &after);
     let lock = held(root.path());
     let put = put_right(again, &lock, slot, loaded(&after), &mut || {
@@ -306,7 +306,7 @@ fn whatever_fails_wherever_the_truth_is_told() {
 
 #[test]
 fn a_load_ahead_needs_its_record() {
-    for fault in [Fault::Full, Fault::ReadOnly, Fault::Broken] {
+    for fault in [StepFault::Full, StepFault::ReadOnly, StepFault::Broken] {
         let root = Before::Ours.make(SLOT);
         let machine = FaultyMachine::new(Some("old"), fault, 0);
         let store = Store::with(root.path(), &machine);
@@ -324,7 +324,7 @@ fn a_load_ahead_needs_its_record() {
 fn who_has_no_right_gets_the_kernels_answer() {
     for before in BEFORE {
         let root = before.make(SLOT);
-        let machine = FaultyMachine::new(before.image(), Fault::Denied, 0);
+        let machine = FaultyMachine::new(before.image(), StepFault::Denied, 0);
         let store = Store::with(root.path(), &machine);
         let Says::Failed(text) = run(Does::Refused(Need::Image), store, SLOT, &machine) else {
             panic!("{before:?}");
@@ -346,7 +346,7 @@ fn who_has_no_right_gets_the_kernels_answer() {
 fn without_a_run_only_a_load_ahead_fails() {
     for need in [Need::Image, Need::Record] {
         let root = tempfile::tempdir().unwrap();
-        let machine = FaultyMachine::new(None, Fault::Once, usize::MAX);
+        let machine = FaultyMachine::new(None, StepFault::Once, usize::MAX);
         let says = run(
             Does::Load(need),
             Store::with(root.path(), &machine),
@@ -374,7 +374,7 @@ fn what_lies_there_instead_of_a_record_is_not_believed_and_hangs_nobody() {
             panic!("{which:?}");
         };
         assert_eq!(found.change, SlotChange::Unreadable);
-        let machine = FaultyMachine::new(Some("x"), Fault::Once, usize::MAX);
+        let machine = FaultyMachine::new(Some("x"), StepFault::Once, usize::MAX);
         let lock = held(root.path());
         let mut out = || unload(store, &lock, SLOT, &machine);
         let said = put_right(store, &lock, SLOT, Some(true), &mut out).unwrap();
