@@ -164,17 +164,12 @@ fn systemctl(world: &World<'_>, words: &[&str]) -> Result<(), Error> {
         return Ok(());
     }
     let said = format!("systemctl {}", words.join(" "));
-    let failed = |reason: String| {
-        Error::system(
-            format!("running {said}"),
-            reason,
-            format!("look at `{said}` and at the journal"),
-        )
-    };
-    let status = programs::command("systemctl").args(words).status();
-    match status.map_err(|e| failed(e.to_string()))? {
-        status if status.success() => Ok(()),
-        status => Err(failed(status.to_string())),
+    let what = format!("running {said}");
+    let remedy = format!("look at `{said}` and at the journal");
+    match programs::command("systemctl").args(words).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Error::system(what, status.to_string(), remedy)),
+        Err(e) => Err(Error::System(Problem::caused(what, e, remedy))),
     }
 }
 

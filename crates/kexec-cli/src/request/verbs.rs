@@ -222,7 +222,7 @@ fn preload(typed: &Typed) -> PreloadOptions {
         PreloadTarget::Named(unescaped(&name))
     });
     PreloadOptions {
-        of: named.unwrap_or(PreloadTarget::Default),
+        target: named.unwrap_or(PreloadTarget::Default),
         at_shutdown: typed.has(Id::AtShutdown),
         if_enabled: typed.has(Id::IfEnabled),
         this_machine: typed.has(Id::YesThisMachine),

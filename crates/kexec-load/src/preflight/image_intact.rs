@@ -1,6 +1,7 @@
 //! Is the kernel the one that was built?
 
 use kexec_image::Proof;
+use kexec_machine::Problem;
 
 use super::{Check, LoadContext, Observation, Severity};
 
@@ -15,12 +16,10 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let proofs = match context.proofs {
         Ok(proofs) => proofs,
         Err(e) => {
-            return vec![Observation::new(
-                Severity::Refusal,
-                what,
-                e.to_string(),
-                e.remedy(),
-            )];
+            return vec![Observation {
+                severity: Severity::Refusal,
+                problem: Problem::caused(what, e.clone(), e.remedy()),
+            }];
         }
     };
     proofs.iter().map(|p| outcome(&what, p)).collect()

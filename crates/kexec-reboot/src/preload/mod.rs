@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_although_the_old_image_stays() {
         let ours = InSlot::Ours(Preloaded {
-            of: PreloadTarget::Default,
+            target: PreloadTarget::Default,
             from: Fingerprint {
                 entry: "debian".to_owned(),
                 request: String::new(),

@@ -38,7 +38,7 @@ pub struct Situation {
     /// When the question is asked.
     pub moment: PreloadMoment,
     /// What is to be loaded ahead.
-    pub of: PreloadTarget,
+    pub target: PreloadTarget,
     /// What it is made of now, or why that cannot be said.
     pub wanted: Result<Fingerprint, String>,
     /// What is in the kernel's slot now.
@@ -112,8 +112,8 @@ pub fn decide(situation: &Situation) -> Step {
         return Step::Leave("another image was loaded on purpose, and stays".to_owned());
     }
     match (loaded, &situation.wanted) {
-        (Some(preloaded), _) if outranks(&preloaded.of, &situation.of) => {
-            let PreloadTarget::Named(name) = &preloaded.of else {
+        (Some(preloaded), _) if outranks(&preloaded.target, &situation.target) => {
+            let PreloadTarget::Named(name) = &preloaded.target else {
                 return Step::Leave(String::new());
             };
             Step::Leave(format!("kexec-load@{name}.service has loaded its kernel"))
@@ -180,9 +180,9 @@ mod tests {
         }
     }
 
-    fn ours(of: PreloadTarget, size: u64) -> InSlot {
+    fn ours(target: PreloadTarget, size: u64) -> InSlot {
         InSlot::Ours(Preloaded {
-            of,
+            target,
             from: print("debian", size),
         })
     }
@@ -190,7 +190,7 @@ mod tests {
     fn situation(slot: InSlot) -> Situation {
         Situation {
             moment: PreloadMoment::Running,
-            of: PreloadTarget::Default,
+            target: PreloadTarget::Default,
             wanted: Ok(print("debian", 100)),
             slot,
             cold: None,
@@ -333,7 +333,7 @@ mod tests {
         }
         // A name that was asked for comes before the default.
         let mut named = situation(ours(PreloadTarget::Default, 99));
-        named.of = PreloadTarget::Named("lts".into());
+        named.target = PreloadTarget::Named("lts".into());
         assert!(matches!(decide(&named), Step::Load(_)));
     }
 }

@@ -18,7 +18,8 @@ pub enum PreloadTarget {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preloaded {
     /// Whether it is what a reboot boots, or a kernel that was named.
-    pub of: PreloadTarget,
+    #[serde(rename = "of")]
+    pub target: PreloadTarget,
     /// The files it came from, as they were.
     pub from: Fingerprint,
 }

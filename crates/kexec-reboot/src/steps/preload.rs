@@ -25,7 +25,7 @@ const OFF: &str = "kexec=off";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreloadOptions {
     /// What a reboot would boot, or a kernel by its name.
-    pub of: PreloadTarget,
+    pub target: PreloadTarget,
     /// `--at-shutdown`: the machine is about to go down.
     pub at_shutdown: bool,
     /// `--if-enabled`: do nothing while the feature is off.
@@ -83,7 +83,7 @@ impl PreloadPlan {
         }
         let host = world.snapshot();
         let selection = Selection::default_entry();
-        let chosen = match &how.of {
+        let chosen = match &how.target {
             PreloadTarget::Default => ChosenLoad::choose(world, &selection, &host),
             PreloadTarget::Named(name) => ChosenLoad::named(world, &selection, name, &host),
         };
@@ -103,7 +103,7 @@ impl PreloadPlan {
         }
         let situation = Situation {
             moment,
-            of: how.of.clone(),
+            target: how.target.clone(),
             wanted: match &chosen {
                 Ok(chosen) => chosen.fingerprint(),
                 Err(error) => Err(error.to_string()),
@@ -137,7 +137,7 @@ impl PreloadPlan {
         lock: &Lock,
         step: Step,
     ) -> Result<Option<Prepared>, Error> {
-        let (moment, of) = (self.situation.moment, self.situation.of);
+        let (moment, target) = (self.situation.moment, self.situation.target);
         let mut uncompared = None;
         let mut loaded = None;
         match step {
@@ -161,7 +161,7 @@ impl PreloadPlan {
                     Error::system("looking at what a reboot would boot", why, "try again")
                 })?;
                 let mut chosen = self.chosen?;
-                chosen.preloaded = Some(Preloaded { of, from });
+                chosen.preloaded = Some(Preloaded { target, from });
                 // What is replaced was loaded on this machine because somebody said so.
                 let there = matches!(self.situation.slot, InSlot::Ours(_));
                 let this_machine = self.this_machine || there;

@@ -49,7 +49,7 @@ impl Fixture {
             onlooker: &Terminal,
         };
         let how = PreloadOptions {
-            of: PreloadTarget::Named("two".to_owned()),
+            target: PreloadTarget::Named("two".to_owned()),
             at_shutdown: false,
             if_enabled: false,
             this_machine,

@@ -214,7 +214,7 @@ impl Fixture {
             }
             Does::Preload(name) => {
                 let how = PreloadOptions {
-                    of: PreloadTarget::Named(name.to_owned()),
+                    target: PreloadTarget::Named(name.to_owned()),
                     at_shutdown: false,
                     if_enabled: false,
                     this_machine: false,

@@ -195,7 +195,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     json
                 }
                 VerbRequest::Preload { how, json } => {
-                    write!(out, "verb preload {:?}", how.of).unwrap();
+                    write!(out, "verb preload {:?}", how.target).unwrap();
                     for (name, set) in [
                         ("at-shutdown", how.at_shutdown),
                         ("if-enabled", how.if_enabled),
