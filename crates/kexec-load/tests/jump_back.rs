@@ -90,17 +90,22 @@ fn a_kernel_that_only_says_einval_is_explained() {
         text.contains("CONFIG_KEXEC_JUMP") && text.contains("EINVAL"),
         "{text}"
     );
-    let text = load_helper(&kernel, &unknown, Some(1))
-        .unwrap_err()
-        .to_string();
+    let error = load_helper(&kernel, &unknown, Some(1)).unwrap_err();
+    let text = error.to_string();
     assert!(
         text.contains("CONFIG_KEXEC_JUMP") && text.contains("EINVAL"),
         "{text}"
     );
+    let answer = std::error::Error::source(&error).unwrap();
+    assert_eq!(
+        answer.downcast_ref(),
+        Some(&kexec_sys::Errno::EINVAL),
+        "{answer}"
+    );
 }
 
 #[test]
-fn the_way_back_lies_in_this_kernels_memory() {
+fn the_jump_back_image_lies_in_this_kernels_memory() {
     let kernel = double();
     let loaded = load_helper(&kernel, &host(|_| ()), Some(0x1_1234_5678));
     assert_eq!(loaded.unwrap(), 0x1_1234_5678);
@@ -128,7 +133,7 @@ fn the_way_back_lies_in_this_kernels_memory() {
 
 /// kexec_load(2) has to know where memory is.
 #[test]
-fn without_a_memory_map_there_is_no_way_back() {
+fn without_a_memory_map_there_is_no_jump_back_image() {
     let blind = host(|h| h.memory.iomem = Fact::Unreadable("it shows zeros".into()));
     let error = load_helper(&double(), &blind, Some(0x1234)).unwrap_err();
     assert!(matches!(error, Error::Plan(_)), "{error}");

@@ -149,4 +149,8 @@ impl std::fmt::Display for Explanation {
     }
 }
 
-impl std::error::Error for Explanation {}
+impl std::error::Error for Explanation {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.errno)
+    }
+}
