@@ -68,7 +68,7 @@ fn cycle(
     ensure!(
         one.run("status")?
             .out()
-            .contains("kexec_load: -c asks for it")
+            .contains("kexec_load: -c was given")
     );
     let two = &outcome.stage("second")?.report;
     assert_eq!(two.release, second.release);

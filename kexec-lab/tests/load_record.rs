@@ -138,7 +138,7 @@ fn killed_after_the_system_call() -> Result<()> {
     assert_eq!(is("cut-after")?, (true, true, false));
     assert_eq!(is("over-is")?, (true, false, true));
     says(stage, "over-jump", 1, &["over another image", "kexec -u"])?;
-    says(stage, "over-preload", 0, &["it was taken out", "Loading"])?;
+    says(stage, "over-preload", 0, &["it was unloaded", "Loading"])?;
     assert_eq!(is("over-after")?, (true, true, false));
     says(
         stage,
@@ -146,7 +146,7 @@ fn killed_after_the_system_call() -> Result<()> {
         0,
         &["an unload of /next/vmlinuz was interrupted"],
     )?;
-    says(stage, "out-load", 0, &["it was taken out"])?;
+    says(stage, "out-load", 0, &["it was unloaded"])?;
     let second = outcome.stage("second")?;
     ensure!(second.report.command_line().ends_with("cut"));
     Ok(())
@@ -279,7 +279,7 @@ fn folders_that_take_no_record() -> Result<()> {
         stage,
         "full-load",
         0,
-        &["warning: the kernel is loaded, and that is not recorded"],
+        &["warning: the kernel is loaded, but that could not be recorded"],
     )?;
     says(stage, "full-load-is", 0, &["loaded, without a record"])?;
     says(stage, "full-unload", 0, &[])?;
@@ -287,7 +287,7 @@ fn folders_that_take_no_record() -> Result<()> {
     says(stage, "preload", 0, &[])?;
     assert_eq!(is("preload-is")?, (true, true, false));
     // The record of what was loaded before is not taken for this one.
-    says(stage, "over", 0, &["is not recorded"])?;
+    says(stage, "over", 0, &["could not be recorded"])?;
     says(stage, "over-is", 0, &["loaded, without a record"])?;
     says(stage, "over-preload", 0, &["on purpose"])?;
 
@@ -299,7 +299,12 @@ fn folders_that_take_no_record() -> Result<()> {
         &["/run/kexec/loaded.json", "make room in /run"],
     )?;
     assert_eq!(is("ro-is")?, (true, true, false));
-    says(stage, "ro-unload", 0, &["stays although nothing is loaded"])?;
+    says(
+        stage,
+        "ro-unload",
+        0,
+        &["could not be removed although nothing is loaded"],
+    )?;
     says(stage, "ro-empty", 0, &["nothing loaded"])?;
     says(stage, "rw-preload", 0, &["Loading"])?;
 
@@ -319,7 +324,7 @@ fn folders_that_take_no_record() -> Result<()> {
         0,
         &["its record below /run/kexec cannot be read"],
     )?;
-    says(stage, "fifo-preload", 0, &["it was taken out", "Loading"])?;
+    says(stage, "fifo-preload", 0, &["it was unloaded", "Loading"])?;
     assert_eq!(is("fifo-after")?, (true, true, false));
 
     says(stage, "held-status", 0, &["`kexec preload` (process "])?;

@@ -51,7 +51,7 @@ fn only_what_the_firmware_needs_is_kept() -> Result<()> {
         "{}",
         file.err()
     );
-    ensure!(file.err().contains("give -c"), "{}", file.err());
+    ensure!(file.err().contains("use -c"), "{}", file.err());
     let load = one.run("load")?;
     assert_eq!(load.code, 0, "{}", load.err());
     ensure!(one.run("status")?.out().contains("kexec_load:"));

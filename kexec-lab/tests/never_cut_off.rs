@@ -124,7 +124,7 @@ fn a_jump_that_fails_leaves_the_network_as_it_was() -> Result<()> {
     // Known by the jump alone.
     told("einval", 255, &["EINVAL"])?;
     let nothing = [
-        "nothing to jump into, or does not jump for this process",
+        "no kernel is loaded, or the running kernel refuses the jump to this process",
         "sysfs is not mounted on /sys, and /proc is not mounted (EINVAL)",
         "mount -t proc proc /proc",
     ];

@@ -78,7 +78,7 @@ fn boots_once(suite: Suite, layout: SystemLayout) -> Result<()> {
     let said = status.out() + &status.err();
     ensure!(said.contains("kexec'd from"), "{said}");
     ensure!(
-        said.contains("one-shot entry was booted, and is forgotten now"),
+        said.contains("one-shot entry was booted, and is cleared now"),
         "{said}"
     );
     ensure!(after.run("gone")?.code != 0, "the wish is still there");

@@ -28,7 +28,10 @@ fn locks_are_heeded_and_a_time_is_kept() -> Result<()> {
     let refused = trial.stage("locked")?.run("refused")?;
     assert_eq!(refused.code, 1, "{}", refused.err());
     ensure!(
-        refused.err().contains("updater holds a lock") && refused.err().contains("half-way"),
+        refused
+            .err()
+            .contains("updater holds a shutdown inhibitor lock")
+            && refused.err().contains("half-way"),
         "{}",
         refused.err()
     );

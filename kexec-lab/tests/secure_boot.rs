@@ -70,7 +70,7 @@ fn what_is_on_is_seen_without_any_mount() -> Result<()> {
     told(
         "unsigned",
         1,
-        "there is none, and the running kernel takes signed kernels only",
+        "there is none, and the running kernel accepts only signed kernels",
     )?;
     // Lockdown is not to be got around.
     told("unverified", 1, "there is none")?;

@@ -270,12 +270,12 @@ fn a_disk_on_usb() -> Result<()> {
             "{label}: {text}"
         );
         ensure!(
-            text.contains("sda has the UUID") && text.contains("on USB"),
+            text.contains("sda has the UUID") && text.contains("by USB"),
             "{text}"
         );
     }
     let gone = said("gone")?;
-    ensure!(!gone.contains(EVIL) && gone.contains("on USB"), "{gone}");
+    ensure!(!gone.contains(EVIL) && gone.contains("by USB"), "{gone}");
     ensure!(!said("mounts")?.contains("/dev/sd"));
     // Root mounted it at /boot, and there is no other: this machine's own.
     let runs = said("runs")?;

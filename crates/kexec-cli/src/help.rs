@@ -111,7 +111,7 @@ pub fn vmcore_dmesg() -> String {
         );
     }
     out.push_str(
-        "\nExit code: 0 when the whole log was printed; vmcore-dmesg(8) lists the others.\n",
+        "\nExit code: 0 when the whole log was printed; vmcore-dmesg(8) lists the other codes.\n",
     );
     out
 }
@@ -128,21 +128,21 @@ pub fn vmcore_dmesg_usage() -> String {
 fn of_everything(arch: Arch) -> String {
     let mut out = version();
     out.push_str(
-        "Take this machine from the running kernel into another one.\n\n\
+        "Boot another kernel from the running one, without the firmware.\n\n\
          Usage: kexec VERB [OPTION]...\n       kexec [OPTION]... [KERNEL]\n\n\
-         Verbs, as the first word (kexec VERB --help says more):\n",
+         Verbs, as the first argument (more: kexec VERB --help):\n",
     );
     for verb in Verb::ALL {
         row(&mut out, verb.name(), verb.about());
     }
     out.push_str(
-        "\nWithout a verb everything is as in kexec-tools: options in any order, long ones also\n\
-         abbreviated. A kernel file called like a verb is spelled with its folder: ./load.\n",
+        "\nWithout a verb, everything works as in kexec-tools: options in any order; long options may\n\
+         be abbreviated. A kernel file that is called like a verb needs its folder: ./load.\n",
     );
     groups(&mut out, &flags_for(arch), right);
     out.push_str(
         "\nExit codes: verbs: 0 done, 1 refused and nothing changed, 2 usage. Without a verb: 0 done,\n\
-         1 usage, 255 failed; -S: 1 loaded, 0 not loaded, 255 unknown.\n",
+         1 usage, 255 failed; with -S: 1 loaded, 0 not loaded, 255 unknown.\n",
     );
     out
 }

@@ -50,7 +50,7 @@ impl<'a> EntryChecker<'a> {
                 Fact::Absent => {
                     entry.boots = Boots::Broken(Broken {
                         at: entry.origin.clone(),
-                        reason: format!("{file} is not there"),
+                        reason: format!("{file} does not exist"),
                     });
                     return;
                 }
@@ -65,7 +65,7 @@ impl<'a> EntryChecker<'a> {
         entry.marks.running = entry.marks.running || self.runs(entry);
     }
 
-    /// What it is, where it is no regular file.
+    /// What it is, where it is not a regular file.
     fn is_there(&mut self, file: &BootFile) -> Fact<Option<String>> {
         if let Some(known) = self.there.get(file) {
             return known.clone();

@@ -53,7 +53,7 @@ fn default(survey: &Survey) -> Result<&BootEntry, Problem> {
         Problem::new(
             "finding what a reboot would boot".to_owned(),
             why,
-            "name an entry or a kernel file: kexec list shows what there is",
+            "name an entry or a kernel file: kexec list shows them",
         )
     };
     let listed = survey.answer.as_ref();
@@ -111,7 +111,7 @@ fn named<'a>(survey: &'a Survey, name: &str) -> Result<&'a BootEntry, Problem> {
                 several => {
                     return Err(refused(
                         format!("{} entries fit: {}", several.len(), names(several)),
-                        "say more of the name, or the whole id",
+                        "give more of the name, or the whole id",
                     ));
                 }
             }
@@ -119,7 +119,10 @@ fn named<'a>(survey: &'a Survey, name: &str) -> Result<&'a BootEntry, Problem> {
     }
     let all: Vec<_> = of(true).into_iter().chain(of(false)).collect();
     Err(refused(
-        format!("there is none of that name; there are: {}", names(&all)),
+        format!(
+            "there is no entry of that name; the entries are: {}",
+            names(&all)
+        ),
         "kexec list shows all of them",
     ))
 }
@@ -232,7 +235,7 @@ mod tests {
             error(&survey, Some("debian")),
             "boot entry \"debian\": 3 entries fit: debian-6.12, debian-7.3, debian-7.3-recovery"
         );
-        assert!(error(&survey, Some("arch")).contains("there is none of that name"));
+        assert!(error(&survey, Some("arch")).contains("there is no entry of that name"));
     }
 
     #[test]
@@ -258,6 +261,6 @@ mod tests {
             notes: vec!["/boot cannot be read".into()],
         };
         assert!(error(&survey, None).contains("/boot cannot be read"));
-        assert!(error(&survey, Some("x")).contains("there are: none"));
+        assert!(error(&survey, Some("x")).contains("the entries are: none"));
     }
 }

@@ -92,7 +92,7 @@ fn choice(efi: &EfiVariables, entries: &[(u16, BootEntry)]) -> Choice {
             why: why.to_owned(),
         },
         None => Choice::None {
-            why: format!("the firmware starts Boot{first:04X} first, which is no kernel"),
+            why: format!("the firmware starts Boot{first:04X} first, which is not a kernel"),
         },
     }
 }
@@ -136,7 +136,7 @@ fn entry(machine: &BootedMachine<'_>, option: &BootOption) -> Option<BootEntry> 
     let boots = match &option.arguments {
         None if option.has_data => Boots::Broken(Broken {
             at: origin.clone(),
-            reason: "its arguments are no text".to_owned(),
+            reason: "its arguments are not text".to_owned(),
         }),
         arguments => {
             let arguments = arguments.as_deref().unwrap_or_default();

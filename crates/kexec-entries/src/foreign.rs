@@ -8,7 +8,7 @@ use crate::source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 /// Boot loaders that are not read.
 pub(super) const SOURCE: Source = Source {
     name: "other",
-    about: "boot loaders whose configuration is not read here",
+    about: "boot loaders whose configuration kexec does not read",
     find,
     evidence,
     looked_for: None,
@@ -67,8 +67,8 @@ fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
         choice: Choice::Refused(Broken {
             at: Origin::file(said),
             reason: format!(
-                "this machine was started by {name}, which is not read here; name an entry or a \
-                 kernel"
+                "this machine was started by {name}, whose configuration kexec does not read; \
+                 name an entry or a kernel"
             ),
         }),
         notes: Vec::new(),

@@ -30,7 +30,7 @@ pub(super) fn at(machine: &BootedMachine<'_>, path: &str) -> Fact<BootFile> {
     match volumes.exists(&file) {
         Fact::Known(()) => Fact::Known(file),
         Fact::Absent if file.shown != path && volumes.machine_has(path) => {
-            Fact::Unreadable(format!("{path} is a link to {file}, which is not there"))
+            Fact::Unreadable(format!("{path} is a link to {file}, which does not exist"))
         }
         Fact::Absent => Fact::Absent,
         Fact::Unreadable(reason) => Fact::Unreadable(reason),
@@ -92,7 +92,7 @@ pub(super) fn next_cmdline(machine: &BootedMachine<'_>) -> NextCmdline {
     NextCmdline {
         line: match running_cmdline(machine.facts) {
             Fact::Known(line) => Ok(line),
-            Fact::Absent => Err(broken("there is no command line to go on with".to_owned())),
+            Fact::Absent => Err(broken("there is no command line to use".to_owned())),
             Fact::Unreadable(reason) => Err(broken(reason)),
         },
         note: "command line of the running kernel".to_owned(),

@@ -64,7 +64,7 @@ fn entry(
         (Fact::Absent, _) => return None,
         (Fact::Unreadable(reason), _) | (_, Fact::Unreadable(reason)) => broken(reason),
         (Fact::Known(_), Fact::Absent) => broken(format!(
-            "it has no initrd: none of {} is there",
+            "it has no initrd: none of {} exists",
             kernels::initrd_paths(machine, release).join(", ")
         )),
         (Fact::Known(kernel), Fact::Known(initrd)) => cmdline.boots(|line| BootTarget {

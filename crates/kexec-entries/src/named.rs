@@ -21,8 +21,8 @@ pub fn named(machine: &BootedMachine<'_>, name: &str) -> Result<BootEntry, Probl
     let refused = |why: String, remedy: &str| Problem::new(format!("kernel {path}"), why, remedy);
     if name.is_empty() || name.contains('/') || name.contains('\0') {
         return Err(refused(
-            "that is no name".to_owned(),
-            "name the kernel as /boot has it, without vmlinuz- in front: kexec-load@linux",
+            "that is not a name".to_owned(),
+            "give the name of a kernel in /boot, without vmlinuz- in front: kexec-load@linux",
         ));
     }
     let kernel = match kernels::at(machine, &path) {
@@ -30,7 +30,7 @@ pub fn named(machine: &BootedMachine<'_>, name: &str) -> Result<BootEntry, Probl
         Fact::Absent => {
             return Err(refused(
                 "it is not there".to_owned(),
-                "ls /boot/vmlinuz-* shows which names there are",
+                "ls /boot/vmlinuz-* shows the names",
             ));
         }
         Fact::Unreadable(why) => return Err(refused(why, "look at its file system")),
@@ -40,7 +40,7 @@ pub fn named(machine: &BootedMachine<'_>, name: &str) -> Result<BootEntry, Probl
         other => {
             let why = other.reason().unwrap_or("there is none").to_owned();
             return Err(refused(
-                format!("the running kernel's command line is not known: {why}"),
+                format!("the running kernel's command line is unknown: {why}"),
                 "mount /proc",
             ));
         }

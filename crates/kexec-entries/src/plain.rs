@@ -98,7 +98,7 @@ fn closed(machine: &BootedMachine<'_>, folder: &str) -> Option<String> {
     let volumes = machine.volumes;
     let sentence = |reason: String, then: &str| {
         let reason = kernels::without(folder, reason);
-        format!("kernels under well-known names in {folder} cannot be looked for: {reason}{then}")
+        format!("the well-known kernel names in {folder} cannot be read: {reason}{then}")
     };
     let within = match volumes.locate(folder) {
         Ok(within) => within,
@@ -128,7 +128,7 @@ fn choice(entries: &[BootEntry]) -> Choice {
     match entries.iter().position(|e| e.target().is_some()) {
         Some(index) => Choice::Entry {
             index,
-            why: "the first of the well-known names that is there with its initrd".to_owned(),
+            why: "the first of the well-known names that exists with its initrd".to_owned(),
         },
         None => Choice::None {
             why: "no kernel under a well-known name can be booted".to_owned(),
@@ -148,7 +148,7 @@ fn entry(
         (Fact::Unreadable(reason), _) => broken(kernel, reason),
         (Fact::Known(_), Fact::Unreadable(reason)) => broken(initrd, reason),
         (Fact::Known(_), Fact::Absent) => {
-            broken(kernel, format!("its initrd {initrd} is not there"))
+            broken(kernel, format!("its initrd {initrd} does not exist"))
         }
         (Fact::Known(kernel), Fact::Known(initrd)) => target(machine, kernel, initrd, cmdline),
     };

@@ -123,7 +123,7 @@ fn kernel(
     machine: &BootedMachine<'_>,
     release: &str,
 ) -> Result<(BootFile, Option<String>), String> {
-    let gone = || format!("the file of kernel {release} is not there any more");
+    let gone = || format!("the file of kernel {release} no longer exists");
     match kernels::kernel(machine, release) {
         Fact::Known(kernel) => return Ok((kernel, None)),
         Fact::Unreadable(reason) => return Err(reason),
@@ -151,7 +151,7 @@ fn kernel(
         Some(found) if found != release => Err(format!("{}: {file} is {found} now", gone())),
         Some(_) => Ok((file, None)),
         None => {
-            let note = format!("{file} was booted; that it still is {release} cannot be seen");
+            let note = format!("{file} was booted; whether it still is {release} is unknown");
             Ok((file, Some(note)))
         }
     }

@@ -87,7 +87,7 @@ fn survey_of(sources: &[Source], machine: &BootedMachine<'_>) -> Survey {
         Fact::Absent => {}
         Fact::Unreadable(reason) => {
             notes.push(format!(
-                "what the boot loader left behind is not known: {reason}"
+                "the traces of the boot loader cannot be read: {reason}"
             ));
         }
     }
@@ -118,7 +118,7 @@ fn missing(source: &Source, evidence: &Evidence) -> Option<BootMenu> {
         entries: Vec::new(),
         choice: Choice::None {
             why: format!(
-                "{} boots this machine, but no entry of it was found{}",
+                "{} boots this machine, but none of its entries was found{}",
                 source.name,
                 looked_for.unwrap_or_default()
             ),
@@ -156,8 +156,8 @@ fn by_order(listed: &[ListedSource]) -> String {
         _ => None,
     });
     let against: Vec<String> = against.collect();
-    let why = "nothing says which boot loader started this machine; it is the first, in the order \
-               of this list, whose files are there";
+    let why = "the boot loader that started this machine is unknown; this one is the first in \
+               this list whose files exist";
     if against.is_empty() {
         why.to_owned()
     } else {
@@ -278,7 +278,8 @@ mod tests {
         };
         assert_eq!(
             why,
-            "bls boots this machine, but no entry of it was found; looked for: its entries on the \
+            "bls boots this machine, but none of its entries was found; looked for: its entries \
+             on the \
              ESP"
         );
     }

@@ -14,7 +14,7 @@ pub enum ImageError {
         len: usize,
         /// The first bytes, in hexadecimal.
         beginning: String,
-        /// Where the bytes were found, when they came out of a wrapper.
+        /// Where the bytes were found, when they was unpacked from a wrapper.
         inside: String,
     },
     /// The file ends before something that its headers promise.

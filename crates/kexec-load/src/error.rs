@@ -43,7 +43,10 @@ pub enum Error {
     #[error(transparent)]
     System(Problem),
     /// A replacement was refused, and what it was to replace could not be taken out.
-    #[error("{refusal}; what was loaded before stays, and a reboot would not boot that: {unload}")]
+    #[error(
+        "{refusal}; the image that was loaded before stays, and is not what a reboot would \
+             boot: {unload}"
+    )]
     Stays {
         /// Why the new image was refused.
         #[source]

@@ -202,7 +202,7 @@ fn read_file(
     let too_large = |found: String| {
         Error::refused(
             format!("reading {role} {from}"),
-            format!("{found}, and this machine has {available} bytes of memory available"),
+            format!("{found}, but only {available} bytes of memory are available"),
             "free memory, or make the file smaller",
         )
     };
@@ -218,7 +218,7 @@ fn read_file(
     let sealed = SealedFile::from_file(&file, role.name(), limit.min(room));
     let sealed = sealed.map_err(|error| match error {
         SealedError::TooLarge { .. } if room < limit => {
-            too_large(format!("more than {room} bytes came out of it"))
+            too_large(format!("it unpacks to more than {room} bytes"))
         }
         error => not_read(Problem::caused(what(), error, from.remedy())),
     })?;
@@ -284,7 +284,7 @@ impl Carried {
             Fact::Absent => None,
             Fact::Unreadable(why) => {
                 self.notes
-                    .push(format!("{what} cannot be handed on: {why}"));
+                    .push(format!("{what} cannot be passed on: {why}"));
                 None
             }
         }

@@ -164,7 +164,7 @@ fn known_arch(host: &Snapshot) -> Result<Arch, Error> {
     host.arch.ok_or_else(|| {
         Error::system(
             "cannot plan for this machine",
-            format!("its architecture {:?} is not known here", host.machine),
+            format!("its architecture {:?} is unknown", host.machine),
             "run on a machine whose architecture `kexec --help` names",
         )
     })
@@ -465,7 +465,7 @@ impl Staged {
             Error::system(
                 "cannot hand over the command line",
                 format!("it has a NUL at byte {}", e.nul_position()),
-                "take the NUL out",
+                "remove the NUL",
             )
         })?;
         Ok(Staged {

@@ -183,7 +183,7 @@ pub fn named(path: &Path) -> Result<File, String> {
 /// What to do about a file that somebody named and that could not be read: looks at
 /// what is there.
 pub fn remedy(path: &Path) -> &'static str {
-    const RIGHT: &str = "run it as root, or as somebody who may read the file";
+    const RIGHT: &str = "run it as root, or as a user who may read the file";
     let denied = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied;
     match std::fs::metadata(path) {
         Ok(found) => match FileType::from_raw_mode(found.mode()) {

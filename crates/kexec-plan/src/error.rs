@@ -39,7 +39,8 @@ impl PlanError {
                 "give the kernel in the format that the boot loader boots (on x86_64 a bzImage: /boot/vmlinuz-RELEASE)"
             }
             PlanError::CrashNotYet { .. } => {
-                "leave -c out and give the kernel that the boot loader boots: kexec_file_load(2) loads it"
+                "leave -c out and use the kernel that the boot loader boots: kexec_file_load(2) \
+                 loads it"
             }
             PlanError::Classic(error) => error.remedy(),
         }

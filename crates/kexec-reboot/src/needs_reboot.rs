@@ -24,7 +24,7 @@ pub fn due(world: &World<'_>) -> Result<(String, Vec<String>), Error> {
         Error::system(
             "comparing what runs with what a reboot would boot",
             reason,
-            "look at kexec list",
+            "see kexec list",
         )
     };
     let running =
@@ -103,7 +103,8 @@ pub fn reasons(running: &Running, next: &RebootTarget) -> Vec<String> {
             // The file's own text ends with what uname -v prints.
             if let Some(banner) = other.filter(|text| !text.ends_with(&running.version)) {
                 reasons.push(format!(
-                    "another build of kernel {} runs ({}) than a reboot would boot ({banner})",
+                    "a reboot would boot another build of kernel {} ({banner}) than the running \
+                     one ({})",
                     running.release, running.version
                 ));
             }
@@ -173,7 +174,10 @@ mod tests {
         let rebuilt = "#1 SMP PREEMPT_DYNAMIC Debian 6.12.107-2 (2026-08-30)";
         let build = reasons(&running, &next(&running.release, rebuilt, 999 * SECOND));
         assert_eq!(build.len(), 1);
-        assert!(build[0].starts_with("another build"), "{build:?}");
+        assert!(
+            build[0].starts_with("a reboot would boot another build"),
+            "{build:?}"
+        );
         let initrd = next(&running.release, &running.version, 1001 * SECOND);
         assert_eq!(
             reasons(&running, &initrd),

@@ -88,7 +88,7 @@ fn switch_off(
 fn carry_out(world: &World<'_>, feature: &Feature, changes: &[FileChange]) -> Result<(), Error> {
     let left = enable::apply(world.root, feature, changes).map_err(Error::System)?;
     for left in left {
-        eprintln!("kexec: warning: {left}; it does no harm, and can be removed");
+        eprintln!("kexec: warning: {left}; it is harmless, and can be removed");
     }
     if changes.is_empty() {
         return Ok(());
@@ -105,8 +105,8 @@ fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> 
     if !feature.units.is_empty() && init.init != Init::Systemd {
         return Err(refused(
             format!("its units are systemd's, and init is {}", init.init.name()),
-            "run `kexec preload` at the end of the boot (in rc.local), and have the end of the \
-             reboot jump: docs/reboot.md, \"Other inits\"",
+            "run `kexec preload` at the end of the boot (in rc.local), and let a script at the \
+             end of the reboot jump: docs/reboot.md, \"Other inits\"",
         ));
     }
     if feature.name != "preload" {
@@ -132,7 +132,7 @@ fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
     };
     let path = std::env::current_exe().map_err(|e| {
         refused(
-            format!("where this program is cannot be told: {e}"),
+            format!("the path of this program is unknown: {e}"),
             "mount /proc",
         )
     })?;
@@ -153,7 +153,7 @@ fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| {
         refused(
-            format!("the path {path:?} is no text, and units are"),
+            format!("the path {path:?} is not UTF-8, which unit files must be"),
             "install this program under another name",
         )
     })
@@ -165,7 +165,7 @@ fn systemctl(world: &World<'_>, words: &[&str]) -> Result<(), Error> {
     }
     let said = format!("systemctl {}", words.join(" "));
     let what = format!("running {said}");
-    let remedy = format!("look at `{said}` and at the journal");
+    let remedy = format!("see `{said}` and the journal");
     match programs::command("systemctl").args(words).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Error::system(what, status.to_string(), remedy)),

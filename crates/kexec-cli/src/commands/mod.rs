@@ -62,7 +62,7 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
     read.map_err(|e| failed(e.to_string()))?;
     if text.len() as u64 > MAX_SNAPSHOT {
         return Err(failed(format!(
-            "it is larger than {MAX_SNAPSHOT} bytes, which no snapshot is"
+            "it is larger than {MAX_SNAPSHOT} bytes, which is more than any snapshot"
         )));
     }
     Snapshot::from_json(&text).map_err(|e| failed(e.to_string()))

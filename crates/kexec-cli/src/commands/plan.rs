@@ -50,7 +50,7 @@ fn draw(prepared: &kexec_load::pipeline::Prepared, path: &Path) -> Result<(), Er
         return Err(Error::refused(
             "drawing the plan",
             "the running kernel places everything itself with kexec_file_load(2)",
-            "say -c to see where kexec_load(2) would put it",
+            "use -c to see where kexec_load(2) would put it",
         ));
     };
     write_picture(path, &svg::plan(placed))

@@ -67,7 +67,7 @@ fn kexec(
     // Said before the terminal goes.
     if let Some(target) = how.goes_astray(init) {
         world.warn(format!(
-            "systemd is on its way to {target}, not to kexec.target: this will be a cold boot"
+            "systemd is heading for {target}, not kexec.target: this will be a cold boot"
         ));
     }
     Ok(exit::DONE)
@@ -126,7 +126,7 @@ fn cold(
         print(&text::cold(&handover));
     }
     if !dry_run {
-        let why = "kexec reboot --cold asked for it".to_owned();
+        let why = "kexec reboot --cold requested it".to_owned();
         through_firmware(world, &handover, why)?;
     }
     Ok(exit::DONE)

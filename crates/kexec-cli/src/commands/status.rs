@@ -47,7 +47,7 @@ pub fn verb(
             let error = Error::System(Problem::caused(
                 format!("cannot write the snapshot {}", path.display()),
                 e,
-                "name a file that is not there yet, in a folder you can write to",
+                "name a file that does not exist yet, in a folder that you can write to",
             ));
             load::refuse(&error, json);
             return exit::REFUSED;

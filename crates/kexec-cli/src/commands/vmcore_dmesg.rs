@@ -87,7 +87,7 @@ fn of(path: &Path, show: Show) -> u8 {
             eprintln!("{NAME}: opening {name}: {why}");
             if path == Path::new("/proc/vmcore") && !path.exists() {
                 eprintln!(
-                    "{:14}it is there only while a crash kernel runs, which was loaded with kexec -p",
+                    "{:14}it exists only while a crash kernel runs that was loaded with kexec -p",
                     ""
                 );
             }

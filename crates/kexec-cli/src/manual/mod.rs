@@ -40,7 +40,7 @@ impl Verb {
         if self == Verb::NeedsReboot {
             return vec![
                 (0, "a reboot is due"),
-                (1, "it is not, or that cannot be said"),
+                (1, "no reboot is due, or that is unknown"),
                 (2, "usage"),
             ];
         }
@@ -49,8 +49,8 @@ impl Verb {
         }
         let refused = match self {
             // What was loaded before may be another kernel than the one wanted now.
-            Verb::Preload => "not loaded; what was loaded ahead and is stale is taken out",
-            _ => "refused and nothing changed",
+            Verb::Preload => "not loaded; a stale image that was loaded ahead is unloaded",
+            _ => "refused, nothing changed",
         };
         let mut codes = vec![(0, "done"), (1, refused), (2, "usage")];
         if flags_of(self).iter().any(|f| f.id == Id::OrCold) {

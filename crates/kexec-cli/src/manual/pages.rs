@@ -5,31 +5,32 @@ use crate::args::Verb;
 
 const LOADED: File = File {
     path: "/run/kexec/loaded.json",
-    holds: "What was loaded with which files and why so, for `kexec status`. crash.json is the \
-            same for the crash kernel. loading.json, unloading.json and replacing.json are there \
-            while it changes; one that stays is how an interrupted change is recognised. The \
-            folder itself is the lock of whatever loads, unloads or jumps, and holder.json says \
-            who has it.",
+    holds: "The loaded image: its files, the system call and the reason for it, for `kexec \
+            status`. crash.json is the same for the crash kernel. loading.json, unloading.json \
+            and replacing.json exist during a change; one that is left over shows that a change \
+            was interrupted. The folder itself is the lock of every program that loads, unloads \
+            or jumps, and holder.json names its holder.",
 };
 const ATTEMPTS: File = File {
     path: "/var/lib/kexec/attempts/",
-    holds: "One file for each kexec that was asked for, for root only; the last hundred are kept.",
+    holds: "One file for each requested kexec, readable by root only; the last hundred are kept.",
 };
 const SYS_LOADED: File = File {
     path: "/sys/kernel/kexec_loaded",
     holds: "1 when a kernel is loaded. kexec_crash_loaded is the same for the crash kernel, and \
-            kexec_crash_size the memory that is reserved for one.",
+            kexec_crash_size is the size of the memory that is reserved for one.",
 };
 
 /// What ENTRY and KERNEL are.
-const WANTED: &str = "An ENTRY is a boot entry's id, its title, a part of either that fits one \
-    entry only, or the path of its kernel; `kexec list` shows them all. A name with a slash \
-    (./vmlinuz) is a KERNEL file instead; nothing without one is taken from the current folder. \
-    Without either it is what a normal reboot would boot.";
+const WANTED: &str = "An ENTRY is the id of a boot entry, its title, a part of either that fits \
+                      only one entry, or the path of its kernel; `kexec list` shows them all. A \
+                      name with a slash (./vmlinuz) is a KERNEL file instead; a name without one \
+                      is never a file in the current folder. Without ENTRY and KERNEL, the \
+                      command takes what a normal reboot would boot.";
 /// What the options add to.
-const ADDS: &str = "To a boot entry, --append adds parameters, --initrd adds an initrd, and \
-    --cmdline takes the place of its command line. A kernel file gets exactly what the options \
-    say, and a UKI brings its own command line and initrds.";
+const ADDS: &str = "For a boot entry, --append adds parameters, --initrd adds an initrd, and \
+                    --cmdline replaces its command line. A kernel file gets exactly what the \
+                    options give, and a UKI has its own command line and initrds.";
 
 /// The pages of the verbs. Each verb is on one of them.
 pub const PAGES: &[Page] = &[
@@ -53,7 +54,7 @@ pub const PAGES: &[Page] = &[
     },
     Page {
         name: "kexec-check",
-        about: "look at what would be loaded, and whether it could be",
+        about: "show what would be loaded, and whether it can be",
         verbs: &[Verb::Check, Verb::Plan],
         says: &[WANTED, ADDS],
         sections: &[],
@@ -62,7 +63,7 @@ pub const PAGES: &[Page] = &[
     },
     Page {
         name: "kexec-preload",
-        about: "make every reboot a kexec, whoever asks for it",
+        about: "make every reboot a kexec, however it is requested",
         verbs: &[
             Verb::Preload,
             Verb::Enable,
@@ -70,33 +71,34 @@ pub const PAGES: &[Page] = &[
             Verb::NeedsReboot,
         ],
         says: &[
-            "What a reboot would boot is loaded before anybody asks for the reboot: then \
-             `systemctl reboot`, `reboot`, `shutdown -r`, unattended upgrades and agents of fleets \
+            "What a reboot would boot is loaded ahead, before a reboot is requested. Then \
+             `systemctl reboot`, `reboot`, `shutdown -r`, unattended upgrades and fleet agents \
              end in a kexec, and nothing depends on /boot being mounted. `coldreboot` and \
              `kexec reboot --cold` go through the firmware.",
         ],
         sections: &[(
             "UNITS",
             &[
-                "`kexec-preload.service` loads at boot; `kexec-refresh.service` looks at what is \
-                 loaded before the machine goes down. `kexec enable preload` switches both on.",
+                "`kexec-preload.service` loads at boot; `kexec-refresh.service` checks the loaded \
+                 image before the machine goes down. `kexec enable preload` switches both on.",
                 "`kexec-load@NAME.service` loads /boot/vmlinuz-NAME with its initramfs and the \
                  running command line: `systemctl enable kexec-load@linux`, then `systemctl kexec`. \
-                 It loads at boot, and a few seconds after it was enabled; \
-                 `systemctl enable --now` returns when it is loaded, and is for scripts. A \
-                 kernel that is named so stays loaded before the default one.",
-                "`kexec-load-enabled.path` sees what is enabled. It loads nothing when units are \
-                 disabled, stopped or read anew, or when the package is upgraded.",
+                 It loads at boot, and a few seconds after it is enabled; in scripts, use \
+                 `systemctl enable --now`, which returns when the kernel is loaded. A kernel that \
+                 is named in this way takes precedence over the default one.",
+                "`kexec-load-enabled.path` notices when such a unit is enabled. It loads nothing \
+                 when units are disabled, stopped or reloaded, or when the package is upgraded.",
             ],
         )],
         files: &[
             File {
                 path: "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
-                holds: "Has every reboot jump into what is loaded; there while preload is on.",
+                holds: "Makes every reboot jump into the loaded image; it exists while preload is \
+                        on.",
             },
             File {
                 path: "/run/kexec/cold",
-                holds: "Is there when this boot is to end in the firmware.",
+                holds: "Exists when the next reboot must go through the firmware.",
             },
             LOADED,
         ],
@@ -117,30 +119,30 @@ pub const PAGES: &[Page] = &[
 pub const COMPLETE: Complete = Complete {
     page: Page {
         name: "kexec",
-        about: "from the running Linux kernel into another one without the firmware",
+        about: "boot another kernel from the running Linux kernel, without the firmware",
         verbs: Verb::ALL,
         says: &[
             "`kexec` loads a kernel into memory and jumps into it. The firmware does not run, \
              which saves minutes on a server.",
-            "With a verb as its first word it does everything that belongs to a reboot. Without \
-             one it takes the command line of kexec-tools 2.0.32, with its exit codes: options \
-             and KERNEL in any order, long options also abbreviated as far as that is \
-             unambiguous. A kernel file that is called like a verb is spelled with its folder: \
-             `./load`, `./help`.",
-            "Files are read once and checked before anything is loaded: a kernel that is cut \
-             short, altered or for another machine, a missing privilege, a lockdown are refused \
-             with a reason and a remedy, and what was loaded before stays.",
-            "A KERNEL is a bzImage, a UKI, an EFI zboot image, an ELF vmlinux, a multiboot kernel; \
-             also compressed with gzip, xz, zstd, lz4, bzip2 or LZMA. Nothing is written to a \
-             disk for it.",
+            "With a verb as its first argument, it does everything that belongs to a reboot. \
+             Without a verb, it takes the command line of kexec-tools 2.0.32, with the same \
+             exit codes: options and KERNEL in any order; long options may be abbreviated as long \
+             as they are unambiguous. To name a kernel file that is called like a verb, give its \
+             folder too: `./load`, `./help`.",
+            "Files are read once and checked before anything is loaded: a truncated or altered \
+             kernel, a kernel for another machine, a missing privilege and a lockdown are refused \
+             with a reason and a remedy, and the image that was loaded before stays.",
+            "A KERNEL is a bzImage, a UKI, an EFI zboot image, an ELF vmlinux or a multiboot \
+             kernel, also compressed with gzip, xz, zstd, lz4, bzip2 or LZMA. It is unpacked in \
+             memory; nothing is written to a disk.",
         ],
         sections: &[(
             "DIFFERENCES FROM KEXEC-TOOLS",
             &[
-                "The order of options does not matter, except that of --append and \
+                "The order of options does not matter, with two exceptions: of --append and \
                  --command-line, and of -s, -c and -a, the last one counts. Several --initrd are \
                  joined in the order given. Modes that contradict each other are refused. \
-                 Options without effect are named on standard error. The file compatibility.md \
+                 Options without effect are reported on standard error. The file compatibility.md \
                  of this package lists every difference with its reason.",
             ],
         )],
@@ -153,30 +155,30 @@ pub const COMPLETE: Complete = Complete {
         ],
     },
     exit_codes: &[
-        ("0", "Done; beside -S: not loaded."),
+        ("0", "Done. With -S: not loaded."),
         (
             "1",
-            "The command line makes no sense, or what it asks for cannot be done on this machine; \
-             nothing was changed. Beside -S: loaded.",
+            "The command line is wrong, or this machine cannot do what it asks for; nothing was \
+             changed. With -S: loaded.",
         ),
         (
             "255",
-            "No kernel was named, or loading, unloading or jumping failed. Beside -S: the running \
-             kernel does not say.",
+            "No kernel was named, or loading, unloading or jumping failed. With -S: the running \
+             kernel does not report it.",
         ),
     ],
     examples: &[
         Example {
             command: "kexec reboot",
-            does: "Everything at once: find the kernel, check, load, shut down, jump.",
+            does: "Do everything: find the kernel, check it, load it, shut down, jump.",
         },
         Example {
             command: "kexec -l /boot/vmlinuz --initrd=/boot/initrd.img --reuse-cmdline",
-            does: "Load a kernel as ever. `systemctl kexec` then stops the services and jumps.",
+            does: "Load a kernel. `systemctl kexec` then stops the services and jumps.",
         },
         Example {
             command: "kexec -e",
-            does: "Jump into what is loaded at once; services are not stopped.",
+            does: "Jump into the loaded image at once; services are not stopped.",
         },
         Example {
             command: "kexec -p /boot/vmlinuz --initrd=/boot/initrd.img --reuse-cmdline",

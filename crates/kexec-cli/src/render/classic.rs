@@ -25,7 +25,7 @@ pub fn plan(plan: &LoadPlan) -> String {
     field(&mut out, "", &format!("{}, {}", plan.format, plan.arch));
     field(&mut out, "method", &plan.method);
     if plan.preserve_context {
-        field(&mut out, "", "keeps this kernel's memory to jump back to");
+        field(&mut out, "", "keeps this kernel's memory for a jump back");
     }
     field(&mut out, "cmdline", &line);
     let label = if line.is_empty() { "cmdline" } else { "" };

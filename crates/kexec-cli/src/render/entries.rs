@@ -50,7 +50,7 @@ fn default(listed: &ListedSource) -> String {
             None => why.clone(),
         },
         Choice::None { why } => format!("none: {why}"),
-        Choice::Refused(broken) => format!("cannot be said without guessing: {broken}"),
+        Choice::Refused(broken) => format!("unknown: {broken}"),
     }
 }
 

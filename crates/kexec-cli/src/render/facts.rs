@@ -77,7 +77,7 @@ pub fn registers(plan: &LoadPlan) -> Vec<Register> {
 }
 
 /// What the other registers hold.
-pub const OTHERS: &str = "all others are 0, the stack is the purgatory's own";
+pub const OTHERS: &str = "all others are 0; the stack is in the purgatory";
 
 /// An address with what lies there.
 pub fn address(plan: &LoadPlan, address: u64) -> String {

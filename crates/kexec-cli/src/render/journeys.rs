@@ -23,12 +23,12 @@ pub fn last(attempt: &Attempt) -> String {
     let asked = date(attempt.asked.realtime);
     match &attempt.outcome {
         None | Some(Outcome::Pending) if attempt.preloaded => format!(
-            "loaded ahead at {asked} ({}); nobody has asked for the reboot yet",
+            "loaded ahead at {asked} ({}); no reboot has been requested yet",
             target(attempt)
         ),
         None | Some(Outcome::Pending) => {
             format!(
-                "asked for at {asked} ({}), not under way yet",
+                "requested at {asked} ({}), not under way yet",
                 target(attempt)
             )
         }
@@ -50,7 +50,8 @@ pub fn last(attempt: &Attempt) -> String {
             to, at, candidates, ..
         }) => {
             let mut text = format!(
-                "cold boot at {} into {} although a kexec into {} was asked for at {asked}; it may be:",
+                "cold boot at {} into {} although a kexec into {} was requested at {asked}; \
+                 possible causes:",
                 date(*at),
                 visible(to),
                 target(attempt)
@@ -61,7 +62,7 @@ pub fn last(attempt: &Attempt) -> String {
             text
         }
         Some(Outcome::Unknown { why }) => format!(
-            "a kexec into {} was asked for at {asked}; what became of it is not known: {}",
+            "a kexec into {} was requested at {asked}; its outcome is unknown: {}",
             target(attempt),
             visible(why)
         ),
@@ -73,7 +74,7 @@ pub fn last(attempt: &Attempt) -> String {
 fn uncompared(why: &str) -> String {
     format!(
         "not compared at the shutdown with what a reboot would have booted: {}\n\
-         `kexec needs-reboot` says whether that is something else now",
+         `kexec needs-reboot` shows whether they differ now",
         visible(why)
     )
 }
@@ -114,7 +115,7 @@ fn times(arrival: &ArrivalTimes) -> Option<String> {
 /// `kexec history`: the newest first.
 pub fn history(attempts: &[Attempt]) -> String {
     if attempts.is_empty() {
-        return "Nothing is remembered: no `kexec reboot` was asked for on this machine.\n"
+        return "Nothing is recorded: `kexec reboot` has not been used on this machine.\n"
             .to_owned();
     }
     let mut out = String::new();

@@ -179,7 +179,7 @@ pub fn cold(way: &Handover) -> String {
     row(
         &mut out,
         "cold",
-        "through the firmware; what is loaded is taken out",
+        "through the firmware; the loaded image is unloaded",
     );
     row(&mut out, "then", &way.text());
     out
@@ -188,10 +188,10 @@ pub fn cold(way: &Handover) -> String {
 /// What `kexec preload` does, and why.
 pub fn step(step: &Step) -> String {
     let (what, why) = match step {
-        Step::Leave(why) => ("Nothing is to be done", why),
-        Step::Doubt(why) => ("What is loaded stays", why),
+        Step::Leave(why) => ("Nothing to do", why),
+        Step::Doubt(why) => ("The loaded image stays", why),
         Step::Load(why) => ("Loading", why),
-        Step::TakeOut(why) => ("What was loaded ahead is taken out", why),
+        Step::TakeOut(why) => ("The image that was loaded ahead is unloaded", why),
     };
     format!("{what}: {}.\n", visible(why))
 }
@@ -210,7 +210,7 @@ pub fn switch(feature: &Feature, on: bool, changes: &[FileChange], held: Option<
     let name = feature.name;
     if changes.is_empty() {
         let word = if on { "on" } else { "off" };
-        let _ = writeln!(out, "{name} is {word} already.");
+        let _ = writeln!(out, "{name} is already {word}.");
         return out;
     }
     if on {
@@ -295,7 +295,11 @@ pub fn status(host: &Snapshot, slots: &Slots) -> String {
     };
     slot(&mut out, "crash", &slots.crash, at_work, &nothing);
     if let Some(who) = at_work {
-        row(&mut out, "now", &format!("{who}: this may change at once"));
+        row(
+            &mut out,
+            "now",
+            &format!("{who}: this may change at any moment"),
+        );
     }
     out
 }
@@ -309,23 +313,23 @@ fn slot(
 ) {
     match content {
         SlotContent::Unknown => {
-            let unknown = "the running kernel does not say (is /sys mounted? has it CONFIG_KEXEC?)";
+            let unknown = "unknown: /sys is not mounted, or the running kernel lacks CONFIG_KEXEC";
             row(out, label, unknown);
         }
         SlotContent::Empty => row(out, label, nothing),
         SlotContent::Foreign => {
             let other =
-                "loaded, without a record: by another program, or while none could be written";
+                "loaded, without a record: by another program, or when no record could be written";
             row(out, label, other);
         }
-        SlotContent::Hidden => row(out, label, "loaded; only root may read what it is"),
-        SlotContent::Interrupted(_) if at_work.is_some() => row(out, label, "it is being changed"),
+        SlotContent::Hidden => row(out, label, "loaded; only root can see which image"),
+        SlotContent::Interrupted(_) if at_work.is_some() => row(out, label, "being changed"),
         SlotContent::Interrupted(found) => {
             row(out, label, &format!("loaded, but {}", found.text()));
             row(
                 out,
                 "",
-                "kexec unload takes it out; kexec load, kexec preload and kexec reboot do so first",
+                "kexec unload unloads it; kexec load, kexec preload and kexec reboot do so first",
             );
         }
         SlotContent::Ours(record) => image(out, label, record),

@@ -22,15 +22,15 @@ pub const SYNOPSIS: &str = "vmcore-dmesg [OPTION]... VMCORE";
 pub const FLAGS: &[Flag] = &[
     Flag {
         short: Some(b'r'),
-        doc_short: "With the priority in front of each message, as in /dev/kmsg: `<6>`",
+        doc_short: "Print the priority in front of each message, as in /dev/kmsg: `<6>`",
         ..flag(Id::Raw, "raw")
     },
     Flag {
-        doc_short: "Answer as JSON, with all that is known of each message",
+        doc_short: "Print JSON, with everything that is known of each message",
         ..flag(Id::Json, "json")
     },
     Flag {
-        doc_short: "Print what the crashed kernel says of itself, and not its log",
+        doc_short: "Print the crashed kernel's description of itself (vmcoreinfo), not its log",
         ..flag(Id::Vmcoreinfo, "vmcoreinfo")
     },
     Flag {
@@ -106,7 +106,11 @@ pub fn meant(words: &[OsString]) -> Result<Ask, String> {
             },
         };
         if show.is_some_and(|before| before != wanted) {
-            return Err("--raw, --json and --vmcoreinfo exclude each other".to_owned());
+            return Err(
+                "--raw, --json and --vmcoreinfo contradict each other: use one of \
+                        them"
+                    .to_owned(),
+            );
         }
         show = Some(wanted);
     }
@@ -148,7 +152,7 @@ mod tests {
         for (line, words) in [
             ("", "no dump is named"),
             ("a b", "2 dumps"),
-            ("--json -r x", "exclude each other"),
+            ("--json -r x", "contradict each other"),
             ("--colour x", "no option --colour"),
             ("--js x", "no option --js"),
         ] {

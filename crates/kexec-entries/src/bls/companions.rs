@@ -37,7 +37,9 @@ fn files(
         Fact::Known(names) => names,
         Fact::Absent => return Vec::new(),
         Fact::Unreadable(reason) => {
-            notes.push(format!("what goes with the UKI is not known: {reason}"));
+            notes.push(format!(
+                "the files that belong to the UKI are unknown: {reason}"
+            ));
             return Vec::new();
         }
     };

@@ -39,8 +39,8 @@ impl LineValue {
             (Some(unquoted), ..) | (None, Some(unquoted), Some(true)) => unquoted,
             (None, Some(_), None) => {
                 let reason = format!(
-                    "{}: whether this systemd-boot takes single quotes off is not known; write \
-                     double ones",
+                    "{}: whether this systemd-boot removes single quotes is unknown; write double \
+                     quotes",
                     self.text
                 );
                 return Err(LineProblem::new(self.line, reason));

@@ -69,7 +69,7 @@ fn evidence(facts: &Facts) -> Evidence {
                 option.number
             )),
             None => Evidence::Against(
-                "systemd-boot leaves its name in LoaderInfo, which is not there".to_owned(),
+                "systemd-boot leaves its name in LoaderInfo, which does not exist".to_owned(),
             ),
         },
         Fact::Unreadable(_) => Evidence::Silent,
@@ -154,8 +154,8 @@ fn either_way(
         (Some(first), Some(second)) if first != second => Choice::Refused(Broken {
             at: file.clone(),
             reason: format!(
-                "whether counters of boot counting are part of a name is not known of this \
-                 systemd-boot: with them it takes {}, without them {}",
+                "whether this systemd-boot counts the boot counter as part of a name is unknown: \
+                 if so it takes {}, otherwise {}",
                 second.id, first.id
             ),
         }),
@@ -258,7 +258,10 @@ fn choice(
         },
         BlsDefault::Foreign { id, why } => Choice::Refused(Broken {
             at: file.clone(),
-            reason: format!("{why}: {id} is the boot loader's own, and only it can start that"),
+            reason: format!(
+                "{why}: {id} belongs to the boot loader, and only the boot loader can \
+                             start it"
+            ),
         }),
         BlsDefault::Unclear { line, reason } => Choice::Refused(Broken {
             at: Origin {
@@ -290,7 +293,7 @@ fn candidate(draft: &DraftEntry, counted: bool) -> Candidate {
 fn settings(facts: &Facts, conf: LoaderConf) -> Result<LoaderSettings, Broken> {
     let unreadable = |reason: &String| Broken {
         at: Origin::file("/sys/firmware/efi/efivars"),
-        reason: format!("what it says about the next boot is not known: {reason}"),
+        reason: format!("its choice for the next boot is unknown: {reason}"),
     };
     let loader: &LoaderVars = match &facts.efi {
         Fact::Known(efi) => &efi.loader,

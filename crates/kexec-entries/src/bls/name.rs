@@ -28,8 +28,8 @@ pub fn parse(name: &str, suffix: &str) -> Option<Result<FileName, String>> {
     }
     if own(name) {
         return Some(Err(format!(
-            "systemd-boot keeps names that begin with {AUTO} for entries of its own, and shows no \
-             file that is called {name}"
+            "systemd-boot reserves names that begin with {AUTO} for its own entries, and does not \
+             show the file {name}"
         )));
     }
     let Some((base, counters)) = stem.rsplit_once('+') else {

@@ -182,7 +182,7 @@ impl EntryReader<'_> {
         let uki = outline.filter(|outline| outline.section(Some(0), ".linux").is_some());
         match (key, &uki) {
             ("uki", None) => {
-                let reason = format!("{file} is no unified kernel image");
+                let reason = format!("{file} is not a unified kernel image");
                 Err(EntryFault::shown(LineProblem::new(value.line, reason)))
             }
             ("efi", None) => {
@@ -200,7 +200,7 @@ impl EntryReader<'_> {
         let problem = |reason| Err(EntryFault::shown(LineProblem::new(value.line, reason)));
         match self.machine.volumes.exists(&file) {
             Fact::Known(()) => Ok(file),
-            Fact::Absent => problem(format!("{key} names {file}, which is not there")),
+            Fact::Absent => problem(format!("{key} names {file}, which does not exist")),
             Fact::Unreadable(reason) => problem(reason),
         }
     }
@@ -223,8 +223,8 @@ impl EntryReader<'_> {
         let mut cmdline = None;
         if !entry.options.is_empty() {
             if own && secure {
-                let note = "Secure Boot is on: the options count for nothing, and the UKI's own \
-                            command line is taken";
+                let note = "Secure Boot is on: the options are ignored, and the UKI's own command \
+                            line is used";
                 self.notes.push(note.to_owned());
             } else {
                 cmdline = Some(Cmdline::exact(entry.options().as_bytes()));
@@ -234,7 +234,7 @@ impl EntryReader<'_> {
         for value in &entry.extras {
             let extra = self.file(value, "extra")?;
             if Kind::of(&extra.path).is_none() {
-                let note = format!("line {}: {extra} is of no kind that is known", value.line);
+                let note = format!("line {}: {extra} is of an unknown type", value.line);
                 self.notes.push(note);
             }
             extras.push(extra);

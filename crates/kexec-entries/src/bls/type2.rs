@@ -121,7 +121,8 @@ fn target(
     mut notes: Vec<String>,
 ) -> BootTarget {
     if item.device_tree {
-        let note = "the device tree in the UKI is left out: the next kernel gets that of this one";
+        let note = "the device tree in the UKI is left out: the next kernel gets the running \
+                    kernel's";
         notes.push(note.to_owned());
     }
     BootTarget {

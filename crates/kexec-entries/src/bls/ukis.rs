@@ -63,7 +63,7 @@ fn item(
     text: &mut dyn FnMut(&Section) -> Result<Vec<u8>, String>,
 ) -> Result<UkiEntry, String> {
     if outline.section(profile, ".linux").is_none() {
-        return Err("it has no .linux section: this is no UKI".to_owned());
+        return Err("it has no .linux section: it is not a UKI".to_owned());
     }
     let mut read = |name: &str| match outline.section(profile, name) {
         Some(section) => text(section).map(Some),

@@ -39,7 +39,7 @@ pub fn choose(config: &ExtlinuxConfig) -> ExtlinuxDefault {
 }
 
 fn waiting(why: &str) -> String {
-    format!("{why}; there is no TIMEOUT, so that it waits for a key first")
+    format!("{why}; there is no TIMEOUT, so it waits for a key first")
 }
 
 fn timeout(config: &ExtlinuxConfig, menu: usize) -> u32 {
@@ -50,7 +50,7 @@ fn timeout(config: &ExtlinuxConfig, menu: usize) -> u32 {
 /// the labels from the first on until one boots.
 fn uboot(config: &ExtlinuxConfig) -> ExtlinuxDefault {
     if let Some(at) = &config.fatal {
-        let reason = format!("{}: U-Boot gives up the whole configuration", at.value);
+        let reason = format!("{}: U-Boot rejects the whole configuration", at.value);
         return ExtlinuxDefault::Unclear(position(at), reason);
     }
     let named = config.default.as_ref().map(|text| &text.value);
@@ -70,7 +70,7 @@ fn uboot(config: &ExtlinuxConfig) -> ExtlinuxDefault {
         ),
         (Some(index), Some(name)) => ExtlinuxDefault::Label(
             index,
-            format!("it is the first label, and none is called {name:?}, which DEFAULT names"),
+            format!("it is the first label, and DEFAULT names {name:?}, which does not exist"),
         ),
     }
 }
@@ -103,8 +103,8 @@ fn menu(config: &ExtlinuxConfig) -> (ExtlinuxDefault, u32) {
         return (ExtlinuxDefault::Unclear(position(at), reason), 1);
     }
     if let Some(at) = &config.saves {
-        let reason = "MENU SAVE makes the label that was booted last the default, and where \
-                      syslinux keeps its name is not read";
+        let reason = "MENU SAVE makes the last booted label the default, and kexec does not read \
+                      where syslinux stores it";
         return (ExtlinuxDefault::Unclear(at.clone(), reason.to_owned()), 1);
     }
     let named = config.default.as_ref();
@@ -139,15 +139,17 @@ fn item(menu: &ExtlinuxMenu, named: Option<usize>) -> ExtlinuxDefault {
         Some(MenuLine::Label(index)) => ExtlinuxDefault::Label(*index, why.to_owned()),
         Some(MenuLine::Submenu(at)) => ExtlinuxDefault::Unclear(
             at.clone(),
-            "the default of the menu is a submenu, in which nobody chooses".to_owned(),
+            "the default of the menu is a submenu, which boots nothing by itself".to_owned(),
         ),
         Some(MenuLine::Moves(at)) => ExtlinuxDefault::Unclear(
             at.clone(),
-            "the default of the menu leads to another menu or to none".to_owned(),
+            "the default of the menu leads to another menu or nowhere".to_owned(),
         ),
         Some(MenuLine::Disabled(at)) => ExtlinuxDefault::Unclear(
             at.clone(),
-            "the menu begins with what cannot be chosen, and boots nothing by itself".to_owned(),
+            "the menu begins with an item that cannot be chosen, and boots nothing by \
+             itself"
+                .to_owned(),
         ),
         None => ExtlinuxDefault::Nothing("there is no label in the menu".to_owned()),
     }
@@ -247,7 +249,7 @@ mod tests {
         assert_eq!(booted(spaces), "A 1 (x)");
         assert_eq!(
             board("default gone\nlabel none\nmenu label x\nlabel a\nlinux /k\n"),
-            "a: it is the first label, and none is called \"gone\", which DEFAULT names"
+            "a: it is the first label, and DEFAULT names \"gone\", which does not exist"
         );
         assert_eq!(
             booted("default a \nlabel b\nlinux /k\nlabel a\nlinux /k\n"),
@@ -261,7 +263,7 @@ mod tests {
         assert!(matches!(choose(&config), ExtlinuxDefault::Label(1, _)));
         assert_eq!(
             board("label a\nlinux\n"),
-            "line 2: linux has no value: U-Boot gives up the whole configuration"
+            "line 2: linux has no value: U-Boot rejects the whole configuration"
         );
         assert_eq!(
             board("label a\nfdtdir /x\n"),
@@ -269,8 +271,8 @@ mod tests {
         );
         assert_eq!(
             board("menu title x\nlabel a\nlinux /k\n"),
-            "a: it is the first label, and no other is marked; there is no TIMEOUT, so that it \
-             waits for a key first"
+            "a: it is the first label, and no other is marked; there is no TIMEOUT, so it waits \
+             for a key first"
         );
     }
 
@@ -290,11 +292,11 @@ mod tests {
         );
         assert_eq!(
             syslinux("ui menu.c32\nmenu begin x\nlabel a\nmenu end\nlabel b\n"),
-            "line 2: the default of the menu is a submenu, in which nobody chooses"
+            "line 2: the default of the menu is a submenu, which boots nothing by itself"
         );
         assert_eq!(
             syslinux("ui menu.c32\ntimeout 9\nlabel a\nmenu begin x\nmenu default\nlabel b\n"),
-            "line 4: the default of the menu is a submenu, in which nobody chooses"
+            "line 4: the default of the menu is a submenu, which boots nothing by itself"
         );
         assert_eq!(
             syslinux("ui menu.c32\nlabel a\nmenu begin x\nmenu start\ntimeout 9\nlabel b\n"),
@@ -309,7 +311,8 @@ mod tests {
         for nothing in ["label a\nmenu disable\n", "menu separator\n"] {
             assert_eq!(
                 syslinux(&format!("ui menu.c32\ntimeout 9\n{nothing}label b\n")),
-                "line 3: the menu begins with what cannot be chosen, and boots nothing by itself"
+                "line 3: the menu begins with an item that cannot be chosen, and boots nothing by \
+                 itself"
             );
         }
         assert_eq!(
@@ -323,7 +326,7 @@ mod tests {
         let menu = format!("default menu.c32\n{TWO}");
         assert_eq!(
             syslinux(&menu),
-            "b: MENU DEFAULT marks it; there is no TIMEOUT, so that it waits for a key first"
+            "b: MENU DEFAULT marks it; there is no TIMEOUT, so it waits for a key first"
         );
         let timed = format!("timeout 50\nontimeout a\n{menu}");
         assert_eq!(syslinux(&timed), "a: ONTIMEOUT names it");

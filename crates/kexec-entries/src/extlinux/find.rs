@@ -42,7 +42,7 @@ const MAX_LABELS: usize = 1024;
 pub(super) fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     let mut places = places(machine).into_iter();
     let (file, text) = places.next()?;
-    let others = places.map(|(other, _)| format!("{other} is there as well, and not read"));
+    let others = places.map(|(other, _)| format!("{other} exists as well, and is not read"));
     let others: Vec<String> = others.collect();
     let readers = readers(machine, &file);
     let mut found = readers.iter().map(|reader| {
@@ -107,7 +107,7 @@ fn difference(
         None => "takes none that is known".to_owned(),
     };
     Some(format!(
-        "{reader} and {second} both read such files, and {reader} {}, {second} {}; nothing beside \
+        "{reader} and {second} both read such files, and {reader} {}, {second} {}; no file beside \
          it shows which of them this machine has",
         said(&one),
         said(&other)
@@ -189,9 +189,9 @@ fn led_to(
     (folder, depth): (&str, usize),
 ) -> Result<BootMenu, String> {
     let (name, other) = first(command);
-    let depth = depth.checked_sub(1).ok_or_else(|| {
-        format!("CONFIG {name}: configurations lead to each other without an end")
-    })?;
+    let depth = depth
+        .checked_sub(1)
+        .ok_or_else(|| format!("CONFIG {name}: configurations include each other without end"))?;
     let absolute = |name: &str| match name.starts_with('/') {
         true => name.to_owned(),
         false => format!("{folder}/{name}"),
@@ -209,8 +209,8 @@ fn led_to(
             ConfigReader::Syslinux,
             (folder, depth),
         )),
-        Fact::Absent => Err(format!("it goes on to {next}, which is not there")),
-        Fact::Unreadable(reason) => Err(format!("it goes on to {next}: {reason}")),
+        Fact::Absent => Err(format!("it continues with {next}, which does not exist")),
+        Fact::Unreadable(reason) => Err(format!("it continues with {next}: {reason}")),
     }
 }
 
@@ -223,7 +223,7 @@ fn follow(found: &mut BootMenu, next: BootMenu, why: &str) {
             found.entries.extend(next.entries);
             Choice::Entry {
                 index: before.saturating_add(index),
-                why: format!("{why}, and it goes on to another configuration: {then}"),
+                why: format!("{why}, and it continues with another configuration: {then}"),
             }
         }
         other => other,
@@ -318,7 +318,7 @@ impl Lines<'_> {
     fn include(&mut self, name: &Located<String>) -> Result<(), String> {
         if self.way.len() > MAX_DEPTH || self.files.len() == MAX_FILES {
             return Err(format!(
-                "more than {MAX_FILES} files or {MAX_DEPTH} levels are not followed"
+                "more than {MAX_FILES} files or {MAX_DEPTH} levels are not read"
             ));
         }
         let volume = self.files.first().map(|file| file.volume.clone());

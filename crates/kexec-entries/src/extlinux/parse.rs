@@ -88,7 +88,7 @@ pub enum DirectiveKind {
     Overlays(String),
     /// A line with which U-Boot leaves a label, and does nothing else.
     Ends,
-    /// A line with which U-Boot gives up the whole configuration.
+    /// A line with which U-Boot rejects the whole configuration.
     Fatal(String),
 }
 

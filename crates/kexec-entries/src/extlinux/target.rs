@@ -146,16 +146,20 @@ impl LabelTargets<'_> {
         let name = parts.kernel.value.as_str();
         match parts.verb {
             LabelDirective::LocalBoot => {
-                return Err("LOCALBOOT goes on to another boot device".to_owned());
+                return Err("LOCALBOOT continues with another boot \
+                                           device"
+                    .to_owned());
             }
             LabelDirective::Config => {
-                return Err("CONFIG goes on to another configuration".to_owned());
+                return Err("CONFIG continues with another configuration".to_owned());
             }
             LabelDirective::Program => {
-                return Err(format!("{name} is a program, and no Linux kernel"));
+                return Err(format!("{name} is a program, not a Linux kernel"));
             }
             LabelDirective::Fit => {
-                return Err(format!("{name} is a FIT image, which is not taken apart"));
+                return Err(format!(
+                    "{name} is a FIT image, which kexec does not unpack"
+                ));
             }
             LabelDirective::Linux | LabelDirective::Kernel => {}
         }
@@ -167,10 +171,12 @@ impl LabelTargets<'_> {
         let other = [".bin", ".bs", ".bss", ".0", ".com", ".cbt", ".img", ".c32"];
         let lower = name.to_ascii_lowercase();
         if by_name && !is_mboot(name) && other.iter().any(|e| lower.ends_with(e)) {
-            return Err(format!("{name} is a program, and no Linux kernel"));
+            return Err(format!("{name} is a program, not a Linux kernel"));
         }
         if self.reader == ConfigReader::UBoot && name.contains('#') {
-            return Err(format!("{name} is a FIT image, which is not taken apart"));
+            return Err(format!(
+                "{name} is a FIT image, which kexec does not unpack"
+            ));
         }
         Ok(())
     }
@@ -179,8 +185,8 @@ impl LabelTargets<'_> {
         let mut named: Option<Located<String>> = None;
         let line = match &parts.append {
             None if self.reader == ConfigReader::UBoot => {
-                let reason = "it has no APPEND, and U-Boot then hands on what its own bootargs \
-                              hold, which is not known";
+                let reason = "it has no APPEND, and U-Boot then passes its own bootargs, which \
+                              are unknown";
                 return Err(self.broken(&parts.kernel, reason.to_owned()));
             }
             None => Cmdline::default(),
@@ -204,7 +210,8 @@ impl LabelTargets<'_> {
             && one.value != other.value
         {
             let reason = format!(
-                "it has two initrds, INITRD {} and initrd={}: which one counts depends on the reader",
+                "it has two initrds, INITRD {} and initrd={}: which one counts depends on the \
+                 boot loader",
                 one.value, other.value
             );
             return Err(self.broken(other, reason));
@@ -239,10 +246,9 @@ impl LabelTargets<'_> {
         }
         let has = |words: &[&str]| words.iter().any(|word| text.value.contains(word));
         let reason = if has(&["${", "$("]) {
-            "it needs variables of U-Boot, which are not known"
+            "it needs variables of U-Boot, which are unknown"
         } else if has(&["\\", "'"]) {
-            "U-Boot takes backslashes and single quotes for its own, and what it hands on is not \
-             known"
+            "U-Boot interprets backslashes and single quotes, and what it passes on is unknown"
         } else {
             return Ok(());
         };
@@ -261,8 +267,7 @@ impl LabelTargets<'_> {
             || label.overlays.is_some();
         if asked {
             target.notes.push(
-                "the next kernel gets the device tree of the running one, not one of the boot \
-                 loader's"
+                "the next kernel gets the device tree of the running one, not the boot loader's"
                     .to_owned(),
             );
         }

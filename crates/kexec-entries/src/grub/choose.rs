@@ -73,7 +73,7 @@ pub(super) fn pick(
                 as_fedora(menu, value, place),
             ];
             if upstream != fedora {
-                let what = format!("what {value:?} means depends on whose GRUB it is");
+                let what = format!("what {value:?} means depends on the distribution's GRUB");
                 return Err(Why::at(place, what));
             }
             upstream?

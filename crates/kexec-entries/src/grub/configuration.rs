@@ -108,8 +108,8 @@ fn mkconfigs(machine: &BootedMachine<'_>) -> Result<Vec<BootFile>, Broken> {
                 return Err(Broken {
                     at: Origin::file(second),
                     reason: format!(
-                        "{first} is there as well, and which of them GRUB reads is not known: its \
-                         modules are beside both or none of them; remove the one that is left over"
+                        "{first} exists as well, and which of them GRUB reads is unknown: its \
+                         modules are beside both or neither; remove the one that is left over"
                     ),
                 });
             }
@@ -122,8 +122,8 @@ fn mkconfigs(machine: &BootedMachine<'_>) -> Result<Vec<BootFile>, Broken> {
                 return Err(Broken {
                     at: Origin::file(if there(first) { first } else { second }),
                     reason: format!(
-                        "the kernel that runs is not beside it, but beside {}: which of them GRUB \
-                         reads is not known; mount /boot",
+                        "the running kernel is not beside it, but beside {}: which of them GRUB \
+                         reads is unknown; mount /boot",
                         names.join(" and ")
                     ),
                 });
@@ -142,7 +142,7 @@ fn mkconfigs(machine: &BootedMachine<'_>) -> Result<Vec<BootFile>, Broken> {
                         return Err(Broken {
                             at: Origin::file(PLACES.join(" and ")),
                             reason: format!(
-                                "neither is there, and which of {} GRUB reads is not known; mount \
+                                "neither exists, and which of {} GRUB reads is unknown; mount \
                                  /boot",
                                 names.join(" and ")
                             ),

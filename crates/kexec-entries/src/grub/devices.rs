@@ -221,7 +221,7 @@ impl Devices for MemoryDevices {
         match self.files.keys().find(|file| *file.device.0 == *name) {
             Some(file) => Answer::Is(file.device.clone()),
             None if name.starts_with("md/") => Answer::No,
-            None => Answer::Unknown(format!("which disk GRUB calls {name} is not known")),
+            None => Answer::Unknown(format!("which disk GRUB calls {name} is unknown")),
         }
     }
 
@@ -229,7 +229,7 @@ impl Devices for MemoryDevices {
         let value = self.found.iter().find(|(_, found)| *found == device);
         match (what, value) {
             (ProbeFor::FsUuid | ProbeFor::Label, Some((name, _))) => Answer::Is(name.clone()),
-            _ => Answer::Unknown(format!("{what:?} of {} is not known", device.0)),
+            _ => Answer::Unknown(format!("{what:?} of {} is unknown", device.0)),
         }
     }
 }

@@ -74,9 +74,9 @@ impl Disks<'_> {
     fn by_partition(&self, what: &str, fits: impl Fn(&Partition) -> bool) -> Answer<Device> {
         let on = |volume: &Volume| volume.partition.iter().any(&fits);
         match self.volumes.only(what, on) {
-            Lookup::None if self.inventory().partitions.iter().any(&fits) => {
-                Answer::Unknown(format!("what is on the partition with {what} is not known"))
-            }
+            Lookup::None if self.inventory().partitions.iter().any(&fits) => Answer::Unknown(
+                format!("the content of the partition with {what} is unknown"),
+            ),
             found => self.found(what, found),
         }
     }
@@ -95,7 +95,7 @@ impl Disks<'_> {
         match all {
             1 => self.by_partition(&format!("the name {name}"), numbered),
             _ => Answer::Unknown(format!(
-                "which disk the firmware calls {name} is not known: this machine has {all} of them"
+                "which disk the firmware calls {name} is unknown: this machine has {all} disks"
             )),
         }
     }
@@ -167,7 +167,7 @@ impl Devices for Disks<'_> {
                     same(&partition.uuid)
                 }),
             SearchBy::DiskUuid => Answer::Unknown(format!(
-                "which disk has a partition table with the UUID {value} is not known"
+                "which disk has a partition table with the UUID {value} is unknown"
             )),
             SearchBy::File => {
                 // What is no boot source is not looked into.
@@ -185,9 +185,9 @@ impl Devices for Disks<'_> {
                 let all = self.volumes.every().len() == self.volumes.disks().count();
                 match (unread, answer) {
                     (Some(why), _) => Answer::Unknown(why),
-                    (None, Answer::No) if !all => Answer::Unknown(format!(
-                        "which file system has a file {value} is not known"
-                    )),
+                    (None, Answer::No) if !all => {
+                        Answer::Unknown(format!("which file system has a file {value} is unknown"))
+                    }
                     (None, answer) => answer,
                 }
             }
@@ -210,13 +210,11 @@ impl Devices for Disks<'_> {
         match self.inventory().why_not(name) {
             // `loopback loop0 FILE` (the manual's "loopback"), as on Kairos and live media.
             Some(_) if name.starts_with("loop") => Answer::Unknown(format!(
-                "{name} is an image file that GRUB opens itself (loopback), and what is in one \
-                 is not read here; name a kernel, or an entry without it"
+                "{name} is an image file that GRUB opens itself (loopback), which kexec does not \
+                 read; name a kernel, or an entry without it"
             )),
             None => Answer::No,
-            Some(why) => {
-                Answer::Unknown(format!("which device GRUB calls {name} is not known{why}"))
-            }
+            Some(why) => Answer::Unknown(format!("which device GRUB calls {name} is unknown{why}")),
         }
     }
 
@@ -249,7 +247,7 @@ impl Devices for Disks<'_> {
             ("", Some(root)) => root.top.as_str(),
             ("", None) => {
                 return Answer::Unknown(format!(
-                    "the default subvolume of {} is not known: it is not the root file system",
+                    "the default subvolume of {} is unknown: it is not the root file system",
                     volume.id
                 ));
             }

@@ -63,15 +63,15 @@ pub(super) fn proxmox(machine: &BootedMachine<'_>) -> Option<Result<BootFile, Br
     }
     Some(match found.as_slice() {
         [] => Err(broken(format!(
-            "proxmox-boot-tool keeps GRUB's configuration on the file systems that are listed \
-             there, and none was found: {}",
+            "proxmox-boot-tool keeps GRUB's configuration on the file systems listed there, and \
+             none was found: {}",
             missed.join("; ")
         ))),
         [(first, text), others @ ..] => match others.iter().find(|(_, other)| other != text) {
             None => Ok(first.clone()),
             Some((other, _)) => Err(broken(format!(
-                "{first} and {other} differ, and which of them GRUB reads is not known; \
-                 proxmox-boot-tool refresh writes both anew"
+                "{first} and {other} differ, and which of them GRUB reads is unknown; \
+                 proxmox-boot-tool refresh rewrites both"
             ))),
         },
     })
@@ -94,7 +94,7 @@ fn on<'a>(machine: &BootedMachine<'a>, uuid: &str) -> Result<(&'a Volume, String
     let file = machine.volumes.file(&volume.id, ON_ESP);
     match machine.volumes.text(&file) {
         Fact::Known(text) => Ok((volume, text)),
-        Fact::Absent => Err(format!("{file} is not there")),
+        Fact::Absent => Err(format!("{file} does not exist")),
         Fact::Unreadable(reason) => Err(reason),
     }
 }

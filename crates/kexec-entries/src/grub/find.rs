@@ -54,7 +54,7 @@ pub(super) fn evidence(facts: &Facts) -> Evidence {
         ),
         // Without a file system or a path from its top GRUB finds nothing; syslinux does.
         (Some(image), _) if !image.starts_with(['(', '/']) => Evidence::Against(format!(
-            "the command line has BOOT_IMAGE={image}, which is no path of GRUB's"
+            "the command line has BOOT_IMAGE={image}, which is not a GRUB path"
         )),
         (Some(image), None) if image.starts_with(['(', '/']) => {
             Evidence::Likely("the command line begins with GRUB's BOOT_IMAGE=".to_owned())
@@ -74,7 +74,7 @@ fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
         return inside::find(machine).or_else(|| nowhere(machine));
     };
     for other in configs.filter(|other| !matches!(other.there, Fact::Unreadable(_))) {
-        notes.push(format!("{} is there as well, and not read", other.file));
+        notes.push(format!("{} exists as well, and is not read", other.file));
     }
     if let Fact::Unreadable(reason) = &config.there {
         let at = Origin::file(&config.file);
@@ -115,8 +115,8 @@ fn nowhere(machine: &BootedMachine<'_>) -> Option<BootMenu> {
         at: Origin::file(PLACES.join(" and ")),
         reason: format!(
             "GRUB seems to have started this machine ({said}), but neither its configuration nor \
-             the kernel {kernel} that it booted is there or on another file system that may be \
-             read; mount /boot"
+             the kernel {kernel} that it booted was found on a file system that may be read; \
+             mount /boot"
         ),
     }))
 }
@@ -196,7 +196,7 @@ impl EntryBuilder<'_> {
             }
         };
         notes.extend(outcome.fallback.map(|fallback| {
-            format!("when the default fails, GRUB goes on with `fallback`: {fallback}")
+            format!("when the default fails, GRUB continues with `fallback`: {fallback}")
         }));
         notes.extend(outcome.warnings);
         BootMenu {
@@ -313,7 +313,7 @@ impl EntryBuilder<'_> {
                     .collect();
                 Boots::Target(Box::new(target))
             }
-            Ok(Boot::Other(what)) => broken(format!("{what}, which a kexec cannot do")),
+            Ok(Boot::Other(what)) => broken(format!("{what}, which kexec cannot do")),
             Ok(Boot::Menu(file)) => broken(format!(
                 "it opens the menu of {}",
                 self.disks.boot_file(file)

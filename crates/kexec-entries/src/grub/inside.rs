@@ -37,15 +37,15 @@ pub(super) fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
         if line.is_some_and(|line| line.as_bytes().iter().any(|byte| SCRIPT.contains(byte))) {
             entry.boots = Boots::Broken(Broken {
                 at: entry.origin.clone(),
-                reason: "its options have characters that mean something to GRUB, and what this \
-                         GRUB makes of them is not known"
+                reason: "its options have characters that mean something to GRUB, and how this \
+                         GRUB reads them is unknown"
                     .to_owned(),
             });
         }
     }
     notes.push(format!(
-        "{info} has no grub.cfg here: its configuration is inside its program, and its menu are \
-         the entries of the Boot Loader Specification"
+        "{info} has no grub.cfg here: its configuration is inside its program, and its menu \
+         consists of the entries of the Boot Loader Specification"
     ));
     let folder = folder(machine).unwrap_or_else(|| FOLDER.to_owned());
     let block = machine.volumes.file(&esp.id, &format!("{folder}/grubenv"));
@@ -91,14 +91,14 @@ fn choice(
                 Fact::Known(id) if !id.is_empty() && name == "LoaderEntryOneShot" => {
                     return Err(refused(
                         &variables,
-                        format!("{name} asks for {id:?}; whether this GRUB takes it is not known"),
+                        format!("{name} names {id:?}; whether this GRUB uses it is unknown"),
                     ));
                 }
                 Fact::Known(id) if !id.is_empty() => {
                     return pick(entries, id)
-                        .map(|index| (index, format!("{name} asks for {id:?}")))
+                        .map(|index| (index, format!("{name} names {id:?}")))
                         .map_err(|reason| {
-                            refused(&variables, format!("{name} asks for {id:?}, {reason}"))
+                            refused(&variables, format!("{name} names {id:?}, {reason}"))
                         });
                 }
                 Fact::Known(_) | Fact::Absent => {}
@@ -112,8 +112,8 @@ fn choice(
         Fact::Absent => {
             return Err(refused(
                 &at,
-                "it is not there, and LoaderEntryDefault is not set: which entry GRUB takes is not \
-                 known"
+                "it does not exist, and LoaderEntryDefault is not set: which entry GRUB takes is \
+                 unknown"
                     .to_owned(),
             ));
         }
@@ -127,14 +127,14 @@ fn choice(
             .filter(|v| !v.is_empty())
     };
     if let Some(next) = value("next_entry") {
-        let reason = format!("next_entry asks for {next:?}; whether this GRUB takes it is unknown");
+        let reason = format!("next_entry names {next:?}; whether this GRUB uses it is unknown");
         return Err(refused(&at, reason));
     }
     let Some(id) = value("default") else {
         return Err(refused(
             &at,
-            "it has no default, and LoaderEntryDefault is not set: which entry GRUB takes is not \
-             known"
+            "it has no default, and LoaderEntryDefault is not set: which entry GRUB takes is \
+             unknown"
                 .to_owned(),
         ));
     };
@@ -152,7 +152,7 @@ fn pick(entries: &[BootEntry], id: &str) -> Result<usize, String> {
     });
     match (fitting.next(), fitting.next()) {
         (Some(at), None) => Ok(at),
-        (None, _) => Err("which is not there".to_owned()),
-        (Some(_), Some(_)) => Err("which several entries are called".to_owned()),
+        (None, _) => Err("which does not exist".to_owned()),
+        (Some(_), Some(_)) => Err("the name of several entries".to_owned()),
     }
 }

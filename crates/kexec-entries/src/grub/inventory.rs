@@ -62,7 +62,7 @@ impl DeviceInventory {
                 !rest.is_empty() && rest.ends_with(|c: char| c.is_ascii_digit())
             });
             if !made && !parts && !volumes.every().iter().any(known) {
-                self.hide(format!("what is on {name} is not known"));
+                self.hide(format!("the content of {name} is unknown"));
             }
             return;
         };
@@ -80,7 +80,10 @@ impl DeviceInventory {
                     "zfs_member" => "ZFS".to_owned(),
                     other => other.to_owned(),
                 };
-                self.hide(format!("it may be in what {name} is a part of ({named})"));
+                self.hide(format!(
+                    "it may be on the array or volume that {name} belongs to \
+                                   ({named})"
+                ));
             }
             self.kinds.push(kind);
         }

@@ -229,7 +229,7 @@ impl LoadedKernel {
             None => Ok(()),
             Some(path) => {
                 let shown = bytes::shown(path);
-                let what = format!("the name of {shown} is no UTF-8, which is not supported");
+                let what = format!("the name of {shown} is not UTF-8, which is not supported");
                 Err(Why::at(&self.place, what))
             }
         }
@@ -264,7 +264,7 @@ fn command_line(args: &[Text], fedora: Option<bool>, place: &Place) -> Result<St
         for (at, c) in arg.char_indices() {
             let kept = is_hexadecimal(arg.get(at..).unwrap_or_default());
             if kept && fedora.is_none() {
-                let what = format!("what becomes of {arg:?} depends on whose GRUB it is");
+                let what = format!("how {arg:?} is passed on depends on the distribution's GRUB");
                 return Err(Why::at(place, what));
             }
             if matches!(c, '\\' | '\'' | '"') && !(kept && fedora == Some(true)) {

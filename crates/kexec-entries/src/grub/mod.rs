@@ -208,11 +208,11 @@ fn warnings(
     let mut warnings = evaluator.warnings.clone();
     warnings.dedup();
     if let Some(why) = &state.lost {
-        warnings.push(format!("what follows is not known: {why}"));
+        warnings.push(format!("what follows is unknown: {why}"));
     }
     let timeout = state.env.get("timeout").to_string();
     if default.is_ok() && matches!(timeout.as_str(), "" | "-1") {
-        warnings.push("GRUB waits at its menu for ever: $timeout is not set, or -1".to_owned());
+        warnings.push("GRUB waits at its menu forever: $timeout is not set, or -1".to_owned());
     }
     warnings
 }
@@ -362,7 +362,7 @@ fn default(
         }
         menu = evaluator.state.clone();
     }
-    Err(Why::at(place, "menus open menus without an end").into())
+    Err(Why::at(place, "menus open each other without end").into())
 }
 
 /// The menu that an entry opens with `configfile`.
@@ -392,7 +392,7 @@ fn because(value: &str, origin: Option<&env::ValueOrigin>, fits: bool) -> String
         }
     }
     if !fits {
-        text.push_str("; no entry is called so, and GRUB takes the first one then");
+        text.push_str("; no entry has that name, so GRUB takes the first one");
     }
     text
 }

@@ -239,7 +239,7 @@ impl Text {
                 })
                 .unwrap_or_else(|| {
                     let what = format!(
-                        "{self} holds GRUB's own name of a device, which only the firmware knows"
+                        "{self} holds GRUB's name for a device, which only the firmware knows"
                     );
                     Why::at(place, what)
                 })),

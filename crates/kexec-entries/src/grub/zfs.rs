@@ -26,13 +26,13 @@ pub(super) fn search(volumes: &Volumes, uuid: &str) -> Option<Answer<Device>> {
         return (pools && !other).then(|| {
             Answer::Unknown(format!(
                 "no file system of this machine has the UUID {uuid}, and no device is known to \
-                 belong to a ZFS pool of that number"
+                 belong to a ZFS pool with that number"
             ))
         });
     };
     let Some(name) = name else {
         return Some(Answer::Unknown(format!(
-            "{uuid} is a ZFS pool, and its name is not known"
+            "{uuid} is a ZFS pool, and its name is unknown"
         )));
     };
     let mut pools = volumes.all().iter();

@@ -167,7 +167,7 @@ fn config(
                 (Fact::Known(text), None) => found = Some((file, text)),
                 (Fact::Known(text), Some((first, known))) if text != *known => {
                     let reason = format!(
-                        "{first} is there as well, and which of them Limine reads first depends on \
+                        "{first} exists as well, and which of them Limine reads first depends on \
                          its version; remove the one that is left over"
                     );
                     return Err(broken(&file, reason));
@@ -182,8 +182,8 @@ fn config(
         for path in OLD {
             let file = machine.volumes.file(&volume.id, path);
             if machine.volumes.exists(&file) == Fact::Known(()) {
-                let reason = "it is of Limine before version 8, whose configuration is not read \
-                              here; name an entry or a kernel";
+                let reason = "it belongs to Limine before version 8, whose configuration kexec \
+                              does not read; name an entry or a kernel";
                 return Err(broken(&file, reason.to_owned()));
             }
         }

@@ -24,8 +24,8 @@ pub(super) const SOURCE: Source = Source {
     find: find::find,
     evidence,
     looked_for: Some(
-        "limine.conf beside the program that the firmware started, and at the top, in limine, boot \
-         and boot/limine of its partition and of the others of that disk",
+        "limine.conf beside the program that the firmware started, and in the folders /, limine, \
+         boot and boot/limine of its partition and of the other partitions of that disk",
     ),
 };
 

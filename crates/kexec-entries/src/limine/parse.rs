@@ -90,7 +90,7 @@ pub fn parse(text: &str, platform: LiminePlatform) -> Result<LimineConfig, Malfo
             reason: reason.to_owned(),
         };
         let line = expanded(line, &macros).ok_or_else(|| {
-            malformed("a macro begins there (\"${\") and does not end on that line (\"}\")")
+            malformed("a macro begins there (\"${\") but does not end on that line (\"}\")")
         })?;
         room = room
             .checked_sub(line.len())
@@ -110,7 +110,7 @@ pub fn parse(text: &str, platform: LiminePlatform) -> Result<LimineConfig, Malfo
             let entry = entry(&line, number);
             let above = config.entries.last().map_or(0, |entry| entry.depth);
             if entry.depth > above.saturating_add(1) {
-                return Err(malformed("it is below an entry that is not there"));
+                return Err(malformed("it is below an entry that does not exist"));
             }
             if entry.depth > MAX_DEPTH {
                 return Err(malformed(&format!("it is deeper than {MAX_DEPTH} folders")));

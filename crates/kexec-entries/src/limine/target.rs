@@ -34,7 +34,7 @@ impl EntryTargets<'_> {
             "multiboot" | "multiboot1" => Some(Protocol::Multiboot),
             "multiboot2" => Some(Protocol::Multiboot2),
             other => {
-                let reason = format!("protocol {other}, which a kexec cannot do");
+                let reason = format!("protocol {other}, which kexec does not support");
                 return Err((protocol.line, reason));
             }
         };
@@ -48,7 +48,7 @@ impl EntryTargets<'_> {
             .filter(|s| s.name.starts_with("module_"));
         let mut written = cmdline.into_iter().chain(modules);
         if let Some(setting) = written.find(|setting| setting.value.contains("${")) {
-            let reason = format!("it has a macro that nobody defined: {}", setting.value);
+            let reason = format!("it has an undefined macro: {}", setting.value);
             return Err((setting.line, reason));
         }
         let line = cmdline.map_or("", |setting| setting.value.as_str());
@@ -71,8 +71,7 @@ impl EntryTargets<'_> {
                     }
                 }
                 "dtb_path" => notes.push(
-                    "the next kernel gets the device tree of the running one, not one of the boot \
-                     loader's"
+                    "the next kernel gets the device tree of the running one, not the boot loader's"
                         .to_owned(),
                 ),
                 _ => {}
@@ -98,7 +97,7 @@ impl EntryTargets<'_> {
         });
         let (resource, argument, path) = parsed.ok_or_else(|| {
             refused(format!(
-                "{text} is no path of Limine's, such as boot():/vmlinuz"
+                "{text} is not a Limine path, such as boot():/vmlinuz"
             ))
         })?;
         let volume = match (resource, argument) {
@@ -132,14 +131,14 @@ impl EntryTargets<'_> {
             }
             (other, _) => {
                 return Err(refused(format!(
-                    "{text}: what Limine finds as {other}(...) is not known from here"
+                    "{text}: what Limine finds as {other}(...) is unknown"
                 )));
             }
         };
         let file = self.volumes.file(&volume, path);
         if hash.is_some() {
             notes.push(format!(
-                "Limine compares {file} with the hash in its configuration; that is not done here"
+                "Limine compares {file} with the hash in its configuration, which kexec does not do"
             ));
         }
         Ok(file)

@@ -28,7 +28,7 @@ pub(super) fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
         let said = option
             .arguments
             .as_deref()
-            .unwrap_or("something that is no text");
+            .unwrap_or("arguments that are not text");
         let at = Origin::file(format!("Boot{number:04X}"));
         let reason = format!("rEFInd is given {said}; name an entry or a kernel");
         return refused(at, reason);
@@ -104,10 +104,7 @@ fn target(
     let on = |at: &WithLine<String>| {
         let path = at.value.replace('\\', "/");
         match path.contains('%') {
-            true => Err((
-                at.line,
-                format!("what rEFInd makes of {path} is not known here"),
-            )),
+            true => Err((at.line, format!("how rEFInd starts {path} is unknown"))),
             false => Ok(machine.volumes.file(&volume, &format!("/{path}"))),
         }
     };
@@ -118,7 +115,7 @@ fn target(
             ..
         }) => options,
         Some(WithLine { line, .. }) => {
-            let reason = "its options are not in quotes, and rEFInd takes the first word only";
+            let reason = "its options are not quoted, and rEFInd uses only the first word";
             return Err((*line, reason.to_owned()));
         }
     };

@@ -27,7 +27,7 @@ fn evidence(facts: &Facts) -> Evidence {
         None if info.is_some_and(|info| info.starts_with("rEFInd")) => {
             Evidence::For("the boot loader calls itself rEFInd (LoaderInfo)".to_owned())
         }
-        None => Evidence::Against("the firmware did not start a file that is called so".to_owned()),
+        None => Evidence::Against("the firmware did not start a file of that name".to_owned()),
     }
 }
 

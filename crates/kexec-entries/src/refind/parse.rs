@@ -169,7 +169,7 @@ impl RefindConfig {
         let name = "name an entry or a kernel";
         if let Some(include) = self.includes.first() {
             let reason = format!(
-                "it includes {}, which is not read here; {name}",
+                "it includes {}, which kexec does not read; {name}",
                 include.value
             );
             return DefaultStanza::Unclear(Some(include.line), reason);
@@ -181,16 +181,16 @@ impl RefindConfig {
         if !self.scan.as_ref().is_some_and(manual) {
             let line = self.scan.as_ref().map(|scan| scan.line);
             let reason = format!(
-                "rEFInd looks for kernels and boot loaders on the disks by itself, which is not \
-                 followed here; {name}"
+                "rEFInd searches the disks for kernels and boot loaders, which kexec does not do; \
+                 {name}"
             );
             return DefaultStanza::Unclear(line, reason);
         }
         let wanted = self.default.as_ref().filter(|d| !d.value.is_empty());
         let Some(wanted) = wanted else {
             let reason = format!(
-                "there is no default_selection: rEFInd takes what was booted last, and that is not \
-                 read here; {name}"
+                "there is no default_selection: rEFInd boots the last booted entry, which kexec \
+                 does not read; {name}"
             );
             return DefaultStanza::Unclear(None, reason);
         };
@@ -198,7 +198,7 @@ impl RefindConfig {
         // By the time of the day: the last two of three.
         let [wanted] = wanted.value.as_slice() else {
             let reason =
-                format!("default_selection has several values, of which one counts; {name}");
+                format!("default_selection has several values, and only one counts; {name}");
             return DefaultStanza::Unclear(line, reason);
         };
         let why = format!("default_selection is {wanted:?}");
@@ -216,7 +216,7 @@ impl RefindConfig {
                 }
             }
         }
-        DefaultStanza::Unclear(line, format!("{why}, which no stanza is called; {name}"))
+        DefaultStanza::Unclear(line, format!("{why}, and no stanza has that name; {name}"))
     }
 
     /// The stanza that one part of `default_selection` means (FindMenuShortcutEntry() of
@@ -227,7 +227,7 @@ impl RefindConfig {
         names: &dyn Fn(&Stanza) -> Vec<String>,
     ) -> Result<Option<usize>, String> {
         if wanted.starts_with('+') {
-            return Err("rEFInd takes what was booted last, and that is not read here".to_owned());
+            return Err("rEFInd boots the last booted entry, which kexec does not read".to_owned());
         }
         if wanted.trim() != wanted {
             return Err(format!(
@@ -244,9 +244,7 @@ impl RefindConfig {
                     .checked_sub(1)
                     .and_then(|number| shown.nth(number))
                     .map(|(at, _)| at)),
-                _ => Err(
-                    "one character alone is a key of rEFInd's, not a part of a title".to_owned(),
-                ),
+                _ => Err("a single character is a key in rEFInd, not part of a title".to_owned()),
             };
         }
         let wanted = wanted.to_lowercase();
@@ -257,8 +255,8 @@ impl RefindConfig {
                 // RefindPlus prefers one that is called exactly so.
                 if first.is_some() && title == wanted {
                     return Err(
-                        "the first stanza that it fits is not the one that is called \
-                                exactly so, and RefindPlus prefers that"
+                        "the first stanza that matches is not the one with exactly this name, \
+                         which RefindPlus prefers"
                             .to_owned(),
                     );
                 }
@@ -270,7 +268,7 @@ impl RefindConfig {
                 }
             } else if first.is_none() && may_fit(&title, &names(stanza), &wanted) {
                 return Err(format!(
-                    "rEFInd may call {:?} so, for the name of its volume is a part of its title",
+                    "rEFInd may give {:?} this title, because the title contains the volume's name",
                     stanza.title.value
                 ));
             }
@@ -352,21 +350,24 @@ mod tests {
         assert_eq!(chosen("default_selection arch"), "0");
         assert_eq!(chosen("default_selection \"gone,lts,arch\""), "2");
         for (head, said) in [
-            ("", "what was booted last"),
-            ("default_selection +", "what was booted last"),
-            ("default_selection \"+,arch\"", "what was booted last"),
-            ("default_selection a", "a key of rEFInd's"),
-            ("default_selection 0", "no stanza is called"),
-            ("default_selection 12", "the name of its volume"),
-            ("default_selection esp", "the name of its volume"),
-            ("default_selection \"from ESP\"", "the name of its volume"),
-            ("default_selection \"gone,+,arch\"", "what was booted last"),
+            ("", "the last booted entry"),
+            ("default_selection +", "the last booted entry"),
+            ("default_selection \"+,arch\"", "the last booted entry"),
+            ("default_selection a", "a key in rEFInd"),
+            ("default_selection 0", "no stanza has that name"),
+            ("default_selection 12", "contains the volume's name"),
+            ("default_selection esp", "contains the volume's name"),
+            (
+                "default_selection \"from ESP\"",
+                "contains the volume's name",
+            ),
+            ("default_selection \"gone,+,arch\"", "the last booted entry"),
             ("default_selection \"gone, arch\"", "blanks"),
-            ("default_selection off", "no stanza is called"),
+            ("default_selection off", "no stanza has that name"),
             ("default_selection lts 8:00 12:00", "several values"),
             (
                 "default_selection lts\nscanfor internal,manual",
-                "by itself",
+                "searches the disks",
             ),
             ("include more.conf", "more.conf"),
         ] {
@@ -395,8 +396,8 @@ mod tests {
         let said = chosen("arch", &["Arch LTS", "Arch"]);
         assert!(said.contains("RefindPlus"), "{said}");
         assert!(chosen(&"gone,".repeat(700_000), &["A"; 1000]).contains("more than 64"));
-        assert!(chosen("boot a", &["A", "Reboot a"]).contains("its volume"));
-        assert!(chosen("ext4", &["A", "Root on ext4"]).contains("its volume"));
+        assert!(chosen("boot a", &["A", "Reboot a"]).contains("the volume's name"));
+        assert!(chosen("ext4", &["A", "Root on ext4"]).contains("the volume's name"));
     }
 
     proptest! {

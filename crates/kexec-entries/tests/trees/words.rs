@@ -44,14 +44,14 @@ fn a_fuse_at_boot_is_told_once() {
     let [note] = notes.as_slice() else {
         panic!("{:?}", survey.notes);
     };
-    let text = "/boot is a file system of the kind fuse.sshfs, for which a program answers";
+    let text = "/boot is a fuse.sshfs file system, which a user's program serves";
     assert!(note.starts_with(text), "{note}");
     let plain = survey.sources.iter().find(|s| s.source == "plain").unwrap();
     assert!(plain.found.entries.is_empty(), "{:?}", plain.found.entries);
     let [note] = plain.found.notes.as_slice() else {
         panic!("{:?}", plain.found.notes);
     };
-    let text = "kernels under well-known names in /boot cannot be looked for: ";
+    let text = "the well-known kernel names in /boot cannot be read: ";
     assert!(note.starts_with(text), "{note}");
 }
 
@@ -69,7 +69,7 @@ fn a_kernel_that_is_gone_is_told_with_where_it_was() {
     let running = survey.sources.iter().find(|s| s.source == "running");
     let text = format!("{:?}", running.unwrap().found.choice);
     for words in [
-        "the file of kernel 6.1.0 is not there any more",
+        "the file of kernel 6.1.0 no longer exists",
         "read it from /vmlinuz-special (BOOT_IMAGE in /proc/cmdline)",
         "no such file below /boot",
     ] {

@@ -35,7 +35,8 @@ pub enum PurgatoryFailure {
     Plan(#[from] ClassicError),
     /// What the plan says of a segment to be checked contradicts itself.
     #[error(
-        "{name}: {len:#x} bytes at {start:#x} are to be checked, which is not what segment {segment} holds: {reason}"
+        "{name}: {len:#x} bytes at {start:#x} should be checked, but segment {segment} does not \
+         hold them: {reason}"
     )]
     Check {
         /// The segment's name.
@@ -59,11 +60,11 @@ impl PurgatoryFailure {
                 "use a build for x86_64, or load with kexec_file_load (-s)"
             }
             PurgatoryFailure::Params(_) => {
-                "kexec plan shows where everything is; -s leaves it to the kernel"
+                "kexec plan shows where everything goes; with -s the kernel places it"
             }
             PurgatoryFailure::Plan(e) => e.remedy(),
             PurgatoryFailure::Check { .. } => {
-                "this is a mistake in this program: please report it, with what kexec plan prints"
+                "this is a bug in kexec: please report it with the output of kexec plan"
             }
         }
     }

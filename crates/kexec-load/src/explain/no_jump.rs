@@ -8,7 +8,7 @@ pub(crate) fn without_jump(host: &Snapshot) -> Option<String> {
     let missing = host.built_with("CONFIG_KEXEC_JUMP") == Some(false);
     missing.then(|| {
         format!(
-            "the running kernel ({}) was built without CONFIG_KEXEC_JUMP, so that it cannot be jumped back to",
+            "the running kernel ({}) was built without CONFIG_KEXEC_JUMP: nothing can jump back to it",
             host.release
         )
     })

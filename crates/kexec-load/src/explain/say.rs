@@ -10,7 +10,7 @@ use kexec_machine::Fact;
 use kexec_machine::Snapshot;
 
 /// Where the kernel says more.
-pub(super) const DMESG: &str = "look for the kernel's own words with dmesg | tail";
+pub(super) const DMESG: &str = "look at the kernel's messages with dmesg | tail";
 
 /// Bytes that the x86 loader of the kernel keeps free behind a command line for
 /// ` elfcorehdr=0x...`, of normal images too (seen in 6.1 to 7.x: a line that is
@@ -91,7 +91,7 @@ pub(super) fn signed_by<'a>(c: &CallContext<'a>) -> Option<&'a str> {
 pub(super) fn inside(c: &CallContext<'_>) -> &'static str {
     match c.image {
         Some(image) if !image.bare => {
-            " (a signature on what it was wrapped in does not count: the kernel inside is what is verified)"
+            " (a signature on the wrapper does not count: the kernel inside is verified)"
         }
         _ => "",
     }
@@ -188,6 +188,6 @@ pub(super) fn unseen(host: &Snapshot) -> String {
     if unseen.is_empty() {
         String::new()
     } else {
-        format!("; not seen were {}", unseen.join(", "))
+        format!("; unknown: {}", unseen.join(", "))
     }
 }

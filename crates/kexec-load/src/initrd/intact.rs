@@ -96,7 +96,7 @@ fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<CompressedPart>) -> Intact
                 codec: "lzo",
                 filters: Vec::new(),
             });
-            let why = "it is compressed with lzo, which is not looked into".to_owned();
+            let why = "it is compressed with lzo, which kexec does not unpack".to_owned();
             return Intact::Unseen { why };
         }
         let Some(codec) = detect(rest).filter(|_| !rest.starts_with(LZ4_FRAME)) else {
@@ -259,7 +259,7 @@ impl Walk {
                 left.saturating_sub(padding)
             )),
             WalkPosition::Head | WalkPosition::Name(_) => {
-                Err("the archive ends in the head of a file".into())
+                Err("the archive ends in the header of a file".into())
             }
         }
     }
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(
             look(b"\x89LZO\0"),
             Intact::Unseen {
-                why: "it is compressed with lzo, which is not looked into".to_owned()
+                why: "it is compressed with lzo, which kexec does not unpack".to_owned()
             }
         );
         assert_eq!(look(b""), Intact::Whole);

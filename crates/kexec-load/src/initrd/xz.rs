@@ -23,7 +23,7 @@ pub(super) fn foreign_number(check: u8) -> Option<String> {
 }
 
 pub(super) fn with_check(check: &str) -> String {
-    format!("it is an xz stream with {check}, and kernels know CRC32 only (xz --check=crc32)")
+    format!("it is an xz stream with {check}, but kernels support only CRC32 (xz --check=crc32)")
 }
 
 /// What no kernel undoes in a chain of filters, whatever its configuration: it knows
@@ -31,7 +31,7 @@ pub(super) fn with_check(check: &str) -> String {
 /// (Documentation/staging/xz.rst).
 pub(super) fn foreign_chain(chain: &[Filter]) -> Option<String> {
     let (last, before) = chain.split_last()?;
-    let remedy = "kernels know LZMA2 and filters for machine code only (xz --check=crc32)";
+    let remedy = "kernels support only LZMA2 and the filters for machine code (xz --check=crc32)";
     let foreign = |filter: &Filter| match filter.id {
         DELTA => Some("the delta filter".to_owned()),
         id if bcj(id).is_none() => Some(format!("filter number {id:#x}")),
@@ -42,7 +42,7 @@ pub(super) fn foreign_chain(chain: &[Filter]) -> Option<String> {
         let last = (last.id != LZMA2).then(|| format!("filter number {:#x}", last.id));
         last.or_else(|| (before.len() > 1).then(|| format!("{} filters", chain.len())))
     })?;
-    Some(format!("it is an xz stream with {found}, and {remedy}"))
+    Some(format!("it is an xz stream with {found}, but {remedy}"))
 }
 
 /// The filters for machine code (the .xz file format 1.2.1, 5.3.2), and the option that

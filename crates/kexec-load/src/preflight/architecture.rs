@@ -18,19 +18,19 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             Severity::Refusal,
             what,
             format!("built for {image}, but this machine is {host}"),
-            "give the kernel package of this machine's architecture",
+            "use the kernel package for this machine's architecture",
         ),
         (None, _) => Observation::new(
             Severity::Unknown,
             what,
-            "its header names an architecture that is not known here",
-            "make sure that the kernel is for this machine",
+            "its header names an unknown architecture",
+            "make sure that the kernel was built for this machine",
         ),
         (_, None) => Observation::new(
             Severity::Unknown,
             what,
             format!("this machine calls itself {:?}", context.host.machine),
-            "make sure that the kernel is for this machine",
+            "make sure that the kernel was built for this machine",
         ),
     };
     vec![outcome]

@@ -6,7 +6,7 @@ use super::{Check, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "capture-words",
-    about: "a command line that is used again is not that of a capture kernel",
+    about: "a reused command line is not that of a capture kernel",
     run,
 };
 
@@ -47,11 +47,11 @@ fn judge(plan: &FilePlan) -> Option<Observation> {
         Severity::Warning,
         format!("command line from {}", plan.cmdline_from),
         format!(
-            "the running kernel is a capture kernel, and these words are meant for it: {}. The next \
-             kernel gets them, too, and takes itself for one",
+            "the running kernel is a capture kernel, and these parameters are meant for it: {}. \
+             The next kernel gets them too, and will act as a capture kernel",
             words.join(" ")
         ),
-        "write the whole line with --command-line, without --reuse-cmdline",
+        "give the whole command line with --command-line, without --reuse-cmdline",
     ))
 }
 

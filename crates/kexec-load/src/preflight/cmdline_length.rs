@@ -9,7 +9,7 @@ use super::{Check, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "cmdline-length",
-    about: "the command line fits into what the next kernel reads",
+    about: "the next kernel reads the whole command line",
     run,
 };
 
@@ -52,7 +52,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         outcomes.push(Observation::new(
             Severity::Refusal,
             &what,
-            format!("{len} bytes long; at most {max} are taken ({says})"),
+            format!("{len} bytes long; at most {max} are allowed ({says})"),
             format!("make it {} bytes shorter", len - max),
         ));
     } else {
@@ -65,8 +65,9 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         outcomes.push(Observation::new(
             Severity::Warning,
             &what,
-            "the old line has a `--`: what is appended behind it goes to init, not to the kernel",
-            "write the whole line with --command-line, without --reuse-cmdline",
+            "the old command line has a `--`: what is appended after it goes to init, not to the \
+             kernel",
+            "give the whole command line with --command-line, without --reuse-cmdline",
         ));
     }
     outcomes

@@ -6,7 +6,8 @@ use crate::explain::say::{self, Bytes};
 
 pub(super) const CHECK: Check = Check {
     name: "crash-region",
-    about: "memory is reserved for a crash kernel (crashkernel=), and kernel and initrd fit",
+    about: "memory is reserved for a crash kernel (crashkernel=), and the kernel and initrd fit \
+            into it",
     run,
 };
 
@@ -20,7 +21,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         let reasons = [host.kexec.crash_size.reason(), host.memory.iomem.reason()];
         let reasons: Vec<&str> = reasons.into_iter().flatten().collect();
         let why = if reasons.is_empty() {
-            "/sys/kernel/kexec_crash_size is not there".to_owned()
+            "/sys/kernel/kexec_crash_size does not exist".to_owned()
         } else {
             reasons.join("; ")
         };
@@ -28,7 +29,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             Severity::Unknown,
             what,
             why,
-            "mount /sys and run it as root",
+            "mount /sys, and run kexec as root",
         )];
     };
     if size == 0 {

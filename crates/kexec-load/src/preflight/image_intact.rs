@@ -7,7 +7,7 @@ use super::{Check, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "image-intact",
-    about: "the kernel's bytes are all there and are the ones that were built",
+    about: "the kernel file is complete and unaltered",
     run,
 };
 
@@ -46,7 +46,7 @@ fn outcome(what: &str, proof: &Proof) -> Observation {
         Proof::Bounds => Observation::new(
             Severity::Note,
             what,
-            "whole as far as its headers tell; the format carries no checksum of its content",
+            "complete as far as its headers show; the format has no checksum of its content",
             "",
         ),
     }

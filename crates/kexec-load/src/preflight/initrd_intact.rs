@@ -7,7 +7,7 @@ use crate::next_config::Lacking;
 
 pub(super) const CHECK: Check = Check {
     name: "initrd-intact",
-    about: "each initrd is all there, and the next kernel unpacks what it is compressed with",
+    about: "each initrd is complete, and the next kernel supports its compression",
     run,
 };
 
@@ -65,16 +65,19 @@ fn not_unpacked(what: &str, at: usize, codec: &str, lacking: &Lacking) -> Observ
     } = lacking;
     let known = match codecs.as_slice() {
         [] => String::new(),
-        codecs => format!("with what that kernel knows ({}), or ", codecs.join(", ")),
+        codecs => format!(
+            "with what that kernel supports ({}), or ",
+            codecs.join(", ")
+        ),
     };
     Observation::new(
         Severity::Refusal,
         what,
         format!(
-            "the next kernel does not unpack the part that begins at byte {at}: it is {codec}, \
-             and the kernel was built without {option} ({from})"
+            "the next kernel cannot unpack the part that begins at byte {at}: it is {codec}, and \
+             the kernel was built without {option} ({from})"
         ),
-        format!("make it again {known}uncompressed, as every kernel with initrds reads it"),
+        format!("rebuild it {known}uncompressed, which every kernel with initrd support reads"),
     )
 }
 
@@ -95,8 +98,8 @@ fn not_at_all(context: &LoadContext<'_>) -> Option<Observation> {
     Some(Observation::new(
         severity,
         "initrd",
-        format!("the next kernel does not look at it: it was built without {option} ({from})"),
-        "take a kernel that reads initrds; or leave the initrd out, and name a root file system \
+        format!("the next kernel ignores it: that kernel was built without {option} ({from})"),
+        "use a kernel with initrd support; or leave the initrd out, and name a root file system \
          that the kernel finds by itself (root=PARTUUID=... or root=/dev/...)",
     ))
 }
@@ -114,7 +117,7 @@ fn finds(root: &str) -> bool {
 
 fn judge(what: &str, found: &Intact) -> Observation {
     match found {
-        Intact::Whole => Observation::pass(what, "it unpacks to its end"),
+        Intact::Whole => Observation::pass(what, "it unpacks completely"),
         Intact::Broken { at, reason } => Observation::new(
             Severity::Refusal,
             what,
@@ -122,25 +125,25 @@ fn judge(what: &str, found: &Intact) -> Observation {
                 "it is cut short or damaged, in the part that begins at byte {at}: {reason}; the \
                  next kernel would find no init in it"
             ),
-            "make it again, for example with update-initramfs, dracut or mkinitcpio; is its file \
+            "rebuild it, for example with update-initramfs, dracut or mkinitcpio; is its file \
              system full?",
         ),
         Intact::NotForKernels { at, reason } => Observation::new(
             Severity::Refusal,
             what,
-            format!("the next kernel does not unpack the part that begins at byte {at}: {reason}"),
-            "make it again with what kernels read",
+            format!("the next kernel cannot unpack the part that begins at byte {at}: {reason}"),
+            "rebuild it with a compression that kernels support",
         ),
         Intact::Rest { at } => Observation::new(
             Severity::Note,
             what,
-            format!("from byte {at} on it is nothing that kernels unpack; they go on without it"),
+            format!("from byte {at} on it is nothing that kernels unpack; they ignore the rest"),
             "",
         ),
         Intact::Unseen { why } => Observation::new(
             Severity::Unknown,
             what,
-            format!("whether it is all there: {why}"),
+            format!("whether it is complete is unknown: {why}"),
             "",
         ),
     }

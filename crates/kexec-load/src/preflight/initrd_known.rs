@@ -5,7 +5,7 @@ use crate::initrd;
 
 pub(super) const CHECK: Check = Check {
     name: "initrd-known",
-    about: "each initrd is an archive or a file system that kernels know",
+    about: "each initrd is an archive or a file system that kernels support",
     run,
 };
 
@@ -17,7 +17,9 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             return Observation::new(
                 Severity::Note,
                 what,
-                "EFI still names the initrd of the first boot, whose memory has other content now, and a kernel without one takes that (seen: a panic with nothing on the console)",
+                "EFI still names the initrd of the first boot, whose memory has been overwritten; \
+                 a kernel without an initrd takes that one (seen: a panic with nothing on the \
+                 console)",
                 "",
             );
         }
@@ -26,19 +28,24 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
                 Severity::Refusal,
                 what,
                 "the file is empty",
-                "make it again, for example with update-initramfs, dracut or mkinitcpio",
+                "rebuild it, for example with update-initramfs, dracut or mkinitcpio",
             );
         }
         match initrd::kind(&piece.bytes) {
             Some(kind) => Observation::pass(what, format!("{} bytes of {kind}", piece.len)),
             None => {
-                let start: Vec<String> =
-                    piece.bytes.iter().take(6).map(|b| format!("{b:02x}")).collect();
+                let start: Vec<String> = piece
+                    .bytes
+                    .iter()
+                    .take(6)
+                    .map(|b| format!("{b:02x}"))
+                    .collect();
                 Observation::new(
                     Severity::Warning,
                     what,
                     format!(
-                        "begins with {}, which is no archive or file system that kernels unpack as an initrd",
+                        "begins with {}, which is not an archive or file system that kernels \
+                         support as an initrd",
                         start.join(" ")
                     ),
                     "check that this is the initrd and not another file",

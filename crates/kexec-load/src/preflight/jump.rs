@@ -5,7 +5,7 @@ use crate::explain::no_jump::{WITH_JUMP, without_jump};
 
 pub(super) const CHECK: Check = Check {
     name: "kexec-jump",
-    about: "a load that keeps the running kernel has one that can be kept",
+    about: "with --load-preserve-context, the running kernel can be kept",
     run,
 };
 
@@ -28,7 +28,8 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         None => Observation::new(
             Severity::Unknown,
             what,
-            "its configuration is not there to tell whether the running kernel has CONFIG_KEXEC_JUMP",
+            "whether the running kernel has CONFIG_KEXEC_JUMP is unknown: its configuration was \
+             not found",
             "",
         ),
     };

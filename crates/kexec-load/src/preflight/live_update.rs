@@ -7,7 +7,7 @@ use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "live-update",
-    about: "kexec_load(2) does not throw away what a live update carries over",
+    about: "kexec_load(2) does not discard what a live update carries over",
     run,
 };
 
@@ -26,7 +26,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             return vec![Observation::new(
                 Severity::Unknown,
                 what,
-                format!("whether there is any could not be seen: {why}"),
+                format!("whether there is any is unknown: {why}"),
                 "",
             )];
         }
@@ -36,7 +36,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         return vec![Observation::new(
             Severity::Warning,
             what,
-            format!("{active}; it will be lost, as --discard-liveupdate says"),
+            format!("{active}; it will be lost (--discard-liveupdate)"),
             "",
         )];
     }
@@ -44,6 +44,6 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         Severity::Refusal,
         what,
         format!("{active}, and kexec_load(2) would lose what it preserves"),
-        "load with -s, or say --discard-liveupdate",
+        "load with -s, or add --discard-liveupdate",
     )]
 }

@@ -18,7 +18,8 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             Severity::Refusal,
             what,
             "it is 1: loading is switched off for as long as this kernel runs",
-            "reboot through the firmware; find who sets it: grep -r kexec_load_disabled /etc/sysctl* /usr/lib/sysctl.d",
+            "reboot through the firmware; find what sets it: grep -r kexec_load_disabled \
+             /etc/sysctl* /usr/lib/sysctl.d",
         ),
         Fact::Absent if context.host.cmdline == Fact::Absent => Observation::new(
             Severity::Unknown,
@@ -29,7 +30,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         Fact::Absent => Observation::new(
             Severity::Unknown,
             what,
-            "it is not there: the running kernel was built without kexec, or /proc is not mounted",
+            "no such file: the running kernel was built without kexec, or /proc is not mounted",
             "mount /proc; boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
         Fact::Unreadable(reason) => {

@@ -8,7 +8,7 @@ use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "load-limit",
-    about: "sysctl kernel.kexec_load_limit_* leaves a load for the slot",
+    about: "sysctl kernel.kexec_load_limit_* allows another load",
     run,
 };
 
@@ -28,21 +28,23 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         Fact::Known(0) => Observation::new(
             Severity::Refusal,
             what,
-            "it is 0: no load is left for this slot (unloading and failed loads count too)",
+            "it is 0: no loads are left for this slot (unloads and failed loads count too)",
             format!(
-                "reboot through the firmware: the limit cannot be raised again; find who sets it: grep -r {name} /etc/sysctl* /usr/lib/sysctl.d"
+                "reboot through the firmware: the limit cannot be raised again; find what sets \
+                 it: grep -r {name} /etc/sysctl* /usr/lib/sysctl.d"
             ),
         ),
         Fact::Known(1) => Observation::new(
             Severity::Warning,
             what,
-            "this is the last load: if it fails, or when it is unloaded, there is no other until a cold reboot",
-            "make sure of the kernel, the initrd and the command line first",
+            "this is the last load: if it fails or is unloaded, no other is possible until a cold \
+             reboot",
+            "check the kernel, the initrd and the command line first",
         ),
         Fact::Known(left) => Observation::new(
             Severity::Note,
             what,
-            format!("{left} loads are left, unloading and failed loads among them"),
+            format!("{left} loads are left (unloads and failed loads count too)"),
             "",
         ),
         Fact::Absent if context.host.release_at_least(6, 3) == Some(false) => {
@@ -57,7 +59,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         Fact::Absent => Observation::new(
             Severity::Unknown,
             what,
-            "it is not there: the running kernel was built without kexec, or /proc is not mounted",
+            "no such file: the running kernel was built without kexec, or /proc is not mounted",
             "mount /proc",
         ),
         Fact::Unreadable(reason) => {

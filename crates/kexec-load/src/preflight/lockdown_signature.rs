@@ -10,7 +10,7 @@ use kexec_machine::{Fact, Snapshot};
 
 pub(super) const CHECK: Check = Check {
     name: "signature",
-    about: "where the running kernel takes signed kernels only, this one is signed",
+    about: "the kernel is signed where the running kernel requires it",
     run,
 };
 
@@ -35,8 +35,10 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         outcomes.push(Observation::new(
             Severity::Warning,
             "--unverified",
-            "the running kernel is locked down, and nothing but a signature it trusts gets around that",
-            "give a signed kernel; or boot without lockdown, for which Secure Boot may have to be off",
+            "the running kernel is locked down, and accepts only a kernel with a signature that \
+             it trusts",
+            "use a signed kernel; or boot without lockdown, for which Secure Boot may have to be \
+             off",
         ));
     }
     outcomes
@@ -96,18 +98,18 @@ fn file(context: &LoadContext<'_>) -> Observation {
         matches!(enforced, Fact::Absent).then_some("the kernel's configuration is not there");
     let unseen: Vec<&str> = unseen.into_iter().chain(config).collect();
     if unseen.is_empty() {
-        return Observation::pass(what, "the running kernel does not ask for one");
+        return Observation::pass(what, "the running kernel does not require one");
     }
     let has = match signed(context) {
         Signed::By(signer) => format!("there is one by {signer}"),
         Signed::No => "there is none".to_owned(),
-        Signed::Unclear(why) => format!("whether there is one could not be told: {why}"),
+        Signed::Unclear(why) => format!("whether there is one is unknown: {why}"),
     };
     Observation::new(
         Severity::Unknown,
         what,
         format!(
-            "{has}; whether the running kernel asks for one could not be seen: {}",
+            "{has}; whether the running kernel requires one is unknown: {}",
             unseen.join("; ")
         ),
         "",
@@ -121,17 +123,18 @@ fn wanted(context: &LoadContext<'_>, what: String) -> Observation {
     let (severity, remedy) = match unsigned {
         Unsigned::Refused => (
             Severity::Refusal,
-            "give a signed kernel, such as the distribution's own; or load this one all the same: --unverified",
+            "use a signed kernel, such as the distribution's own; or load this one anyway: \
+             --unverified",
         ),
         Unsigned::ForTheKernel => (
             Severity::Warning,
-            "give a signed kernel, such as the distribution's own",
+            "use a signed kernel, such as the distribution's own",
         ),
         Unsigned::Taken => (Severity::Note, ""),
     };
     let unverified = match unsigned {
-        Unsigned::Taken => "; --unverified takes it all the same",
-        Unsigned::ForTheKernel => "; the running kernel does not insist on one",
+        Unsigned::Taken => "; --unverified loads it anyway",
+        Unsigned::ForTheKernel => "; the running kernel does not require one",
         Unsigned::Refused => "",
     };
     match signed(context) {
@@ -139,7 +142,8 @@ fn wanted(context: &LoadContext<'_>, what: String) -> Observation {
             Severity::Note,
             what,
             format!(
-                "Secure Boot is on, and there is one by {signer}; the running kernel verifies it, but does not insist on a key that it has"
+                "Secure Boot is on, and there is one by {signer}; the running kernel verifies it, \
+                 but does not require a key that it has"
             ),
             "",
         ),
@@ -155,9 +159,7 @@ fn wanted(context: &LoadContext<'_>, what: String) -> Observation {
         Signed::Unclear(why) => Observation::new(
             severity,
             what,
-            format!(
-                "Secure Boot is on, and whether there is one cannot be told: {why}{unverified}"
-            ),
+            format!("Secure Boot is on, and whether there is one is unknown: {why}{unverified}"),
             remedy,
         ),
     }
@@ -167,7 +169,7 @@ fn wanted(context: &LoadContext<'_>, what: String) -> Observation {
 fn around(context: &LoadContext<'_>) -> &'static str {
     match context.plan.bare {
         true => "",
-        false => " (one around it does not count: the kernel inside is what is verified)",
+        false => " (a signature on the wrapper does not count: the kernel inside is verified)",
     }
 }
 
@@ -180,7 +182,8 @@ fn demanded(context: &LoadContext<'_>, what: String) -> Observation {
             Severity::Note,
             what,
             format!(
-                "there is one by {signer}; the running kernel verifies it{because}, and whether it has that key only the load shows"
+                "there is one by {signer}; the running kernel verifies it{because}, and only the \
+                 load shows whether it has that key"
             ),
             "",
         ),
@@ -190,7 +193,8 @@ fn demanded(context: &LoadContext<'_>, what: String) -> Observation {
             Severity::Warning,
             what,
             format!(
-                "there is one by {signer}, but without Secure Boot the keys of the firmware and of shim are not there to verify it{because}"
+                "there is one by {signer}, but without Secure Boot the keys of the firmware and \
+                 of shim are not available to verify it{because}"
             ),
             "boot with Secure Boot on, or without lockdown=",
         ),
@@ -199,7 +203,8 @@ fn demanded(context: &LoadContext<'_>, what: String) -> Observation {
             Severity::Note,
             what,
             format!(
-                "there is none; the running kernel was built without CONFIG_KEXEC_SIG and does not look{because}"
+                "there is none; the running kernel was built without CONFIG_KEXEC_SIG and checks \
+                 no signature{because}"
             ),
             "",
         ),
@@ -213,15 +218,16 @@ fn demanded(context: &LoadContext<'_>, what: String) -> Observation {
             },
             what,
             format!(
-                "there is none{}, and the running kernel takes signed kernels only{because}",
+                "there is none{}, and the running kernel accepts only signed kernels{because}",
                 around(context)
             ),
-            "give a signed kernel, such as the distribution's own, or sign it with a key that the machine trusts (sbsign, mokutil --import)",
+            "use a signed kernel, such as the distribution's own, or sign it with a key that the \
+             machine trusts (sbsign, mokutil --import)",
         ),
         Signed::Unclear(why) => Observation::new(
             Severity::Unknown,
             what,
-            format!("{why}; the running kernel takes signed kernels only{because}"),
+            format!("{why}; the running kernel accepts only signed kernels{because}"),
             "",
         ),
     }
@@ -242,7 +248,9 @@ fn signed(context: &LoadContext<'_>) -> Signed {
     }
     if matches!(context.image.kernel, Kernel::Elf(_)) {
         return Signed::Unclear(
-            "an ELF kernel is signed by bytes behind it, which are not looked at".to_owned(),
+            "the signature of an ELF kernel follows its content, and is not checked \
+             here"
+                .to_owned(),
         );
     }
     // A signature may be there whose digest we cannot compute.
@@ -263,20 +271,22 @@ fn ima(context: &LoadContext<'_>) -> Option<Observation> {
             Some(Observation::new(
                 Severity::Refusal,
                 what,
-                "the policy appraises kernels, and kexec_load(2) shows it no file",
+                "the policy appraises kernel files, and kexec_load(2) gives it none",
                 "use kexec_file_load(2): -s instead of -c",
             ))
         }
         Fact::Known(true) if !context.plan.bare => Some(Observation::new(
             Severity::Warning,
             what,
-            "the policy wants a signature on the kernel file (security.ima); this kernel came out of a wrapper, and memory carries none",
-            "give the kernel as a plain file that the running kernel takes as it is, signed with evmctl ima_sign",
+            "the policy requires a signature on the kernel file (security.ima); this kernel was \
+             unpacked from a wrapper, and the copy in memory has none",
+            "use a plain kernel file that needs no unpacking, signed with evmctl ima_sign",
         )),
         Fact::Known(true) => Some(Observation::new(
             Severity::Note,
             what,
-            "the policy wants a good signature on the file (security.ima); whether it has one the load shows",
+            "the policy requires a good signature on the file (security.ima); only the load shows \
+             whether it has one",
             "",
         )),
         Fact::Known(false) | Fact::Absent => None,

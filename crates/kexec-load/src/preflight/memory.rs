@@ -90,7 +90,7 @@ fn half(context: &LoadContext<'_>, demand: Demand) -> Observation {
     let total = match &context.host.memory.total {
         Fact::Known(total) => *total,
         Fact::Absent => {
-            let why = format!("{demand}; /proc/meminfo is not there to compare with");
+            let why = format!("{demand}; not compared: there is no /proc/meminfo");
             return Observation::new(Severity::Unknown, what, why, "mount /proc");
         }
         Fact::Unreadable(reason) => {

@@ -9,7 +9,7 @@ use kexec_machine::Snapshot;
 
 pub(super) const CHECK: Check = Check {
     name: "five-level-paging",
-    about: "the next kernel takes the page tables of the running one",
+    about: "the next kernel can start with the page tables of the running one",
     run,
 };
 
@@ -34,14 +34,14 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             Severity::Refusal,
             what,
             format!(
-                "the running kernel {} uses it, and the next one, which does not, cannot leave it \
-                 behind kexec_file_load: the machine would reset before the first word",
+                "the running kernel {} uses it; the next one does not, and cannot switch it off \
+                 after kexec_file_load: the machine would reset before the first message",
                 host.release
             ),
             format!(
-                "use the other system call (-c), whose purgatory leaves it first; where that is \
-                 not allowed, boot the running kernel with no5lvl, or update the next one \
-                 (mended in {})",
+                "use the other system call (-c), whose purgatory switches it off first; where \
+                 that is not allowed, boot the running kernel with no5lvl, or update the next one \
+                 (fixed in {})",
                 paging::mended_in()
             ),
         ),

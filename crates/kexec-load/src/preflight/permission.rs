@@ -5,7 +5,8 @@ use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "permission",
-    about: "this process has CAP_SYS_BOOT where it counts, and no filter in the way",
+    about: "this process has CAP_SYS_BOOT in the first user namespace, and no filter blocks the \
+            system call",
     run,
 };
 
@@ -18,7 +19,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         (Fact::Known(true), _) => outcomes.push(Observation::new(
             Severity::Refusal,
             what,
-            "it is in a user namespace of its own (a container), where no capability counts for kexec",
+            "it runs in its own user namespace (a container), where no capability counts for kexec",
             "run it on the host, outside the container",
         )),
         (_, Fact::Known(false)) => outcomes.push(Observation::new(

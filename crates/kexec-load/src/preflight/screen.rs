@@ -8,7 +8,7 @@ use crate::classic;
 
 pub(super) const CHECK: Check = Check {
     name: "screen",
-    about: "the next kernel is told of the screen, so that its first messages show",
+    about: "the next kernel knows the screen, so that its first messages appear",
     run,
 };
 
@@ -21,18 +21,18 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let facts = classic::firmware_facts(context.host);
     let what = "the next kernel's console on the screen";
     let outcome = match planners::screen(&facts, context.classic.options.reuse_video_type) {
-        Screen::HandedOn(screen) => Observation::pass(what, format!("it is told of {screen}")),
+        Screen::HandedOn(screen) => Observation::pass(what, format!("it gets {screen}")),
         Screen::NoneThere => Observation::pass(what, "the first kernel was given none"),
         Screen::Withheld(why) => Observation::new(
             Severity::Note,
             what,
-            format!("it shows nothing until a driver of its own does: {why}"),
+            format!("it shows nothing until its own driver starts: {why}"),
             "for its first messages use a serial console (console=ttyS0), or kexec from a kernel started with nomodeset",
         ),
         Screen::Unknown(why) => Observation::new(
             Severity::Unknown,
             what,
-            format!("it shows nothing until a driver of its own does: {why}"),
+            format!("it shows nothing until its own driver starts: {why}"),
             "",
         ),
     };

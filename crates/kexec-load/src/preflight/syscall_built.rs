@@ -28,7 +28,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
                 context.decision.method.name()
             ),
             if host.built_with(other) == Some(true) {
-                format!("use the other system call, which it has: {spelling}")
+                format!("use the other system call, which this kernel has: {spelling}")
             } else {
                 "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE".to_owned()
             },
@@ -38,16 +38,17 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         (None, Fact::Absent) => Observation::new(
             Severity::Unknown,
             what,
-            "/sys/kernel/kexec_loaded is not there: it was built without kexec, or /sys is not mounted",
+            "/sys/kernel/kexec_loaded does not exist: the kernel was built without kexec, or /sys \
+             is not mounted",
             "mount /sys; boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
         (None, _) => Observation::new(
             Severity::Unknown,
             what,
             format!(
-                "its configuration is not there to tell whether it has {option} ({})",
+                "whether it has {option} is unknown: its configuration was not found ({})",
                 host.config.reason().unwrap_or(
-                    "no /proc/config.gz, no /boot/config-RELEASE, none with the modules"
+                    "no /proc/config.gz, no /boot/config-RELEASE, none beside the modules"
                 )
             ),
             "",

@@ -4,7 +4,7 @@ use super::{Check, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "uki-companions",
-    about: "addons, credentials and extension images beside a UKI go with it",
+    about: "addons, credentials and extension images beside a UKI are loaded with it",
     run,
 };
 
@@ -18,7 +18,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             Severity::Warning,
             format!("{file} beside the UKI"),
             format!("is left out: {why}"),
-            "see whether the next boot needs it",
+            "check whether the next boot needs it",
         )
     });
     left_out.collect()

@@ -127,7 +127,7 @@ fn what_cannot_be_read_is_said() {
     let said = plan.notes.iter().find(|n| n.contains("checksum"));
     assert!(
         said.unwrap()
-            .starts_with("a copy of ACPI's root pointer cannot be handed on:")
+            .starts_with("a copy of ACPI's root pointer cannot be passed on:")
     );
 }
 

@@ -41,7 +41,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |_| {},
             |_| {},
-            "does not take this image (ELF)",
+            "does not accept this image (ELF)",
             "-c",
         )
         .with(|i| {
@@ -70,7 +70,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             enforced,
             sees_secure_boot,
-            "is not signed, and the running one takes signed kernels only: Secure Boot is on",
+            "is not signed, and the running one accepts only signed kernels: Secure Boot is on",
             "sbsign",
         ),
         case(
@@ -164,7 +164,7 @@ pub(super) fn cases() -> Vec<Case> {
             |m| m.has_file_load = false,
             |h| option(h, "CONFIG_KEXEC_FILE", false),
             "was built without CONFIG_KEXEC_FILE",
-            "which it has: -c",
+            "which this kernel has: -c",
         ),
         case(
             E::ENOSYS,
@@ -172,7 +172,7 @@ pub(super) fn cases() -> Vec<Case> {
             |m| m.has_load = false,
             |h| option(h, "CONFIG_KEXEC", false),
             "was built without CONFIG_KEXEC",
-            "which it has: -s",
+            "which this kernel has: -s",
         ),
         case(
             E::ENOSYS,
@@ -225,7 +225,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |m| m.file_denied = Some(Errno::ESRCH),
             |_| {},
-            "not known for this call: ESRCH (No such process)",
+            "unknown for this call: ESRCH (No such process)",
             "dmesg",
         ),
     ]

@@ -81,7 +81,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             locked,
             sees_lockdown,
-            "the kernel inside is what is verified",
+            "the kernel inside is verified",
             "signed",
         )
         .with(|i| i.facts = |f| f.bare = false),
@@ -113,7 +113,7 @@ pub(super) fn cases() -> Vec<Case> {
             |h| {
                 h.security.lockdown = Fact::Unreadable("securityfs is not mounted".to_owned());
             },
-            "not seen were lockdown: securityfs is not mounted",
+            "unknown: lockdown: securityfs is not mounted",
             "LoadPin",
         ),
         case(
@@ -144,8 +144,8 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |m| m.ima = Ima::Appraise { files_pass: true },
             |h| h.security.ima_appraises_kexec = Fact::Known(true),
-            "came out of a wrapper (UKI > bzImage)",
-            "plain file",
+            "was unpacked from a wrapper (UKI > bzImage)",
+            "a plain kernel file",
         )
         .with(|i| {
             i.facts = |f| {

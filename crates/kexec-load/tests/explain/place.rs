@@ -14,8 +14,22 @@ pub(super) fn cases() -> Vec<Case> {
             "CPUs cannot be taken out",
             "CPUs are stuck in the kernel",
         ),
-        case(E::EBUSY, FILE, |m| m.busy = true, |_| {}, "another kexec operation", "try again"),
-        case(E::EBUSY, KernelCall::Reboot, |m| m.busy = true, |_| {}, "another kexec operation", "try again"),
+        case(
+            E::EBUSY,
+            FILE,
+            |m| m.busy = true,
+            |_| {},
+            "another kexec operation",
+            "try again",
+        ),
+        case(
+            E::EBUSY,
+            KernelCall::Reboot,
+            |m| m.busy = true,
+            |_| {},
+            "another kexec operation",
+            "try again",
+        ),
         case(
             E::EADDRNOTAVAIL,
             FILE,
@@ -80,7 +94,14 @@ pub(super) fn cases() -> Vec<Case> {
             "PID namespace",
             "on the host",
         ),
-        case(E::EINVAL, KernelCall::Reboot, |_| {}, |_| {}, "no kernel is loaded", "kexec -l"),
+        case(
+            E::EINVAL,
+            KernelCall::Reboot,
+            |_| {},
+            |_| {},
+            "no kernel is loaded",
+            "kexec -l",
+        ),
         case(
             E::EINVAL,
             KernelCall::Reboot,
@@ -105,7 +126,7 @@ pub(super) fn cases() -> Vec<Case> {
             KernelCall::Reboot,
             |_| {},
             |h| h.kexec.loaded = Fact::Known(true),
-            "the jump was given up on the way",
+            "the running kernel abandoned the jump",
             "dmesg",
         ),
         case(
@@ -116,7 +137,7 @@ pub(super) fn cases() -> Vec<Case> {
                 h.kexec.loaded = Fact::Unreadable("sysfs is not mounted on /sys".to_owned());
                 h.cmdline = Fact::Absent;
             },
-            "more cannot be seen: sysfs is not mounted on /sys, and /proc is not mounted",
+            "the cause is unknown: sysfs is not mounted on /sys, and /proc is not mounted",
             "mount -t proc proc /proc",
         ),
         case(
@@ -124,7 +145,8 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |_| {},
             |_| {},
-            "command line of 2018 bytes is too long: with what the kernel keeps free on it, 2017 are left",
+            "command line of 2018 bytes is too long: the kernel keeps part of the room for \
+             itself, and 2017 bytes are left",
             "1 bytes shorter",
         )
         .with(|i| i.cmdline = 2017),
@@ -133,7 +155,7 @@ pub(super) fn cases() -> Vec<Case> {
             CLASSIC,
             |m| m.has_jump = false,
             |_| {},
-            "that takes CONFIG_KEXEC_JUMP",
+            "that needs CONFIG_KEXEC_JUMP",
             "CONFIG_KEXEC_JUMP",
         )
         .with(|i| i.preserve = true),
@@ -151,7 +173,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |m| m.arch = double::Arch::Aarch64,
             |h| h.arch = Some(Arch::Arm64),
-            "arm64 kernels say so with EINVAL",
+            "arm64 kernels report that as EINVAL",
             "arm64 Image",
         ),
         // In memory a kernel is larger than its file.
@@ -163,7 +185,8 @@ pub(super) fn cases() -> Vec<Case> {
                 h.memory.total = Fact::Known(1 << 20);
                 h.release = "6.1.0-50-amd64".to_owned();
             },
-            "may take half of the RAM (512.0 KiB); the files are 8.0 KiB; this kernel does not know the debug flag",
+            "may take half of the RAM (512.0 KiB); the files are 8.0 KiB; this kernel does not \
+             support the debug flag",
             "dmesg",
         ),
         case(

@@ -96,7 +96,7 @@ impl Load {
         self
     }
 
-    /// The kernel came out of a wrapper.
+    /// The kernel was unpacked from a wrapper.
     fn wrapped(mut self) -> Load {
         self.plan.bare = false;
         self
@@ -262,7 +262,7 @@ fn syscall_built() {
 fn load_disabled() {
     load("debian-cloud").says("load-disabled", &[(Pass, "it is 0")]);
     load("kexec-disabled").says("load-disabled", &[(Refusal, "it is 1")]);
-    load("no-kexec").says("load-disabled", &[(Unknown, "not there")]);
+    load("no-kexec").says("load-disabled", &[(Unknown, "no such file")]);
     load("debian-cloud")
         .host(|h| h.kexec.load_disabled = Fact::Unreadable("EACCES".to_owned()))
         .says("load-disabled", &[(Unknown, "EACCES")]);
@@ -276,7 +276,7 @@ fn load_limit() {
     limit(Fact::Known(1)).says("load-limit", &[(Warning, "the last load")]);
     limit(Fact::Known(5)).says("load-limit", &[(Note, "5 loads are left")]);
     limit(Fact::Unreadable("x".to_owned())).says("load-limit", &[(Unknown, "x")]);
-    limit(Fact::Absent).says("load-limit", &[(Unknown, "not there")]);
+    limit(Fact::Absent).says("load-limit", &[(Unknown, "no such file")]);
     limit(Fact::Absent)
         .host(|h| h.release = "6.1.0-50-amd64".to_owned())
         .says("load-limit", &[(Pass, "before 6.3")]);
@@ -296,21 +296,24 @@ fn ima() {
     let appraises = |h: &mut Snapshot| h.security.ima_appraises_kexec = Fact::Known(true);
     load("debian-cloud").host(appraises).says(
         "signature",
-        &[(Pass, "does not ask"), (Note, "security.ima")],
+        &[(Pass, "does not require one"), (Note, "security.ima")],
     );
     load("debian-cloud").host(appraises).wrapped().says(
         "signature",
-        &[(Pass, "does not ask"), (Warning, "came out of a wrapper")],
+        &[
+            (Pass, "does not require one"),
+            (Warning, "was unpacked from a wrapper"),
+        ],
     );
     load("debian-cloud").host(appraises).classic().says(
         "signature",
-        &[(Pass, "allows it"), (Refusal, "shows it no file")],
+        &[(Pass, "allows it"), (Refusal, "gives it none")],
     );
     load("debian-cloud")
         .host(|h| h.security.ima_appraises_kexec = Fact::Unreadable("no policy".to_owned()))
         .says(
             "signature",
-            &[(Pass, "does not ask"), (Unknown, "no policy")],
+            &[(Pass, "does not require one"), (Unknown, "no policy")],
         );
 }
 

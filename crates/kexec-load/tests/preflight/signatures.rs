@@ -16,10 +16,10 @@ fn signature_under_lockdown() {
         .signed("bzImage")
         .says("signature", &[(Warning, "without Secure Boot the keys")]);
     // A UKI that is signed around an unsigned kernel.
-    load("locked-down")
-        .signed("UKI")
-        .wrapped()
-        .says("signature", &[(Refusal, "one around it does not count")]);
+    load("locked-down").signed("UKI").wrapped().says(
+        "signature",
+        &[(Refusal, "a signature on the wrapper does not count")],
+    );
     let no_sig = |h: &mut Snapshot| {
         if let Fact::Known(config) = &mut h.config {
             config.remove("CONFIG_KEXEC_SIG");
@@ -27,7 +27,7 @@ fn signature_under_lockdown() {
     };
     load("locked-down")
         .host(no_sig)
-        .says("signature", &[(Note, "does not look")]);
+        .says("signature", &[(Note, "checks no signature")]);
     load("locked-down")
         .host(|h| h.config = Fact::Absent)
         .says("signature", &[(Warning, "there is none")]);
@@ -90,7 +90,7 @@ fn signature_that_only_secure_boot_wants() {
         .says("signature", &[(Warning, none)]);
     lax()
         .unsigned(Unsigned::Taken)
-        .says("signature", &[(Note, "--unverified takes it all the same")]);
+        .says("signature", &[(Note, "--unverified loads it anyway")]);
     for unsigned in [Unsigned::Refused, Unsigned::ForTheKernel, Unsigned::Taken] {
         lax()
             .signed("bzImage")
@@ -98,10 +98,10 @@ fn signature_that_only_secure_boot_wants() {
             .says("signature", &[(Note, "by Debian Secure Boot Signer")]);
     }
     // One around the kernel is none.
-    lax()
-        .signed("UKI")
-        .wrapped()
-        .says("signature", &[(Refusal, "one around it does not count")]);
+    lax().signed("UKI").wrapped().says(
+        "signature",
+        &[(Refusal, "a signature on the wrapper does not count")],
+    );
     // -c is what the caller wants.
     lax().classic().says("signature", &[(Warning, "EACCES")]);
 }
@@ -119,7 +119,7 @@ fn secure_boot_that_cannot_be_seen_is_no_pass() {
 
 #[test]
 fn signature_that_nobody_asks_for_or_that_cannot_be_seen() {
-    load("debian-cloud").says("signature", &[(Pass, "does not ask")]);
+    load("debian-cloud").says("signature", &[(Pass, "does not require one")]);
     load("debian-cloud")
         .classic()
         .says("signature", &[(Pass, "allows it")]);
@@ -128,7 +128,10 @@ fn signature_that_nobody_asks_for_or_that_cannot_be_seen() {
     };
     load("debian-cloud").host(hidden).says(
         "signature",
-        &[(Unknown, "there is none; whether the running kernel asks")],
+        &[(
+            Unknown,
+            "there is none; whether the running kernel requires one",
+        )],
     );
     load("debian-cloud")
         .host(hidden)
@@ -153,5 +156,5 @@ fn signature_that_nobody_asks_for_or_that_cannot_be_seen() {
         what: "a".to_owned(),
         has: "b".to_owned(),
     });
-    broken.says("signature", &[(Unknown, "signed kernels only")]);
+    broken.says("signature", &[(Unknown, "accepts only signed kernels")]);
 }

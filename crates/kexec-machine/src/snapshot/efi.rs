@@ -121,7 +121,7 @@ fn runtime_map(root: &Root) -> Fact<Vec<EfiRange>> {
 fn range(root: &Root, folder: &str) -> Result<EfiRange, String> {
     let field = |name: &str| match address(root, &format!("{folder}/{name}")) {
         Fact::Known(value) => Ok(value),
-        Fact::Absent => Err(format!("{folder}/{name} is not there")),
+        Fact::Absent => Err(format!("{folder}/{name} does not exist")),
         Fact::Unreadable(reason) => Err(reason),
     };
     let kind = field("type")?;
@@ -182,7 +182,7 @@ mod tests {
         std::fs::remove_file(folder.join("3/attribute")).unwrap();
         assert_eq!(
             read(&root).runtime_map.reason(),
-            Some("/sys/firmware/efi/runtime-map/3/attribute is not there")
+            Some("/sys/firmware/efi/runtime-map/3/attribute does not exist")
         );
     }
 

@@ -88,7 +88,7 @@ impl Snapshot {
             && (params.len() != 8192 || !params.bytes().all(|b| b.is_ascii_hexdigit()))
         {
             return Err(impossible(
-                "boot_params that are not 8192 hexadecimal digits".to_owned(),
+                "boot_params that do not have 8192 hexadecimal digits".to_owned(),
             ));
         }
         Ok(snapshot)

@@ -105,7 +105,8 @@ fn kho(
         (Some(asked), _) => Fact::Known(asked),
         (None, Some(default)) => Fact::Known(default),
         (None, None) => Fact::Unreadable(
-            "no kho= on the command line, and the kernel's configuration is not there to tell the default"
+            "no kho= on the command line, and the kernel's configuration was not found to show \
+             the default"
                 .to_owned(),
         ),
     }
@@ -147,7 +148,11 @@ fn sessions(root: &Root) -> Fact<bool> {
         return if root.exists("/dev") {
             Fact::Known(false)
         } else {
-            Fact::Unreadable("/dev is not there to look for /dev/liveupdate".to_owned())
+            Fact::Unreadable(
+                "/dev does not exist, so /dev/liveupdate was not looked \
+                              for"
+                .to_owned(),
+            )
         };
     }
     let pids = match root.entries("/proc") {

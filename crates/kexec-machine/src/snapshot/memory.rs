@@ -111,7 +111,7 @@ fn firmware_map(root: &Root) -> Fact<Vec<MemoryRange>> {
         for name in names {
             let field = |field: &str| match root.text(&format!("{folder}/{name}/{field}")) {
                 Fact::Known(text) => Ok(text),
-                Fact::Absent => Err(format!("{folder}/{name}/{field} is not there")),
+                Fact::Absent => Err(format!("{folder}/{name}/{field} does not exist")),
                 Fact::Unreadable(reason) => Err(reason),
             };
             let range = field("start").and_then(|start| {

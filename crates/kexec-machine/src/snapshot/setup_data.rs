@@ -53,7 +53,7 @@ pub(super) fn read(root: &Root) -> Fact<Vec<SetupData>> {
             let kind = root.parse(&format!("{folder}/type"), "a number such as 0x9", kind);
             let kind = match kind {
                 Fact::Known(kind) => kind,
-                Fact::Absent => return Fact::Unreadable(format!("{folder}/type is not there")),
+                Fact::Absent => return Fact::Unreadable(format!("{folder}/type does not exist")),
                 Fact::Unreadable(reason) => return Fact::Unreadable(reason),
             };
             items.push(SetupData {

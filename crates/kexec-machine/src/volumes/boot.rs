@@ -87,8 +87,8 @@ fn esp<'a>(volumes: &'a Volumes, loader: Option<&BootedFrom>) -> (Option<&'a Vol
         (None, several) => {
             let names: Vec<&str> = several.iter().map(|v| v.id.0.as_str()).collect();
             let why = format!(
-                "which of the ESPs {} is booted from cannot be said: none is mounted or on the \
-                 disk of the root file system",
+                "{} are ESPs, and which one the machine boots from is unknown: none is mounted or \
+                 on the disk of the root file system",
                 names.join(", ")
             );
             (None, why)

@@ -85,7 +85,7 @@ impl FileRef {
 fn open_on(file: &BootFile, volumes: Option<&Volumes>) -> Result<File, String> {
     match volumes.map(|volumes| volumes.open(file)) {
         Some(Fact::Known(fd)) => Ok(File::from(fd)),
-        Some(Fact::Absent) => Err("the boot entry names it, and it is not there".to_owned()),
+        Some(Fact::Absent) => Err("the boot entry names it, but there is no such file".to_owned()),
         // Whoever asks names the file.
         Some(Fact::Unreadable(why)) => Err(without_file(&file.shown, &why).to_owned()),
         None => Err(format!("the file system {} was not read", file.volume)),

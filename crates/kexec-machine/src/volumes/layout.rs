@@ -39,9 +39,9 @@ const NO_FILES: &[&str] = &[
 ];
 
 /// What somebody in a chroot has to know.
-const FOREIGN: &str = "what is at / here is not the file system that the machine runs from, as \
-                       in a chroot or a container: it and its /boot are read like any other, and \
-                       need not be what a reboot boots";
+const FOREIGN: &str = "/ is not the file system that the machine runs from, as in a chroot or a \
+                       container: it and its /boot are read like any other, and may not be what a \
+                       reboot boots";
 
 /// What was found of a machine's file systems.
 #[derive(Debug, Default)]
@@ -81,8 +81,8 @@ pub(super) fn read(
         root.close(&mount.point);
         if BOOT_POINTS.contains(&mount.point.as_str()) {
             notes.push(format!(
-                "{} is a file system of the kind {}, for which a program answers: it is not entered, \
-                 and nothing in it is a boot entry; unmount it to see what is below",
+                "{} is a {} file system, which a user's program serves: it is not read, and has \
+                 no boot entries; unmount it to see what is below",
                 mount.point, mount.kind
             ));
         }
@@ -146,8 +146,8 @@ fn nothing_believed(layout: &VolumeLayout) -> Option<String> {
         more => format!(" ({more} more like it)"),
     };
     Some(format!(
-        "no file system on a disk is read, since none is known to be this machine's own: \
-         {first}{more}; if it is, name the device in /etc/fstab by its path below \
+        "no file system on a disk is read, because none is known to belong to this machine: \
+         {first}{more}; if it does, name the device in /etc/fstab by its path below \
          /dev/disk/by-id"
     ))
 }
@@ -177,7 +177,7 @@ fn has_files(mount: &Mount) -> bool {
 fn mounts(root: &Root, notes: &mut Vec<String>) -> Vec<Mount> {
     let table = || match Table::read(root) {
         Fact::Known(table) => Ok(table.mounts()),
-        Fact::Absent => Err("/proc/self/mountinfo is not there".to_owned()),
+        Fact::Absent => Err("/proc/self/mountinfo does not exist".to_owned()),
         Fact::Unreadable(reason) => Err(reason),
     };
     let mut found = table();
@@ -187,7 +187,7 @@ fn mounts(root: &Root, notes: &mut Vec<String>) -> Vec<Mount> {
         for point in &sleeping {
             if let Fact::Unreadable(reason) = root.entries(point) {
                 notes.push(format!(
-                    "the automount at {point} does not wake up: {reason}"
+                    "the automount at {point} was not mounted: {reason}"
                 ));
             }
         }

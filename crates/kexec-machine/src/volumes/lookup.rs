@@ -52,13 +52,13 @@ pub(super) fn only<'a>(
             Some(Volume { id, verdict, .. }) => {
                 let remedy = match verdict.doubt().is_some_and(Doubt::is_hardware) {
                     true => {
-                        "; mount it where it belongs first, or name the device in /etc/fstab by \
+                        "; mount it at its usual place first, or name the device in /etc/fstab by \
                          its path below /dev/disk/by-id"
                     }
                     false => "",
                 };
                 Lookup::Refused(format!(
-                    "only {id} has {what}, and is not read: {verdict}{remedy}"
+                    "only {id} has {what}, but is not read: {verdict}{remedy}"
                 ))
             }
         },
@@ -72,7 +72,8 @@ pub(super) fn only<'a>(
             }
             let names: Vec<String> = believed.iter().map(|v| named(v)).collect();
             Lookup::Refused(format!(
-                "{} have {what}: which of them is meant cannot be said; detach the copy, or give it another one",
+                "{} have {what}: which one is meant is unknown; detach the copy, or give it a new \
+                 one",
                 names.join(" and ")
             ))
         }

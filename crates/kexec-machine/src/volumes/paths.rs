@@ -114,7 +114,7 @@ pub(super) fn owner<'a>(
         .max_by_key(|(_, point, ..)| point.len());
     let refused = layout.blocked.iter();
     let refused = refused.map(|(point, why)| (point, why.as_str()));
-    let asleep = "the automount there is left asleep";
+    let asleep = "the automount there was left alone";
     let asleep = layout.asleep.iter().map(|point| (point, asleep));
     let blocked = asleep.chain(refused);
     let blocked = blocked.filter(|(point, _)| below(path, point).is_some());
@@ -125,13 +125,13 @@ pub(super) fn owner<'a>(
         && !found.as_ref().is_some_and(|found| better(found, point))
     {
         return Err(format!(
-            "{path}: what belongs at {point} is not known: {why}"
+            "{path}: the file system for {point} is unknown: {why}"
         ));
     }
     match found {
         Some((volume, _, top, None, rest)) => Ok((volume, joined(top, rest))),
         Some((volume, point, _, Some(why), _)) => Err(format!(
-            "{path}: {} at {point} is no boot source: {why}",
+            "{path}: {} at {point} is not a boot source: {why}",
             volume.id
         )),
         None => Err(format!(

@@ -67,9 +67,8 @@ fn is_awaited(line: &Planned) -> bool {
 fn gone(line: &Planned) -> String {
     let Planned { source, point, .. } = line;
     format!(
-        "/etc/fstab has {source} there, and no file system of that name is found, so that what \
-         lies in the folder {point} itself may be left over from before; attach the device, or \
-         take the line out of /etc/fstab or give it the option nofail, if the machine boots \
-         without it"
+        "/etc/fstab has {source} there, but no file system of that name was found, so the files \
+         in the folder {point} itself may be left over from before; attach the device, or, if the \
+         machine boots without it, remove the line from /etc/fstab or give it the option nofail"
     )
 }

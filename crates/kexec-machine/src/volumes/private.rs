@@ -81,9 +81,7 @@ fn find(kind: &str) -> Option<&'static MountableKind> {
 pub(super) fn mount(request: MountRequest<'_>) -> Result<OwnedFd, String> {
     let kind = request.kind;
     let known = find(kind).ok_or_else(|| {
-        format!(
-            "it is {kind}, which cannot be looked at without writing to it; mount it and try again"
-        )
+        format!("it is {kind}, which cannot be read without writing to it; mount it and try again")
     })?;
     let mut refused = None;
     for options in known.options {
@@ -169,7 +167,9 @@ fn explain(device: &str, kind: &str, errno: Errno, said: &str) -> String {
     }
     let why = match errno {
         Errno::EPERM | Errno::EACCES => "only root can do that".to_owned(),
-        Errno::ENOSYS => "this kernel cannot mount privately (Linux 5.2 can); mount it".to_owned(),
+        Errno::ENOSYS => "this kernel cannot mount privately (that needs Linux 5.2); mount \
+                          it"
+        .to_owned(),
         Errno::ENODEV => format!("the running kernel has no driver for {kind}; mount it"),
         Errno::EBUSY => format!("{device} is in use elsewhere; mount it"),
         _ => "mount it and try again".to_owned(),

@@ -57,7 +57,7 @@ impl Volumes {
         match self.root.opened(&mount.point) {
             Fact::Known(fd) if !self.root.is_machine() || is_mount(&fd, mount.id) => Ok(fd),
             Fact::Known(_) => Err(format!(
-                "{}: something else is mounted there now; try again",
+                "{}: another file system is mounted there now; try again",
                 mount.point
             )),
             Fact::Absent => Err(format!("{}: the mount point is gone", mount.point)),
@@ -106,7 +106,7 @@ impl Volumes {
     /// A mount of our own of a whole file system.
     fn private(&self, volume: &Volume, device: &str) -> Result<OwnedFd, String> {
         let kind = volume.kind.as_deref();
-        let kind = kind.ok_or("what kind of file system it is was not found out")?;
+        let kind = kind.ok_or("the type of its file system is unknown")?;
         let mut mounts = volume.mounts.iter().chain(&volume.passed);
         let in_use = volume.hidden || mounts.any(|mount| mount.writable);
         let head = self.root.bytes_at(device, 0, superblock::LEN);

@@ -82,7 +82,7 @@ pub(super) fn forged(
     notes.extend(said);
     if more > 0 {
         notes.push(format!(
-            "{more} more devices share a name with one that is read, and are not read"
+            "{more} more devices share a name with a device that is read, and are not read"
         ));
     }
     found
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(notes.len(), MAX_NOTES + 1);
         assert_eq!(
             notes.last().map(String::as_str),
-            Some("4088 more devices share a name with one that is read, and are not read")
+            Some("4088 more devices share a name with a device that is read, and are not read")
         );
         assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
     }

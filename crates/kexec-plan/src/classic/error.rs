@@ -117,7 +117,7 @@ impl ClassicError {
             }
             ClassicError::ForeignImage { .. } => "give a kernel that was built for this machine",
             ClassicError::Format { .. } => {
-                "give the kernel that the boot loader boots, such as /boot/vmlinuz-RELEASE"
+                "use the kernel that the boot loader boots, such as /boot/vmlinuz-RELEASE"
             }
             ClassicError::Option { hint, .. } => hint,
             ClassicError::NoMap(NoMap::Zeros) => {

@@ -142,14 +142,14 @@ const TABLE: &[Row] = &[
     Row {
         applies: |f| f.choice == SyscallChoice::File,
         method: Method::FileLoad,
-        reason: "-s asks for it",
+        reason: "-s was given",
         detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.choice == SyscallChoice::Classic,
         method: Method::ClassicLoad,
-        reason: "-c asks for it",
+        reason: "-c was given",
         detail: nothing,
         binding: true,
     },

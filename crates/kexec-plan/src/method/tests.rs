@@ -114,7 +114,7 @@ fn the_old_spelling_decides_as_ever() {
         choice: SyscallChoice::Classic,
         ..facts.clone()
     };
-    assert_eq!(decide(&classic).reason, "-c asks for it");
+    assert_eq!(decide(&classic).reason, "-c was given");
 }
 
 #[test]

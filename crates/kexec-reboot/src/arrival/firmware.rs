@@ -48,7 +48,7 @@ impl FirmwareRequests {
         let mut texts = Vec::new();
         let bits = self.os_indications.known().copied().unwrap_or(0);
         if bits & BOOT_TO_FIRMWARE_UI != 0 {
-            texts.push("the firmware's setup was asked for (OsIndications)".to_owned());
+            texts.push("the firmware's setup was requested (OsIndications)".to_owned());
         }
         if bits & FILE_CAPSULES != 0 {
             texts.push("an update waits for the firmware (OsIndications)".to_owned());

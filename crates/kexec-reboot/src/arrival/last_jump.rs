@@ -30,7 +30,7 @@ impl NotArrived {
         if let Some(release) = &self.release {
             text.push_str(&format!(" ({release})"));
         }
-        text.push_str(", did not arrive, and none did since");
+        text.push_str(", did not arrive, and none has since");
         match (&self.firmware, &self.firmware_now) {
             (Some(then), Some(now)) => {
                 text.push_str(&format!("; the firmware was {then} then, and is {now} now"));
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_cold_reboot_that_was_chosen_is_no_attempt() {
         let mut chosen = with(cold(false));
-        chosen.cold = Some("kexec reboot --cold asked for it".into());
+        chosen.cold = Some("kexec reboot --cold requested it".into());
         assert_eq!(not_arrived(&[chosen.clone()], None), None);
         assert!(not_arrived(&[chosen, with(cold(false))], None).is_some());
     }
@@ -148,7 +148,7 @@ mod tests {
         };
         assert_eq!(
             text(Some("Maker 1.0")),
-            "the last kexec, into /boot/vmlinuz-7.3 (7.3.0), did not arrive, and none did since; \
+            "the last kexec, into /boot/vmlinuz-7.3 (7.3.0), did not arrive, and none has since; \
              the firmware is Maker 1.0"
         );
         assert!(text(Some("Maker 1.1")).ends_with("was Maker 1.0 then, and is Maker 1.1 now"));

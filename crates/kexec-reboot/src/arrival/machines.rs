@@ -115,7 +115,7 @@ pub const MACHINES: &[ReportedMachine] = &[
             &[Sign::Compatible("radxa,rockpi4")],
         ],
         reported: Reported::Never,
-        what: "kexec does not work at all",
+        what: "kexec does not work",
         helps: None,
         sources: &["https://github.com/siderolabs/talos/pull/5670"],
         date: "2022-05-31",

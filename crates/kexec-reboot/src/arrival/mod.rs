@@ -1,5 +1,5 @@
 //! What decides whether a reboot arrives, beyond the load itself: the root file
-//! system, the shutdown image, wishes to the firmware, disks that have to be
+//! system, the shutdown image, requests to the firmware, disks that have to be
 //! unlocked. Plain values, read once below a root directory; they are judged by
 //! the [`checks`].
 

@@ -70,7 +70,7 @@ impl Failed {
                 "it is mounted read-only: make it writable (mount -o remount,rw), or put this into \
                  the image that it comes from"
             }
-            Some(Errno::EIO) => "the disk fails: look at the kernel's log (dmesg)",
+            Some(Errno::EIO) => "the disk reports errors: look at the kernel's log (dmesg)",
             Some(Errno::EACCES | Errno::EPERM) => "run it as root",
             _ => "look at that path, and try again",
         };
@@ -78,7 +78,7 @@ impl Failed {
             return format!("{remedy}; nothing was changed");
         }
         format!(
-            "{remedy}; not everything could be taken back: {}; the same command puts it right",
+            "{remedy}; not everything could be undone: {}; run the same command again to repair it",
             self.left.join("; ")
         )
     }
@@ -258,7 +258,7 @@ impl Done<'_> {
         for folder in folders.into_iter().filter(|_| moved) {
             match self.files.sync_folder(folder) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => left.push(format!(
-                    "{folder} could not be written out ({e}), so that a crash may bring changes back"
+                    "{folder} could not be synced to the disk ({e}): a crash may undo the changes"
                 )),
                 _ => {}
             }

@@ -138,7 +138,7 @@ fn look(root: &Path, path: &str) -> There {
     let found = match fs::symlink_metadata(&at) {
         Ok(found) => found,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return There::Nothing,
-        Err(e) => return There::Foreign(format!("cannot be looked at ({e})")),
+        Err(e) => return There::Foreign(format!("cannot be examined ({e})")),
     };
     if found.is_symlink() {
         let to = fs::read_link(&at).unwrap_or_default();
@@ -148,7 +148,7 @@ fn look(root: &Path, path: &str) -> There {
         });
     }
     if !found.is_file() {
-        return There::Foreign("is no file".to_owned());
+        return There::Foreign("is not a regular file".to_owned());
     }
     let mut bytes = Vec::new();
     let read = fs::File::open(&at).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
@@ -158,7 +158,7 @@ fn look(root: &Path, path: &str) -> There {
             bytes,
             mode: found.permissions().mode() & 0o7777,
         },
-        Ok(_) => There::Foreign("is not of this program".to_owned()),
+        Ok(_) => There::Foreign("was not written by kexec enable".to_owned()),
     }
 }
 
@@ -212,7 +212,7 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileC
     let foreign = |path: &str, what: &str| {
         let remedy = match what.starts_with("is masked") {
             true => "`systemctl unmask` it first",
-            false => "move it away, or put what it does into a drop-in of another name",
+            false => "move it away, or move its content to a drop-in with another name",
         };
         refused(format!("{path} {what}"), remedy)
     };

@@ -132,7 +132,7 @@ pub const FEATURES: &[Feature] = &[
     },
     Feature {
         name: "refresh",
-        about: "what is loaded is compared with what a reboot would boot at every shutdown",
+        about: "at every shutdown, the loaded image is compared with what a reboot would boot",
         units: &[REFRESH],
         files: &[],
         hooks: &[],

@@ -26,7 +26,7 @@ pub enum Quoting {
 
 /// What to do about a folder or program that somebody besides root could change.
 fn remedy(path: &Path) -> String {
-    let elsewhere = "install this program where root alone can write, all the way up, for \
+    let elsewhere = "install this program where only root can write, in all parent folders too, for \
                      example in /usr/sbin, and run it from there";
     let mode = fs::metadata(path).map_or(0, |found| found.mode());
     // Not for /tmp and its like, which are meant to be so.

@@ -34,9 +34,7 @@ pub(crate) fn jump_now(
     say: &mut dyn FnMut(String),
 ) -> Result<(), Errno> {
     if let Err(e) = kernel.lock_memory() {
-        say(format!(
-            "this program is not kept in memory as a whole: {e}"
-        ));
+        say(format!("this program could not be locked into memory: {e}"));
     }
     kernel.sync();
     // Nobody could thaw what a program that was ended has frozen.

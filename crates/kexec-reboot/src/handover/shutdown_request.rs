@@ -72,10 +72,10 @@ fn can_wait(facts: &InitFacts, request: &ShutdownRequest) -> Result<(), Error> {
     let why = match (facts.init, facts.systemd) {
         _ if request.when.is_none() => return Ok(()),
         (Init::Systemd, Some(version)) if version < WHEN => {
-            format!("systemd {version} cannot plan it ahead (--when came with {WHEN})")
+            format!("systemd {version} cannot schedule a kexec (--when needs {WHEN})")
         }
         (Init::Systemd, _) => return Ok(()),
-        _ => "it takes no time for a shutdown".to_owned(),
+        _ => "it cannot schedule a shutdown".to_owned(),
     };
     Err(refusal(facts, why, "leave --when out"))
 }
@@ -113,12 +113,14 @@ pub fn plan(facts: &InitFacts, request: &ShutdownRequest) -> Result<Handover, Er
         ),
         Init::Runit => by_hook(&["shutdown", "-r", "now"], "/etc/runit/3"),
         Init::Busybox => by_hook(&["reboot"], "a ::shutdown: line of /etc/inittab"),
-        Init::S6 | Init::Other => Err(refused("it has no way to a kexec".to_owned(), NOW)),
+        Init::S6 | Init::Other => Err(refused(
+            "it cannot end a shutdown in a kexec".to_owned(),
+            NOW,
+        )),
     }
 }
 
-const LOCKS: &str =
-    "wait until it is done (systemd-inhibit --list), or say -i to shut down all the same";
+const LOCKS: &str = "wait until it is done (systemd-inhibit --list), or use -i to shut down anyway";
 
 fn locks(first: &Inhibitor, count: usize) -> String {
     let more = match count {
@@ -126,7 +128,7 @@ fn locks(first: &Inhibitor, count: usize) -> String {
         more => format!(", and {} more", more - 1),
     };
     format!(
-        "{} holds a lock against a shutdown ({}){more}",
+        "{} holds a shutdown inhibitor lock ({}){more}",
         first.who, first.why
     )
 }
@@ -153,8 +155,8 @@ fn systemd(
     if over_strong_locks(facts, request) {
         return Ok(by_manager(
             "kexec.target",
-            "logind of this version lets nobody go over a lock without asking polkit, which may \
-             not be there; the service manager is not asked to heed locks",
+            "logind of this version overrides a lock only with polkit, which may not be \
+             installed; the service manager is not asked to honour locks",
         ));
     }
     // Said in words, because versions differ in what they do for root when
@@ -201,7 +203,7 @@ pub fn cold(facts: &InitFacts, request: &ShutdownRequest) -> Result<Handover, Er
     can_wait(facts, request)?;
     Ok(match facts.init {
         Init::Systemd if over_strong_locks(facts, request) => {
-            by_manager("reboot.target", "the service manager heeds no locks")
+            by_manager("reboot.target", "the service manager ignores locks")
         }
         Init::Systemd => {
             let check = if request.ignore_inhibitors {
@@ -230,7 +232,7 @@ pub fn cold(facts: &InitFacts, request: &ShutdownRequest) -> Result<Handover, Er
 /// [`Error::System`], with what the command said.
 pub fn carry_out(handover: &Handover) -> Result<(), Error> {
     let what = format!("asking for the shutdown with `{}`", handover.text());
-    let remedy = "look at what it says; nothing was shut down";
+    let remedy = "read its message; nothing was shut down";
     let Some((program, words)) = handover.command.split_first() else {
         return Err(Error::system(what, "there is no command", remedy));
     };
@@ -330,7 +332,7 @@ mod tests {
         systemd.systemd = Some(262);
         assert!(text(&systemd, &plain).starts_with("systemctl kexec"));
         systemd.systemd = Some(252);
-        assert!(refusal(&systemd, &when()).contains("--when came with 254"));
+        assert!(refusal(&systemd, &when()).contains("--when needs 254"));
     }
 
     #[test]
@@ -343,7 +345,8 @@ mod tests {
         systemd.inhibitors = vec![lock("apt"), lock("player")];
         assert_eq!(
             refusal(&systemd, &ShutdownRequest::default()),
-            "asking systemd for the shutdown: apt holds a lock against a shutdown (half way), and 1 more"
+            "asking systemd for the shutdown: apt holds a shutdown inhibitor lock (half way), and \
+             1 more"
         );
         let ignore = ShutdownRequest {
             ignore_inhibitors: true,
@@ -378,7 +381,7 @@ mod tests {
             assert!(error.remedy().contains("--now"));
             facts.hook = Some("/etc/hook".into());
             assert!(plan(&facts, &plain).unwrap().why.contains("/etc/hook"));
-            assert!(refusal(&facts, &when()).contains("takes no time"));
+            assert!(refusal(&facts, &when()).contains("cannot schedule"));
         }
         for init in [Init::S6, Init::Other] {
             assert!(plan(&facts(init), &plain).is_err());

@@ -65,7 +65,7 @@ pub fn just_enabled(root: &Path) -> Result<Vec<EnabledUnit>, Error> {
             Error::System(Problem::caused(
                 format!("looking for enabled units in {}", folder.display()),
                 e,
-                "look at that folder; systemctl start kexec-load@NAME loads without it",
+                "check that folder; systemctl start kexec-load@NAME loads without it",
             ))
         };
         let entries = match fs::read_dir(&folder) {
@@ -149,7 +149,7 @@ pub fn start(units: &[String]) -> Result<(), Error> {
         "asking systemd with `systemctl restart {}`",
         units.join(" ")
     );
-    let remedy = "look at what it says; the next boot starts them";
+    let remedy = "read its message; the next boot starts them";
     let output = programs::command("systemctl")
         .args(["restart", "--no-block", "--"])
         .args(units)

@@ -78,7 +78,7 @@ pub fn decide(situation: &Situation) -> Step {
     let loaded = match &situation.slot {
         InSlot::Ours(preloaded) => Some(preloaded),
         InSlot::Unknown => {
-            return Step::Leave("the kernel does not say whether something is loaded".to_owned());
+            return Step::Leave("the kernel does not report whether an image is loaded".to_owned());
         }
         InSlot::Empty | InSlot::Theirs | InSlot::Accident(_) => None,
     };
@@ -144,7 +144,7 @@ fn empty(situation: &Situation, now: &Fingerprint) -> Step {
         })
     {
         // Somebody took it out, or it was refused: the firmware is what is left.
-        return Step::Leave("nothing is loaded, and nobody asked for a kexec".to_owned());
+        return Step::Leave("nothing is loaded, and no kexec was requested".to_owned());
     }
     if let (Some(why), PreloadMoment::Running) = (&situation.distrust, situation.moment) {
         return Step::Leave(why.clone());
@@ -153,8 +153,8 @@ fn empty(situation: &Situation, now: &Fingerprint) -> Step {
         && now.size() > available / SHARE
     {
         return Step::Leave(format!(
-            "{} has {} bytes, and no more than a quarter of the {available} bytes of free memory \
-             is held ahead",
+            "{} has {} bytes, and preloading uses at most a quarter of the {available} bytes of \
+             free memory",
             now.entry,
             now.size()
         ));
@@ -256,7 +256,7 @@ mod tests {
             ] {
                 let mut wish = situation(slot.clone());
                 wish.moment = moment;
-                wish.wishes = vec!["the firmware's setup was asked for".into()];
+                wish.wishes = vec!["the firmware's setup was requested".into()];
                 let mut cold = situation(slot);
                 cold.moment = moment;
                 cold.cold = Some("kexec reboot --cold".into());

@@ -129,7 +129,7 @@ impl RecordFiles for OnDisk {
         };
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(io::Error::other("it is not a regular file"));
         }
         let mut bytes = Vec::new();
         let mut all = file.take(MAX_FILE.saturating_add(1));

@@ -107,7 +107,7 @@ impl Fingerprint {
                 then.path.display()
             )),
             None if same => None,
-            None => Some(format!("the files of entry {} are others", self.entry)),
+            None => Some(format!("the entry {} has other files now", self.entry)),
         }
     }
 }
@@ -142,7 +142,7 @@ mod tests {
         let mut other = request.clone();
         other.initrds.clear();
         let text = of(&other).unwrap().difference(&first).unwrap();
-        assert_eq!(text, "the files of entry debian are others");
+        assert_eq!(text, "the entry debian has other files now");
         let mut default = first.clone();
         default.entry = "arch".into();
         let text = default.difference(&first).unwrap();

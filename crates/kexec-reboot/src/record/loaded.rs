@@ -196,7 +196,7 @@ pub(super) mod tests {
             initrd_len: 0,
             cmdline: "luks.key=secret".into(),
             method: "kexec_file_load".into(),
-            reason: "-s asks for it".into(),
+            reason: "-s was given".into(),
             preloaded: None,
             over: None,
         }

@@ -150,7 +150,7 @@ fn open_own(path: &Path, user: rustix::process::Uid) -> Result<File, Absent> {
                         "no directory"
                     }
                 ),
-                remedy: remedy("find out who made it, and remove it: ls -l; rm"),
+                remedy: remedy("find out what made it, and remove it: ls -l; rm"),
             }),
             _ => Err(unlockable(path, &e)),
         },
@@ -177,13 +177,13 @@ fn correct(file: &File, path: &Path, say: &mut dyn FnMut(String)) {
     let path = path.display();
     match corrected {
         Err(e) => say(format!(
-            "warning: {path} has mode {mode:04o} and keeps it: {e}; others may read what was \
-             loaded, so make it private: chmod 0700 {path}"
+            "warning: {path} has mode {mode:04o}, which could not be changed ({e}): other users \
+             may read what was loaded; make it private: chmod 0700 {path}"
         )),
         // Whoever can write there can have put a record there.
         Ok(()) if mode & 0o022 != 0 => say(format!(
-            "warning: {path} had mode {mode:04o}, so that others could write to it; it has 0700 \
-             now, but what it says of the loaded kernel may be theirs: load it again"
+            "warning: {path} had mode {mode:04o}, so that other users could write to it; it has \
+             0700 now, but its record of the loaded kernel may be forged: load the kernel again"
         )),
         Ok(()) => {}
     }
@@ -222,7 +222,9 @@ pub fn lock(
             return Err(Error::not_ready(format!("`{command}`"), found, remedy));
         }
         Err(Absent::Refused { found, remedy }) => {
-            say(format!("warning: {found}; nobody is kept out: {remedy}"));
+            say(format!(
+                "warning: {found}; other programs are not kept out: {remedy}"
+            ));
             return Ok(Lock { folder: None, path });
         }
     };
@@ -446,7 +448,10 @@ mod tests {
             let now = fs::metadata(&path).unwrap().mode() & 0o7777;
             assert_eq!(now, MODE);
             assert_eq!(said.len(), usize::from(told), "{said:?}");
-            assert!(!told || said[0].contains("load it again"), "{said:?}");
+            assert!(
+                !told || said[0].contains("load the kernel again"),
+                "{said:?}"
+            );
         }
     }
 

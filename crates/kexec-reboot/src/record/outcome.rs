@@ -83,8 +83,8 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
     if earlier > CLOCK_ERROR {
         return Outcome::Unknown {
             why: format!(
-                "by the clock this boot started {} before the request: it was set back, and does \
-                 not tell whether this is the boot right after it",
+                "according to the clock, this boot started {} before the request: the clock was \
+                 set back, and cannot show whether this is the boot right after the request",
                 duration(earlier)
             ),
         };
@@ -93,7 +93,8 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
     if later > NEXT_BOOT {
         return Outcome::Unknown {
             why: format!(
-                "this boot started {} after the request, and nobody looked at the one right after it",
+                "this boot started {} after the request, and the outcome of the boot right after \
+                 it was not recorded",
                 duration(later)
             ),
         };
@@ -132,12 +133,12 @@ fn jumped_elsewhere(attempt: &Attempt, boot: &BootFacts) -> bool {
 
 fn candidates(attempt: &Attempt, boot: &BootFacts) -> Vec<String> {
     if let Some(why) = &attempt.cold {
-        return vec![format!("--or-cold had chosen it beforehand: {why}")];
+        return vec![format!("--or-cold chose it: {why}")];
     }
     if jumped_elsewhere(attempt, boot) {
         return vec![
             "another image was loaded in its place: the processor was not reset, so that this is \
-             a kexec, but not the one that was asked for"
+             a kexec, but not the requested one"
                 .to_owned(),
         ];
     }
@@ -145,11 +146,14 @@ fn candidates(attempt: &Attempt, boot: &BootFacts) -> Vec<String> {
     // An image of yesterday may not get along with today's root file system.
     let stale = attempt.uncompared.as_ref();
     candidates.extend(stale.map(|why| {
-        format!("what was loaded may not have been what a reboot boots: it was not compared: {why}")
+        format!(
+            "the loaded image may not have been what a reboot boots, because it was not \
+                 compared: {why}"
+        )
     }));
     candidates.extend([
         "the image was unloaded before the end of the shutdown (kexec -u, kexec unload)".into(),
-        "something asked for a plain reboot meanwhile, or init fell back to one".into(),
+        "another program requested a plain reboot in the meantime, or init fell back to one".into(),
         "the jump or the next kernel's start failed, and a watchdog, `panic=` or a person reset \
          the machine: look at a serial console, /sys/fs/pstore and the firmware's log"
             .into(),
@@ -307,10 +311,7 @@ mod tests {
         let Outcome::Cold { candidates, .. } = judge(&asked, &boot(90)) else {
             panic!("not cold");
         };
-        assert_eq!(
-            candidates,
-            ["--or-cold had chosen it beforehand: no kernel image"]
-        );
+        assert_eq!(candidates, ["--or-cold chose it: no kernel image"]);
     }
 
     #[test]

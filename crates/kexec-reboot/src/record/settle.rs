@@ -62,9 +62,7 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
         if outcome.is_final() && write {
             one.outcome = Some(outcome.clone());
             if let Err(e) = attempt::write(store, one) {
-                notes.push(format!(
-                    "cannot write down what became of the last kexec: {e}"
-                ));
+                notes.push(format!("cannot record the outcome of the last kexec: {e}"));
             } else if matches!(outcome, Outcome::Kexec(_)) {
                 notes.extend(forget_one_shot(store.root(), one));
             }
@@ -82,19 +80,17 @@ fn superseded(attempt: &Attempt, boot: &BootFacts) -> Outcome {
         return outcome;
     }
     Outcome::Unknown {
-        why: "another request followed before anybody looked".to_owned(),
+        why: "another request followed before the outcome was seen".to_owned(),
     }
 }
 
 fn forget_one_shot(root: &Path, attempt: &Attempt) -> Option<String> {
     let one_shot = attempt.one_shot.as_ref()?;
     match one_shot.clear(root) {
-        Ok(true) => {
-            Some("the boot loader's one-shot entry was booted, and is forgotten now".into())
-        }
+        Ok(true) => Some("the boot loader's one-shot entry was booted, and is cleared now".into()),
         Ok(false) => None,
         Err(e) => Some(format!(
-            "the boot loader's one-shot entry was booted and cannot be forgotten in {} ({e}): the \
+            "the boot loader's one-shot entry was booted and cannot be cleared in {} ({e}): the \
              next start through the firmware will boot it once more; mount what it is on, and clear \
              it with `bootctl set-oneshot \"\"` or `grub-editenv - unset next_entry`",
             one_shot.path()
@@ -211,7 +207,7 @@ mod tests {
             panic!("{:?}", settled.notes);
         };
         assert!(
-            note.contains("cannot be forgotten in vda1 (not mounted)"),
+            note.contains("cannot be cleared in vda1 (not mounted)"),
             "{note}"
         );
     }

@@ -72,7 +72,7 @@ fn known(world: &World<'_>, lock: &Lock) -> Result<(), Error> {
     Err(Error::not_ready(
         "jumping",
         found.text(),
-        "load the kernel again, or take out what is loaded: kexec -u",
+        "load the kernel again, or unload it: kexec -u",
     ))
 }
 
@@ -102,7 +102,7 @@ pub fn shutdown(world: &World<'_>) -> Error {
     Error::system(
         "the kernel is loaded, but no shutdown program could be run",
         failed.join("; "),
-        "ask your init for a reboot, or jump at once with kexec -e",
+        "reboot with the command of your init system, or jump at once with kexec -e",
     )
 }
 

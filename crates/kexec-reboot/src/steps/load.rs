@@ -124,8 +124,8 @@ impl Ready {
         })?;
         if let Some(why) = unrecorded {
             world.warn(format!(
-                "the kernel is loaded, and that is not recorded ({why}): `kexec status` will not \
-                 know what it is"
+                "the kernel is loaded, but that could not be recorded ({why}): `kexec status` \
+                 will not know which image it is"
             ));
         }
         if request.slot == Slot::Normal {
@@ -159,12 +159,12 @@ fn note_down(
         }
         Err(e) => Err(Error::System(Problem::caused(
             format!(
-                "cannot write down what is loaded ahead below {}",
+                "cannot record what is loaded ahead below {}",
                 record::attempt::folder(Path::new("/")).display()
             ),
             e,
-            "make room in /var, and make it writable; nobody could tell after the reboot \
-                     how it went",
+            "make room in /var, and make it writable; otherwise the next boot cannot tell how the \
+             reboot went",
         ))),
     }
 }

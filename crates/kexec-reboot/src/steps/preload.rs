@@ -55,7 +55,7 @@ pub fn preload_moment(how: &PreloadOptions) -> Result<PreloadMoment, &'static st
         return Ok(PreloadMoment::Running);
     }
     let Some(jobs) = shutdown_request::jobs() else {
-        return Err("systemd does not say whether the machine is shutting down");
+        return Err("systemd does not report whether the machine is shutting down");
     };
     match shutdown_request::target_of(&jobs) {
         None => Err("the machine is not shutting down"),
@@ -97,7 +97,7 @@ impl PreloadPlan {
             && entry.one_shot.is_some()
         {
             wishes.push(format!(
-                "the boot loader is to boot {} once, and a kexec would not end that",
+                "the boot loader is to boot {} once, and a kexec would not clear that request",
                 entry.id
             ));
         }
@@ -151,7 +151,7 @@ impl PreloadPlan {
             }
             Step::Doubt(why) => {
                 world.warn(format!(
-                    "what is loaded could not be compared with what a reboot would boot: {why}"
+                    "the loaded image could not be compared with what a reboot would boot: {why}"
                 ));
                 uncompared = Some(why);
             }
@@ -202,7 +202,7 @@ pub fn is_preloaded(world: &World<'_>) -> bool {
 /// Why this boot has to end in the firmware, if it has to.
 fn cold(world: &World<'_>, host: &Snapshot) -> Option<String> {
     if preload::cold_flag(world.root).exists() {
-        return Some("kexec reboot --cold asked for the firmware".to_owned());
+        return Some("kexec reboot --cold requested a boot through the firmware".to_owned());
     }
     let line = host.cmdline.known()?;
     let off = line.words().any(|word| word == OFF.as_bytes());
@@ -216,7 +216,7 @@ fn distrust(world: &World<'_>, how: &PreloadOptions) -> Option<String> {
     }
     let last = last_jump::read(world.root)?;
     Some(format!(
-        "{}: nothing is loaded ahead until one does (kexec reboot), or --yes-this-machine is said",
+        "{}: nothing is loaded ahead until one does (kexec reboot), or until --yes-this-machine",
         last.text()
     ))
 }

@@ -129,8 +129,8 @@ impl Journey {
             departure.undo(world);
             return Err(Error::system(
                 "loading the kernel",
-                "the running kernel accepted it, and yet /sys/kernel/kexec_loaded says \
-                         that nothing is loaded",
+                "the running kernel accepted it, but /sys/kernel/kexec_loaded says that nothing \
+                 is loaded",
                 "look for another program that unloads kernels",
             ));
         }

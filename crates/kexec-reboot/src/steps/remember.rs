@@ -29,7 +29,7 @@ pub(super) fn mark(world: &World<'_>) -> Result<Mark, Error> {
         Error::System(Problem::caused(
             "cannot make a token for the next command line",
             e,
-            "wait until the kernel has random numbers to give",
+            "wait until the kernel's random number generator is ready",
         ))
     })?;
     Ok(Mark {
@@ -142,7 +142,7 @@ pub(super) fn remember(world: &World<'_>, attempt: &mut Attempt) {
 pub(super) fn not_remembered(world: &World<'_>, e: &std::io::Error) {
     let folder = attempt::folder(Path::new("/"));
     world.warn(format!(
-        "{} cannot be written ({e}): the next boot will not know how it went",
+        "{} cannot be written ({e}): the next boot will not know how the reboot went",
         folder.display()
     ));
 }
@@ -158,7 +158,7 @@ pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
         let denied = e.kind() == std::io::ErrorKind::PermissionDenied;
         let mut problem = Problem::caused(
             format!(
-                "cannot read what is remembered of earlier requests {}",
+                "cannot read the record of earlier requests {}",
                 folder.display()
             ),
             e,

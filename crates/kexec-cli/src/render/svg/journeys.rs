@@ -44,7 +44,7 @@ pub fn svg(attempts: &[Attempt]) -> String {
         one(&mut page, attempt, longest.unwrap_or(1));
     }
     if attempts.is_empty() {
-        page.lines(MARGIN, "kx-dim", "Nothing is remembered.");
+        page.lines(MARGIN, "kx-dim", "Nothing is recorded.");
     }
     legend(&mut page);
     let description: Vec<String> = attempts.iter().map(last).collect();

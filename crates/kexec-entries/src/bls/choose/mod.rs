@@ -61,7 +61,7 @@ pub enum RequestSetting {
 }
 
 impl RequestSetting {
-    /// Whether entries whose tries are used up are passed over.
+    /// Whether entries which has no boot attempts left are passed over.
     fn passes_over_bad(self) -> bool {
         matches!(
             self,
@@ -95,7 +95,7 @@ impl fmt::Display for EntryRequest {
         if let Some(line) = self.line {
             write!(f, " line {line}")?;
         }
-        write!(f, " asks for {:?}", self.pattern)
+        write!(f, " names {:?}", self.pattern)
     }
 }
 
@@ -224,7 +224,9 @@ fn follow(
     if let Some(what) = glob.unusual() {
         return Ok(BlsDefault::Unclear {
             line: request.line,
-            reason: format!("{request}, a pattern with {what}, which systemd-boot does not know"),
+            reason: format!(
+                "{request}, a pattern with {what}, which systemd-boot does not support"
+            ),
         });
     }
     if let Some(reason) = by_suffix(candidates, settings.suffix, name) {
@@ -245,7 +247,7 @@ fn follow(
         only_bad = true;
     }
     if only_bad {
-        return Err(format!("{request}, whose tries are used up"));
+        return Err(format!("{request}, which has no boot attempts left"));
     }
     // Entries of the boot loader's own; where it left no list, their name tells.
     let reported = settings.reported.iter().find(|id| glob.matches(id));
@@ -285,9 +287,9 @@ fn by_suffix(candidates: &[Candidate], suffix: Suffix, name: &str) -> Option<Str
     }
     let other = fitting(Suffix::Either).or_else(|| fitting(Suffix::Kept))?;
     Some(format!(
-        "which is there as {:?}: systemd-boot before 245 and patched ones match names without \
-         .conf, others with it, and which this one does is not certain; write the name as bootctl \
-         list shows it",
+        "which exists as {:?}: systemd-boot before 245 and patched versions match names without \
+         .conf, other versions with it, and what this version does is unknown; write the name as \
+         bootctl list shows it",
         other.id
     ))
 }
@@ -298,7 +300,7 @@ fn missing(candidates: &[Candidate], glob: &Glob) -> String {
     let mut called = candidates.iter();
     match called.find(|c| c.aliases.iter().any(|id| glob.matches(id))) {
         Some(Candidate { id, .. }) => format!("which systemd-boot knows only as {id:?}"),
-        None => "which is not there".to_owned(),
+        None => "which does not exist".to_owned(),
     }
 }
 

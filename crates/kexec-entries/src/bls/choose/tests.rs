@@ -65,28 +65,25 @@ fn requests_count_in_their_order() {
         |settings: &LoaderSettings, expected: &str| assert_eq!(said(&menu(), settings), expected);
     is(
         &settings,
-        "old.conf: LoaderEntryOneShot (for the next boot only) asks for \"old.conf\"",
+        "old.conf: LoaderEntryOneShot (for the next boot only) names \"old.conf\"",
     );
     settings.one_shot = None;
     is(
         &settings,
-        "new.conf: LoaderEntryPreferred asks for \"new.conf\"",
+        "new.conf: LoaderEntryPreferred names \"new.conf\"",
     );
     settings.preferred = name("");
     // A default may be bad; a preferred one may not.
-    is(
-        &settings,
-        "bad.conf: LoaderEntryDefault asks for \"bad.conf\"",
-    );
+    is(&settings, "bad.conf: LoaderEntryDefault names \"bad.conf\"");
     settings.default = None;
     is(
         &settings,
-        "multi.efi: preferred in loader.conf line 2 asks for \"MULTI.*\"",
+        "multi.efi: preferred in loader.conf line 2 names \"MULTI.*\"",
     );
     settings.conf.preferred = None;
     is(
         &settings,
-        "old.conf: default in loader.conf line 1 asks for \"old*\"",
+        "old.conf: default in loader.conf line 1 names \"old*\"",
     );
     settings.conf.default = None;
     is(
@@ -106,11 +103,11 @@ fn what_names_nothing_is_passed_over_and_said() {
     assert_eq!(
         said(&menu(), &settings),
         "multi.efi: first entry of the menu that is not bad; \
-         LoaderEntryOneShot (for the next boot only) asks for \"gone.conf\", which is not there; \
-         LoaderEntryPreferred asks for \"bad.conf\", whose tries are used up; \
-         LoaderEntryDefault asks for \"@saved\", the entry that was booted last, but \
+         LoaderEntryOneShot (for the next boot only) names \"gone.conf\", which does not exist; \
+         LoaderEntryPreferred names \"bad.conf\", which has no boot attempts left; \
+         LoaderEntryDefault names \"@saved\", the entry that was booted last, but \
          LoaderEntryLastBooted is not set; \
-         default in loader.conf line 1 asks for \"arch*\", which is not there"
+         default in loader.conf line 1 names \"arch*\", which does not exist"
     );
 }
 
@@ -120,7 +117,7 @@ fn the_entry_that_was_booted_last() {
     settings.last_booted = name("old.conf");
     assert_eq!(
         said(&menu(), &settings),
-        "old.conf: default in loader.conf line 1 asks for \"@saved\""
+        "old.conf: default in loader.conf line 1 names \"@saved\""
     );
     settings.one_shot = name("new.conf");
     assert!(said(&menu(), &settings).starts_with("new.conf: LoaderEntryOneShot"));
@@ -150,7 +147,7 @@ fn profiles_are_taken_by_the_name_in_the_menu() {
             ..LoaderSettings::default()
         };
         let expected = format!(
-            "new.conf: first entry of the menu that is not bad; LoaderEntryDefault asks for \
+            "new.conf: first entry of the menu that is not bad; LoaderEntryDefault names \
              {unknown:?}, which systemd-boot knows only as \"multi.efi\""
         );
         let mut menu = menu();
@@ -169,7 +166,7 @@ fn entries_of_the_boot_loader_itself_are_no_others() {
     settings.reported = vec!["new.conf".to_owned(), "auto-windows".to_owned()];
     assert_eq!(
         said(&menu(), &settings),
-        "foreign auto-windows: default in loader.conf line 1 asks for \"auto-win*\""
+        "foreign auto-windows: default in loader.conf line 1 names \"auto-win*\""
     );
     settings.reported = vec!["new.conf".to_owned()];
     assert!(said(&menu(), &settings).starts_with("multi.efi: first"));
@@ -184,8 +181,8 @@ fn entries_of_the_boot_loader_itself_are_no_others() {
 fn a_pattern_that_systemd_boot_does_not_know_is_not_guessed() {
     assert_eq!(
         said(&menu(), &conf_says("\ndefault [!n]*")),
-        "unclear Some(2): default in loader.conf line 2 asks for \"[!n]*\", a pattern with a set \
-         that begins with ! or ^, which systemd-boot does not know"
+        "unclear Some(2): default in loader.conf line 2 names \"[!n]*\", a pattern with a set \
+            that begins with ! or ^, which systemd-boot does not support"
     );
 }
 

@@ -88,7 +88,7 @@ impl Type1Entry {
         // A damaged title is a blemish; a damaged command line boots another
         // system.
         if damaged && key != "title" && self.is_key(&key) {
-            let reason = format!("{key}: {:?} is no UTF-8 text", value.text);
+            let reason = format!("{key}: {:?} is not UTF-8 text", value.text);
             self.broken.push(LineProblem::new(value.line, reason));
         }
         match key.as_str() {
@@ -100,8 +100,7 @@ impl Type1Entry {
                 Some(slot) => {
                     let line = value.line;
                     if let Some(before) = slot.replace(value) {
-                        let reason =
-                            format!("{key} again; it takes the place of line {}", before.line);
+                        let reason = format!("{key} again; it replaces line {}", before.line);
                         self.ignored.push(LineProblem::new(line, reason));
                     }
                 }
@@ -228,7 +227,7 @@ impl LineValue {
         let mut path = String::new();
         for part in self.text.split(['/', '\\']).filter(|part| !part.is_empty()) {
             if part == "." || part == ".." {
-                let reason = format!("the path {:?} has {part:?} in it", self.text);
+                let reason = format!("the path {:?} contains {part:?}", self.text);
                 return Err(LineProblem::new(self.line, reason));
             }
             path.push('/');

@@ -99,10 +99,7 @@ fn what_systemd_takes_is_taken() {
     assert_eq!(entry.options(), "a=b  # not a comment");
     assert_eq!(
         entry.ignored,
-        [LineProblem::new(
-            2,
-            "title again; it takes the place of line 1"
-        )]
+        [LineProblem::new(2, "title again; it replaces line 1")]
     );
     // Keys are told apart by case.
     assert!(parse(b"LINUX /k").starts().is_err());
@@ -147,7 +144,7 @@ fn bytes_that_are_no_text_break_all_but_the_title() {
     assert_eq!(lines, [Some(2), Some(3)]);
     assert_eq!(
         entry.broken.first().unwrap().reason,
-        "options: \"root=\u{fffd}\" is no UTF-8 text"
+        "options: \"root=\u{fffd}\" is not UTF-8 text"
     );
 }
 

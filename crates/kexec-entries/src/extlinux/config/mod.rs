@@ -326,8 +326,7 @@ impl Maker {
                 label.lost.get_or_insert(Located {
                     file,
                     line,
-                    value: "U-Boot has left the label before this line, which it does not read"
-                        .to_owned(),
+                    value: "U-Boot ends the label before this line, and ignores it".to_owned(),
                 });
             }
             return;

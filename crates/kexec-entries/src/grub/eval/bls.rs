@@ -168,7 +168,7 @@ impl Evaluator<'_> {
         } else if dialect != Some(Dialect::Upstream) && options.path.is_none() {
             folders.push(ENTRIES_BELOW_BOOT.to_owned());
         }
-        let mut root = Err(Why::at(call.place, "no device for blscfg is known"));
+        let mut root = Err(Why::at(call.place, "the device for blscfg is unknown"));
         for name in ["boot", "root"] {
             let device = self.state.env.get(name);
             if device.is_empty() {
@@ -284,7 +284,8 @@ impl Evaluator<'_> {
         let units = u64::try_from(kept / BYTES_A_UNIT).unwrap_or(u64::MAX);
         self.pay(units, call.place);
         let doubled = snippet.doubled.then(|| {
-            let what = "another entry's name sorts as this one's, and GRUB shows only one of them";
+            let what = "another entry's name sorts equal to this one's, and GRUB shows only one \
+                        of them";
             Why::at(&at, what)
         });
         let title = &keys.first("title").unwrap_or(kernel).value;
@@ -341,7 +342,7 @@ impl Evaluator<'_> {
         let words = words.characters(&place(options.unwrap_or(kernel)))?;
         for unread in ["early_initrd", "devicetree"] {
             if !upstream && !env.get(unread).is_empty() {
-                let what = format!("files that ${unread} names are not followed");
+                let what = format!("the files that ${unread} names are not read");
                 return Err(Why::at(call.place, what));
             }
         }

@@ -55,7 +55,7 @@ impl Evaluator<'_> {
             Tells(options) => {
                 let why = Why::at(
                     call.place,
-                    format!("{name} tells what only the firmware knows"),
+                    format!("{name} reports what only the firmware knows"),
                 );
                 self.told(call, options, &why);
                 self.state.status = Status::Unknown(why);
@@ -129,12 +129,12 @@ impl Evaluator<'_> {
     pub(super) fn unknown_command(&mut self, name: &str, place: &Place) {
         if self.is_no_command(name, place) {
             let name = bytes::shown(name);
-            self.warn(format!("{place}: {name:?} is no command of this GRUB"));
+            self.warn(format!("{place}: {name:?} is not a command of this GRUB"));
             // GRUB 2.06 to 2.14 print an error, and `$?` is 0.
             self.state.status = Status::Ok;
             return;
         }
-        let what = format!("the command {name:?} is not known here");
+        let what = format!("the command {name:?} is not supported here");
         self.lose(Why::at(place, what));
     }
 
@@ -257,10 +257,7 @@ impl Evaluator<'_> {
             .map(Field::known)
             .filter(|name| !name.is_empty())
         else {
-            self.lose(Why::at(
-                call.place,
-                "the variable to count with is not known",
-            ));
+            self.lose(Why::at(call.place, "the counter variable is unknown"));
             return Flow::Next;
         };
         let value = match self.state.env.get(name).characters(call.place) {
@@ -270,7 +267,7 @@ impl Evaluator<'_> {
                     Text::known(&number.saturating_add(1).to_string())
                 }
                 Ok(number) => Text::known(&number.saturating_sub(1).to_string()),
-                Err(_) => Text::unknown(Why::at(call.place, format!("{text:?} is no number"))),
+                Err(_) => Text::unknown(Why::at(call.place, format!("{text:?} is not a number"))),
             },
         };
         let origin = ValueOrigin {
@@ -290,7 +287,7 @@ impl Evaluator<'_> {
             ("-l" | "--long-mode", Some(false)) => Status::Failed(Some(1)),
             _ => Status::Unknown(Why::at(
                 call.place,
-                "cpuid tells what only the machine knows",
+                "cpuid reports what only the hardware knows",
             )),
         };
         Flow::Next
@@ -335,7 +332,7 @@ impl Evaluator<'_> {
             Some(field) => field.known().parse().ok().filter(|levels| *levels > 0),
         };
         let Some(levels) = levels else {
-            self.lose(Why::at(call.place, "how many loops are left is not known"));
+            self.lose(Why::at(call.place, "the number of loops left is unknown"));
             return Flow::Next;
         };
         self.state.status = Status::Ok;
@@ -359,7 +356,7 @@ impl Evaluator<'_> {
                     Ok(0) => Status::Ok,
                     Ok(number) => Status::Failed(Some(number)),
                     Err(_) => {
-                        Status::Unknown(Why::at(call.place, format!("{text:?} is no number")))
+                        Status::Unknown(Why::at(call.place, format!("{text:?} is not a number")))
                     }
                 },
             };
@@ -385,7 +382,7 @@ impl Evaluator<'_> {
         };
         let length = self.state.params.as_ref().map_or(0, Vec::len);
         match count {
-            None => self.lose(Why::at(call.place, "how far to shift is not known")),
+            None => self.lose(Why::at(call.place, "the number of shifts is unknown")),
             Some(count) if count > length => self.state.status = Status::Failed(None),
             Some(count) => {
                 if let Some(params) = &mut self.state.params {

@@ -111,7 +111,10 @@ impl Evaluator<'_> {
                     Some(true) => Text::known(&format!("\\{text}")),
                     Some(false) => Text::known(text),
                     None => {
-                        let what = format!("what \\{text} becomes depends on whose GRUB it is");
+                        let what = format!(
+                            "what \\{text} becomes depends on the distribution's \
+                                            GRUB"
+                        );
                         Text::unknown(Why::at(place, what))
                     }
                 }),
@@ -275,7 +278,7 @@ impl Evaluator<'_> {
                         place,
                         "whether GRUB expands wildcards depends on its modules",
                     ),
-                    _ => Why::at(place, "several files fit, and their order is not known"),
+                    _ => Why::at(place, "several files match, and their order is unknown"),
                 },
                 Err(why) => why,
             };
@@ -311,7 +314,7 @@ impl Evaluator<'_> {
                 fit.extend(self.fitting(path, name, wild, place)?);
             }
             if fit.len() > MAX_FIT {
-                let what = format!("more than {MAX_FIT} files fit, and their order is not known");
+                let what = format!("more than {MAX_FIT} files match, and their order is unknown");
                 return Err(Why::at(place, what));
             }
             (paths, wild) = (fit, true);

@@ -23,10 +23,7 @@ impl Evaluator<'_> {
             return Ok(FilePath { device, path });
         }
         if !path.starts_with('/') {
-            return Err(Why::at(
-                place,
-                format!("{path:?} is no path that begins at a root"),
-            ));
+            return Err(Why::at(place, format!("{path:?} is not an absolute path")));
         }
         self.in_subvolume(FilePath { device, path }, place)
     }
@@ -63,10 +60,9 @@ impl Evaluator<'_> {
                 let kind = self.devices.probe(&device, ProbeFor::FileSystem);
                 let lenient = ["btrfs", "fat", "iso9660"];
                 return match kind {
-                    Answer::Is(kind) if lenient.contains(&kind.as_str()) => Err(Why::at(
-                        place,
-                        format!("{path:?} is no path that begins at a root"),
-                    )),
+                    Answer::Is(kind) if lenient.contains(&kind.as_str()) => {
+                        Err(Why::at(place, format!("{path:?} is not an absolute path")))
+                    }
                     _ => Ok(None),
                 };
             }
@@ -199,7 +195,7 @@ impl Evaluator<'_> {
         if self.in_entry {
             return match call.args.is_empty() {
                 true => {
-                    let what = "what normal does in an entry is not followed";
+                    let what = "what normal does in an entry is not supported here";
                     self.lose(Why::at(call.place, what));
                     Flow::Next
                 }
@@ -332,7 +328,7 @@ impl Evaluator<'_> {
             Ok(None) => self.state.status = Status::Failed(None),
             Ok(Some((file, _, Err(why)))) => {
                 let shown = self.devices.shown(&file);
-                self.warn(format!("{shown} is no environment block: {why}"));
+                self.warn(format!("{shown} is not an environment block: {why}"));
                 self.state.status = Status::Failed(None);
             }
             Ok(Some((file, names, Ok(variables)))) => {

@@ -115,7 +115,7 @@ impl Evaluator<'_> {
                         "--root-dev-only",
                     ];
                     if !known.contains(&option) && !option.starts_with("--hint") {
-                        let what = format!("the option {option} of search is not known here");
+                        let what = format!("the option {option} of search is not supported here");
                         request.unclear = Some(Why::at(call.place, what));
                     }
                 }

@@ -130,7 +130,7 @@ fn a_file_name_that_begins_with_a_digit() {
         with("true")
             .unwrap_err()
             .to_string()
-            .contains("whose GRUB it is")
+            .contains("the distribution's GRUB")
     );
 }
 

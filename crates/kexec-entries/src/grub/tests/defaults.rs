@@ -275,10 +275,10 @@ menuentry v $menuentry_id_option 'vid' { true; }
 fn what_the_user_should_know() {
     let outcome = run("menuentry a { linux /boot/vmlinuz-1; }\nfallback='1 2'\n");
     assert_eq!(outcome.fallback.as_deref(), Some("1 2"));
-    assert!(outcome.warnings[0].contains("waits at its menu for ever"));
+    assert!(outcome.warnings[0].contains("waits at its menu forever"));
     assert!(
         choice("default=nope")
             .why
-            .ends_with("GRUB takes the first one then")
+            .ends_with("so GRUB takes the first one")
     );
 }

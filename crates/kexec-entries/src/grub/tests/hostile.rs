@@ -120,7 +120,7 @@ fn menus_that_open_menus() {
             .default
             .unwrap_err()
             .to_string()
-            .contains("menus open menus")
+            .contains("menus open each other")
     );
     let outcome = ends("function s { submenu x { s; }; }; s");
     assert!(outcome.default.is_err());

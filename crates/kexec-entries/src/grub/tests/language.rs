@@ -189,7 +189,7 @@ if load_env --file=/boot/grub/grub.cfg; then echo yes; else echo no; fi
     let expected = ["0 1>2 x", "1>2 <>", "1 <>", "no", "no"];
     assert_eq!(outcome.messages, expected, "{outcome:?}");
     assert!(
-        outcome.warnings[0].contains("is no environment block"),
+        outcome.warnings[0].contains("is not an environment block"),
         "{outcome:?}"
     );
 }

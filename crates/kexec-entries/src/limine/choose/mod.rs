@@ -96,7 +96,7 @@ fn differing(config: &LimineConfig, answers: &[(LimineVersion, LimineDefault)]) 
     let said: Vec<String> = said.collect();
     let line = line.or_else(|| Some(config.global("default_entry")?.line));
     let reason = format!(
-        "nothing says which version of Limine is installed (no LoaderInfo), and they differ: {}",
+        "the installed version of Limine is unknown (no LoaderInfo), and versions differ: {}",
         said.join(", ")
     );
     LimineDefault::Unclear(line, reason)
@@ -146,9 +146,7 @@ impl LimineMenu<'_> {
             let requested = self.named(path);
             let same = matches!((by_file, requested), (LimineDefault::Entry(one, _), Some(other)) if *one == other);
             if !same && (requested.is_some() || by_id) {
-                let reason = format!(
-                    "{name} asks for {path:?}, which only some versions of Limine do not pass over"
-                );
+                let reason = format!("{name} names {path:?}, which some versions of Limine ignore");
                 return Some(LimineDefault::Unclear(None, reason));
             }
         }
@@ -159,13 +157,12 @@ impl LimineMenu<'_> {
     fn remembered(&self, setting: &Setting, last: Option<&[u8]>) -> LimineDefault {
         let line = Some(setting.line);
         let refused = |what: &str| {
-            let reason = format!(
-                "remember_last_entry makes the entry that was booted last the default, and {what}"
-            );
+            let reason =
+                format!("remember_last_entry makes the last booted entry the default, and {what}");
             LimineDefault::Unclear(line, reason)
         };
         let Some(last) = last else {
-            return refused("there is no variable LimineLastBootedEntry that says which it was");
+            return refused("there is no variable LimineLastBootedEntry to name it");
         };
         let name = "LimineLastBootedEntry, for remember_last_entry, is";
         if self.version < PATHS {
@@ -177,18 +174,18 @@ impl LimineMenu<'_> {
             return match number.and_then(|number| number.checked_add(1)) {
                 Some(number) => self.numbered(number, line, format!("{name} line {number}")),
                 None => refused(&format!(
-                    "LimineLastBootedEntry has {} bytes, which are no number",
+                    "LimineLastBootedEntry has {} bytes, which are not a number",
                     last.len()
                 )),
             };
         }
         let path = last.split(|byte| *byte == 0).next().unwrap_or_default();
         match str::from_utf8(path) {
-            Err(_) => refused("LimineLastBootedEntry is no text"),
+            Err(_) => refused("LimineLastBootedEntry is not text"),
             Ok(path) => match self.named(path) {
                 Some(at) => self.entry(at, line, format!("{name} {path:?}")),
                 None => refused(&format!(
-                    "LimineLastBootedEntry names {path:?}, which is not there"
+                    "LimineLastBootedEntry names {path:?}, which does not exist"
                 )),
             },
         }
@@ -202,7 +199,7 @@ impl LimineMenu<'_> {
         let (value, line) = (setting.value.as_str(), Some(setting.line));
         let why = format!("default_entry is {value:?}");
         if value.contains("${") {
-            let reason = format!("{why}, and has a macro that nobody defined");
+            let reason = format!("{why}, and has an undefined macro");
             return LimineDefault::Unclear(line, reason);
         }
         let digits_only = value.bytes().all(|b| b.is_ascii_digit());
@@ -210,7 +207,7 @@ impl LimineMenu<'_> {
             return match self.named(value) {
                 Some(at) => self.entry(at, line, why),
                 None => {
-                    let first = "which is not there, and Limine takes the first entry";
+                    let first = "which does not exist, and Limine takes the first entry";
                     self.numbered(0, line, format!("{why}, {first}"))
                 }
             };
@@ -220,7 +217,7 @@ impl LimineMenu<'_> {
             let number = leading_number(value, digits)?;
             let why = match digits_only {
                 true => why.clone(),
-                false => format!("{why}, which this version takes for the number {number}"),
+                false => format!("{why}, which this version reads as the number {number}"),
             };
             Some((number, self.numbered(number, line, why)))
         };
@@ -251,12 +248,12 @@ impl LimineMenu<'_> {
             (None, None) => LimineDefault::Unclear(None, "the menu has no entries".to_owned()),
             (None, Some(_)) if self.is_at_once() => {
                 let reason = format!(
-                    "{why}, which is not there, and with this timeout Limine waits in its menu"
+                    "{why}, which does not exist, and with this timeout Limine waits in its menu"
                 );
                 LimineDefault::Unclear(line, reason)
             }
             (None, Some(first)) => {
-                let why = format!("{why}, which is not there, and Limine takes the first entry");
+                let why = format!("{why}, which does not exist, and Limine takes the first entry");
                 self.entry(*first, line, why)
             }
         }
@@ -270,7 +267,7 @@ impl LimineMenu<'_> {
         }
         let timeout = self.config.global("timeout");
         let waits = timeout.is_some_and(|s| s.value == "no");
-        let wait = "; timeout is no, so that it waits for a key first";
+        let wait = "; with timeout: no it waits for a key first";
         LimineDefault::Entry(at, format!("{why}{}", if waits { wait } else { "" }))
     }
 

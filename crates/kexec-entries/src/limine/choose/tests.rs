@@ -121,7 +121,7 @@ fn without_a_timeout_what_is_not_there_opens_the_menu() {
     let said = of("default_entry: 9\ntimeout: 0", &none, newest);
     assert!(said.ends_with("waits in its menu"), "{said}");
     let said = of("default_entry: 2${x}", &none, newest);
-    assert!(said.ends_with("nobody defined"), "{said}");
+    assert!(said.ends_with("undefined macro"), "{said}");
 }
 
 #[test]
@@ -143,12 +143,12 @@ fn what_was_booted_last() {
         (
             b"C".as_slice(),
             "Limine 10.8.5",
-            "1 bytes, which are no number",
+            "1 bytes, which are not a number",
         ),
-        (&u64::MAX.to_le_bytes(), "Limine 10.8.5", "no number"),
-        (&number, "Limine 11.0.0", "which is not there"),
-        (b"\xff", "Limine 11.0.0", "is no text"),
-        (b"C", "", "they differ"),
+        (&u64::MAX.to_le_bytes(), "Limine 10.8.5", "not a number"),
+        (&number, "Limine 11.0.0", "which does not exist"),
+        (b"\xff", "Limine 11.0.0", "is not text"),
+        (b"C", "", "versions differ"),
     ] {
         let why = last(bytes, version);
         assert!(why.contains(said), "{bytes:?} {version}: {why}");
@@ -165,12 +165,12 @@ fn the_interface_is_there_from_version_11_4_on() {
     };
     assert_eq!(of("default_entry: 2", &asks, "Limine 11.3.1"), "B");
     let said = of("default_entry: 2", &asks, "Limine 11.4.0");
-    assert!(said.starts_with("LoaderEntryOneShot asks for"), "{said}");
+    assert!(said.starts_with("LoaderEntryOneShot names"), "{said}");
     // It may be an id.
     let asks = LimineVariables {
         one_shot: Some("c-1".to_owned()),
         ..LimineVariables::default()
     };
     let said = of("default_entry: 2", &asks, "Limine 12.5.1");
-    assert!(said.starts_with("LoaderEntryOneShot asks for"), "{said}");
+    assert!(said.starts_with("LoaderEntryOneShot names"), "{said}");
 }

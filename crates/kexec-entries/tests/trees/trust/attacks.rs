@@ -355,7 +355,8 @@ fn the_copy_is_named() {
         ),
         (
             Attack::Usb,
-            "sda1 has the UUID ABCD-1234 of nvme0n1p1 as well, and is not read: it hangs on USB, where anybody can plug in another",
+            "sda1 has the UUID ABCD-1234 of nvme0n1p1 as well, and is not read: it is attached by \
+             USB, where any user can plug in another",
         ),
     ] {
         let survey = Loader::SystemdBoot
@@ -368,7 +369,7 @@ fn the_copy_is_named() {
         .survey();
     let text = serde_json::to_string(&gone).unwrap();
     assert!(
-        text.contains("only loop0p1 has LABEL=bootfiles, and is not read: it is a loop device"),
+        text.contains("only loop0p1 has LABEL=bootfiles, but is not read: it is a loop device"),
         "{text}"
     );
 }

@@ -201,8 +201,8 @@ fn lvm_on_luks_with_a_snapshot() {
     assert_eq!(
         survey.notes,
         [format!(
-            "vg-snap has the UUID {ROOT_UUID} of vg-root as well, and is not read: it is a snapshot \
-             of LVM, which no boot loader reads"
+            "vg-snap has the UUID {ROOT_UUID} of vg-root as well, and is not read: it is an LVM \
+             snapshot, which no boot loader reads"
         )]
     );
 }

@@ -14,7 +14,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             let (image, host) = foreign(c).unwrap_or_default();
             format!("the kernel was built for {image}, the machine is {host}")
         },
-        remedy: |_| "give the kernel package of this machine's architecture".into(),
+        remedy: |_| "use the kernel package for this machine's architecture".into(),
     },
     ErrnoCause {
         errno: Errno::ENOEXEC,
@@ -23,10 +23,12 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                 && c.host.firmware.efi_bits.known() == Some(&32)
         },
         why: |_| {
-            "the firmware is 32-bit EFI, and a 64-bit kernel that uses its runtime services takes no image with kexec_file_load(2)".into()
+            "the firmware is 32-bit EFI, and a 64-bit kernel that uses its runtime services \
+             accepts no image through kexec_file_load(2)"
+                .into()
         },
         remedy: |_| {
-            "give -c: kexec_load(2) can load it; the next kernel then has no EFI runtime services"
+            "use -c: kexec_load(2) can load it; the next kernel then has no EFI runtime services"
                 .into()
         },
     },
@@ -36,10 +38,13 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             c.host.firmware.la57.is_true() && c.image.is_some_and(|i| i.format.ends_with("bzImage"))
         },
         why: |_| {
-            "the running kernel does not take this image; it uses 5-level paging, and an image without support for that (XLF_5LEVEL) is refused".into()
+            "the running kernel does not accept this image; it uses 5-level paging, and an image \
+             without support for that (XLF_5LEVEL) is refused"
+                .into()
         },
         remedy: |_| {
-            "use the other system call (-c), whose purgatory leaves 5-level paging first; or boot this kernel with no5lvl"
+            "use the other system call (-c), whose purgatory switches 5-level paging off first; \
+             or boot this kernel with no5lvl"
                 .into()
         },
     },
@@ -48,12 +53,14 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |_| true,
         why: |c| {
             format!(
-                "the running kernel's kexec_file_load(2) does not take this image ({})",
+                "the running kernel's kexec_file_load(2) does not accept this image ({})",
                 c.image.map_or("unknown format", |i| &i.format)
             )
         },
         remedy: |_| {
-            "give the kernel that the boot loader boots (on x86_64 a 64-bit bzImage: /boot/vmlinuz-RELEASE); -c takes other formats".into()
+            "use the kernel that the boot loader boots (on x86_64 a 64-bit bzImage: \
+             /boot/vmlinuz-RELEASE); -c takes other formats"
+                .into()
         },
     },
     ErrnoCause {
@@ -86,13 +93,15 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |_| true,
         why: |c| {
             format!(
-                "this kernel is not signed{}, and the running one takes signed kernels only{}",
+                "this kernel is not signed{}, and the running one accepts only signed kernels{}",
                 inside(c),
                 why_enforced(c.host)
             )
         },
         remedy: |_| {
-            "give a signed kernel, such as the distribution's own, or sign it with a key that the machine trusts (sbsign, mokutil --import)".into()
+            "use a signed kernel, such as the distribution's own, or sign it with a key that the \
+             machine trusts (sbsign, mokutil --import)"
+                .into()
         },
     },
     ErrnoCause {
@@ -105,22 +114,28 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                 if c.host.security.secure_boot.is_true() {
                     ""
                 } else {
-                    ": without Secure Boot the keys of the firmware and of shim are not there"
+                    ": without Secure Boot the keys of the firmware and of shim are not available"
                 }
             )
         },
         remedy: |_| {
-            "give a kernel of the distribution that is running, or enrol the signer's key (mokutil --import CERT, then reboot); see keyctl show %:.platform and %:.machine".into()
+            "use a kernel of the running distribution, or enrol the signer's key (mokutil \
+             --import CERT, then reboot); see keyctl show %:.platform and %:.machine"
+                .into()
         },
     },
     ErrnoCause {
         errno: Errno::EKEYREJECTED,
         when: |_| true,
         why: |_| {
-            "the signature is not that of these bytes, or its key or digest is on the revocation list (dbx, MokListX)".into()
+            "the signature does not match these bytes, or its key or digest is on the revocation \
+             list (dbx, MokListX)"
+                .into()
         },
         remedy: |_| {
-            "install the kernel again, or a newer one: a revoked kernel stays refused (mokutil --dbx)".into()
+            "install the kernel again, or a newer one: a revoked kernel is always refused \
+             (mokutil --dbx)"
+                .into()
         },
     },
     ErrnoCause {
@@ -144,13 +159,13 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     ErrnoCause {
         errno: Errno::EBADMSG,
         when: |_| true,
-        why: |_| "the signature in this kernel is damaged: it is no PKCS#7 message".into(),
+        why: |_| "the signature in this kernel is damaged: it is not a PKCS#7 message".into(),
         remedy: |_| "install the kernel again, or sign it again (sbsign)".into(),
     },
     ErrnoCause {
         errno: Errno::EMSGSIZE,
         when: |_| true,
-        why: |_| "the signature in this kernel is longer or shorter than it says".into(),
+        why: |_| "the signature in this kernel is longer or shorter than its header says".into(),
         remedy: |_| "install the kernel again, or sign it again (sbsign)".into(),
     },
     ErrnoCause {
@@ -177,7 +192,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             )
         },
         remedy: |c| match left(c) {
-            Some(option) => format!("use the other system call, which it has: {option}"),
+            Some(option) => format!("use the other system call, which this kernel has: {option}"),
             None => "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE".into(),
         },
     },

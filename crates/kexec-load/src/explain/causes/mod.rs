@@ -29,7 +29,8 @@ pub(super) fn unknown(c: &CallContext<'_>, errno: Errno) -> (String, String) {
     if c.call == KernelCall::Reboot && c.host.kexec.kho.is_true() {
         return (
             format!(
-                "the jump was given up, most likely because live-update state could not be saved ({errno})"
+                "the kernel abandoned the jump, most likely because live-update state could not \
+                 be saved ({errno})"
             ),
             format!(
                 "{DMESG}; the sessions' owner has to finish or give up (ls -l /proc/*/fd | grep luo_session)"
@@ -37,7 +38,7 @@ pub(super) fn unknown(c: &CallContext<'_>, errno: Errno) -> (String, String) {
         );
     }
     (
-        format!("the kernel gave a reason that is not known for this call: {errno}"),
+        format!("the kernel gave a reason that is unknown for this call: {errno}"),
         DMESG.to_owned(),
     )
 }

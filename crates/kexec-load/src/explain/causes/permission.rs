@@ -19,7 +19,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         errno: Errno::EPERM,
         when: |c| c.host.security.user_namespace.is_true(),
         why: |_| {
-            "this process is in a user namespace of its own (a container), where no capability counts for kexec".into()
+            "this process runs in its own user namespace (a container), where no capability \
+             counts for kexec"
+                .into()
         },
         remedy: |_| "run it on the host, outside the container".into(),
     },
@@ -30,7 +32,10 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             "loading was switched off for as long as this kernel runs: kernel.kexec_load_disabled is 1".into()
         },
         remedy: |_| {
-            "reboot through the firmware; find who sets kernel.kexec_load_disabled: grep -r kexec_load_disabled /etc/sysctl* /usr/lib/sysctl.d. What was loaded before can still be started with kexec -e".into()
+            "reboot through the firmware; find what sets kernel.kexec_load_disabled: grep -r \
+             kexec_load_disabled /etc/sysctl* /usr/lib/sysctl.d. What was loaded before can still \
+             be started with kexec -e"
+                .into()
         },
     },
     ErrnoCause {
@@ -38,13 +43,14 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |c| c.call != KernelCall::Reboot && limit(c) == Some(0),
         why: |c| {
             format!(
-                "no load is left for this slot: {} is 0 (unloading and failed loads count too)",
+                "no loads are left for this slot: {} is 0 (unloads and failed loads count too)",
                 limit_name(c.call.slot())
             )
         },
         remedy: |c| {
             format!(
-                "reboot through the firmware: the limit cannot be raised again; find who sets it: grep -r {} /etc/sysctl* /usr/lib/sysctl.d",
+                "reboot through the firmware: the limit cannot be raised again; find what sets \
+                 it: grep -r {} /etc/sysctl* /usr/lib/sysctl.d",
                 limit_name(c.call.slot())
             )
         },
@@ -54,7 +60,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |c| matches!(c.call, KernelCall::ClassicLoad(_)) && c.host.locked_down(),
         why: |c| {
             format!(
-                "the running kernel is locked down ({}), and kexec_load(2) cannot show it a signed file",
+                "the running kernel is locked down ({}), and kexec_load(2) cannot give it a \
+                 signed file",
                 lockdown_mode(c.host)
             )
         },
@@ -80,7 +87,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         },
         why: |c| {
             format!(
-                "the running kernel is locked down ({}) and takes signed kernels only; no signature was found in this one{}",
+                "the running kernel is locked down ({}) and accepts only signed kernels; no \
+                 signature was found in this one{}",
                 lockdown_mode(c.host),
                 inside(c)
             )
@@ -100,12 +108,15 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                 if c.host.security.secure_boot.is_true() {
                     ""
                 } else {
-                    ": the keys of the firmware and of shim are there only when Secure Boot is on"
+                    ": the keys of the firmware and of shim are available only when Secure Boot \
+                     is on"
                 }
             )
         },
         remedy: |_| {
-            "boot with Secure Boot on, so that the keys are there (mokutil --sb-state, keyctl show %:.platform), or without lockdown=".into()
+            "boot with Secure Boot on, so that the keys are available (mokutil --sb-state, keyctl \
+             show %:.platform), or without lockdown="
+                .into()
         },
     },
     ErrnoCause {
@@ -135,7 +146,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                 && c.host.security.secure_boot.is_true()
         },
         why: |_| {
-            "Secure Boot is on, and IMA refuses kexec_load(2), which shows it no file to verify"
+            "Secure Boot is on, and IMA refuses kexec_load(2), which gives it no file to verify"
                 .into()
         },
         remedy: |_| "use kexec_file_load(2): -s instead of -c".into(),
@@ -147,7 +158,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                 && c.host.security.ima_appraises_kexec.is_true()
         },
         why: |_| {
-            "the IMA policy appraises kernels (func=KEXEC_KERNEL_CHECK), and kexec_load(2) shows it no file".into()
+            "the IMA policy appraises kernels (func=KEXEC_KERNEL_CHECK), and kexec_load(2) gives \
+             it no file"
+                .into()
         },
         remedy: |_| "use kexec_file_load(2): -s instead of -c".into(),
     },
@@ -160,12 +173,13 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         },
         why: |c| {
             format!(
-                "the IMA policy wants a signature on the kernel file itself (security.ima); this kernel came out of a wrapper ({}), and memory carries none",
+                "the IMA policy requires a signature on the kernel file itself (security.ima); \
+                 this kernel was unpacked from a wrapper ({}), and the copy in memory has none",
                 c.image.map_or("", |i| &i.format)
             )
         },
         remedy: |_| {
-            "give the kernel as a plain file that the running kernel takes as it is, signed with evmctl ima_sign".into()
+            "use a plain kernel file that needs no unpacking, signed with evmctl ima_sign".into()
         },
     },
     ErrnoCause {
@@ -175,7 +189,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                 && c.host.security.ima_appraises_kexec.is_true()
         },
         why: |_| {
-            "the IMA policy wants a good signature on the kernel file (security.ima), and this file has none".into()
+            "the IMA policy requires a good signature on the kernel file (security.ima), and this \
+             file has none"
+                .into()
         },
         remedy: |_| {
             "look at it with getfattr -m security.ima -d FILE; sign the file with evmctl ima_sign, or reinstall the package".into()
@@ -186,7 +202,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |c| c.host.security.selinux_enforcing.is_true(),
         why: |_| "SELinux is enforcing and its policy refuses it".into(),
         remedy: |_| {
-            "look for the denial with ausearch -m avc -ts recent; a kernel file with a wrong label is repaired by restorecon FILE".into()
+            "look for the denial with ausearch -m avc -ts recent; restorecon FILE repairs a \
+             kernel file with a wrong label"
+                .into()
         },
     },
     ErrnoCause {
@@ -202,7 +220,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         },
         remedy: |_| {
             format!(
-                "{DMESG}; look for denials in the audit log. Where kexec_load(2) was refused, -s may do"
+                "{DMESG}; look for denials in the audit log. Where kexec_load(2) was refused, -s \
+                 may work"
             )
         },
     },
@@ -216,7 +235,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             "another kexec operation is under way, or some CPUs cannot be taken out of this kernel (firmware without PSCI, a CPU that failed to start)".into()
         },
         remedy: |_| {
-            "try again; if it stays, look in dmesg for \"CPUs are stuck in the kernel\": then this machine cannot kexec, and needs a reboot or other firmware".into()
+            "try again; if it fails again, look in dmesg for \"CPUs are stuck in the kernel\": \
+                then this machine cannot kexec, and needs a reboot or other firmware"
+                .into()
         },
     },
     ErrnoCause {
@@ -224,7 +245,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |_| true,
         why: |_| "another kexec operation is under way".into(),
         remedy: |_| {
-            "try again in a moment; if it stays, look which program is loading (kdump service, init)".into()
+            "try again in a moment; if it fails again, find the program that is loading (kdump \
+             service, init)"
+                .into()
         },
     },
 ];

@@ -66,10 +66,14 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         errno: Errno::EADDRNOTAVAIL,
         when: |_| true,
         why: |_| {
-            "a segment was to go where the kernel takes none: beyond the memory it can address, or not on a page boundary".into()
+            "a segment was placed where the kernel accepts none: beyond the memory it can \
+             address, or not on a page boundary"
+                .into()
         },
         remedy: |_| {
-            "this is a defect: please report it with `kexec plan ... --json` and `kexec status --snapshot FILE`".into()
+            "this is a bug in kexec: please report it with `kexec plan ... --json` and `kexec \
+             status --snapshot FILE`"
+                .into()
         },
     },
     // ENOMEM
@@ -91,7 +95,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         errno: Errno::EINVAL,
         when: |c| c.call == KernelCall::Reboot && c.host.security.pid_namespace.is_true(),
         why: |_| {
-            "this process is in a PID namespace of its own (a container), where reboot(2) knows no kexec".into()
+            "this process runs in its own PID namespace (a container), where reboot(2) does not \
+             support kexec"
+                .into()
         },
         remedy: |_| "run it on the host, outside the container".into(),
     },
@@ -121,7 +127,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |c| c.call == KernelCall::Reboot && !unseen(c).is_empty(),
         why: |c| {
             format!(
-                "the kernel has nothing to jump into, or does not jump for this process; more cannot be seen: {}",
+                "no kernel is loaded, or the running kernel refuses the jump to this process; the \
+                 cause is unknown: {}",
                 unseen(c).join(", and ")
             )
         },
@@ -134,7 +141,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
     ErrnoCause {
         errno: Errno::EINVAL,
         when: |c| c.call == KernelCall::Reboot,
-        why: |_| "the kernel has nothing to jump into, or the jump was given up on the way".into(),
+        why: |_| "no kernel is loaded, or the running kernel abandoned the jump".into(),
         remedy: |_| format!("see kexec status; {DMESG}"),
     },
     ErrnoCause {
@@ -143,7 +150,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         why: |c| {
             let (len, max) = cmdline_over(c).unwrap_or_default();
             format!(
-                "the command line of {len} bytes is too long: with what the kernel keeps free on it, {max} are left"
+                "the command line of {len} bytes is too long: the kernel keeps part of the room \
+                 for itself, and {max} bytes are left"
             )
         },
         remedy: |c| {
@@ -162,7 +170,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         },
         why: |c| {
             format!(
-                "the running kernel ({}) does not know the flag that keeps it in memory to be jumped back to: that takes CONFIG_KEXEC_JUMP, which many distributions leave out",
+                "the running kernel ({}) does not support the flag that keeps it in memory for a \
+                 jump back: that needs CONFIG_KEXEC_JUMP, which many distributions leave out",
                 c.host.release
             )
         },
@@ -186,12 +195,15 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |c| matches!(c.call, KernelCall::FileLoad(_)) && c.host.arch == Some(Arch::Arm64),
         why: |c| {
             format!(
-                "the running kernel does not take this image ({}): arm64 kernels say so with EINVAL",
+                "the running kernel does not accept this image ({}): arm64 kernels report that as \
+                 EINVAL",
                 c.image.map_or("unknown format", |i| &i.format)
             )
         },
         remedy: |_| {
-            "give an arm64 Image of the page size of this machine, not a vmlinux; -c takes other formats".into()
+            "use an arm64 Image with the page size of this machine, not a vmlinux; -c accepts \
+             other formats"
+                .into()
         },
     },
     ErrnoCause {
@@ -199,7 +211,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |c| matches!(c.call, KernelCall::FileLoad(_)),
         why: |c| {
             format!(
-                "the kernel found the request invalid: in memory all parts may take half of the RAM ({}); the files are {}{}",
+                "the kernel rejected the request as invalid: in memory all parts may take half of \
+                 the RAM ({}); the files are {}{}",
                 c.host
                     .memory
                     .total
@@ -207,7 +220,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                     .map_or_else(|| "size unknown".to_owned(), |t| Bytes(t / 2).to_string()),
                 needs(c),
                 if c.host.release_at_least(6, 8) == Some(false) {
-                    "; this kernel does not know the debug flag of -d"
+                    "; this kernel does not support the debug flag of -d"
                 } else {
                     ""
                 }
@@ -220,7 +233,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |_| true,
         why: |c| {
             format!(
-                "the kernel found the request invalid: segments that overlap, more than half of the RAM ({}), or a flag that kernel {} does not know",
+                "the kernel rejected the request as invalid: segments that overlap, more than \
+                 half of the RAM ({}), or a flag that kernel {} does not know",
                 c.host
                     .memory
                     .total
@@ -230,7 +244,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             )
         },
         remedy: |_| {
-            "if the initrd is not very large, this is a defect: please report it with `kexec plan ... --json` and `kexec status --snapshot FILE`".into()
+            "if the initrd is not very large, this is a bug in kexec: please report it with \
+             `kexec plan ... --json` and `kexec status --snapshot FILE`"
+                .into()
         },
     },
 ];

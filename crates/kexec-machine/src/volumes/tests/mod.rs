@@ -323,7 +323,7 @@ fn an_automount_stays_asleep_while_two_answer_to_its_name() {
     assert_eq!(
         volumes.locate(path),
         Err(format!(
-            "{path}: what belongs at /efi is not known: the automount there is left asleep"
+            "{path}: the file system for /efi is unknown: the automount there was left alone"
         ))
     );
     // With a line of fstab it is known, and looked at without the automount.
@@ -366,7 +366,7 @@ fn what_is_no_boot_source_is_known_and_not_read() {
     assert_eq!(
         volumes.locate("/media/u/x/linux"),
         Err(
-            "/media/u/x/linux: loop0 at /media/u/x is no boot source: it is mounted by a user"
+            "/media/u/x/linux: loop0 at /media/u/x is not a boot source: it is mounted by a user"
                 .into()
         )
     );
@@ -399,7 +399,7 @@ fn a_fuse_file_system_is_what_it_is_and_is_not_entered() {
             Fact::Unreadable("/boot/vmlinuz: EHOSTDOWN (Host is down)".into())
         );
         let said = volumes.locate("/vmlinuz").unwrap_err();
-        assert!(said.contains("is no boot source"), "{said}");
+        assert!(said.contains("is not a boot source"), "{said}");
         let own = volumes.file(&id("sda1"), "/vmlinuz");
         assert_eq!(volumes.text(&own), Fact::Known("honest".into()));
         // What fstab has there is read all the same.

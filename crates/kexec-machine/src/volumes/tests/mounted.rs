@@ -126,7 +126,7 @@ fn an_awake_automount_without_openat2_is_not_walked_over() {
     assert_eq!(
         volumes.locate(path),
         Err(format!(
-            "{path}: what belongs at /boot is not known: the automount there is left asleep"
+            "{path}: the file system for /boot is unknown: the automount there was left alone"
         ))
     );
     tree.put("etc/fstab", "UUID=AB /boot ext4 x-systemd.automount\n");
@@ -242,8 +242,9 @@ fn a_live_system_runs_from_its_medium() {
     tree.put("proc/self/mountinfo", "1 0 0:30 / / rw - tmpfs tmpfs rw\n");
     assert_eq!(believed(&tree), [""; 0]);
     let notes = tree.volumes().notes();
-    let said = "no file system on a disk is read, since none is known to be this machine's own: \
-                sda1: it hangs on USB, where anybody can plug in another (2 more like it)";
+    let said = "no file system on a disk is read, because none is known to belong to this \
+                machine: sda1: it is attached by USB, where any user can plug in another (2 more \
+                like it)";
     assert!(notes.iter().any(|note| note.starts_with(said)), "{notes:?}");
 }
 

@@ -160,7 +160,10 @@ pub(super) fn user_mount(mount: &Mount, config: &DeviceConfig) -> Option<Doubt> 
     let user = |how: &str| Some(Doubt::User(how.to_owned()));
     let point = mount.point.as_str();
     if is_fuse(&mount.kind) {
-        return user(&format!("{} answers whatever its program says", mount.kind));
+        return user(&format!(
+            "the content of {} is decided by a user's program",
+            mount.kind
+        ));
     }
     if let Some(folder) = USER_POINTS
         .iter()
@@ -360,7 +363,7 @@ impl<'a> Bench<'a> {
             return self.verdict(disk, deeper);
         }
         if let Some(gone) = device.below.iter().find(|name| self.get(name).is_none()) {
-            let why = Box::new(Doubt::Software("device that cannot be seen".to_owned()));
+            let why = Box::new(Doubt::Software("unknown device".to_owned()));
             let device = gone.clone();
             return Verdict::Doubted(Doubt::Below { device, why });
         }

@@ -70,7 +70,7 @@ fn alone_of(name: &str, way: &str) -> String {
 #[test]
 fn how_a_disk_is_attached() {
     for (name, way, why) in [
-        ("sda", "", "nothing shows that its disk can be plugged in"),
+        ("sda", "", "its disk is not known to be removable"),
         (
             "sda",
             "/ata1/host0/target0:0:0/0:0:0:0/block/sda",
@@ -81,12 +81,12 @@ fn how_a_disk_is_attached() {
         (
             "sda",
             "/usb1/1-1/1-1:1.0/host6/target6:0:0/6:0:0:0/block/sda",
-            "on USB",
+            "by USB",
         ),
         (
             "sda",
             "/fw0/fw1/fw1.0/host4/target4:0:0/4:0:0:0/block/sda",
-            "on FireWire",
+            "by FireWire",
         ),
         (
             "mmcblk0",
@@ -112,8 +112,8 @@ fn how_a_disk_is_attached() {
         ),
         ("fd0", "", "medium in a drive"),
         // Names that only begin alike.
-        ("rambo", "", "nothing shows"),
-        ("loopy", "", "nothing shows"),
+        ("rambo", "", "not known to be removable"),
+        ("loopy", "", "not known to be removable"),
         // A folder called usb is no bus, and usbdisk no number.
         ("sda", "/usb/usbdisk/block/sda", "internal disk"),
     ] {
@@ -197,7 +197,7 @@ fn a_stack_is_as_good_as_its_worst_part() {
     let said = verdicts(&devices, &[], &none)[7].to_string();
     assert_eq!(
         said,
-        "sdb1 is below it: it hangs on USB, where anybody can plug in another"
+        "sdb1 is below it: it is attached by USB, where any user can plug in another"
     );
     // The array with / on it makes both of its disks the machine's own.
     let root = believed(&devices, &["md0 /"], &none);

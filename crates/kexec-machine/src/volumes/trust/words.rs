@@ -24,7 +24,7 @@ impl fmt::Display for Because {
                 f.write_str("it is on a network disk, which only root can attach")
             }
             Because::Attached(Attachment::Unknown) => {
-                f.write_str("nothing shows that its disk can be plugged in")
+                f.write_str("its disk is not known to be removable")
             }
             Because::RunsFrom(point) => {
                 write!(f, "the running system has its own {point} on that disk")
@@ -46,16 +46,16 @@ impl fmt::Display for Doubt {
             Doubt::Software(kind) => write!(f, "it is a {kind}, which users can set up"),
             Doubt::Plugged(bus) => {
                 let place = match bus {
-                    Bus::Usb => "it hangs on USB",
-                    Bus::Firewire => "it hangs on FireWire",
-                    Bus::Thunderbolt => "it hangs on a Thunderbolt or other external port",
+                    Bus::Usb => "it is attached by USB",
+                    Bus::Firewire => "it is attached by FireWire",
+                    Bus::Thunderbolt => "it is attached to a Thunderbolt or other external port",
                     Bus::CardReader => "it is in a card reader",
                     Bus::Drive => "it is a medium in a drive",
                 };
-                write!(f, "{place}, where anybody can plug in another")
+                write!(f, "{place}, where any user can plug in another")
             }
             Doubt::Below { device, why } => write!(f, "{device} is below it: {why}"),
-            Doubt::Snapshot => f.write_str("it is a snapshot of LVM, which no boot loader reads"),
+            Doubt::Snapshot => f.write_str("it is an LVM snapshot, which no boot loader reads"),
             Doubt::User(how) => write!(f, "it is a user's file system: {how}"),
         }
     }

@@ -30,13 +30,13 @@ fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
             // It would be a cold boot every time, not now and then.
             Severity::Refusal,
             what,
-            format!("{because}, and {why}: it would boot cold without a word"),
+            format!("{because}, and {why}: the machine would silently boot cold"),
             remedy(*kind),
         ),
         ExitrdJump::Unknown { why } => Observation::new(
             Severity::Unknown,
             what,
-            format!("{because}; {why}: it may boot cold without a word"),
+            format!("{because}; {why}: the machine may silently boot cold"),
             remedy(*kind),
         ),
     };
@@ -46,7 +46,7 @@ fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
 fn remedy(kind: ExitrdKind) -> &'static str {
     match kind {
         ExitrdKind::Systemd => {
-            "take the kexec program out of the image: systemd-shutdown then jumps by itself"
+            "remove the kexec program from the image: systemd-shutdown then jumps by itself"
         }
         ExitrdKind::Dracut => {
             "put this program, as a regular file, at /usr/sbin/kexec: it is static, and dracut's \
@@ -57,7 +57,7 @@ fn remedy(kind: ExitrdKind) -> &'static str {
              sd-shutdown"
         }
         ExitrdKind::Other => {
-            "put a kexec program into it, or take /run/initramfs/shutdown away; --now goes around it"
+            "put a kexec program into it, or remove /run/initramfs/shutdown; --now bypasses it"
         }
     }
 }

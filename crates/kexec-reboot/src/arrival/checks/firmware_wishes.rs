@@ -11,14 +11,14 @@ pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
 
 fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
     let wishes = &context.arrival.wishes;
-    let what = "wishes to the firmware";
+    let what = "requests to the firmware";
     let texts = wishes.texts();
     if !texts.is_empty() {
         return vec![Observation::new(
             Severity::Refusal,
             what,
-            format!("{}; a kexec goes around the firmware", texts.join("; ")),
-            "reboot through the firmware (systemctl reboot), or take the wish back",
+            format!("{}; a kexec bypasses the firmware", texts.join("; ")),
+            "reboot through the firmware (systemctl reboot), or cancel the request",
         )];
     }
     match wishes.unknown() {

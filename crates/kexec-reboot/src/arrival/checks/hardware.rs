@@ -6,7 +6,7 @@ use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "hardware",
-    about: "the machine is none that is known to hang, and no guest that cannot do it",
+    about: "the machine is not known to hang, and not a virtual machine that cannot kexec",
     run,
 };
 
@@ -34,7 +34,7 @@ fn reported(machine: &ReportedMachine, name: &str, yes: bool) -> Observation {
     let (severity, remedy) = match (machine.reported, yes) {
         (Reported::Never, false) => (
             Severity::Refusal,
-            "reboot through the firmware; to try it all the same, with a console at hand, say \
+            "reboot through the firmware; to try it anyway, with a console at hand, add \
              --yes-this-machine",
         ),
         (Reported::Never, true) | (Reported::Sometimes, _) => (
@@ -57,7 +57,7 @@ fn guest(context: &ArrivalContext<'_>) -> Option<Observation> {
         "xen-pv" => Some(Observation::new(
             Severity::Refusal,
             what,
-            "a paravirtualised Xen guest has no way to jump into another kernel",
+            "a paravirtualised Xen guest cannot jump into another kernel",
             "reboot through the hypervisor",
         )),
         "xen-dom0" => Some(Observation::new(
@@ -70,13 +70,13 @@ fn guest(context: &ArrivalContext<'_>) -> Option<Observation> {
         "tdx" => Some(Observation::new(
             Severity::Warning,
             what,
-            "private memory has to be given back before the jump, which kernels can since 6.13",
+            "private memory must be returned before the jump, which kernels do since 6.13",
             "make sure that both kernels are 6.13 or newer",
         )),
         "sev-snp" => Some(Observation::new(
             Severity::Warning,
             what,
-            "private memory has to be given back before the jump, which kernels can since 6.16",
+            "private memory must be returned before the jump, which kernels do since 6.16",
             "make sure that both kernels are 6.16 or newer",
         )),
         _ => None,

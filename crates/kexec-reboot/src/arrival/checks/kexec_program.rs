@@ -6,7 +6,7 @@ use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "kexec-program",
-    about: "/usr/sbin/kexec is there where systemd up to 260 wants it",
+    about: "/usr/sbin/kexec exists where systemd up to 260 needs it",
     run,
 };
 
@@ -23,15 +23,15 @@ fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
         (Some(version), _) if version >= NOT_WANTED => {
             Observation::pass(what, format!("systemd {version} does not need it"))
         }
-        (_, true) => Observation::pass(what, "it is there, as systemd wants it"),
+        (_, true) => Observation::pass(what, "it exists, as systemd needs it"),
         (version, false) => Observation::new(
             Severity::Warning,
             what,
             match version {
                 Some(version) => format!(
-                    "it is not there, and logind of systemd {version} refuses a kexec without it"
+                    "no such file, and logind of systemd {version} refuses a kexec without it"
                 ),
-                None => "it is not there, and systemd up to 260 refuses a kexec without it".into(),
+                None => "no such file, and systemd up to 260 refuses a kexec without it".into(),
             },
             "install this program there; until then the service manager is asked instead of logind",
         ),

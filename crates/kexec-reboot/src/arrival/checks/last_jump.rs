@@ -17,8 +17,8 @@ fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
             Severity::Warning,
             "the last kexec of this machine",
             last.text(),
-            "kexec status says what it may have been; have a console at hand. Nothing is loaded \
-             ahead until a kexec has arrived again, or kexec preload --yes-this-machine is said",
+            "kexec status shows the possible causes; have a console at hand. Nothing is loaded \
+             ahead until a kexec arrives again, or until kexec preload --yes-this-machine",
         )
     })
     .collect()

@@ -9,7 +9,7 @@ use kexec_load::preflight::{Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "modules-fit",
-    about: "the initrd has modules of the kernel's release",
+    about: "the initrd has modules for the kernel's release",
     run,
 };
 
@@ -55,7 +55,7 @@ fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
             MembersSeen::Enough => {
                 return vec![Observation::pass(
                     "modules in the initrd",
-                    format!("they are of the kernel's release, {wanted}"),
+                    format!("they are for the kernel's release, {wanted}"),
                 )];
             }
             MembersSeen::All => {}
@@ -82,7 +82,7 @@ fn judge(wanted: &str, others: &BTreeSet<String>, whole: bool) -> Observation {
             Severity::Unknown,
             what,
             format!(
-                "not all of it could be looked at; up to there none were of {wanted} (seen: {names})"
+                "not all of it could be read; up to there, none are for {wanted} (found: {names})"
             ),
             "",
         );
@@ -90,9 +90,10 @@ fn judge(wanted: &str, others: &BTreeSet<String>, whole: bool) -> Observation {
     Observation::new(
         Severity::Refusal,
         what,
-        format!("they are of {names}, and the kernel is {wanted}: it could not load them"),
-        "name the initrd of this kernel, or make one (update-initramfs -c -k RELEASE, dracut, mkinitcpio); \
-         `kexec load KERNEL` with `systemctl kexec` goes on all the same",
+        format!("they are for {names}, but the kernel is {wanted}: it could not load them"),
+        "use the initrd of this kernel, or build one (update-initramfs -c -k RELEASE, dracut, \
+         mkinitcpio); \
+         `kexec load KERNEL` with `systemctl kexec` goes on anyway",
     )
 }
 

@@ -31,8 +31,8 @@ fn told(exposed: &Exposed) -> Observation {
         by_mount,
     } = exposed;
     let remedy = match by_mount {
-        true => "take uid=, gid= and umask= out of its mount options in /etc/fstab, and mount it \
-                 anew: such a file system has no owners of its own"
+        true => "remove uid=, gid= and umask= from its mount options in /etc/fstab, and remount \
+                 it: such a file system stores no owners"
             .to_owned(),
         false => format!("chown root: '{path}'; chmod go-w '{path}'"),
     };
@@ -40,8 +40,8 @@ fn told(exposed: &Exposed) -> Observation {
         Severity::Warning,
         path,
         format!(
-            "it belongs to user {owner} and group {group} and has mode {mode:04o}: not only root \
-             decides what this machine boots"
+            "it belongs to user {owner} and group {group} and has mode {mode:04o}: users other \
+             than root could change what this machine boots"
         ),
         remedy,
     )

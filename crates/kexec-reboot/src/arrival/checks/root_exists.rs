@@ -25,24 +25,24 @@ fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
             Severity::Refusal,
             format!("root={wanted}"),
             why,
-            "take the device away that is not meant, or name the root by the path of its device",
+            "detach the wrong device, or name the root by the path of its device",
         ),
         RootDevice::Elsewhere { wanted } => Observation::new(
             Severity::Note,
             format!("root={wanted}"),
-            "for the initrd to find; it is not looked for here",
+            "the initrd finds it; it is not checked here",
             "",
         ),
         RootDevice::NotNamed if !context.plan.has_initrd() => Observation::new(
             Severity::Warning,
             "command line",
-            "it has no root=, and there is no initrd that could know one",
+            "it has no root=, and there is no initrd that could find one",
             "give the root file system with --append root=...",
         ),
         RootDevice::NotNamed => Observation::new(
             Severity::Note,
             "command line",
-            "it has no root=: the initrd has to know",
+            "it has no root=: the initrd must know the root file system",
             "",
         ),
     };

@@ -43,7 +43,7 @@ fn judge(disk: &Locked, allowed: bool) -> Observation {
         format!("{} is bound to PCR {}", slot.kind, pcrs.join(", "))
     });
     let why = format!(
-        "{}, which a kexec does not reset: the next kernel would ask for the passphrase",
+        "{}, which a kexec does not reset: the next kernel would ask for a passphrase",
         slots.collect::<Vec<_>>().join("; ")
     );
     let severity = if allowed {
@@ -55,7 +55,8 @@ fn judge(disk: &Locked, allowed: bool) -> Observation {
         severity,
         what,
         why,
-        "with somebody at the console say --allow-passphrase; else reboot through the firmware",
+        "if a user is at the console, add --allow-passphrase; otherwise reboot through the \
+         firmware",
     )
 }
 

@@ -29,8 +29,8 @@ fn run(context: &ArrivalContext<'_>) -> Vec<Observation> {
         None => Observation::new(
             Severity::Warning,
             what,
-            "the watchdog runs on in the next kernel, and RuntimeWatchdogSec= is not set: nobody \
-             would stop it from resetting the machine",
+            "the watchdog keeps running in the next kernel, and RuntimeWatchdogSec= is not set: \
+             nothing would stop it from resetting the machine",
             "set RuntimeWatchdogSec= as well (systemd-system.conf(5)), or KExecWatchdogSec=off",
         ),
     };

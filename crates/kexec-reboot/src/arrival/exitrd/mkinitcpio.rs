@@ -37,7 +37,7 @@ pub(super) fn planned(volumes: &Volumes) -> Option<(ExitrdKind, ExitrdJump)> {
     let config = text(volumes, &unit.config).and_then(|file| words(&file));
     let Some(words) = config.filter(|_| unit.is_mkinitcpio) else {
         let why = format!(
-            "what {SERVICE} puts into it cannot be told from {}",
+            "what {SERVICE} puts into it cannot be determined from {}",
             unit.config
         );
         return Some((ExitrdKind::Other, ExitrdJump::Unknown { why }));

@@ -116,7 +116,7 @@ fn present(volumes: &Volumes) -> (ExitrdKind, ExitrdJump) {
         other => {
             let why = format!(
                 "{IMAGE}/shutdown cannot be read: {}",
-                other.reason().unwrap_or("it leads nowhere")
+                other.reason().unwrap_or("it is a dangling link")
             );
             return (ExitrdKind::Other, ExitrdJump::Unknown { why });
         }
@@ -155,7 +155,7 @@ fn shutdown(volumes: &Volumes) -> String {
 fn compiled(volumes: &Volumes, bytes: &[u8]) -> (ExitrdKind, ExitrdJump) {
     let holds = |what: &[u8]| bytes.windows(what.len()).any(|at| at == what);
     if !holds(SYSTEMD_SAYS) {
-        let why = format!("{IMAGE}/shutdown is a program that is not known here");
+        let why = format!("{IMAGE}/shutdown is an unknown program");
         return (ExitrdKind::Other, ExitrdJump::Unknown { why });
     }
     let by = "it is systemd-shutdown, which jumps".to_owned();
@@ -196,7 +196,7 @@ fn scripted(
     };
     if !any(&["kexec"]) {
         return ExitrdJump::No {
-            why: "its script knows nothing of kexec".to_owned(),
+            why: "its script does not use kexec".to_owned(),
         };
     }
     match inside {
@@ -204,7 +204,7 @@ fn scripted(
             by: format!("it has the program {path}"),
         },
         Some((path, Runs::Unknown)) => ExitrdJump::Unknown {
-            why: format!("whether {path} runs there is not known"),
+            why: format!("whether {path} runs there is unknown"),
         },
         Some((path, Runs::Lacks(what))) => ExitrdJump::No {
             why: format!("its program {path} lacks {what}"),
@@ -213,9 +213,9 @@ fn scripted(
         // It may make up the place of the program as it goes.
         None if any(&["oldroot"]) && (any(&["cp ", "kexec"]) || any(&["PATH", "oldroot"])) => {
             ExitrdJump::Unknown {
-                why: "it has no kexec program, and whether its script takes one along is not \
-                      known"
-                    .to_owned(),
+                why:
+                    "it has no kexec program, and whether its script copies one into it is unknown"
+                        .to_owned(),
             }
         }
         None => ExitrdJump::No {
@@ -262,12 +262,12 @@ fn from_the_old_root(volumes: &Volumes, libraries: Libraries) -> ExitrdJump {
         },
         (Runs::Lacks(what), Libraries::Dracut) => ExitrdJump::Unknown {
             why: format!(
-                "unless the initramfs has a kexec program, {by}, which needs {what}; whether \
-                 the initramfs has that is not known"
+                "unless the initramfs has a kexec program, {by}, which needs {what}; whether the \
+                 initramfs has that is unknown"
             ),
         },
         (Runs::Unknown, _) => ExitrdJump::Unknown {
-            why: format!("{by}, and whether that runs there is not known"),
+            why: format!("{by}, and whether that runs there is unknown"),
         },
     }
 }

@@ -196,7 +196,10 @@ fn a_file_that_is_not_ours_is_left_alone() {
     fs::write(below(root.path(), path), "mine\n").unwrap();
     let refused = enable(root.path(), feature("preload").unwrap(), "/usr/sbin/kexec");
     let refused = refused.unwrap_err();
-    assert_eq!(refused.why, format!("{path} is not of this program"));
+    assert_eq!(
+        refused.why,
+        format!("{path} was not written by kexec enable")
+    );
     assert!(refused.remedy.contains("move it away"));
     assert!(disable(root.path(), feature("preload").unwrap()).is_empty());
 }
@@ -289,7 +292,11 @@ fn what_is_not_ours_is_refused_with_what_it_is() {
     fs::remove_file(&at).unwrap();
     // `systemctl edit --full`: a copy of a package's unit.
     fs::write(&at, FEATURES[0].units[0].text).unwrap();
-    assert!(refused(root.path()).why.contains("not of this program"));
+    assert!(
+        refused(root.path())
+            .why
+            .contains("not written by kexec enable")
+    );
     fs::remove_file(&at).unwrap();
     rustix::fs::mknodat(
         rustix::fs::CWD,
@@ -299,7 +306,7 @@ fn what_is_not_ours_is_refused_with_what_it_is() {
         0,
     )
     .unwrap();
-    assert!(refused(root.path()).why.ends_with("is no file"));
+    assert!(refused(root.path()).why.ends_with("is not a regular file"));
     fs::remove_file(&at).unwrap();
     // A file where the link belongs.
     let link = "/etc/systemd/system/multi-user.target.wants/kexec-preload.service";

@@ -102,7 +102,7 @@ pub fn save(kernel: &dyn Kernel, say: &mut dyn FnMut(String)) -> Network {
 
 fn unsaved(say: &mut dyn FnMut(String), (what, errno): Unread) {
     say(format!(
-        "cannot read {what} of the network: {errno}; should the jump fail, they will not be put back"
+        "cannot read {what} of the network: {errno}; if the jump fails, they will not be restored"
     ));
 }
 
@@ -220,7 +220,7 @@ fn tell(
     if lost.len() <= NAMED {
         for item in lost {
             say(format!(
-                "lost, and not to be put back: {}",
+                "lost, and cannot be restored: {}",
                 item.told(&before.names)
             ));
         }
@@ -240,7 +240,7 @@ fn tell(
         false => String::new(),
     };
     say(format!(
-        "lost, and not put back{why}: {}; restart what configures the network, such as \
+        "lost, and not restored{why}: {}; restart what configures the network, such as \
          systemd-networkd, NetworkManager or a routing daemon",
         counts.join(", ")
     ));

@@ -115,8 +115,8 @@ fn what_cannot_be_put_back_is_said_by_its_name() {
     assert_eq!(
         said,
         [
-            "lost, and not to be put back: address 2001:db8::1/64 on eth0",
-            "lost, and not to be put back: IPv4 route default via 192.0.2.254 dev eth0",
+            "lost, and cannot be restored: address 2001:db8::1/64 on eth0",
+            "lost, and cannot be restored: IPv4 route default via 192.0.2.254 dev eth0",
         ]
     );
 }
@@ -220,7 +220,7 @@ fn a_silent_kernel_is_told_by_what_it_did_not_take() {
     });
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].contains("interface eth0 up again"), "{said:?}");
-    let lost = "lost, and not put back within 0.05 s: 1 address, 50 routes; ";
+    let lost = "lost, and not restored within 0.05 s: 1 address, 50 routes; ";
     assert!(said[1].starts_with(lost), "{said:?}");
 }
 

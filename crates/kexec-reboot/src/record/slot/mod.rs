@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A load of ours that died is told from one of another program (kexec-tools,
-//! `systemctl kexec`) by its file: whoever is not of this program leaves none. What
+//! `systemctl kexec`) by its file: whoever was not written by kexec enable leaves none. What
 //! cannot be told: a program that loads over an image of ours with nothing between,
 //! because the kernel only says that something is loaded.
 
@@ -82,10 +82,12 @@ impl Interrupted {
                 format!("a load over {kernel} was interrupted: either of them is loaded")
             }
             SlotChange::Unload => {
-                format!("an unload of {kernel} was interrupted before the kernel gave it up")
+                format!("an unload of {kernel} was interrupted before the kernel unloaded it")
             }
             SlotChange::Unreadable => {
-                "its record below /run/kexec cannot be read: what it is is not known".to_owned()
+                "its record below /run/kexec cannot be read: which image it is is \
+                 unknown"
+                    .to_owned()
             }
         }
     }
@@ -176,7 +178,7 @@ pub(crate) fn put_right(
     }
     take_out()?;
     forget(store, slot).map_err(|(path, e)| unremembered(&path, e))?;
-    Ok(Some(format!("{text}; it was taken out")))
+    Ok(Some(format!("{text}; it was unloaded")))
 }
 
 /// Forgets what is known of a slot.
@@ -465,8 +467,8 @@ pub fn take_out<E>(
     }
     if let Err((path, e)) = forget(store, slot) {
         warn(format!(
-            "the record {} stays although nothing is loaded ({e}): an image that another program \
-             loads would be taken for it",
+            "the record {} could not be removed although nothing is loaded ({e}): an image that \
+             another program loads would be mistaken for it",
             path.display()
         ));
     }

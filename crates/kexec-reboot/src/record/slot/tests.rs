@@ -378,7 +378,7 @@ fn what_lies_there_instead_of_a_record_is_not_believed_and_hangs_nobody() {
         let lock = held(root.path());
         let mut out = || unload(store, &lock, SLOT, &machine);
         let said = put_right(store, &lock, SLOT, Some(true), &mut out).unwrap();
-        assert!(said.unwrap().ends_with("it was taken out"));
+        assert!(said.unwrap().ends_with("it was unloaded"));
         assert_eq!(*machine.image.borrow(), None);
         assert!(!path.exists());
     }
