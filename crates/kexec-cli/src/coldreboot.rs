@@ -12,8 +12,8 @@ pub const ABOUT: &str = "reboot through the firmware, whatever is loaded";
 pub const SYNOPSIS: &str = "coldreboot [OPTION]...";
 /// What it does.
 pub const SAYS: &[&str] = &[
-    "coldreboot takes out the kernel that is loaded for the next reboot, and then asks init for \
-     a reboot. The machine goes through its firmware and its boot loader. Until it is up again, \
+    "coldreboot unloads the kernel that is loaded for the next reboot, and then asks init for a \
+     reboot. The machine goes through its firmware and its boot loader. Until it is up again, \
      `kexec preload` loads nothing ahead.",
     "coldreboot is `kexec reboot --cold`.",
 ];
@@ -21,11 +21,11 @@ pub const SAYS: &[&str] = &[
 pub const EXAMPLES: &[Example] = &[
     Example {
         command: "coldreboot",
-        does: "Reboots through the firmware now.",
+        does: "Reboot through the firmware now.",
     },
     Example {
         command: "coldreboot --when=03:00 -i",
-        does: "Reboots at three in the morning, although a program holds a lock against it.",
+        does: "Reboot at three in the morning, even if a program holds a shutdown inhibitor lock.",
     },
 ];
 /// Its exit codes.
@@ -33,7 +33,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "the reboot is under way"),
     (
         "1",
-        "init could not be asked, or the loaded kernel could not be taken out",
+        "init could not be asked, or the loaded kernel could not be unloaded",
     ),
     ("2", "wrong usage"),
 ];

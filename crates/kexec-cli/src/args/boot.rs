@@ -33,18 +33,18 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Value::text("TEXT"),
         verbs: KERNEL_VERBS,
         doc_short: "The next kernel's command line",
-        doc_long: "Two names of one option: the last one counts. With --reuse-cmdline it follows \
-                   the old command line; without, it is the whole command line, also in place of \
+        doc_long: "Two names of one option: the last one counts. With --reuse-cmdline it is added \
+                   to the old command line; without, it is the whole command line, and replaces \
                    the one inside a UKI.",
         ..flag(Id::Append, "append", LOAD)
     },
     Flag {
         verbs: KERNEL_VERBS,
         doc_short: "Start with the running kernel's command line (of a UKI: with its own)",
-        doc_long: "BOOT_IMAGE=, and for a crash kernel crashkernel=, are taken out of it.",
+        doc_long: "BOOT_IMAGE=, and for a crash kernel crashkernel=, are removed from it.",
         rules: &[Rule {
             limit: Limit::NeedsFile,
-            why: "a boot entry has a command line of its own, which --cmdline replaces",
+            why: "a boot entry has its own command line, which --cmdline replaces",
         }],
         ..flag(Id::ReuseCmdline, "reuse-cmdline", LOAD)
     },
@@ -52,7 +52,7 @@ pub(super) const FLAGS: &[Flag] = &[
         aliases: &["ramdisk"],
         value: Value::FILE,
         verbs: KERNEL_VERBS,
-        doc_short: "The initial ramdisk; several are joined in the order given",
+        doc_short: "The initrd; several are joined in the order given",
         doc_long: "They follow those inside a UKI.",
         repeats: true,
         ..flag(Id::Initrd, "initrd", LOAD)
@@ -61,7 +61,7 @@ pub(super) const FLAGS: &[Flag] = &[
         origin: Origin::Later,
         value: Value::Required("N", Syntax::Number),
         verbs: KERNEL_VERBS,
-        doc_short: "Which profile of a UKI to boot (default: the base profile)",
+        doc_short: "The profile of a UKI to boot (default: the base profile)",
         ..flag(Id::Profile, "profile", LOAD)
     },
     Flag {
@@ -93,7 +93,10 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(
             Id::Dtb,
             "dtb",
-            Effect::CLASSIC.instead("kexec_file_load(2) hands on the running kernel's device tree"),
+            Effect::CLASSIC.instead(
+                "kexec_file_load(2) passes on the running kernel's device \
+                                     tree",
+            ),
         )
     },
     Flag {
@@ -123,7 +126,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         arches: X86,
-        doc_short: "Start an ELF kernel with nothing",
+        doc_short: "Start an ELF kernel without parameters",
         ..flag(Id::ArgsNone, "args-none", Effect::CLASSIC)
     },
 ];

@@ -11,7 +11,7 @@ const fn common(id: Id, long: &'static str, effect: Effect) -> Flag {
 }
 
 const XEN: Refused = Refused {
-    why: "is for a live update of a Xen host, and this program has no Xen support",
+    why: "is for a live update of a Xen host, which this program does not support",
     remedy: "on a Xen host use xl's or kexec-tools' own live update",
 };
 
@@ -28,9 +28,9 @@ const SYNCS: &[Mode] = &[
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
         short: Some(b'l'),
-        doc_short: "Load a kernel; nothing is jumped into",
-        doc_long: "Afterwards `systemctl kexec` or `kexec -e` jumps. Together with -f: load and \
-                   jump. Beside -S it asks about this slot.",
+        doc_short: "Load a kernel; do not jump",
+        doc_long: "Afterwards `systemctl kexec` or `kexec -e` jumps. With -f: load and jump. With \
+                   -S: ask about this slot.",
         ..mode(
             Id::Load,
             "load",
@@ -39,9 +39,9 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: Some(b'p'),
-        doc_short: "Load a kernel that a panic jumps into",
-        doc_long: "Needs memory that was reserved with crashkernel=. Beside -u and -S it chooses \
-                   the crash slot, wherever it stands.",
+        doc_short: "Load a crash kernel, which a panic jumps into",
+        doc_long: "Needs memory that was reserved with crashkernel=. With -u and -S, in any \
+                   order, it chooses the crash slot.",
         ..mode(
             Id::LoadPanic,
             "load-panic",
@@ -57,26 +57,27 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         short: Some(b'e'),
         doc_short: "Jump into the loaded kernel at once: services are not stopped",
-        doc_long: "Writes cached data out (-y: not), takes the network interfaces down (-x: not) \
-                   and calls reboot(2). When the jump fails the network is put back as it was.",
+        doc_long: "Writes cached data to the disks (not with -y), takes the network interfaces \
+                   down (not with -x) and calls reboot(2). If the jump fails, the network is \
+                   restored.",
         ..mode(Id::Exec, "exec", Effect::modes(&[Mode::Exec]))
     },
     Flag {
         short: Some(b'f'),
         doc_short: "Load and jump at once, without shutdown(8)",
-        doc_long: "The same as -l followed by -e. Beside -e and without a kernel it changes nothing.",
+        doc_long: "The same as -l followed by -e. With -e and without a kernel it changes nothing.",
         ..mode(Id::Force, "force", Effect::modes(&[Mode::LoadAndJump]))
     },
     Flag {
         short: Some(b'S'),
         doc_short: "Exit with 1 if a crash kernel (with -l: a kernel) is loaded, else 0",
-        doc_long: "255 when the running kernel does not say. Nothing is printed or changed, \
-                   whatever else is asked for.",
+        doc_long: "255 if that is unknown. Nothing is printed or changed, whatever other options \
+                   are given.",
         ..mode(Id::Status, "status", Effect::modes(&[Mode::Status]))
     },
     Flag {
         doc_short: "Print the size of the memory reserved for a crash kernel, in bytes",
-        doc_long: "0 when there is none.",
+        doc_long: "0 if there is none.",
         ..mode(
             Id::PrintCrashSize,
             "print-ckr-size",
@@ -84,9 +85,9 @@ pub(super) const FLAGS: &[Flag] = &[
         )
     },
     Flag {
-        doc_short: "Keep the running kernel in memory, to be jumped back to",
+        doc_short: "Keep the running kernel in memory for a jump back",
         doc_long: "Needs -c, --mem-max and a kernel with CONFIG_KEXEC_JUMP. The memory from --mem-min \
-                   to --mem-max is saved and is all that the next kernel gets.",
+                   to --mem-max is saved, and the next kernel gets only that memory.",
         ..mode(
             Id::LoadPreserveContext,
             "load-preserve-context",
@@ -94,8 +95,8 @@ pub(super) const FLAGS: &[Flag] = &[
         )
     },
     Flag {
-        doc_short: "Load the way back into the kernel that was kept in memory",
-        doc_long: "Where it waits is on this kernel's command line, or --entry says it.",
+        doc_short: "Load the jump back into the kernel that was kept in memory",
+        doc_long: "Its address is on this kernel's command line, or given with --entry.",
         ..mode(
             Id::LoadJumpBackHelper,
             "load-jump-back-helper",
@@ -119,7 +120,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         short: Some(b'x'),
         doc_short: "Leave the network interfaces up",
-        doc_long: "Only a jump of our own (-e, -f) takes them down.",
+        doc_long: "Only -e and -f take them down.",
         ..common(
             Id::NoIfdown,
             "no-ifdown",
@@ -128,7 +129,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: Some(b'y'),
-        doc_short: "Do not write cached data out",
+        doc_short: "Do not write cached data to the disks",
         ..common(Id::NoSync, "no-sync", Effect::modes(SYNCS))
     },
     Flag {
@@ -149,7 +150,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         short: Some(b'd'),
         verbs: &[Verb::Reboot, Verb::Load],
-        doc_short: "Say more on stderr; the running kernel logs what it does",
+        doc_short: "Print more on stderr; the running kernel logs what it does",
         doc_long: "Sets KEXEC_FILE_DEBUG for kexec_file_load(2), and nothing else.",
         ..common(Id::Debug, "debug", Effect::modes(LOADS))
     },

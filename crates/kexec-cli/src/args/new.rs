@@ -16,11 +16,11 @@ const fn flag(id: Id, long: &'static str, verbs: &'static [Verb]) -> Flag {
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
-        doc_short: "Answer as JSON",
+        doc_short: "Print JSON",
         ..flag(Id::Json, "json", ANSWERING)
     },
     Flag {
-        doc_short: "Change nothing: say what would be done",
+        doc_short: "Change nothing: show what would be done",
         ..flag(
             Id::DryRun,
             "dry-run",
@@ -35,7 +35,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         value: Value::text("TEXT"),
-        doc_short: "This command line instead of the boot entry's; --append comes on top",
+        doc_short: "Use this command line instead of the boot entry's; --append adds to it",
         rules: &[Rule {
             limit: Limit::NotWith(&[Id::ReuseCmdline]),
             why: "it is the whole command line",
@@ -44,16 +44,16 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: Some(b'i'),
-        doc_short: "Shut down although somebody holds a lock against it",
+        doc_short: "Shut down even if a program holds a shutdown inhibitor lock",
         ..flag(Id::IgnoreInhibitors, "ignore-inhibitors", &[Verb::Reboot])
     },
     Flag {
         value: Value::text("TIME"),
-        doc_short: "Shut down at that time, as systemctl(1) understands it",
+        doc_short: "Shut down at this time, in the format of systemctl(1)",
         ..flag(Id::When, "when", &[Verb::Reboot])
     },
     Flag {
-        doc_short: "Jump without init: write file systems out, freeze them, jump",
+        doc_short: "Jump without init: sync and freeze file systems, then jump",
         doc_long: "Services are not stopped.",
         rules: &[
             Rule {
@@ -62,18 +62,18 @@ pub(super) const FLAGS: &[Flag] = &[
             },
             Rule {
                 limit: Limit::NotWithUnless(&[Id::IgnoreInhibitors], Id::OrCold),
-                why: "init is not asked, so no lock can be in the way",
+                why: "init is not asked, so no lock applies",
             },
         ],
         ..flag(Id::Now, "now", &[Verb::Reboot])
     },
     Flag {
-        doc_short: "Go on although an encrypted disk will ask for its passphrase",
+        doc_short: "Continue even if an encrypted disk will ask for its passphrase",
         ..flag(Id::AllowPassphrase, "allow-passphrase", KERNEL_VERBS)
     },
     Flag {
-        doc_short: "Go on although this kind of machine is reported not to arrive",
-        doc_long: "With preload: also although the last kexec of this machine did not arrive.",
+        doc_short: "Continue even if a kexec is reported to fail on such machines",
+        doc_long: "With preload: also if the last kexec of this machine did not arrive.",
         ..flag(
             Id::YesThisMachine,
             "yes-this-machine",
@@ -87,12 +87,12 @@ pub(super) const FLAGS: &[Flag] = &[
         )
     },
     Flag {
-        doc_short: "Reboot through the firmware when a kexec is refused; exit code 3 then",
+        doc_short: "Reboot through the firmware if a kexec is refused (exit code 3)",
         ..flag(Id::OrCold, "or-cold", &[Verb::Reboot])
     },
     Flag {
-        doc_short: "Reboot through the firmware, and take out what is loaded",
-        doc_long: "Nothing is loaded ahead any more until the machine is up again.",
+        doc_short: "Reboot through the firmware, and unload the loaded image",
+        doc_long: "Nothing is loaded ahead until the machine is up again.",
         rules: &[Rule {
             limit: Limit::OnlyWith(&[Id::When, Id::IgnoreInhibitors, Id::DryRun, Id::Json]),
             why: "the machine goes through the firmware, and nothing is loaded",
@@ -100,11 +100,11 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Cold, "cold", &[Verb::Reboot])
     },
     Flag {
-        doc_short: "Look only at what was loaded ahead, and only if the machine is shutting down",
+        doc_short: "Check only the image that was loaded ahead, and only during a shutdown",
         ..flag(Id::AtShutdown, "at-shutdown", &[Verb::Preload])
     },
     Flag {
-        doc_short: "Do nothing unless kexec enable preload was said",
+        doc_short: "Do nothing unless preload is enabled (kexec enable preload)",
         ..flag(Id::IfEnabled, "if-enabled", &[Verb::Preload])
     },
     Flag {
@@ -123,11 +123,11 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Instance, "instance", &[Verb::Preload])
     },
     Flag {
-        doc_short: "The crash slot instead of the normal one",
+        doc_short: "Use the crash slot instead of the normal one",
         rules: &[
             Rule {
                 limit: Limit::NotWith(&[Id::AllowPassphrase, Id::YesThisMachine]),
-                why: "whether the machine arrives is not checked for a crash kernel",
+                why: "the checks of a reboot do not apply to a crash kernel",
             },
             Rule {
                 limit: Limit::NotWith(&[Id::Integrity, Id::DiscardLiveupdate]),
@@ -141,9 +141,9 @@ pub(super) const FLAGS: &[Flag] = &[
         )
     },
     Flag {
-        doc_short: "Load with kexec_load(2) although Secure Boot is on",
-        doc_long: "Nobody verifies the kernel then, and an unsigned one is taken. A locked-down \
-                   kernel does not allow it.",
+        doc_short: "Load with kexec_load(2) even if Secure Boot is on",
+        doc_long: "The kernel is then not verified, and an unsigned one is accepted. A \
+                   locked-down kernel does not allow it.",
         ..flag(Id::Unverified, "unverified", KERNEL_VERBS)
     },
     Flag {
@@ -151,7 +151,7 @@ pub(super) const FLAGS: &[Flag] = &[
         doc_short: "Answer for the machine that this snapshot describes",
         rules: &[Rule {
             limit: Limit::NotWith(&[Id::AllowPassphrase, Id::YesThisMachine]),
-            why: "whether a machine arrives is checked on itself only",
+            why: "the checks of a reboot run only on the machine itself",
         }],
         ..flag(Id::Host, "host", &[Verb::Status, Verb::Plan, Verb::Check])
     },
@@ -175,7 +175,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         value: Value::FILE,
-        doc_short: "Write this machine as a snapshot for a bug report (- for stdout)",
+        doc_short: "Write a snapshot of this machine for a bug report (- for stdout)",
         ..flag(Id::Snapshot, "snapshot", &[Verb::Status])
     },
     Flag {

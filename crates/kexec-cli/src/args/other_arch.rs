@@ -5,11 +5,11 @@ use kexec_image::Arch;
 use super::{Arches, Effect, Flag, Group, Id, Value};
 
 const NOTHING: Effect =
-    Effect::NONE.instead("nothing is reported between the kernels on this architecture");
+    Effect::NONE.instead("no messages are shown between the kernels on this architecture");
 
 pub(super) const FLAGS: &[Flag] = &[Flag {
     arches: Arches::Only(&[Arch::Arm64]),
     value: Value::text("TTY"),
-    doc_short: "No effect: nothing is reported between the kernels here",
+    doc_short: "No effect: no messages are shown between the kernels here",
     ..Flag::new(Id::ArmSerial, "serial", Group::OtherArch, NOTHING)
 }];

@@ -60,8 +60,8 @@ pub(super) const FLAGS: &[Flag] = &[
         short: Some(b'a'),
         verbs: VERBS,
         doc_short: "Use kexec_file_load(2) first, then the other (the default without a verb)",
-        doc_long: "A verb takes the one that leaves the machine down for the shortest time, among \
-                   those that it allows: most often kexec_load(2).",
+        doc_long: "A verb uses the call with the shortest downtime that the machine allows, \
+                   usually kexec_load(2).",
         ..flag(
             Id::AutoSyscall,
             "kexec-syscall-auto",
@@ -88,8 +88,9 @@ pub(super) const FLAGS: &[Flag] = &[
         verbs: LOADING,
         value: Value::Required("HOW", Syntax::Words(&["crc32c", "sha256", "none"])),
         doc_short: "Check the loaded bytes after the jump: crc32c, sha256 or none",
-        doc_long: "With kexec_load(2), a program of ours runs between the two kernels and compares \
-                   what is in memory with what was loaded. crc32c (the default) does that at the \
+        doc_long: "With kexec_load(2), the purgatory (a program that runs between the two \
+                   kernels) compares the memory with what was loaded. crc32c (the default) does \
+                   that at the \
                    speed of memory.",
         rules: &[Rule {
             limit: Limit::NotWith(&[Id::NoChecks]),
@@ -100,7 +101,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         origin: Origin::Later,
         verbs: LOADING,
-        doc_short: "Use kexec_load(2) although live-update state is lost",
+        doc_short: "Use kexec_load(2) even if live-update state is lost",
         ..flag(Id::DiscardLiveupdate, "discard-liveupdate", Effect::CLASSIC)
     },
     Flag {
@@ -111,7 +112,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         origin: Origin::Later,
         arches: super::X86,
-        doc_short: "Hand the running machine's device tree on (Linux 6.17)",
+        doc_short: "Pass on the running machine's device tree (Linux 6.17)",
         ..flag(Id::ForceDtb, "force-dtb", FILE)
     },
 ];

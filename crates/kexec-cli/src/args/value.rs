@@ -76,7 +76,7 @@ impl Syntax {
             Syntax::Number => "a number".to_owned(),
             Syntax::Words(words) => super::listed(words, "or"),
             Syntax::SerialPort => "a serial port (ttyS0, ttyS1 or 0xADDR)".to_owned(),
-            Syntax::SerialSpeed => "a speed (a divisor of 115200 from 9600 on, or 0)".to_owned(),
+            Syntax::SerialSpeed => "a speed (a divisor of 115200, at least 9600, or 0)".to_owned(),
         }
     }
 

@@ -98,26 +98,25 @@ impl Verb {
     pub fn about(self) -> &'static str {
         match self {
             Verb::Reboot => "Load what a reboot would boot, then ask init to shut down and jump",
-            Verb::Load => "Check a boot entry or a kernel and load it; nothing is jumped into",
-            Verb::Unload => "Take the loaded kernel out again",
+            Verb::Load => "Check a boot entry or a kernel and load it; do not jump",
+            Verb::Unload => "Unload the loaded kernel",
             Verb::Status => {
                 "Show what is loaded and how the last reboot went; write snapshots for bug reports"
             }
-            Verb::History => "Show what became of each kexec that was asked for",
-            Verb::List => "Show the boot entries, which of them a reboot would take, and why",
+            Verb::History => "Show the outcome of each requested kexec",
+            Verb::List => "Show the boot entries, which of them a reboot would boot, and why",
             Verb::Plan => "Show what would be loaded, how and from which parts",
-            Verb::Check => "Run every check without loading; exit code 1 when one refuses",
+            Verb::Check => "Run every check without loading; exit with 1 if one refuses",
             Verb::NeedsReboot => {
-                "Exit with 0 when a reboot would boot something else than what runs, else with 1"
+                "Exit with 0 if a reboot would boot another kernel than the running one, else \
+                 with 1"
             }
-            Verb::Enable => {
-                "Make every reboot a kexec (preload), or switch another feature on that units do"
-            }
-            Verb::Disable => "Switch such a feature off, and remove what enable wrote",
+            Verb::Enable => "Make every reboot a kexec (preload), or switch on another feature",
+            Verb::Disable => "Switch a feature off, and remove what enable wrote",
             Verb::Preload => {
-                "Load what a reboot would boot ahead of it, for units and hooks (kexec enable preload)"
+                "Load ahead what a reboot would boot; for units and hooks (kexec enable preload)"
             }
-            Verb::Help => "Print the help of a verb, or of everything",
+            Verb::Help => "Print the help of a verb, or of all verbs and options",
             Verb::Version => "Print the version",
         }
     }

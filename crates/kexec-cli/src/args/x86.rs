@@ -16,7 +16,7 @@ pub(super) const FLAGS: &[Flag] = &[
     // These two ask for another entry, so they choose kexec_load(2) by themselves.
     Flag {
         load_only: true,
-        doc_short: "Refused: no kernel of today is entered in real mode",
+        doc_short: "Refused: current kernels have no real-mode entry",
         ..flag(Id::RealMode, "real-mode", Effect::modes(LOADS))
     },
     Flag {
@@ -26,12 +26,12 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         load_only: true,
-        doc_short: "Do not hand the EFI firmware on",
+        doc_short: "Do not pass the EFI firmware to the next kernel",
         ..flag(Id::NoEfi, "noefi", Effect::CLASSIC)
     },
     Flag {
         load_only: true,
-        doc_short: "Take the running kernel's video type on trust",
+        doc_short: "Use the running kernel's video type without checking it",
         ..flag(Id::ReuseVideoType, "reuse-video-type", Effect::CLASSIC)
     },
     Flag {
@@ -39,21 +39,21 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::ResetVga, "reset-vga", Effect::CLASSIC)
     },
     Flag {
-        doc_short: "Report on a VGA card between the kernels",
+        doc_short: "Show messages on a VGA card between the kernels",
         ..flag(Id::ConsoleVga, "console-vga", Effect::CLASSIC)
     },
     Flag {
-        doc_short: "Report on a serial port between the kernels",
+        doc_short: "Show messages on a serial port between the kernels",
         ..flag(Id::ConsoleSerial, "console-serial", Effect::CLASSIC)
     },
     Flag {
         value: Value::Required("PORT", Syntax::SerialPort),
-        doc_short: "That serial port: ttyS0, ttyS1 or 0xADDR",
+        doc_short: "The serial port: ttyS0, ttyS1 or 0xADDR",
         ..flag(Id::Serial, "serial", PORT)
     },
     Flag {
         value: Value::Required("BAUD", Syntax::SerialSpeed),
-        doc_short: "Its speed: a divisor of 115200 from 9600 on; 0 leaves it as it is",
+        doc_short: "Its speed: a divisor of 115200, at least 9600; 0 keeps the current one",
         ..flag(Id::SerialBaud, "serial-baud", PORT)
     },
 ];

@@ -273,10 +273,10 @@ static PRELOAD: Text = Text {
 };
 
 static HELP: Text = Text {
-    says: &["Prints the same as --help behind that verb, or without a verb."],
+    says: &["Prints the same as `kexec VERB --help`, or as `kexec --help` without a verb."],
     examples: &[
-        example("kexec help", "Verbs and options."),
-        example("kexec help reboot", "The options of `kexec reboot`."),
+        example("kexec help", "Show all verbs and options."),
+        example("kexec help reboot", "Show the options of `kexec reboot`."),
     ],
 };
 
@@ -286,7 +286,10 @@ static VERSION: Text = Text {
          kexec-tools whose command line it takes.",
     ],
     examples: &[
-        example("kexec version", "One line; the second word is the version."),
-        example("kexec version --json", "The same for a script."),
+        example(
+            "kexec version",
+            "Print one line; the second word is the version.",
+        ),
+        example("kexec version --json", "The same as JSON, for a script."),
     ],
 };

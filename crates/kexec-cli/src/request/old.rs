@@ -123,7 +123,7 @@ fn never(table: &[&'static Flag], typed: &Typed) -> Option<NotYet> {
             "--load-preserve-context keeps the memory below --mem-max, and only kexec_load(2) does \
              that"
                 .to_owned(),
-            "say -c and --mem-max=ADDR, too",
+            "use -c and --mem-max=ADDR, too",
         );
     }
     None
@@ -144,7 +144,7 @@ fn mode(typed: &Typed) -> Result<Mode, UsageError> {
             false => Ok(Mode::JumpBack),
             true => Err(usage(
                 "--load-jump-back-helper goes with none of -l, -p, -u, -e, -f and \
-                 --load-preserve-context: it loads the way back, and -e takes it",
+                 --load-preserve-context: it loads the jump back, and -e starts it",
             )),
         };
     }
@@ -155,15 +155,15 @@ fn mode(typed: &Typed) -> Result<Mode, UsageError> {
             "-u does not go with -e or -f: there is nothing to jump into after unloading",
         )),
         (_, true, false, true, _) | (_, true, false, _, true) => Err(usage(
-            "-p loads a kernel that only a panic jumps into, and -e or -f jumps into the other \
-             one: use two commands",
+            "-p loads a crash kernel, and -e or -f jumps into the other one: use two commands",
         )),
         (true, false, false, true, _) => Err(usage(
-            "-e does not go with -l: it jumps into what is loaded already; to load a kernel and jump \
-             into it use -f",
+            "-e does not go with -l: it jumps into the image that is already loaded; to load a \
+             kernel and jump into it use -f",
         )),
         (false, false, false, true, true) if kernel => Err(usage(
-            "-e jumps into what is loaded already, -f loads a kernel first: use one of them",
+            "-e jumps into the image that is already loaded, -f loads a kernel first: use one of \
+             them",
         )),
         (false, false, false, true, _) => Ok(Mode::Exec),
         (_, false, false, false, true) => Ok(Mode::LoadAndJump),

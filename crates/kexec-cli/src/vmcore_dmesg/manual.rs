@@ -26,7 +26,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
     ("20", "It does not tell which kernel it comes from."),
     (
         "30",
-        "A part of the log, or the way to it, is not in the dump.",
+        "A part of the log, or a structure that leads to it, is not in the dump.",
     ),
     ("40", "The dump is cut short, or cannot be read."),
     ("50", "The kernel stores its log in an unknown format."),

@@ -118,7 +118,7 @@ pub(super) fn cases() -> Vec<Case> {
             KernelCall::Reboot,
             |_| {},
             |h| h.kexec.loaded = Fact::Unreadable("no /sys".to_owned()),
-            "nothing to jump into",
+            "no kernel is loaded",
             "dmesg",
         ),
         case(

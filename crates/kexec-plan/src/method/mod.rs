@@ -263,7 +263,8 @@ const TABLE: &[Row] = &[
     Row {
         applies: |f| f.slowed_by(f.memory_hidden),
         method: Method::FileLoad,
-        reason: "/proc/iomem shows this process no addresses, so that only the running kernel can place it",
+        reason: "/proc/iomem shows this process no addresses, so only the running kernel can \
+                 place it",
         detail: nothing,
         binding: true,
     },

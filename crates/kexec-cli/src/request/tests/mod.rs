@@ -128,7 +128,7 @@ fn every_note_says_why() {
         [
             "-x (--no-ifdown) has no effect: only -e and -f take interfaces down",
             "-i (--no-checks) has no effect: it is for kexec_load(2), which is only used when the other one cannot load",
-            "--dtb has no effect: kexec_file_load(2) hands on the running kernel's device tree",
+            "--dtb has no effect: kexec_file_load(2) passes on the running kernel's device tree",
             "--hotplug has no effect: with kexec_file_load(2) the kernel does that by itself",
             "--noefi has no effect: it is for kexec_load(2), which is only used when the other one cannot load",
             "extra is ignored",

@@ -377,7 +377,7 @@ fn what_is_no_boot_source_is_known_and_not_read() {
     };
     assert_eq!(
         said,
-        format!("only loop0 has the name /dev/loop0, and is not read: {why}")
+        format!("only loop0 has the name /dev/loop0, but is not read: {why}")
     );
 }
 
