@@ -247,7 +247,7 @@ mod tests {
         );
         let refused = Broken {
             at: Origin::line("/boot/grub/grub.cfg", 7),
-            reason: "keystatus is not known here".into(),
+            reason: "keystatus is unknown here".into(),
         };
         assert!(error(&self::survey(Choice::Refused(refused)), None).contains(":7: "));
         assert!(error(&self::survey(Choice::None { why: "so".into() }), None).contains("so"));

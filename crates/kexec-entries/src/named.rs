@@ -29,11 +29,11 @@ pub fn named(machine: &BootedMachine<'_>, name: &str) -> Result<BootEntry, Probl
         Fact::Known(kernel) => kernel,
         Fact::Absent => {
             return Err(refused(
-                "it is not there".to_owned(),
+                "it does not exist".to_owned(),
                 "ls /boot/vmlinuz-* shows the names",
             ));
         }
-        Fact::Unreadable(why) => return Err(refused(why, "look at its file system")),
+        Fact::Unreadable(why) => return Err(refused(why, "check its file system")),
     };
     let line = match kernels::running_cmdline(machine.facts) {
         Fact::Known(line) => line,

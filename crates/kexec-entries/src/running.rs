@@ -50,7 +50,7 @@ fn boots(machine: &BootedMachine<'_>, release: &str) -> Boots {
     };
     let line = match kernels::running_cmdline(machine.facts) {
         Fact::Known(line) => line,
-        Fact::Absent => return broken("/proc/cmdline", "it is not there".to_owned()),
+        Fact::Absent => return broken("/proc/cmdline", "it does not exist".to_owned()),
         Fact::Unreadable(reason) => return broken("/proc/cmdline", reason),
     };
     let (kernel, note) = match kernel(machine, release) {

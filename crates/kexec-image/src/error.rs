@@ -8,13 +8,13 @@ use crate::Layer;
 #[non_exhaustive]
 pub enum ImageError {
     /// No format in the list knows these bytes.
-    #[error("not a kernel image that is known here: {len} bytes that begin {beginning}{inside}")]
+    #[error("not a kernel image of a supported format: {len} bytes that begin {beginning}{inside}")]
     Unknown {
         /// How many bytes there were.
         len: usize,
         /// The first bytes, in hexadecimal.
         beginning: String,
-        /// Where the bytes were found, when they was unpacked from a wrapper.
+        /// Where the bytes were found, when the kernel was unpacked from a wrapper.
         inside: String,
     },
     /// The file ends before something that its headers promise.
@@ -101,7 +101,7 @@ pub enum ImageError {
         has: String,
     },
     /// A well-formed file that uses something nobody taught this program.
-    #[error("{what} cannot be read here; {known} can")]
+    #[error("{what} is not supported, only {known}")]
     Unsupported {
         /// What it uses.
         what: String,
@@ -134,7 +134,8 @@ impl ImageError {
     pub fn remedy(&self) -> &'static str {
         match self {
             ImageError::Unknown { .. } => {
-                "give the kernel file that the boot loader boots, such as /boot/vmlinuz-RELEASE or a UKI (.efi)"
+                "use the kernel file that the boot loader boots, such as /boot/vmlinuz-RELEASE or \
+                 a UKI (.efi)"
             }
             ImageError::Truncated { .. } => {
                 "the file was not copied or downloaded whole: copy or install it again"
@@ -145,14 +146,15 @@ impl ImageError {
                 "the file was altered or damaged after it was built: install it again, and check the disk it is on"
             }
             ImageError::RealMode { .. } => {
-                "start it from the boot loader: it needs the BIOS, which is in no known state after a running system"
+                "start it from the boot loader: it needs the BIOS, whose state is unknown after a \
+                 running system"
             }
             ImageError::TooLarge { cap, .. } if *cap < crate::MAX_OUTPUT => {
-                "that is what the free memory of this machine or the file's own header allows: \
-                 free memory, or see whether the file is damaged"
+                "the free memory of this machine or the file's own header allows no more: free \
+                 memory, or check whether the file is damaged"
             }
             ImageError::TooLarge { .. } => {
-                "no kernel is that large: the file is damaged or made to exhaust memory"
+                "no kernel is that large: the file is damaged, or made to exhaust memory"
             }
             ImageError::TooDeep { .. } => "unpack the file first",
             ImageError::Missing { .. } => {

@@ -26,7 +26,7 @@ fn text_is_unknown_and_the_message_shows_how_it_begins() {
     let error = read(&b"#!/bin/sh\nexit 0\n"[..]).expect_err("not a kernel");
     assert_eq!(
         error.to_string(),
-        "not a kernel image that is known here: 17 bytes that begin 23 21 2f 62 69 6e 2f 73"
+        "not a kernel image of a supported format: 17 bytes that begin 23 21 2f 62 69 6e 2f 73"
     );
 }
 

@@ -221,7 +221,7 @@ fn parts(
         (_, Some(cmdline)) => cmdline.clone(),
         (false, None) => Cmdline::default(),
         (true, None) => {
-            let missing = "it is not there: /proc is not mounted";
+            let missing = "no such file: /proc is not mounted";
             let why = host.cmdline.reason().unwrap_or(missing);
             return Err(Error::NotRead(Problem::new(
                 "cannot read the running kernel's command line /proc/cmdline",

@@ -81,7 +81,7 @@ fn the_running_kernels_own_loader_where_something_is() {
         // What cannot be seen counts as on, and the reason says why.
         (
             |h| h.security.secure_boot = Fact::Unreadable("efivarfs is not mounted".into()),
-            "Secure Boot is on cannot be seen, which counts as on (efivarfs is not mounted)",
+            "Secure Boot is on is unknown, which counts as on (efivarfs is not mounted)",
         ),
         (
             |h| h.security.secure_boot = Fact::Unreadable("SecureBoot: EACCES".into()),

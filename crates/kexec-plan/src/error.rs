@@ -8,7 +8,8 @@ use kexec_image::Arch;
 pub enum PlanError {
     /// `kexec_file_load(2)` of this architecture does not take the format.
     #[error(
-        "kexec_file_load(2) of {arch} kernels does not take {article} {format}; it takes {takes}"
+        "kexec_file_load(2) of {arch} kernels does not accept {article} {format}; it accepts \
+         {takes}"
     )]
     FormatNotForFileSyscall {
         /// The architecture of the machine.
@@ -21,7 +22,7 @@ pub enum PlanError {
         takes: &'static str,
     },
     /// A crash kernel was to be loaded with `kexec_load(2)`.
-    #[error("loading a crash kernel with kexec_load(2) is not there yet ({because})")]
+    #[error("loading a crash kernel with kexec_load(2) is not supported yet ({because})")]
     CrashNotYet {
         /// Why that system call would be used.
         because: String,
@@ -36,7 +37,8 @@ impl PlanError {
     pub fn remedy(&self) -> &'static str {
         match self {
             PlanError::FormatNotForFileSyscall { .. } => {
-                "give the kernel in the format that the boot loader boots (on x86_64 a bzImage: /boot/vmlinuz-RELEASE)"
+                "use the kernel in the format that the boot loader boots (on x86_64 a bzImage: \
+                 /boot/vmlinuz-RELEASE)"
             }
             PlanError::CrashNotYet { .. } => {
                 "leave -c out and use the kernel that the boot loader boots: kexec_file_load(2) \

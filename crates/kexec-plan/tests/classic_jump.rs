@@ -74,7 +74,7 @@ fn nobody_is_told_of_a_way_back_that_is_not_there() {
     let plan = Ask::new(Bz::default().build(), map("6g")).plan().unwrap();
     assert_eq!(plan.purgatory.jump_back, None);
     assert!(!plan.segments.iter().any(|s| s.kind == SegmentKind::Backup));
-    assert!(!plan.notes.iter().any(|n| n.contains("jumped back to")));
+    assert!(!plan.notes.iter().any(|n| n.contains("for the jump back")));
 }
 
 proptest! {

@@ -174,7 +174,7 @@ fn five_level_paging() {
     ask.options.preserve_context = true;
     ask.options.mem_max = Some(0x7fff_ffff);
     let error = ask.plan().unwrap_err();
-    assert!(error.to_string().contains("no way back"), "{error}");
+    assert!(error.to_string().contains("no jump back"), "{error}");
 }
 
 #[test]

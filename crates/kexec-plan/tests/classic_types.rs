@@ -71,7 +71,7 @@ fn a_type_that_does_not_fit_is_refused_with_what_was_found() {
     let error = demanded(&bz, "multiboot-x86").unwrap_err();
     assert_eq!(
         error,
-        "--type: multiboot-x86 was demanded, and the kernel is of the type bzImage64 and bzImage (bzImage)"
+        "--type: multiboot-x86 was required, but the kernel is of the type bzImage64 and bzImage (bzImage)"
     );
     let narrow = Bz {
         xloadflags: 0,

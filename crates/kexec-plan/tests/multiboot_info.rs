@@ -230,6 +230,6 @@ fn what_cannot_be_is_said() {
     assert!(
         plan.notes
             .iter()
-            .any(|n| n.contains("told of no command line"))
+            .any(|n| n.contains("gets no command line"))
     );
 }

@@ -27,8 +27,13 @@ pub fn due(world: &World<'_>) -> Result<(String, Vec<String>), Error> {
             "see kexec list",
         )
     };
-    let running =
-        Running::read(world.root).ok_or_else(|| unknown("/proc does not say what runs".into()))?;
+    let running = Running::read(world.root).ok_or_else(|| {
+        unknown(
+            "/proc does not show which kernel \
+                                                         runs"
+                .into(),
+        )
+    })?;
     let host = world.snapshot();
     let chosen = ChosenLoad::choose(world, &Selection::default_entry(), &host)?;
     let files = chosen.fingerprint().map_err(unknown)?;

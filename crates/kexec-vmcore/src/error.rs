@@ -27,8 +27,8 @@ pub enum VmcoreError {
     },
     /// It does not describe itself.
     #[error(
-        "there is no VMCOREINFO note among its notes ({found}): without it nobody knows where the \
-         log is; a dump from QEMU has one when the guest had `-device vmcoreinfo`"
+        "there is no VMCOREINFO note among its notes ({found}): without it the place of the log \
+         is unknown; a dump from QEMU has one when the guest had `-device vmcoreinfo`"
     )]
     NoVmcoreinfo {
         /// What was found instead.
@@ -69,7 +69,10 @@ pub enum VmcoreError {
         source: io::Error,
     },
     /// The description lacks something, or cannot be true.
-    #[error("VMCOREINFO: {key} {found}: this program does not know how that kernel keeps its log")]
+    #[error(
+        "VMCOREINFO: {key} {found}: this program does not support the log format of that \
+             kernel"
+    )]
     Vmcoreinfo {
         /// The key, such as `SYMBOL(prb)`.
         key: String,

@@ -98,8 +98,8 @@ mod tests {
         assert_eq!(
             said(info.size("list_head")),
             Err(
-                "VMCOREINFO: SIZE(list_head) is not there: this program does not know how that \
-                 kernel keeps its log"
+                "VMCOREINFO: SIZE(list_head) is not there: this program does not support the log \
+                 format of that kernel"
                     .to_owned()
             )
         );

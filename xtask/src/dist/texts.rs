@@ -21,8 +21,8 @@ pub const SUMMARY: &str = "reboot into another kernel without the firmware";
 pub const DESCRIPTION: &[&str] = &[
     "kexec loads a kernel into memory and jumps into it. A server that spends minutes in its \
      firmware is back in seconds.",
-    "This is kexec in Rust: one static program that takes the command lines of kexec-tools, and \
-     beside them verbs that do the whole of a reboot: \"kexec reboot\" finds what a normal reboot \
+    "This is kexec in Rust: one static program with the command line of kexec-tools and, in \
+     addition, verbs that do everything for a reboot: \"kexec reboot\" finds what a normal reboot \
      would boot, checks it, loads it, and only then asks init for the shutdown.",
 ];
 /// The version of kexec-tools whose command line it takes.

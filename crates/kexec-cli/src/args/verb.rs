@@ -108,8 +108,7 @@ impl Verb {
             Verb::Plan => "Show what would be loaded, how and from which parts",
             Verb::Check => "Run every check without loading; exit with 1 if one refuses",
             Verb::NeedsReboot => {
-                "Exit with 0 if a reboot would boot another kernel than the running one, else \
-                 with 1"
+                "Exit with 0 if a reboot is due: it would boot something else; else with 1"
             }
             Verb::Enable => "Make every reboot a kexec (preload), or switch on another feature",
             Verb::Disable => "Switch a feature off, and remove what enable wrote",

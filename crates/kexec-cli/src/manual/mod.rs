@@ -50,7 +50,7 @@ impl Verb {
         let refused = match self {
             // What was loaded before may be another kernel than the one wanted now.
             Verb::Preload => "not loaded; a stale image that was loaded ahead is unloaded",
-            _ => "refused, nothing changed",
+            _ => "refused and nothing changed",
         };
         let mut codes = vec![(0, "done"), (1, refused), (2, "usage")];
         if flags_of(self).iter().any(|f| f.id == Id::OrCold) {

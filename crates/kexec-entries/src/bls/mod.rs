@@ -337,7 +337,7 @@ fn drop_unknown_settings(
         .take()
         .map(|_| "preferred in loader.conf");
     for what in variable.into_iter().chain(line) {
-        notes.push(format!("{what} is not known to {loader}"));
+        notes.push(format!("{loader} does not support {what}"));
     }
 }
 

@@ -107,8 +107,8 @@ fn difference(
         None => "takes none that is known".to_owned(),
     };
     Some(format!(
-        "{reader} and {second} both read such files, and {reader} {}, {second} {}; no file beside \
-         it shows which of them this machine has",
+        "{reader} and {second} both read such files, and {reader} {}, {second} {}; no other file \
+         shows which of them this machine has",
         said(&one),
         said(&other)
     ))
@@ -334,7 +334,7 @@ impl Lines<'_> {
         }
         let text = match self.machine.volumes.text(&file) {
             Fact::Known(text) => text,
-            Fact::Absent => return Err("it is not there".to_owned()),
+            Fact::Absent => return Err("it does not exist".to_owned()),
             Fact::Unreadable(reason) => return Err(reason),
         };
         self.files.push(file.clone());

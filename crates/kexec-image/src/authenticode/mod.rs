@@ -171,7 +171,7 @@ pub fn check(bytes: &[u8]) -> Result<Vec<Signature>, ImageError> {
             digest: hex(signed.digest),
             unchecked: algorithm
                 .is_none()
-                .then(|| format!("no means to compute {}", signed.digest_algorithm)),
+                .then(|| format!("{} cannot be computed", signed.digest_algorithm)),
         });
     }
     Ok(signatures)

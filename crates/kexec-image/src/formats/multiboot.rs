@@ -137,7 +137,7 @@ fn open(bytes: &[u8]) -> Result<Opened, ImageError> {
             "the header's addresses",
             header.header_offset,
             "missing",
-            "given, because this is no ELF file",
+            "given, because this is not an ELF file",
         )),
         None => Err(ImageError::unknown(bytes, &[])),
     }

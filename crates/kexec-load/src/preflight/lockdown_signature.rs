@@ -95,7 +95,7 @@ fn file(context: &LoadContext<'_>) -> Observation {
         .collect();
     // Without a configuration, enforcement at build time cannot be excluded.
     let config =
-        matches!(enforced, Fact::Absent).then_some("the kernel's configuration is not there");
+        matches!(enforced, Fact::Absent).then_some("the kernel's configuration was not found");
     let unseen: Vec<&str> = unseen.into_iter().chain(config).collect();
     if unseen.is_empty() {
         return Observation::pass(what, "the running kernel does not require one");

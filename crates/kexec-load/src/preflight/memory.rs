@@ -148,7 +148,7 @@ fn free(context: &LoadContext<'_>, demand: Demand) -> Observation {
         Fact::Absent => Observation::new(
             Severity::Unknown,
             what,
-            "MemAvailable of /proc/meminfo is not there",
+            "/proc/meminfo has no MemAvailable",
             "mount /proc",
         ),
         Fact::Unreadable(reason) => {

@@ -8,7 +8,7 @@ use crate::classic;
 
 pub(super) const CHECK: Check = Check {
     name: "screen",
-    about: "the next kernel knows the screen, so that its first messages appear",
+    about: "the next kernel knows the screen, so its first messages appear",
     run,
 };
 
@@ -21,7 +21,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let facts = classic::firmware_facts(context.host);
     let what = "the next kernel's console on the screen";
     let outcome = match planners::screen(&facts, context.classic.options.reuse_video_type) {
-        Screen::HandedOn(screen) => Observation::pass(what, format!("it gets {screen}")),
+        Screen::HandedOn(screen) => Observation::pass(what, format!("passed on: {screen}")),
         Screen::NoneThere => Observation::pass(what, "the first kernel was given none"),
         Screen::Withheld(why) => Observation::new(
             Severity::Note,

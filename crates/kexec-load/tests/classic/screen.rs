@@ -89,7 +89,7 @@ fn what_could_not_be_seen_is_no_pass() {
     std::fs::remove_file(tree.path("sys/kernel/boot_params/data")).unwrap();
     let (severity, why) = classic(&tree, false);
     assert_eq!(severity, Severity::Unknown);
-    assert!(why.contains("boot_params are not known"), "{why}");
+    assert!(why.contains("boot_params are unknown"), "{why}");
 }
 
 #[test]

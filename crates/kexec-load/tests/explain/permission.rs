@@ -177,7 +177,7 @@ pub(super) fn cases() -> Vec<Case> {
             |h| {
                 h.security.ima_appraises_kexec = Fact::Unreadable("no policy".to_owned());
             },
-            "whether IMA has a rule is not known: no policy",
+            "whether IMA has a rule is unknown: no policy",
             "audit",
         ),
     ]

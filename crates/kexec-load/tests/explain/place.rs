@@ -11,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
             CLASSIC,
             |m| m.cpus_stuck = true,
             |h| h.arch = Some(Arch::Arm64),
-            "CPUs cannot be taken out",
+            "CPUs cannot be stopped",
             "CPUs are stuck in the kernel",
         ),
         case(

@@ -143,7 +143,7 @@ fn signature_that_nobody_asks_for_or_that_cannot_be_seen() {
         .says("signature", &[(Unknown, "there is one by Debian")]);
     load("debian-cloud")
         .host(|h| h.config = Fact::Absent)
-        .says("signature", &[(Unknown, "configuration is not there")]);
+        .says("signature", &[(Unknown, "configuration was not found")]);
     load("debian-cloud")
         .host(|h| {
             if let Fact::Known(config) = &mut h.config {

@@ -163,7 +163,10 @@ fn probe(root: &Root, device: &mut BlockDevice, notes: &mut Vec<String>) {
             Fact::Known(head) => device.content = superblock::content(&head).unwrap_or_default(),
             Fact::Absent => {}
             Fact::Unreadable(reason) => {
-                notes.push(format!("what is on {} is not known: {reason}", device.name));
+                notes.push(format!(
+                    "the content of {} is unknown: {reason}",
+                    device.name
+                ));
             }
         }
     }
@@ -372,7 +375,8 @@ mod tests {
         assert_eq!(
             notes,
             [
-                "what is on vda3 is not known: /dev/vda3: it is a directory, expected a block device or a regular file"
+                "the content of vda3 is unknown: /dev/vda3: it is a directory, expected a block \
+                 device or a regular file"
             ]
         );
     }

@@ -95,7 +95,7 @@ impl Volumes {
         if !self.root.is_machine() {
             return match self.root.opened(device) {
                 Fact::Known(fd) => Ok(Root::file_system(fd)),
-                Fact::Absent => Err(failed("the device is not there")),
+                Fact::Absent => Err(failed("the device does not exist")),
                 Fact::Unreadable(reason) => Err(failed(&reason)),
             };
         }

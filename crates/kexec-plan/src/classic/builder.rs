@@ -91,7 +91,7 @@ impl<'a> Builder<'a> {
             if !limits.is_none() {
                 free = limits.apply(&free).aligned_inward(page);
                 builder.note(
-                    "nothing is put where mem= and memmap= of the command line leave no memory",
+                    "nothing is placed where mem= and memmap= of the command line leave no memory",
                 );
             }
         }
@@ -100,7 +100,8 @@ impl<'a> Builder<'a> {
             // The caller need not think in pages.
             let reach = free.intersect(&within.into()).aligned_inward(page);
             builder.note(format!(
-                "{} bytes of memory are kept for the next kernel to use; the rest is this one's, to be jumped back to",
+                "{} bytes of memory are kept for the next kernel; the rest belongs to this \
+                 kernel, for the jump back",
                 reach.total()
             ));
             builder.reach = Some(reach);
@@ -235,8 +236,8 @@ impl<'a> Builder<'a> {
         if self.request.options.mem_max.is_none() {
             return Err(ClassicError::Option {
                 option: "--load-preserve-context",
-                reason: "it needs to know which memory the next kernel may use".into(),
-                hint: "say --mem-max, and --mem-min where low memory is not to be saved",
+                reason: "it needs the memory that the next kernel may use".into(),
+                hint: "use --mem-max, and --mem-min if low memory must not be saved",
             });
         }
         let left = self.placer.free().intersect(&reach);

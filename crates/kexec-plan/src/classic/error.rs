@@ -9,7 +9,7 @@ use crate::memory::{NoMap, NoRoom, Range};
 #[non_exhaustive]
 pub enum ClassicError {
     /// No planner for the machine.
-    #[error("kexec_load(2) on {arch} is not there yet in this version")]
+    #[error("kexec_load(2) on {arch} is not supported yet in this version")]
     ArchNotYet {
         /// The architecture of the machine.
         arch: Arch,
@@ -23,7 +23,7 @@ pub enum ClassicError {
         machine: Arch,
     },
     /// The format is not started this way.
-    #[error("{format} cannot be started on {arch}; {takes} can")]
+    #[error("{format} cannot be started on {arch}, only {takes}")]
     Format {
         /// What the image is.
         format: String,
@@ -43,7 +43,7 @@ pub enum ClassicError {
         hint: &'static str,
     },
     /// There is no usable memory map.
-    #[error("no place for anything: {}", match .0 {
+    #[error("no free memory at all: {}", match .0 {
         NoMap::Zeros => "/proc/iomem shows zeros instead of addresses",
         NoMap::NoRam => "/proc/iomem has no System RAM",
         NoMap::Disagree => "/proc/iomem and /sys/firmware/memmap have no System RAM in common",
@@ -113,9 +113,9 @@ impl ClassicError {
     pub fn remedy(&self) -> &'static str {
         match self {
             ClassicError::ArchNotYet { .. } => {
-                "leave -c out, or say -s: the running kernel then places the image itself"
+                "leave -c out, or use -s: the running kernel then places the image itself"
             }
-            ClassicError::ForeignImage { .. } => "give a kernel that was built for this machine",
+            ClassicError::ForeignImage { .. } => "use a kernel that was built for this machine",
             ClassicError::Format { .. } => {
                 "use the kernel that the boot loader boots, such as /boot/vmlinuz-RELEASE"
             }
@@ -124,13 +124,15 @@ impl ClassicError {
                 "run as root with CAP_SYS_ADMIN in the first user namespace"
             }
             ClassicError::NoMap(_) => {
-                "look at both maps; a container may hide them, then run on the host"
+                "check both maps; a container may hide them: then run on the host"
             }
             ClassicError::NoRoom(_) => {
-                "use a smaller initrd, lift --mem-min/--mem-max and mem= of the next command line, or reserve less (crashkernel=, hugepages)"
+                "use a smaller initrd, relax --mem-min/--mem-max and mem= of the next command \
+                 line, or reserve less (crashkernel=, hugepages)"
             }
             ClassicError::Occupied { .. } => {
-                "the image cannot be moved: give a relocatable one, or free what is there"
+                "the image cannot be moved: use a relocatable one, or free the memory at its \
+                 address"
             }
             ClassicError::HalfOfMemory { .. } => {
                 "use a smaller initrd, or give the machine more memory"
@@ -138,9 +140,7 @@ impl ClassicError {
             ClassicError::TooManySegments { .. } => "use fewer modules",
             ClassicError::CmdlineTooLong { .. } => "shorten the command line",
             ClassicError::Layout { .. } => "the file is damaged, or not meant for this machine",
-            ClassicError::PurgatoryTooLarge { .. } => {
-                "this is a defect of kexec-rs: please report it"
-            }
+            ClassicError::PurgatoryTooLarge { .. } => "this is a bug in kexec: please report it",
         }
     }
 }

@@ -191,7 +191,7 @@ const TABLE: &[Row] = &[
     Row {
         applies: |f| f.secure_boot_unseen.is_some(),
         method: Method::FileLoad,
-        reason: "whether Secure Boot is on cannot be seen, which counts as on",
+        reason: "whether Secure Boot is on is unknown, which counts as on",
         detail: |f| f.secure_boot_unseen.as_deref(),
         binding: false,
     },
@@ -205,28 +205,28 @@ const TABLE: &[Row] = &[
     Row {
         applies: |f| f.not_for_file_load,
         method: Method::ClassicLoad,
-        reason: "kexec_file_load does not take this format",
+        reason: "kexec_file_load does not accept this format",
         detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.file_load_resets,
         method: Method::ClassicLoad,
-        reason: "from five-level paging into this kernel only this call arrives",
+        reason: "from five-level paging, only this call can start this kernel",
         detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.long_cmdline,
         method: Method::ClassicLoad,
-        reason: "kexec_file_load does not take a command line of this length",
+        reason: "kexec_file_load does not accept a command line of this length",
         detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.classic_option,
         method: Method::ClassicLoad,
-        reason: "an option asks for what only this call can do",
+        reason: "an option needs what only this call can do",
         detail: nothing,
         binding: true,
     },
@@ -235,7 +235,7 @@ const TABLE: &[Row] = &[
     Row {
         applies: |f| f.lockdown_unseen.is_some(),
         method: Method::FileLoad,
-        reason: "whether the running kernel is locked down cannot be seen, which counts as locked down",
+        reason: "whether the running kernel is locked down is unknown, which counts as locked down",
         detail: |f| f.lockdown_unseen.as_deref(),
         binding: false,
     },
@@ -249,7 +249,7 @@ const TABLE: &[Row] = &[
     Row {
         applies: |f| f.slowed_by(f.not_placed_here),
         method: Method::FileLoad,
-        reason: "on this architecture this program leaves the placing to the running kernel",
+        reason: "on this architecture the running kernel places the image",
         detail: nothing,
         binding: true,
     },
@@ -271,14 +271,15 @@ const TABLE: &[Row] = &[
     Row {
         applies: |f| f.slowed_by(f.memory_guarded),
         method: Method::FileLoad,
-        reason: "this machine's memory is encrypted or accepted piece by piece, and the running kernel knows how",
+        reason: "this machine's memory is encrypted or accepted piece by piece, and only the \
+                 running kernel can handle that",
         detail: nothing,
         binding: true,
     },
     Row {
         applies: |f| f.choice == SyscallChoice::Fastest,
         method: Method::ClassicLoad,
-        reason: "the shortest downtime: what runs between the kernels checks at the speed of memory",
+        reason: "the shortest downtime: the purgatory checks the image at the speed of memory",
         detail: nothing,
         binding: false,
     },

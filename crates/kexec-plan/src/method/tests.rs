@@ -163,7 +163,7 @@ fn what_cannot_be_seen_counts_as_on() {
     assert_eq!(decision.method, Method::FileLoad);
     assert_eq!(
         decision.reason,
-        "whether Secure Boot is on cannot be seen, which counts as on (efivarfs)"
+        "whether Secure Boot is on is unknown, which counts as on (efivarfs)"
     );
     let second = second_choice(&unseen_boot, "answered ENOSYS").unwrap();
     assert_eq!(second.method, Method::ClassicLoad);

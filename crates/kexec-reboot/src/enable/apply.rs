@@ -72,7 +72,7 @@ impl Failed {
             }
             Some(Errno::EIO) => "the disk reports errors: look at the kernel's log (dmesg)",
             Some(Errno::EACCES | Errno::EPERM) => "run it as root",
-            _ => "look at that path, and try again",
+            _ => "check that path, and try again",
         };
         if self.left.is_empty() {
             return format!("{remedy}; nothing was changed");

@@ -95,7 +95,7 @@ const fn debian(path: &'static str, with: &'static str) -> FeatureFile {
 pub const FEATURES: &[Feature] = &[
     Feature {
         name: "preload",
-        about: "what a reboot would boot is loaded ahead, so that every reboot is a kexec",
+        about: "what a reboot would boot is loaded ahead, so every reboot is a kexec",
         units: &[PRELOAD, REFRESH],
         files: &[FeatureFile {
             path: "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",

@@ -43,7 +43,7 @@ impl Init {
             Init::Dinit => "dinit",
             Init::S6 => "s6",
             Init::Busybox => "busybox init",
-            Init::Other => "an init that is not known here",
+            Init::Other => "an unknown init",
         }
     }
 }

@@ -182,8 +182,8 @@ fn correct(file: &File, path: &Path, say: &mut dyn FnMut(String)) {
         )),
         // Whoever can write there can have put a record there.
         Ok(()) if mode & 0o022 != 0 => say(format!(
-            "warning: {path} had mode {mode:04o}, so that other users could write to it; it has \
-             0700 now, but its record of the loaded kernel may be forged: load the kernel again"
+            "warning: {path} had mode {mode:04o}, and other users could write to it; it has 0700 \
+             now, but its record of the loaded kernel may be forged: load the kernel again"
         )),
         Ok(()) => {}
     }

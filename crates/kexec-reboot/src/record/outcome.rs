@@ -137,8 +137,8 @@ fn candidates(attempt: &Attempt, boot: &BootFacts) -> Vec<String> {
     }
     if jumped_elsewhere(attempt, boot) {
         return vec![
-            "another image was loaded in its place: the processor was not reset, so that this is \
-             a kexec, but not the requested one"
+            "another image was loaded in its place: the processor was not reset, so this is a \
+             kexec, but not the requested one"
                 .to_owned(),
         ];
     }
@@ -154,8 +154,8 @@ fn candidates(attempt: &Attempt, boot: &BootFacts) -> Vec<String> {
     candidates.extend([
         "the image was unloaded before the end of the shutdown (kexec -u, kexec unload)".into(),
         "another program requested a plain reboot in the meantime, or init fell back to one".into(),
-        "the jump or the next kernel's start failed, and a watchdog, `panic=` or a person reset \
-         the machine: look at a serial console, /sys/fs/pstore and the firmware's log"
+        "the jump or the next kernel's start failed, and a watchdog, `panic=` or a user reset the \
+         machine: check a serial console, /sys/fs/pstore and the firmware's log"
             .into(),
     ]);
     candidates

@@ -172,7 +172,7 @@ pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
     let Some(boot) = BootFacts::read(world.root) else {
         return Ok(Settled {
             attempts: attempt::read_all(world.store()).map_err(failed)?,
-            notes: vec!["/proc does not say which boot this is".to_owned()],
+            notes: vec!["/proc does not show which boot this is".to_owned()],
         });
     };
     // Who is about to load or to reboot changes attempts, too.

@@ -61,7 +61,7 @@ pub enum RequestSetting {
 }
 
 impl RequestSetting {
-    /// Whether entries which has no boot attempts left are passed over.
+    /// Whether entries that have no boot attempts left are passed over.
     fn passes_over_bad(self) -> bool {
         matches!(
             self,

@@ -212,7 +212,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |_| true,
         why: |c| {
             let ima = c.host.security.ima_appraises_kexec.reason();
-            let ima = ima.map(|reason| format!("; whether IMA has a rule is not known: {reason}"));
+            let ima = ima.map(|reason| format!("; whether IMA has a rule is unknown: {reason}"));
             format!(
                 "a security module or IMA refused it{}",
                 ima.unwrap_or_default()
@@ -232,7 +232,9 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             c.host.arch == Some(Arch::Arm64) && c.call.is_load() && c.call.slot() == Slot::Normal
         },
         why: |_| {
-            "another kexec operation is under way, or some CPUs cannot be taken out of this kernel (firmware without PSCI, a CPU that failed to start)".into()
+            "another kexec operation is under way, or some CPUs cannot be stopped (firmware \
+             without PSCI, a CPU that failed to start)"
+                .into()
         },
         remedy: |_| {
             "try again; if it fails again, look in dmesg for \"CPUs are stuck in the kernel\": \

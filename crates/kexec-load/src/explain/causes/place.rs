@@ -233,8 +233,8 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |_| true,
         why: |c| {
             format!(
-                "the kernel rejected the request as invalid: segments that overlap, more than \
-                 half of the RAM ({}), or a flag that kernel {} does not know",
+                "the kernel rejected the request as invalid: overlapping segments, more than half \
+                 of the RAM ({}), or a flag that kernel {} does not support",
                 c.host
                     .memory
                     .total

@@ -271,7 +271,7 @@ fn a_file_system_that_cannot_be_opened_is_told_once() {
     }
     assert_eq!(
         volumes.notes(),
-        ["sda1 (not mounted): the device is not there"]
+        ["sda1 (not mounted): the device does not exist"]
     );
 }
 

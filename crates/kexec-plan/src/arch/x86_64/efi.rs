@@ -68,7 +68,7 @@ pub(super) fn runtime_memory(facts: Option<&EfiFacts>) -> Vec<Resource> {
 pub(super) fn efi(running: Option<&[u8]>, facts: Option<&EfiFacts>) -> Result<Efi, &'static str> {
     let facts = facts.ok_or("the running kernel does not use EFI runtime services")?;
     let info = running.and_then(|r| array::<{ efi_info::LEN }>(r, at::EFI_INFO));
-    let info = info.ok_or("the running kernel's boot_params are not known")?;
+    let info = info.ok_or("the running kernel's boot_params are unknown")?;
     if array(&info, efi_info::SIGNATURE) == Some(*efi_info::EFI_32) {
         return Err("the firmware is 32-bit EFI, which no 64-bit kernel takes over after a kexec");
     }
@@ -79,10 +79,10 @@ pub(super) fn efi(running: Option<&[u8]>, facts: Option<&EfiFacts>) -> Result<Ef
         return Err("the firmware's memory descriptors have an unknown version");
     }
     if facts.runtime_map.is_empty() {
-        return Err("the running kernel shows no runtime memory map");
+        return Err("the running kernel has no runtime memory map");
     }
     if facts.fw_vendor == 0 || facts.config_table == 0 {
-        return Err("the addresses of the EFI tables are not known");
+        return Err("the addresses of the EFI tables are unknown");
     }
     let memmap: Vec<u8> = facts.runtime_map.iter().flat_map(descriptor).collect();
     Ok(Efi {

@@ -28,14 +28,14 @@ pub(super) fn place(
     if request.options.preserve_context {
         return Err(ClassicError::Option {
             option: "--load-preserve-context",
-            reason: "the running kernel uses five-level paging and the next one does not, so \
-                     that there is no way back"
+            reason: "the running kernel uses five-level paging and the next one does not, so no \
+                     jump back is possible"
                 .into(),
             hint: "boot the running kernel with no5lvl",
         });
     }
     builder.note(
-        "the running kernel uses five-level paging, which the next one does not take: it is \
+        "the running kernel uses five-level paging, which the next one does not support: it is \
          entered with four levels",
     );
     let mapped = mapped(request);

@@ -26,7 +26,7 @@ pub(crate) fn jump_back(
         return Err(ClassicError::Option {
             option: "--entry",
             reason: format!("no kernel waits at {entry:#x}"),
-            hint: "say the address of kexec_jump_back_entry= on this kernel's command line",
+            hint: "give the address of kexec_jump_back_entry= from this kernel's command line",
         });
     }
     let free = memory.destinations(FLOOR, PAGE)?.free;

@@ -213,7 +213,8 @@ pub(super) fn vmlinux(
             return Err(ClassicError::Layout {
                 format: "ELF",
                 reason: format!(
-                    "the kernel is linked for {linked:#x}, where there is no room, and cannot be moved because that is no multiple of {LARGE_PAGE:#x}"
+                    "the kernel is linked for {linked:#x}, where there is no room, and cannot be \
+                     moved because that is not a multiple of {LARGE_PAGE:#x}"
                 ),
             });
         }

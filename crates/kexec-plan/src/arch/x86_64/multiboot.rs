@@ -21,7 +21,8 @@ use kexec_image::fields::len;
 /// A multiboot loader on such a machine would hand the firmware itself over, which
 /// is gone. Xen (4.20) then takes the size of low memory from the BIOS data area,
 /// finds 0 and resets the machine, and looks for ACPI where a BIOS puts it.
-const NO_BIOS: &str = "this machine was started by UEFI: a kernel that asks a BIOS for its memory or for ACPI does not start here (Xen does ask)";
+const NO_BIOS: &str = "this machine was started by UEFI: a kernel that asks a BIOS for its memory \
+                       or for ACPI does not start here (Xen does)";
 
 /// A multiboot kernel; with `elf` one that is an ELF file too.
 pub(super) fn plan(
@@ -36,7 +37,7 @@ pub(super) fn plan(
     let framebuffer = video::framebuffer(&video.screen_info);
     if header.needs_video && (!two || framebuffer.is_none()) {
         return Err(wrong(
-            "the kernel demands to be told the video mode, which is not known here".into(),
+            "the kernel requires the video mode, which is unknown".into(),
         ));
     }
     let mut builder = builder(request, FOUR_GIB)?;
@@ -115,10 +116,9 @@ pub(super) fn plain(
     let mut builder = builder(request, end)?;
     let has = (!request.cmdline.is_empty(), !request.initrd.is_empty());
     match (notes, has) {
-        (true, (_, true)) => builder.note("ELF boot notes tell of no initrd"),
-        (false, (true, _) | (_, true)) => builder.note(
-            "the file is neither Linux nor multiboot: it is told of no command line and no initrd",
-        ),
+        (true, (_, true)) => builder.note("ELF boot notes cannot describe an initrd"),
+        (false, (true, _) | (_, true)) => builder
+            .note("the file is neither Linux nor multiboot: it gets no command line and no initrd"),
         _ => {}
     }
     let runs = runs(elf, &request.image.bytes, request.path, false, PAGE)?;
@@ -169,7 +169,7 @@ fn place_kernel(
         // "When the address tag is present it must be used."
         (Some(_), _) => vec![from_addresses(request, header)?],
         (None, Some(elf)) => runs(elf, &request.image.bytes, request.path, moved, PAGE)?,
-        (None, None) => return Err(wrong("it says nowhere where it is to be loaded".into())),
+        (None, None) => return Err(wrong("it does not give its load address".into())),
     };
     let entry = match (header.entry, elf) {
         (Some(entry), _) => u64::from(entry),

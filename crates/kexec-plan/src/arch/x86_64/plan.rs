@@ -115,7 +115,9 @@ fn refuse(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
     if request.options.real_mode {
         return Err(ClassicError::Option {
             option: "--real-mode",
-            reason: "the real-mode part of a kernel calls the BIOS, which is not there on EFI machines and is in no known state after a running system".into(),
+            reason: "the real-mode part of a kernel calls the BIOS, which EFI machines do not \
+                     have and whose state is unknown after a running system"
+                .into(),
             hint: "leave it out: everything that it would find out is handed on from the running kernel",
         });
     }
@@ -128,7 +130,7 @@ fn no_modules(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
     }
     Err(ClassicError::Option {
         option: "--module",
-        reason: "the kernel is no multiboot kernel and cannot be told of modules".into(),
+        reason: "the kernel is not a multiboot kernel and takes no modules".into(),
         hint: "give the files with --initrd",
     })
 }
@@ -139,7 +141,7 @@ fn no_device_tree(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
     }
     Err(ClassicError::Option {
         option: "--dtb",
-        reason: "the kernel is not Linux and cannot be told of a device tree".into(),
+        reason: "the kernel is not Linux and takes no device tree".into(),
         hint: "leave it out",
     })
 }

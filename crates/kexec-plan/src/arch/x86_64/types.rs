@@ -45,7 +45,7 @@ pub(super) fn demanded(name: Option<&str>, image: &Image) -> Result<Option<Type>
     let refused = |reason: String| ClassicError::Option {
         option: "--type",
         reason,
-        hint: "leave it out: what a kernel is is recognised by its bytes",
+        hint: "leave it out: the type of a kernel is recognised by its content",
     };
     let known = TYPES.iter().find(|(known, _)| *known == name);
     let Some((_, demanded)) = known else {
@@ -67,12 +67,12 @@ pub(super) fn demanded(name: Option<&str>, image: &Image) -> Result<Option<Type>
         .map(|(name, _)| *name)
         .collect();
     let own = if own.is_empty() {
-        "of none of the types there are".to_owned()
+        "of no known type".to_owned()
     } else {
         format!("of the type {}", own.join(" and "))
     };
     Err(refused(format!(
-        "{name} was demanded, and the kernel is {own} ({})",
+        "{name} was required, but the kernel is {own} ({})",
         image.describe()
     )))
 }

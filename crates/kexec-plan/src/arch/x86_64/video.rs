@@ -34,7 +34,7 @@ pub(super) fn video(running: Option<&[u8]>, display: &Display, reuse: bool) -> V
     let running = running.unwrap_or_default();
     let mut info: [u8; screen::LEN] = array(running, at::SCREEN_INFO).unwrap_or([0; screen::LEN]);
     let outcome = if running.is_empty() {
-        Screen::Unknown("the running kernel's boot_params are not known".to_owned())
+        Screen::Unknown("the running kernel's boot_params are unknown".to_owned())
     } else {
         outcome(&info, display, reuse)
     };
@@ -68,10 +68,10 @@ fn outcome(info: &[u8], display: &Display, reuse: bool) -> Screen {
         )),
         (Display::Firmware(driver), Some(fb)) => handed_on(fb, &format!("{driver} drives")),
         (Display::Firmware(driver), None) => Screen::Withheld(format!(
-            "{driver} drives one that boot_params do not describe"
+            "{driver} drives a framebuffer that boot_params do not describe"
         )),
         // Nobody has reprogrammed the card: it is as the firmware left it.
-        (Display::Text, Some(fb)) => handed_on(fb, "nobody drives now"),
+        (Display::Text, Some(fb)) => handed_on(fb, "no driver uses now"),
         (Display::Text, None) if is_text(info) => {
             Screen::HandedOn("text, as the first kernel found it".to_owned())
         }
@@ -79,7 +79,7 @@ fn outcome(info: &[u8], display: &Display, reuse: bool) -> Screen {
         (Display::Native(driver), _) => Screen::Withheld(format!(
             "{driver} drives the card, and the firmware's framebuffer may be gone"
         )),
-        (Display::Unknown, _) => Screen::Unknown("who drives it is not known".to_owned()),
+        (Display::Unknown, _) => Screen::Unknown("its driver is unknown".to_owned()),
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) mod tests {
         // the firmware left it.
         let unused = video(Some(&params), &Display::Text, false);
         assert_eq!(unused.screen_info, shown.screen_info);
-        assert!(note(&unused).contains("nobody drives"), "{unused:?}");
+        assert!(note(&unused).contains("no driver uses"), "{unused:?}");
         for display in [Display::Native("i915".into()), Display::Unknown] {
             let shown = video(Some(&params), &display, false);
             assert_eq!(shown.screen_info, [0; screen::LEN], "{display:?}");

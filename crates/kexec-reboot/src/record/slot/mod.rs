@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A load of ours that died is told from one of another program (kexec-tools,
-//! `systemctl kexec`) by its file: whoever was not written by kexec enable leaves none. What
+//! `systemctl kexec`) by its file: a program that is not ours leaves none. What
 //! cannot be told: a program that loads over an image of ours with nothing between,
 //! because the kernel only says that something is loaded.
 
@@ -85,9 +85,7 @@ impl Interrupted {
                 format!("an unload of {kernel} was interrupted before the kernel unloaded it")
             }
             SlotChange::Unreadable => {
-                "its record below /run/kexec cannot be read: which image it is is \
-                 unknown"
-                    .to_owned()
+                "its record below /run/kexec cannot be read, so the image is unknown".to_owned()
             }
         }
     }

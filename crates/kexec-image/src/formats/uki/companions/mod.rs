@@ -185,7 +185,7 @@ fn take(
         .extend(initrds.map(|bytes| (format!("{path} .initrd"), bytes)));
     if addon.device_tree {
         added.left_out.push(format!(
-            "{path}: its device tree; the next kernel gets that of this one"
+            "{path}: its device tree; the next kernel gets the running kernel's"
         ));
     }
 }
