@@ -351,7 +351,7 @@ mod tests {
         }
         let file = header(3, &[]);
         let error = crate::recognise(Bytes::from(file), &crate::Options::default()).unwrap_err();
-        assert!(error.to_string().contains("no ELF file"), "{error}");
+        assert!(error.to_string().contains("not an ELF file"), "{error}");
         let mut wrong_sum = header(3, &[]);
         wrong_sum[16] ^= 1;
         assert_eq!(Multiboot::find(&wrong_sum).unwrap(), None);
