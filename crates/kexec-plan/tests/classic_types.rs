@@ -133,7 +133,11 @@ fn elf_boot_notes_are_for_those_who_read_them() {
         ..Exit::to(ExitMode::Protected32, 0x20_0000)
     };
     assert_eq!(plan.purgatory.exit, expected);
-    assert!(plan.notes.iter().any(|n| n.contains("no initrd")));
+    assert!(
+        plan.notes
+            .iter()
+            .any(|n| n.contains("cannot describe an initrd"))
+    );
 
     // A multiboot kernel that is to be taken as something else.
     assert_eq!(

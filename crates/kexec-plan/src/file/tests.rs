@@ -282,8 +282,8 @@ fn what_the_file_call_does_not_take() {
     let error = ask.plan().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "kexec_file_load(2) of x86_64 kernels does not take an ELF file for x86_64; \
-         it takes a 64-bit bzImage"
+        "kexec_file_load(2) of x86_64 kernels does not accept an ELF file for x86_64; \
+         it accepts a 64-bit bzImage"
     );
 }
 
