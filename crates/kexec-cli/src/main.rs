@@ -4,6 +4,22 @@
 //! carried out ([`commands`]), and its exit code is returned.
 #![forbid(unsafe_code)]
 #![deny(clippy::self_named_module_files)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
+/// Writes a text to stderr. Whoever closed or filled it misses the text and nothing else:
+/// `eprint!` would end the program, in the middle of a reboot, too.
+macro_rules! say {
+    ($($text:tt)*) => {
+        crate::commands::to_stderr(&format!($($text)*))
+    };
+}
+
+/// The same, with a newline.
+macro_rules! say_line {
+    ($($text:tt)*) => {
+        crate::commands::to_stderr(&(format!($($text)*) + "\n"))
+    };
+}
 
 mod commands;
 mod render;
@@ -48,7 +64,7 @@ fn main() -> ExitCode {
     ExitCode::from(commands::exit_code(match request::meant(arch, &words) {
         Ok(meant) => {
             for note in &meant.notes {
-                eprintln!("kexec: note: {note}");
+                say_line!("kexec: note: {note}");
             }
             let kernel = Linux;
             let world = World {
@@ -75,7 +91,7 @@ fn usage(arch: Arch, error: &UsageError) -> u8 {
     match error.message.as_str() {
         // `-?` asks for it.
         "" => commands::print(&help::help(arch, None)),
-        message => eprint!("{}", help::usage(message, error.verb)),
+        message => say!("{}", help::usage(message, error.verb)),
     }
     error.exit_code
 }
@@ -113,7 +129,7 @@ fn run(world: &World<'_>, arch: Arch, meant: &Meant, word: Option<&NotAVerb>) ->
         },
         Request::PrintCrashSize => status::print_crash_size(world),
         Request::NotYet(not_yet) => {
-            eprintln!("kexec: {}\n       {}", not_yet.what, not_yet.remedy);
+            say_line!("kexec: {}\n       {}", not_yet.what, not_yet.remedy);
             not_yet.exit_code
         }
         Request::Verb(verb) => run_verb(world, verb),
@@ -198,7 +214,7 @@ fn old_load(world: &World<'_>, load: &Load, word: Option<&NotAVerb>) -> u8 {
     if let Err(error) = steps::load(world, command, chosen, world.snapshot(), load.file_flags) {
         return match word.filter(|word| is_missing(&error, Path::new(&word.word))) {
             Some(word) => {
-                eprint!("{}", help::neither_file_nor_verb(&word.word, &word.similar));
+                say!("{}", help::neither_file_nor_verb(&word.word, &word.similar));
                 DIED
             }
             None => failed(&error),
@@ -233,7 +249,7 @@ fn jump(world: &World<'_>, how: JumpOptions) -> u8 {
 
 /// Says what went wrong; the exit code is the one that kexec-tools has there.
 fn failed(error: &Error) -> u8 {
-    eprint!("{}", text::error(error));
+    say!("{}", text::error(error));
     match error {
         Error::NotReady(_) | Error::KernelNotRead(_) => DIED,
         _ => FAILED,

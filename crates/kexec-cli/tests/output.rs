@@ -38,3 +38,24 @@ fn a_closed_pipe_is_no_failure() {
     let status = child.wait().expect("it ends");
     assert_eq!((status.code(), said.as_str()), (Some(0), ""));
 }
+
+/// `eprintln!` ends the program there (SIGABRT), in the middle of whatever it does.
+#[test]
+fn messages_that_nobody_takes_change_no_exit_code() {
+    let full = || {
+        File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("every Linux has it")
+    };
+    for (words, code) in [(["help", "nonsense"].as_slice(), 2), (&["-S", "extra"], 0)] {
+        let mut kexec = Command::new(env!("CARGO_BIN_EXE_kexec"));
+        kexec.args(words).stdout(Stdio::null()).stderr(full());
+        let status = kexec.status().expect("the program runs");
+        let said = status.code();
+        // What -S answers is this machine's own state.
+        let fits =
+            said == Some(code) || (words == ["-S", "extra"] && matches!(said, Some(1 | 255)));
+        assert!(fits, "{words:?}: {status}");
+    }
+}

@@ -3,7 +3,7 @@
 use crate::Layer;
 
 /// Why an image was refused. Every variant says what was looked at, what was
-/// found and what was expected; [`ImageError::hint`] says what to do.
+/// found and what was expected; [`ImageError::remedy`] says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {

@@ -88,7 +88,7 @@ fn switch_off(
 fn carry_out(world: &World<'_>, feature: &Feature, changes: &[FileChange]) -> Result<(), Error> {
     let left = enable::apply(world.root, feature, changes).map_err(Error::System)?;
     for left in left {
-        eprintln!("kexec: warning: {left}; it is harmless, and can be removed");
+        say_line!("kexec: warning: {left}; it is harmless, and can be removed");
     }
     if changes.is_empty() {
         return Ok(());

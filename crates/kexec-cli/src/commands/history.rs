@@ -12,7 +12,7 @@ use crate::render::{journeys, json, svg, visible};
 pub fn verb(world: &World<'_>, picture: Option<&Path>, json: bool) -> u8 {
     let shown = settled(world).and_then(|settled| {
         for note in &settled.notes {
-            eprintln!("kexec: note: {}", visible(note));
+            say_line!("kexec: note: {}", visible(note));
         }
         if let Some(path) = picture {
             write_picture(path, &svg::journeys::svg(&settled.attempts))?;

@@ -52,6 +52,6 @@ pub fn refuse(error: &Error, as_json: bool) {
     if as_json {
         print_json(&json::error(error));
     } else {
-        eprint!("{}", text::error(error));
+        say!("{}", text::error(error));
     }
 }

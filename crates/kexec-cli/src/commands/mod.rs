@@ -117,6 +117,13 @@ pub fn write_picture(path: &Path, picture: &str) -> Result<(), Error> {
     })
 }
 
+/// Writes to stderr. That it cannot be written is no reason to end, and nowhere is left to
+/// say so.
+pub fn to_stderr(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Whether something could not be written to stdout.
 static NOT_WRITTEN: AtomicBool = AtomicBool::new(false);
 
@@ -130,7 +137,7 @@ pub fn print(text: &str) {
         return;
     };
     if e.kind() != ErrorKind::BrokenPipe && !NOT_WRITTEN.swap(true, Ordering::Relaxed) {
-        eprintln!("kexec: cannot write the output: {e}");
+        say_line!("kexec: cannot write the output: {e}");
     }
 }
 

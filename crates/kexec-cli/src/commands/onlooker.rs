@@ -16,17 +16,17 @@ impl Onlooker for Terminal {
         match told {
             Told::Prepared(request, prepared) => {
                 if request.debug {
-                    eprint!("{}", plan_text(prepared, Stream::Err));
+                    say!("{}", plan_text(prepared, Stream::Err));
                 }
                 let findings = prepared.findings.iter();
                 for finding in findings.filter(|f| worth_saying(f, request.debug)) {
-                    eprint!("{}", text::warning(finding));
+                    say!("{}", text::warning(finding));
                 }
             }
-            Told::Warning(text) => eprintln!("kexec: warning: {}", visible(&text)),
-            Told::Note(text) => eprintln!("kexec: note: {}", visible(&text)),
-            Told::Waiting(text) => eprintln!("kexec: {}", visible(&text)),
-            Told::Failed(error) => eprint!("{}", text::error(&error)),
+            Told::Warning(text) => say_line!("kexec: warning: {}", visible(&text)),
+            Told::Note(text) => say_line!("kexec: note: {}", visible(&text)),
+            Told::Waiting(text) => say_line!("kexec: {}", visible(&text)),
+            Told::Failed(error) => say!("{}", text::error(&error)),
         }
     }
 

@@ -81,7 +81,7 @@ fn tell_last(world: &World<'_>) {
         return;
     };
     for note in &settled.notes {
-        eprintln!("kexec: note: {}", visible(note));
+        say_line!("kexec: note: {}", visible(note));
     }
     if let Some(last) = settled.last() {
         print(&text::last(last));

@@ -23,7 +23,7 @@ pub fn reading<T>(files: &[(String, u64)], work: impl FnOnce() -> T) -> T {
     }
     for (name, bytes) in files {
         let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);
-        eprintln!("reading {} ({})", visible(name), size(bytes));
+        say_line!("reading {} ({})", visible(name), size(bytes));
     }
     let total = files
         .iter()
@@ -37,13 +37,13 @@ pub fn reading<T>(files: &[(String, u64)], work: impl FnOnce() -> T) -> T {
             let mut pause = SLOW;
             while wait.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let read = read_so_far().unwrap_or(start).saturating_sub(start);
-                eprint!("\r{}", bar(read, total));
+                say!("\r{}", bar(read, total));
                 let _ = std::io::stderr().flush();
                 (shown, pause) = (true, STEP);
             }
             if shown {
                 // The line is empty again.
-                eprint!("\r\x1b[K");
+                say!("\r\x1b[K");
             }
         });
         let result = work();

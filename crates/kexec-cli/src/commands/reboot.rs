@@ -37,7 +37,7 @@ pub fn verb(
         }
     };
     if dry_run && how.or_cold && code == exit::REFUSED {
-        eprintln!("kexec: without --dry-run a cold reboot would follow (--or-cold)");
+        say_line!("kexec: without --dry-run a cold reboot would follow (--or-cold)");
     }
     code
 }
@@ -101,7 +101,7 @@ fn cold_instead(
         .and_then(|handover| through_firmware(world, &handover, refusal.to_string()));
     match asked {
         Ok(()) => {
-            eprintln!("kexec: a cold reboot is under way instead (--or-cold)");
+            say_line!("kexec: a cold reboot is under way instead (--or-cold)");
             exit::COLD
         }
         Err(error) => {

@@ -83,12 +83,12 @@ fn last_request(world: &World<'_>) -> Option<Attempt> {
     match settled(world) {
         Ok(settled) => {
             for note in &settled.notes {
-                eprintln!("kexec: note: {}", visible(note));
+                say_line!("kexec: note: {}", visible(note));
             }
             settled.last().cloned()
         }
         Err(error) => {
-            eprint!("{}", text::note(&error));
+            say!("{}", text::note(&error));
             None
         }
     }

@@ -68,7 +68,7 @@ pub fn run(words: &[std::ffi::OsString]) -> u8 {
         }
         Ok(Ask::Log { vmcore, show }) => of(&vmcore, show),
         Err(wrong) => {
-            eprint!("{NAME}: {wrong}\n{}", help::vmcore_dmesg_usage());
+            say!("{NAME}: {wrong}\n{}", help::vmcore_dmesg_usage());
             exit::USAGE
         }
     }
@@ -84,9 +84,9 @@ fn of(path: &Path, show: Show) -> u8 {
     let dump = match opened {
         Ok(dump) => dump,
         Err(why) => {
-            eprintln!("{NAME}: opening {name}: {why}");
+            say_line!("{NAME}: opening {name}: {why}");
             if path == Path::new("/proc/vmcore") && !path.exists() {
-                eprintln!(
+                say_line!(
                     "{:14}it exists only while a crash kernel runs that was loaded with kexec -p",
                     ""
                 );
@@ -125,13 +125,13 @@ fn of(path: &Path, show: Show) -> u8 {
     });
     match shown {
         Err(error) => {
-            eprintln!("{NAME}: {name}: {error}");
+            say_line!("{NAME}: {name}: {error}");
             code(&error)
         }
         Ok((Err(error), _)) => {
             // Whoever has closed the pipe knows.
             if error.kind() != io::ErrorKind::BrokenPipe {
-                eprintln!(
+                say_line!(
                     "{NAME}: writing to standard output: {}",
                     Errno::from_io(&error)
                 );
@@ -145,7 +145,7 @@ fn of(path: &Path, show: Show) -> u8 {
 /// What is said of a log that was printed.
 fn verdict(name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
     if summary.lost > 0 {
-        eprintln!(
+        say_line!(
             "{NAME}: {name}: the text of {} messages was overwritten or never written",
             summary.lost
         );
@@ -154,7 +154,7 @@ fn verdict(name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
         None => exit::DONE,
         Some(why) => {
             let many = summary.unreadable;
-            eprintln!("{NAME}: {name}: {many} parts of the log are missing; the first: {why}");
+            say_line!("{NAME}: {name}: {many} parts of the log are missing; the first: {why}");
             code(why)
         }
     }

@@ -53,6 +53,12 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
     if let Some(broken) = rules::broken(&table, &typed, Some(verb)) {
         return Err(usage(broken));
     }
+    if verb.takes_kernel() && typed.operands.iter().any(|operand| operand.is_empty()) {
+        // A variable of a script that is not set must not be the default entry.
+        return Err(usage(
+            "the name is empty: leave it out for what a reboot would boot".to_owned(),
+        ));
+    }
     let slot = if typed.has(Id::Crash) {
         Slot::Crash
     } else {
