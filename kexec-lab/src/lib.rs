@@ -8,13 +8,13 @@
 //! what each kernel of that machine reported, typed.
 //!
 //! ```no_run
-//! use kexec_lab::{Firmware, Guest, Lab, Next};
+//! use kexec_lab::{Guest, GuestFirmware, Lab, NextKernel};
 //! # fn main() -> anyhow::Result<()> {
 //! let lab = Lab::open()?;
 //! let outcome = Guest::new(&lab, &lab.kernel("6.12")?)
-//!     .firmware(Firmware::Ovmf)
+//!     .firmware(GuestFirmware::Ovmf)
 //!     .program("bin/kexec", std::fs::read("kexec")?)
-//!     .next(Next::new(&lab.kernel("6.1")?))
+//!     .next(NextKernel::new(&lab.kernel("6.1")?))
 //!     .script("run load kexec -s -l $NEXT --initrd $NEXT_INITRD --append \"$CONSOLE\"\njump kexec -e\n")
 //!     .run()?;
 //! println!("{}", outcome.stage("second")?.report.release);

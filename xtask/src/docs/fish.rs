@@ -95,6 +95,6 @@ fn names_and_value(flag: &Flag) -> String {
 }
 
 /// Quotes a text so that fish reads it as one word.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

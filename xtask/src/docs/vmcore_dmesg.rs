@@ -1,7 +1,9 @@
 //! The manual page and the completions of vmcore-dmesg.
 
+use super::fish::quoted as fish_quoted;
 use super::pages::{examples, files, option, synopsis};
 use super::roff::{Roff, bold, reference};
+use super::zsh::{escaped, quoted as zsh_quoted};
 use super::{GeneratedFile, spellings};
 use kexec_cli::vmcore_dmesg::{
     ABOUT, EXAMPLES, EXIT_CODES, FILES, FLAGS, NAME, SAYS, SEE_ALSO, SYNOPSIS,
@@ -48,16 +50,17 @@ pub fn completions() -> [GeneratedFile; 3] {
     let mut fish = format!("# {NAME}(8) in fish. {made}\n\n");
     for flag in FLAGS {
         for spelling in spellings(flag) {
-            zsh.push_str(&format!(" \\\n  '{spelling}[{}]'", flag.doc_short));
+            let spec = format!("{spelling}[{}]", escaped(flag.doc_short));
+            zsh.push_str(&format!(" \\\n  {}", zsh_quoted(&spec)));
         }
         let short = flag
             .short
             .map(|letter| format!(" -s {}", char::from(letter)));
         fish.push_str(&format!(
-            "complete -c {NAME}{} -l {} -d '{}'\n",
+            "complete -c {NAME}{} -l {} -d {}\n",
             short.unwrap_or_default(),
             flag.long,
-            flag.doc_short
+            fish_quoted(flag.doc_short)
         ));
     }
     zsh.push_str(" \\\n  '1:dump:_files'\n");

@@ -97,7 +97,7 @@ fn specs(out: &mut String, flags: &[&Flag], indent: usize) {
 }
 
 /// Within the description or the message of a spec.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         if "[]:\\".contains(c) {
@@ -109,6 +109,6 @@ fn escaped(text: &str) -> String {
 }
 
 /// Quotes a text so that zsh reads it as one word.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
