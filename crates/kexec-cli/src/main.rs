@@ -45,7 +45,7 @@ use commands::{
     unload,
 };
 use render::text;
-use request::{Load, Meant, NotAVerb, Request, Then, UsageError, VerbRequest};
+use request::{CommandLine, Load, NotAVerb, Request, Then, UsageError, VerbRequest};
 
 /// What kexec-tools exits with when a load, an unload or a jump failed.
 const FAILED: u8 = 255;
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         return ExitCode::from(commands::vmcore_dmesg::run(&words));
     }
     let arch = running_arch();
-    ExitCode::from(commands::exit_code(match request::meant(arch, &words) {
+    ExitCode::from(commands::exit_code(match request::parse(arch, &words) {
         Ok(meant) => {
             for note in &meant.notes {
                 say_line!("kexec: note: {note}");
@@ -97,7 +97,7 @@ fn usage(arch: Arch, error: &UsageError) -> u8 {
 }
 
 /// `word` is the first word, where it may be a mistyped verb.
-fn run(world: &World<'_>, arch: Arch, meant: &Meant, word: Option<&NotAVerb>) -> u8 {
+fn run(world: &World<'_>, arch: Arch, meant: &CommandLine, word: Option<&NotAVerb>) -> u8 {
     match &meant.request {
         Request::HelpOfColdreboot => {
             commands::print(&help::coldreboot());
@@ -128,9 +128,9 @@ fn run(world: &World<'_>, arch: Arch, meant: &Meant, word: Option<&NotAVerb>) ->
             Err(error) => failed(&error),
         },
         Request::PrintCrashSize => status::print_crash_size(world),
-        Request::NotYet(not_yet) => {
-            say_line!("kexec: {}\n       {}", not_yet.what, not_yet.remedy);
-            not_yet.exit_code
+        Request::Unsupported(unsupported) => {
+            say_line!("kexec: {}\n       {}", unsupported.what, unsupported.remedy);
+            unsupported.exit_code
         }
         Request::Verb(verb) => run_verb(world, verb),
     }

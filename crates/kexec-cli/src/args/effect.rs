@@ -19,7 +19,7 @@ pub enum Mode {
     Exec,
     /// Say whether something is loaded.
     Status,
-    /// Load the way back into the kernel before this one.
+    /// Load the jump-back image for the kernel before this one.
     JumpBack,
     /// Print the size of the memory reserved for a crash kernel.
     CrashSize,

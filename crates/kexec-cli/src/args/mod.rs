@@ -8,7 +8,6 @@ mod boot;
 mod crash;
 mod effect;
 mod modes;
-mod new;
 pub mod numbers;
 mod other_arch;
 pub mod rules;
@@ -17,6 +16,7 @@ mod syscalls;
 pub mod typed;
 mod value;
 mod verb;
+mod verb_options;
 mod x86;
 
 pub use kexec_image::Arch;
@@ -319,7 +319,7 @@ pub const TABLES: &[&[Flag]] = &[
     crash::FLAGS,
     x86::FLAGS,
     other_arch::FLAGS,
-    new::FLAGS,
+    verb_options::FLAGS,
 ];
 
 /// Every option of every architecture and spelling.

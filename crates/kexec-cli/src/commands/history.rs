@@ -6,7 +6,7 @@ use kexec_reboot::steps::remember::settled;
 use kexec_reboot::world::World;
 
 use super::{exit, load, print, print_json, write_picture};
-use crate::render::{journeys, json, svg, visible};
+use crate::render::{json, reboots, svg, visible};
 
 /// `kexec history`.
 pub fn verb(world: &World<'_>, picture: Option<&Path>, json: bool) -> u8 {
@@ -15,7 +15,7 @@ pub fn verb(world: &World<'_>, picture: Option<&Path>, json: bool) -> u8 {
             say_line!("kexec: note: {}", visible(note));
         }
         if let Some(path) = picture {
-            write_picture(path, &svg::journeys::svg(&settled.attempts))?;
+            write_picture(path, &svg::reboots::svg(&settled.attempts))?;
             if path == Path::new("-") {
                 return Ok(());
             }
@@ -23,7 +23,7 @@ pub fn verb(world: &World<'_>, picture: Option<&Path>, json: bool) -> u8 {
         if json {
             print_json(&json::history(&settled.attempts));
         } else {
-            print(&journeys::history(&settled.attempts));
+            print(&reboots::history(&settled.attempts));
         }
         Ok(())
     });

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use kexec_cli::help;
-use kexec_cli::vmcore_dmesg::{Ask, NAME, Show, meant};
+use kexec_cli::vmcore_dmesg::{DmesgRequest, NAME, Show, parse};
 use kexec_machine::open;
 use kexec_sys::Errno;
 use kexec_vmcore::log::{self, Summary};
@@ -57,16 +57,16 @@ impl Source for Dump {
 
 /// Carries out what was typed behind the name.
 pub fn run(words: &[std::ffi::OsString]) -> u8 {
-    match meant(words) {
-        Ok(Ask::Help) => {
+    match parse(words) {
+        Ok(DmesgRequest::Help) => {
             print(&help::vmcore_dmesg());
             exit::DONE
         }
-        Ok(Ask::Version) => {
+        Ok(DmesgRequest::Version) => {
             print(&help::version());
             exit::DONE
         }
-        Ok(Ask::Log { vmcore, show }) => of(&vmcore, show),
+        Ok(DmesgRequest::Log { vmcore, show }) => of(&vmcore, show),
         Err(wrong) => {
             say!("{NAME}: {wrong}\n{}", help::vmcore_dmesg_usage());
             exit::USAGE

@@ -46,9 +46,9 @@ impl Owner<'_> {
 /// A range with one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Band<'a> {
-    /// Where.
+    /// Which addresses.
     pub range: Range,
-    /// Whose.
+    /// What they are used for.
     pub owner: Owner<'a>,
 }
 
@@ -61,7 +61,7 @@ pub enum Row<'a> {
     Many {
         /// From the first to the last.
         range: Range,
-        /// How many.
+        /// How many bands.
         count: usize,
         /// What they come to, for people: `System RAM 2.6 GiB, Reserved 1 MiB`.
         sums: String,

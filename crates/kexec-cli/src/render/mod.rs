@@ -5,10 +5,10 @@ pub mod classic;
 pub mod dmesg;
 pub mod entries;
 mod facts;
-pub mod journeys;
 pub mod json;
 #[cfg(test)]
 mod plans;
+pub mod reboots;
 pub mod svg;
 pub mod text;
 mod words;

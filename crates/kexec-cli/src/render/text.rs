@@ -15,7 +15,7 @@ use kexec_reboot::preload::Step;
 use kexec_reboot::record::{Attempt, LoadRecord, SlotContent};
 
 use super::words::visible;
-use super::{Slots, journeys};
+use super::{Slots, reboots};
 
 /// Column in which values stand.
 const INDENT: usize = 11;
@@ -56,7 +56,7 @@ pub fn note(error: &Error) -> String {
 /// What became of the last request.
 pub fn last(attempt: &Attempt) -> String {
     let mut out = String::new();
-    for (at, line) in journeys::last(attempt).lines().enumerate() {
+    for (at, line) in reboots::last(attempt).lines().enumerate() {
         row(&mut out, if at == 0 { "last" } else { "" }, line);
     }
     out

@@ -2,7 +2,7 @@
 //! [`Request`]. The order of options does not matter; only among options that
 //! set the same value the last one counts, and initrds keep their order.
 
-mod old;
+mod kexec_tools;
 mod verbs;
 
 #[cfg(test)]
@@ -26,7 +26,7 @@ use crate::args::{Flag, Origin, Verb, all, listed, similar};
 
 /// A command line, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meant {
+pub struct CommandLine {
     /// What is to be done.
     pub request: Request,
     /// For stderr: what was accepted and has no effect, and why.
@@ -54,14 +54,14 @@ pub enum Request {
     Load(Load),
     /// Empty a slot.
     Unload {
-        /// Which.
+        /// The slot to empty.
         slot: Slot,
         /// With which system call.
         syscall: SyscallChoice,
     },
     /// Jump into what is loaded.
     Exec(JumpOptions),
-    /// Load the way back into the kernel before this one.
+    /// Load the jump-back image for the kernel before this one.
     JumpBack {
         /// Where that waits; `None` is where the command line says.
         entry: Option<u64>,
@@ -69,7 +69,7 @@ pub enum Request {
     /// Print the size of the memory reserved for a crash kernel.
     PrintCrashSize,
     /// An option whose work this program does not do.
-    NotYet(NotYet),
+    Unsupported(Unsupported),
     /// The new spelling.
     Verb(VerbRequest),
 }
@@ -81,7 +81,7 @@ pub struct Load {
     pub request: LoadRequest,
     /// Flags of kexec_file_load(2) beyond those that follow from the request.
     pub file_flags: FileFlags,
-    /// What follows.
+    /// What follows the load.
     pub then: Then,
     /// Write cached data out after the load, as kexec-tools does.
     pub sync_after: bool,
@@ -100,7 +100,7 @@ pub enum Then {
 
 /// Something that was asked for and is refused before anything is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotYet {
+pub struct Unsupported {
     /// What was asked for and why it is not done.
     pub what: String,
     /// What to do instead.
@@ -206,14 +206,14 @@ const USAGE_VERB: u8 = 2;
 ///
 /// # Errors
 /// When they make no sense; nothing may be done then.
-pub fn meant(arch: Arch, words: &[OsString]) -> Result<Meant, UsageError> {
+pub fn parse(arch: Arch, words: &[OsString]) -> Result<CommandLine, UsageError> {
     if let Some((first, rest)) = words.split_first()
         && let Some(verb) = Verb::from_bytes(first.as_bytes())
         && !has_mode(arch, rest)
     {
-        return verbs::meant(verb, rest);
+        return verbs::parse(verb, rest);
     }
-    old::meant(arch, words).map_err(|error| match not_a_verb(arch, words) {
+    kexec_tools::parse(arch, words).map_err(|error| match not_a_verb(arch, words) {
         // Its options are a verb's, too, so they are not what is wrong first.
         Some(word) if !word.similar.is_empty() && !error.message.is_empty() => UsageError {
             message: format!("{word} If it is a kernel file: {}", error.message),

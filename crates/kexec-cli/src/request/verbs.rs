@@ -13,12 +13,14 @@ use kexec_reboot::record::PreloadTarget;
 use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
 use kexec_sys::Slot;
 
-use super::old::{chosen, load_request};
-use super::{MANY, Meant, NotAVerb, Request, USAGE_VERB, UsageError, VerbRequest, wrong_value};
+use super::kexec_tools::{chosen, load_request};
+use super::{
+    CommandLine, MANY, NotAVerb, Request, USAGE_VERB, UsageError, VerbRequest, wrong_value,
+};
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
 use crate::args::{Flag, Id, Verb, all, flags_of, listed, rules, similar};
 
-pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError> {
+pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, UsageError> {
     let usage = |message: String| UsageError {
         message,
         verb: Some(verb),
@@ -28,7 +30,7 @@ pub(super) fn meant(verb: Verb, words: &[OsString]) -> Result<Meant, UsageError>
     let typed =
         Typed::read(&table, Spelling::Exact, words).map_err(|e| usage(not_taken(verb, &e)))?;
     let done = |request| {
-        Ok(Meant {
+        Ok(CommandLine {
             request,
             notes: Vec::new(),
         })

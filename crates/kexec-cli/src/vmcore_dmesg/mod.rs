@@ -66,14 +66,14 @@ pub enum Show {
     Vmcoreinfo,
 }
 
-/// What is meant.
+/// What is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub enum DmesgRequest {
     /// The log of a dump.
     Log {
         /// The dump.
         vmcore: PathBuf,
-        /// How.
+        /// In which form.
         show: Show,
     },
     /// The help.
@@ -86,7 +86,7 @@ pub enum Ask {
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn meant(words: &[OsString]) -> Result<Ask, String> {
+pub fn parse(words: &[OsString]) -> Result<DmesgRequest, String> {
     let table: Vec<&'static Flag> = FLAGS.iter().collect();
     let mut show = None;
     let mut operands = Vec::new();
@@ -100,8 +100,8 @@ pub fn meant(words: &[OsString]) -> Result<Ask, String> {
                 Id::Raw => Show::Raw,
                 Id::Json => Show::Json,
                 Id::Vmcoreinfo => Show::Vmcoreinfo,
-                Id::Help => return Ok(Ask::Help),
-                Id::Version => return Ok(Ask::Version),
+                Id::Help => return Ok(DmesgRequest::Help),
+                Id::Version => return Ok(DmesgRequest::Version),
                 _ => continue,
             },
         };
@@ -115,7 +115,7 @@ pub fn meant(words: &[OsString]) -> Result<Ask, String> {
         show = Some(wanted);
     }
     match <[PathBuf; 1]>::try_from(operands) {
-        Ok([vmcore]) => Ok(Ask::Log {
+        Ok([vmcore]) => Ok(DmesgRequest::Log {
             vmcore,
             show: show.unwrap_or(Show::Text),
         }),
@@ -130,14 +130,14 @@ pub fn meant(words: &[OsString]) -> Result<Ask, String> {
 mod tests {
     use super::*;
 
-    fn said(line: &str) -> Result<Ask, String> {
+    fn said(line: &str) -> Result<DmesgRequest, String> {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        meant(&words)
+        parse(&words)
     }
 
-    fn log(vmcore: &str, show: Show) -> Result<Ask, String> {
+    fn log(vmcore: &str, show: Show) -> Result<DmesgRequest, String> {
         let vmcore = vmcore.into();
-        Ok(Ask::Log { vmcore, show })
+        Ok(DmesgRequest::Log { vmcore, show })
     }
 
     #[test]
@@ -147,8 +147,8 @@ mod tests {
         assert_eq!(said("x --json"), log("x", Show::Json));
         assert_eq!(said("-- --json"), log("--json", Show::Text));
         assert_eq!(said("--vmcoreinfo x"), log("x", Show::Vmcoreinfo));
-        assert_eq!(said("--help"), Ok(Ask::Help));
-        assert_eq!(said("-V x"), Ok(Ask::Version));
+        assert_eq!(said("--help"), Ok(DmesgRequest::Help));
+        assert_eq!(said("-V x"), Ok(DmesgRequest::Version));
         for (line, words) in [
             ("", "no dump is named"),
             ("a b", "2 dumps"),

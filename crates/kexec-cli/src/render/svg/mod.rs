@@ -2,8 +2,8 @@
 //! without anything outside of it (SVG 1.1, with the media query for a dark
 //! surface that browsers know), for eyes and for screen readers.
 
-pub mod journeys;
 mod page;
+pub mod reboots;
 #[cfg(test)]
 mod tests;
 

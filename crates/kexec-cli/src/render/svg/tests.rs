@@ -251,7 +251,7 @@ proptest! {
 
 #[test]
 fn a_history_is_a_document_whatever_happened() {
-    use super::super::journeys::tests;
+    use super::super::reboots::tests;
     use kexec_reboot::record::Outcome;
     let mut attempts = tests::all();
     // The longest that there can be must not reach beyond the sheet.
@@ -259,10 +259,10 @@ fn a_history_is_a_document_whatever_happened() {
         arrival.shutdown = Some(u64::MAX);
         arrival.kernel = Some(u64::MAX);
     }
-    let picture = journeys::svg(&attempts);
+    let picture = reboots::svg(&attempts);
     let texts = well_formed(&picture).unwrap();
     assert!(texts.iter().any(|t| t.contains("debian-7.3")));
     assert!(texts.iter().any(|t| t.contains("jump 180 ms")));
     assert!(!picture.contains('\u{1b}'));
-    assert!(well_formed(&journeys::svg(&[])).is_ok());
+    assert!(well_formed(&reboots::svg(&[])).is_ok());
 }

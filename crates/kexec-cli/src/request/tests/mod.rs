@@ -54,7 +54,7 @@ fn arch_and_words(line: &str) -> (Arch, Vec<OsString>) {
 fn the_examples_of_the_manual_pages() {
     for example in kexec_cli::manual::examples() {
         let (arch, words) = arch_and_words(example.command);
-        let meant = meant(arch, &words).unwrap_or_else(|e| panic!("{}: {e:?}", example.command));
+        let meant = parse(arch, &words).unwrap_or_else(|e| panic!("{}: {e:?}", example.command));
         assert!(
             meant.notes.is_empty(),
             "{}: {:?}",
@@ -75,10 +75,10 @@ fn the_words_that_are_offered() {
         for word in offered {
             let value = format!("--{}={word}", flag.long);
             let words = ["-l".into(), "-c".into(), value.clone().into(), "K".into()];
-            assert!(meant(Arch::X86_64, &words).is_ok(), "{value}");
+            assert!(parse(Arch::X86_64, &words).is_ok(), "{value}");
             let wrong = format!("{value}x").into();
             let words = ["-l".into(), "-c".into(), wrong, "K".into()];
-            assert!(meant(Arch::X86_64, &words).is_err(), "{value}x");
+            assert!(parse(Arch::X86_64, &words).is_err(), "{value}x");
             count += 1;
         }
     }
@@ -122,7 +122,7 @@ fn the_table_of_command_lines() {
 #[test]
 fn every_note_says_why() {
     let words = split("-l K extra -x -i --hotplug --noefi --dtb=x");
-    let notes = meant(Arch::X86_64, &words).unwrap().notes;
+    let notes = parse(Arch::X86_64, &words).unwrap().notes;
     assert_eq!(
         notes,
         [
@@ -143,7 +143,7 @@ fn command_lines_need_not_be_text() {
         OsString::from_vec(b"/boot/\xff".to_vec()),
         OsString::from_vec(b"--append=\xfe".to_vec()),
     ];
-    let Request::Load(load) = meant(Arch::X86_64, &words).unwrap().request else {
+    let Request::Load(load) = parse(Arch::X86_64, &words).unwrap().request else {
         panic!("not a load");
     };
     assert_eq!(
@@ -205,8 +205,8 @@ fn permuted(groups: &[(String, Vec<OsString>)], order: &[usize]) -> Vec<OsString
 
 /// What must not depend on the order: everything but which of several mistakes
 /// is named first.
-fn essence(words: &[OsString]) -> Result<Meant, u8> {
-    meant(Arch::X86_64, words).map_err(|e| e.exit_code)
+fn essence(words: &[OsString]) -> Result<CommandLine, u8> {
+    parse(Arch::X86_64, words).map_err(|e| e.exit_code)
 }
 
 /// One word, or an option and its value.
@@ -278,7 +278,7 @@ proptest! {
     ) {
         let words: Vec<OsString> = words.into_iter().map(OsString::from_vec).collect();
         for arch in [Arch::X86_64, Arch::Arm64] {
-            match meant(arch, &words) {
+            match parse(arch, &words) {
                 Ok(meant) => for note in meant.notes {
                     prop_assert!(!note.chars().any(char::is_control));
                 },
@@ -321,7 +321,7 @@ fn the_old_spelling_leaves_it_to_the_kernel() {
     use kexec_load::request::Unsigned;
     let request = |line: &str| {
         let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
-        match meant(Arch::X86_64, &words).unwrap().request {
+        match parse(Arch::X86_64, &words).unwrap().request {
             Request::Load(load) => load.request,
             Request::Verb(VerbRequest::Load { selection, .. }) => selection.load,
             other => panic!("{other:?}"),

@@ -82,7 +82,7 @@ fn loaded(out: &mut String, r: &LoadRequest) {
 }
 
 pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
-    let meant = match meant(arch, words) {
+    let meant = match parse(arch, words) {
         Ok(meant) => meant,
         Err(e) => {
             let verb = e
@@ -127,7 +127,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
         Request::Exec(how) => out.push_str(jump(*how)),
         Request::JumpBack { entry } => write!(out, "jump-back {entry:x?}").unwrap(),
         Request::PrintCrashSize => out.push_str("crash-size"),
-        Request::NotYet(n) => {
+        Request::Unsupported(n) => {
             assert!(!n.remedy.is_empty());
             write!(out, "not-yet {}: {}", n.exit_code, n.what).unwrap();
         }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use super::split;
 use crate::args::{Arch, Flag, Id, Syntax, Verb, all, flags_for, flags_of};
-use crate::request::{Meant, Request, UsageError, meant};
+use crate::request::{CommandLine, Request, UsageError, parse};
 
 /// What becomes of an option that is added to a command line.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,10 +28,10 @@ fn effect(arch: Arch, line: &str, option: &[OsString], name: &str) -> Effect {
         Ok(after) => after,
         Err(error) => return Effect::Refused(error.exit_code, error.message),
     };
-    if let Request::NotYet(not_yet) = &after.request {
-        return Effect::Refused(not_yet.exit_code, not_yet.what.clone());
+    if let Request::Unsupported(unsupported) = &after.request {
+        return Effect::Refused(unsupported.exit_code, unsupported.what.clone());
     }
-    let notes = |meant: &Meant| {
+    let notes = |meant: &CommandLine| {
         let about = meant
             .notes
             .iter()
@@ -47,8 +47,8 @@ fn effect(arch: Arch, line: &str, option: &[OsString], name: &str) -> Effect {
     }
 }
 
-fn understood(arch: Arch, words: Vec<OsString>) -> Result<Meant, UsageError> {
-    meant(arch, &words)
+fn understood(arch: Arch, words: Vec<OsString>) -> Result<CommandLine, UsageError> {
+    parse(arch, &words)
 }
 
 /// An option as it is typed, with a value that is not the default.

@@ -13,16 +13,17 @@ use kexec_reboot::handover::JumpOptions;
 use kexec_sys::{FileFlags, Slot};
 
 use super::{
-    FAILED_OLD, Load, MANY, Meant, NotYet, Request, Then, USAGE_OLD, UsageError, wrong_value,
+    CommandLine, FAILED_OLD, Load, MANY, Request, Then, USAGE_OLD, Unsupported, UsageError,
+    wrong_value,
 };
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
 use crate::args::{Call, Flag, Id, Mode, Refused, Syntax, all, flags_for, listed, numbers, rules};
 
-pub(super) fn meant(arch: Arch, words: &[OsString]) -> Result<Meant, UsageError> {
+pub(super) fn parse(arch: Arch, words: &[OsString]) -> Result<CommandLine, UsageError> {
     let table = flags_for(arch);
     let typed =
         Typed::read(&table, Spelling::Abbreviated, words).map_err(|e| usage(&not_here(&e)))?;
-    let done = |request, notes| Ok(Meant { request, notes });
+    let done = |request, notes| Ok(CommandLine { request, notes });
     if typed.has(Id::Usage) {
         return Err(usage(""));
     }
@@ -38,7 +39,7 @@ pub(super) fn meant(arch: Arch, words: &[OsString]) -> Result<Meant, UsageError>
     }
     values(&table, &typed)?;
     if let Some(refused) = never(&table, &typed) {
-        return done(Request::NotYet(refused), Vec::new());
+        return done(Request::Unsupported(refused), Vec::new());
     }
     let mode = mode(&typed)?;
     if matches!(
@@ -104,9 +105,9 @@ fn values(table: &[&'static Flag], typed: &Typed) -> Result<(), UsageError> {
 }
 
 /// Options that are never carried out, whatever the mode.
-fn never(table: &[&'static Flag], typed: &Typed) -> Option<NotYet> {
+fn never(table: &[&'static Flag], typed: &Typed) -> Option<Unsupported> {
     let refused = |what: String, remedy: &str| {
-        Some(NotYet {
+        Some(Unsupported {
             what,
             remedy: remedy.to_owned(),
             exit_code: USAGE_OLD,

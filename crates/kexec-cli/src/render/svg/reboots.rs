@@ -3,7 +3,7 @@
 use kexec_reboot::record::outcome::{ArrivalTimes, duration};
 use kexec_reboot::record::{Attempt, Outcome};
 
-use super::super::journeys::{date, last, target};
+use super::super::reboots::{date, last, target};
 use super::super::words::{scaled, shortened};
 use super::page::{LINE, MARGIN, Page, WIDTH, document, letters};
 
