@@ -11,6 +11,7 @@
 
 mod fact;
 pub mod guid;
+mod numbered;
 pub mod open;
 mod problem;
 pub mod programs;

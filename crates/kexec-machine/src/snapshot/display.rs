@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Fact;
 use crate::Root;
-use crate::root::numbered_names;
+use crate::numbered::numbered_names;
 
 /// More cards than any machine has.
 const MAX_CARDS: usize = 256;

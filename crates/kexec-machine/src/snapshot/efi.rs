@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::{MAX_RANGES, hex};
 use crate::Fact;
 use crate::Root;
-use crate::root::numbered;
+use crate::numbered::numbered;
 
 const FOLDER: &str = "/sys/firmware/efi";
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Fact;
 use crate::Root;
-use crate::root::numbered_names;
+use crate::numbered::numbered_names;
 
 const FOLDER: &str = "/sys/class/tty";
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::hexadecimal;
 use crate::Fact;
 use crate::Root;
-use crate::root::numbered;
+use crate::numbered::numbered;
 
 const FOLDER: &str = "/sys/kernel/boot_params/setup_data";
 
