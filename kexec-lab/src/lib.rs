@@ -25,9 +25,6 @@
 //! QEMU interprets every guest (`-accel tcg`); `/dev/kvm` is never used, so
 //! the lab behaves alike on a laptop, in a container and on a CI machine.
 
-// A module with files of its own is a folder with a mod.rs.
-#![deny(clippy::self_named_module_files)]
-
 pub mod apt;
 mod cpio;
 pub mod demonstration;

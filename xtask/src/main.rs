@@ -1,8 +1,5 @@
 //! `cargo xtask COMMAND`: what the project does with itself.
 
-// A module with files of its own is a folder with a mod.rs.
-#![deny(clippy::self_named_module_files)]
-
 #[cfg(test)]
 mod architecture;
 mod bare;

@@ -2,7 +2,6 @@
 //! the command line as data. The program understands with it, and its help, its
 //! manual pages and its completions are made from it.
 #![forbid(unsafe_code)]
-#![deny(clippy::self_named_module_files)]
 
 pub mod args;
 pub mod coldreboot;

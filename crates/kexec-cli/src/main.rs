@@ -3,7 +3,6 @@
 //! The words of the command line are understood ([`request`]), one command is
 //! carried out ([`commands`]), and its exit code is returned.
 #![forbid(unsafe_code)]
-#![deny(clippy::self_named_module_files)]
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 /// Writes a text to stderr. Whoever closed or filled it misses the text and nothing else:

@@ -18,8 +18,6 @@
 //! Nothing here loads or changes anything. A file system that is not mounted is
 //! looked at through a mount of our own that nobody else sees.
 #![forbid(unsafe_code)]
-// A module with files of its own is a folder with a mod.rs.
-#![deny(clippy::self_named_module_files)]
 // What is `pub` is for other crates.
 #![deny(unreachable_pub)]
 

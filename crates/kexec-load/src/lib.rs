@@ -1,8 +1,6 @@
 //! One load of a kernel. Read [`pipeline`] first: it is the whole walk in one
 //! file, and every other module is one step of it.
 #![forbid(unsafe_code)]
-// A module with files of its own is a folder with a mod.rs.
-#![deny(clippy::self_named_module_files)]
 
 pub mod classic;
 pub mod companions;

@@ -4,8 +4,6 @@
 //!
 //! Nothing here changes anything. What could not be read says why: [`Fact`].
 #![forbid(unsafe_code)]
-// A module with files of its own is a folder with a mod.rs.
-#![deny(clippy::self_named_module_files)]
 // What is `pub` is for other crates.
 #![deny(unreachable_pub)]
 

@@ -3,8 +3,6 @@
 //! ([`record`]), and what is loaded ahead of it ([`preload`], [`enable`]). Read [`steps`]
 //! first: the walk from what was typed to the jump, one file per step.
 #![forbid(unsafe_code)]
-// A module with files of its own is a folder with a mod.rs.
-#![deny(clippy::self_named_module_files)]
 
 pub mod arrival;
 pub mod enable;
