@@ -42,12 +42,6 @@ pub enum CpioError {
     /// A field of the head is not hexadecimal.
     #[error("a number in the head of a file is none")]
     Number,
-    /// There is no such name, or kernels do not take it.
-    #[error("a name of {len} bytes in the archive")]
-    NameLength {
-        /// What `c_namesize` of its head says.
-        len: u64,
-    },
     /// The format cannot hold this member.
     #[error("cannot put {name:?} into a cpio archive: {reason}")]
     Member {
@@ -71,7 +65,7 @@ impl Head {
     /// Reads the [`HEAD_LEN`] bytes of a head.
     ///
     /// # Errors
-    /// When they are none, or the name is longer than kernels take.
+    /// When they are none.
     pub fn parse(bytes: &[u8]) -> Result<Head, CpioError> {
         if !(bytes.starts_with(MAGIC) || bytes.starts_with(MAGIC_CHECKSUM)) {
             return Err(CpioError::Magic);
@@ -79,15 +73,21 @@ impl Head {
         let number = |index: usize| {
             let at = MAGIC.len().checked_add(index.checked_mul(DIGITS)?)?;
             let digits = bytes.get(at..at.checked_add(DIGITS)?)?;
+            // from_str_radix would take a sign, which kernels do not.
+            let digits = digits.iter().all(u8::is_ascii_hexdigit).then_some(digits)?;
             u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
         };
         let (Some(size), Some(len)) = (number(6), number(11)) else {
             return Err(CpioError::Number);
         };
-        match usize::try_from(len) {
-            Ok(name_len) if (1..=MAX_NAME).contains(&len) => Ok(Head { name_len, size }),
-            _ => Err(CpioError::NameLength { len }),
-        }
+        let name_len = usize::try_from(len).map_err(|_| CpioError::Number)?;
+        Ok(Head { name_len, size })
+    }
+
+    /// Whether kernels skip the member and go on with the next one, because it has no
+    /// name or a longer one than they take.
+    pub fn is_skipped(&self) -> bool {
+        !(1..=MAX_NAME).contains(&u64::try_from(self.name_len).unwrap_or(u64::MAX))
     }
 }
 
@@ -426,10 +426,18 @@ mod tests {
                 size: 0
             })
         );
-        for (len, digits) in [(0, "00000000"), (4097, "00001001")] {
-            assert_eq!(head(digits), Err(CpioError::NameLength { len }));
+        // No name, and a longer one than kernels take.
+        let skipped = |digits| head(digits).map(|h| h.is_skipped());
+        for (digits, is) in [
+            ("00000000", true),
+            ("00000001", false),
+            ("00001000", false),
+            ("00001001", true),
+        ] {
+            assert_eq!(skipped(digits), Ok(is), "{digits}");
         }
         assert_eq!(head("0000000g"), Err(CpioError::Number));
+        assert_eq!(head("+0000010"), Err(CpioError::Number));
         assert_eq!(Head::parse(b"070701"), Err(CpioError::Number));
         assert_eq!(Head::parse(b"070707"), Err(CpioError::Magic));
     }

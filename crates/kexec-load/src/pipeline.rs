@@ -453,7 +453,7 @@ impl Staged {
         let joined = if plan.initrd.is_empty() || single.is_some() {
             None
         } else {
-            let zeros = [0u8; file::INITRD_ALIGN];
+            let zeros = [0u8; file::INITRD_PADDING];
             let parts = plan.initrd.iter().flat_map(|p| {
                 let padding = zeros.get(..p.padding).unwrap_or_default();
                 [p.bytes.as_ref(), padding]

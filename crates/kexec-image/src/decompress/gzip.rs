@@ -25,7 +25,7 @@ fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
         let mut decoder = GzDecoder::new(rest);
         out.drain(CODEC.name, &mut decoder)?;
         rest = decoder.into_inner();
-        if !probe(rest) {
+        if out.is_first_only() || !probe(rest) {
             break;
         }
     }

@@ -40,7 +40,7 @@ fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
                 rest = legacy(rest, out)?;
                 checksummed = false;
             }
-            Some(MODERN) => {
+            Some(MODERN) if rest.len() == bytes.len() || !out.is_first_only() => {
                 let frame = modern(rest).ok_or_else(|| short(out))?;
                 let mut decoder = FrameDecoder::new(frame.bytes);
                 out.drain(CODEC.name, &mut decoder)?;
@@ -105,8 +105,9 @@ fn legacy<'a>(frame: &'a [u8], out: &mut Output) -> Result<&'a [u8], ImageError>
         rest = next;
         any = true;
     }
-    // A bare magic number is a frame that was cut, and so is half a number.
-    if any && (rest.is_empty() || rest.len() >= 4) {
+    // A bare magic number is a frame that was cut, and so is half a number, unless it
+    // is padding.
+    if any && (rest.len() >= 4 || rest.iter().all(|b| *b == 0)) {
         Ok(rest)
     } else {
         Err(short(out))

@@ -81,6 +81,21 @@ impl Codec {
     ) -> Result<Checked, ImageError> {
         (self.decode)(bytes, &mut Output::shown(cap, show))
     }
+
+    /// The same for the first stream alone, as kernels unpack the parts of an initrd.
+    /// Legacy frames of lz4 that follow directly still belong to it: kernels read on
+    /// over their magic number.
+    ///
+    /// # Errors
+    /// As [`Codec::decompress`].
+    pub fn check_first_with(
+        &self,
+        bytes: &[u8],
+        cap: u64,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<Checked, ImageError> {
+        (self.decode)(bytes, &mut Output::shown(cap, show).first_only())
+    }
 }
 
 impl std::fmt::Debug for Codec {
@@ -153,10 +168,19 @@ fn damaged(codec: &'static str, out: &Output, reason: impl Into<String>) -> Imag
     }
 }
 
+/// How the reason for refusing a window begins.
+const WINDOW: &str = "the stream asks for a window of ";
+
+/// Whether a stream was refused for its window (dictionary), which is larger than
+/// [`MAX_WINDOW`]: nothing is wrong with it otherwise, as far as it was read.
+pub fn is_window_refusal(error: &ImageError) -> bool {
+    matches!(error, ImageError::Codec { reason, .. } if reason.starts_with(WINDOW))
+}
+
 /// The reason for refusing a window (`None`: the decoder did not say how large).
 fn window_too_large(window: Option<u64>) -> String {
     let asks = window.map_or("more".to_owned(), |w| format!("{w} bytes"));
-    format!("the stream asks for a window of {asks}, the limit is {MAX_WINDOW} bytes")
+    format!("{WINDOW}{asks}, the limit is {MAX_WINDOW} bytes")
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub(super) struct Output<'a> {
     sink: Sink<'a>,
     len: u64,
     cap: u64,
+    first_only: bool,
 }
 
 impl<'a> Output<'a> {
@@ -39,7 +40,25 @@ impl<'a> Output<'a> {
     }
 
     fn to(sink: Sink<'a>, cap: u64) -> Output<'a> {
-        Output { sink, len: 0, cap }
+        Output {
+            sink,
+            len: 0,
+            cap,
+            first_only: false,
+        }
+    }
+
+    /// The same for the first stream alone, whatever follows it.
+    pub(super) fn first_only(self) -> Output<'a> {
+        Output {
+            first_only: true,
+            ..self
+        }
+    }
+
+    /// Whether streams of the same codec that follow are left alone.
+    pub(super) fn is_first_only(&self) -> bool {
+        self.first_only
     }
 
     /// How many bytes there were.

@@ -245,3 +245,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_first_stream_alone() {
+    for compressor in COMPRESSORS {
+        let one = (compressor.compress)(b"some content");
+        let two = [&one[..], &one].concat();
+        let codec = detect(&two).unwrap();
+        let mut seen = Vec::new();
+        let checked = codec
+            .check_first_with(&two, 1 << 20, &mut |bytes| seen.extend_from_slice(bytes))
+            .unwrap();
+        // Kernels read on over the magic number of lz4's legacy frame.
+        let streams = if compressor.name == "lz4 legacy" {
+            2
+        } else {
+            1
+        };
+        assert_eq!(checked.consumed, streams * one.len(), "{}", compressor.name);
+        assert_eq!(seen, b"some content".repeat(streams), "{}", compressor.name);
+    }
+}
+
+#[test]
+fn zeros_behind_a_legacy_frame_of_lz4() {
+    let one = lz4_legacy(b"some content");
+    for zeros in 0..9 {
+        let padded = [&one[..], &vec![0; zeros]].concat();
+        let decoded = LZ4.decompress(&padded, 1 << 20).unwrap();
+        assert_eq!(decoded.bytes, b"some content");
+        assert_eq!(decoded.consumed, one.len(), "{zeros}");
+    }
+    let half = [&one[..], &[0, 1]].concat();
+    assert!(LZ4.decompress(&half, 1 << 20).is_err());
+}

@@ -30,6 +30,9 @@ fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
         let mut decoder = XzReader::new_mem_limit(rest, false, LIMIT_KIB);
         out.drain(CODEC.name, &mut decoder)?;
         rest = decoder.into_inner();
+        if out.is_first_only() {
+            break;
+        }
         // Stream Padding (2.2) is zeros, a multiple of four, and belongs to the
         // file only when another stream follows.
         let zeros = rest.iter().take_while(|b| **b == 0).count();

@@ -55,6 +55,9 @@ fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
             let reason = format!("the frame header promises {promised} bytes");
             return Err(damaged(CODEC.name, out, reason));
         }
+        if out.is_first_only() {
+            break;
+        }
         let mut next = rest;
         while let Some(after) = skip(next) {
             next = after;

@@ -4,10 +4,10 @@
 //! panics for want of an init.
 
 use kexec_image::ImageError;
-use kexec_image::cpio::{self, HEAD_LEN, Head};
-use kexec_image::decompress::detect;
 use kexec_image::decompress::xz_methods::{Filter, methods};
+use kexec_image::decompress::{MAX_WINDOW, detect, is_window_refusal};
 
+use super::walk::{Walk, WalkPosition};
 use super::xz;
 
 /// What a walk through an initrd found first that keeps it from being whole.
@@ -63,17 +63,79 @@ pub struct InitrdFindings {
 }
 
 /// The magic of lz4's modern frame, which kernels do not unpack.
-const LZ4_FRAME: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
+pub(crate) const LZ4_FRAME: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
 
 /// Looks at all of `initrd`; of each part that is compressed, at `largest` bytes of its
 /// content at most, none of which are kept.
 pub fn look_into(initrd: &[u8], largest: u64) -> InitrdFindings {
+    look(without_bootconfig(initrd), largest, false)
+}
+
+/// The same for an initrd that others follow in memory: what kernels do not unpack at
+/// its end keeps them from the others.
+pub fn look_into_joined(initrd: &[u8], largest: u64) -> InitrdFindings {
+    look(initrd, largest, true)
+}
+
+fn look(initrd: &[u8], largest: u64, followed: bool) -> InitrdFindings {
     let mut packed = Vec::new();
-    let found = walk(initrd, largest, &mut packed);
+    let found = walk(initrd, largest, followed, &mut packed);
     InitrdFindings { found, packed }
 }
 
-fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<CompressedPart>) -> Intact {
+/// An initrd less the boot configuration at its end, which kernels take off before they
+/// unpack it (Documentation/admin-guide/bootconfig.rst, "Boot Kernel With a Boot
+/// Config"): the text, its size, the sum of its bytes, and a word that up to three
+/// bytes of padding may follow.
+fn without_bootconfig(initrd: &[u8]) -> &[u8] {
+    let cut = || {
+        let padded = (0..4).find_map(|padding| {
+            let end = initrd.len().checked_sub(padding)?;
+            initrd.get(..end)?.strip_suffix(b"#BOOTCONFIG\n")
+        })?;
+        let (before, sum) = padded.split_last_chunk::<4>()?;
+        let (before, size) = before.split_last_chunk::<4>()?;
+        let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
+        let (archives, text) = before.split_at_checked(before.len().checked_sub(size)?)?;
+        let found = text.iter().fold(0_u32, |s, b| s.wrapping_add((*b).into()));
+        (found == u32::from_le_bytes(*sum)).then_some(archives)
+    };
+    cut().unwrap_or(initrd)
+}
+
+/// Whether something begins here that kernels unpack, or would if it were in its place.
+fn begins_part(bytes: &[u8]) -> bool {
+    [b"070701", b"070702", LZ4_FRAME, LZO]
+        .iter()
+        .any(|magic: &&[u8]| bytes.starts_with(magic))
+        || detect(bytes).is_some()
+}
+
+const LZO: &[u8] = &[0x89, b'L', b'Z', b'O'];
+
+/// What kernels do not pass over in the header of a gzip stream (RFC 1952, 2.3.1): they
+/// know the name of the file and nothing else.
+fn foreign_gzip_header(stream: &[u8]) -> Option<String> {
+    let flags = *stream.get(3)?;
+    let fields = [
+        (1 << 1, "a checksum"),
+        (1 << 2, "an extra field"),
+        (1 << 4, "a comment"),
+    ];
+    let (_, found) = fields.iter().find(|(bit, _)| flags & bit != 0)?;
+    Some(format!(
+        "it is a gzip stream with {found} in its header, but kernels support only a file name \
+         there (gzip -n)"
+    ))
+}
+
+/// Why kernels do not reach what follows a part in lz4's legacy frame, where they do not.
+fn hidden_by_lz4(rest: &[u8]) -> bool {
+    let zeros = rest.iter().take_while(|b| **b == 0).count();
+    zeros < 4 && begins_part(rest.get(zeros..).unwrap_or_default())
+}
+
+fn walk(initrd: &[u8], largest: u64, followed: bool, packed: &mut Vec<CompressedPart>) -> Intact {
     let mut at = 0_usize;
     let mut walk = Walk::default();
     loop {
@@ -90,7 +152,20 @@ fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<CompressedPart>) -> Intact
                 Err(reason) => broken(walk.begin, reason),
             };
         }
-        if rest.starts_with(&[0x89, b'L', b'Z', b'O']) {
+        let foreign = |reason: String| Intact::NotForKernels { at, reason };
+        if !begins_part(rest) {
+            return match walk.archive || !packed.is_empty() {
+                true => Intact::Rest { at },
+                false => nothing(rest, at),
+            };
+        }
+        if walk.misaligned {
+            return foreign(format!(
+                "it does not begin at a multiple of 4 (byte {at}), where kernels look for it; add \
+                 zeros in front of it"
+            ));
+        }
+        if rest.starts_with(LZO) {
             packed.push(CompressedPart {
                 at,
                 codec: "lzo",
@@ -99,14 +174,19 @@ fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<CompressedPart>) -> Intact
             let why = "it is compressed with lzo, which kexec does not unpack".to_owned();
             return Intact::Unseen { why };
         }
-        let Some(codec) = detect(rest).filter(|_| !rest.starts_with(LZ4_FRAME)) else {
+        if rest.starts_with(LZ4_FRAME) {
+            return foreign(
+                "it is lz4 in its modern frame, but kernels support only the legacy frame (lz4 -l)"
+                    .to_owned(),
+            );
+        }
+        let Some(codec) = detect(rest) else {
             return Intact::Rest { at };
         };
-        if let Some(check) = xz::foreign_check(rest) {
-            return Intact::NotForKernels {
-                at,
-                reason: xz::with_check(&check),
-            };
+        let gzip = || (codec.name == "gzip").then(|| foreign_gzip_header(rest))?;
+        let check = || xz::foreign_check(rest).map(|check| xz::with_check(&check));
+        if let Some(reason) = gzip().or_else(check) {
+            return foreign(reason);
         }
         packed.push(CompressedPart {
             at,
@@ -115,7 +195,7 @@ fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<CompressedPart>) -> Intact
         });
         let mut inner = Walk::default();
         let mut wrong = None;
-        let checked = codec.check_with(rest, largest, &mut |bytes| {
+        let checked = codec.check_first_with(rest, largest, &mut |bytes| {
             if wrong.is_none() && !inner.stopped {
                 wrong = inner.take(bytes).err();
             }
@@ -126,13 +206,36 @@ fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<CompressedPart>) -> Intact
                 let why = format!("it unpacks to more than {largest} bytes");
                 return Intact::Unseen { why };
             }
+            Err(e) if is_window_refusal(&e) => return window(codec.name, at),
             Err(e) => return broken(at, e.to_string()),
         };
+        if inner.stopped {
+            return foreign(inner.why_stopped(codec.name));
+        }
+        let behind = initrd.get(at.saturating_add(used)..).unwrap_or_default();
+        let next = behind.iter().position(|b| *b != 0);
+        let next = next.and_then(|next| behind.get(next..)).unwrap_or_default();
+        let unfinished = !matches!(inner.place, WalkPosition::Between);
+        if wrong.is_none() && unfinished && (begins_part(next) || followed && next.is_empty()) {
+            return foreign(format!(
+                "the archive in it does not end with this {} stream, but kernels unpack each \
+                 stream by itself; compress it into one stream, with one thread",
+                codec.name
+            ));
+        }
         if let Some(reason) = wrong.or_else(|| inner.end().err()) {
             return broken(at, format!("in what {} unpacks to, {reason}", codec.name));
         }
         if used == 0 {
             return Intact::Rest { at };
+        }
+        if codec.name == "lz4" && hidden_by_lz4(behind) {
+            return Intact::NotForKernels {
+                at: at.saturating_add(used),
+                reason: "it follows an lz4 part without four zero bytes between them, so kernels \
+                         take it for a block of lz4; add four zero bytes"
+                    .to_owned(),
+            };
         }
         if codec.name == "xz"
             && let Some(part) = packed.last_mut()
@@ -147,126 +250,48 @@ fn walk(initrd: &[u8], largest: u64, packed: &mut Vec<CompressedPart>) -> Intact
         }
         at = at.saturating_add(used);
         // Kernels count the padding of what follows from the start of the file.
-        walk.count = u64::try_from(at).unwrap_or(u64::MAX);
+        walk = Walk::behind(at);
     }
 }
 
-/// Where a walk through archives is.
-#[derive(Debug, Default)]
-enum WalkPosition {
-    /// Between members, where zeros are skipped.
-    #[default]
-    Between,
-    /// In a head.
-    Head,
-    /// In a name, of a member of this size.
-    Name(u64),
-    /// In what follows the name: so many bytes, of which the last ones are padding.
-    Content { left: u64, padding: u64 },
+/// An initrd that begins like a part and is none.
+fn nothing(rest: &[u8], at: usize) -> Intact {
+    // Its first two bytes are all that kernels look for, and what its header may say
+    // besides is not tried here.
+    if rest.starts_with(&[0x5d, 0]) && rest.len() >= 18 {
+        let why = "it begins like lzma, with a header that kexec does not support".to_owned();
+        return Intact::Unseen { why };
+    }
+    let start: Vec<String> = rest.iter().take(6).map(|b| format!("{b:02x}")).collect();
+    Intact::NotForKernels {
+        at,
+        reason: format!(
+            "it begins with {}, but is neither a cpio archive nor a whole header of one that is \
+             compressed",
+            start.join(" ")
+        ),
+    }
 }
 
-/// A walk through archives that are shown piece by piece.
-#[derive(Debug, Default)]
-struct Walk {
-    place: WalkPosition,
-    /// Bytes that are still to be collected for a head or a name.
-    need: usize,
-    collected: Vec<u8>,
-    /// Bytes that were walked over: members begin at multiples of four.
-    count: u64,
-    /// Where the member that is walked over begins, as `count` counts.
-    begin: usize,
-    /// It came to something that is no archive.
-    stopped: bool,
-}
-
-impl Walk {
-    /// Walks on over `bytes`, up to their end or to something that is no archive; gives
-    /// how many they were.
-    fn take(&mut self, bytes: &[u8]) -> Result<usize, String> {
-        let mut rest = bytes;
-        while let Some(first) = rest.first() {
-            let used = match &mut self.place {
-                WalkPosition::Between if *first == 0 => 1,
-                WalkPosition::Between if *first == b'0' => {
-                    self.begin = usize::try_from(self.count).unwrap_or(usize::MAX);
-                    self.place = WalkPosition::Head;
-                    self.need = HEAD_LEN;
-                    self.collected.clear();
-                    0
-                }
-                WalkPosition::Between => {
-                    self.stopped = true;
-                    break;
-                }
-                WalkPosition::Head | WalkPosition::Name(_) => {
-                    let used = self.need.min(rest.len());
-                    self.collected
-                        .extend_from_slice(rest.get(..used).unwrap_or_default());
-                    self.need -= used;
-                    used
-                }
-                WalkPosition::Content { left, .. } => {
-                    let len = u64::try_from(rest.len()).unwrap_or(u64::MAX);
-                    let used = (*left).min(len);
-                    *left -= used;
-                    usize::try_from(used).unwrap_or(rest.len())
-                }
-            };
-            self.count = self.count.saturating_add(u64::try_from(used).unwrap_or(0));
-            rest = rest.get(used..).unwrap_or_default();
-            self.turn()?;
-        }
-        Ok(bytes.len() - rest.len())
+/// A stream with a larger window than kexec takes. For zstd, kernels have the same limit
+/// (lib/decompress_unzstd.c), for the others none.
+fn window(codec: &str, at: usize) -> Intact {
+    let most = MAX_WINDOW >> 20;
+    if codec == "zstd" {
+        let reason = format!(
+            "its zstd stream asks for a window of more than {most} MiB, the most that kernels \
+             support (zstd --long=27)"
+        );
+        return Intact::NotForKernels { at, reason };
     }
-
-    /// What comes behind something that is complete.
-    fn turn(&mut self) -> Result<(), String> {
-        match self.place {
-            WalkPosition::Head if self.need == 0 => {
-                let head = Head::parse(&self.collected).map_err(|e| e.to_string())?;
-                self.place = WalkPosition::Name(head.size);
-                self.need = head.name_len;
-                self.collected.clear();
-            }
-            WalkPosition::Name(size) if self.need == 0 => {
-                let end = cpio::aligned(self.count).saturating_add(size);
-                let padded = cpio::aligned(end);
-                self.place = WalkPosition::Content {
-                    left: padded.saturating_sub(self.count),
-                    padding: padded.saturating_sub(end),
-                };
-                // Nothing has to follow the last member.
-                if cpio::is_trailer(cpio::name(&self.collected)) {
-                    self.place = WalkPosition::Between;
-                }
-            }
-            _ => {}
-        }
-        if let WalkPosition::Content { left: 0, .. } = self.place {
-            self.place = WalkPosition::Between;
-        }
-        Ok(())
-    }
-
-    /// Whether it may end here.
-    fn end(&self) -> Result<(), String> {
-        match self.place {
-            WalkPosition::Between => Ok(()),
-            WalkPosition::Content { left, padding } if left <= padding => Ok(()),
-            WalkPosition::Content { left, padding } => Err(format!(
-                "the archive ends {} bytes before the end of a file",
-                left.saturating_sub(padding)
-            )),
-            WalkPosition::Head | WalkPosition::Name(_) => {
-                Err("the archive ends in the header of a file".into())
-            }
-        }
+    Intact::Unseen {
+        why: format!("its {codec} dictionary is larger than {most} MiB, the most that kexec takes"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kexec_image::cpio::{self, HEAD_LEN};
     use kexec_image::testing::codec::COMPRESSORS;
     use proptest::prelude::*;
 
@@ -331,7 +356,7 @@ mod tests {
             let cut = (compressor.compress)(inner.get(..50_000).unwrap());
             assert!(is_broken(&cut), "{}", compressor.name);
             // systemd-stub adds archives behind.
-            initrd.resize(initrd.len().next_multiple_of(4), 0);
+            initrd.resize(initrd.len().next_multiple_of(4) + 4, 0);
             initrd.extend(archive(33));
             assert_eq!(look(&initrd), Intact::Whole, "{}", compressor.name);
             initrd.truncate(initrd.len() - 200);

@@ -83,6 +83,13 @@ fn archive(
         }
         reader.read_exact(head.get_mut(1..).unwrap_or_default())?;
         let head = Head::parse(&head).map_err(|_| broken())?;
+        if head.is_skipped() {
+            reader.skip(u64::try_from(head.name_len).unwrap_or(u64::MAX))?;
+            reader.align()?;
+            reader.skip(head.size)?;
+            reader.align()?;
+            continue;
+        }
         let mut name = vec![0; head.name_len];
         reader.read_exact(&mut name)?;
         reader.align()?;

@@ -4,7 +4,10 @@ pub mod intact;
 pub mod members;
 pub mod reads;
 
+#[cfg(test)]
+mod intact_tests;
 mod stale;
+mod walk;
 mod xz;
 
 pub(crate) use stale::stale;

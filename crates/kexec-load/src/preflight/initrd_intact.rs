@@ -1,7 +1,7 @@
 //! Are the initrds all there, and does the next kernel read them?
 
 use super::{Check, LoadContext, Observation, Severity};
-use crate::initrd::intact::{InitrdFindings, Intact, look_into};
+use crate::initrd::intact::{self, InitrdFindings, Intact, look_into, look_into_joined};
 use crate::initrd::{self, InitrdKind};
 use crate::next_config::Lacking;
 
@@ -23,17 +23,26 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     if let Some(outcome) = not_at_all(context) {
         return vec![outcome];
     }
-    let pieces = context.plan.initrd.iter();
-    let archives = pieces.filter(|piece| {
+    let pieces = context.plan.initrd.iter().enumerate();
+    let archives = pieces.filter(|(_, piece)| {
         let kind = initrd::kind(&piece.bytes);
-        matches!(kind, Some(InitrdKind::Cpio | InitrdKind::Compressed(_)))
-            && !piece.is_empty_initrd()
+        let archive = matches!(kind, Some(InitrdKind::Cpio | InitrdKind::Compressed(_)));
+        // Not a kind that kernels know, but one that people take for it.
+        let lz4 = piece.bytes.starts_with(intact::LZ4_FRAME);
+        (archive || lz4) && !piece.is_empty_initrd()
     });
+    let count = context.plan.initrd.len();
     archives
-        .map(|piece| {
+        .map(|(index, piece)| {
             let what = format!("initrd {}", piece.origin);
-            let looked = look_into(&piece.bytes, LARGEST);
-            let found = judge(&what, &looked.found);
+            let looked = match count - index {
+                0 | 1 => look_into(&piece.bytes, LARGEST),
+                _ => look_into_joined(&piece.bytes, LARGEST),
+            };
+            let found = match looked.found {
+                Intact::Rest { at } if index + 1 < count => hides(&what, at),
+                _ => judge(&what, &looked.found),
+            };
             match unread(context, &looked) {
                 Some((at, codec, lacking)) if found.severity != Severity::Refusal => {
                     not_unpacked(&what, at, codec, &lacking)
@@ -115,6 +124,19 @@ fn finds(root: &str) -> bool {
     device && !root.starts_with("/dev/disk/") || tagged || number
 }
 
+/// Kernels stop at something they do not unpack, and do not reach what follows it.
+fn hides(what: &str, at: usize) -> Observation {
+    Observation::new(
+        Severity::Refusal,
+        what,
+        format!(
+            "from byte {at} on it is nothing that kernels unpack, and they stop there: the next \
+             kernel would ignore the initrds behind it"
+        ),
+        "give it as the last --initrd, or remove what stands behind its archives",
+    )
+}
+
 fn judge(what: &str, found: &Intact) -> Observation {
     match found {
         Intact::Whole => Observation::pass(what, "it unpacks completely"),
@@ -132,7 +154,8 @@ fn judge(what: &str, found: &Intact) -> Observation {
             Severity::Refusal,
             what,
             format!("the next kernel cannot unpack the part that begins at byte {at}: {reason}"),
-            "rebuild it with a compression that kernels support",
+            "rebuild it in a form that kernels support, for example with update-initramfs, dracut or \
+             mkinitcpio",
         ),
         Intact::Rest { at } => Observation::new(
             Severity::Note,

@@ -2,6 +2,9 @@
 //! which are the initrd, and the command line. The running kernel places them.
 
 mod empty_initrd;
+mod join;
+
+pub use join::{INITRD_ALIGN, INITRD_PADDING};
 
 use bytes::Bytes;
 use kexec_image::{Arch, Image, Kernel};
@@ -9,12 +12,6 @@ use serde::Serialize;
 
 use crate::token::without_token;
 use crate::{Cmdline, Mark, Piece, PlanError};
-
-/// Initrds that are joined start at a multiple of this many bytes, because the
-/// kernel looks for the next archive there (Documentation/driver-api/
-/// early-userspace/buffer-format.rst: cpio members and archives are padded to
-/// four bytes).
-pub const INITRD_ALIGN: usize = 4;
 
 /// An initrd file as the caller gave it.
 #[derive(Debug, Clone)]
@@ -179,7 +176,7 @@ fn initrd(request: &FileRequest<'_>) -> Vec<Piece> {
     // The last one is left as it is: the length the kernel sees is the file's.
     let count = pieces.len();
     for piece in pieces.iter_mut().take(count.saturating_sub(1)) {
-        piece.padding = piece.len.next_multiple_of(INITRD_ALIGN) - piece.len;
+        piece.padding = join::padding(&piece.bytes);
     }
     pieces
 }
