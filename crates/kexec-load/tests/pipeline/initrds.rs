@@ -252,3 +252,52 @@ fn a_kernel_whose_proof_needs_no_unpacking() {
     let file = Some("/boot/config".to_owned());
     assert_eq!(lacks(&silent, installed(&without)), file);
 }
+
+/// Two initrds, of which the kernel takes the second one only if it reads on behind the
+/// first.
+fn two(first: &[u8]) -> Try {
+    let mut two = Try::new(first);
+    two.boot.file("last", &cpio("last"));
+    two.request = two.boot.request("vmlinuz", &["initrd", "last"]);
+    two
+}
+
+#[test]
+fn a_zero_word_between_lz4_and_the_next() {
+    let first = lz4_legacy(&cpio("first"));
+    let two = two(&first);
+    let found = two.findings();
+    assert!(found.iter().all(|f| f.severity == Severity::Pass));
+    assert_eq!(found.len(), 2);
+    let kernel = double();
+    load(&kernel, &two.request, &host("debian-cloud")).unwrap();
+    let mut joined = first.clone();
+    joined.resize(first.len().next_multiple_of(4) + 4, 0);
+    joined.extend(cpio("last"));
+    assert_eq!(kernel.normal().unwrap().initrd(), Some(&joined[..]));
+    // In one file it is looked for.
+    Try::new(&joined).says(Severity::Pass, &["unpacks completely"]);
+    joined.drain(first.len()..first.len() + 4);
+    Try::new(&joined).says(Severity::Refusal, &["byte ", "cannot unpack"]);
+}
+
+#[test]
+fn what_hides_the_initrds_behind_it() {
+    let signed = [&cpio("first")[..], b"~Module signature appended~\n"].concat();
+    let found = two(&signed).findings();
+    let found: Vec<_> = found.iter().map(|f| f.severity).collect();
+    assert_eq!(found, [Severity::Refusal, Severity::Pass]);
+    // Nothing is behind it.
+    Try::new(&signed).says(Severity::Note, &["ignore the rest"]);
+}
+
+#[test]
+fn what_kernels_take_for_no_initrd_at_all() {
+    use kexec_image::testing::codec::lz4_frame;
+    Try::new(&lz4_frame(&cpio("x"))).says(Severity::Refusal, &["lz4 -l"]);
+    let mut method = gzip(&cpio("x"));
+    method[2] = 7;
+    Try::new(&method).says(Severity::Refusal, &["begins with 1f 8b 07"]);
+    // What another system may read is a warning of another check.
+    assert_eq!(Try::new(b"something else").findings(), []);
+}
