@@ -65,6 +65,15 @@ pub fn neither_file_nor_verb(word: &OsStr, similar: &[&str]) -> String {
     )
 }
 
+/// What is said of `-e` behind a verb. Two lines.
+pub fn jump_behind_a_verb(verb: Verb) -> String {
+    format!(
+        "kexec: -e jumps at once, and does not go with the verb {name}\n       use kexec {name} \
+         without -e; kexec -e alone jumps into the loaded image\n",
+        name = verb.name()
+    )
+}
+
 /// What `coldreboot --help` prints, which is `kexec reboot --cold --help`.
 pub fn coldreboot() -> String {
     let mut out = format!(

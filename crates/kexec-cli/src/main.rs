@@ -62,6 +62,14 @@ fn main() -> ExitCode {
     let arch = running_arch();
     ExitCode::from(commands::exit_code(match request::parse(arch, &words) {
         Ok(meant) => {
+            if let (Request::Exec(_), Some(verb)) =
+                (&meant.request, request::verb_before_mode(&words))
+                && !Path::new(verb.name()).exists()
+            {
+                // A verb that is to load nothing would jump.
+                say!("{}", help::jump_behind_a_verb(verb));
+                return ExitCode::from(DIED);
+            }
             for note in &meant.notes {
                 say_line!("kexec: note: {note}");
             }

@@ -46,6 +46,17 @@ fn a_mistyped_verb_is_told_from_a_kernel_that_is_not_there() {
     assert!(!said.contains("verb"), "{said}");
 }
 
+/// With a file of that name it is kexec-tools' command line: then the word is ignored.
+#[test]
+fn a_verb_does_not_jump() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, out, err) = run(folder.path(), &["check", "-e", "./vmlinuz"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{err:?}");
+    let first = err.first().map(String::as_str);
+    let said = "kexec: -e jumps at once, and does not go with the verb check";
+    assert_eq!((first, err.len()), (Some(said), 2), "{err:?}");
+}
+
 #[test]
 fn a_wrong_command_line_is_answered_in_two_lines() {
     let folder = tempfile::tempdir().expect("a folder");

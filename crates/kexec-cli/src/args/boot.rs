@@ -33,9 +33,9 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Value::text("TEXT"),
         verbs: KERNEL_VERBS,
         doc_short: "The next kernel's command line",
-        doc_long: "Two names of one option: the last one counts. With --reuse-cmdline it is added \
-                   to the old command line; without, it is the whole command line, and replaces \
-                   the one inside a UKI.",
+        doc_long: "Two names of one option: the last one counts. For a boot entry, it is added to \
+                   the entry's command line. For a kernel file, it is the whole command line, and \
+                   replaces the one inside a UKI; with --reuse-cmdline, it is added to that one.",
         ..flag(Id::Append, "append", LOAD)
     },
     Flag {
@@ -53,7 +53,7 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Value::FILE,
         verbs: KERNEL_VERBS,
         doc_short: "The initrd; several are joined in the order given",
-        doc_long: "They follow those inside a UKI.",
+        doc_long: "They follow those of the boot entry, or inside the UKI.",
         repeats: true,
         ..flag(Id::Initrd, "initrd", LOAD)
     },

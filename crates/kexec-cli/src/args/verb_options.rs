@@ -87,7 +87,7 @@ pub(super) const FLAGS: &[Flag] = &[
         )
     },
     Flag {
-        doc_short: "Reboot through the firmware if a kexec is refused (exit code 3)",
+        doc_short: "Reboot through the firmware if a kexec is refused or fails (exit code 3)",
         ..flag(Id::OrCold, "or-cold", &[Verb::Reboot])
     },
     Flag {

@@ -139,8 +139,8 @@ pub const COMPLETE: Complete = Complete {
         sections: &[(
             "DIFFERENCES FROM KEXEC-TOOLS",
             &[
-                "The order of options does not matter, with two exceptions: of --append and \
-                 --command-line, and of -s, -c and -a, the last one counts. Several --initrd are \
+                "The order of options does not matter, with three exceptions: of --append and \
+                 --command-line, and of -s, -c and -a, the last one counts; several --initrd are \
                  joined in the order given. Modes that contradict each other are refused. \
                  Options without effect are reported on standard error. The file compatibility.md \
                  of this package lists every difference with its reason.",

@@ -115,7 +115,7 @@ fn times(arrival: &ArrivalTimes) -> Option<String> {
 /// `kexec history`: the newest first.
 pub fn history(attempts: &[Attempt]) -> String {
     if attempts.is_empty() {
-        return "Nothing is recorded: `kexec reboot` has not been used on this machine.\n"
+        return "Nothing is recorded: no kexec of this machine was requested with this program.\n"
             .to_owned();
     }
     let mut out = String::new();

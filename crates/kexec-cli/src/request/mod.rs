@@ -255,6 +255,12 @@ pub fn not_a_verb(arch: Arch, words: &[OsString]) -> Option<NotAVerb> {
     })
 }
 
+/// The verb that stands first, before an old option that says what to do: it counts for
+/// a kernel file then.
+pub fn verb_before_mode(words: &[OsString]) -> Option<Verb> {
+    Verb::from_bytes(words.first()?.as_bytes())
+}
+
 /// Of the options in `table`, the first whose value makes no sense, and what is wrong.
 fn wrong_value(table: &[&'static Flag], typed: &Typed) -> Option<(&'static Flag, String)> {
     table.iter().copied().find_map(|flag| {
