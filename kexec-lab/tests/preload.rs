@@ -59,7 +59,7 @@ fn switched_on_used_and_switched_off() -> Result<()> {
     out("before", "due")?;
     assert_eq!(before.run("due")?.code, 0);
     ensure!(out("before", "enable")?.contains("every reboot is a kexec"));
-    assert_eq!(out("before", "again")?, "preload is on already.\n");
+    assert_eq!(out("before", "again")?, "preload is already on.\n");
     ensure!(out("before", "status")?.contains("loaded ahead"));
 
     assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
