@@ -86,7 +86,7 @@ fn switched_on_used_and_switched_off() -> Result<()> {
     );
     assert_eq!(out("after", "loaded")?, "0\n");
     assert_eq!(out("after", "left")?, "");
-    assert_eq!(out("after", "off")?, "preload is off already.\n");
+    assert_eq!(out("after", "off")?, "preload is already off.\n");
 
     // kexec=off on the command line of one boot: nothing is loaded in it.
     for label in ["change", "on"] {
