@@ -3,7 +3,6 @@
 #![no_main]
 
 use kexec_image::ElfKernel;
-use kexec_image::fields::slice;
 use kexec_image::formats::elf::Needs;
 use libfuzzer_sys::fuzz_target;
 
@@ -26,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
     let _ = Needs::parse(&file);
     if let Ok(elf) = ElfKernel::parse(&file) {
         for segment in &elf.segments {
-            assert!(slice(&file, segment.offset, segment.filesz).is_some());
+            assert!(segment.bytes(&file).is_some());
             assert!(segment.memsz >= segment.filesz);
             assert!(
                 segment

@@ -75,14 +75,9 @@ pub(crate) fn runs(
 }
 
 fn content(segment: &Segment, file: &Bytes) -> Result<Bytes, ClassicError> {
-    let start = usize::try_from(segment.offset).ok();
-    let len = usize::try_from(segment.filesz).ok();
-    let range = start.zip(len).and_then(|(s, l)| Some(s..s.checked_add(l)?));
-    let range = range.filter(|r| r.end <= file.len() && segment.filesz <= segment.memsz);
-    match range {
-        _ if segment.filesz == 0 => Ok(Bytes::new()),
-        Some(range) => Ok(file.slice(range)),
-        None => Err(wrong(format!(
+    match segment.bytes(file) {
+        Some(bytes) if segment.filesz <= segment.memsz => Ok(file.slice_ref(bytes)),
+        _ => Err(wrong(format!(
             "segment of {:#x} bytes at {:#x} of a file with {:#x} bytes, {:#x} in memory",
             segment.filesz,
             segment.offset,

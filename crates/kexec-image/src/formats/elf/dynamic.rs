@@ -51,7 +51,7 @@ impl Needs {
                 PT_LOAD => loads.push(segment),
                 PT_DYNAMIC => dynamic = Some(segment),
                 PT_INTERP if interpreter.is_none() => {
-                    let path = fields::slice(bytes, segment.offset, segment.filesz)?;
+                    let path = segment.bytes(bytes)?;
                     interpreter = Some(string(path, 0)?);
                 }
                 _ => {}
@@ -70,7 +70,7 @@ impl Needs {
 
 /// The names that the dynamic section gives.
 fn libraries(r: &Reader<'_>, loads: &[Segment], dynamic: &Segment) -> Option<Vec<String>> {
-    fields::slice(r.bytes, dynamic.offset, dynamic.filesz)?;
+    dynamic.bytes(r.bytes)?;
     let mut names = Vec::new();
     let (mut address, mut size) = (None, None);
     for index in 0..dynamic.filesz / r.dynamic_entry_len() {

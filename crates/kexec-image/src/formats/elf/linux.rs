@@ -25,7 +25,7 @@ const FIVE_LEVEL: &[u8] = b"ptrs_per_p4d";
 /// Whether one of the notes is the kernel's own.
 pub(super) fn has_note(r: &Reader<'_>, notes: &[Segment]) -> bool {
     notes.iter().any(|segment| {
-        let mut rest = fields::slice(r.bytes, segment.offset, segment.filesz).unwrap_or_default();
+        let mut rest = segment.bytes(r.bytes).unwrap_or_default();
         // A note takes twelve bytes at least, so this ends.
         while let Some((owner, next)) = note(r, rest) {
             if owner == OWNER {

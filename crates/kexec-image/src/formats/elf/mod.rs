@@ -83,6 +83,18 @@ pub struct Segment {
     pub flags: u32,
 }
 
+impl Segment {
+    /// Its bytes in `file`, the file that was parsed. A segment of zeros alone has
+    /// none, wherever its `p_offset` points: linkers leave it behind the end of the
+    /// file. `None` for another file that is too short.
+    pub fn bytes<'f>(&self, file: &'f [u8]) -> Option<&'f [u8]> {
+        match self.filesz {
+            0 => Some(&[]),
+            len => fields::slice(file, self.offset, len),
+        }
+    }
+}
+
 /// What the headers of an ELF file say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ElfKernel {

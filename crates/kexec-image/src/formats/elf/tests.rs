@@ -169,6 +169,21 @@ fn a_file_cut_anywhere_before_its_end_is_refused() {
     }
 }
 
+/// libFuzzer found that a caller who slices the file by the two fields gets nothing.
+#[test]
+fn a_segment_of_zeros_alone_may_point_behind_the_end_of_the_file() {
+    let mut builder = Builder::new(true, false);
+    let data = builder.segments[0];
+    builder
+        .segments
+        .push((1, 0x100_0078, 0, 0x200_0000, 0x1000, 0x1000));
+    let file = builder.build();
+    let elf = ElfKernel::parse(&file).unwrap();
+    assert_eq!(elf.segments[1].bytes(&file), Some(&[][..]));
+    assert_eq!(elf.segments[0].bytes(&file).unwrap().len() as u64, data.2);
+    assert_eq!(elf.segments[0].bytes(&file[..0x440]), None);
+}
+
 #[test]
 fn a_segment_that_is_cut_is_named_with_its_numbers() {
     let file = Builder::new(true, false).build();
@@ -275,7 +290,7 @@ proptest! {
         }
         if let Ok(elf) = ElfKernel::parse(&file) {
             for segment in &elf.segments {
-                prop_assert!(fields::slice(&file, segment.offset, segment.filesz).is_some());
+                prop_assert!(segment.bytes(&file).is_some());
                 prop_assert!(segment.paddr.checked_add(segment.memsz.saturating_sub(1)).is_some());
             }
         }
