@@ -40,8 +40,8 @@ use kexec_reboot::world::World;
 use kexec_sys::{Linux, Slot};
 
 use commands::{
-    check, enable, history, instances, list, load, needs_reboot, plan, preload, reboot, status,
-    unload,
+    check, enable, history, instances, list, load, metrics, needs_reboot, plan, preload, reboot,
+    status, unload,
 };
 use render::text;
 use request::{CommandLine, Load, NotAVerb, Request, Then, UsageError, VerbRequest};
@@ -187,6 +187,7 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             !unredacted,
         ),
         VerbRequest::History { svg, json } => history::verb(world, svg.as_deref(), *json),
+        VerbRequest::Metrics { output } => metrics::verb(world, output.as_deref()),
         VerbRequest::List { root, json } => list::verb(world, root.as_deref(), *json),
         VerbRequest::Plan {
             selection,
@@ -203,9 +204,13 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
         VerbRequest::Switch {
             feature,
             on,
+            settings,
             dry_run,
             json,
-        } => enable::verb(world, feature, *on, *dry_run, *json),
+        } => match on {
+            true => enable::on(world, feature, settings, *dry_run, *json),
+            false => enable::off(world, feature, *dry_run, *json),
+        },
         VerbRequest::Preload { how, json } => preload::verb(world, how, *json),
         VerbRequest::StartEnabled { dry_run, json } => instances::verb(world, *dry_run, *json),
     }

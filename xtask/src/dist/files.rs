@@ -162,6 +162,16 @@ pub const FILES: &[InstalledFile] = &[
         ALL,
     ),
     file(
+        Tree("dist/systemd/kexec-metrics.timer"),
+        "usr/lib/systemd/system/kexec-metrics.timer",
+        ALL,
+    ),
+    file(
+        Tree("dist/systemd/kexec-metrics.service"),
+        "usr/lib/systemd/system/kexec-metrics.service",
+        ALL,
+    ),
+    file(
         Tree("dist/systemd/kexec-load@.service"),
         "usr/lib/systemd/system/kexec-load@.service",
         ALL,

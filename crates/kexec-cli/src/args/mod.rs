@@ -107,6 +107,9 @@ pub enum Id {
     Enabled,
     IfEnabled,
     Instance,
+    ColdEvery,
+    TextfileDir,
+    Output,
     Raw,
     Vmcoreinfo,
 }

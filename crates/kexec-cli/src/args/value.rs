@@ -3,6 +3,8 @@
 
 use std::ffi::OsStr;
 
+use kexec_reboot::preload::cold_every;
+
 use super::numbers;
 
 /// Whether an option takes a value.
@@ -47,6 +49,8 @@ pub enum Syntax {
     Address,
     /// A whole number.
     Number,
+    /// Which reboots are cold ones.
+    ColdEvery,
     /// One of these words.
     Words(&'static [&'static str]),
     /// A serial port of a PC.
@@ -62,6 +66,7 @@ impl Syntax {
             Syntax::Text | Syntax::File | Syntax::Folder => true,
             Syntax::Address => numbers::address(text).is_some(),
             Syntax::Number => numbers::whole(text).is_some(),
+            Syntax::ColdEvery => text.to_str().and_then(cold_every::number_of).is_some(),
             Syntax::Words(words) => words.iter().any(|word| text == *word),
             Syntax::SerialPort => numbers::serial_port(text).is_some(),
             Syntax::SerialSpeed => numbers::serial_baud(text).is_some(),
@@ -74,6 +79,7 @@ impl Syntax {
             Syntax::Text | Syntax::File | Syntax::Folder => "a text".to_owned(),
             Syntax::Address => "an address (decimal, 0x or octal)".to_owned(),
             Syntax::Number => "a number".to_owned(),
+            Syntax::ColdEvery => cold_every::EXPECTED.to_owned(),
             Syntax::Words(words) => super::listed(words, "or"),
             Syntax::SerialPort => "a serial port (ttyS0, ttyS1 or 0xADDR)".to_owned(),
             Syntax::SerialSpeed => "a speed (a divisor of 115200, at least 9600, or 0)".to_owned(),
@@ -87,7 +93,11 @@ impl Syntax {
             Syntax::Folder => Offer::Folders,
             Syntax::Words(words) => Offer::Words(words),
             Syntax::SerialPort => Offer::Words(&["ttyS0", "ttyS1"]),
-            Syntax::Text | Syntax::Address | Syntax::Number | Syntax::SerialSpeed => Offer::Nothing,
+            Syntax::Text
+            | Syntax::Address
+            | Syntax::Number
+            | Syntax::ColdEvery
+            | Syntax::SerialSpeed => Offer::Nothing,
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum Verb {
     Status,
     /// What became of earlier requests.
     History,
+    /// The same for Prometheus.
+    Metrics,
     /// The boot entries.
     List,
     /// What would be loaded.
@@ -43,6 +45,7 @@ impl Verb {
         Verb::Unload,
         Verb::Status,
         Verb::History,
+        Verb::Metrics,
         Verb::List,
         Verb::Plan,
         Verb::Check,
@@ -62,6 +65,7 @@ impl Verb {
             Verb::Unload => "unload",
             Verb::Status => "status",
             Verb::History => "history",
+            Verb::Metrics => "metrics",
             Verb::List => "list",
             Verb::Plan => "plan",
             Verb::Check => "check",
@@ -82,12 +86,13 @@ impl Verb {
             Verb::Unload => "kexec unload [OPTION]...",
             Verb::Status => "kexec status [OPTION]...",
             Verb::History => "kexec history [OPTION]...",
+            Verb::Metrics => "kexec metrics [OPTION]...",
             Verb::List => "kexec list [OPTION]...",
             Verb::Plan => "kexec plan [ENTRY|KERNEL] [OPTION]...",
             Verb::Check => "kexec check [ENTRY|KERNEL] [OPTION]...",
             Verb::NeedsReboot => "kexec needs-reboot [OPTION]...",
-            Verb::Enable => "kexec enable preload|refresh|exitrd [OPTION]...",
-            Verb::Disable => "kexec disable preload|refresh|exitrd [OPTION]...",
+            Verb::Enable => "kexec enable preload|refresh|exitrd|metrics [OPTION]...",
+            Verb::Disable => "kexec disable preload|refresh|exitrd|metrics [OPTION]...",
             Verb::Preload => "kexec preload [OPTION]...",
             Verb::Help => "kexec help [VERB]",
             Verb::Version => "kexec version [OPTION]...",
@@ -104,6 +109,7 @@ impl Verb {
                 "Show what is loaded and how the last reboot went; write snapshots for bug reports"
             }
             Verb::History => "Show the outcome of each requested kexec",
+            Verb::Metrics => "Print how reboots went as metrics for Prometheus",
             Verb::List => "Show the boot entries, which of them a reboot would boot, and why",
             Verb::Plan => "Show what would be loaded, how and from which parts",
             Verb::Check => "Run every check without loading; exit with 1 if one refuses",
@@ -153,7 +159,7 @@ impl Verb {
 }
 
 /// What can be switched on and off: the names in `kexec_reboot::enable::FEATURES`.
-const FEATURES: &[&str] = &["preload", "refresh", "exitrd"];
+const FEATURES: &[&str] = &["preload", "refresh", "exitrd", "metrics"];
 
 /// Every verb's word: what `help` takes.
 const NAMES: &[&str] = &[
@@ -162,6 +168,7 @@ const NAMES: &[&str] = &[
     "unload",
     "status",
     "history",
+    "metrics",
     "list",
     "plan",
     "check",
@@ -177,7 +184,8 @@ const NAMES: &[&str] = &[
 pub(crate) const KERNEL_VERBS: &[Verb] = &[Verb::Reboot, Verb::Load, Verb::Plan, Verb::Check];
 /// All verbs.
 pub(crate) const ALL_VERBS: &[Verb] = Verb::ALL;
-/// The verbs that can answer as JSON: all but `help`.
+/// The verbs that can answer as JSON: all but `help` and `metrics`, whose text is for
+/// programs already.
 pub(crate) const ANSWERING: &[Verb] = &[
     Verb::Reboot,
     Verb::Load,
@@ -211,8 +219,9 @@ mod tests {
     }
 
     #[test]
-    fn help_takes_every_verb_and_is_the_only_one_without_json() {
-        let answering = Verb::ALL.iter().filter(|verb| **verb != Verb::Help);
+    fn help_takes_every_verb_and_all_but_two_have_json() {
+        let answering = Verb::ALL.iter();
+        let answering = answering.filter(|verb| !matches!(verb, Verb::Help | Verb::Metrics));
         assert!(answering.eq(ANSWERING));
         let names = Verb::ALL.iter().map(|verb| verb.name());
         assert!(names.eq(NAMES.iter().copied()));

@@ -174,6 +174,24 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Svg, "svg", &[Verb::History])
     },
     Flag {
+        value: Value::Required("N", Syntax::ColdEvery),
+        doc_short: "With preload: have every Nth reboot go through the firmware (2 to 50)",
+        doc_long: "Firmware updates are installed then, and memory is trained. Without this \
+                   option, the setting stays as it is; 0 removes it.",
+        ..flag(Id::ColdEvery, "cold-every", &[Verb::Enable])
+    },
+    Flag {
+        value: Value::Required("DIR", Syntax::Folder),
+        doc_short: "With metrics: write kexec.prom to this folder",
+        doc_long: "By default: /var/lib/prometheus/node-exporter.",
+        ..flag(Id::TextfileDir, "textfile-dir", &[Verb::Enable])
+    },
+    Flag {
+        value: Value::FILE,
+        doc_short: "Write to this file, and replace it as a whole (- for stdout)",
+        ..flag(Id::Output, "output", &[Verb::Metrics])
+    },
+    Flag {
         value: Value::FILE,
         doc_short: "Write a snapshot of this machine for a bug report (- for stdout)",
         ..flag(Id::Snapshot, "snapshot", &[Verb::Status])

@@ -7,7 +7,7 @@ use kexec_load::{Error, SyscallChoice};
 use kexec_machine::{Problem, programs};
 use kexec_reboot::arrival::Exitrd;
 use kexec_reboot::enable;
-use kexec_reboot::enable::{Feature, FileChange};
+use kexec_reboot::enable::{Feature, FileChange, Settings};
 use kexec_reboot::handover::init::{Init, InitFacts};
 use kexec_reboot::preload;
 use kexec_reboot::steps::{Selection, is_preloaded, unload};
@@ -17,12 +17,23 @@ use kexec_sys::Slot;
 use super::{exit, load, prepare, print, print_json};
 use crate::render::{json, text};
 
-/// `kexec enable FEATURE`, `kexec disable FEATURE`.
-pub fn verb(world: &World<'_>, feature: &Feature, on: bool, dry_run: bool, json: bool) -> u8 {
-    let done = match on {
-        true => switch_on(world, feature, dry_run, json),
-        false => switch_off(world, feature, dry_run, json),
-    };
+/// `kexec enable FEATURE`.
+pub fn on(
+    world: &World<'_>,
+    feature: &Feature,
+    settings: &Settings,
+    dry_run: bool,
+    json: bool,
+) -> u8 {
+    code(switch_on(world, feature, settings, dry_run, json), json)
+}
+
+/// `kexec disable FEATURE`.
+pub fn off(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) -> u8 {
+    code(switch_off(world, feature, dry_run, json), json)
+}
+
+fn code(done: Result<(), Error>, json: bool) -> u8 {
     match done {
         Ok(()) => exit::DONE,
         Err(error) => {
@@ -32,15 +43,22 @@ pub fn verb(world: &World<'_>, feature: &Feature, on: bool, dry_run: bool, json:
     }
 }
 
-fn switch_on(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) -> Result<(), Error> {
+fn switch_on(
+    world: &World<'_>,
+    feature: &Feature,
+    settings: &Settings,
+    dry_run: bool,
+    json: bool,
+) -> Result<(), Error> {
     let exitrd = || Exitrd::read(&world.volumes());
     if let Some(why) = enable::not_needed(world.root, feature, exitrd) {
         not_needed(feature, &why, json);
         return Ok(());
     }
-    let held = possible(world, feature)?;
+    let held = possible(world, feature, settings)?;
     let program = program(world, feature)?;
-    let changes = enable::enable(world.root, feature, &program)?;
+    let mut changes = enable::enable(world.root, feature, &program)?;
+    changes.extend(settings.changes(world.root, feature)?);
     show(feature, true, &changes, held, json);
     if dry_run {
         return Ok(());
@@ -49,6 +67,10 @@ fn switch_on(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) ->
     let _ = preload::choose_kexec(world.root);
     for unit in feature.units {
         systemctl(world, &["start", unit.name])?;
+    }
+    if feature.name == "metrics" {
+        // Now, and not only by its timer: who switches it on learns what is wrong.
+        systemctl(world, &["start", "kexec-metrics.service"])?;
     }
     Ok(())
 }
@@ -66,7 +88,8 @@ fn switch_off(
     dry_run: bool,
     json: bool,
 ) -> Result<(), Error> {
-    let changes = enable::disable(world.root, feature);
+    let mut changes = enable::disable(world.root, feature);
+    changes.extend(enable::settings::removals(world.root, feature));
     show(feature, false, &changes, None, json);
     if dry_run {
         return Ok(());
@@ -97,7 +120,11 @@ fn carry_out(world: &World<'_>, feature: &Feature, changes: &[FileChange]) -> Re
 }
 
 /// Whether it can work here, and how many bytes it will hold.
-fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> {
+fn possible(
+    world: &World<'_>,
+    feature: &Feature,
+    settings: &Settings,
+) -> Result<Option<u64>, Error> {
     let init = InitFacts::read(world.root);
     let refused = |why: String, remedy: &str| {
         Error::refused(format!("switching {} on", feature.name), why, remedy)
@@ -105,9 +132,27 @@ fn possible(world: &World<'_>, feature: &Feature) -> Result<Option<u64>, Error> 
     if !feature.units.is_empty() && init.init != Init::Systemd {
         return Err(refused(
             format!("its units are systemd's, and init is {}", init.init.name()),
-            "run `kexec preload` at the end of the boot (in rc.local), and let a script at the \
-             end of the reboot jump: docs/reboot.md, \"Other inits\"",
+            match feature.name {
+                "metrics" => {
+                    "let cron write them: docs/fleets.md, \"Metrics for Prometheus\", has the line"
+                }
+                _ => {
+                    "run `kexec preload` at the end of the boot (in rc.local), and let a script at \
+                     the end of the reboot jump: docs/reboot.md, \"Other inits\""
+                }
+            },
         ));
+    }
+    if feature.name == "metrics" {
+        let named = settings.textfiles.clone();
+        let folder = named.unwrap_or_else(|| enable::settings::folder(world.root));
+        if !world.root.join(folder.trim_start_matches('/')).is_dir() {
+            return Err(refused(
+                format!("the folder {folder} does not exist"),
+                "install node_exporter (Debian: prometheus-node-exporter), or name the folder of \
+                 its textfile collector with --textfile-dir=DIR",
+            ));
+        }
     }
     if feature.name != "preload" {
         return Ok(None);

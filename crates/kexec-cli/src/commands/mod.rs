@@ -8,6 +8,7 @@ pub mod history;
 pub mod instances;
 pub mod list;
 pub mod load;
+pub mod metrics;
 pub mod needs_reboot;
 mod onlooker;
 pub mod plan;

@@ -6,7 +6,7 @@ use kexec_machine::volumes::Automounts;
 use kexec_reboot::enable;
 use kexec_reboot::preload::{PreloadMoment, Step};
 use kexec_reboot::record::Lock;
-use kexec_reboot::steps::remember::settled;
+use kexec_reboot::steps::remember::settled_holding;
 use kexec_reboot::steps::{PreloadOptions, PreloadPlan, preload_moment};
 use kexec_reboot::world::World;
 
@@ -36,8 +36,8 @@ pub fn verb(world: &World<'_>, how: &PreloadOptions, json: bool) -> u8 {
             return exit::DONE;
         }
     };
-    if moment == PreloadMoment::Running && !how.dry_run {
-        tell_last(world);
+    if let (PreloadMoment::Running, Some(lock)) = (moment, &lock) {
+        tell_last(world, lock);
     }
     let world = &World {
         automounts: match moment {
@@ -46,7 +46,12 @@ pub fn verb(world: &World<'_>, how: &PreloadOptions, json: bool) -> u8 {
         },
         ..*world
     };
-    match plan(world, how, moment, lock.as_ref(), json) {
+    let done = plan(world, how, moment, lock.as_ref(), json);
+    if moment == PreloadMoment::Running && !how.dry_run {
+        // For `kexec metrics`; no reason to fail.
+        let _ = kexec_reboot::preload::remember_refusal(world.root, done.as_ref().err());
+    }
+    match done {
         Ok(()) => exit::DONE,
         Err(error) => {
             load::refuse(&error, json);
@@ -76,8 +81,8 @@ fn plan(
 }
 
 /// The journal of this boot says how the last one ended.
-fn tell_last(world: &World<'_>) {
-    let Ok(settled) = settled(world) else {
+fn tell_last(world: &World<'_>, lock: &Lock) {
+    let Ok(settled) = settled_holding(world, lock) else {
         return;
     };
     for note in &settled.notes {

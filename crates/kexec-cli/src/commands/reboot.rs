@@ -6,7 +6,7 @@ use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::refusal;
 use kexec_reboot::handover::init::InitFacts;
 use kexec_reboot::handover::shutdown_request::{self, Handover};
-use kexec_reboot::steps::{Journey, Selection, Shutdown, through_firmware};
+use kexec_reboot::steps::{ColdReason, Journey, Selection, Shutdown, through_firmware};
 use kexec_reboot::world::World;
 
 use super::audience::{Stream, plan_text};
@@ -97,8 +97,9 @@ fn cold_instead(
     refusal: &Error,
     json: bool,
 ) -> u8 {
+    let why = ColdReason::Refused(format!("--or-cold chose it: {refusal}"));
     let asked = shutdown_request::cold(init, &how.request)
-        .and_then(|handover| through_firmware(world, &handover, refusal.to_string()));
+        .and_then(|handover| through_firmware(world, &handover, why));
     match asked {
         Ok(()) => {
             say_line!("kexec: a cold reboot is under way instead (--or-cold)");
@@ -126,7 +127,7 @@ fn cold(
         print(&text::cold(&handover));
     }
     if !dry_run {
-        let why = "kexec reboot --cold requested it".to_owned();
+        let why = ColdReason::Requested("kexec reboot --cold requested it".to_owned());
         through_firmware(world, &handover, why)?;
     }
     Ok(exit::DONE)

@@ -8,9 +8,11 @@ use kexec_load::Error;
 use kexec_machine::Fact;
 use kexec_machine::Problem;
 use kexec_reboot::handover;
+use kexec_reboot::preload::cold_every;
 use kexec_reboot::record;
 use kexec_reboot::record::lock::held_by;
 use kexec_reboot::record::{Attempt, SlotContent};
+use kexec_reboot::steps::kexecs_since_cold;
 use kexec_reboot::steps::remember::settled;
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
@@ -66,15 +68,29 @@ pub fn verb(
         at_work: host.is_none().then(|| held_by(world.root)).flatten(),
     };
     let last = host.is_none().then(|| last_request(world)).flatten();
+    let kexecs = host.is_none().then(|| kexecs_since_cold(world)).flatten();
+    let every = host.is_none().then(|| cold_every(world)).flatten();
     if json {
-        print_json(&json::status(&machine, &slots, last.as_ref()));
+        let last = last.as_ref();
+        print_json(&json::status(&machine, &slots, last, (kexecs, every)));
     } else {
         print(&text::status(&machine, &slots));
+        if let Some(every) = every {
+            print(&text::cold_every(kexecs, every));
+        }
         if let Some(attempt) = &last {
             print(&text::last(attempt));
         }
     }
     exit::DONE
+}
+
+/// Which reboots go through the firmware, if that is set.
+fn cold_every(world: &World<'_>) -> Option<u64> {
+    cold_every::read(world.root).unwrap_or_else(|wrong| {
+        say_line!("kexec: warning: {}", visible(&wrong));
+        None
+    })
 }
 
 /// The newest request and what became of it. That it cannot be read is no

@@ -97,12 +97,51 @@ pub const PAGES: &[Page] = &[
                         on.",
             },
             File {
+                path: "/etc/kexec.conf",
+                holds: "Optional. `cold-every = N`: every Nth reboot goes through the firmware.",
+            },
+            File {
                 path: "/run/kexec/cold",
                 holds: "Exists when the next reboot must go through the firmware.",
             },
             LOADED,
         ],
         see_also: &[("systemctl", 1), ("kernel-install", 8)],
+    },
+    Page {
+        name: "kexec-metrics",
+        about: "metrics of reboots for Prometheus",
+        verbs: &[Verb::Metrics],
+        says: &[],
+        sections: &[(
+            "METRICS",
+            &[
+                "`kexec_requests{outcome}`: how many of the last hundred requests ended so: kexec; \
+                 other_kexec (into another image); cold (although a kexec was requested); \
+                 cold_requested; cold_refused (`--or-cold`); unknown.",
+                "`kexec_last_reboot_outcome{outcome}`: 1 for the outcome of the last one, 0 for the \
+                 others. `kexec_last_reboot_info{from,requested,booted,handover}`, \
+                 `kexec_last_reboot_timestamp_seconds`, and \
+                 `kexec_last_reboot_phase_seconds{phase}`: shutdown, firmware, jump, kernel; \
+                 shutdown_and_jump and shutdown_and_firmware where they could not be told apart.",
+                "`kexec_expected_release_running`: 1 if the release of the last requested kexec \
+                 runs.",
+                "`kexec_reboots_since_cold_boot`: kexecs since the last cold boot. \
+                 `kexec_cold_every_reboots`: the N of --cold-every, where it is set.",
+                "`kexec_loaded{slot}`, `kexec_preloaded`, `kexec_preload_refused`: what is loaded, \
+                 whether it was loaded ahead, whether the last preload of this boot was refused.",
+                "`kexec_metrics_timestamp_seconds`: when these were written.",
+            ],
+        )],
+        files: &[
+            File {
+                path: "/var/lib/prometheus/node-exporter/kexec.prom",
+                holds: "Where `kexec enable metrics` has them written, unless --textfile-dir \
+                        names another folder.",
+            },
+            ATTEMPTS,
+        ],
+        see_also: &[],
     },
     Page {
         name: "kexec-help",

@@ -14,6 +14,7 @@ pub(super) fn text(verb: Verb) -> &'static Text {
         Verb::Unload => &UNLOAD,
         Verb::Status => &STATUS,
         Verb::History => &HISTORY,
+        Verb::Metrics => &METRICS,
         Verb::List => &LIST,
         Verb::Plan => &PLAN,
         Verb::Check => &CHECK,
@@ -128,10 +129,33 @@ static HISTORY: Text = Text {
     says: &[
         "Shows the last hundred requests: from which kernel into which, whether by a kexec or by \
          a cold boot, and how long the machine was down.",
+        "With --svg, draws each reboot as a bar on one axis of time. Grey is what the firmware \
+         and the boot loader took, which a kexec saves. Their share of a cold boot is known where \
+         the processor has a counter that a reset sets to 0 (`constant_tsc` and `nonstop_tsc` in \
+         /proc/cpuinfo); elsewhere it is drawn together with the shutdown. If nothing is recorded, \
+         no file is written, and the exit code is 1.",
     ],
     examples: &[
         example("kexec history", "Show the requests, the newest first."),
         example("kexec history --svg reboots.svg", "Draw a picture as well."),
+    ],
+};
+
+static METRICS: Text = Text {
+    says: &[
+        "Prints the text format of Prometheus: how the last hundred requests ended, how long the \
+         parts of the last reboot took, whether the requested release runs, how many kexecs there \
+         were since the last cold boot, and what is loaded. What is unknown is left out. Only root \
+         can read the records.",
+        "`kexec enable metrics` writes them every five minutes to where the textfile collector of \
+         node_exporter reads them.",
+    ],
+    examples: &[
+        example("kexec metrics", "Print the metrics."),
+        example(
+            "kexec metrics --output=/var/lib/prometheus/node-exporter/kexec.prom",
+            "Write them for node_exporter, as a cron job does.",
+        ),
     ],
 };
 
@@ -220,6 +244,11 @@ static ENABLE: Text = Text {
          of a shutdown. Few machines need that, and where it is not needed nothing is written: \
          mkinitcpio's default (sd-shutdown) jumps by itself, and the scripts of dracut and of \
          mkinitcpio's hook `shutdown` copy a static program from the root file system.",
+        "metrics: a timer writes `kexec metrics` every five minutes to kexec.prom in the folder of \
+         node_exporter's textfile collector. The folder must exist.",
+        "With --cold-every=N, every Nth reboot of a machine with preload goes through the \
+         firmware: before it, nothing is loaded ahead. An explicit `kexec reboot` is a kexec even \
+         then. The number is kept in /etc/kexec.conf; `kexec status` shows how far it is.",
         "The command shows what it changes and what that costs. It refuses where the feature \
          cannot work, and where users other than root can write to this program or to a folder \
          above it, because units run it as root by its path.",
@@ -233,6 +262,11 @@ static ENABLE: Text = Text {
             "kexec enable preload --dry-run",
             "Show what would be changed.",
         ),
+        example(
+            "kexec enable preload --cold-every=10",
+            "The same, but every 10th reboot goes through the firmware.",
+        ),
+        example("kexec enable metrics", "Write metrics for node_exporter."),
     ],
 };
 
@@ -252,8 +286,9 @@ static PRELOAD: Text = Text {
         "Loads what a reboot would boot, unless it is loaded already. Does nothing if another \
          image was loaded on purpose, while a request to the firmware (its setup, an update, \
          BootNext) or to the boot loader (an entry to boot once) is pending, after `kexec reboot \
-         --cold`, with `kexec=off` on the kernel's command line, or if the files need more than a \
-         quarter of the free memory.",
+         --cold`, with `kexec=off` on the kernel's command line, when it is the turn of a cold \
+         reboot (cold-every in /etc/kexec.conf), or if the files need more than a quarter of the \
+         free memory.",
         "With --at-shutdown, acts only while a shutdown is under way that ends in a reboot or a \
          kexec. Compares the image that was loaded ahead with what a reboot would boot, and \
          replaces or unloads it if they differ. If they cannot be compared, the image stays, and \

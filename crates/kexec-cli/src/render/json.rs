@@ -91,8 +91,14 @@ pub fn history(attempts: &[Attempt]) -> Value {
     json!({ "requests": attempts })
 }
 
-/// `kexec status --json`.
-pub fn status(host: &Snapshot, slots: &Slots, last: Option<&Attempt>) -> Value {
+/// `kexec status --json`; at last the kexecs since the last cold boot, and which reboots
+/// are to be cold.
+pub fn status(
+    host: &Snapshot,
+    slots: &Slots,
+    last: Option<&Attempt>,
+    (kexecs, every): (Option<u64>, Option<u64>),
+) -> Value {
     let image = |content: &SlotContent| match content {
         SlotContent::Ours(record) => json!(record),
         _ => Value::Null,
@@ -118,6 +124,8 @@ pub fn status(host: &Snapshot, slots: &Slots, last: Option<&Attempt>) -> Value {
         },
         "at_work": slots.at_work,
         "last": last,
+        "kexecs_since_cold_boot": kexecs,
+        "cold_every": every,
     })
 }
 

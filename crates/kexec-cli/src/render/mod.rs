@@ -6,6 +6,7 @@ pub mod dmesg;
 pub mod entries;
 mod facts;
 pub mod json;
+pub mod metrics;
 #[cfg(test)]
 mod plans;
 pub mod reboots;

@@ -26,6 +26,10 @@ pub fn last(attempt: &Attempt) -> String {
             "loaded ahead at {asked} ({}); no reboot has been requested yet",
             target(attempt)
         ),
+        None | Some(Outcome::Pending) if attempt.cold.is_some() => format!(
+            "a cold reboot was requested at {asked}, not under way yet: {}",
+            visible(attempt.cold.as_deref().unwrap_or_default())
+        ),
         None | Some(Outcome::Pending) => {
             format!(
                 "requested at {asked} ({}), not under way yet",
@@ -45,6 +49,15 @@ pub fn last(attempt: &Attempt) -> String {
                 let _ = write!(text, "\n{}", uncompared(why));
             }
             text
+        }
+        Some(Outcome::Cold { to, at, .. }) if attempt.cold.is_some() => {
+            let why = attempt.cold.as_deref().unwrap_or_default();
+            format!(
+                "cold boot at {} into {}, as requested at {asked}: {}",
+                date(*at),
+                visible(to),
+                visible(why)
+            )
         }
         Some(Outcome::Cold {
             to, at, candidates, ..
@@ -163,7 +176,9 @@ pub mod tests {
             one_shot: None,
             preloaded: false,
             cold: None,
+            refused: false,
             outcome,
+            next_boot: None,
         }
     }
 
@@ -178,18 +193,24 @@ pub mod tests {
         })
     }
 
+    pub fn cold(firmware: Option<u64>) -> Outcome {
+        Outcome::Cold {
+            to: "6.12.107".into(),
+            at: 1_795_388_958_000,
+            candidates: vec!["one \u{1b}[2J thing".into(), "another".into()],
+            jumped: false,
+            firmware,
+            kernel: Some(410),
+        }
+    }
+
     pub fn all() -> Vec<Attempt> {
         let outcomes = [
             None,
             Some(Outcome::Pending),
             Some(kexec(None)),
             Some(kexec(Some(180))),
-            Some(Outcome::Cold {
-                to: "6.12.107".into(),
-                at: 1_795_388_958_000,
-                candidates: vec!["one \u{1b}[2J thing".into(), "another".into()],
-                jumped: false,
-            }),
+            Some(cold(None)),
             Some(Outcome::Unknown {
                 why: "this boot started 3 days after the request".into(),
             }),
@@ -198,6 +219,12 @@ pub mod tests {
         let mut stayed = attempt(Some(kexec(None)));
         stayed.uncompared = Some("the automount at /boot ends\u{1b}[2J".into());
         all.push(stayed);
+        for outcome in [Outcome::Pending, cold(None)] {
+            let mut turn = attempt(Some(outcome));
+            turn.target.entry = None;
+            turn.cold = Some("every 2nd reboot goes through the firmware".into());
+            all.push(turn);
+        }
         all
     }
 

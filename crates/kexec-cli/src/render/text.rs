@@ -12,6 +12,7 @@ use kexec_plan::Cmdline;
 use kexec_reboot::enable::{Feature, FileChange};
 use kexec_reboot::handover::shutdown_request::Handover;
 use kexec_reboot::preload::Step;
+use kexec_reboot::preload::cold_every::ordinal;
 use kexec_reboot::record::{Attempt, LoadRecord, SlotContent};
 
 use super::words::visible;
@@ -304,6 +305,25 @@ pub fn status(host: &Snapshot, slots: &Slots) -> String {
     out
 }
 
+/// How far it is to the next cold reboot, where every so many are.
+pub fn cold_every(kexecs: Option<u64>, every: u64) -> String {
+    let most = every.saturating_sub(1);
+    let rule = format!("every {} reboot goes through the firmware", ordinal(every));
+    let mut out = String::new();
+    let text = match kexecs {
+        None => rule,
+        Some(kexecs) => {
+            let next = match kexecs >= most {
+                true => "the next reboot goes through the firmware",
+                false => rule.as_str(),
+            };
+            format!("{kexecs} of {most} since the last cold boot; {next}")
+        }
+    };
+    row(&mut out, "kexecs", &text);
+    out
+}
+
 fn slot(
     out: &mut String,
     label: &str,
@@ -417,6 +437,20 @@ mod tests {
         // The rest is the same.
         let rest = |text: &str| text.replace("s3cret", "xxxxxx");
         assert_eq!(rest(&plan(&prepared)), log);
+    }
+
+    #[test]
+    fn the_way_to_the_next_cold_reboot() {
+        assert_eq!(
+            cold_every(Some(2), 10),
+            "kexecs     2 of 9 since the last cold boot; every 10th reboot goes through the \
+             firmware\n"
+        );
+        assert!(
+            cold_every(None, 10)
+                .ends_with("kexecs     every 10th reboot goes through the firmware\n")
+        );
+        assert!(cold_every(Some(1), 2).ends_with("; the next reboot goes through the firmware\n"));
     }
 
     #[test]

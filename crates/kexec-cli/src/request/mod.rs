@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use kexec_image::Arch;
 use kexec_load::LoadRequest;
 use kexec_plan::SyscallChoice;
-use kexec_reboot::enable::Feature;
+use kexec_reboot::enable::{Feature, Settings};
 use kexec_reboot::handover::JumpOptions;
 use kexec_reboot::handover::shutdown_request::ShutdownRequest;
 use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
@@ -144,6 +144,9 @@ pub enum VerbRequest {
         svg: Option<PathBuf>,
         json: bool,
     },
+    Metrics {
+        output: Option<PathBuf>,
+    },
     List {
         root: Option<PathBuf>,
         json: bool,
@@ -166,6 +169,7 @@ pub enum VerbRequest {
     Switch {
         feature: &'static Feature,
         on: bool,
+        settings: Settings,
         dry_run: bool,
         json: bool,
     },

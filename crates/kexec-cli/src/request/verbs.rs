@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use kexec_entries::named::unescaped;
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_reboot::enable;
-use kexec_reboot::enable::{FEATURES, Feature};
+use kexec_reboot::enable::{FEATURES, Feature, Settings};
 use kexec_reboot::handover::shutdown_request::ShutdownRequest;
+use kexec_reboot::preload::cold_every::number_of;
 use kexec_reboot::record::PreloadTarget;
 use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
 use kexec_sys::Slot;
@@ -102,6 +103,9 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
             svg: path(Id::Svg),
             json,
         },
+        Verb::Metrics => VerbRequest::Metrics {
+            output: path(Id::Output),
+        },
         Verb::Reboot if typed.has(Id::Cold) => VerbRequest::RebootCold {
             request: shutdown_request(&typed),
             dry_run: typed.has(Id::DryRun),
@@ -142,6 +146,7 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
         Verb::Enable | Verb::Disable => VerbRequest::Switch {
             feature: feature(&typed).map_err(usage)?,
             on: verb == Verb::Enable,
+            settings: settings(&typed).map_err(usage)?,
             dry_run: typed.has(Id::DryRun),
             json,
         },
@@ -221,6 +226,30 @@ fn feature(typed: &Typed) -> Result<&'static Feature, String> {
             printable(word),
             names.join(", ")
         )
+    })
+}
+
+/// What is told to a feature, which has to be the one that it is for.
+fn settings(typed: &Typed) -> Result<Settings, String> {
+    let named = feature(typed)?.name;
+    for (id, option, only) in [
+        (Id::ColdEvery, "--cold-every", "preload"),
+        (Id::TextfileDir, "--textfile-dir", "metrics"),
+    ] {
+        if typed.has(id) && named != only {
+            return Err(format!(
+                "enable {named} does not take {option}: enable {only} does"
+            ));
+        }
+    }
+    let text = |id| {
+        typed
+            .last(id)
+            .map(|text| text.to_string_lossy().into_owned())
+    };
+    Ok(Settings {
+        cold_every: text(Id::ColdEvery).and_then(|text| number_of(&text)),
+        textfiles: text(Id::TextfileDir),
     })
 }
 

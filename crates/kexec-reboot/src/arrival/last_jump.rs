@@ -92,6 +92,8 @@ mod tests {
             at: 0,
             candidates: vec![],
             jumped,
+            firmware: None,
+            kernel: None,
         })
     }
 

@@ -5,6 +5,7 @@ mod apply;
 mod files;
 mod parts;
 mod program;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use serde::Serialize;
 pub use apply::apply;
 pub use parts::{FEATURES, Feature, FeatureFile, FeatureUnit};
 pub use program::{Quoting, trusted};
+pub use settings::Settings;
 
 /// Marks files that we wrote, so that only those are changed and removed. It stands at
 /// the top, so that what is left of a file that was cut off still has it.
@@ -68,7 +70,10 @@ impl FileChange {
     /// The unit whose start at boot is taken away.
     pub fn link(&self) -> Option<&str> {
         match self {
-            FileChange::Remove { path } => path.strip_prefix(parts::WANTS)?.strip_prefix('/'),
+            FileChange::Remove { path } => {
+                let mut folders = [parts::WANTS, parts::TIMERS].into_iter();
+                folders.find_map(|folder| path.strip_prefix(folder)?.strip_prefix('/'))
+            }
             FileChange::Write { .. } | FileChange::Link { .. } => None,
         }
     }
@@ -104,7 +109,7 @@ fn has(root: &Path, path: &str) -> bool {
 }
 
 fn link(unit: &FeatureUnit) -> String {
-    format!("{}/{}", parts::WANTS, unit.name)
+    format!("{}/{}", unit.wants, unit.name)
 }
 
 /// Where a package has a unit, if one is installed.

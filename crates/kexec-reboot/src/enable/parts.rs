@@ -34,6 +34,8 @@ pub struct FeatureUnit {
     pub name: &'static str,
     /// What is in its file.
     pub text: &'static str,
+    /// The folder that has the link which starts it at boot.
+    pub wants: &'static str,
 }
 
 /// A file, where it belongs, and when.
@@ -59,6 +61,8 @@ pub(super) const PACKAGED_UNITS: &[&str] = &["/usr/lib/systemd/system", "/lib/sy
 pub(super) const OWN_UNITS: &str = "/etc/systemd/system";
 /// Where `systemctl enable` links units that multi-user.target wants.
 pub(super) const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
+/// The same for timers.target.
+pub(super) const TIMERS: &str = "/etc/systemd/system/timers.target.wants";
 
 macro_rules! dist {
     ($path:literal) => {
@@ -72,11 +76,19 @@ const TEXT: u32 = 0o644;
 const PRELOAD: FeatureUnit = FeatureUnit {
     name: "kexec-preload.service",
     text: dist!("systemd/kexec-preload.service"),
+    wants: WANTS,
 };
 
 const REFRESH: FeatureUnit = FeatureUnit {
     name: "kexec-refresh.service",
     text: dist!("systemd/kexec-refresh.service"),
+    wants: WANTS,
+};
+
+const METRICS: FeatureUnit = FeatureUnit {
+    name: "kexec-metrics.timer",
+    text: dist!("systemd/kexec-metrics.timer"),
+    wants: TIMERS,
 };
 
 /// Debian's hooks: `zzz`, because update-grub has `zz` and comes first.
@@ -167,5 +179,19 @@ pub const FEATURES: &[Feature] = &[
             packaged: Some("/usr/lib/dracut/modules.d/50kexec/module-setup.sh"),
             with: Some("/usr/lib/dracut"),
         }],
+    },
+    Feature {
+        name: "metrics",
+        about: "how reboots went is written for Prometheus, every five minutes",
+        units: &[METRICS],
+        files: &[FeatureFile {
+            path: "/etc/systemd/system/kexec-metrics.service",
+            text: dist!("systemd/kexec-metrics.service"),
+            mode: TEXT,
+            syntax: Quoting::Unit,
+            packaged: Some("/usr/lib/systemd/system/kexec-metrics.service"),
+            with: None,
+        }],
+        hooks: &[],
     },
 ];

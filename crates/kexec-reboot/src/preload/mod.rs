@@ -9,6 +9,7 @@
 //! through the firmware would boot now, or the machine is left to the firmware.
 //! Where that cannot be told, what is loaded stays, and a warning says so.
 
+pub mod cold_every;
 pub mod instances;
 mod policy;
 
@@ -53,6 +54,31 @@ pub(crate) fn choose_cold(root: &Path) -> io::Result<()> {
         OnDisk.make_folder(folder, false)?;
     }
     OnDisk.write_new(&path, b"").map(drop)
+}
+
+/// Where it is remembered how the last preload of this boot went.
+fn refused_flag(root: &Path) -> PathBuf {
+    root.join("run/kexec/preload")
+}
+
+/// Remembers whether a preload was refused, and why; with [`None`] it was not.
+///
+/// # Errors
+/// When /run cannot be written to.
+pub fn remember_refusal(root: &Path, why: Option<&Error>) -> io::Result<()> {
+    let path = refused_flag(root);
+    if let Some(folder) = path.parent() {
+        OnDisk.make_folder(folder, false)?;
+    }
+    let text = why.map(ToString::to_string).unwrap_or_default();
+    OnDisk.write_new(&path, text.as_bytes()).map(drop)
+}
+
+/// Whether the last preload of this boot was refused; `None` where there was none, or
+/// only root may know.
+pub fn refused(root: &Path) -> Option<bool> {
+    let text = OnDisk.read(&refused_flag(root)).ok()??;
+    Some(!text.is_empty())
 }
 
 /// Takes [`choose_cold`] back.
@@ -110,6 +136,22 @@ mod tests {
         assert_eq!(hint, "sign it; be root");
         let (_, hint, _) = told(&ours, Err(refused("unloading", "sign it")));
         assert_eq!(hint, "sign it");
+    }
+
+    #[test]
+    fn the_last_preload_is_remembered() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(remember_refusal(root.path(), None).is_err());
+        fs::create_dir(root.path().join("run")).unwrap();
+        assert_eq!(super::refused(root.path()), None);
+        for (why, is) in [
+            (None, false),
+            (Some(refused("x", "y")), true),
+            (None, false),
+        ] {
+            remember_refusal(root.path(), why.as_ref()).unwrap();
+            assert_eq!(super::refused(root.path()), Some(is));
+        }
     }
 
     #[test]

@@ -59,10 +59,16 @@ pub struct Attempt {
     /// when it was loaded.
     #[serde(default)]
     pub preloaded: bool,
-    /// A cold reboot is what was asked for in the end (`--or-cold`), and why.
+    /// A cold reboot is what was asked for in the end, and why.
     pub cold: Option<String>,
+    /// The cold reboot was only allowed (`--or-cold`): the kexec was refused.
+    #[serde(default)]
+    pub refused: bool,
     /// What became of it, once that is known.
     pub outcome: Option<Outcome>,
+    /// The boot right after it, where that was seen.
+    #[serde(default)]
+    pub next_boot: Option<String>,
 }
 
 /// What was to be booted.
@@ -271,7 +277,9 @@ pub(super) mod tests {
             firmware: None,
             preloaded: false,
             cold: None,
+            refused: false,
             outcome: None,
+            next_boot: None,
         }
     }
 

@@ -101,6 +101,13 @@ impl BootFacts {
         passed.checked_sub(self.now.uptime)
     }
 
+    /// Milliseconds from the processor's reset to the start of this kernel's clock, if
+    /// the counter began with 0 there.
+    pub(super) fn reset_to_start(&self) -> Option<u64> {
+        let passed = self.now.cycles?.checked_div(self.cycles_per_ms?)?;
+        passed.checked_sub(self.now.uptime)
+    }
+
     /// Whether the cycle counter was reset when this kernel started, which a
     /// kexec does not do; `None` where that cannot be known.
     pub(super) fn counter_began_anew(&self, earlier: &ClockReading) -> Option<bool> {

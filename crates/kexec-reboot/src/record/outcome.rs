@@ -25,6 +25,13 @@ pub enum Outcome {
         /// The processor was not reset: it was a kexec, but into another image.
         #[serde(default)]
         jumped: bool,
+        /// From the reset to the start of that kernel's clock, milliseconds: the
+        /// firmware and the boot loader, as the processor counted them.
+        #[serde(default)]
+        firmware: Option<u64>,
+        /// From the start of that kernel's clock to its first program, milliseconds.
+        #[serde(default)]
+        kernel: Option<u64>,
     },
     /// Nobody looked at the boot right after it.
     Unknown {
@@ -104,7 +111,19 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
         at: started,
         candidates: candidates(attempt, boot),
         jumped: jumped_elsewhere(attempt, boot),
+        firmware: firmware(attempt, boot),
+        kernel: boot.userspace,
     }
+}
+
+/// How long the firmware and the boot loader took. The counter begins with 0 at a reset;
+/// one that counted for longer than there was time since the request did not.
+fn firmware(attempt: &Attempt, boot: &BootFacts) -> Option<u64> {
+    if boot.counter_began_anew(&attempt.asked) != Some(true) {
+        return None;
+    }
+    let all = boot.started().checked_sub(attempt.asked.realtime)?;
+    boot.reset_to_start().filter(|counted| *counted <= all)
 }
 
 fn arrival(attempt: &Attempt, boot: &BootFacts) -> ArrivalTimes {
@@ -133,7 +152,7 @@ fn jumped_elsewhere(attempt: &Attempt, boot: &BootFacts) -> bool {
 
 fn candidates(attempt: &Attempt, boot: &BootFacts) -> Vec<String> {
     if let Some(why) = &attempt.cold {
-        return vec![format!("--or-cold chose it: {why}")];
+        return vec![why.clone()];
     }
     if jumped_elsewhere(attempt, boot) {
         return vec![
@@ -289,6 +308,30 @@ mod tests {
     }
 
     #[test]
+    fn the_counter_tells_how_long_the_firmware_took() {
+        let mut asked = attempt(ASKED);
+        asked.asked.cycles = Some(900_000_000);
+        let mut facts = boot(90);
+        facts.now.cycles = Some(72_000 * 1000);
+        facts.cycles_per_ms = Some(1000);
+        let firmware = |asked: &Attempt, facts: &BootFacts| match judge(asked, facts) {
+            Outcome::Cold {
+                firmware, kernel, ..
+            } => (firmware, kernel),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(firmware(&asked, &facts), (Some(70_000), Some(410)));
+        // More than there was time for: it was not reset to 0.
+        facts.now.cycles = Some(93_000 * 1000);
+        assert_eq!(firmware(&asked, &facts).0, None);
+        // It went on: that was no reset.
+        asked.asked.cycles = Some(1);
+        assert_eq!(firmware(&asked, &facts).0, None);
+        asked.asked.cycles = None;
+        assert_eq!(firmware(&asked, &facts).0, None);
+    }
+
+    #[test]
     fn hours_later_nothing_is_claimed() {
         for facts in [boot(3 * 3600), {
             let mut early = boot(0);
@@ -311,7 +354,7 @@ mod tests {
         let Outcome::Cold { candidates, .. } = judge(&asked, &boot(90)) else {
             panic!("not cold");
         };
-        assert_eq!(candidates, ["--or-cold chose it: no kernel image"]);
+        assert_eq!(candidates, ["no kernel image"]);
     }
 
     #[test]

@@ -59,6 +59,9 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
         } else {
             superseded(one, boot)
         };
+        if matches!(outcome, Outcome::Kexec(_) | Outcome::Cold { .. }) {
+            one.next_boot = Some(boot.boot_id.clone());
+        }
         if outcome.is_final() && write {
             one.outcome = Some(outcome.clone());
             if let Err(e) = attempt::write(store, one) {
@@ -222,6 +225,7 @@ mod tests {
         much_later.now.realtime += 1_000_000_000;
         let again = settle(Store::new(root.path()), &much_later, true).unwrap();
         assert_eq!(cold, again);
+        assert_eq!(again.attempts[0].next_boot.as_deref(), Some("second"));
         assert!(matches!(
             again.attempts[0].outcome,
             Some(Outcome::Cold { .. })

@@ -7,12 +7,15 @@ use kexec_machine::Snapshot;
 use kexec_sys::{FileFlags, Slot};
 
 use super::{
-    ArrivalOptions, ChosenLoad, LoadOptions, Ready, Selection, put_right, remember, unload_held,
+    ArrivalOptions, ChosenLoad, ColdReason, LoadOptions, Ready, Selection, put_right, remember,
+    unload_held,
 };
 use crate::arrival::{self, last_jump};
 use crate::enable;
-use crate::handover::shutdown_request;
+use crate::handover::{self, shutdown_request};
+use crate::preload::cold_every;
 use crate::preload::{self, InSlot, PreloadMoment, Situation, Step, decide};
+use crate::record::settle::settle;
 use crate::record::slot::{Need, SlotChange};
 use crate::record::{BootFacts, Lock, SlotContent, attempt};
 use crate::record::{PreloadTarget, Preloaded};
@@ -42,6 +45,8 @@ pub struct PreloadPlan {
     /// What is to be loaded, where it was found.
     chosen: Result<ChosenLoad, Error>,
     situation: Situation,
+    /// Why it is this reboot's turn to go through the firmware.
+    turn: Option<String>,
     host: Snapshot,
     this_machine: bool,
 }
@@ -101,6 +106,13 @@ impl PreloadPlan {
                 entry.id
             ));
         }
+        let cold = cold(world, &host);
+        // Who requests a kexec in so many words gets one.
+        let asked = matches!(moment, PreloadMoment::Shutdown { asked: true, .. });
+        let turn = match (&cold, asked) {
+            (None, false) => turn(world),
+            _ => None,
+        };
         let situation = Situation {
             moment,
             target: how.target.clone(),
@@ -109,7 +121,7 @@ impl PreloadPlan {
                 Err(error) => Err(error.to_string()),
             },
             slot: slot(world),
-            cold: cold(world, &host),
+            cold: cold.or_else(|| turn.clone()),
             distrust: distrust(world, how),
             wishes,
             available: host.memory.available.known().copied(),
@@ -117,6 +129,7 @@ impl PreloadPlan {
         Ok(PreloadPlan {
             chosen,
             situation,
+            turn,
             host,
             this_machine: how.this_machine,
         })
@@ -168,8 +181,11 @@ impl PreloadPlan {
                 loaded = Some(load_ahead(world, lock, chosen, self.host, this_machine)?);
             }
         }
-        if let PreloadMoment::Shutdown { asked, .. } = moment {
-            announce(world, asked, uncompared);
+        if let PreloadMoment::Shutdown { jumps: true, asked } = moment {
+            match self.turn {
+                Some(why) => announce_cold(world, why),
+                None => announce(world, asked, uncompared),
+            }
         }
         Ok(loaded)
     }
@@ -207,6 +223,26 @@ fn cold(world: &World<'_>, host: &Snapshot) -> Option<String> {
     let line = host.cmdline.known()?;
     let off = line.words().any(|word| word == OFF.as_bytes());
     off.then(|| format!("the running kernel's command line has {OFF}"))
+}
+
+/// Why the next reboot has to be a cold one, if it is its turn (`--cold-every`).
+fn turn(world: &World<'_>) -> Option<String> {
+    match cold_every::read(world.root) {
+        Ok(None) => None,
+        Ok(Some(every)) => cold_every::due(every, kexecs_since_cold(world).unwrap_or(0)),
+        // What it was to say is unknown, and the firmware is always right.
+        Err(wrong) => Some(format!(
+            "{wrong}: nothing is loaded ahead until that is corrected"
+        )),
+    }
+}
+
+/// How many kexecs this machine has had since it went through the firmware; `None`
+/// where no request is remembered, or only root may know.
+pub fn kexecs_since_cold(world: &World<'_>) -> Option<u64> {
+    let boot = BootFacts::read(world.root)?;
+    let settled = settle(world.store(), &boot, false).ok()?;
+    cold_every::kexecs_since_cold(&settled.attempts, &boot.boot_id)
 }
 
 /// Why this machine is left alone while nobody watches, if it is.
@@ -255,6 +291,26 @@ fn load_ahead(
             let take_out = || unload_held(world, lock, Slot::Normal, SyscallChoice::Auto);
             Err(preload::after_refusal(error, &slot(world), take_out))
         }
+    }
+}
+
+/// The shutdown is under way, and it is its turn to go through the firmware: a reboot
+/// that was wished for.
+fn announce_cold(world: &World<'_>, why: String) {
+    if handover::is_loaded(world.root) == Some(true) {
+        // Somebody loaded that on purpose, and it is jumped into.
+        return;
+    }
+    let requests = attempt::read_all(world.store()).unwrap_or_default();
+    let boot = BootFacts::read(world.root).map(|boot| boot.boot_id);
+    let newest = requests.first().filter(|one| one.cold.is_some());
+    if newest.is_some_and(|one| Some(&one.boot_id) == boot.as_ref()) {
+        // Another unit of ours was here before.
+        return;
+    }
+    let why = ColdReason::Requested(why);
+    if let Some(mut attempt) = remember::cold(world, "reboot.target".to_owned(), why) {
+        remember::remember(world, &mut attempt);
     }
 }
 

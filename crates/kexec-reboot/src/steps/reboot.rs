@@ -182,12 +182,25 @@ impl Shutdown {
     }
 }
 
+/// Why a reboot goes through the firmware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColdReason {
+    /// That is what was requested, and by what.
+    Requested(String),
+    /// A kexec was requested and refused, and a cold reboot was allowed instead.
+    Refused(String),
+}
+
 /// A reboot through the firmware, and why. Nothing that is loaded may be jumped into any
 /// more, whoever looks for it at the end of the shutdown.
 ///
 /// # Errors
 /// When what is loaded cannot be taken out, or init cannot be asked.
-pub fn through_firmware(world: &World<'_>, handover: &Handover, why: String) -> Result<(), Error> {
+pub fn through_firmware(
+    world: &World<'_>,
+    handover: &Handover,
+    why: ColdReason,
+) -> Result<(), Error> {
     let root = world.root;
     let lock = world.lock("kexec reboot --cold")?;
     if handover::is_loaded(root) == Some(true) {

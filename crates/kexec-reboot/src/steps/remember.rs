@@ -10,14 +10,14 @@ use kexec_load::request::Mark;
 use kexec_machine::Problem;
 use kexec_plan::Token;
 
-use super::ChosenLoad;
+use super::{ChosenLoad, ColdReason};
 use crate::arrival::hardware::firmware;
 use crate::record::attempt::{self, Attempt, Target};
 use crate::record::boot::ClockReading;
 use crate::record::lock::held_by;
 use crate::record::oneshot::OneShot;
 use crate::record::settle::{Settled, settle};
-use crate::record::{self, BootFacts};
+use crate::record::{self, BootFacts, Lock};
 use crate::world::World;
 
 /// What is put on the next command line.
@@ -98,12 +98,18 @@ pub(super) fn attempt(
         one_shot: entry.one_shot.clone(),
         preloaded: false,
         cold: None,
+        refused: false,
         outcome: None,
+        next_boot: None,
     }
 }
 
 /// A reboot through the firmware that was chosen, and why.
-pub(super) fn cold(world: &World<'_>, handover: String, why: String) -> Option<Attempt> {
+pub(super) fn cold(world: &World<'_>, handover: String, why: ColdReason) -> Option<Attempt> {
+    let (why, refused) = match why {
+        ColdReason::Requested(why) => (why, false),
+        ColdReason::Refused(why) => (why, true),
+    };
     let boot = BootFacts::read(world.root)?;
     Some(Attempt {
         format: Attempt::FORMAT,
@@ -126,7 +132,9 @@ pub(super) fn cold(world: &World<'_>, handover: String, why: String) -> Option<A
         one_shot: None,
         preloaded: false,
         cold: Some(why),
+        refused,
         outcome: None,
+        next_boot: None,
     })
 }
 
@@ -153,6 +161,20 @@ pub(super) fn not_remembered(world: &World<'_>, e: &std::io::Error) {
 /// # Errors
 /// When what is remembered cannot be read.
 pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
+    // Who is about to load or to reboot changes attempts, too.
+    settled_by(world, held_by(world.root).is_none())
+}
+
+/// The same for whoever has the lock: at boot, `kexec preload` may be the only one that
+/// ever looks.
+///
+/// # Errors
+/// When what is remembered cannot be read.
+pub fn settled_holding(world: &World<'_>, _lock: &Lock) -> Result<Settled, Error> {
+    settled_by(world, true)
+}
+
+fn settled_by(world: &World<'_>, alone: bool) -> Result<Settled, Error> {
     let folder = attempt::folder(world.root);
     let failed = |e: std::io::Error| {
         let denied = e.kind() == std::io::ErrorKind::PermissionDenied;
@@ -175,8 +197,7 @@ pub fn settled(world: &World<'_>) -> Result<Settled, Error> {
             notes: vec!["/proc does not show which boot this is".to_owned()],
         });
     };
-    // Who is about to load or to reboot changes attempts, too.
-    let write = rustix::process::geteuid().is_root() && held_by(world.root).is_none();
+    let write = alone && rustix::process::geteuid().is_root();
     settle(world.store(), &boot, write).map_err(failed)
 }
 

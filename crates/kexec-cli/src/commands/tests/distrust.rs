@@ -11,6 +11,8 @@ fn cold() -> Outcome {
         at: 0,
         candidates: Vec::new(),
         jumped: false,
+        firmware: None,
+        kernel: None,
     }
 }
 

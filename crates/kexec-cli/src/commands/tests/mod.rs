@@ -22,6 +22,7 @@ use kexec_sys::{Errno, FileFlags, Slot};
 
 use super::*;
 
+mod cold_every;
 mod distrust;
 mod dry_run;
 

@@ -184,11 +184,18 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                 VerbRequest::Switch {
                     feature,
                     on,
+                    settings,
                     dry_run,
                     json,
                 } => {
                     let word = if *on { "on" } else { "off" };
                     write!(out, "verb switch {} {word}", feature.name).unwrap();
+                    if let Some(every) = settings.cold_every {
+                        write!(out, " {every:?}").unwrap();
+                    }
+                    if let Some(folder) = &settings.textfiles {
+                        write!(out, " textfiles:{folder}").unwrap();
+                    }
                     if *dry_run {
                         out.push_str(" dry-run");
                     }
@@ -251,6 +258,10 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                         write!(out, " svg:{}", file.display()).unwrap();
                     }
                     json
+                }
+                VerbRequest::Metrics { output } => {
+                    write!(out, "verb metrics {output:?}").unwrap();
+                    &false
                 }
                 VerbRequest::History { svg, json } => {
                     out.push_str("verb history");

@@ -59,6 +59,7 @@ fn sample(flag: &Flag) -> Vec<OsString> {
         Some(Syntax::File | Syntax::Folder) => "/x",
         Some(Syntax::Address) => "0x1000000",
         Some(Syntax::Number) => "1",
+        Some(Syntax::ColdEvery) => "3",
         Some(Syntax::Words(words)) => words[1],
         Some(Syntax::SerialPort) => "ttyS1",
         Some(Syntax::SerialSpeed) => "9600",
