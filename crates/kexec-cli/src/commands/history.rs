@@ -2,11 +2,21 @@
 
 use std::path::Path;
 
+use kexec_load::Error;
 use kexec_reboot::steps::remember::settled;
 use kexec_reboot::world::World;
 
 use super::{exit, load, print, print_json, write_picture};
 use crate::render::{json, reboots, svg, visible};
+
+/// There is nothing to draw.
+fn nothing() -> Error {
+    Error::refused(
+        "drawing the reboots",
+        "nothing is recorded: no kexec of this machine was requested with this program",
+        "draw them after a `kexec reboot`; no file was written",
+    )
+}
 
 /// `kexec history`.
 pub fn verb(world: &World<'_>, picture: Option<&Path>, json: bool) -> u8 {
@@ -15,7 +25,8 @@ pub fn verb(world: &World<'_>, picture: Option<&Path>, json: bool) -> u8 {
             say_line!("kexec: note: {}", visible(note));
         }
         if let Some(path) = picture {
-            write_picture(path, &svg::reboots::svg(&settled.attempts))?;
+            let picture = svg::reboots::svg(&settled.attempts).ok_or_else(nothing)?;
+            write_picture(path, &picture)?;
             if path == Path::new("-") {
                 return Ok(());
             }

@@ -41,6 +41,10 @@ const STYLE: &str = "\
 .kx .kx-measurements{fill:#f4d35e}.kx .kx-measurements-bg{fill:#fcf2cc}
 .kx .kx-purgatory{fill:#ef8a86}.kx .kx-purgatory-bg{fill:#fadbd9}
 .kx .kx-backup{fill:#9fd8c8}.kx .kx-backup-bg{fill:#dcf2ec}
+.kx .kx-cold{fill:#b4bbc3}
+.kx .kx-down{stroke:#7cc4e8;stroke-width:3}
+.kx .kx-grid{fill:#e3e7eb}
+.kx .kx-middle{text-anchor:middle}
 @media (prefers-color-scheme:dark){
 .kx text{fill:#e6e9ed}
 .kx .kx-dim{fill:#9aa4af}
@@ -50,12 +54,15 @@ const STYLE: &str = "\
 .kx .kx-left{fill:#2f5540}
 .kx .kx-firmware{fill:#3a4048}
 .kx .kx-stripe{stroke:#59636e}
+.kx .kx-cold{fill:#9aa3ad}
+.kx .kx-grid{fill:#2a3038}
 .kx .kx-arrow{stroke:#e6e9ed}
 .kx .kx-tip{fill:#e6e9ed}
 .kx text.kx-badge{fill:#14181d}
 }";
 
-/// Hatched: something in RAM that is kept. Chequered: many ranges in one.
+/// Hatched: something in RAM that is kept, or two parts of a reboot that were not told
+/// apart. Chequered: many ranges in one.
 const PATTERNS: &str = "\
 <defs>
 <pattern id=\"kx-kept\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\" \
@@ -64,6 +71,9 @@ patternTransform=\"rotate(45)\"><rect class=\"kx-firmware\" width=\"8\" height=\
 <pattern id=\"kx-many\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
 <rect class=\"kx-free\" width=\"6\" height=\"6\"/>\
 <rect class=\"kx-firmware\" width=\"6\" height=\"3\"/></pattern>
+<pattern id=\"kx-down\" width=\"14\" height=\"14\" patternUnits=\"userSpaceOnUse\" \
+patternTransform=\"rotate(45)\"><rect class=\"kx-cold\" width=\"14\" height=\"14\"/>\
+<line class=\"kx-down\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"14\"/></pattern>
 </defs>
 ";
 

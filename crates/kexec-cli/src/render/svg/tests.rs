@@ -92,7 +92,7 @@ fn assert_fits(document: &str) {
         let x: u64 = x.and_then(|(x, _)| x.parse().ok()).unwrap_or(0);
         let text = line.split_once('>').and_then(|(_, t)| t.rsplit_once("</"));
         let text = characters(text.map_or("", |(t, _)| t)).unwrap_or_default();
-        let small = ["kx-head", "kx-address", "kx-badge"];
+        let small = ["kx-head", "kx-address", "kx-badge", "kx-middle"];
         if !small.iter().any(|c| line.contains(c)) {
             assert!(columns(&text) <= letters(x), "{line}");
         }
@@ -259,10 +259,89 @@ fn a_history_is_a_document_whatever_happened() {
         arrival.shutdown = Some(u64::MAX);
         arrival.kernel = Some(u64::MAX);
     }
-    let picture = reboots::svg(&attempts);
+    attempts[3].from = "6.12.107+a-very-long-name-of-somebody".repeat(9);
+    let picture = reboots::svg(&attempts).unwrap();
     let texts = well_formed(&picture).unwrap();
     assert!(texts.iter().any(|t| t.contains("debian-7.3")));
-    assert!(texts.iter().any(|t| t.contains("jump 180 ms")));
+    assert!(texts.iter().any(|t| t.contains("jump: 180 ms")));
     assert!(!picture.contains('\u{1b}'));
-    assert!(well_formed(&reboots::svg(&[])).is_ok());
+    assert_bars_fit(&picture);
+    assert_eq!(reboots::svg(&[]), None);
+}
+
+/// Nothing is drawn beyond the sheet.
+fn assert_bars_fit(picture: &str) {
+    assert_fits(picture);
+    let number = |line: &str, name: &str| -> u64 {
+        let text = line.split_once(&format!(" {name}=\"")).unwrap().1;
+        text.split_once('"').unwrap().0.parse().unwrap()
+    };
+    let sheet = number(picture.lines().nth(1).unwrap(), "height");
+    let bars = picture.lines().filter(|line| line.starts_with("<rect "));
+    for line in bars.filter(|line| line.contains(" x=")) {
+        assert!(number(line, "x") + number(line, "width") <= WIDTH, "{line}");
+        assert!(
+            number(line, "y") + number(line, "height") <= sheet,
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_legend_has_what_is_drawn_and_nothing_else() {
+    use super::super::reboots::tests::{attempt, cold, kexec};
+    let names = |attempts: &[_]| {
+        let picture = reboots::svg(attempts).unwrap();
+        assert_bars_fit(&picture);
+        let all = [
+            "shutdown",
+            "shutdown and jump",
+            "shutdown, firmware and boot loader",
+            "firmware and boot loader",
+            "jump",
+            "kernel, to its first program",
+        ];
+        let drawn = all
+            .into_iter()
+            .filter(|name| picture.contains(&format!("\">{name}</text>")));
+        drawn.collect::<Vec<_>>()
+    };
+    let kernel = "kernel, to its first program";
+    assert_eq!(
+        names(&[attempt(Some(kexec(Some(180))))]),
+        ["shutdown", "jump", kernel]
+    );
+    assert_eq!(
+        names(&[attempt(Some(kexec(None)))]),
+        ["shutdown and jump", kernel]
+    );
+    assert_eq!(
+        names(&[attempt(Some(cold(None)))]),
+        ["shutdown, firmware and boot loader", kernel]
+    );
+    assert_eq!(
+        names(&[attempt(Some(cold(Some(70_000))))]),
+        ["shutdown", "firmware and boot loader", kernel]
+    );
+    assert_eq!(names(&[attempt(None)]), Vec::<&str>::new());
+    let many: Vec<_> = (0..100).map(|_| attempt(Some(cold(None)))).collect();
+    assert_eq!(names(&many).len(), 2);
+}
+
+/// The picture of the README is drawn from recorded reboots; `KEXEC_DRAW=1` draws it anew.
+#[test]
+fn the_reboot_timeline_is_up_to_date() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reboot-timeline");
+    let recorded = std::fs::read_to_string(format!("{docs}.json")).unwrap();
+    let recorded: serde_json::Value = serde_json::from_str(&recorded).unwrap();
+    let attempts = serde_json::from_value::<Vec<_>>(recorded["requests"].clone()).unwrap();
+    let picture = reboots::svg(&attempts).unwrap();
+    if std::env::var_os("KEXEC_DRAW").is_some() {
+        std::fs::write(format!("{docs}.svg"), &picture).unwrap();
+    }
+    let there = std::fs::read_to_string(format!("{docs}.svg")).unwrap();
+    assert_eq!(
+        there, picture,
+        "KEXEC_DRAW=1 cargo test -p kexec-cli reboot_timeline"
+    );
 }
