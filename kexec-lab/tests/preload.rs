@@ -13,7 +13,9 @@ const FILES: &str = "find /etc /usr/lib/systemd /usr/lib/kernel -newer /var/lib/
 #[test]
 fn switched_on_used_and_switched_off() -> Result<()> {
     let lab = Lab::open()?;
-    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub).product()?;
+    let machine = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
+        .product()?
+        .cold_boots(1);
     let (first, other) = machine.kernels()?;
     let trial = machine
         .stage(
@@ -37,8 +39,25 @@ fn switched_on_used_and_switched_off() -> Result<()> {
                  run loaded cat /sys/kernel/kexec_loaded\n\
                  run left {FILES}\n\
                  run off kexec disable preload\n\
+                 run turn kexec enable preload --cold-every=2\n\
+                 run why kexec preload\n\
+                 run empty cat /sys/kernel/kexec_loaded\n\
+                 run way kexec status\n\
+                 jump systemctl reboot\n"
+            ),
+        )
+        .stage(
+            "cold",
+            &format!(
+                "run journal journalctl -b -u kexec-preload -o cat --no-pager\n\
+                 run status kexec status\n\
+                 run none kexec enable metrics\n\
+                 run folder mkdir -p /var/lib/prometheus/node-exporter\n\
+                 run metrics kexec enable metrics\n\
+                 run timer systemctl is-active kexec-metrics.timer\n\
+                 run file cat /var/lib/prometheus/node-exporter/kexec.prom\n\
                  run change sed -i '/vmlinuz-{other} /s/$/ kexec=off/' /boot/grub/grub.cfg\n\
-                 run on kexec enable preload\n\
+                 run on kexec preload\n\
                  jump systemctl reboot\n"
             ),
         )
@@ -46,7 +65,14 @@ fn switched_on_used_and_switched_off() -> Result<()> {
             "off",
             "run journal journalctl -b -u kexec-preload -o cat --no-pager\n\
              run preload kexec preload\n\
-             run loaded cat /sys/kernel/kexec_loaded\n",
+             run loaded cat /sys/kernel/kexec_loaded\n\
+             run timer systemctl is-active kexec-metrics.timer\n\
+             run history kexec history\n\
+             run records kexec history --json\n\
+             run draw kexec history --svg -\n\
+             run metrics kexec metrics\n\
+             run without kexec disable metrics\n\
+             run gone find /var/lib/prometheus /etc/systemd -name '*metrics*' -o -name '*.prom'\n",
         )
         .run()?;
     let (before, after) = (trial.stage("before")?, trial.stage("after")?);
@@ -88,11 +114,80 @@ fn switched_on_used_and_switched_off() -> Result<()> {
     assert_eq!(out("after", "left")?, "");
     assert_eq!(out("after", "off")?, "preload is already off.\n");
 
-    // kexec=off on the command line of one boot: nothing is loaded in it.
-    for label in ["change", "on"] {
-        out("after", label)?;
-        assert_eq!(after.run(label)?.code, 0, "{label}");
+    // Every second reboot goes through the firmware: this is the turn of one.
+    ensure!(out("after", "turn")?.contains("writes /etc/kexec.conf"));
+    ensure!(out("after", "why")?.contains("every 2nd reboot goes through the firmware"));
+    assert_eq!(out("after", "empty")?, "0\n");
+    let way = out("after", "way")?;
+    ensure!(
+        way.contains("1 of 1 since the last cold boot; the next reboot goes"),
+        "{way}"
+    );
+    assert_eq!(trial.started_by("cold")?, StartedBy::Cold);
+    let cold = trial.stage("cold")?;
+    assert_eq!(cold.report.release, other);
+    let journal = out("cold", "journal")?;
+    let requested = "as requested at";
+    ensure!(
+        journal.contains("cold boot at") && journal.contains(requested),
+        "{journal}"
+    );
+    ensure!(
+        journal.contains("Loading: nothing is loaded yet."),
+        "{journal}"
+    );
+    let status = out("cold", "status")?;
+    ensure!(
+        status.contains("0 of 1 since the last cold boot; every 2nd reboot"),
+        "{status}"
+    );
+
+    // Metrics need the folder of the collector, and are there at once.
+    out("cold", "none")?;
+    assert_eq!(cold.run("none")?.code, 1);
+    for label in ["metrics", "change", "on"] {
+        out("cold", label)?;
+        assert_eq!(
+            cold.run(label)?.code,
+            0,
+            "{label}: {}",
+            cold.run(label)?.err()
+        );
     }
+    for stage in ["cold", "off"] {
+        assert_eq!(out(stage, "timer")?, "active\n");
+    }
+    let metrics = out("cold", "file")?;
+    for line in [
+        "kexec_requests{outcome=\"kexec\"} 1",
+        "kexec_requests{outcome=\"cold_requested\"} 1",
+        "kexec_last_reboot_outcome{outcome=\"cold_requested\"} 1",
+        "kexec_expected_release_running 1",
+        "kexec_reboots_since_cold_boot 0",
+        "kexec_cold_every_reboots 2",
+        "kexec_preloaded 1",
+        "kexec_preload_refused 0",
+    ] {
+        ensure!(metrics.lines().any(|is| is == line), "no {line}: {metrics}");
+    }
+    let metrics = out("off", "metrics")?;
+    ensure!(
+        metrics.contains("kexec_reboots_since_cold_boot 1\n"),
+        "{metrics}"
+    );
+    for label in ["history", "records", "draw", "without"] {
+        out("off", label)?;
+        assert_eq!(trial.stage("off")?.run(label)?.code, 0, "{label}");
+    }
+    let history = out("off", "history")?;
+    ensure!(history.matches("kexec'd from").count() == 2, "{history}");
+    ensure!(
+        history.contains(requested) && !history.contains("possible causes"),
+        "{history}"
+    );
+    assert_eq!(out("off", "gone")?, "");
+
+    // kexec=off on the command line of one boot: nothing is loaded in it.
     let off = trial.stage("off")?;
     assert_eq!(trial.started_by("off")?, StartedBy::Kexec);
     let line = off.report.command_line();
