@@ -23,6 +23,9 @@ rm -f /etc/dpkg/dpkg.cfg.d/*
 list > /var/tmp/before
 # It is not run, so nothing of what it depends on is needed.
 run old dpkg -i --force-depends /lab/debs/kexec-tools_*.deb
+run old-settings cat /etc/default/kexec
+# As its owner has set it up.
+cp /lab/settings /etc/default/kexec
 run install dpkg -i /lab/debs/kexec-rs.deb
 run ours cmp /usr/sbin/kexec /lab/kexec
 run version kexec --version
@@ -54,6 +57,22 @@ needs needs-future 'kexec-tools (>= 1:2.1)'
 run again dpkg -i /lab/debs/kexec-rs.deb
 run still cmp /usr/sbin/kexec /lab/kexec
 run stop systemctl stop 'kexec*'
+
+# What the settings of kexec-tools name, under the names of kexec-tools.
+run man sh -c 'zcat /usr/share/man/man8/kexec-load-kernel.8.gz | grep -c LOAD_KEXEC'
+run unit systemctl enable kexec-load.service
+run unit-loaded sh -c 'n=0; until grep -q 1 /sys/kernel/kexec_loaded; do n=$((n + 1));
+	[ $n -le 100 ] || exit 1; sleep 0.2; done'
+run unit-off systemctl disable --now kexec-load.service
+run unload kexec unload
+run load-kernel kexec-load-kernel
+run twice kexec-load-kernel
+jump systemctl kexec
+"#;
+
+/// After the jump into what the settings name.
+const PRELOAD: &str = r#"
+run idle cat /sys/kernel/kexec_loaded
 run enable kexec enable preload
 run enabled systemctl is-enabled kexec-preload.service kexec-refresh.service
 jump kexec reboot
@@ -96,12 +115,22 @@ fn check(trial: &Trial, stage: &str, done: &[&str], silent: &[&str]) -> Result<(
 
 fn comes_and_goes(suite: Suite) -> Result<()> {
     let lab = Lab::open()?;
-    let trial = InstalledMachine::new(&lab, suite, SystemLayout::BiosGrub)
+    let layout = SystemLayout::BiosGrub;
+    let machine = InstalledMachine::new(&lab, suite, layout);
+    let (_, other) = machine.kernels()?;
+    let settings = format!(
+        "LOAD_KEXEC=true\nVERSION=$(echo {other})\nKERNEL_IMAGE=\"/boot/vmlinuz-$VERSION\"\n\
+         INITRD=/boot/{}\nAPPEND=\"$(cat /proc/cmdline) from=settings\"\nUSE_GRUB_CONFIG=false\n",
+        layout.initrd_name(&other)
+    );
+    let trial = machine
+        .file("lab/settings", settings)
         .file("lab/kexec", std::fs::read(kexec_binary()?)?)
         .product_deb()?
         // With kexec-tools, on which it depends.
         .debs("kdump-tools")?
         .stage("installed", &format!("{WORDS}{INSTALL}"))
+        .stage("preload", &format!("{WORDS}{PRELOAD}"))
         .stage("rebooted", &format!("{WORDS}{REMOVE}"))
         .run()?;
     println!("{suite}: {:.0} s", trial.seconds());
@@ -119,8 +148,13 @@ fn comes_and_goes(suite: Suite) -> Result<()> {
             "needs-version",
             "again",
             "still",
-            "enable",
-            "enabled",
+            "man",
+            "unit",
+            "unit-loaded",
+            "unit-off",
+            "unload",
+            "load-kernel",
+            "twice",
             "jump",
         ],
         &[
@@ -144,6 +178,28 @@ fn comes_and_goes(suite: Suite) -> Result<()> {
         "any version is satisfied: {}",
         future.out()
     );
+    // What it found is what kexec-tools writes.
+    let settings = installed.run("old-settings")?.out();
+    ensure!(settings.contains("\nKERNEL_IMAGE=\"/vmlinuz\"\n"));
+    let note = installed.run("install")?.err();
+    ensure!(note.contains("LOAD_KEXEC=true"), "{note}");
+    let twice = installed.run("twice")?.out();
+    ensure!(twice.contains("a kernel is loaded already"), "{twice}");
+    ensure!(trial.started_by("preload")? == StartedBy::Kexec);
+    let preload = trial.stage("preload")?;
+    ensure!(
+        preload.report.release == other,
+        "{}",
+        preload.report.release
+    );
+    let line = preload.report.command_line();
+    ensure!(line.contains(" from=settings"), "{line}");
+    check(
+        &trial,
+        "preload",
+        &["idle", "enable", "enabled", "jump"],
+        &[],
+    )?;
     ensure!(trial.started_by("rebooted")? == StartedBy::Kexec);
     check(
         &trial,

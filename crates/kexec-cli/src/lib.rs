@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod coldreboot;
+pub mod companions;
 pub mod help;
 pub mod manual;
 pub mod visible;

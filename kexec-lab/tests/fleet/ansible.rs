@@ -17,7 +17,7 @@ const LONGEST: &str = "250";
 
 /// Runs a tool of the host; its standard output. An error has everything that it
 /// said, and `remedy`.
-fn call(command: &mut Command, remedy: &str) -> Result<String> {
+pub(super) fn call(command: &mut Command, remedy: &str) -> Result<String> {
     let output = command.start_output()?;
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
@@ -32,7 +32,7 @@ fn call(command: &mut Command, remedy: &str) -> Result<String> {
 
 /// The folder of Ansible's programs, in a virtual environment below the lab's
 /// folder.
-fn installed(lab: &Lab) -> Result<PathBuf> {
+pub(super) fn installed(lab: &Lab) -> Result<PathBuf> {
     let folder = lab.folder().join("ansible");
     let lock = File::create(lab.folder().join("ansible.lock")).context("making a lock")?;
     lock.lock()
@@ -71,7 +71,7 @@ fn installed(lab: &Lab) -> Result<PathBuf> {
 
 /// Whether an ssh server answers on this port before `over` says that none will.
 /// (QEMU itself takes the connection, whether the guest listens or not.)
-fn answers(port: u16, over: impl Fn() -> bool) -> bool {
+pub(super) fn answers(port: u16, over: impl Fn() -> bool) -> bool {
     const PAUSE: Duration = Duration::from_millis(500);
     while !over() {
         let mut greeting = [0; 4];
@@ -90,13 +90,13 @@ fn answers(port: u16, over: impl Fn() -> bool) -> bool {
 }
 
 /// Ansible with its inventory: one machine.
-struct Ansible {
+pub(super) struct Ansible {
     programs: PathBuf,
     folder: PathBuf,
 }
 
 impl Ansible {
-    fn new(programs: PathBuf, folder: &Path, port: u16) -> Result<Self> {
+    pub(super) fn new(programs: PathBuf, folder: &Path, port: u16) -> Result<Self> {
         let key = folder.join("key");
         std::fs::write(
             folder.join("inventory"),
@@ -116,7 +116,7 @@ impl Ansible {
     }
 
     /// One of its programs, which knows nothing of this host's own settings.
-    fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
+    pub(super) fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new("timeout");
         command
             .arg(LONGEST)
@@ -127,6 +127,8 @@ impl Ansible {
             .env("ANSIBLE_HOME", self.folder.join("home"))
             .env("ANSIBLE_CONFIG", self.folder.join("ansible.cfg"))
             .env("ANSIBLE_NOCOLOR", "1")
+            .env("ANSIBLE_PIPELINING", "1")
+            .env("ANSIBLE_ROLES_PATH", self.folder.join("roles"))
             .env("ANSIBLE_HOST_KEY_CHECKING", "False")
             // The guest is interpreted.
             .env("ANSIBLE_TIMEOUT", "60")
@@ -139,6 +141,11 @@ impl Ansible {
         call(&mut command, "what it says is above; the guest is below")
     }
 
+    /// Its folder, in which programs run.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn play(&self, playbook: &str) -> Result<String> {
         let name = "playbook.yaml";
         std::fs::write(self.folder.join(name), playbook).context("writing a playbook")?;
@@ -148,12 +155,23 @@ impl Ansible {
 
 /// A port of the loopback that nobody listens on. Not one that the kernel gives to
 /// whoever connects (ip_local_port_range): the guest may have to wait for its turn.
-fn free_port(number: usize) -> Result<u16> {
+pub(super) fn free_port(number: usize) -> Result<u16> {
     let start = std::process::id() as usize * 2 + number;
     (start..start + 100)
         .filter_map(|port| u16::try_from(20_000 + port % 10_000).ok())
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         .context("looked for a free port from 20000 to 29999: a hundred were taken")
+}
+
+/// Makes the key that Ansible shows to the machine; its public half.
+pub(super) fn key(folder: &Path) -> Result<String> {
+    call(
+        Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f"])
+            .arg(folder.join("key")),
+        "install openssh-client",
+    )?;
+    std::fs::read_to_string(folder.join("key.pub")).context("reading the public key")
 }
 
 /// Ansible runs this playbook of the document, says that so much was changed, and
@@ -168,13 +186,7 @@ fn reboots(number: usize, changed: usize) -> Result<()> {
     let lab = Lab::open()?;
     let folder = tempfile::tempdir()?;
     let programs = installed(&lab)?;
-    call(
-        Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f"])
-            .arg(folder.path().join("key")),
-        "install openssh-client",
-    )?;
-    let public = std::fs::read_to_string(folder.path().join("key.pub"))?;
+    let public = key(folder.path())?;
     let port = free_port(number)?;
     let ansible = Ansible::new(programs, folder.path(), port)?;
     let (machine, first, other) = machine(&lab)?;

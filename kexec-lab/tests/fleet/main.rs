@@ -2,6 +2,7 @@
 //! each ends in a kexec.
 
 mod ansible;
+mod role;
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::Lab;

@@ -31,8 +31,10 @@ impl PackageKind {
 pub enum FileSource {
     /// The program as cargo's release build makes it.
     Product,
-    /// Every manual page; the destination is a folder.
+    /// Every manual page that has no row of its own; the destination is a folder.
     Pages,
+    /// One manual page, by its name without the section.
+    Page(&'static str),
     /// One of the completions, by its name below completions/.
     Completion(&'static str),
     /// The licences of the crates that are linked in.
@@ -61,6 +63,7 @@ pub struct InstalledFile {
 
 const ALL: &[PackageKind] = PackageKind::ALL;
 const DEB: &[PackageKind] = &[PackageKind::Deb];
+const RPM: &[PackageKind] = &[PackageKind::Rpm];
 const ARCH: &[PackageKind] = &[PackageKind::Arch];
 const NOT_DEB: &[PackageKind] = &[PackageKind::Rpm, PackageKind::Arch];
 
@@ -99,7 +102,7 @@ const fn link(
     }
 }
 
-use FileSource::{Completion, DebianChangelog, Pages, Product, ThirdParty, Tree};
+use FileSource::{Completion, DebianChangelog, Page, Pages, Product, ThirdParty, Tree};
 
 /// Everything that is installed. Arch Linux has usr/bin for usr/sbin.
 pub const FILES: &[InstalledFile] = &[
@@ -196,6 +199,39 @@ pub const FILES: &[InstalledFile] = &[
         "usr/lib/systemd/system/multi-user.target.d/50-kexec-load.conf",
         ALL,
     ),
+    // What kexec-tools of one family has besides the program.
+    program(
+        Tree("dist/bin/kexec-load-kernel"),
+        "usr/sbin/kexec-load-kernel",
+        DEB,
+    ),
+    file(
+        Page("kexec-load-kernel"),
+        "usr/share/man/man8/kexec-load-kernel.8",
+        DEB,
+    ),
+    file(
+        Tree("dist/debian/kexec-load.service"),
+        "usr/lib/systemd/system/kexec-load.service",
+        DEB,
+    ),
+    file(
+        Tree("dist/systemd/kexec-load.service"),
+        "usr/lib/systemd/system/kexec-load.service",
+        RPM,
+    ),
+    // dist/rpm/posttrans puts links to them where others expect them, unless another
+    // package has files there.
+    program(
+        Tree("dist/bin/kexec-bootloader"),
+        "usr/share/kexec-rs/kexec-bootloader",
+        RPM,
+    ),
+    file(
+        Page("kexec-bootloader"),
+        "usr/share/kexec-rs/kexec-bootloader.8",
+        RPM,
+    ),
     program(
         Tree("dist/kernel-install/95-kexec.install"),
         "usr/lib/kernel/install.d/95-kexec.install",
@@ -260,6 +296,22 @@ pub const FILES: &[InstalledFile] = &[
         "usr/share/doc/kexec-rs/examples/sysvinit/kexec",
         ALL,
     ),
+    // Gentoo's names, for OpenRC: examples, because there is no package of it yet.
+    program(
+        Tree("dist/openrc/kexec"),
+        "usr/share/doc/kexec-rs/examples/openrc/kexec",
+        ALL,
+    ),
+    program(
+        Tree("dist/openrc/kexec-auto-load"),
+        "usr/share/doc/kexec-rs/examples/openrc/kexec-auto-load",
+        ALL,
+    ),
+    file(
+        Tree("dist/openrc/kexec.conf"),
+        "usr/share/doc/kexec-rs/examples/openrc/kexec.conf",
+        ALL,
+    ),
     // Licences.
     file(ThirdParty, "usr/share/doc/kexec-rs/third-party.txt", ALL),
     file(
@@ -299,12 +351,22 @@ pub const DEBIAN_CONTROL: &[(&str, &str, u32)] = &[
 ];
 
 /// The same for rpm: a file of the repository, and its section of the spec file.
-pub const RPM_SCRIPTS: &[(&str, &str)] = &[("dist/rpm/post", "post"), ("dist/rpm/preun", "preun")];
+pub const RPM_SCRIPTS: &[(&str, &str)] = &[
+    ("dist/rpm/post", "post"),
+    ("dist/rpm/preun", "preun"),
+    ("dist/rpm/posttrans", "posttrans"),
+];
 
-/// Files below dist/ that are in no package: packages are made with them, or the
-/// program has them in itself and writes them (`kexec enable`).
+/// Files below dist/ that are in no package: packages are made with them, the program
+/// has them in itself and writes them (`kexec enable`), or Ansible installs them.
 #[cfg(test)]
 pub const MAKING: &[&str] = &[
+    "dist/ansible/kexec_rs/README.md",
+    "dist/ansible/kexec_rs/defaults/main.yml",
+    "dist/ansible/kexec_rs/meta/main.yml",
+    "dist/ansible/kexec_rs/tasks/install-apt.yml",
+    "dist/ansible/kexec_rs/tasks/install-dnf.yml",
+    "dist/ansible/kexec_rs/tasks/main.yml",
     "dist/arch/PKGBUILD",
     "dist/arch/kexec-rs.install",
     "dist/dracut/50-kexec.conf",

@@ -180,6 +180,7 @@ fn described(rpm: &RpmPackage) -> Result<()> {
         ("%|POSTIN?{%{POSTIN}}|", "post"),
         ("%|PREUN?{%{PREUN}}|", "preun"),
         ("%|POSTUN?{%{POSTUN}}|", "postun"),
+        ("%|POSTTRANS?{%{POSTTRANS}}|", "posttrans"),
     ] {
         let script = RPM_SCRIPTS.iter().find(|(_, known)| *known == section);
         let text = match script {

@@ -107,9 +107,18 @@ pub fn items(kind: PackageKind, inputs: &Artifacts) -> Result<Vec<StagedFile>> {
         };
         match file.source {
             FileSource::Product => put(file.to, inputs.product.clone())?,
+            FileSource::Page(name) => {
+                let path = format!("man8/{name}.8");
+                let page = inputs.pages.iter().find(|page| page.path == path);
+                let page = page.with_context(|| format!("no manual page is called {name}"))?;
+                put(file.to, page.text.clone().into_bytes())?;
+            }
             FileSource::Pages => {
                 for page in &inputs.pages {
                     let name = page.path.rsplit('/').next().unwrap_or_default();
+                    if has_a_row(name) {
+                        continue;
+                    }
                     put(
                         &format!("{}{name}", file.to),
                         page.text.clone().into_bytes(),
@@ -137,6 +146,14 @@ pub fn items(kind: PackageKind, inputs: &Artifacts) -> Result<Vec<StagedFile>> {
     }
     items.sort_by(|a, b| a.to.cmp(&b.to));
     Ok(items)
+}
+
+/// Whether a page, such as `kexec.8`, has a row of its own.
+fn has_a_row(page: &str) -> bool {
+    FILES.iter().any(|file| match file.source {
+        FileSource::Page(name) => page.strip_suffix(".8") == Some(name),
+        _ => false,
+    })
 }
 
 /// Writes the files below an empty folder, with their permissions and one time.

@@ -43,6 +43,9 @@ pub fn manual_pages(date: &str) -> Vec<GeneratedFile> {
         kexec_cli::vmcore_dmesg::NAME,
         vmcore_dmesg::page(date),
     ));
+    for companion in kexec_cli::companions::COMPANIONS {
+        made.push(named(companion.name, pages::companion(companion, date)));
+    }
     for page in kexec_cli::manual::PAGES {
         made.push(named(page.name, pages::page(page, date)));
         // So that `man kexec list` finds it.

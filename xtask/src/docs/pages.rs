@@ -3,6 +3,7 @@
 use super::roff::{Roff, bold, italic, literal, reference};
 use kexec_cli::args::{Arches, Call, Flag, Group, Value, Verb, all};
 use kexec_cli::coldreboot;
+use kexec_cli::companions::Companion;
 use kexec_cli::manual::{COMPLETE, Example, File, PAGES, Page};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -72,6 +73,33 @@ pub fn coldreboot(date: &str) -> String {
     examples(&mut out, coldreboot::EXAMPLES);
     out.section("SEE ALSO");
     out.marked_text(&reference("kexec-reboot", 8));
+    out.finish()
+}
+
+/// The page of a program that packages bring along.
+pub fn companion(companion: &Companion, date: &str) -> String {
+    let mut out = Roff::new(companion.name, date, VERSION);
+    out.section("NAME");
+    out.line_of_name(companion.name, companion.about);
+    out.section("SYNOPSIS");
+    out.lines(&[synopsis(companion.synopsis)]);
+    out.section("DESCRIPTION");
+    out.paragraphs(companion.says);
+    out.section("OPTIONS");
+    for (spellings, does) in companion.options {
+        let terms: Vec<String> = spellings.iter().map(|option| bold(option)).collect();
+        out.item(&terms.join(", "), does);
+    }
+    out.section("EXIT STATUS");
+    for (code, what) in companion.exit_codes {
+        out.item(&bold(code), what);
+    }
+    files(&mut out, companion.files);
+    examples(&mut out, companion.examples);
+    out.section("SEE ALSO");
+    let names = companion.see_also.iter();
+    let names = names.map(|(name, section)| reference(name, *section));
+    out.marked_text(&names.collect::<Vec<_>>().join(", "));
     out.finish()
 }
 

@@ -1,5 +1,5 @@
-//! The instances of `kexec-load@.service` that were just enabled: they are started,
-//! without a boot in between.
+//! The instances of `kexec-load@.service` that were just enabled, and
+//! `kexec-load.service`: they are started, without a boot in between.
 //!
 //! `systemctl enable` writes a link and has systemd read its units anew; it starts
 //! nothing. A path unit sees the link (`dist/systemd/kexec-load-enabled.path`) and
@@ -41,6 +41,9 @@ pub const FOLDERS: &[(&str, &str)] = &[
 
 /// The template, around the name of an instance.
 const TEMPLATE: (&str, &str) = ("kexec-load@", ".service");
+/// The unit without a name, which Debian's and openSUSE's kexec-tools have: what
+/// /etc/default/kexec names, or what the boot loader would boot.
+const UNNAMED: &str = "kexec-load.service";
 
 /// A unit that was just enabled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +78,7 @@ pub fn just_enabled(root: &Path) -> Result<Vec<EnabledUnit>, Error> {
         for entry in entries {
             let entry = entry.map_err(failed)?;
             // Names of units are ASCII (systemd.unit(5)).
-            if let Some(unit) = entry.file_name().to_str().filter(|name| is_instance(name)) {
+            if let Some(unit) = entry.file_name().to_str().filter(|name| loads(name)) {
                 all.push(EnabledUnit {
                     unit: unit.to_owned(),
                     link: entry.path(),
@@ -88,12 +91,13 @@ pub fn just_enabled(root: &Path) -> Result<Vec<EnabledUnit>, Error> {
     Ok(all)
 }
 
-fn is_instance(unit: &str) -> bool {
+/// Whether a unit loads a kernel for whoever enables it.
+fn loads(unit: &str) -> bool {
     let (before, after) = TEMPLATE;
     let instance = unit
         .strip_prefix(before)
         .and_then(|rest| rest.strip_suffix(after));
-    instance.is_some_and(|instance| !instance.is_empty())
+    unit == UNNAMED || instance.is_some_and(|instance| !instance.is_empty())
 }
 
 /// Moves the link of a unit to where it is kept. Says whether it was still there:
@@ -195,12 +199,13 @@ mod tests {
         link(root, lasting, "kexec-load@.service");
         link(root, lasting, "other@linux.service");
         link(root, lasting, "kexec-load@linux.timer");
+        link(root, lasting, UNNAMED);
         link(root, runtime, linux);
         // Enabled again, or with an older version.
         link(root, kept, lts);
         let new = just_enabled(root).unwrap();
         let names: Vec<_> = new.iter().map(|new| new.unit.as_str()).collect();
-        assert_eq!(names, [plus, lts, linux]);
+        assert_eq!(names, [UNNAMED, plus, lts, linux]);
         for new in &new {
             assert!(keep(new).unwrap(), "{new:?}");
             assert_eq!(fs::read_link(&new.keep).unwrap(), Path::new(UNIT));
@@ -262,8 +267,19 @@ mod tests {
         for (folder, _) in FOLDERS {
             let line = format!("\nPathExistsGlob=/{folder}/{before}*{after}\n");
             assert!(watched.contains(&line), "{line}");
+            let line = format!("\nPathExists=/{folder}/{UNNAMED}\n");
+            assert!(watched.contains(&line), "{line}");
         }
-        assert!(text("kexec-load@.service").contains("\nWantedBy=kexec-load.target\n"));
+        for unit in [
+            "kexec-load@.service",
+            UNNAMED,
+            "../debian/kexec-load.service",
+        ] {
+            assert!(
+                text(unit).contains("\nWantedBy=kexec-load.target\n"),
+                "{unit}"
+            );
+        }
         let pulled_in = text("multi-user.target.d/50-kexec-load.conf");
         assert!(pulled_in.contains("\nWants=kexec-load.target kexec-load-enabled.path\n"));
         assert!(text("kexec-load-enabled.service").contains(" preload --enabled\n"));

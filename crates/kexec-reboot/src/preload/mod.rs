@@ -101,6 +101,14 @@ mod tests {
         Error::refused(what, "refused", remedy)
     }
 
+    /// dist/bin/kexec-load-kernel asks for it as well.
+    #[test]
+    fn the_script_of_debian_looks_for_the_same_flag() {
+        let script = include_str!("../../../../dist/bin/kexec-load-kernel");
+        let flag = format!("[ -e {} ]", cold_flag(Path::new("/")).display());
+        assert!(script.contains(&flag), "{flag}");
+    }
+
     #[test]
     fn a_refusal_is_told_although_the_old_image_stays() {
         let ours = InSlot::Ours(Preloaded {
