@@ -43,6 +43,7 @@ mod product;
 pub mod programs;
 pub mod progress;
 mod qemu;
+pub mod readme;
 pub mod reboot_requests;
 mod scripts;
 

@@ -1,20 +1,8 @@
 //! What README.md shows is what happens.
 
 use anyhow::{Context, Result, ensure};
+use kexec_lab::readme::{block, shows};
 use kexec_lab::{Guest, Lab, demonstration};
-use std::path::Path;
-
-/// The block of README.md that starts with this command: the command, and the
-/// lines below it.
-fn block(command: &str) -> Result<(String, Vec<String>)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = std::fs::read_to_string(&path).context("reading README.md")?;
-    let mut lines = text.lines().skip_while(|line| !line.starts_with(command));
-    let first = lines.next().with_context(|| format!("no {command:?}"))?;
-    let command = first.trim_start_matches("$ ").to_owned();
-    let below = lines.take_while(|line| *line != "```").map(str::to_owned);
-    Ok((command, below.collect()))
-}
 
 /// The first words of the README: `kexec check` on a machine where loading is
 /// switched off. A kernel and an initrd are where the command names them.
@@ -101,32 +89,4 @@ fn numbers_are_left_out_and_nothing_else() {
         without_numbers("processors: 2; a\n  0x1f-0x2f (148 KiB): Reserved, was 0x"),
         "processors: 2; a\n  # (# KiB): Reserved, was #"
     );
-}
-
-/// Whether these are the lines of `out`; a line `...` stands for any number of
-/// them.
-fn shows(shown: &[String], out: &str) -> bool {
-    let mut rest: Vec<&str> = out.lines().collect();
-    for (number, part) in shown.split(|line| line == "...").enumerate() {
-        let part: Vec<&str> = part.iter().map(String::as_str).collect();
-        let at = match number {
-            0 => rest.starts_with(&part).then_some(0),
-            _ if part.is_empty() => Some(0),
-            _ => rest.windows(part.len()).position(|lines| lines == part),
-        };
-        let Some(at) = at else { return false };
-        rest.drain(..at + part.len());
-    }
-    rest.is_empty() || shown.last().is_some_and(|line| line == "...")
-}
-
-#[test]
-fn left_out_lines() {
-    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-    for shown in ["a\nb\nc", "...\nc", "a\n...", "a\n...\nc", "a\n...\nb\nc"] {
-        assert!(shows(&lines(shown), "a\nb\nc\n"), "{shown:?}");
-    }
-    for shown in ["a\nb", "b\n...", "a\n...\nb", "a\n...\nd", "a\nc"] {
-        assert!(!shows(&lines(shown), "a\nb\nc\n"), "{shown:?}");
-    }
 }

@@ -3,9 +3,9 @@
 //! again does not pass; the next kernel is known by what it reports.
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
 use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
+use kexec_lab::{Lab, readme};
 use serde_json::Value;
 
 /// What the machine thinks of itself, as JSON.
@@ -27,7 +27,7 @@ fn reboots_into_the_changed_default(suite: Suite, layout: SystemLayout) -> Resul
             "before",
             &format!(
                 "{}run list kexec list\nrun check kexec check\n\
-                 run mounts cat /proc/self/mounts\n\
+                 run dry kexec reboot --dry-run\nrun mounts cat /proc/self/mounts\n\
                  jump kexec reboot --append trial=one\n",
                 layout.change_default(&other)
             ),
@@ -35,16 +35,18 @@ fn reboots_into_the_changed_default(suite: Suite, layout: SystemLayout) -> Resul
         .stage(
             "after",
             "run witness cat /var/lib/witness\nrun status kexec status --json\n\
-             run says kexec status\nrun again kexec history --json\n",
+             run says kexec status\nrun past kexec history\nrun again kexec history --json\n",
         )
         .run()?;
     let (before, after) = (trial.stage("before")?, trial.stage("after")?);
-    for label in ["change", "list", "check", "jump"] {
+    for label in ["change", "list", "check", "dry", "jump"] {
         if let Ok(run) = before.run(label) {
             println!("# {label}\n{}{}", run.out(), run.err());
         }
     }
-    println!("{}", after.run("says")?.out());
+    for label in ["says", "past"] {
+        println!("# {label}\n{}", after.run(label)?.out());
+    }
     println!("all: {:.1} s", trial.seconds());
     assert_eq!(before.report.release, default);
     assert_eq!(
@@ -71,6 +73,11 @@ fn reboots_into_the_changed_default(suite: Suite, layout: SystemLayout) -> Resul
     ensure!(line.contains(" trial=one kexec.id="), "{line}");
     assert_eq!(after.run("witness")?.out(), "stopped\n");
     assert_eq!(after.file_system_errors()?, Vec::<String>::new());
+    // The README has the transcript of one of these machines.
+    if (suite, layout) == (Suite::Trixie, SystemLayout::EfiSystemdBoot) {
+        readme::ensure_shown("$ kexec reboot --dry-run", &before.run("dry")?.out())?;
+        readme::ensure_shown("$ kexec status", &after.run("says")?.out())?;
+    }
     let status = json(&trial, "after", "status")?;
     let said = |path: &str| status.pointer(path).and_then(Value::as_str);
     assert_eq!(said("/last/outcome/what"), Some("kexec"), "{status}");
