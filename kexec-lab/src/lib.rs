@@ -55,5 +55,5 @@ pub use guest::{
 pub use initramfs::Initramfs;
 pub use lab::{KERNELS, Lab, LabKernel, lab_folder};
 pub use memory_map::{MapChange, MapChanges};
-pub use product::{Product, kexec_binary, kexec_deb};
+pub use product::{Product, kexec_binary, kexec_deb, kexec_release};
 pub use qemu::{GuestFirmware, GuestSlot, Qemu};

@@ -123,3 +123,27 @@ pub fn kexec_deb() -> Result<PathBuf> {
         ),
     }
 }
+
+/// The environment's `KEXEC_RELEASE`, or the release that this workspace has made in
+/// `target/dist/release`, for tests.
+///
+/// # Errors
+/// If there is none, or it is older than the program.
+pub fn kexec_release() -> Result<PathBuf> {
+    let named = std::env::var_os("KEXEC_RELEASE").filter(|path| !path.is_empty());
+    if let Some(path) = named {
+        return Ok(PathBuf::from(path));
+    }
+    let folder = workspace().join("target/dist/release");
+    // The files have the time of their sources, `release.made` that of its making.
+    let made = folder.with_extension("made");
+    let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    if modified(&made).is_none() || modified(&made) < modified(&kexec_binary()?) {
+        bail!(
+            "looked for a release of this program in {}: there is none, or an older one; make it \
+             with `cargo xtask dist --check release`, or name one in KEXEC_RELEASE",
+            folder.display()
+        );
+    }
+    Ok(folder)
+}

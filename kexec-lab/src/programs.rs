@@ -87,6 +87,8 @@ pub enum UsedFor {
     Rpm,
     /// Making and checking Arch Linux's package.
     Arch,
+    /// Making and checking a release with its repositories.
+    Release,
     /// Building and running the fuzz targets.
     Fuzz,
 }
@@ -106,6 +108,7 @@ impl UsedFor {
             Self::Deb => "the Debian package",
             Self::Rpm => "the RPM package",
             Self::Arch => "Arch Linux's package",
+            Self::Release => "releases",
             Self::Fuzz => "fuzzing",
         }
     }
@@ -154,7 +157,7 @@ const fn same(name: &'static str, package: &'static str, uses: &'static [UsedFor
     program(name, [package; 4], uses)
 }
 
-use UsedFor::{Ansible, Arch, Build, Deb, Fuzz, Lab, Pages, Rpm, Style, Systems, Tests};
+use UsedFor::{Ansible, Arch, Build, Deb, Fuzz, Lab, Pages, Release, Rpm, Style, Systems, Tests};
 
 /// Every program and file that the project needs from the machine.
 #[rustfmt::skip]
@@ -211,8 +214,9 @@ pub const REQUIREMENTS: &[Requirement] = &[
     same("mkfs.vfat", "dosfstools", &[Systems]),
     same("mcopy", "mtools", &[Systems]),
     program("sfdisk", ["fdisk", "util-linux", "util-linux", "util-linux"], &[Systems]),
-    same("tar", "tar", &[Systems, Deb, Arch, Tests]),
-    same("cp", "coreutils", &[Systems, Arch, Tests]),
+    same("tar", "tar", &[Systems, Deb, Arch, Release, Tests]),
+    same("cp", "coreutils", &[Systems, Arch, Release, Tests]),
+    same("sha256sum", "coreutils", &[Release]),
     same("id", "coreutils", &[Systems]),
     same("chown", "coreutils", &[Systems]),
     same("chroot", "coreutils", &[Systems]),
@@ -244,14 +248,25 @@ pub const REQUIREMENTS: &[Requirement] = &[
     program("lintian", ["lintian", "lintian", "", ""], &[Deb]),
     program("rpmbuild", ["rpm", "rpm-build", "rpm-build", "rpm-tools"], &[Rpm]),
     program("rpm", ["rpm", "rpm", "rpm", "rpm-tools"], &[Rpm]),
-    program("ldd", ["libc-bin", "glibc-common", "glibc", "glibc"], &[Rpm, Arch]),
+    program("ldd", ["libc-bin", "glibc-common", "glibc", "glibc"], &[Rpm, Arch, Release, Tests]),
     program("makepkg", ["makepkg", "pacman", "", "pacman"], &[Arch]),
     program("pacman", ["pacman-package-manager", "pacman", "", "pacman"], &[Arch]),
     same("fakeroot", "fakeroot", &[Arch]),
     program("bsdtar", ["libarchive-tools", "bsdtar", "bsdtar", "libarchive"], &[Arch]),
     same("file", "file", &[Arch]),
     same("gzip", "gzip", &[Arch]),
-    same("strip", "binutils", &[Arch]),
+    same("strip", "binutils", &[Arch, Tests]),
+    same("objcopy", "binutils", &[Deb, Rpm, Arch, Tests]),
+    program("apt-ftparchive", ["apt-utils", "apt", "", "apt"], &[Release]),
+    program("xz", ["xz-utils", "xz", "xz", "xz"], &[Release]),
+    program("createrepo_c", ["createrepo-c", "createrepo_c", "createrepo_c", "createrepo_c"], &[Release]),
+    program("gpg", ["gpg", "gnupg2", "gpg2", "gnupg"], &[Release, Tests]),
+    program("gpg-agent", ["gpg-agent", "gnupg2", "gpg2", "gnupg"], &[Release, Tests]),
+    program("gpgconf", ["gpgconf", "gnupg2", "gpg2", "gnupg"], &[Release, Tests]),
+    program("gpgv", ["gpgv", "gnupg2", "gpg2", "gnupg"], &[Release, Tests]),
+    program("rpmsign", ["rpm", "rpm-sign", "rpm-build", "rpm-tools"], &[Release]),
+    program("rpmkeys", ["rpm", "rpm", "rpm", "rpm-tools"], &[Release]),
+    same("dnf", "dnf", &[Release]),
     program("g++", ["g++", "gcc-c++", "gcc-c++", "gcc"], &[Fuzz]),
 ];
 

@@ -2,9 +2,9 @@
 //! on that, over itself, in use, and gone again.
 
 use anyhow::{Result, ensure};
+use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
 use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
-use kexec_lab::{Lab, kexec_binary};
 
 /// What both stages know. The lab's systems are made without documents and manual
 /// pages; this package is to bring its own.
@@ -27,7 +27,8 @@ run old-settings cat /etc/default/kexec
 # As its owner has set it up.
 cp /lab/settings /etc/default/kexec
 run install dpkg -i /lab/debs/kexec-rs.deb
-run ours cmp /usr/sbin/kexec /lab/kexec
+dpkg-deb -x /lab/debs/kexec-rs.deb /var/tmp/ours
+run ours cmp /usr/sbin/kexec /var/tmp/ours/usr/sbin/kexec
 run version kexec --version
 run dmesg vmcore-dmesg --vmcoreinfo /proc/kcore
 run whole dpkg -V kexec-rs
@@ -55,7 +56,7 @@ needs needs-version 'kexec-tools (>= 1:2.0.32)'
 needs needs-future 'kexec-tools (>= 1:2.1)'
 
 run again dpkg -i /lab/debs/kexec-rs.deb
-run still cmp /usr/sbin/kexec /lab/kexec
+run still cmp /usr/sbin/kexec /var/tmp/ours/usr/sbin/kexec
 run stop systemctl stop 'kexec*'
 
 # What the settings of kexec-tools name, under the names of kexec-tools.
@@ -125,7 +126,6 @@ fn comes_and_goes(suite: Suite) -> Result<()> {
     );
     let trial = machine
         .file("lab/settings", settings)
-        .file("lab/kexec", std::fs::read(kexec_binary()?)?)
         .product_deb()?
         // With kexec-tools, on which it depends.
         .debs("kdump-tools")?

@@ -41,6 +41,26 @@ const SECONDS: CommandFlag = CommandFlag {
     value: Some("N"),
     help: "fuzz each target for N seconds",
 };
+/// What `dist release` takes, with the check of every package.
+const RELEASE_FLAGS: &[CommandFlag] = &[
+    CHECK,
+    CommandFlag {
+        name: "--key",
+        value: Some("FPR"),
+        help: "release: sign it with this key of gpg",
+    },
+    flag("--unsigned", "release: without a signature"),
+    CommandFlag {
+        name: "--url",
+        value: Some("URL"),
+        help: "release: where the folder will be served",
+    },
+    CommandFlag {
+        name: "--arch",
+        value: Some("A,B"),
+        help: "release: for x86_64, aarch64 or both",
+    },
+];
 const CHECK: CommandFlag = flag("--check", "check the result with the programs that read it");
 
 /// Every command, in the order of the help.
@@ -89,6 +109,12 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
         flags: &[],
     },
     Subcommand {
+        name: "msrv",
+        words: "",
+        help: &["whether the oldest Rust that Cargo.toml promises is enough"],
+        flags: &[],
+    },
+    Subcommand {
         name: "bench",
         words: "load",
         help: &[
@@ -115,12 +141,14 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "dist",
-        words: "deb | rpm | arch",
+        words: "deb | rpm | arch | release [DIR]",
         help: &[
             "a package, in target/dist; `dist stage KIND DIR` puts",
-            "what it has below an empty folder",
+            "what it has below an empty folder; `dist release`",
+            "makes everything of a release and its repositories,",
+            "`dist program` only builds it; docs/packaging.md",
         ],
-        flags: &[CHECK],
+        flags: RELEASE_FLAGS,
     },
     Subcommand {
         name: "bare",
@@ -171,6 +199,11 @@ impl Arguments {
     /// Whether this flag was given.
     pub fn has(&self, name: &str) -> bool {
         self.flags.contains_key(name)
+    }
+
+    /// The value behind this flag, if it was given.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.flags.get(name).map(String::as_str)
     }
 
     /// The number behind this flag, if it was given.

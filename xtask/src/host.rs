@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use kexec_cli::args::Arch;
 use kexec_lab::programs::StartProgram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -82,6 +82,20 @@ pub fn source_date() -> Result<SystemTime> {
 pub fn day(time: SystemTime) -> String {
     let text = humantime::format_rfc3339_seconds(time).to_string();
     text.chars().take(10).collect()
+}
+
+/// The folder in which cargo keeps what it fetches.
+pub fn cargo_home() -> Result<PathBuf> {
+    of_home("CARGO_HOME", ".cargo")
+}
+
+/// What this variable says, or a folder of the user's.
+pub fn of_home(variable: &str, name: &str) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os(variable) {
+        return Ok(folder.into());
+    }
+    let home = std::env::var_os("HOME").context("looked for HOME: it is not set")?;
+    Ok(Path::new(&home).join(name))
 }
 
 /// Whether there is such a program.

@@ -11,6 +11,7 @@ mod dist;
 mod docs;
 mod fuzz;
 mod host;
+mod msrv;
 mod needs;
 mod record_machines;
 mod table;
@@ -90,9 +91,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         ("man", [folder]) => man(Path::new(folder), arguments.has("--check")),
         ("table", ["show"]) => table::show(),
         ("table", ["run", words @ ..]) => table::run(words),
-        ("dist", wanted) => dist::run(wanted, arguments.has("--check")),
+        ("dist", wanted) => dist::run(wanted, arguments),
         ("bare", []) => bare::run(None, arguments.has("--again")),
         ("bare", [suite]) => bare::run(Some(suite), arguments.has("--again")),
+        ("msrv", []) => {
+            println!("{}", msrv::check()?);
+            Ok(ExitCode::SUCCESS)
+        }
         ("record-machines", []) => record_machines::run(),
         (name, words) => bail!(
             "`{name}` does not understand {words:?}\n{}",

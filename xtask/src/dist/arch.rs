@@ -15,13 +15,11 @@ use std::process::Command;
 use std::time::UNIX_EPOCH;
 
 /// What makepkg is configured with. As on Arch Linux, the options are those of its
-/// makepkg.conf, and there are flags for rustc from outside (its rust.conf): they
-/// take the place of those in .cargo/config.toml. Here they are empty, so that what
-/// was compiled without them serves.
+/// makepkg.conf, and there are flags for rustc from outside (its rust.conf).
 const CONFIGURATION: &str = "source /etc/makepkg.conf\n\
     CARCH=x86_64\n\
     OPTIONS=(strip docs !libtool !staticlibs emptydirs zipman purge debug lto)\n\
-    export RUSTFLAGS=\n\
+    export RUSTFLAGS=\"-C force-frame-pointers=yes\"\n\
     PKGEXT=.pkg.tar\n";
 
 /// pacman's: without signatures, and without looking at mount points.
@@ -79,8 +77,13 @@ pub fn make(folder: &Path, inputs: &Artifacts) -> Result<ArchPackage> {
             .arg(&configuration)
             .current_dir(work.path())
             .env("HOME", work.path())
-            .env("CARGO_HOME", of_home("CARGO_HOME", ".cargo")?)
-            .env("RUSTUP_HOME", of_home("RUSTUP_HOME", ".rustup")?)
+            .env("CARGO_HOME", host::cargo_home()?)
+            // What cargo notes has the path of the linker in it.
+            .env(
+                "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER",
+                host::root().join("xtask/cc"),
+            )
+            .env("RUSTUP_HOME", host::of_home("RUSTUP_HOME", ".rustup")?)
             .env("CARGO_TARGET_DIR", objects.path())
             .env("CARGO_NET_OFFLINE", "true")
             // It would be packed instead of what makepkg has built.
@@ -129,24 +132,18 @@ fn tarball(path: &Path) -> Result<()> {
     )
 }
 
-/// Gives makepkg's cargo what is compiled already; it looks itself whether that is
-/// of the same sources. Libraries are never written in place and are linked, what
-/// cargo notes about them is copied. Programs are linked anew (xtask knows the
-/// folder of its sources), but for ours.
+/// Gives makepkg's cargo what is compiled already of xtask and its libraries; cargo looks
+/// itself whether it is of the same sources. The program is compiled anew, from its first
+/// library on: in another folder, it has to become the same bytes.
+/// Libraries are never written in place and are linked, what cargo notes about them is
+/// copied.
 fn compiled(into: &Path) -> Result<()> {
     let from = match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => host::root().join(folder),
         None => host::root().join("target"),
     };
-    let triple = "x86_64-unknown-linux-gnu/";
-    for (target, profile) in [
-        ("", "debug"),
-        ("", "release"),
-        (triple, "debug"),
-        (triple, "release"),
-    ] {
-        let name = format!("{target}{profile}");
-        let (from, into) = (from.join(&name), into.join(&name));
+    for name in ["debug", "x86_64-unknown-linux-gnu/debug"] {
+        let (from, into) = (from.join(name), into.join(name));
         if !from.join(".fingerprint").is_dir() {
             continue;
         }
@@ -159,40 +156,21 @@ fn compiled(into: &Path) -> Result<()> {
         )?;
         for entry in fs::read_dir(from.join("deps"))? {
             let path = entry?.path();
-            let place = into.join("deps").join(path.file_name().unwrap_or_default());
             let kind = path.extension().and_then(|extension| extension.to_str());
-            let is_ours = place.to_string_lossy().contains("/deps/kexec-");
-            match kind {
-                Some("rlib" | "rmeta" | "so") => {
-                    fs::hard_link(&path, &place)
-                        .with_context(|| format!("linking {}", path.display()))?;
-                }
-                None if profile == "release" && is_ours => {
-                    fs::copy(&path, &place)
-                        .with_context(|| format!("copying {}", path.display()))?;
-                    let date = fs::metadata(&path)?.modified()?;
-                    fs::File::open(&place)?.set_modified(date)?;
-                }
-                _ => {}
+            if let Some("rlib" | "rmeta" | "so") = kind {
+                let place = into.join("deps").join(path.file_name().unwrap_or_default());
+                fs::hard_link(&path, &place)
+                    .with_context(|| format!("linking {}", path.display()))?;
             }
         }
     }
     Ok(())
 }
 
-/// What this variable says, or a folder of the user's.
-fn of_home(variable: &str, name: &str) -> Result<PathBuf> {
-    if let Some(folder) = std::env::var_os(variable) {
-        return Ok(folder.into());
-    }
-    let home = std::env::var_os("HOME").context("looked for HOME: it is not set")?;
-    Ok(Path::new(&home).join(name))
-}
-
 /// A command without root's privileges but one: root's compiler is often where
 /// nobody else may look. Without the last option access(2) would not heed it
 /// (capabilities(7), SECBIT_NO_SETUID_FIXUP), and gcc not find its linker.
-fn unprivileged(program: &str) -> Result<Command> {
+pub fn unprivileged(program: &str) -> Result<Command> {
     if !host::is_root()? {
         return Ok(Command::new(program));
     }

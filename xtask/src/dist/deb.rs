@@ -37,7 +37,7 @@ pub fn make(folder: &Path, inputs: &Artifacts) -> Result<DebPackage> {
     fs::create_dir(&control).context("making the folder DEBIAN")?;
     write(
         &control.join("control"),
-        fields(installed)?.as_bytes(),
+        fields(installed, inputs.arch)?.as_bytes(),
         0o644,
     )?;
     write(
@@ -62,7 +62,11 @@ pub fn make(folder: &Path, inputs: &Artifacts) -> Result<DebPackage> {
     }
     settle(&tree, inputs.date)?;
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    let name = format!("kexec-rs_{}_{}.deb", debian_version(), debian_arch()?);
+    let name = format!(
+        "kexec-rs_{}_{}.deb",
+        debian_version(),
+        debian_arch(inputs.arch)?
+    );
     let path = folder.join(name);
     let epoch = seconds(inputs.date).to_string();
     host::call(
@@ -85,8 +89,8 @@ fn seconds(date: SystemTime) -> u64 {
 }
 
 /// As Debian calls the architecture.
-fn debian_arch() -> Result<&'static str> {
-    match host::arch()? {
+pub fn debian_arch(arch: Arch) -> Result<&'static str> {
+    match arch {
         Arch::X86_64 => Ok("amd64"),
         Arch::Arm64 => Ok("arm64"),
         Arch::Riscv64 => Ok("riscv64"),
@@ -97,7 +101,7 @@ fn debian_arch() -> Result<&'static str> {
 /// The control file. Whoever depends on kexec-tools, with or without a version,
 /// is content with this package (Debian Policy 7.5 and 7.6.2). Older versions of
 /// molly-guard divert /sbin/coldreboot, which kexec-tools has as well.
-fn fields(installed: u64) -> Result<String> {
+fn fields(installed: u64, arch: Arch) -> Result<String> {
     let mut out = format!(
         "Package: kexec-rs\nVersion: {}\nArchitecture: {}\nMaintainer: {MAINTAINER}\n\
          Installed-Size: {installed}\nSection: admin\nPriority: optional\nHomepage: {HOMEPAGE}\n\
@@ -105,7 +109,7 @@ fn fields(installed: u64) -> Result<String> {
          Conflicts: kexec-tools, molly-guard (<< 0.8.4~)\n\
          Replaces: kexec-tools\nDescription: {SUMMARY}\n",
         debian_version(),
-        debian_arch()?
+        debian_arch(arch)?
     );
     for (number, paragraph) in DESCRIPTION.iter().enumerate() {
         if number > 0 {

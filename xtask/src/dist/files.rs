@@ -41,6 +41,8 @@ pub enum FileSource {
     ThirdParty,
     /// Debian's changelog.
     DebianChangelog,
+    /// Every file below docs/; the destination is a folder.
+    Docs,
     /// A file of the repository, by its path.
     Tree(&'static str),
     /// A symbolic link to this, seen from the link's own folder.
@@ -102,7 +104,7 @@ const fn link(
     }
 }
 
-use FileSource::{Completion, DebianChangelog, Page, Pages, Product, ThirdParty, Tree};
+use FileSource::{Completion, DebianChangelog, Docs, Page, Pages, Product, ThirdParty, Tree};
 
 /// Everything that is installed. Arch Linux has usr/bin for usr/sbin.
 pub const FILES: &[InstalledFile] = &[
@@ -269,14 +271,10 @@ pub const FILES: &[InstalledFile] = &[
     ),
     // What the program is and where it differs.
     file(Tree("README.md"), "usr/share/doc/kexec-rs/README.md", ALL),
+    file(Docs, "usr/share/doc/kexec-rs/", ALL),
     file(
-        Tree("docs/compatibility.md"),
-        "usr/share/doc/kexec-rs/compatibility.md",
-        ALL,
-    ),
-    file(
-        Tree("docs/reboot.md"),
-        "usr/share/doc/kexec-rs/reboot.md",
+        Tree("CONTRIBUTING.md"),
+        "usr/share/doc/kexec-rs/CONTRIBUTING.md",
         ALL,
     ),
     file(

@@ -1,8 +1,12 @@
 //! `cargo xtask dist`: packages, all from one table ([`files::FILES`]).
 
 mod arch;
+mod audit;
+pub mod crates;
 mod deb;
+mod doc;
 mod files;
+mod release;
 mod rpm;
 mod scratch;
 mod stage;
@@ -11,30 +15,53 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
+use crate::command::Arguments;
 use crate::{demo, host};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use files::PackageKind;
 use stage::Artifacts;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Runs `cargo xtask dist` with these words; `look` has the result checked.
-pub fn run(words: &[&str], look: bool) -> Result<ExitCode> {
+/// Runs `cargo xtask dist` with these words and flags.
+pub fn run(words: &[&str], arguments: &Arguments) -> Result<ExitCode> {
+    let look = arguments.has("--check");
+    for flag in ["--key", "--unsigned", "--url", "--arch"] {
+        ensure!(
+            !arguments.has(flag) || matches!(words, ["release", ..]) && !look,
+            "{flag} is of `dist release`, which takes no --check with it"
+        );
+    }
     match words {
+        ["release"] if look => println!("{}", release::check(&folder().join("release"))?),
+        ["release"] | ["release", _] => {
+            let (folder, release) = release::typed(words.get(1).copied(), arguments)?;
+            release.make(&folder)?;
+            println!("{}", release.said(&folder)?);
+        }
         ["deb"] => {
             let note = deb(&demo::build()?, look)?;
             println!("{note}");
         }
         ["rpm"] => println!("{}", rpm(&demo::build()?, look)?),
         ["arch"] => println!("{}", arch(&demo::build()?, look)?),
+        ["program"] => println!("{}", demo::build()?.display()),
         ["stage", kind, into] => {
-            let inputs = Artifacts::new(&demo::build()?)?;
+            let inputs = artifacts(&demo::build()?)?;
             let items = stage::items(named(kind)?, &inputs)?;
             stage::stage(Path::new(into), &items, inputs.date)?;
         }
-        _ => bail!("asked for dist {words:?}, expected deb, rpm, arch, or stage KIND DIR"),
+        _ => bail!(
+            "asked for dist {words:?}, expected deb, rpm, arch, release [DIR], program, or stage KIND DIR"
+        ),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What packages of this machine's architecture are made of, with this program.
+fn artifacts(product: &Path) -> Result<Artifacts> {
+    let arch = host::arch()?;
+    Artifacts::new(audit::packaged(product, arch)?, arch)
 }
 
 fn named(name: &str) -> Result<PackageKind> {
@@ -52,7 +79,7 @@ fn folder() -> PathBuf {
 /// Makes the Debian package and looks at it; says how large it is, and what could
 /// not look at it.
 fn deb(product: &Path, look: bool) -> Result<String> {
-    let made = deb::make(&folder(), &Artifacts::new(product)?)?;
+    let made = deb::make(&folder(), &artifacts(product)?)?;
     let size = std::fs::metadata(&made.path)?.len();
     let mut note = format!(
         "{}: {size} bytes, {} files, {} KiB installed",
@@ -74,7 +101,7 @@ fn deb(product: &Path, look: bool) -> Result<String> {
 
 /// The same for the RPM package.
 fn rpm(product: &Path, look: bool) -> Result<String> {
-    let made = rpm::make(&folder(), &Artifacts::new(product)?)?;
+    let made = rpm::make(&folder(), &artifacts(product)?)?;
     let mut note = size(&made.path, made.items.len())?;
     if look {
         rpm::check(&made)?;
@@ -85,7 +112,7 @@ fn rpm(product: &Path, look: bool) -> Result<String> {
 
 /// The same for Arch Linux's package.
 fn arch(product: &Path, look: bool) -> Result<String> {
-    let made = arch::make(&folder(), &Artifacts::new(product)?)?;
+    let made = arch::make(&folder(), &artifacts(product)?)?;
     let mut note = size(&made.path, made.items.len())?;
     if look {
         arch::check(&made)?;

@@ -2,6 +2,7 @@
 //! from the table; looked at by rpm(8), which installs it into a scratch root and
 //! removes it again.
 
+use super::crates::machine;
 use super::files::{PackageKind, RPM_SCRIPTS};
 use super::scratch::{Scratch, as_root, require, said_by};
 use super::stage::{Artifacts, StagedFile, items, read, same, stage, write};
@@ -46,7 +47,7 @@ pub fn make(folder: &Path, inputs: &Artifacts) -> Result<RpmPackage> {
         .date
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    let arch = host::arch()?.name();
+    let arch = machine(inputs.arch);
     let scratch = tempfile::tempdir().context("making a folder for rpmbuild")?;
     let mut command = Command::new("rpmbuild");
     command.args(["-bb", "--quiet", "--target", arch]);

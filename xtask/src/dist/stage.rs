@@ -1,11 +1,12 @@
 //! A folder as it will be on the machine, made from the table.
 
 use super::files::{FILES, FileSource, PackageKind, destination, is_compressed};
-use super::texts;
+use super::{crates, doc, texts};
 use crate::docs::{self, GeneratedFile};
 use crate::host;
 use anyhow::{Context, Result, ensure};
 use flate2::{Compression, GzBuilder};
+use kexec_cli::args::Arch;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use std::fs;
 use std::io::Write;
@@ -61,7 +62,9 @@ pub fn same(mut found: Vec<String>, mut wanted: Vec<String>) -> Result<()> {
 /// What is made and not in the repository.
 #[derive(Debug)]
 pub struct Artifacts {
-    /// The content of `/usr/bin/kexec`, as cargo built it.
+    /// The architecture that the program is for.
+    pub arch: Arch,
+    /// The content of `/usr/bin/kexec`: see [`audit::packaged`](super::audit::packaged).
     pub product: Vec<u8>,
     /// Manual pages, by their path below the folder of all pages.
     pub pages: Vec<GeneratedFile>,
@@ -74,14 +77,15 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
-    /// Made from the repository, with this program.
-    pub fn new(product: &Path) -> Result<Artifacts> {
+    /// Made from the repository, with this content of the program.
+    pub fn new(product: Vec<u8>, arch: Arch) -> Result<Artifacts> {
         let date = host::source_date()?;
         Ok(Artifacts {
-            product: read(product)?,
+            arch,
+            product,
             pages: docs::manual_pages(&host::day(date)),
-            completions: docs::completions(host::arch()?),
-            third_party: texts::third_party()?,
+            completions: docs::completions(arch),
+            third_party: texts::third_party(&crates::of_program(arch)?)?,
             date,
         })
     }
@@ -135,7 +139,17 @@ pub fn items(kind: PackageKind, inputs: &Artifacts) -> Result<Vec<StagedFile>> {
             FileSource::DebianChangelog => {
                 put(file.to, texts::debian_changelog(inputs.date).into_bytes())?;
             }
-            FileSource::Tree(path) => put(file.to, read(&host::root().join(path))?)?,
+            FileSource::Tree(path) => {
+                let data = read(&host::root().join(path))?;
+                put(file.to, doc::installed(kind, file.to, path, data)?)?;
+            }
+            FileSource::Docs => {
+                for path in doc::all()? {
+                    let to = doc::place(file.to, &path);
+                    let data = read(&host::root().join(&path))?;
+                    put(&to, doc::installed(kind, &to, &path, data)?)?;
+                }
+            }
             FileSource::Link(target) => items.push(StagedFile {
                 to: destination(kind, file.to),
                 mode: file.mode,
@@ -220,7 +234,7 @@ fn set_time(path: &Path, date: SystemTime) -> Result<()> {
 }
 
 /// As `gzip -9n`: no name and no time.
-fn compressed(data: &[u8]) -> Result<Vec<u8>> {
+pub fn compressed(data: &[u8]) -> Result<Vec<u8>> {
     let mut writer = GzBuilder::new().write(Vec::new(), Compression::best());
     writer.write_all(data)?;
     writer.finish().context("compressing")

@@ -10,9 +10,7 @@ use std::process::Command;
 
 /// Everything as in a package, with a few bytes for the program.
 pub fn inputs() -> Artifacts {
-    let product = tempfile::NamedTempFile::new().unwrap();
-    fs::write(product.path(), b"\x7fELF").unwrap();
-    Artifacts::new(product.path()).unwrap()
+    Artifacts::new(b"\x7fELF".to_vec(), host::arch().unwrap()).unwrap()
 }
 
 /// Every file below a folder, from there on.
@@ -140,6 +138,90 @@ fn each_package_has_its_essentials() {
         destination(PackageKind::Arch, "usr/sbin/kexec"),
         "usr/bin/kexec"
     );
+}
+
+/// All of docs/ is there, and whoever follows a link in it on an installed machine
+/// finds the file, or the web page of it.
+#[test]
+fn documents_are_complete_and_their_links_lead_somewhere() {
+    const FOLDER: &str = "usr/share/doc/kexec-rs";
+    for kind in PackageKind::ALL {
+        let items = items(*kind, &inputs()).unwrap();
+        for path in below(&host::root().join("docs")) {
+            let place = format!("{FOLDER}/{path}");
+            assert!(items.iter().any(|item| item.to == place), "no {place}");
+        }
+        let (mut local, mut elsewhere) = (0, 0);
+        let documents = items.iter().filter(|item| item.to.ends_with(".md"));
+        for document in documents {
+            let text = std::str::from_utf8(&document.data).unwrap();
+            for target in doc::targets(text) {
+                let repository = format!("{}/blob/v{}/", texts::HOMEPAGE, texts::VERSION);
+                if let Some(path) = target.strip_prefix(&repository) {
+                    let path = path.split('#').next().unwrap();
+                    assert!(host::root().join(path).exists(), "{target}");
+                    elsewhere += 1;
+                } else if doc::is_file(target) {
+                    let file = target.split('#').next().unwrap();
+                    // Documents stand in one folder, with folders below it.
+                    let folder = Path::new(&document.to).parent().unwrap();
+                    let mut place = folder.to_owned();
+                    for part in file.split('/') {
+                        match part {
+                            ".." => assert!(place.pop()),
+                            part => place.push(part),
+                        }
+                    }
+                    assert!(
+                        items.iter().any(|item| Path::new(&item.to) == place),
+                        "{} links to {target}, which the package lacks",
+                        document.to
+                    );
+                    local += 1;
+                }
+            }
+        }
+        assert!(
+            local > 15 && elsewhere > 5,
+            "{kind:?}: {local}, {elsewhere}"
+        );
+    }
+}
+
+/// The archive for machines without a package has everything as well, and only its
+/// own folder.
+#[test]
+fn the_static_archive_is_complete() {
+    let files = release::tarball_files(&inputs(), "x").unwrap();
+    let has = |path: &str| files.iter().any(|file| file.to == format!("x/{path}"));
+    for path in [
+        "kexec",
+        "vmcore-dmesg",
+        "README.md",
+        "docs/reboot.md",
+        "man/man8/kexec-reboot.8",
+        "completions/_kexec",
+        "LICENSE-MIT",
+        "third-party.txt",
+    ] {
+        assert!(has(path), "{path}");
+    }
+    for path in below(&host::root().join("docs")) {
+        assert!(has(&format!("docs/{path}")), "docs/{path}");
+    }
+}
+
+/// One place says which version this is.
+#[test]
+fn every_version_is_that_of_the_workspace() {
+    let metadata = crate::host::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    let output = { metadata }.output().unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 10);
+    for package in packages {
+        assert_eq!(package["version"], texts::VERSION, "{}", package["name"]);
+    }
 }
 
 /// Two folders made one after the other are the same, times and all.

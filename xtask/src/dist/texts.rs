@@ -1,8 +1,8 @@
 //! Texts that only packages have.
 
-use crate::host::{cargo, day};
+use super::crates::ProgramCrate;
+use crate::host::day;
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
@@ -44,7 +44,7 @@ pub fn debian_changelog(date: SystemTime) -> String {
 }
 
 /// A time as Debian's changelog has it: `Mon, 23 Nov 2026 03:07:38 +0000`.
-fn rfc_5322(date: SystemTime) -> String {
+pub fn rfc_5322(date: SystemTime) -> String {
     // 1 January 1970 was a Thursday.
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = [
@@ -66,8 +66,7 @@ fn rfc_5322(date: SystemTime) -> String {
 
 /// What is part of the program and not ours: for each its version and its
 /// licence, and then the texts.
-pub fn third_party() -> Result<String> {
-    let folders = crate_folders()?;
+pub fn third_party(crates: &[ProgramCrate]) -> Result<String> {
     let mut out =
         "These libraries are part of the program. Where several licences are named with OR, \
                    any of them may be chosen.\n\n\
@@ -76,12 +75,15 @@ pub fn third_party() -> Result<String> {
                    The Rust standard library: MIT OR Apache-2.0\n"
             .to_owned();
     let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for ((name, version), licence) in linked()? {
+    for one in crates.iter().filter(|one| one.is_linked) {
+        // Our own have no archive, and their licence is in the package anyway.
+        if one.checksum.is_none() {
+            continue;
+        }
+        let ProgramCrate { name, licence, .. } = one;
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{name} {version}: {licence}");
-        let folder = folders.get(&(name.clone(), version));
-        let folder = folder.with_context(|| format!("cargo metadata does not know {name}"))?;
-        for path in licence_files(folder, &licence)? {
+        let _ = writeln!(out, "{name} {}: {licence}", one.version);
+        for path in licence_files(&one.folder, licence)? {
             let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
             let text = String::from_utf8_lossy(&bytes).trim().to_owned();
             texts.entry(text).or_default().insert(name.clone());
@@ -97,54 +99,6 @@ pub fn third_party() -> Result<String> {
         );
     }
     Ok(out)
-}
-
-/// The crates that are linked in, by name and version, with their licences.
-fn linked() -> Result<BTreeMap<(String, String), String>> {
-    let text = output_of(&[
-        "tree",
-        "--package",
-        "kexec-cli",
-        "--edges",
-        "normal,no-proc-macro",
-        "--prefix",
-        "none",
-        "--locked",
-        "--format",
-        "{p}|{l}",
-    ])?;
-    let mut crates = BTreeMap::new();
-    for line in text.lines() {
-        let (package, licence) = line.split_once('|').unwrap_or((line, ""));
-        // Our own crates have their folder behind their version.
-        if let [name, version] = package.split(' ').collect::<Vec<_>>().as_slice() {
-            let version = version.trim_start_matches('v');
-            let licence = licence.trim_end_matches(" (*)");
-            crates.insert(((*name).to_owned(), version.to_owned()), licence.to_owned());
-        }
-    }
-    ensure!(!crates.is_empty(), "cargo tree names no crate");
-    Ok(crates)
-}
-
-/// The folder of a crate's sources, by name and version.
-fn crate_folders() -> Result<BTreeMap<(String, String), PathBuf>> {
-    let text = output_of(&["metadata", "--format-version", "1", "--locked"])?;
-    let metadata: Value =
-        serde_json::from_str(&text).context("reading what cargo metadata says")?;
-    let packages = metadata.get("packages").and_then(Value::as_array);
-    let packages = packages.context("cargo metadata names no packages")?;
-    let word = |package: &Value, key: &str| {
-        let word = package.get(key).and_then(Value::as_str).map(str::to_owned);
-        word.with_context(|| format!("cargo metadata has a package without {key}"))
-    };
-    let mut folders = BTreeMap::new();
-    for package in packages {
-        let manifest = PathBuf::from(word(package, "manifest_path")?);
-        let folder = manifest.parent().unwrap_or(&manifest).to_owned();
-        folders.insert((word(package, "name")?, word(package, "version")?), folder);
-    }
-    Ok(folders)
 }
 
 /// The files with a crate's licence: MIT's where that may be chosen, because it is
@@ -173,24 +127,11 @@ fn licence_files(folder: &Path, licence: &str) -> Result<Vec<PathBuf>> {
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
-/// What cargo prints.
-fn output_of(arguments: &[&str]) -> Result<String> {
-    let output = cargo(arguments)
-        .output()
-        .with_context(|| format!("running cargo {}", arguments.join(" ")))?;
-    ensure!(
-        output.status.success(),
-        "cargo {} ended with {}: {}",
-        arguments.join(" "),
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).context("cargo's answer is no text")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::crates;
     use super::*;
+    use kexec_cli::args::Arch;
 
     #[test]
     fn times_of_a_changelog() {
@@ -203,7 +144,7 @@ mod tests {
     /// Each crate that is linked in, with the words of its licence.
     #[test]
     fn licences_of_others() {
-        let text = third_party().unwrap();
+        let text = third_party(&crates::of_program(Arch::X86_64).unwrap()).unwrap();
         for line in ["bzip2-1.0.6", "lzma-rust2 ", "zlib-rs ", "GNU C library"] {
             assert!(text.contains(line), "{line}");
         }

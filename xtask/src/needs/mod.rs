@@ -37,9 +37,16 @@ pub fn of(command: &str, words: &[&str], has: impl Fn(&str) -> bool) -> Vec<Used
                 "deb" => uses.push(UsedFor::Deb),
                 "rpm" => uses.push(UsedFor::Rpm),
                 "arch" => uses.push(UsedFor::Arch),
+                "release" => {
+                    uses.extend([UsedFor::Deb, UsedFor::Rpm, UsedFor::Release]);
+                    if has("--check") {
+                        uses.extend([UsedFor::Arch, UsedFor::Tests]);
+                    }
+                }
                 _ => {}
             }
         }
+        ("msrv", _) => uses.push(UsedFor::Build),
         ("bare", _) => uses.extend([UsedFor::Build, UsedFor::Lab, UsedFor::Systems]),
         _ => {}
     }
@@ -57,6 +64,7 @@ const STATIC: &[UsedFor] = &[
     UsedFor::Deb,
     UsedFor::Rpm,
     UsedFor::Arch,
+    UsedFor::Release,
 ];
 /// What `test --vm` runs: the package is installed in its machines.
 const VM: &[UsedFor] = &[
@@ -66,6 +74,9 @@ const VM: &[UsedFor] = &[
     UsedFor::Ansible,
     UsedFor::Tests,
     UsedFor::Deb,
+    UsedFor::Rpm,
+    UsedFor::Arch,
+    UsedFor::Release,
 ];
 /// What `test --fuzz` runs.
 const FUZZ: &[UsedFor] = &[UsedFor::Build, UsedFor::Fuzz];

@@ -61,24 +61,31 @@ fn only_what_the_command_needs() {
         steady.contains(&"makepkg") && !steady.contains(&"mcopy"),
         "{steady:?}"
     );
+    let release = names("dist", &["release"], "");
+    assert!(
+        release.contains(&"createrepo_c") && !release.contains(&"makepkg"),
+        "{release:?}"
+    );
     assert_eq!(names("dist", &["rpm"], "").last(), Some(&"ldd"));
     assert!(names("table", &["seen"], "").is_empty());
 }
 
 #[test]
-fn readme_names_the_rust_that_cargo_asks_for() {
-    let read = |name: &str| std::fs::read_to_string(host::root().join(name)).unwrap();
-    let manifest = read("Cargo.toml");
-    let mut lines = manifest.lines();
-    let version = lines
-        .find_map(|line| line.strip_prefix("rust-version = "))
-        .unwrap()
-        .trim_matches('"');
-    let wanted = format!("[Rust](https://rustup.rs) {version} or newer");
-    assert!(
-        read("README.md").contains(&wanted),
-        "looked for {wanted:?} in README.md"
-    );
+fn every_place_names_the_rust_that_cargo_asks_for() {
+    let oldest = crate::msrv::OLDEST;
+    for (name, wanted) in [
+        ("Cargo.toml", format!("rust-version = \"{oldest}\"")),
+        (
+            "README.md",
+            format!("[Rust](https://rustup.rs) {oldest} or newer"),
+        ),
+        // Arch Linux's package has the epoch 1.
+        ("dist/arch/PKGBUILD", format!("'rust>=1:{oldest}'")),
+        ("docs/packaging.md", format!("Rust {oldest} or newer")),
+    ] {
+        let text = std::fs::read_to_string(host::root().join(name)).unwrap();
+        assert!(text.contains(&wanted), "looked for {wanted:?} in {name}");
+    }
 }
 
 /// What starts a program by its name is in the table.

@@ -9,7 +9,7 @@ mod lab_tests;
 mod log;
 mod plan;
 mod pool;
-mod product;
+pub mod product;
 mod progress;
 mod report;
 mod times;

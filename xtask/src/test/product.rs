@@ -1,5 +1,6 @@
 //! The release build: one static file of a bearable size.
 
+use crate::host;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
@@ -27,7 +28,28 @@ pub fn check(binary: &Path) -> Result<String> {
             binary.display()
         );
     }
+    for folder in folders()? {
+        let named = bytes
+            .windows(folder.len())
+            .any(|part| part == folder.as_bytes());
+        if named {
+            bail!(
+                "{} names a folder of this machine, {folder}, so another machine cannot build \
+                 the same bytes: build it with `cargo xtask dist program`",
+                binary.display()
+            );
+        }
+    }
     Ok(format!("{size} bytes, static"))
+}
+
+/// The folders that sources of the program are in.
+fn folders() -> Result<Vec<String>> {
+    let registry = host::cargo_home()?.join("registry");
+    let folders = [host::root(), &registry];
+    // A checkout in a folder with a very short name would be found by chance.
+    let folders = folders.map(|folder| format!("{}/", folder.display()));
+    Ok(folders.into_iter().filter(|name| name.len() > 5).collect())
 }
 
 /// The name of a program header that a static program does not have.

@@ -24,6 +24,14 @@ const RELEASE: &str = "release build";
 const DEB: &str = "package deb";
 const RPM: &str = "package rpm";
 const ARCH: &str = "package arch";
+const RELEASE_FILES: &str = "release files";
+/// The scenario in which a guest installs from the repository of [`RELEASE_FILES`].
+const FROM_RELEASE: &str =
+    "kexec-lab::repository::apt_installs_from_it_and_refuses_what_was_changed";
+const MSRV: &str = "oldest Rust";
+/// Static steps that take long or fetch much: only where they are named, or everything is
+/// wanted; and why they are left out of every other run.
+const LONG: &[(&str, &str)] = &[(MSRV, "fetches another Rust: cargo xtask test --all")];
 const LAB: &str = "the lab's kernels and QEMU";
 const BARE: &str = "bare machine";
 const FUZZ_BUILD: &str = "build of the fuzz targets";
@@ -39,6 +47,7 @@ const STEPS: &[&str] = &[
     DEB,
     RPM,
     ARCH,
+    RELEASE_FILES,
 ];
 
 /// The package of the lab: each of its scenarios is a job.
@@ -84,18 +93,19 @@ impl Plan {
 
     /// Whether the program is built in any case, before it is known which tests want it.
     fn release_first(&self) -> bool {
-        [RELEASE, DEB, RPM, ARCH].iter().any(|name| self.step(name))
+        [RELEASE, DEB, RPM, ARCH, RELEASE_FILES]
+            .iter()
+            .any(|name| self.step(name))
             || (self.options.vm && self.options.names.is_empty())
     }
 
     /// Whether tests are built: only where no word names a step and nothing else.
     fn wants_tests(&self) -> bool {
         let only_steps = !self.options.names.is_empty()
-            && self
-                .options
-                .names
-                .iter()
-                .all(|word| STEPS.contains(&word.as_str()) || word.starts_with("fuzz::"));
+            && self.options.names.iter().all(|word| {
+                let is_long = LONG.iter().any(|(name, _)| name == word);
+                is_long || STEPS.contains(&word.as_str()) || word.starts_with("fuzz::")
+            });
         (self.options.static_tests || self.options.vm) && !only_steps
     }
 
@@ -134,6 +144,9 @@ impl Plan {
         if self.step(DENY) {
             jobs.push(step(DENY, &[], || xtask(&["deny"])));
         }
+        if self.long(MSRV) {
+            jobs.push(step(MSRV, &[], || xtask(&["msrv"])));
+        }
         if self.release_first() {
             jobs.extend(self.release());
         }
@@ -153,6 +166,11 @@ impl Plan {
         jobs
     }
 
+    /// Whether one of the [`LONG`] steps is wanted.
+    fn long(&self, name: &str) -> bool {
+        self.step(name) && (self.options.all || !self.options.names.is_empty())
+    }
+
     fn wants_fuzz(&self) -> bool {
         self.named(FUZZ_BUILD)
             || fuzz::targets().is_ok_and(|targets| {
@@ -165,7 +183,7 @@ impl Plan {
     /// The program, its packages, and what guests need beside it.
     fn release(&self) -> Vec<Job> {
         let mut jobs = vec![Job::new(RELEASE, JobRank::Build, |log| {
-            log.call(&mut demo::build_command())?;
+            log.call(&mut demo::build_command()?)?;
             Ok(Success::one(product::check(&kexec_lab::kexec_binary()?)?))
         })];
         if self.options.vm || self.step(DEB) {
@@ -180,6 +198,11 @@ impl Plan {
         if self.step(ARCH) {
             jobs.push(step(ARCH, &[RELEASE], || {
                 xtask(&["dist", "--check", "arch"])
+            }));
+        }
+        if self.step(RELEASE_FILES) || (self.options.vm && self.named(FROM_RELEASE)) {
+            jobs.push(step(RELEASE_FILES, &[RELEASE], || {
+                xtask(&["dist", "--check", "release"])
             }));
         }
         if self.options.vm {
@@ -222,6 +245,14 @@ impl Plan {
             }
             if self.options.static_tests {
                 done.more.extend(self.unit(binary)?);
+            }
+        }
+        for (name, reason) in LONG {
+            if self.step(name) && !self.long(name) {
+                done.skipped.push(SkippedTest {
+                    reason: (*reason).to_owned(),
+                    name: (*name).to_owned(),
+                });
             }
         }
         done.note = format!("{} programs", all.len());
@@ -286,7 +317,11 @@ impl Plan {
                 command.env("RUST_BACKTRACE", "0").env(RESTARTS, &restarts);
                 count_one(log, &mut command)
             });
-            jobs.push(job.after(&[RELEASE, DEB, LAB]));
+            let needs: &[&'static str] = match job.name == FROM_RELEASE {
+                true => &[RELEASE_FILES, LAB],
+                false => &[RELEASE, DEB, LAB],
+            };
+            jobs.push(job.after(needs));
         }
         Ok(())
     }
@@ -400,72 +435,4 @@ fn xtask(words: &[&str]) -> Command {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan(change: impl FnOnce(&mut TestOptions)) -> Arc<Plan> {
-        let mut options = TestOptions {
-            static_tests: true,
-            vm: true,
-            fuzz: true,
-            all: false,
-            list: false,
-            names: Vec::new(),
-            fuzz_seconds: 1,
-        };
-        change(&mut options);
-        Arc::new(Plan::new(options, PathBuf::from("logs")))
-    }
-
-    fn names(plan: &Arc<Plan>) -> Vec<String> {
-        plan.jobs().into_iter().map(|job| job.name).collect()
-    }
-
-    #[test]
-    fn every_step_is_there_unless_a_part_or_a_name_is_asked_for() {
-        let all = names(&plan(|_| {}));
-        for step in STEPS.iter().chain(&[TESTS, LAB, FUZZ_BUILD]) {
-            assert!(all.contains(&(*step).to_owned()), "{step}: {all:?}");
-        }
-        let static_tests = names(&plan(|options| {
-            (options.vm, options.fuzz) = (false, false);
-        }));
-        assert!(
-            static_tests.contains(&LINTS.to_owned()) && !static_tests.contains(&LAB.to_owned())
-        );
-        let vm = names(&plan(|options| {
-            (options.static_tests, options.fuzz) = (false, false);
-        }));
-        assert_eq!(vm, [TESTS, RELEASE, DEB, LAB, BARE]);
-        let one = names(&plan(|options| options.names = vec![FORMATTING.to_owned()]));
-        assert_eq!(one, [FORMATTING]);
-        let some = names(&plan(|options| options.names = vec!["fleet".to_owned()]));
-        assert_eq!(some, [TESTS]);
-        let targets = names(&plan(|options| {
-            options.names = vec!["fuzz::elf".to_owned()]
-        }));
-        assert_eq!(targets, [FUZZ_BUILD]);
-    }
-
-    #[test]
-    fn what_ran_elsewhere_was_not_skipped() {
-        let plan = plan(|_| {});
-        let skipped = |name: &str| SkippedTest {
-            reason: "r".to_owned(),
-            name: name.to_owned(),
-        };
-        let mut state = PoolState {
-            skipped: vec![skipped("b"), skipped("a"), skipped("b")],
-            ..PoolState::default()
-        };
-        state.ended.push(super::super::pool::FinishedJob {
-            name: "a".to_owned(),
-            took: std::time::Duration::ZERO,
-            passed: 1,
-            note: String::new(),
-            failure: None,
-        });
-        plan.settle(&mut state);
-        assert_eq!(state.skipped, [skipped("b")]);
-    }
-}
+mod tests;
