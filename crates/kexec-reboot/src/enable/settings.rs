@@ -191,7 +191,7 @@ mod tests {
     }
 
     fn carry_out(root: &Path, name: &str, changes: &[FileChange]) {
-        super::super::apply(root, feature(name).unwrap(), changes).unwrap();
+        apply(root, feature(name).unwrap(), changes).unwrap();
     }
 
     fn every(every: u64) -> Settings {

@@ -109,7 +109,9 @@ fn counts(attempts: &[Attempt]) -> String {
     let kexecs = of(|o| matches!(o, Outcome::Kexec(_)));
     let cold = of(|o| matches!(o, Outcome::Cold { .. }));
     let other = attempts.len() - kexecs - cold;
-    let mut words = vec![counted(kexecs, "kexec"), counted(cold, "cold boot")];
+    let all = [(kexecs, "kexec"), (cold, "cold boot")].into_iter();
+    let some = all.filter(|(count, _)| *count > 0);
+    let mut words: Vec<String> = some.map(|(count, word)| counted(count, word)).collect();
     if other > 0 {
         words.push(format!("{other} without a known outcome"));
     }
