@@ -141,10 +141,10 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "dist",
-        words: "deb | rpm | arch | release [DIR]",
+        words: "KIND | release [DIR]",
         help: &[
-            "a package, in target/dist; `dist stage KIND DIR` puts",
-            "what it has below an empty folder; `dist release`",
+            "a package (deb, rpm, arch) in target/dist; `dist stage",
+            "KIND DIR` has its files in a folder; `dist release`",
             "makes everything of a release and its repositories,",
             "`dist program` only builds it; docs/packaging.md",
         ],

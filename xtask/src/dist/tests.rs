@@ -214,7 +214,7 @@ fn the_static_archive_is_complete() {
 /// One place says which version this is.
 #[test]
 fn every_version_is_that_of_the_workspace() {
-    let metadata = crate::host::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata = host::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
     let output = { metadata }.output().unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();

@@ -66,7 +66,7 @@ fn only_what_the_command_needs() {
         release.contains(&"createrepo_c") && !release.contains(&"makepkg"),
         "{release:?}"
     );
-    assert_eq!(names("dist", &["rpm"], "").last(), Some(&"ldd"));
+    assert!(names("dist", &["rpm"], "").contains(&"ldd"));
     assert!(names("table", &["seen"], "").is_empty());
 }
 

@@ -12,6 +12,7 @@ use crate::host;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -122,8 +123,8 @@ fn sources(folder: &Path) -> Result<()> {
                 .env("BUILDDIR", scratch.path()),
         )
     };
-    let whole = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    fs::set_permissions(scratch.path(), whole)?;
+    // makepkg is not root.
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o777))?;
     verify()?;
     let archive = scratch.path().join(super::sources::archive_name());
     write(&archive, &[read(&archive)?, vec![0]].concat(), 0o644)?;
@@ -149,7 +150,7 @@ fn tarball(folder: &Path) -> Result<()> {
             .arg("--directory")
             .arg(scratch.path()),
     )?;
-    let said = said_by(Command::new(scratch.path().join(name).join("kexec")).arg("--version"))?;
+    let said = said_by(Command::new(scratch.path().join(&name).join("kexec")).arg("--version"))?;
     ensure!(
         said.starts_with(&format!("kexec-rs {}", super::super::texts::VERSION)),
         "the program in {name}.tar.gz says of itself {said:?}"
@@ -204,14 +205,18 @@ fn repository(folder: &Path, scratch: &Path) -> Result<()> {
     let mut dnf = || -> Result<String> {
         number += 1;
         let root = scratch.join(format!("root{number}"));
-        // As seen from there; dnf makes the folder of its cache, and not this.
-        fs::create_dir_all(root.join("log")).context("making a folder for dnf")?;
+        // One part of dnf looks for it below the root, another one does not.
+        let log = root.join("log");
+        for place in [&log, &root.join(log.strip_prefix("/").unwrap_or(&log))] {
+            fs::create_dir_all(place).context("making a folder for dnf's log")?;
+        }
         said_by(
             Command::new("dnf")
                 .args(["--assumeyes", "--releasever=1", "--forcearch"])
                 .arg(crates::machine(host::arch()?))
                 .arg(format!("--setopt=reposdir={}", repos.display()))
-                .args(["--setopt=cachedir=/cache", "--setopt=logdir=/log"])
+                .arg(format!("--setopt=logdir={}", log.display()))
+                .arg("--setopt=cachedir=/cache")
                 .arg(format!("--installroot={}", root.display()))
                 .args(["repoquery", "--queryformat", "found %{name} %{version}"])
                 .args(["--whatprovides", "kexec-tools"]),
