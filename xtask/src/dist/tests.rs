@@ -113,6 +113,38 @@ fn no_place_is_taken_twice() {
     }
 }
 
+/// What kexec-tools of one family has besides the program, and its page with it.
+#[test]
+fn what_one_family_knows_is_in_its_package_alone() {
+    let unit = "usr/lib/systemd/system/kexec-load.service";
+    let script = "usr/sbin/kexec-load-kernel";
+    for kind in PackageKind::ALL {
+        let items = items(*kind, &inputs()).unwrap();
+        let text = |path: &str| {
+            let item = items.iter().find(|item| item.to == path);
+            item.map(|item| String::from_utf8_lossy(&item.data).into_owned())
+        };
+        let deb = *kind == PackageKind::Deb;
+        let rpm = *kind == PackageKind::Rpm;
+        assert_eq!(text(script).is_some(), deb, "{kind:?}");
+        let page = text("usr/share/man/man8/kexec-load-kernel.8.gz");
+        assert_eq!(page.is_some(), deb, "{kind:?}");
+        assert_eq!(text(unit).is_some(), deb || rpm, "{kind:?}");
+        let loads = text(unit).unwrap_or_default();
+        assert_eq!(loads.contains("/kexec-load-kernel "), deb, "{kind:?}");
+        // In places where no other package of openSUSE has them.
+        for name in ["kexec-bootloader", "kexec-bootloader.8"] {
+            let place = format!("usr/share/kexec-rs/{name}");
+            assert_eq!(text(&place).is_some(), rpm, "{kind:?}");
+            let taken = items.iter().filter(|item| item.to.contains(name));
+            let taken: Vec<_> = taken
+                .filter(|item| !item.to.starts_with("usr/share/kexec-rs/"))
+                .collect();
+            assert!(taken.is_empty(), "{taken:?}");
+        }
+    }
+}
+
 /// What is there whichever package it is.
 #[test]
 fn each_package_has_its_essentials() {
