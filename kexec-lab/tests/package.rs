@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
 use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout, Trial};
+use std::time::Duration;
 
 /// What both stages know. The lab's systems are made without documents and manual
 /// pages; this package is to bring its own.
@@ -55,17 +56,19 @@ needs needs-kdump "$clause"
 needs needs-version 'kexec-tools (>= 1:2.0.32)'
 needs needs-future 'kexec-tools (>= 1:2.1)'
 
+# Enabled is loaded; not behind the stop below, which stops what notices it.
+run unit systemctl enable kexec-load.service
+run unit-loaded sh -c 'n=0; until grep -q 1 /sys/kernel/kexec_loaded; do n=$((n + 1));
+	[ $n -le 300 ] || exit 1; sleep 0.2; done'
+run unit-off systemctl disable --now kexec-load.service
+run unload kexec unload
+
 run again dpkg -i /lab/debs/kexec-rs.deb
 run still cmp /usr/sbin/kexec /var/tmp/ours/usr/sbin/kexec
 run stop systemctl stop 'kexec*'
 
 # What the settings of kexec-tools name, under the names of kexec-tools.
 run man sh -c 'zcat /usr/share/man/man8/kexec-load-kernel.8.gz | grep -c LOAD_KEXEC'
-run unit systemctl enable kexec-load.service
-run unit-loaded sh -c 'n=0; until grep -q 1 /sys/kernel/kexec_loaded; do n=$((n + 1));
-	[ $n -le 100 ] || exit 1; sleep 0.2; done'
-run unit-off systemctl disable --now kexec-load.service
-run unload kexec unload
 run load-kernel kexec-load-kernel
 run twice kexec-load-kernel
 jump systemctl kexec
@@ -129,6 +132,7 @@ fn comes_and_goes(suite: Suite) -> Result<()> {
         .product_deb()?
         // With kexec-tools, on which it depends.
         .debs("kdump-tools")?
+        .timeout(Duration::from_secs(600))
         .stage("installed", &format!("{WORDS}{INSTALL}"))
         .stage("preload", &format!("{WORDS}{PRELOAD}"))
         .stage("rebooted", &format!("{WORDS}{REMOVE}"))
