@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 
 use kexec_image::Arch;
+use kexec_reboot::enable::FEATURES;
 
 use crate::args::typed::printable;
 use crate::args::{Call, Flag, Group, Value, Verb, flags_for, flags_of, listed};
@@ -41,13 +42,15 @@ pub fn help(arch: Arch, verb: Option<Verb>) -> String {
 
 /// What a usage error says: what is wrong, and where to look. Two lines.
 pub fn usage(message: &str, verb: Option<Verb>) -> String {
+    format!("kexec: {message}\n       {}\n", usage_remedy(verb))
+}
+
+/// Where to look after a usage error: `see kexec load --help`.
+pub fn usage_remedy(verb: Option<Verb>) -> String {
     // The help of `help` would help nobody.
     let verb = verb.filter(|verb| *verb != Verb::Help);
     let behind = verb.map(|verb| format!(" {}", verb.name()));
-    format!(
-        "kexec: {message}\n       see kexec{} --help\n",
-        behind.unwrap_or_default()
-    )
+    format!("see kexec{} --help", behind.unwrap_or_default())
 }
 
 /// What is said of a kernel that is not there, and that may be a mistyped verb;
@@ -94,9 +97,10 @@ pub fn coldreboot() -> String {
             example.does.trim_end_matches('.'),
         );
     }
-    let codes = coldreboot::EXIT_CODES.iter();
-    let codes: Vec<_> = codes.map(|(code, what)| format!("{code} {what}")).collect();
-    let _ = write!(out, "\nExit codes: {}.\n", codes.join(", "));
+    out.push_str("\nExit codes:\n");
+    for (code, what) in coldreboot::EXIT_CODES {
+        row(&mut out, code, what);
+    }
     out
 }
 
@@ -150,16 +154,22 @@ fn of_everything(arch: Arch) -> String {
     );
     groups(&mut out, &flags_for(arch), right);
     out.push_str(
-        "\nExit codes: verbs: 0 done, 1 refused and nothing changed, 2 usage. Without a verb: 0 done,\n\
-         1 usage, 255 failed; with -S: 1 loaded, 0 not loaded, 255 unknown.\n",
+        "\nExit codes: verbs: 0 done, 1 refused or failed, 2 usage. Without a verb: 0 done, 1 usage,\n\
+         255 failed; with -S: 1 loaded, 0 not loaded, 255 unknown.\n",
     );
     out
 }
 
 fn of_verb(verb: Verb) -> String {
     let mut out = format!("{}.\n\nUsage: {}\n", verb.about(), verb.synopsis());
+    if matches!(verb, Verb::Enable | Verb::Disable) {
+        out.push_str("\nFeatures:\n");
+        for feature in FEATURES {
+            row(&mut out, feature.name, feature.about);
+        }
+    }
     groups(&mut out, &flags_of(verb), |flag| {
-        match flag.details().as_str() {
+        match flag.details(&[verb]).as_str() {
             "" => right(flag),
             more => format!("{}. {more}", right(flag)),
         }
@@ -172,21 +182,22 @@ fn of_verb(verb: Verb) -> String {
             example.does.trim_end_matches('.'),
         );
     }
-    let codes = verb.exit_codes();
-    let codes: Vec<_> = codes
-        .iter()
-        .map(|(c, what)| format!("{c} {what}"))
-        .collect();
-    let _ = write!(out, "\nExit codes: {}.\n", codes.join(", "));
+    out.push_str("\nExit codes:\n");
+    for (code, what) in verb.exit_codes() {
+        row(&mut out, &code.to_string(), what);
+    }
     out
 }
 
-fn groups(out: &mut String, flags: &[&'static Flag], text: fn(&Flag) -> String) {
-    for group in Group::ALL {
-        let mut members = flags.iter().filter(|f| f.group == *group).peekable();
-        if members.peek().is_none() {
+/// The options below the headings of their groups, in the order in which they come.
+fn groups(out: &mut String, flags: &[&'static Flag], text: impl Fn(&Flag) -> String) {
+    let mut seen: Vec<Group> = Vec::new();
+    for group in flags.iter().map(|flag| flag.group) {
+        if seen.contains(&group) {
             continue;
         }
+        seen.push(group);
+        let members = flags.iter().filter(|flag| flag.group == group);
         // Writing to a String cannot fail.
         let _ = write!(out, "\n{}:\n", group.title());
         for flag in members {
@@ -314,6 +325,61 @@ mod tests {
             !said.contains('\x1b') && !said.contains("did you mean"),
             "{said}"
         );
+    }
+
+    /// An option that the verb does not take is of no use to who reads its help.
+    #[test]
+    fn the_help_of_a_verb_names_only_its_own_options() {
+        for verb in Verb::ALL {
+            let taken: Vec<&str> = flags_of(*verb).iter().flat_map(|f| f.longs()).collect();
+            let mut text = of_verb(*verb);
+            // Examples may quote another program's.
+            text.truncate(text.find("\nExamples:").unwrap());
+            for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
+                let Some(long) = word.strip_prefix("--") else {
+                    continue;
+                };
+                assert!(taken.contains(&long), "{}: --{long}", verb.name());
+            }
+        }
+    }
+
+    /// What is used most is read first.
+    #[test]
+    fn the_help_of_a_verb_has_the_order_of_use() {
+        let text = of_verb(Verb::Reboot);
+        // Where its line begins; another one's text may name it, too.
+        let at = |option: &str| {
+            let line = |line: &str| line.get(6..).is_some_and(|rest| rest.starts_with(option));
+            text.lines()
+                .position(|l| l.starts_with("  ") && line(l))
+                .unwrap()
+        };
+        let order = [
+            "--dry-run",
+            "--or-cold",
+            "--cmdline",
+            "--json",
+            "--append",
+            "--kexec-file",
+            "--help",
+        ];
+        for (one, next) in order.iter().zip(order.iter().skip(1)) {
+            assert!(at(one) < at(next), "{one} {next}: {text}");
+        }
+    }
+
+    #[test]
+    fn help_of_enable_explains_every_feature() {
+        for verb in [Verb::Enable, Verb::Disable] {
+            let text = of_verb(verb);
+            for feature in FEATURES {
+                let line = text
+                    .lines()
+                    .find(|l| l.starts_with(&format!("  {} ", feature.name)));
+                assert!(line.is_some(), "{}: {text}", feature.name);
+            }
+        }
     }
 
     #[test]

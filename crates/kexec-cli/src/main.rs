@@ -40,10 +40,10 @@ use kexec_reboot::world::World;
 use kexec_sys::{Linux, Slot};
 
 use commands::{
-    check, enable, history, instances, list, load, metrics, needs_reboot, plan, preload, reboot,
-    status, unload,
+    check, enable, history, instances, list, load, metrics, needs_reboot, plan, preload, progress,
+    reboot, status, terminal, unload,
 };
-use render::text;
+use render::{json, text};
 use request::{CommandLine, Load, NotAVerb, Request, Then, UsageError, VerbRequest};
 
 /// What kexec-tools exits with when a load, an unload or a jump failed.
@@ -73,6 +73,7 @@ fn main() -> ExitCode {
             for note in &meant.notes {
                 say_line!("kexec: note: {note}");
             }
+            terminal::set(meant.output);
             let kernel = Linux;
             let world = World {
                 kernel: &kernel,
@@ -82,9 +83,11 @@ fn main() -> ExitCode {
                 onlooker: &commands::Terminal,
             };
             let word = request::not_a_verb(arch, &words);
-            run(&world, arch, &meant, word.as_ref())
+            let code = run(&world, arch, &meant, word.as_ref());
+            progress::end();
+            code
         }
-        Err(error) => usage(arch, &error),
+        Err(error) => usage(arch, &error, words.iter().any(|word| word == "--json")),
     }))
 }
 
@@ -94,10 +97,16 @@ fn running_arch() -> Arch {
     Arch::from_uname(std::env::consts::ARCH).unwrap_or(Arch::X86_64)
 }
 
-fn usage(arch: Arch, error: &UsageError) -> u8 {
+/// `as_json`: the word `--json` is there; without a verb there is no such option.
+fn usage(arch: Arch, error: &UsageError, as_json: bool) -> u8 {
+    if let (Some(verb), true) = (error.verb, as_json) {
+        let remedy = help::usage_remedy(Some(verb));
+        commands::print_json(&json::failure(&error.message, &remedy));
+        return error.exit_code;
+    }
     match error.message.as_str() {
         // `-?` asks for it.
-        "" => commands::print(&help::help(arch, None)),
+        "" => terminal::page(&help::help(arch, None)),
         message => say!("{}", help::usage(message, error.verb)),
     }
     error.exit_code
@@ -107,11 +116,11 @@ fn usage(arch: Arch, error: &UsageError) -> u8 {
 fn run(world: &World<'_>, arch: Arch, meant: &CommandLine, word: Option<&NotAVerb>) -> u8 {
     match &meant.request {
         Request::HelpOfColdreboot => {
-            commands::print(&help::coldreboot());
+            terminal::page(&help::coldreboot());
             0
         }
         Request::Help(verb) => {
-            commands::print(&help::help(arch, *verb));
+            terminal::page(&help::help(arch, *verb));
             0
         }
         Request::Version { json } => {
@@ -188,7 +197,9 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
         ),
         VerbRequest::History { svg, json } => history::verb(world, svg.as_deref(), *json),
         VerbRequest::Metrics { output } => metrics::verb(world, output.as_deref()),
-        VerbRequest::List { root, json } => list::verb(world, root.as_deref(), *json),
+        VerbRequest::List { root, names, json } => {
+            list::verb(world, root.as_deref(), *names, *json)
+        }
         VerbRequest::Plan {
             selection,
             host,
@@ -250,6 +261,7 @@ fn is_missing(error: &Error, kernel: &Path) -> bool {
 }
 
 fn jump(world: &World<'_>, how: JumpOptions) -> u8 {
+    progress::end();
     match steps::jump(world, how) {
         Ok(()) => {
             commands::print("The other kernel has jumped back.\n");
@@ -261,7 +273,8 @@ fn jump(world: &World<'_>, how: JumpOptions) -> u8 {
 
 /// Says what went wrong; the exit code is the one that kexec-tools has there.
 fn failed(error: &Error) -> u8 {
-    say!("{}", text::error(error));
+    progress::end();
+    say!("{}", text::error(error, terminal::layout_of_messages()));
     match error {
         Error::NotReady(_) | Error::KernelNotRead(_) => DIED,
         _ => FAILED,

@@ -9,6 +9,7 @@ use kexec_machine::volumes::{BootedFrom, Verdict, VolumeId, Volumes};
 
 /// A file system that boot files or a boot loader's configuration are read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BootSource {
     /// The name of the file system, as in every message.
     pub volume: VolumeId,

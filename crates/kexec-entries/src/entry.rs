@@ -10,6 +10,7 @@ use kexec_machine::volumes::{BootFile, without_file};
 
 /// One line of a boot menu.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BootEntry {
     /// What the boot loader itself calls it, and what people can type: a file
     /// name of the Boot Loader Specification, GRUB's `--id`, a label.
@@ -70,6 +71,7 @@ impl BootEntry {
 
 /// Where something is written: a file, and which line of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Origin {
     /// The file or folder, as people see it.
     pub file: String,
@@ -107,6 +109,7 @@ impl fmt::Display for Origin {
 
 /// Boot counting of the Boot Loader Specification: `NAME+LEFT-DONE.conf`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tries {
     /// How often it may still be tried; 0 makes the entry a bad one.
     pub left: u32,
@@ -116,6 +119,7 @@ pub struct Tries {
 
 /// What is special about an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Marks {
     /// A reboot through the firmware would take it, as far as the boot loader
@@ -134,6 +138,7 @@ pub struct Marks {
 
 /// What an entry boots, or why it cannot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Boots {
     /// Everything that a load needs.
@@ -144,6 +149,7 @@ pub enum Boots {
 
 /// Why an entry, or the choice among entries, cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Broken {
     /// What is wrong where.
     pub at: Origin,
@@ -164,6 +170,7 @@ impl fmt::Display for Broken {
 
 /// What kind of thing the kernel file is booted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// A Linux kernel; also a UKI that an entry names as one.
@@ -179,6 +186,7 @@ pub enum Protocol {
 
 /// Everything a load needs to know of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BootTarget {
     /// How it is booted.
     pub protocol: Protocol,
@@ -239,6 +247,7 @@ impl BootTarget {
 
 /// A module of a multiboot kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BootModule {
     /// The file that is loaded as a module.
     pub file: BootFile,

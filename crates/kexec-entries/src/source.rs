@@ -37,6 +37,7 @@ pub struct Source {
 /// Whether a source is what boots this machine, as far as the firmware, the
 /// boot loader and the running kernel left a word about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// It is, and what says so: then no other one is asked, even when nothing of
@@ -52,6 +53,7 @@ pub enum Evidence {
 
 /// The menu that a source shows: its entries, and which one it boots by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BootMenu {
     /// The entries, in the order of its menu.
     pub entries: Vec<BootEntry>,
@@ -64,6 +66,7 @@ pub struct BootMenu {
 
 /// Which entry a boot loader would take by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// One of the entries.

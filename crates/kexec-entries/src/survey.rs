@@ -13,6 +13,7 @@ use kexec_machine::Fact;
 
 /// Everything that was found, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Survey {
     /// What each source found, in the order of [`SOURCES`].
     pub sources: Vec<ListedSource>,
@@ -24,6 +25,7 @@ pub struct Survey {
 
 /// One source with its entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListedSource {
     /// The name of the source, [`Source::name`].
     pub source: &'static str,
@@ -38,6 +40,7 @@ pub struct ListedSource {
 
 /// The source that answers for this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnsweringSource {
     /// Its place in [`Survey::sources`].
     pub index: usize,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The architecture a kernel was built for, or that a machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Arch {
     /// 32-bit x86.

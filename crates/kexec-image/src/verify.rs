@@ -7,6 +7,7 @@ use crate::{Image, ImageError, Kernel, Options, authenticode};
 
 /// One thing that was proven about the bytes of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", tag = "proof")]
 pub enum Proof {
     /// The Authenticode digest in the signature equals the digest of the file.

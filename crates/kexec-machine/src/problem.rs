@@ -8,6 +8,7 @@ use serde::Serialize;
 
 /// What is wrong: what was tried on what, what was found, what to do.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// What was tried, or looked at: `kernel /boot/vmlinuz`.
     pub what: String,

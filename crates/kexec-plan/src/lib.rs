@@ -14,6 +14,8 @@ pub mod memory;
 pub mod method;
 mod piece;
 pub mod planners;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod token;
 
 pub use arch::x86_64::paging;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 /// A run of bytes that goes to the next kernel, and where it came from.
 #[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Piece {
     /// For people: `/boot/vmlinuz`, `/efi/linux.efi .initrd`.
     pub origin: String,

@@ -33,13 +33,6 @@ pub struct World<'a> {
 pub trait Onlooker {
     /// Is told something. Nothing depends on what becomes of it.
     fn told(&self, told: Told<'_>);
-
-    /// Looks on while files of these names and sizes in bytes are read. Calls `read`
-    /// once.
-    fn reading(&self, files: &[(String, u64)], read: &mut dyn FnMut()) {
-        let _ = files;
-        read();
-    }
 }
 
 /// What somebody who looks on is told.
@@ -53,6 +46,10 @@ pub enum Told<'a> {
     Note(String),
     /// Somebody else is at work, and is waited for.
     Waiting(String),
+    /// Files of these names and sizes in bytes are going to be read.
+    Reading(Vec<(String, u64)>),
+    /// The next step, in words such as `checking`, which may take its time.
+    Doing(&'static str),
     /// Something failed that is not the reason why the work ends.
     Failed(Error),
 }

@@ -7,6 +7,14 @@ use std::fmt::Write;
 
 const HEAD: &str = r#"# kexec(8) in bash. Made from the definition of the command line: cargo xtask man
 
+# The ids of the boot entries that can be read and begin so.
+_kexec_entries() {
+    local id
+    while IFS=$'\t' read -r id _; do
+        [[ $id == "${1//\\/}"* ]] && COMPREPLY+=("$id")
+    done < <(PATH=$PATH:/usr/sbin:/sbin kexec list --names 2> /dev/null)
+}
+
 _kexec() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     local options verb= words= names=
@@ -30,6 +38,7 @@ const TAIL: &str = r#"    if [[ $names ]]; then
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
     if [[ $cur != -* && $operands ]]; then
+        [[ $operands == entries ]] && _kexec_entries "$cur"
         mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -A file -- "$cur")
         compopt -o filenames 2> /dev/null
     fi
@@ -49,6 +58,7 @@ pub fn completion(arch: Arch) -> String {
         let operands = match verb.offer() {
             Offer::Words(offered) => format!(" operands= words='{}'", offered.join(" ")),
             Offer::Nothing => " operands=".to_owned(),
+            Offer::Entries => " operands=entries".to_owned(),
             Offer::Files | Offer::Folders => String::new(),
         };
         let _ = writeln!(

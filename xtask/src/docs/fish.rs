@@ -18,6 +18,12 @@ function __kexec_has
     contains -- $verb $argv
 end
 
+# The boot entries that can be read, each with its title.
+function __kexec_entries
+    set -lx PATH $PATH /usr/sbin /sbin
+    kexec list --names 2> /dev/null
+end
+
 function __kexec_first
     set -l words (commandline -opc)
     test (count $words) = 1
@@ -48,14 +54,16 @@ pub fn completion(arch: Arch) -> String {
         names.join(" ")
     );
     for verb in Verb::ALL {
-        if let Offer::Words(offered) = verb.offer() {
-            let _ = writeln!(
-                out,
-                "complete -c kexec -n '__kexec_has {}' -a '{}'",
-                verb.name(),
-                offered.join(" ")
-            );
-        }
+        let offered = match verb.offer() {
+            Offer::Words(offered) => offered.join(" "),
+            Offer::Entries => "(__kexec_entries)".to_owned(),
+            Offer::Nothing | Offer::Files | Offer::Folders => continue,
+        };
+        let _ = writeln!(
+            out,
+            "complete -c kexec -n '__kexec_has {}' -a '{offered}'",
+            verb.name()
+        );
     }
     for flag in all() {
         let mut places: Vec<&str> = flag.verbs.iter().map(|verb| verb.name()).collect();
@@ -87,6 +95,7 @@ fn names_and_value(flag: &Flag) -> String {
         out.push_str(&match flag.offer() {
             Offer::Nothing => " -x".to_owned(),
             Offer::Files => " -r -F".to_owned(),
+            Offer::Entries => " -r -F -a '(__kexec_entries)'".to_owned(),
             Offer::Folders => " -x -a '(__fish_complete_directories)'".to_owned(),
             Offer::Words(words) => format!(" -x -a {}", quoted(&words.join(" "))),
         });

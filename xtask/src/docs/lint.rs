@@ -128,6 +128,9 @@ fn zsh(folder: &Path, _: &[GeneratedFile]) -> Result<()> {
 /// Types into zsh what `fish` below is asked.
 const COMPLETE: &str = include_str!("complete.zsh");
 
+/// What the completion calls, with one boot entry.
+const FISH_KEXEC: &str = "function kexec; printf 'debian 6.12\\tDebian\\n'; end";
+
 fn fish(folder: &Path, _: &[GeneratedFile]) -> Result<()> {
     only_read("fish", folder, "kexec.fish")?;
     only_read("fish", folder, "vmcore-dmesg.fish")?;
@@ -138,11 +141,13 @@ fn fish(folder: &Path, _: &[GeneratedFile]) -> Result<()> {
         ("kexec check --integrity=s", "--integrity=sha256\t"),
         ("kexec --noe", "--noefi\t"),
         ("kexec enable ex", "exitrd"),
+        ("kexec load deb", "debian 6.12\tDebian"),
+        ("kexec help nee", "needs-reboot"),
         ("vmcore-dmesg --js", "--json\t"),
     ] {
         let program = typed.split(' ').next().unwrap_or_default();
         let file = folder.join(format!("{program}.fish"));
-        let script = format!("source $argv[1]; complete -C '{typed}'");
+        let script = format!("{FISH_KEXEC}; source $argv[1]; complete -C '{typed}'");
         let output = quiet(Command::new("fish").args(["-N", "-c", &script]).arg(&file))?;
         let said = String::from_utf8_lossy(&output.stdout);
         if !said.lines().any(|line| line.starts_with(offered)) {
@@ -158,6 +163,9 @@ fn fish(folder: &Path, _: &[GeneratedFile]) -> Result<()> {
 pub fn bash(completion: &str, lines: &[Vec<&str>]) -> Result<Vec<Vec<String>>> {
     use std::fmt::Write;
     let mut script = completion.to_owned();
+    // What the completion calls, with boot entries.
+    script
+        .push_str("kexec() { printf '%s\\t%s\\n' 'debian 6.12' Debian deb:1 Other /boot/k K; }\n");
     for line in lines {
         let words: Vec<String> = line.iter().map(|word| format!("'{word}'")).collect();
         // Writing to a String cannot fail.

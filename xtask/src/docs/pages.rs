@@ -37,7 +37,7 @@ pub fn complete(date: &str) -> String {
             group => group.title(),
         });
         for flag in flags {
-            option(&mut out, flag, true);
+            option(&mut out, flag, &[]);
         }
     }
     out.section("EXIT STATUS");
@@ -45,7 +45,7 @@ pub fn complete(date: &str) -> String {
     for (code, what) in COMPLETE.exit_codes {
         out.item(&bold(code), what);
     }
-    out.paragraph("The pages of the verbs tell of theirs.");
+    out.paragraph("The pages of the verbs list theirs.");
     sections(&mut out, page);
     files(&mut out, page.files);
     examples(&mut out, COMPLETE.examples);
@@ -64,7 +64,7 @@ pub fn coldreboot(date: &str) -> String {
     out.paragraphs(coldreboot::SAYS);
     out.section("OPTIONS");
     for flag in coldreboot::flags() {
-        option(&mut out, flag, false);
+        option(&mut out, flag, &[Verb::Reboot]);
     }
     out.section("EXIT STATUS");
     for (code, what) in coldreboot::EXIT_CODES {
@@ -126,9 +126,14 @@ pub fn page(page: &Page, date: &str) -> String {
             .map(|v| format!("kexec {}", v.name()))
             .collect();
         out.subsection(&names.join(", "));
-        for flag in all().filter(|flag| on(page, flag) == verbs) {
-            option(&mut out, flag, false);
+        let mut flags: Vec<&Flag> = all().filter(|flag| on(page, flag) == verbs).collect();
+        flags.sort_by_key(|flag| flag.group.place_behind_a_verb());
+        for flag in flags {
+            option(&mut out, flag, &verbs);
         }
+    }
+    if page.verbs.contains(&Verb::Check) {
+        checks(&mut out);
     }
     out.section("EXIT STATUS");
     for (verbs, codes) in exit_codes(page) {
@@ -225,24 +230,38 @@ fn exit_codes(page: &Page) -> Vec<(Vec<Verb>, Codes)> {
     all
 }
 
-/// Which verbs share options: first what all of them take, then in the order of
-/// the page.
+/// Every check by its name, which `kexec check` shows in brackets.
+fn checks(out: &mut Roff) {
+    out.section("CHECKS");
+    for group in kexec_cli::manual::checks() {
+        out.subsection(group.title);
+        for (name, about) in group.checks {
+            out.item(&bold(name), &sentence(about));
+        }
+    }
+}
+
+/// Which verbs share options: in the order of the page, and last what all of them take.
 fn who_takes_what(page: &Page) -> Vec<Vec<Verb>> {
     let mut sets: Vec<Vec<Verb>> = all().map(|flag| on(page, flag)).collect();
     let place = |verb: &Verb| page.verbs.iter().position(|one| one == verb);
     sets.retain(|verbs| !verbs.is_empty());
     sets.sort_by_key(|verbs| {
         (
-            page.verbs.len() - verbs.len(),
+            verbs.len() == page.verbs.len(),
             verbs.first().and_then(place),
+            verbs.len(),
+            verbs.iter().map(|verb| verb.name()).collect::<Vec<_>>(),
         )
     });
     sets.dedup();
     sets
 }
 
-/// An option: its spellings, and everything that the tables say of it.
-pub(super) fn option(out: &mut Roff, flag: &Flag, old: bool) {
+/// An option: its spellings, and everything that the tables say of it behind `verbs`, or
+/// without one.
+pub(super) fn option(out: &mut Roff, flag: &Flag, verbs: &[Verb]) {
+    let old = verbs.is_empty();
     let value = match flag.value {
         Value::None => String::new(),
         Value::Required(name, _) => format!("={}", italic(name)),
@@ -255,7 +274,7 @@ pub(super) fn option(out: &mut Roff, flag: &Flag, old: bool) {
         .map(|long| format!("{}{value}", bold(&format!("--{long}"))));
     let terms: Vec<String> = short.into_iter().chain(longs).collect();
     let mut text = vec![sentence(flag.doc_short)];
-    text.extend(Some(flag.details()).filter(|more| !more.is_empty()));
+    text.extend(Some(flag.details(verbs)).filter(|more| !more.is_empty()));
     // Where the heading does not say it.
     let said = matches!(flag.group, Group::X86 | Group::OtherArch);
     match flag.effect.call {

@@ -151,6 +151,11 @@ fn bash_completes_words_and_values() {
         (&["/et"], &["/etc"]),
         (&["enable", "ex"], &["exitrd"]),
         (&["help", "nee"], &["needs-reboot"]),
+        (&["load", "deb"], &["debian 6.12", "deb:1"]),
+        (&["reboot", "debian\\ 6"], &["debian 6.12"]),
+        (&["check", "/boot/k"], &["/boot/k"]),
+        // What takes no kernel has no boot entries.
+        (&["unload", "deb"], &[""]),
         // A verb's options are not those of another.
         (&["list", "--ap"], &[""]),
         (&["reboot", "--crash"], &[""]),
@@ -185,6 +190,27 @@ fn the_other_shells_name_every_option_and_verb() {
     }
 }
 
+/// A name that `kexec check` shows is found on its page.
+#[test]
+fn every_check_is_on_the_page_of_check() {
+    let page = page_of(Some(Verb::Check));
+    let names = kexec_load::preflight::CHECKS.iter().map(|check| check.name);
+    let reboot = kexec_reboot::arrival::checks::CHECKS.iter();
+    for name in names.chain(reboot.map(|check| check.name)) {
+        assert!(page.contains(&roff::bold(name)), "{name}");
+    }
+}
+
+/// What is used most comes first, and help last.
+#[test]
+fn options_are_in_the_order_of_use() {
+    let page = page_of(Some(Verb::Status));
+    let at = |option: &str| page.find(&roff::bold(option)).unwrap();
+    assert!(at("--dry-run") < at("--kexec-file-syscall"));
+    assert!(at("--snapshot") < at("--json"));
+    assert!(at("--json") < at("--help"));
+}
+
 /// Verbs whose codes mean different things do not share a list: an administrator's
 /// script asks for one of them.
 #[test]
@@ -201,7 +227,7 @@ fn each_verb_of_a_page_has_its_own_exit_status() {
         both.starts_with("\"kexec enable, kexec disable\""),
         "{both}"
     );
-    assert!(both.contains("Refused and nothing changed"), "{both}");
+    assert!(both.contains("Refused or failed"), "{both}");
     let due = parts.next().unwrap();
     assert!(due.starts_with("\"kexec needs-reboot\""), "{due}");
     assert!(
@@ -209,7 +235,7 @@ fn each_verb_of_a_page_has_its_own_exit_status() {
         "{due}"
     );
     // Where all have the same ones, no verb is named.
-    let page = page_of(Some(Verb::Check));
+    let page = page_of(Some(Verb::Help));
     let (_, behind) = page.split_once(".SH \"EXIT STATUS\"").unwrap();
     assert!(!behind.split(".SH ").next().unwrap().contains(".SS "));
 }

@@ -22,7 +22,7 @@ pub fn page(date: &str) -> String {
     out.paragraphs(SAYS);
     out.section("OPTIONS");
     for flag in FLAGS {
-        option(&mut out, flag, false);
+        option(&mut out, flag, &[]);
     }
     out.section("EXIT STATUS");
     for (code, what) in EXIT_CODES {

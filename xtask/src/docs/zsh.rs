@@ -4,13 +4,25 @@ use super::{flags, spellings, takes_value};
 use kexec_cli::args::{Arch, Flag, Offer, Value, Verb};
 use std::fmt::Write;
 
-const HEAD: &str = "#compdef kexec
+const HEAD: &str = r#"#compdef kexec
 # kexec(8) in zsh. Made from the definition of the command line: cargo xtask man
+
+# The boot entries that can be read, and files.
+_kexec_entries() {
+  local -a entries
+  local id title ret=1
+  while IFS=$'\t' read -r id title; do
+    entries+=("${${id//\\/\\\\}//:/\\:}:$title")
+  done < <(PATH=$PATH:/usr/sbin:/sbin kexec list --names 2> /dev/null)
+  _describe -t entries 'boot entry' entries && ret=0
+  _files && ret=0
+  return ret
+}
 
 _kexec() {
   local -a verbs options
   verbs=(
-";
+"#;
 
 const TAIL: &str = r#"  if (( CURRENT == 2 )) && [[ $PREFIX != -* ]]; then
     _describe -t verbs verb verbs
@@ -33,7 +45,8 @@ pub fn completion(arch: Arch) -> String {
         let _ = writeln!(out, "    ({})\n      options=(", verb.name());
         specs(&mut out, &flags(Some(*verb), arch), 8);
         let operand = match verb.offer() {
-            Offer::Files | Offer::Folders => " '1:boot entry or kernel:_files'".to_owned(),
+            Offer::Entries => " '1:boot entry or kernel:_kexec_entries'".to_owned(),
+            Offer::Files | Offer::Folders => " '1:file:_files'".to_owned(),
             Offer::Words(offered) => {
                 let what = if *verb == Verb::Help {
                     "verb"
@@ -74,6 +87,7 @@ fn specs(out: &mut String, flags: &[&Flag], indent: usize) {
                 let action = match offer {
                     Offer::Nothing => String::new(),
                     Offer::Files => "_files".to_owned(),
+                    Offer::Entries => "_kexec_entries".to_owned(),
                     Offer::Folders => "_files -/".to_owned(),
                     Offer::Words(words) => format!("({})", words.join(" ")),
                 };

@@ -87,6 +87,9 @@ pub enum Id {
     Crash,
     DryRun,
     Json,
+    Color,
+    NoPager,
+    Names,
     Host,
     Snapshot,
     Unredacted,
@@ -147,6 +150,17 @@ impl Group {
         Group::OtherArch,
         Group::Verbs,
     ];
+
+    /// Where the help of a verb has it: first what only verbs know.
+    pub fn place_behind_a_verb(self) -> usize {
+        match self {
+            Group::Verbs => 0,
+            Group::Boot => 1,
+            Group::Syscalls => 2,
+            Group::Crash | Group::X86 | Group::OtherArch => 3,
+            Group::Modes | Group::Common => 4,
+        }
+    }
 
     /// Its heading.
     pub fn title(self) -> &'static str {
@@ -301,9 +315,17 @@ impl Flag {
     }
 
     /// Everything that is said of it beyond `doc_short`, and beside which options it
-    /// has no place.
-    pub fn details(&self) -> String {
-        let limits = self.rules.iter().map(|rule| rule.limit.sentence());
+    /// has no place: of those that one of `verbs` takes, or without a verb those of the
+    /// old spelling.
+    pub fn details(&self, verbs: &[Verb]) -> String {
+        let taken = |id: Id| {
+            all().filter(|flag| flag.id == id).any(|flag| match verbs {
+                [] => flag.old,
+                verbs => verbs.iter().any(|verb| flag.verbs.contains(verb)),
+            })
+        };
+        let limits = self.rules.iter();
+        let limits = limits.filter_map(|rule| rule.limit.sentence(&taken));
         let said = Some(self.doc_long.to_owned()).filter(|text| !text.is_empty());
         said.into_iter().chain(limits).collect::<Vec<_>>().join(" ")
     }
@@ -335,9 +357,11 @@ pub fn flags_for(arch: Arch) -> Vec<&'static Flag> {
     all().filter(|f| f.old && f.arches.contain(arch)).collect()
 }
 
-/// The options of a verb.
+/// The options of a verb, what is used most first.
 pub fn flags_of(verb: Verb) -> Vec<&'static Flag> {
-    all().filter(|f| f.verbs.contains(&verb)).collect()
+    let mut flags: Vec<&Flag> = all().filter(|f| f.verbs.contains(&verb)).collect();
+    flags.sort_by_key(|flag| flag.group.place_behind_a_verb());
+    flags
 }
 
 /// `a, b and c`.

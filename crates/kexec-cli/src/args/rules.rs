@@ -32,6 +32,9 @@ pub enum Limit {
     NeedsFile,
 }
 
+/// What only says how the output is shown goes with everything.
+const OUTPUT: &[Id] = &[Id::Color, Id::NoPager];
+
 /// An option's name, by what it is called inside the program.
 fn name(id: Id) -> String {
     let flag = all().find(|flag| flag.id == id);
@@ -44,27 +47,29 @@ pub fn spelled(id: Id) -> String {
     flag.map(Flag::spelled).unwrap_or_default()
 }
 
-fn names(ids: &[Id]) -> String {
-    let names: Vec<String> = ids.iter().map(|id| name(*id)).collect();
-    listed(&names, "or")
-}
-
 impl Limit {
-    /// What is said of it in a description.
-    pub fn sentence(self) -> String {
-        match self {
-            Limit::OnlyWith(ids) => {
-                let names: Vec<String> = ids.iter().map(|id| name(*id)).collect();
-                format!("Goes with {} only.", listed(&names, "and"))
-            }
-            Limit::NotWith(ids) => format!("Not with {}.", names(ids)),
+    /// What is said of it in a description, where only the options are known for which
+    /// `taken` is true; nothing when it is about none of them.
+    pub fn sentence(self, taken: &dyn Fn(Id) -> bool) -> Option<String> {
+        let names = |ids: &[Id], and: &str| {
+            let ids = ids.iter().copied().filter(|id| taken(*id));
+            let names: Vec<String> = ids.map(name).collect();
+            Some(listed(&names, and)).filter(|names| !names.is_empty())
+        };
+        Some(match self {
+            Limit::OnlyWith(ids) => format!("Goes with {} only.", names(ids, "and")?),
+            Limit::NotWith(ids) => format!("Not with {}.", names(ids, "or")?),
             Limit::NotWithUnless(ids, other) => {
-                format!("Not with {}, unless {} is given.", names(ids), name(other))
+                let unless = match taken(other) {
+                    true => format!(", unless {} is given", name(other)),
+                    false => String::new(),
+                };
+                format!("Not with {}{unless}.", names(ids, "or")?)
             }
-            Limit::ValueNotWith(value, ids) => format!("{value} not with {}.", names(ids)),
-            Limit::Needs(id) => format!("Only with {}.", name(id)),
+            Limit::ValueNotWith(value, ids) => format!("{value} not with {}.", names(ids, "or")?),
+            Limit::Needs(id) => format!("Only with {}.", names(&[id], "or")?),
             Limit::NeedsFile => "With a verb only for a kernel file.".to_owned(),
-        }
+        })
     }
 
     /// What of a command line breaks it, for an option that is given there: a
@@ -76,7 +81,8 @@ impl Limit {
         match self {
             Limit::OnlyWith(ids) => {
                 let others = all().map(|other| other.id);
-                let mut others = others.filter(|id| *id != flag.id && !ids.contains(id));
+                let goes = |id: &Id| *id == flag.id || ids.contains(id) || OUTPUT.contains(id);
+                let mut others = others.filter(|id| !goes(id));
                 let option = others.find(|id| typed.has(*id)).map(spelled);
                 let operand = || typed.operands.first().map(|word| printable(word));
                 option.or_else(operand).map(with)

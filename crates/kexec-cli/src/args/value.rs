@@ -109,6 +109,8 @@ pub enum Offer {
     Nothing,
     /// Names of files.
     Files,
+    /// Ids of boot entries (`kexec list --names`), and names of files.
+    Entries,
     /// Names of folders.
     Folders,
     /// One of these words.

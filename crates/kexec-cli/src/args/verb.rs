@@ -144,7 +144,7 @@ impl Verb {
         match self {
             Verb::Enable | Verb::Disable => Offer::Words(FEATURES),
             Verb::Help => Offer::Words(NAMES),
-            verb if verb.takes_kernel() => Offer::Files,
+            verb if verb.takes_kernel() => Offer::Entries,
             _ => Offer::Nothing,
         }
     }

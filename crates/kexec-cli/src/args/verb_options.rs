@@ -1,8 +1,8 @@
 //! What only the verbs know.
 
 use super::{
-    ALWAYS, ANSWERING, Effect, Flag, Group, Id, KERNEL_VERBS, Limit, Origin, Rule, Syntax, Value,
-    Verb,
+    ALL_VERBS, ALWAYS, ANSWERING, Effect, Flag, Group, Id, KERNEL_VERBS, Limit, Origin, Rule,
+    Syntax, Value, Verb,
 };
 
 const fn flag(id: Id, long: &'static str, verbs: &'static [Verb]) -> Flag {
@@ -14,11 +14,18 @@ const fn flag(id: Id, long: &'static str, verbs: &'static [Verb]) -> Flag {
     }
 }
 
+/// The verbs whose output goes through a pager on a terminal. None of them shuts down.
+const PAGED: &[Verb] = &[
+    Verb::Status,
+    Verb::History,
+    Verb::List,
+    Verb::Plan,
+    Verb::Check,
+    Verb::Help,
+];
+
+/// What is used most comes first: `--help` and the manual pages have this order.
 pub(super) const FLAGS: &[Flag] = &[
-    Flag {
-        doc_short: "Print JSON",
-        ..flag(Id::Json, "json", ANSWERING)
-    },
     Flag {
         doc_short: "Change nothing: show what would be done",
         ..flag(
@@ -29,59 +36,6 @@ pub(super) const FLAGS: &[Flag] = &[
                 Verb::Load,
                 Verb::Enable,
                 Verb::Disable,
-                Verb::Preload,
-            ],
-        )
-    },
-    Flag {
-        value: Value::text("TEXT"),
-        doc_short: "Use this command line instead of the boot entry's; --append adds to it",
-        rules: &[Rule {
-            limit: Limit::NotWith(&[Id::ReuseCmdline]),
-            why: "it is the whole command line",
-        }],
-        ..flag(Id::Cmdline, "cmdline", KERNEL_VERBS)
-    },
-    Flag {
-        short: Some(b'i'),
-        doc_short: "Shut down even if a program holds a shutdown inhibitor lock",
-        ..flag(Id::IgnoreInhibitors, "ignore-inhibitors", &[Verb::Reboot])
-    },
-    Flag {
-        value: Value::text("TIME"),
-        doc_short: "Shut down at this time, in the format of systemctl(1)",
-        ..flag(Id::When, "when", &[Verb::Reboot])
-    },
-    Flag {
-        doc_short: "Jump without init: sync and freeze file systems, then jump",
-        doc_long: "Services are not stopped.",
-        rules: &[
-            Rule {
-                limit: Limit::NotWith(&[Id::When]),
-                why: "it jumps at once",
-            },
-            Rule {
-                limit: Limit::NotWithUnless(&[Id::IgnoreInhibitors], Id::OrCold),
-                why: "init is not asked, so no lock applies",
-            },
-        ],
-        ..flag(Id::Now, "now", &[Verb::Reboot])
-    },
-    Flag {
-        doc_short: "Continue even if an encrypted disk will ask for its passphrase",
-        ..flag(Id::AllowPassphrase, "allow-passphrase", KERNEL_VERBS)
-    },
-    Flag {
-        doc_short: "Continue even if a kexec is reported to fail on such machines",
-        doc_long: "With preload: also if the last kexec of this machine did not arrive.",
-        ..flag(
-            Id::YesThisMachine,
-            "yes-this-machine",
-            &[
-                Verb::Reboot,
-                Verb::Load,
-                Verb::Plan,
-                Verb::Check,
                 Verb::Preload,
             ],
         )
@@ -100,27 +54,29 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Cold, "cold", &[Verb::Reboot])
     },
     Flag {
-        doc_short: "Check only the image that was loaded ahead, and only during a shutdown",
-        ..flag(Id::AtShutdown, "at-shutdown", &[Verb::Preload])
+        value: Value::text("TIME"),
+        doc_short: "Shut down at this time, in the format of systemctl(1)",
+        ..flag(Id::When, "when", &[Verb::Reboot])
     },
     Flag {
-        doc_short: "Do nothing unless preload is enabled (kexec enable preload)",
-        ..flag(Id::IfEnabled, "if-enabled", &[Verb::Preload])
+        short: Some(b'i'),
+        doc_short: "Shut down even if a program holds a shutdown inhibitor lock",
+        ..flag(Id::IgnoreInhibitors, "ignore-inhibitors", &[Verb::Reboot])
     },
     Flag {
-        doc_short: "Start each kexec-load@NAME.service that was just enabled",
-        doc_long: "Loads nothing itself. For the unit that watches systemctl enable.",
-        rules: &[Rule {
-            limit: Limit::OnlyWith(&[Id::DryRun, Id::Json]),
-            why: "it starts units, and loads nothing itself",
-        }],
-        ..flag(Id::Enabled, "enabled", &[Verb::Preload])
-    },
-    Flag {
-        value: Value::text("NAME"),
-        doc_short: "Load /boot/vmlinuz-NAME with its initramfs and the running command line",
-        doc_long: "NAME is the instance of a unit, as systemd escapes it.",
-        ..flag(Id::Instance, "instance", &[Verb::Preload])
+        doc_short: "Jump without init: sync and freeze file systems, then jump",
+        doc_long: "Services are not stopped.",
+        rules: &[
+            Rule {
+                limit: Limit::NotWith(&[Id::When]),
+                why: "it jumps at once",
+            },
+            Rule {
+                limit: Limit::NotWithUnless(&[Id::IgnoreInhibitors], Id::OrCold),
+                why: "init is not asked, so no lock applies",
+            },
+        ],
+        ..flag(Id::Now, "now", &[Verb::Reboot])
     },
     Flag {
         doc_short: "Use the crash slot instead of the normal one",
@@ -141,10 +97,13 @@ pub(super) const FLAGS: &[Flag] = &[
         )
     },
     Flag {
-        doc_short: "Load with kexec_load(2) even if Secure Boot is on",
-        doc_long: "The kernel is then not verified, and an unsigned one is accepted. A \
-                   locked-down kernel does not allow it.",
-        ..flag(Id::Unverified, "unverified", KERNEL_VERBS)
+        value: Value::text("TEXT"),
+        doc_short: "Use this command line instead of the boot entry's; --append adds to it",
+        rules: &[Rule {
+            limit: Limit::NotWith(&[Id::ReuseCmdline]),
+            why: "it is the whole command line",
+        }],
+        ..flag(Id::Cmdline, "cmdline", KERNEL_VERBS)
     },
     Flag {
         value: Value::FILE,
@@ -154,6 +113,11 @@ pub(super) const FLAGS: &[Flag] = &[
             why: "the checks of a reboot run only on the machine itself",
         }],
         ..flag(Id::Host, "host", &[Verb::Status, Verb::Plan, Verb::Check])
+    },
+    Flag {
+        value: Value::Required("DIR", Syntax::Folder),
+        doc_short: "Answer for the machine whose files are below this folder",
+        ..flag(Id::Root, "root", &[Verb::List])
     },
     Flag {
         value: Value::FILE,
@@ -197,16 +161,81 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Snapshot, "snapshot", &[Verb::Status])
     },
     Flag {
-        value: Value::Required("DIR", Syntax::Folder),
-        doc_short: "Answer for the machine whose files are below this folder",
-        ..flag(Id::Root, "root", &[Verb::List])
-    },
-    Flag {
         doc_short: "Leave secrets and kernel addresses in the snapshot",
         rules: &[Rule {
             limit: Limit::Needs(Id::Snapshot),
             why: "it is about what the snapshot keeps",
         }],
         ..flag(Id::Unredacted, "unredacted", &[Verb::Status])
+    },
+    Flag {
+        value: Value::text("NAME"),
+        doc_short: "Load /boot/vmlinuz-NAME with its initramfs and the running command line",
+        doc_long: "NAME is the instance of a unit, as systemd escapes it.",
+        ..flag(Id::Instance, "instance", &[Verb::Preload])
+    },
+    Flag {
+        doc_short: "Start each kexec-load@NAME.service that was just enabled",
+        doc_long: "Loads nothing itself. For the unit that watches systemctl enable.",
+        rules: &[Rule {
+            limit: Limit::OnlyWith(&[Id::DryRun, Id::Json]),
+            why: "it starts units, and loads nothing itself",
+        }],
+        ..flag(Id::Enabled, "enabled", &[Verb::Preload])
+    },
+    Flag {
+        doc_short: "Check only the image that was loaded ahead, and only during a shutdown",
+        ..flag(Id::AtShutdown, "at-shutdown", &[Verb::Preload])
+    },
+    Flag {
+        doc_short: "Do nothing unless preload is enabled (kexec enable preload)",
+        ..flag(Id::IfEnabled, "if-enabled", &[Verb::Preload])
+    },
+    Flag {
+        doc_short: "Continue even if an encrypted disk will ask for its passphrase",
+        ..flag(Id::AllowPassphrase, "allow-passphrase", KERNEL_VERBS)
+    },
+    Flag {
+        doc_short: "Continue even if a kexec is reported to fail on such machines",
+        doc_long: "With preload: also if the last kexec of this machine did not arrive.",
+        ..flag(
+            Id::YesThisMachine,
+            "yes-this-machine",
+            &[
+                Verb::Reboot,
+                Verb::Load,
+                Verb::Plan,
+                Verb::Check,
+                Verb::Preload,
+            ],
+        )
+    },
+    Flag {
+        doc_short: "Load with kexec_load(2) even if Secure Boot is on",
+        doc_long: "The kernel is then not verified, and an unsigned one is accepted. A \
+                   locked-down kernel does not allow it.",
+        ..flag(Id::Unverified, "unverified", KERNEL_VERBS)
+    },
+    Flag {
+        doc_short: "Print JSON",
+        ..flag(Id::Json, "json", ANSWERING)
+    },
+    Flag {
+        doc_short: "Print only the id and the title of each entry, for a completion",
+        doc_long: "One entry in a line, with a tab between the two; broken ones are left out.",
+        rules: &[Rule {
+            limit: Limit::NotWith(&[Id::Json]),
+            why: "each is a format",
+        }],
+        ..flag(Id::Names, "names", &[Verb::List])
+    },
+    Flag {
+        doc_short: "Show long output without a pager ($PAGER, or less)",
+        ..flag(Id::NoPager, "no-pager", PAGED)
+    },
+    Flag {
+        value: Value::Required("WHEN", Syntax::Words(&["auto", "always", "never"])),
+        doc_short: "Colours: auto (on a terminal, unless NO_COLOR is set), always or never",
+        ..flag(Id::Color, "color", ALL_VERBS)
     },
 ];

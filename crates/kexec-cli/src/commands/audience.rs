@@ -5,6 +5,7 @@ use std::path::Path;
 
 use kexec_load::pipeline::Prepared;
 
+use super::terminal;
 use crate::render::text;
 
 /// Where something is printed.
@@ -26,7 +27,13 @@ pub fn plan_text(prepared: &Prepared, stream: Stream) -> String {
     let file = format!("/proc/self/fd/{number}");
     match journal.is_some_and(|journal| is_journal(&journal, Path::new(&file))) {
         true => text::plan_for_log(prepared),
-        false => text::plan(prepared),
+        false => text::plan(
+            prepared,
+            match stream {
+                Stream::Out => terminal::layout(),
+                Stream::Err => terminal::layout_of_messages(),
+            },
+        ),
     }
 }
 

@@ -6,8 +6,8 @@ use kexec_load::preflight::refusal;
 use kexec_reboot::steps::Selection;
 use kexec_reboot::world::World;
 
-use super::{exit, load, prepare, print, print_json};
-use crate::render::{json, text};
+use super::{exit, load, prepare, print_json, terminal};
+use crate::render::{findings, json};
 
 /// `kexec check [ENTRY|KERNEL]`: exit 0 when it would be loaded, 1 when not.
 pub fn verb(world: &World<'_>, selection: &Selection, host: Option<&Path>, json: bool) -> u8 {
@@ -16,7 +16,7 @@ pub fn verb(world: &World<'_>, selection: &Selection, host: Option<&Path>, json:
             if json {
                 print_json(&json::findings(&prepared.findings));
             } else {
-                print(&text::findings(&prepared.findings));
+                terminal::page(&findings::findings(&prepared.findings, terminal::layout()));
             }
             if refusal(&prepared.findings).is_some() {
                 exit::REFUSED

@@ -131,7 +131,10 @@ fn possible(
     };
     if !feature.units.is_empty() && init.init != Init::Systemd {
         return Err(refused(
-            format!("its units are systemd's, and init is {}", init.init.name()),
+            format!(
+                "its units are systemd's, and this machine runs {}",
+                init.init.name()
+            ),
             match feature.name {
                 "metrics" => {
                     "let cron write them: docs/fleets.md, \"Metrics for Prometheus\", has the line"

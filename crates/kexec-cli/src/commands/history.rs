@@ -6,7 +6,7 @@ use kexec_load::Error;
 use kexec_reboot::steps::remember::settled;
 use kexec_reboot::world::World;
 
-use super::{exit, load, print, print_json, write_picture};
+use super::{exit, load, print_json, terminal, write_picture};
 use crate::render::{json, reboots, svg, visible};
 
 /// There is nothing to draw.
@@ -34,7 +34,7 @@ pub fn verb(world: &World<'_>, picture: Option<&Path>, json: bool) -> u8 {
         if json {
             print_json(&json::history(&settled.attempts));
         } else {
-            print(&reboots::history(&settled.attempts));
+            terminal::page(&reboots::history(&settled.attempts, terminal::layout()));
         }
         Ok(())
     });

@@ -6,7 +6,7 @@ use kexec_reboot::preload::instances;
 use kexec_reboot::world::World;
 
 use super::{exit, load, print, print_json};
-use crate::render::visible;
+use crate::render::{json, visible};
 
 /// `kexec preload --enabled`.
 pub fn verb(world: &World<'_>, dry_run: bool, json: bool) -> u8 {
@@ -44,9 +44,9 @@ fn start_new(world: &World<'_>, dry_run: bool) -> Result<Vec<String>, Error> {
     failed.map_or(Ok(units), Err)
 }
 
-fn say(started: &[String], dry_run: bool, json: bool) {
-    if json {
-        print_json(&serde_json::json!({ "started": started }));
+fn say(started: &[String], dry_run: bool, as_json: bool) {
+    if as_json {
+        print_json(&json::started(started));
         return;
     }
     let word = if dry_run { "Would start" } else { "Started" };

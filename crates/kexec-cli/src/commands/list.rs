@@ -12,17 +12,20 @@ use kexec_machine::Snapshot;
 use kexec_machine::volumes::Volumes;
 use kexec_reboot::world::World;
 
-use super::{exit, load, print, print_json};
+use super::{exit, load, print, print_json, progress, terminal};
 use crate::render::{entries, json};
 
 /// `kexec list`: exit 0 when there is something to list.
-pub fn verb(world: &World<'_>, root: Option<&Path>, as_json: bool) -> u8 {
+pub fn verb(world: &World<'_>, root: Option<&Path>, names: bool, as_json: bool) -> u8 {
+    progress::doing("looking for boot entries");
     match surveyed(root.unwrap_or(world.root)) {
         Ok(survey) => {
             if as_json {
                 print_json(&json::entries(&survey));
+            } else if names {
+                print(&entries::names(&survey));
             } else {
-                print(&entries::list(&survey));
+                terminal::page(&entries::list(&survey, terminal::layout()));
             }
             exit::DONE
         }

@@ -8,8 +8,8 @@ use kexec_reboot::world::World;
 use kexec_sys::FileFlags;
 
 use super::audience::{Stream, plan_text};
-use super::{exit, print, print_json};
-use crate::render::{json, text};
+use super::{exit, print, print_json, progress, terminal};
+use crate::render::{findings, json, text};
 
 /// `kexec load [ENTRY|KERNEL]`.
 pub fn verb(world: &World<'_>, selection: &Selection, json: bool, dry_run: bool) -> u8 {
@@ -20,7 +20,7 @@ pub fn verb(world: &World<'_>, selection: &Selection, json: bool, dry_run: bool)
             } else {
                 print(&plan_text(&prepared, Stream::Out));
                 if dry_run {
-                    print(&text::findings(&prepared.findings));
+                    print(&findings::findings(&prepared.findings, terminal::layout()));
                 } else {
                     print(
                         "Loaded. `kexec -e` jumps at once; `systemctl kexec` stops the services first.\n",
@@ -47,11 +47,13 @@ fn load(world: &World<'_>, selection: &Selection, dry_run: bool) -> Result<Prepa
     }
 }
 
-/// Says why nothing was done, on stderr or as JSON.
+/// Says why nothing was done, on stderr or as JSON; on stderr, too, what failed after
+/// the one document was printed.
 pub fn refuse(error: &Error, as_json: bool) {
-    if as_json {
+    progress::end();
+    if as_json && !super::is_answered() {
         print_json(&json::error(error));
     } else {
-        say!("{}", text::error(error));
+        say!("{}", text::error(error, terminal::layout_of_messages()));
     }
 }

@@ -13,9 +13,10 @@ pub mod needs_reboot;
 mod onlooker;
 pub mod plan;
 pub mod preload;
-mod progress;
+pub mod progress;
 pub mod reboot;
 pub mod status;
+pub mod terminal;
 pub mod unload;
 pub mod vmcore_dmesg;
 
@@ -34,6 +35,8 @@ use kexec_reboot::steps::{ArrivalOptions, ChosenLoad, Ready, Selection, prepare_
 use kexec_reboot::world::World;
 
 pub use onlooker::Terminal;
+
+use crate::render::documents::FORMAT;
 
 /// Exit codes of the new verbs.
 pub mod exit {
@@ -122,6 +125,7 @@ pub fn write_picture(path: &Path, picture: &str) -> Result<(), Error> {
 /// say so.
 pub fn to_stderr(text: &str) {
     use std::io::Write;
+    let _aside = progress::step_aside();
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -133,6 +137,7 @@ static NOT_WRITTEN: AtomicBool = AtomicBool::new(false);
 /// and is a failure in the end: [`exit_code`].
 pub fn print(text: &str) {
     use std::io::{ErrorKind, Write};
+    progress::end();
     let mut out = std::io::stdout().lock();
     let Err(e) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) else {
         return;
@@ -151,7 +156,21 @@ pub fn exit_code(code: u8) -> u8 {
     }
 }
 
-/// Writes a JSON value and a newline to stdout.
+/// Whether the one document of this call was printed.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
+/// Writes a JSON document and a newline to stdout, with its format. There is one in each
+/// call: what fails afterwards is said on stderr, [`load::refuse`].
 pub fn print_json(value: &serde_json::Value) {
+    let mut value = value.clone();
+    if let Some(document) = value.as_object_mut() {
+        document.insert("format".to_owned(), FORMAT.into());
+    }
+    ANSWERED.store(true, Ordering::Relaxed);
     print(&format!("{value:#}\n"));
+}
+
+/// Whether the one document of this call was printed.
+pub fn is_answered() -> bool {
+    ANSWERED.load(Ordering::Relaxed)
 }

@@ -5,7 +5,8 @@ use kexec_reboot::world::{Onlooker, Told};
 
 use super::audience::{Stream, plan_text};
 use super::progress;
-use crate::render::{text, visible};
+use super::terminal::layout_of_messages;
+use crate::render::{findings, text, visible};
 
 /// Says on stderr what is worth saying.
 #[derive(Debug)]
@@ -20,18 +21,16 @@ impl Onlooker for Terminal {
                 }
                 let findings = prepared.findings.iter();
                 for finding in findings.filter(|f| worth_saying(f, request.debug)) {
-                    say!("{}", text::warning(finding));
+                    say!("{}", findings::warning(finding, layout_of_messages()));
                 }
             }
             Told::Warning(text) => say_line!("kexec: warning: {}", visible(&text)),
             Told::Note(text) => say_line!("kexec: note: {}", visible(&text)),
             Told::Waiting(text) => say_line!("kexec: {}", visible(&text)),
-            Told::Failed(error) => say!("{}", text::error(&error)),
+            Told::Reading(files) => progress::reading(&files),
+            Told::Doing(what) => progress::doing(what),
+            Told::Failed(error) => say!("{}", text::error(&error, layout_of_messages())),
         }
-    }
-
-    fn reading(&self, files: &[(String, u64)], read: &mut dyn FnMut()) {
-        progress::reading(files, read);
     }
 }
 

@@ -6,7 +6,7 @@ use kexec_load::Error;
 use kexec_reboot::steps::Selection;
 use kexec_reboot::world::World;
 
-use super::{exit, load, prepare, print, print_json, write_picture};
+use super::{exit, load, prepare, print_json, terminal, write_picture};
 use crate::render::{classic, json, svg, text};
 
 /// `kexec plan [ENTRY|KERNEL]`.
@@ -29,8 +29,8 @@ pub fn verb(
             print_json(&json::plan(&prepared));
         } else {
             match &prepared.placed {
-                Some(placed) => print(&classic::plan(placed)),
-                None => print(&text::plan(&prepared)),
+                Some(placed) => terminal::page(&classic::plan(placed)),
+                None => terminal::page(&text::plan(&prepared, terminal::layout())),
             }
         }
         Ok(())

@@ -10,13 +10,16 @@ use kexec_reboot::steps::remember::settled_holding;
 use kexec_reboot::steps::{PreloadOptions, PreloadPlan, preload_moment};
 use kexec_reboot::world::World;
 
-use super::{exit, load, print, print_json};
+use super::{exit, load, print, print_json, terminal};
 use crate::render::{json, text, visible};
 
 /// `kexec preload`.
 pub fn verb(world: &World<'_>, how: &PreloadOptions, json: bool) -> u8 {
     let feature = enable::feature("preload");
     if how.if_enabled && !feature.is_some_and(|f| enable::is_enabled(world.root, f)) {
+        if json {
+            say(&Step::Leave("preload is not enabled".to_owned()), json);
+        }
         return exit::DONE;
     }
     let lock = match how.dry_run {
@@ -37,7 +40,7 @@ pub fn verb(world: &World<'_>, how: &PreloadOptions, json: bool) -> u8 {
         }
     };
     if let (PreloadMoment::Running, Some(lock)) = (moment, &lock) {
-        tell_last(world, lock);
+        tell_last(world, lock, json);
     }
     let world = &World {
         automounts: match moment {
@@ -66,30 +69,39 @@ fn plan(
     how: &PreloadOptions,
     moment: PreloadMoment,
     lock: Option<&Lock>,
-    json: bool,
+    as_json: bool,
 ) -> Result<(), Error> {
     let plan = PreloadPlan::read(world, how, moment, lock)?;
     let step = plan.step();
-    say(&step, json);
-    let Some(lock) = lock else {
-        return Ok(());
+    let document = json::step(&step);
+    // Whoever reads along sees it before the load, which takes its time; a program has one
+    // document, when it is done.
+    if !as_json {
+        print(&text::step(&step));
+    }
+    let loaded = match lock {
+        Some(lock) => plan.carry_out(world, lock, step)?,
+        None => None,
     };
-    if let Some(loaded) = plan.carry_out(world, lock, step)? {
-        print(&text::plan_for_log(&loaded));
+    match loaded {
+        _ if as_json => print_json(&document),
+        Some(loaded) => print(&text::plan_for_log(&loaded)),
+        None => {}
     }
     Ok(())
 }
 
 /// The journal of this boot says how the last one ended.
-fn tell_last(world: &World<'_>, lock: &Lock) {
+fn tell_last(world: &World<'_>, lock: &Lock, as_json: bool) {
     let Ok(settled) = settled_holding(world, lock) else {
         return;
     };
     for note in &settled.notes {
         say_line!("kexec: note: {}", visible(note));
     }
-    if let Some(last) = settled.last() {
-        print(&text::last(last));
+    // A program has one document.
+    if let (Some(last), false) = (settled.last(), as_json) {
+        print(&text::last(last, terminal::layout()));
     }
 }
 

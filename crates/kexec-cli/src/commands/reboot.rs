@@ -10,8 +10,8 @@ use kexec_reboot::steps::{ColdReason, Journey, Selection, Shutdown, through_firm
 use kexec_reboot::world::World;
 
 use super::audience::{Stream, plan_text};
-use super::{exit, load, print, print_json};
-use crate::render::{json, text};
+use super::{exit, load, print, print_json, terminal};
+use crate::render::{findings, json, text};
 
 /// `kexec reboot [ENTRY|KERNEL]`.
 pub fn verb(
@@ -55,7 +55,7 @@ fn kexec(
         let prepared = &journey.ready.prepared;
         show(&journey.entry(), prepared, journey.handover.as_ref(), json);
         if !json {
-            print(&text::findings(&prepared.findings));
+            print(&findings::findings(&prepared.findings, terminal::layout()));
         }
         let refused = refusal(&prepared.findings).is_some();
         return Ok(if refused { exit::REFUSED } else { exit::DONE });
@@ -85,7 +85,7 @@ fn show(
         print_json(&json::reboot(prepared, entry, handover));
     } else {
         let plan = plan_text(prepared, Stream::Out);
-        print(&text::reboot(&plan, entry, handover));
+        print(&text::reboot(&plan, entry, handover, terminal::layout()));
     }
 }
 
@@ -124,7 +124,7 @@ fn cold(
     if json {
         print_json(&json::cold(&handover));
     } else {
-        print(&text::cold(&handover));
+        print(&text::cold(&handover, terminal::layout()));
     }
     if !dry_run {
         let why = ColdReason::Requested("kexec reboot --cold requested it".to_owned());

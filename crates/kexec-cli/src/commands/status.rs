@@ -17,7 +17,7 @@ use kexec_reboot::steps::remember::settled;
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
-use super::{exit, load, machine, print, print_json};
+use super::{exit, load, machine, print, print_json, terminal};
 use crate::render::{Slots, json, text, visible};
 
 /// Exit code of `kexec -S`: 1 loaded, 0 not, 255 when the kernel does not say.
@@ -74,13 +74,15 @@ pub fn verb(
         let last = last.as_ref();
         print_json(&json::status(&machine, &slots, last, (kexecs, every)));
     } else {
-        print(&text::status(&machine, &slots));
+        let layout = terminal::layout();
+        let mut status = text::status(&machine, &slots, layout);
         if let Some(every) = every {
-            print(&text::cold_every(kexecs, every));
+            status.push_str(&text::cold_every(kexecs, every, layout));
         }
         if let Some(attempt) = &last {
-            print(&text::last(attempt));
+            status.push_str(&text::last(attempt, layout));
         }
+        terminal::page(&status);
     }
     exit::DONE
 }
@@ -104,7 +106,7 @@ fn last_request(world: &World<'_>) -> Option<Attempt> {
             settled.last().cloned()
         }
         Err(error) => {
-            say!("{}", text::note(&error));
+            say!("{}", text::note(&error, terminal::layout_of_messages()));
             None
         }
     }

@@ -6,9 +6,10 @@ use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
 use super::{exit, load, print, print_json};
+use crate::render::json;
 
 /// `kexec unload`.
-pub fn verb(world: &World<'_>, slot: Slot, syscall: SyscallChoice, json: bool) -> u8 {
+pub fn verb(world: &World<'_>, slot: Slot, syscall: SyscallChoice, as_json: bool) -> u8 {
     let host = world.snapshot();
     let before = match slot {
         Slot::Normal => &host.kexec.loaded,
@@ -17,8 +18,8 @@ pub fn verb(world: &World<'_>, slot: Slot, syscall: SyscallChoice, json: bool) -
     let was_loaded = before.known().copied();
     match unload(world, "kexec unload", slot, syscall) {
         Ok(()) => {
-            if json {
-                print_json(&serde_json::json!({ "was_loaded": was_loaded }));
+            if as_json {
+                print_json(&json::unload(was_loaded));
             } else if was_loaded == Some(false) {
                 print("Nothing was loaded.\n");
             } else {
@@ -27,7 +28,7 @@ pub fn verb(world: &World<'_>, slot: Slot, syscall: SyscallChoice, json: bool) -
             exit::DONE
         }
         Err(error) => {
-            load::refuse(&error, json);
+            load::refuse(&error, as_json);
             exit::REFUSED
         }
     }

@@ -9,6 +9,9 @@ mod verbs;
 
 pub use pages::{COMPLETE, PAGES};
 
+use kexec_load::preflight::{self, CheckGroup};
+use kexec_reboot::arrival;
+
 use crate::args::{Id, Verb, flags_of};
 
 /// A command and what it does.
@@ -37,22 +40,37 @@ impl Verb {
 
     /// Its exit codes and what they mean.
     pub fn exit_codes(self) -> Vec<(u8, &'static str)> {
-        if self == Verb::NeedsReboot {
-            return vec![
-                (0, "a reboot is due"),
-                (1, "no reboot is due, or that is unknown"),
-                (2, "usage"),
-            ];
-        }
-        if matches!(self, Verb::Help | Verb::Version) {
-            return vec![(0, "done"), (2, "usage")];
-        }
-        let refused = match self {
+        let (done, failed) = match self {
+            Verb::Help | Verb::Version => return vec![(0, "done"), (2, "usage")],
+            Verb::NeedsReboot => ("a reboot is due", "no reboot is due, or that is unknown"),
+            Verb::Check => (
+                "it would be loaded",
+                "it would not be loaded: a check refuses, or a file is missing or broken",
+            ),
+            Verb::Reboot => (
+                "the reboot is under way",
+                "refused or failed; the message names what was changed, if anything was",
+            ),
+            Verb::Load => (
+                "loaded",
+                "refused or failed; what was loaded before stays, or the message says otherwise",
+            ),
+            Verb::Unload => ("the slot is empty", "not unloaded"),
             // What was loaded before may be another kernel than the one wanted now.
-            Verb::Preload => "not loaded; a stale image that was loaded ahead is unloaded",
-            _ => "refused and nothing changed",
+            Verb::Preload => (
+                "done",
+                "not loaded; a stale image that was loaded ahead is unloaded",
+            ),
+            Verb::Enable | Verb::Disable => (
+                "done",
+                "refused or failed; the message names what was changed, if anything was",
+            ),
+            Verb::Metrics => ("printed or written", "not printed or not written"),
+            Verb::Status | Verb::History | Verb::List | Verb::Plan => {
+                ("done", "there is nothing to show, or it cannot be read")
+            }
         };
-        let mut codes = vec![(0, "done"), (1, refused), (2, "usage")];
+        let mut codes = vec![(0, done), (1, failed), (2, "usage")];
         if flags_of(self).iter().any(|f| f.id == Id::OrCold) {
             codes.push((3, "a cold reboot instead (--or-cold)"));
         }
@@ -97,6 +115,34 @@ pub struct Complete {
     pub exit_codes: &'static [(&'static str, &'static str)],
     /// Examples.
     pub examples: &'static [Example],
+}
+
+/// The checks of one group.
+#[derive(Debug, Clone)]
+pub struct Checks {
+    /// The heading of the group.
+    pub title: &'static str,
+    /// The names of its checks, and what each makes sure of.
+    pub checks: Vec<(&'static str, &'static str)>,
+}
+
+/// Every check, in the groups and the order of `kexec check`.
+pub fn checks() -> Vec<Checks> {
+    let load = preflight::CHECKS.iter();
+    let load = load.map(|check| (check.group, (check.name, check.about)));
+    let reboot = arrival::checks::CHECKS.iter();
+    let reboot = reboot.map(|check| (check.group, (check.name, check.about)));
+    let all: Vec<_> = load.chain(reboot).collect();
+    let of = |group: CheckGroup| {
+        let checks = all.iter().filter(|(its, _)| *its == group);
+        checks.map(|(_, check)| *check).collect()
+    };
+    let groups = CheckGroup::ALL.iter();
+    let groups = groups.map(|group| Checks {
+        title: group.title(),
+        checks: of(*group),
+    });
+    groups.collect()
 }
 
 /// Every example.

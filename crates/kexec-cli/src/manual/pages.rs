@@ -175,16 +175,34 @@ pub const COMPLETE: Complete = Complete {
              kernel, also compressed with gzip, xz, zstd, lz4, bzip2 or LZMA. It is unpacked in \
              memory; nothing is written to a disk.",
         ],
-        sections: &[(
-            "DIFFERENCES FROM KEXEC-TOOLS",
-            &[
-                "The order of options does not matter, with three exceptions: of --append and \
+        sections: &[
+            (
+                "DIFFERENCES FROM KEXEC-TOOLS",
+                &[
+                    "The order of options does not matter, with three exceptions: of --append and \
                  --command-line, and of -s, -c and -a, the last one counts; several --initrd are \
                  joined in the order given. Modes that contradict each other are refused. \
                  Options without effect are reported on standard error. The file compatibility.md \
                  of this package lists every difference with its reason.",
-            ],
-        )],
+                ],
+            ),
+            (
+                "OUTPUT",
+                &[
+                    "On a terminal, the output of verbs is wrapped to its width and coloured, and what \
+                 takes more than half a second shows what is being done. Elsewhere each thing is \
+                 on one line, without colours. `--color=always` and `--color=never` decide about \
+                 the colours, and so does the variable NO_COLOR; without TERM, or with TERM=dumb, \
+                 there are none.",
+                    "On a terminal, `list`, `history`, `check`, `plan`, `status` and `help` show what \
+                 is longer than the screen through the program in $PAGER, else through less(1) \
+                 with LESS=FRSXMK, unless LESS is set; `--no-pager` switches that off, and so does \
+                 PAGER=cat. Under sudo(8) and the like, the pager is less(1) in its secure mode.",
+                    "With --json, a verb prints one JSON document. The folder json of this package's \
+                 documents has its schema.",
+                ],
+            ),
+        ],
         files: &[LOADED, ATTEMPTS, SYS_LOADED],
         see_also: &[
             ("kexec_load", 2),

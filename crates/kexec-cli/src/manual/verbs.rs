@@ -34,7 +34,7 @@ static REBOOT: Text = Text {
          the kernel; and only then asks init for the shutdown, which ends in the jump. A problem \
          before that ends the command with exit code 1, a reason and a remedy, and leaves the \
          machine as it was. Where no record can be written, the command warns and continues: the \
-         next boot then cannot tell how the reboot went.",
+         outcome of the reboot then stays unknown.",
         "The command that asks init: `systemctl kexec`, `openrc-shutdown --kexec now`, dinit's \
          `shutdown -k`; with sysvinit, runit and busybox, a normal reboot that ends in a script \
          that jumps. With --now, init is not asked.",
@@ -166,6 +166,10 @@ static LIST: Text = Text {
          module folders; which of them a reboot would boot, and why; and which are broken, with \
          file and line. File systems that are not mounted are read through a private read-only \
          mount that replays no journal.",
+        "The entry with `*` is the default entry, one with `!` is broken or marked as bad, and all \
+         others have `-`. The entries of the boot loader that started the machine are shown in \
+         full. The line \"order\" lists the places that are searched: where nothing shows which \
+         boot loader started the machine, the first one in this order that has files counts.",
         "Boot files are read only from devices that root or the builder of the machine attached: \
          removable devices, loop devices and users' file systems are never read, whatever their \
          UUID or label, unless the running system runs from them or root's configuration names \
@@ -198,7 +202,9 @@ static PLAN: Text = Text {
 static CHECK: Text = Text {
     says: &[
         "Runs every check of a load and of the reboot after it, and shows each with its reason \
-         and remedy. Nothing is loaded. The exit code is 1 if a check refuses.",
+         and remedy, and with its name in brackets. Refusals come first, then warnings and what \
+         could not be checked, then the other checks in their groups; the last line counts them. \
+         Nothing is loaded. The exit code is 1 if a check refuses.",
         "Checks ask the running kernel and its init, so there is no --root as in `kexec list`: \
          run this on the machine itself, or write a snapshot there with `kexec status --snapshot` \
          and pass it with --host.",

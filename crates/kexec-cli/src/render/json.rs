@@ -1,4 +1,5 @@
-//! The same values for programs. Keys are only ever added.
+//! The same values for programs: one document per call, whose keys are those of
+//! [`documents`].
 
 use kexec_entries::Survey;
 use kexec_load::Error;
@@ -8,19 +9,24 @@ use kexec_machine::Snapshot;
 use kexec_reboot::enable::{Feature, FileChange};
 use kexec_reboot::handover::shutdown_request::Handover;
 use kexec_reboot::preload::Step;
-use kexec_reboot::record::{Attempt, SlotContent};
+use kexec_reboot::record::{Attempt, LoadRecord, SlotContent};
 use serde_json::{Value, json};
 
 use super::Slots;
+use super::documents::{self, PreloadStep};
 
-/// `kexec plan --json`.
+/// `kexec plan --json`, `kexec load --json`.
 pub fn plan(prepared: &Prepared) -> Value {
-    json!({
-        "plan": prepared.plan,
-        "placed": prepared.placed,
-        "method": prepared.decision,
-        "proofs": prepared.proofs.as_ref().ok(),
-    })
+    json!(parts(prepared))
+}
+
+fn parts(prepared: &Prepared) -> documents::Plan<'_> {
+    documents::Plan {
+        plan: &prepared.plan,
+        placed: prepared.placed.as_ref(),
+        method: &prepared.decision,
+        proofs: prepared.proofs.as_deref().ok(),
+    }
 }
 
 /// `kexec reboot --json`, before the shutdown.
@@ -29,66 +35,95 @@ pub fn reboot(
     entry: Option<(&str, &str, &str)>,
     way: Option<&Handover>,
 ) -> Value {
-    let mut value = plan(prepared);
-    if let Some(object) = value.as_object_mut() {
-        let entry = entry.map(|(id, title, why)| json!({ "id": id, "title": title, "why": why }));
-        object.insert("entry".to_owned(), json!(entry));
-        object.insert("then".to_owned(), json!(way));
-        object.insert("findings".to_owned(), json!(prepared.findings));
-    }
-    value
+    json!(documents::Reboot {
+        plan: parts(prepared),
+        entry: entry.map(|(id, title, why)| documents::Entry { id, title, why }),
+        then: way,
+        findings: &prepared.findings,
+    })
 }
 
 /// `kexec reboot --cold --json`.
 pub fn cold(way: &Handover) -> Value {
-    json!({ "cold": true, "then": way })
+    json!(documents::Cold {
+        cold: true,
+        then: way
+    })
+}
+
+/// `kexec unload --json`.
+pub fn unload(was_loaded: Option<bool>) -> Value {
+    json!(documents::Unload { was_loaded })
 }
 
 /// `kexec preload --json`.
 pub fn step(step: &Step) -> Value {
-    let (word, why) = match step {
-        Step::Leave(why) => ("leave", why),
-        Step::Doubt(why) => ("doubt", why),
-        Step::Load(why) => ("load", why),
-        Step::TakeOut(why) => ("take_out", why),
+    let (step, why) = match step {
+        Step::Leave(why) => (PreloadStep::Leave, why),
+        Step::Doubt(why) => (PreloadStep::Doubt, why),
+        Step::Load(why) => (PreloadStep::Load, why),
+        Step::TakeOut(why) => (PreloadStep::TakeOut, why),
     };
-    json!({ "step": word, "why": why })
+    json!(documents::Preload { step, why })
+}
+
+/// `kexec preload --enabled --json`.
+pub fn started(started: &[String]) -> Value {
+    json!(documents::Started { started })
 }
 
 /// `kexec enable --json`, `kexec disable --json`.
 pub fn switch(feature: &Feature, on: bool, changes: &[FileChange], held: Option<u64>) -> Value {
-    json!({ "feature": feature.name, "on": on, "changes": changes, "held": held })
+    json!(documents::Switch {
+        feature: feature.name,
+        on,
+        changes,
+        held,
+        not_needed: None,
+    })
 }
 
 /// `kexec enable --json` where this machine does not need the feature.
 pub fn not_needed(feature: &Feature, why: &str) -> Value {
-    json!({ "feature": feature.name, "on": false, "changes": [], "not_needed": why })
+    json!(documents::Switch {
+        feature: feature.name,
+        on: false,
+        changes: &[],
+        held: None,
+        not_needed: Some(why),
+    })
 }
 
 /// `kexec needs-reboot --json`.
 pub fn needs_reboot(entry: &str, reasons: &[String]) -> Value {
-    json!({ "due": !reasons.is_empty(), "entry": entry, "reasons": reasons })
+    json!(documents::NeedsReboot {
+        due: !reasons.is_empty(),
+        entry,
+        reasons,
+    })
 }
 
 /// `kexec check --json`.
 pub fn findings(findings: &[Finding]) -> Value {
-    json!({
-        "would_load": refusal(findings).is_none(),
-        "findings": findings,
+    json!(documents::Check {
+        would_load: refusal(findings).is_none(),
+        findings,
     })
 }
 
 /// An error, for every verb with `--json`.
 pub fn error(error: &Error) -> Value {
-    json!({
-        "error": error.to_string(),
-        "remedy": error.remedy(),
-    })
+    failure(&error.to_string(), error.remedy())
+}
+
+/// The same in words.
+pub fn failure(error: &str, remedy: &str) -> Value {
+    json!(documents::Failure { error, remedy })
 }
 
 /// `kexec history --json`.
 pub fn history(attempts: &[Attempt]) -> Value {
-    json!({ "requests": attempts })
+    json!(documents::History { requests: attempts })
 }
 
 /// `kexec status --json`; at last the kexecs since the last cold boot, and which reboots
@@ -99,41 +134,46 @@ pub fn status(
     last: Option<&Attempt>,
     (kexecs, every): (Option<u64>, Option<u64>),
 ) -> Value {
-    let image = |content: &SlotContent| match content {
-        SlotContent::Ours(record) => json!(record),
-        _ => Value::Null,
-    };
-    let interrupted = |content: &SlotContent| match content {
-        SlotContent::Interrupted(found) => {
-            json!({ "change": found.change, "record": found.record, "why": found.text() })
-        }
-        _ => Value::Null,
-    };
-    json!({
-        "running": host.release,
-        "normal": {
-            "loaded": host.kexec.loaded.known(),
-            "image": image(&slots.normal),
-            "interrupted": interrupted(&slots.normal),
+    json!(documents::Status {
+        running: &host.release,
+        normal: documents::NormalSlot {
+            loaded: host.kexec.loaded.known().copied(),
+            image: image(&slots.normal),
+            interrupted: interrupted(&slots.normal),
         },
-        "crash": {
-            "loaded": host.kexec.crash_loaded.known(),
-            "reserved": host.kexec.crash_size.known(),
-            "image": image(&slots.crash),
-            "interrupted": interrupted(&slots.crash),
+        crash: documents::CrashSlot {
+            loaded: host.kexec.crash_loaded.known().copied(),
+            reserved: host.kexec.crash_size.known().copied(),
+            image: image(&slots.crash),
+            interrupted: interrupted(&slots.crash),
         },
-        "at_work": slots.at_work,
-        "last": last,
-        "kexecs_since_cold_boot": kexecs,
-        "cold_every": every,
+        at_work: slots.at_work.as_deref(),
+        last,
+        kexecs_since_cold_boot: kexecs,
+        cold_every: every,
     })
+}
+
+/// What is loaded there, where a record says it.
+fn image(content: &SlotContent) -> Option<&LoadRecord> {
+    match content {
+        SlotContent::Ours(record) => Some(record),
+        _ => None,
+    }
+}
+
+fn interrupted(content: &SlotContent) -> Option<documents::Interrupted<'_>> {
+    match content {
+        SlotContent::Interrupted(found) => Some(documents::Interrupted {
+            change: found.change,
+            record: found.record.as_deref(),
+            why: found.text(),
+        }),
+        _ => None,
+    }
 }
 
 /// `kexec list --json`.
 pub fn entries(survey: &Survey) -> Value {
-    json!({
-        "answer": survey.answer,
-        "sources": survey.sources,
-        "notes": survey.notes,
-    })
+    json!(documents::List::of(survey))
 }

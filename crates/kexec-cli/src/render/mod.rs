@@ -3,20 +3,25 @@
 mod bands;
 pub mod classic;
 pub mod dmesg;
+pub mod documents;
 pub mod entries;
 mod facts;
+pub mod findings;
 pub mod json;
+pub mod layout;
 pub mod metrics;
 #[cfg(test)]
 mod plans;
 pub mod reboots;
+#[cfg(test)]
+mod schemas;
 pub mod svg;
 pub mod text;
 mod words;
 
 use kexec_reboot::record::SlotContent;
 
-pub use words::visible;
+pub use words::{shortened, visible};
 
 /// What is in the two slots.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use kexec_reboot::record::outcome::{ArrivalTimes, duration};
 use kexec_reboot::record::{Attempt, Outcome};
 
+use super::layout::Layout;
 use super::words::visible;
 
 /// Milliseconds since 1970 as `2026-11-22 23:04:11 UTC`.
@@ -126,7 +127,7 @@ fn times(arrival: &ArrivalTimes) -> Option<String> {
 }
 
 /// `kexec history`: the newest first.
-pub fn history(attempts: &[Attempt]) -> String {
+pub fn history(attempts: &[Attempt], layout: Layout) -> String {
     if attempts.is_empty() {
         return "Nothing is recorded: no kexec of this machine was requested with this program.\n"
             .to_owned();
@@ -135,7 +136,7 @@ pub fn history(attempts: &[Attempt]) -> String {
     for attempt in attempts {
         let mut label = date(attempt.asked.realtime);
         for line in last(attempt).lines() {
-            let _ = writeln!(out, "{label:25}{line}");
+            layout.field(&mut out, 25, &label, line);
             label.clear();
         }
     }
@@ -230,7 +231,7 @@ pub mod tests {
 
     #[test]
     fn every_outcome() {
-        insta::assert_snapshot!(history(&all()));
+        insta::assert_snapshot!(history(&all(), Layout::PLAIN));
     }
 
     #[test]

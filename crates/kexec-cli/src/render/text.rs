@@ -1,11 +1,9 @@
-//! Plans, findings and states as text for people, at most 100 columns wide
-//! where the content allows.
+//! Plans, findings and states as text for people.
 
 use std::fmt::Write as _;
 
 use kexec_load::Error;
 use kexec_load::pipeline::Prepared;
-use kexec_load::preflight::{Finding, Severity};
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::redact;
 use kexec_plan::Cmdline;
@@ -15,6 +13,7 @@ use kexec_reboot::preload::Step;
 use kexec_reboot::preload::cold_every::ordinal;
 use kexec_reboot::record::{Attempt, LoadRecord, SlotContent};
 
+use super::layout::Layout;
 use super::words::visible;
 use super::{Slots, reboots};
 
@@ -33,85 +32,73 @@ pub fn size(bytes: usize) -> String {
     format!("{bytes} bytes")
 }
 
-/// One line with its label; nothing when there is nothing to say.
-fn row(out: &mut String, label: &str, text: &str) {
-    if !text.is_empty() {
-        let _ = writeln!(out, "{label:INDENT$}{}", visible(text));
-    }
+/// A label and its text; nothing when there is nothing to say.
+fn row(out: &mut String, layout: Layout, label: &str, text: &str) {
+    layout.field(out, INDENT, label, text);
 }
 
 /// An error in its three parts, as it goes to stderr.
-pub fn error(error: &Error) -> String {
-    let mut text = format!("kexec: {}\n", visible(&error.to_string()));
-    if !error.remedy().is_empty() {
-        let _ = writeln!(text, "       {}", visible(error.remedy()));
-    }
-    text
+pub fn error(error: &Error, layout: Layout) -> String {
+    message(&error.to_string(), error.remedy(), layout)
 }
 
 /// What stands in nobody's way, as it goes to stderr.
-pub fn note(error: &Error) -> String {
-    format!("kexec: note: {}\n", visible(&error.to_string()))
+pub fn note(error: &Error, layout: Layout) -> String {
+    message(&format!("note: {error}"), "", layout)
+}
+
+/// A message behind the program's name, and what to do below it.
+pub(super) fn message(text: &str, remedy: &str, layout: Layout) -> String {
+    const NAME: &str = "kexec: ";
+    let mut out = String::new();
+    layout.field(&mut out, NAME.len(), NAME, text);
+    layout.field(&mut out, NAME.len(), "", remedy);
+    out
 }
 
 /// What became of the last request.
-pub fn last(attempt: &Attempt) -> String {
+pub fn last(attempt: &Attempt, layout: Layout) -> String {
     let mut out = String::new();
     for (at, line) in reboots::last(attempt).lines().enumerate() {
-        row(&mut out, if at == 0 { "last" } else { "" }, line);
+        row(&mut out, layout, if at == 0 { "last" } else { "" }, line);
     }
     out
 }
 
-/// A finding as it goes to stderr before a load.
-pub fn warning(finding: &Finding) -> String {
-    let word = finding.severity.word();
-    let mut text = format!("kexec: {word}: {}\n", found(finding));
-    if !finding.problem.remedy.is_empty() {
-        let _ = writeln!(text, "       {}", visible(&finding.problem.remedy));
-    }
-    text
-}
-
-/// What was looked at and what was found.
-fn found(finding: &Finding) -> String {
-    visible(&format!(
-        "{}: {}",
-        finding.problem.what, finding.problem.why
-    ))
-}
-
 /// What would be loaded, how, and from which parts.
-pub fn plan(prepared: &Prepared) -> String {
-    plan_with(prepared, &prepared.plan.cmdline)
+pub fn plan(prepared: &Prepared, layout: Layout) -> String {
+    plan_with(prepared, &prepared.plan.cmdline, layout)
 }
 
 /// The same for a log, which others read: values on the command line that may be secret
 /// are crossed out, as in a snapshot.
 pub fn plan_for_log(prepared: &Prepared) -> String {
-    plan_with(prepared, &redact::cmdline(&prepared.plan.cmdline))
+    let cmdline = redact::cmdline(&prepared.plan.cmdline);
+    plan_with(prepared, &cmdline, Layout::PLAIN)
 }
 
-fn plan_with(prepared: &Prepared, cmdline: &Cmdline) -> String {
+fn plan_with(prepared: &Prepared, cmdline: &Cmdline, layout: Layout) -> String {
     let plan = &prepared.plan;
     let mut out = String::new();
     let release = plan
         .release
         .as_deref()
         .unwrap_or("release not in its header");
-    row(&mut out, "kernel", &plan.kernel.origin);
+    row(&mut out, layout, "kernel", &plan.kernel.origin);
     row(
         &mut out,
+        layout,
         "",
         &format!("{}, {}, {release}", plan.format, size(plan.kernel.len)),
     );
     match plan.initrd.as_slice() {
-        [] => row(&mut out, "initrd", "none"),
+        [] => row(&mut out, layout, "initrd", "none"),
         pieces => {
             for (at, piece) in pieces.iter().enumerate() {
                 let label = if at == 0 { "initrd" } else { "" };
                 row(
                     &mut out,
+                    layout,
                     label,
                     &format!("{} ({})", piece.origin, size(piece.len)),
                 );
@@ -120,13 +107,14 @@ fn plan_with(prepared: &Prepared, cmdline: &Cmdline) -> String {
                 let total = size(plan.initrd_len());
                 row(
                     &mut out,
+                    layout,
                     "",
                     &format!("joined: {} parts, {total}", pieces.len()),
                 );
             }
         }
     }
-    row(&mut out, "cmdline", &cmdline.to_string());
+    row(&mut out, layout, "cmdline", &cmdline.to_string());
     let from = format!(
         "({} bytes, from {})",
         plan.cmdline.as_bytes().len(),
@@ -137,16 +125,17 @@ fn plan_with(prepared: &Prepared, cmdline: &Cmdline) -> String {
     } else {
         ""
     };
-    row(&mut out, label, &from);
+    row(&mut out, layout, label, &from);
     let slot = if plan.crash {
         "crash: a panic jumps into it"
     } else {
         "normal: a reboot jumps into it"
     };
-    row(&mut out, "slot", slot);
+    row(&mut out, layout, "slot", slot);
     let decision = &prepared.decision;
     row(
         &mut out,
+        layout,
         "method",
         &format!("{}: {}", decision.method.name(), decision.reason),
     );
@@ -155,18 +144,29 @@ fn plan_with(prepared: &Prepared, cmdline: &Cmdline) -> String {
 
 /// What is about to be rebooted into: the entry with the reason, the plan (of [`plan`]
 /// or [`plan_for_log`]), and how it goes on.
-pub fn reboot(plan: &str, entry: Option<(&str, &str, &str)>, way: Option<&Handover>) -> String {
+pub fn reboot(
+    plan: &str,
+    entry: Option<(&str, &str, &str)>,
+    way: Option<&Handover>,
+    layout: Layout,
+) -> String {
     let mut out = String::new();
     if let Some((id, title, why)) = entry {
-        row(&mut out, "entry", &visible(&format!("{id} ({title})")));
-        row(&mut out, "", &visible(why));
+        row(&mut out, layout, "entry", &format!("{id} ({title})"));
+        row(&mut out, layout, "", why);
     }
     out.push_str(plan);
     match way {
-        Some(way) if way.why.is_empty() => row(&mut out, "then", &way.text()),
-        Some(way) => row(&mut out, "then", &format!("{}: {}", way.text(), way.why)),
+        Some(way) if way.why.is_empty() => row(&mut out, layout, "then", &way.text()),
+        Some(way) => row(
+            &mut out,
+            layout,
+            "then",
+            &format!("{}: {}", way.text(), way.why),
+        ),
         None => row(
             &mut out,
+            layout,
             "then",
             "--now: file systems are frozen, then the jump",
         ),
@@ -175,14 +175,15 @@ pub fn reboot(plan: &str, entry: Option<(&str, &str, &str)>, way: Option<&Handov
 }
 
 /// `kexec reboot --cold`.
-pub fn cold(way: &Handover) -> String {
+pub fn cold(way: &Handover, layout: Layout) -> String {
     let mut out = String::new();
     row(
         &mut out,
+        layout,
         "cold",
         "through the firmware; the loaded image is unloaded",
     );
-    row(&mut out, "then", &way.text());
+    row(&mut out, layout, "then", &way.text());
     out
 }
 
@@ -208,6 +209,7 @@ pub fn not_needed(feature: &Feature, why: &str) -> String {
 /// What `kexec enable` and `kexec disable` change, and what that costs.
 pub fn switch(feature: &Feature, on: bool, changes: &[FileChange], held: Option<u64>) -> String {
     let mut out = String::new();
+    let layout = Layout::PLAIN;
     let name = feature.name;
     if changes.is_empty() {
         let word = if on { "on" } else { "off" };
@@ -218,12 +220,13 @@ pub fn switch(feature: &Feature, on: bool, changes: &[FileChange], held: Option<
         let _ = writeln!(out, "{name}: {}", feature.about);
     }
     for change in changes {
-        row(&mut out, "", &change.text());
+        row(&mut out, layout, "", &change.text());
     }
     if let Some(bytes) = held {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         row(
             &mut out,
+            layout,
             "costs",
             &format!(
                 "about {} of memory that nothing else can use while the image is loaded",
@@ -234,6 +237,7 @@ pub fn switch(feature: &Feature, on: bool, changes: &[FileChange], held: Option<
     if on && name == "preload" {
         row(
             &mut out,
+            layout,
             "then",
             "every reboot is a kexec; `kexec reboot --cold` and `coldreboot` go through the firmware",
         );
@@ -255,35 +259,19 @@ pub fn needs_reboot(entry: &str, reasons: &[String]) -> String {
     format!("A reboot is due:\n{}", lines.collect::<String>())
 }
 
-/// Every finding, and what it comes to.
-pub fn findings(findings: &[Finding]) -> String {
-    let mut out = String::new();
-    for finding in findings {
-        let word = finding.severity.word();
-        let _ = writeln!(out, "{word:16}{}", found(finding));
-        if !finding.problem.remedy.is_empty() {
-            let _ = writeln!(out, "{:16}  {}", "", visible(&finding.problem.remedy));
-        }
-    }
-    let count = |s: Severity| findings.iter().filter(|f| f.severity == s).count();
-    let verdict = match (count(Severity::Refusal), count(Severity::Unknown)) {
-        (0, 0) => "It would be loaded.".to_owned(),
-        (0, unknown) => {
-            format!("It would be loaded, as far as could be checked ({unknown} could not).")
-        }
-        (1, _) => "It would not be loaded.".to_owned(),
-        (refusals, _) => format!("It would not be loaded: {refusals} reasons."),
-    };
-    let _ = writeln!(out, "{verdict}");
-    out
-}
-
 /// What is loaded in both slots.
-pub fn status(host: &Snapshot, slots: &Slots) -> String {
+pub fn status(host: &Snapshot, slots: &Slots, layout: Layout) -> String {
     let mut out = String::new();
-    row(&mut out, "running", &host.release);
+    row(&mut out, layout, "running", &host.release);
     let at_work = slots.at_work.as_deref();
-    slot(&mut out, "normal", &slots.normal, at_work, "nothing loaded");
+    slot(
+        &mut out,
+        layout,
+        "normal",
+        &slots.normal,
+        at_work,
+        "nothing loaded",
+    );
     let nothing = match host.kexec.crash_size.known() {
         Some(0) => {
             "nothing loaded; no memory is reserved for a crash kernel (crashkernel=)".to_owned()
@@ -294,10 +282,11 @@ pub fn status(host: &Snapshot, slots: &Slots) -> String {
         }
         None => "nothing loaded".to_owned(),
     };
-    slot(&mut out, "crash", &slots.crash, at_work, &nothing);
+    slot(&mut out, layout, "crash", &slots.crash, at_work, &nothing);
     if let Some(who) = at_work {
         row(
             &mut out,
+            layout,
             "now",
             &format!("{who}: this may change at any moment"),
         );
@@ -306,7 +295,7 @@ pub fn status(host: &Snapshot, slots: &Slots) -> String {
 }
 
 /// How far it is to the next cold reboot, where every so many are.
-pub fn cold_every(kexecs: Option<u64>, every: u64) -> String {
+pub fn cold_every(kexecs: Option<u64>, every: u64, layout: Layout) -> String {
     let most = every.saturating_sub(1);
     let rule = format!("every {} reboot goes through the firmware", ordinal(every));
     let mut out = String::new();
@@ -320,12 +309,13 @@ pub fn cold_every(kexecs: Option<u64>, every: u64) -> String {
             format!("{kexecs} of {most} since the last cold boot; {next}")
         }
     };
-    row(&mut out, "kexecs", &text);
+    row(&mut out, layout, "kexecs", &text);
     out
 }
 
 fn slot(
     out: &mut String,
+    layout: Layout,
     label: &str,
     content: &SlotContent,
     at_work: Option<&str>,
@@ -334,43 +324,53 @@ fn slot(
     match content {
         SlotContent::Unknown => {
             let unknown = "unknown: /sys is not mounted, or the running kernel lacks CONFIG_KEXEC";
-            row(out, label, unknown);
+            row(out, layout, label, unknown);
         }
-        SlotContent::Empty => row(out, label, nothing),
+        SlotContent::Empty => row(out, layout, label, nothing),
         SlotContent::Foreign => {
             let other =
                 "loaded, without a record: by another program, or when no record could be written";
-            row(out, label, other);
+            row(out, layout, label, other);
         }
-        SlotContent::Hidden => row(out, label, "loaded; only root can see which image"),
-        SlotContent::Interrupted(_) if at_work.is_some() => row(out, label, "being changed"),
+        SlotContent::Hidden => row(out, layout, label, "loaded; only root can see which image"),
+        SlotContent::Interrupted(_) if at_work.is_some() => {
+            row(out, layout, label, "being changed")
+        }
         SlotContent::Interrupted(found) => {
-            row(out, label, &format!("loaded, but {}", found.text()));
+            row(out, layout, label, &format!("loaded, but {}", found.text()));
             row(
                 out,
+                layout,
                 "",
                 "kexec unload unloads it; kexec load, kexec preload and kexec reboot do so first",
             );
         }
-        SlotContent::Ours(record) => image(out, label, record),
+        SlotContent::Ours(record) => image(out, layout, label, record),
     }
 }
 
-fn image(out: &mut String, label: &str, r: &LoadRecord) {
+fn image(out: &mut String, layout: Layout, label: &str, r: &LoadRecord) {
     let release = r.release.as_deref().unwrap_or("release not in its header");
     row(
         out,
+        layout,
         label,
         &format!("{} ({}, {release})", r.kernel, r.image),
     );
     for part in &r.initrd {
-        row(out, "", &format!("initrd {part}"));
+        row(out, layout, "", &format!("initrd {part}"));
     }
-    row(out, "", &format!("command line: {}", r.cmdline));
-    row(out, "", &format!("loaded with {}: {}", r.method, r.reason));
+    row(out, layout, "", &format!("command line: {}", r.cmdline));
+    row(
+        out,
+        layout,
+        "",
+        &format!("loaded with {}: {}", r.method, r.reason),
+    );
     if r.preloaded.is_some() {
         row(
             out,
+            layout,
             "",
             "loaded ahead: the next reboot is a kexec (kexec reboot --cold is not)",
         );
@@ -379,8 +379,6 @@ fn image(out: &mut String, label: &str, r: &LoadRecord) {
 
 #[cfg(test)]
 mod tests {
-    use kexec_machine::Problem;
-
     use super::super::plans;
     use super::*;
 
@@ -401,15 +399,8 @@ mod tests {
     fn nothing_from_outside_acts_on_a_terminal() {
         let hostile = || HOSTILE.to_owned();
         let failed = Error::refused(hostile(), hostile(), hostile());
-        assert_harmless(&error(&failed), 2);
-        assert_harmless(&note(&failed), 1);
-        let finding = Finding {
-            check: "test",
-            severity: Severity::Warning,
-            problem: Problem::new(hostile(), hostile(), hostile()),
-        };
-        assert_harmless(&warning(&finding), 2);
-        assert_harmless(&findings(&[finding]), 3);
+        assert_harmless(&error(&failed, Layout::PLAIN), 2);
+        assert_harmless(&note(&failed, Layout::PLAIN), 1);
     }
 
     #[test]
@@ -418,8 +409,8 @@ mod tests {
         prepared.plan.kernel.origin = HOSTILE.to_owned();
         prepared.plan.cmdline = HOSTILE.into();
         prepared.plan.release = Some(HOSTILE.to_owned());
-        let usual = plan(&plans::prepared()).lines().count();
-        assert_harmless(&plan(&prepared), usual);
+        let usual = plan(&plans::prepared(), Layout::PLAIN).lines().count();
+        assert_harmless(&plan(&prepared, Layout::PLAIN), usual);
         assert_harmless(&plan_for_log(&prepared), usual);
     }
 
@@ -427,7 +418,8 @@ mod tests {
     fn a_log_holds_no_secret_of_the_command_line() {
         let mut prepared = plans::prepared();
         prepared.plan.cmdline = "root=/dev/vda1 quiet luks.key=s3cret -- s3cret".into();
-        assert!(plan(&prepared).contains("luks.key=s3cret -- s3cret"));
+        let plain = plan(&prepared, Layout::PLAIN);
+        assert!(plain.contains("luks.key=s3cret -- s3cret"));
         let log = plan_for_log(&prepared);
         assert!(
             log.contains("root=/dev/vda1 quiet luks.key=xxxxxx -- xxxxxx"),
@@ -436,21 +428,24 @@ mod tests {
         assert!(!log.contains("s3cret"), "{log}");
         // The rest is the same.
         let rest = |text: &str| text.replace("s3cret", "xxxxxx");
-        assert_eq!(rest(&plan(&prepared)), log);
+        assert_eq!(rest(&plain), log);
     }
 
     #[test]
     fn the_way_to_the_next_cold_reboot() {
         assert_eq!(
-            cold_every(Some(2), 10),
+            cold_every(Some(2), 10, Layout::PLAIN),
             "kexecs     2 of 9 since the last cold boot; every 10th reboot goes through the \
              firmware\n"
         );
         assert!(
-            cold_every(None, 10)
+            cold_every(None, 10, Layout::PLAIN)
                 .ends_with("kexecs     every 10th reboot goes through the firmware\n")
         );
-        assert!(cold_every(Some(1), 2).ends_with("; the next reboot goes through the firmware\n"));
+        assert!(
+            cold_every(Some(1), 2, Layout::PLAIN)
+                .ends_with("; the next reboot goes through the firmware\n")
+        );
     }
 
     #[test]

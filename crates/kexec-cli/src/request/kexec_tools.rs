@@ -13,8 +13,8 @@ use kexec_reboot::handover::JumpOptions;
 use kexec_sys::{FileFlags, Slot};
 
 use super::{
-    CommandLine, FAILED_OLD, Load, MANY, Request, Then, USAGE_OLD, Unsupported, UsageError,
-    wrong_value,
+    CommandLine, FAILED_OLD, Load, MANY, OutputOptions, Request, Then, USAGE_OLD, Unsupported,
+    UsageError, wrong_value,
 };
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
 use crate::args::{Call, Flag, Id, Mode, Refused, Syntax, all, flags_for, listed, numbers, rules};
@@ -23,7 +23,13 @@ pub(super) fn parse(arch: Arch, words: &[OsString]) -> Result<CommandLine, Usage
     let table = flags_for(arch);
     let typed =
         Typed::read(&table, Spelling::Abbreviated, words).map_err(|e| usage(&not_here(&e)))?;
-    let done = |request, notes| Ok(CommandLine { request, notes });
+    let done = |request, notes| {
+        Ok(CommandLine {
+            request,
+            notes,
+            output: OutputOptions::default(),
+        })
+    };
     if typed.has(Id::Usage) {
         return Err(usage(""));
     }

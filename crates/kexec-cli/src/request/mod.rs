@@ -31,6 +31,37 @@ pub struct CommandLine {
     pub request: Request,
     /// For stderr: what was accepted and has no effect, and why.
     pub notes: Vec<String>,
+    /// How the output is shown.
+    pub output: OutputOptions,
+}
+
+/// How the output is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputOptions {
+    /// Whether it is coloured.
+    pub colour: ColourChoice,
+    /// Whether a pager shows what is longer than the screen.
+    pub pager: bool,
+}
+
+impl Default for OutputOptions {
+    fn default() -> OutputOptions {
+        OutputOptions {
+            colour: ColourChoice::Auto,
+            pager: true,
+        }
+    }
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColourChoice {
+    /// On a terminal that has colours.
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
 }
 
 /// What is to be done.
@@ -149,6 +180,7 @@ pub enum VerbRequest {
     },
     List {
         root: Option<PathBuf>,
+        names: bool,
         json: bool,
     },
     Plan {

@@ -1,6 +1,6 @@
 //! The new spelling: one word that says what to do, and options in full.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -16,7 +16,8 @@ use kexec_sys::Slot;
 
 use super::kexec_tools::{chosen, load_request};
 use super::{
-    CommandLine, MANY, NotAVerb, Request, USAGE_VERB, UsageError, VerbRequest, wrong_value,
+    ColourChoice, CommandLine, MANY, NotAVerb, OutputOptions, Request, USAGE_VERB, UsageError,
+    VerbRequest, wrong_value,
 };
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
 use crate::args::{Flag, Id, Verb, all, flags_of, listed, rules, similar};
@@ -30,10 +31,12 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
     let table = flags_of(verb);
     let typed =
         Typed::read(&table, Spelling::Exact, words).map_err(|e| usage(not_taken(verb, &e)))?;
+    let output = output(&typed);
     let done = |request| {
         Ok(CommandLine {
             request,
             notes: Vec::new(),
+            output,
         })
     };
     if typed.has(Id::Help) && typed.has(Id::Cold) {
@@ -124,6 +127,7 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
         },
         Verb::List => VerbRequest::List {
             root: path(Id::Root),
+            names: typed.has(Id::Names),
             json,
         },
         Verb::Load => VerbRequest::Load {
@@ -198,6 +202,20 @@ fn not_taken(verb: Verb, error: &TypedError) -> String {
         _ => "the other verbs do".to_owned(),
     };
     format!("{} does not take {name}: {who}", verb.name())
+}
+
+/// How the output is shown.
+fn output(typed: &Typed) -> OutputOptions {
+    let colour = match typed.last(Id::Color).and_then(OsStr::to_str) {
+        Some("always") => ColourChoice::Always,
+        Some("never") => ColourChoice::Never,
+        // Another word is refused before.
+        _ => ColourChoice::Auto,
+    };
+    OutputOptions {
+        colour,
+        pager: !typed.has(Id::NoPager),
+    }
 }
 
 /// Whose help is wanted.

@@ -1,9 +1,10 @@
 //! Does this machine run such a kernel?
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "architecture",
+    group: CheckGroup::Kernel,
     about: "the kernel was built for this machine's architecture",
     run,
 };

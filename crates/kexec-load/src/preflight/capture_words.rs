@@ -2,10 +2,11 @@
 
 use kexec_plan::FilePlan;
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "capture-words",
+    group: CheckGroup::CommandLine,
     about: "a reused command line is not that of a capture kernel",
     run,
 };

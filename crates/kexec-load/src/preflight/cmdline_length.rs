@@ -5,10 +5,11 @@ use kexec_plan::Method;
 
 use crate::explain::say::ELFCOREHDR_ROOM;
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "cmdline-length",
+    group: CheckGroup::CommandLine,
     about: "the next kernel reads the whole command line",
     run,
 };

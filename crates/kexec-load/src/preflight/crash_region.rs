@@ -1,11 +1,12 @@
 //! Is memory reserved for a crash kernel, and does it fit?
 
 use super::memory::demand;
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::explain::say::{self, Bytes};
 
 pub(super) const CHECK: Check = Check {
     name: "crash-region",
+    group: CheckGroup::Machine,
     about: "memory is reserved for a crash kernel (crashkernel=), and the kernel and initrd fit \
             into it",
     run,

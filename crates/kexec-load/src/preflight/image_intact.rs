@@ -3,10 +3,11 @@
 use kexec_image::Proof;
 use kexec_machine::Problem;
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "image-intact",
+    group: CheckGroup::Kernel,
     about: "the kernel file is complete and unaltered",
     run,
 };

@@ -1,12 +1,13 @@
 //! Are the initrds all there, and does the next kernel read them?
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::initrd::intact::{self, InitrdFindings, Intact, look_into, look_into_joined};
 use crate::initrd::{self, InitrdKind};
 use crate::next_config::Lacking;
 
 pub(super) const CHECK: Check = Check {
     name: "initrd-intact",
+    group: CheckGroup::Initrd,
     about: "each initrd is complete, and the next kernel supports its compression",
     run,
 };

@@ -1,10 +1,11 @@
 //! Are the initrds something that a kernel unpacks?
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::initrd;
 
 pub(super) const CHECK: Check = Check {
     name: "initrd-known",
+    group: CheckGroup::Initrd,
     about: "each initrd is an archive or a file system that kernels support",
     run,
 };

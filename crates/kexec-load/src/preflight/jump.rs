@@ -1,10 +1,11 @@
 //! Can the running kernel be jumped back to?
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::explain::no_jump::{WITH_JUMP, without_jump};
 
 pub(super) const CHECK: Check = Check {
     name: "kexec-jump",
+    group: CheckGroup::SystemCall,
     about: "with --load-preserve-context, the running kernel can be kept",
     run,
 };

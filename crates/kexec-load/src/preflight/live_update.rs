@@ -2,11 +2,12 @@
 
 use kexec_plan::Method;
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "live-update",
+    group: CheckGroup::SystemCall,
     about: "kexec_load(2) does not discard what a live update carries over",
     run,
 };

@@ -1,10 +1,11 @@
 //! Has loading been switched off?
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "load-disabled",
+    group: CheckGroup::SystemCall,
     about: "loading has not been switched off by sysctl kernel.kexec_load_disabled",
     run,
 };

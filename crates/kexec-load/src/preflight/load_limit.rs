@@ -2,12 +2,13 @@
 
 use kexec_sys::Slot;
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::explain::say;
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "load-limit",
+    group: CheckGroup::SystemCall,
     about: "sysctl kernel.kexec_load_limit_* allows another load",
     run,
 };

@@ -3,13 +3,14 @@
 use kexec_image::{Kernel, Proof, authenticode};
 use kexec_plan::Method;
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::explain::say;
 use crate::request::Unsigned;
 use kexec_machine::{Fact, Snapshot};
 
 pub(super) const CHECK: Check = Check {
     name: "signature",
+    group: CheckGroup::Kernel,
     about: "the kernel is signed where the running kernel requires it",
     run,
 };

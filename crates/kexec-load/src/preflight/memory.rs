@@ -3,12 +3,13 @@
 use kexec_image::{Image, Kernel};
 use kexec_plan::{FilePlan, Method};
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::explain::say::Bytes;
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "memory",
+    group: CheckGroup::Machine,
     about: "kernel and initrd take at most half of the RAM, and the memory for them is free",
     run,
 };

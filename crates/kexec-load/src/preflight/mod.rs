@@ -58,6 +58,7 @@ pub struct LoadContext<'a> {
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Looked at, and in order.
@@ -85,11 +86,61 @@ impl Severity {
     }
 }
 
+/// What a check is about. Findings are shown in these groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CheckGroup {
+    /// The kernel file.
+    Kernel,
+    /// The initrds.
+    Initrd,
+    /// The command line, and what it names.
+    CommandLine,
+    /// The boot entry, and where its files are.
+    BootEntry,
+    /// The system call that loads: whether the running kernel has it and allows it.
+    SystemCall,
+    /// The machine: its memory, its devices, its model.
+    Machine,
+    /// The way of the reboot: what the shutdown needs, and what waits for the firmware.
+    Reboot,
+}
+
+impl CheckGroup {
+    /// Every group, in the order in which they are shown.
+    pub const ALL: &'static [CheckGroup] = &[
+        CheckGroup::Kernel,
+        CheckGroup::Initrd,
+        CheckGroup::CommandLine,
+        CheckGroup::BootEntry,
+        CheckGroup::SystemCall,
+        CheckGroup::Machine,
+        CheckGroup::Reboot,
+    ];
+
+    /// Its heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            CheckGroup::Kernel => "Kernel",
+            CheckGroup::Initrd => "Initrd",
+            CheckGroup::CommandLine => "Command line",
+            CheckGroup::BootEntry => "Boot entry",
+            CheckGroup::SystemCall => "System call",
+            CheckGroup::Machine => "Machine",
+            CheckGroup::Reboot => "Reboot",
+        }
+    }
+}
+
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The name of the check.
     pub check: &'static str,
+    /// What the check is about.
+    pub group: CheckGroup,
     /// How much it weighs.
     pub severity: Severity,
     /// What was looked at, what was found, and what to do; the remedy is empty when there
@@ -113,10 +164,11 @@ impl Observation {
         Observation::new(Severity::Pass, what, why, "")
     }
 
-    /// The finding of the check of that name.
-    fn of(self, check: &'static str) -> Finding {
+    /// The finding of a check.
+    fn of<Run>(self, check: &Check<Run>) -> Finding {
         Finding {
-            check,
+            check: check.name,
+            group: check.group,
             severity: self.severity,
             problem: self.problem,
         }
@@ -139,8 +191,10 @@ impl Observation {
 /// One check. `Run` is the function that looks: at a [`LoadContext`] here, and at more for
 /// a reboot.
 pub struct Check<Run = fn(&LoadContext<'_>) -> Vec<Observation>> {
-    /// Its name, as in `kexec check --json`.
+    /// Its name, as `kexec check` shows it.
     pub name: &'static str,
+    /// What it is about.
+    pub group: CheckGroup,
     /// One line for people: what it makes sure of.
     pub about: &'static str,
     /// Looks, and says what it found; nothing when it does not concern this load.
@@ -188,7 +242,7 @@ pub fn findings<Run>(
 ) -> Vec<Finding> {
     let findings = checks.iter().flat_map(|check| {
         let outcomes = look(&check.run).into_iter();
-        outcomes.map(|outcome| outcome.of(check.name))
+        outcomes.map(|outcome| outcome.of(check))
     });
     findings.collect()
 }

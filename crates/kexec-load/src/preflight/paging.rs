@@ -4,11 +4,12 @@
 use kexec_image::Image;
 use kexec_plan::{Cmdline, Method, paging};
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use kexec_machine::Snapshot;
 
 pub(super) const CHECK: Check = Check {
     name: "five-level-paging",
+    group: CheckGroup::Machine,
     about: "the next kernel can start with the page tables of the running one",
     run,
 };

@@ -1,10 +1,11 @@
 //! May this process load a kernel at all?
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use kexec_machine::Fact;
 
 pub(super) const CHECK: Check = Check {
     name: "permission",
+    group: CheckGroup::SystemCall,
     about: "this process has CAP_SYS_BOOT in the first user namespace, and no filter blocks the \
             system call",
     run,

@@ -3,11 +3,12 @@
 use kexec_plan::classic::Screen;
 use kexec_plan::planners;
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::classic;
 
 pub(super) const CHECK: Check = Check {
     name: "screen",
+    group: CheckGroup::Machine,
     about: "the next kernel knows the screen, so its first messages appear",
     run,
 };

@@ -2,11 +2,13 @@
 
 use kexec_plan::Method;
 
-use super::{Check, LoadContext, Observation, Severity};
-use kexec_machine::Fact;
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
+use kexec_machine::snapshot::Lockdown;
+use kexec_machine::{Fact, Snapshot};
 
 pub(super) const CHECK: Check = Check {
     name: "syscall-built",
+    group: CheckGroup::SystemCall,
     about: "the running kernel was built with the system call that the plan uses",
     run,
 };
@@ -27,10 +29,17 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
                 "it was built without {option}, so it has no {}(2)",
                 context.decision.method.name()
             ),
-            if host.built_with(other) == Some(true) {
-                format!("use the other system call, which this kernel has: {spelling}")
-            } else {
-                "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE".to_owned()
+            match host.built_with(other) {
+                // kernel_lockdown(7): kexec_load(2) is not allowed there.
+                Some(true) if other == "CONFIG_KEXEC" && locked_down(host) => {
+                    "boot a kernel with CONFIG_KEXEC_FILE: lockdown does not allow kexec_load(2), \
+                     which this kernel has"
+                        .to_owned()
+                }
+                Some(true) => {
+                    format!("use the other system call, which this kernel has: {spelling}")
+                }
+                _ => "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE".to_owned(),
             },
         ),
         // The sysfs file is there with either of the calls, so that without it
@@ -55,4 +64,9 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         ),
     };
     vec![outcome]
+}
+
+fn locked_down(host: &Snapshot) -> bool {
+    let lockdown = host.security.lockdown.known();
+    lockdown.is_some_and(|lockdown| *lockdown != Lockdown::None)
 }

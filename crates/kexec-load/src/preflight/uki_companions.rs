@@ -1,9 +1,10 @@
 //! Does a UKI get everything that its stub would add?
 
-use super::{Check, LoadContext, Observation, Severity};
+use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 
 pub(super) const CHECK: Check = Check {
     name: "uki-companions",
+    group: CheckGroup::BootEntry,
     about: "addons, credentials and extension images beside a UKI are loaded with it",
     run,
 };

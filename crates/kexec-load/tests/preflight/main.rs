@@ -14,6 +14,7 @@ use kexec_load::preflight::{CHECKS, Finding, LoadContext, Severity, run};
 use kexec_load::request::{ClassicLoadOptions, Unsigned};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
+use kexec_machine::snapshot::Lockdown;
 use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, Method, file};
 
 use Severity::{Note, Pass, Refusal, Unknown, Warning};
@@ -250,6 +251,18 @@ fn syscall_built() {
         arm.findings()
             .iter()
             .any(|f| f.problem.remedy.ends_with("-c"))
+    );
+    // There the other call would be refused, too.
+    let locked =
+        load("debian-arm64").host(|h| h.security.lockdown = Fact::Known(Lockdown::Integrity));
+    let remedy = locked.findings();
+    let remedy = remedy.iter().find(|f| f.check == "syscall-built").unwrap();
+    assert!(
+        remedy
+            .problem
+            .remedy
+            .starts_with("boot a kernel with CONFIG_KEXEC_FILE: lockdown"),
+        "{remedy:?}"
     );
     load("debian-arm64")
         .classic()

@@ -27,6 +27,7 @@ const UNIQUE: &[&str] = &["naa.", "eui.", "uuid."];
 
 /// A partition, as its table describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Partition {
     /// Its number in the table.
     pub number: Option<u32>,

@@ -19,6 +19,7 @@ pub fn without_file<'a>(file: &str, reason: &'a str) -> &'a str {
 /// A file that a boot loader would read: on a file system, whether that is
 /// mounted or not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BootFile {
     /// The file system.
     pub volume: VolumeId,

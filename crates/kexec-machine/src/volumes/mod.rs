@@ -62,6 +62,7 @@ pub const MAX_TEXT: u64 = 4 << 20;
 /// The name of a file system: that of its device (`vda2`, `luks-root`), or what
 /// it calls its source where it has no device (`nfs server:/export`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct VolumeId(pub String);
 

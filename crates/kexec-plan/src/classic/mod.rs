@@ -84,6 +84,7 @@ pub struct PurgatoryShape {
 
 /// What a segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SegmentKind {
     /// The kernel, or a part of it.
@@ -108,6 +109,7 @@ pub enum SegmentKind {
 
 /// A part of a segment, for people and pictures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Part {
     /// What it is.
     pub name: String,
@@ -117,6 +119,7 @@ pub struct Part {
 
 /// One segment of `kexec_load(2)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Segment {
     /// What it is, for people: short, because the purgatory names it in its
     /// message (it keeps 16 bytes).
@@ -165,6 +168,7 @@ impl Segment {
 
 /// The state in which the purgatory leaves the processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExitMode {
     /// 64-bit mode with everything mapped one to one.
@@ -181,6 +185,7 @@ pub enum ExitMode {
 /// The registers that mean something to the next kernel; all others are 0.
 /// The stack is the purgatory's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Exit {
     /// The mode of the processor.
     pub mode: ExitMode,
@@ -212,6 +217,7 @@ impl Exit {
 
 /// What the purgatory checks before the jump.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckRegion {
     /// The segment's name.
     pub name: String,
@@ -225,6 +231,7 @@ pub struct CheckRegion {
 
 /// What the purgatory has to be made for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PurgatorySpec {
     /// Its index in [`LoadPlan::segments`].
     pub segment: usize,
@@ -245,6 +252,7 @@ pub struct PurgatorySpec {
 
 /// What will be handed to `kexec_load(2)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoadPlan {
     /// The machine's architecture.
     pub arch: Arch,

@@ -8,6 +8,7 @@ use crate::memory::Search;
 
 /// How the purgatory checks what was loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Integrity {
     /// CRC-32C.

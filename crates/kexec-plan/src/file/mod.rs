@@ -27,6 +27,8 @@ pub struct InitrdFile {
 pub enum EntryLine {
     /// What the entry says.
     Text(Cmdline),
+    /// What `--cmdline` gives instead.
+    Given(Cmdline),
     /// What the UKI brings, which may be nothing.
     OfUki,
 }
@@ -56,6 +58,7 @@ pub struct FileRequest<'a> {
 
 /// What will be handed to `kexec_file_load(2)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FilePlan {
     /// The formats from the outside in: `UKI > bzImage`.
     pub format: String,
@@ -212,6 +215,7 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
     if let Some(entry) = request.entry {
         let (line, from) = match entry {
             EntryLine::Text(line) => (line.clone(), "the boot entry"),
+            EntryLine::Given(line) => (line.clone(), "--cmdline"),
             EntryLine::OfUki => (own.unwrap_or_default(), "the UKI's .cmdline"),
         };
         let line = line.followed_by(&added);
@@ -220,6 +224,7 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
             (false, EntryLine::Text(_)) => {
                 (line.followed_by(append), "the boot entry and --append")
             }
+            (false, EntryLine::Given(_)) => (line.followed_by(append), "--cmdline and --append"),
             (false, EntryLine::OfUki) => {
                 (line.followed_by(append), "the UKI's .cmdline and --append")
             }

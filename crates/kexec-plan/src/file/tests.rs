@@ -169,6 +169,21 @@ fn what_is_appended_comes_on_top_of_a_boot_entry() {
     }
 }
 
+/// What was typed is not said to be the entry's.
+#[test]
+fn a_command_line_says_where_it_is_from() {
+    let from = |entry: EntryLine, append: Option<&str>| {
+        let mut ask = Ask::new(image(None));
+        ask.entry = Some(entry);
+        ask.append = append.map(Cmdline::from);
+        ask.plan().unwrap().cmdline_from
+    };
+    let (own, given) = (EntryLine::Text("a".into()), EntryLine::Given("b".into()));
+    assert_eq!(from(own, None), "the boot entry");
+    assert_eq!(from(given.clone(), None), "--cmdline");
+    assert_eq!(from(given, Some("quiet")), "--cmdline and --append");
+}
+
 /// (UKI's own line, --append, --reuse-cmdline, crash slot) to the line that is
 /// handed over.
 #[test]

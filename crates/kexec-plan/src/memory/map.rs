@@ -114,6 +114,7 @@ impl Serialize for MemoryKind {
 
 /// One range of a memory map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MapEntry {
     /// The physical addresses.
     pub range: Range,

@@ -34,6 +34,7 @@ pub struct MemoryFacts {
 
 /// One line of /proc/iomem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Resource {
     /// The physical addresses.
     pub range: Range,
@@ -45,6 +46,7 @@ pub struct Resource {
 
 /// Where segments may go, and what was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Destinations {
     /// Whole pages that may be written to at the jump.
     pub free: RangeSet,

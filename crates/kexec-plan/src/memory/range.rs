@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// The last byte of the address space cannot be named; nothing is there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Range {
     /// The first byte.
     pub start: u64,
@@ -98,6 +99,7 @@ pub const fn align_down(value: u64, align: u64) -> u64 {
 /// A set of addresses: ranges in ascending order, none empty, none touching
 /// another.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct RangeSet(Vec<Range>);
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 /// Which system call the caller asked for: `-s`, `-c`, `-a`, or with a verb none
 /// of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SyscallChoice {
     /// `-s`: `kexec_file_load(2)` and nothing else.
@@ -22,6 +23,7 @@ pub enum SyscallChoice {
 
 /// A system call that loads a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// `kexec_file_load(2)`: the running kernel reads, verifies and places.
@@ -104,6 +106,7 @@ impl MethodFacts {
 
 /// What was decided, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Decision {
     /// The system call.
     pub method: Method,

@@ -32,6 +32,7 @@ const LARGEST: u64 = 64 << 10;
 
 /// One change of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FileChange {
     /// A file is written, over one of ours or where none is.

@@ -12,6 +12,7 @@ use kexec_machine::open;
 
 /// The program with process number 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
     /// systemd(1).

@@ -18,6 +18,7 @@ pub struct ShutdownRequest {
 
 /// The way to the shutdown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Handover {
     /// Which init is asked.
     pub init: Init,

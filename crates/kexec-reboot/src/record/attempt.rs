@@ -21,6 +21,7 @@ const KEPT: usize = 100;
 
 /// A kexec that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Attempt {
     /// Version of this layout.
     pub format: u32,
@@ -73,6 +74,7 @@ pub struct Attempt {
 
 /// What was to be booted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Target {
     /// The boot entry's id, and its title; none when a file was named.
     pub entry: Option<(String, String)>,

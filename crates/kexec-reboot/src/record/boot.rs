@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// One moment, on every clock there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClockReading {
     /// Milliseconds since 1970, as the machine's clock had it.
     pub realtime: u64,

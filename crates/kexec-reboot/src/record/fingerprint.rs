@@ -11,6 +11,7 @@ use kexec_machine::volumes::Volumes;
 /// A file as it was when it was looked at. No inode number: FAT has none that
 /// outlasts a mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileStamp {
     /// The file, as people see it.
     pub path: PathBuf,
@@ -24,6 +25,7 @@ pub struct FileStamp {
 
 /// What an image is made of, as far as can be seen without reading it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fingerprint {
     /// The boot entry's id.
     pub entry: String,

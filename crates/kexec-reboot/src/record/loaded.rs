@@ -30,6 +30,7 @@ const FORMAT: u32 = 1;
 
 /// What is remembered of one load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoadRecord {
     /// Version of this layout.
     pub format: u32,

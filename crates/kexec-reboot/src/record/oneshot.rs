@@ -16,6 +16,7 @@ use kexec_machine::{Fact, open};
 
 /// Where the wish is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OneShot {
     /// `LoaderEntryOneShot` of the Boot Loader Interface: a file below

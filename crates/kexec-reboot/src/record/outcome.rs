@@ -7,6 +7,7 @@ use super::{Attempt, BootFacts};
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", tag = "what")]
 pub enum Outcome {
     /// The machine is still in the boot in which it was asked for.
@@ -42,6 +43,7 @@ pub enum Outcome {
 
 /// How a kexec went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ArrivalTimes {
     /// The release that runs now.
     pub to: String,

@@ -6,6 +6,7 @@ use super::Fingerprint;
 
 /// What is loaded ahead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PreloadTarget {
     /// What a reboot would boot.
@@ -16,6 +17,7 @@ pub enum PreloadTarget {
 
 /// What a record remembers of an image that was loaded ahead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Preloaded {
     /// Whether it is what a reboot boots, or a kernel that was named.
     #[serde(rename = "of")]

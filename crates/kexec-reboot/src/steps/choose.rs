@@ -19,7 +19,7 @@ use kexec_plan::Cmdline;
 use super::{ArrivalOptions, request_of};
 use crate::record::Preloaded;
 use crate::record::oneshot::{self, OneShot};
-use crate::world::World;
+use crate::world::{Told, World};
 
 /// What is to be loaded, as it was typed: a boot entry or a kernel file, and what comes
 /// on top of it.
@@ -117,10 +117,11 @@ impl ChosenLoad {
         if name.is_some_and(is_file) {
             let mut chosen = ChosenLoad::file(&selection.load);
             if let Some(line) = &selection.cmdline {
-                chosen.request.cmdline.entry = Some(EntryLine::Text(line.clone()));
+                chosen.request.cmdline.entry = Some(EntryLine::Given(line.clone()));
             }
             return Ok(chosen);
         }
+        world.tell(Told::Doing("looking for boot entries"));
         let volumes = world.volumes();
         let facts = Facts::read(host, &volumes);
         let survey = survey(&BootedMachine {

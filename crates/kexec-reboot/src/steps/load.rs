@@ -97,6 +97,7 @@ impl Ready {
             prepared,
         } = self;
         let request = &chosen.request;
+        world.tell(Told::Doing("loading"));
         put_right(world, lock, request.slot)?;
         let mut attempt = None;
         let call = |announce: &mut dyn FnMut(&LoadRecord) -> Result<(), Error>| {

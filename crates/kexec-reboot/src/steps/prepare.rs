@@ -9,7 +9,7 @@ use kexec_sys::Slot;
 
 use super::{ChosenLoad, Selection};
 use crate::arrival::{self, ArrivalFacts};
-use crate::world::World;
+use crate::world::{Told, World};
 
 /// How the arrival is checked.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,7 @@ impl Ready {
         let inputs = inputs
             .with_config(world.root, request)
             .carrying(Carried::read(world.root, request, &host));
+        world.tell(Told::Doing("unpacking and checking"));
         let mut prepared = pipeline::prepare(request, &inputs, &host)?;
         let arrival = chosen.arrive(world, &host, &prepared);
         prepared.findings.extend(arrival);
@@ -83,6 +84,7 @@ pub fn prepare_for(
     there: &Snapshot,
 ) -> Result<Prepared, Error> {
     let inputs = chosen.read(world, host)?;
+    world.tell(Told::Doing("unpacking and checking"));
     pipeline::prepare(&chosen.request, &inputs, there)
 }
 

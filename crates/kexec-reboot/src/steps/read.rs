@@ -4,11 +4,10 @@ use kexec_image::Image;
 use kexec_load::pipeline::{self, Inputs};
 use kexec_load::{Error, LoadRequest};
 use kexec_machine::Snapshot;
-use kexec_machine::volumes::FileRef;
 
 use super::ChosenLoad;
 use crate::record::Fingerprint;
-use crate::world::World;
+use crate::world::{Told, World};
 
 impl ChosenLoad {
     /// Reads every file of the load once.
@@ -17,24 +16,20 @@ impl ChosenLoad {
     /// As [`pipeline::read`].
     pub fn read(&self, world: &World<'_>, host: &Snapshot) -> Result<Inputs, Error> {
         let available = host.memory.available.known().copied();
-        let read = || pipeline::read(&self.request, self.volumes.as_ref(), available);
-        if self.entry.is_none() {
-            return read();
-        }
-        let mut inputs = None;
-        world.onlooker.reading(&self.sizes(), &mut || {
-            inputs = Some(read());
-        });
-        inputs.unwrap_or_else(read)
+        world.onlooker.told(Told::Reading(self.sizes()));
+        pipeline::read(&self.request, self.volumes.as_ref(), available)
     }
 
-    /// The names of an entry's files and their sizes in bytes.
+    /// The names of the files and their sizes in bytes; 0 where it is unknown.
     fn sizes(&self) -> Vec<(String, u64)> {
-        let target = self.entry.iter().flat_map(|entry| entry.target.files());
-        let sizes = target.map(|file| {
-            let opened = FileRef::Boot(file.clone()).open_regular(self.volumes.as_ref());
+        let files = std::iter::once(&self.request.kernel).chain(&self.request.initrds);
+        let sizes = files.map(|file| {
+            let opened = file.open_regular(self.volumes.as_ref());
             let metadata = opened.ok().and_then(|file| file.metadata().ok());
-            (file.shown.clone(), metadata.map_or(0, |m| m.len()))
+            (
+                file.shown().display().to_string(),
+                metadata.map_or(0, |m| m.len()),
+            )
         });
         sizes.collect()
     }

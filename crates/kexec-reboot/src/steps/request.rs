@@ -27,7 +27,7 @@ pub(crate) fn request_of(
     let own = target.initrds.iter().map(file);
     request.initrds = own.chain(request.initrds).collect();
     request.cmdline.entry = Some(match (replace, &target.cmdline) {
-        (Some(line), _) => EntryLine::Text(line),
+        (Some(line), _) => EntryLine::Given(line),
         (None, Some(line)) => EntryLine::Text(line.clone()),
         (None, None) => EntryLine::OfUki,
     });
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(request.cmdline.entry, line);
         assert_eq!(request.cmdline.append, Some("debug".into()));
         let other = request_of(typed(), &target, Some("x".into()));
-        assert_eq!(other.cmdline.entry, Some(EntryLine::Text("x".into())));
+        assert_eq!(other.cmdline.entry, Some(EntryLine::Given("x".into())));
         target.cmdline = None;
         target.profile = Some(2);
         let uki = request_of(typed(), &target, None);

@@ -270,10 +270,13 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     json
                 }
-                VerbRequest::List { root, json } => {
+                VerbRequest::List { root, names, json } => {
                     out.push_str("verb list");
                     if let Some(folder) = root {
                         write!(out, " root:{}", folder.display()).unwrap();
+                    }
+                    if *names {
+                        out.push_str(" names");
                     }
                     json
                 }

@@ -19,6 +19,7 @@ use super::{paths, twins};
 
 /// Whether a file system is one that this machine boots from, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It may be read, and why.
@@ -29,6 +30,7 @@ pub enum Verdict {
 
 /// Why a file system is believed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Because {
     /// Its disk is one that the builder of the machine or root attached.
@@ -50,6 +52,7 @@ pub enum Because {
 
 /// How a disk that is believed is attached, as far as sysfs says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Attachment {
     /// To a bus inside the machine.
@@ -64,6 +67,7 @@ pub enum Attachment {
 
 /// Why a file system is no boot source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
     /// A device that a program made up, and not only root's programs can: loop
@@ -86,6 +90,7 @@ pub enum Doubt {
 
 /// Where what can be plugged in hangs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Bus {
     /// USB, where anything can be plugged in.

@@ -1,10 +1,11 @@
 //! Where are the files of the boot entry read from, and why is that place believed?
 
 use super::{ArrivalCheck, ArrivalContext};
-use kexec_load::preflight::Observation;
+use kexec_load::preflight::{CheckGroup, Observation};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "boot-source",
+    group: CheckGroup::BootEntry,
     about: "the entry's files are on file systems that only root or the machine's builder attached",
     run,
 };

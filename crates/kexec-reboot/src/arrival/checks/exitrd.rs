@@ -3,10 +3,11 @@
 use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::{Exitrd, ExitrdJump, ExitrdKind};
 use crate::handover::init::Init;
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "shutdown-image",
+    group: CheckGroup::Reboot,
     about: "the shutdown image (exitrd) ends in a jump",
     run,
 };

@@ -1,10 +1,11 @@
 //! Does somebody wait for the firmware? A kexec must not swallow that.
 
 use super::{ArrivalCheck, ArrivalContext};
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "firmware-wishes",
+    group: CheckGroup::Reboot,
     about: "nothing waits for a boot through the firmware",
     run,
 };

@@ -2,10 +2,11 @@
 
 use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::machines::{Reported, ReportedMachine, known};
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "hardware",
+    group: CheckGroup::Machine,
     about: "the machine is not known to hang, and not a virtual machine that cannot kexec",
     run,
 };

@@ -2,10 +2,11 @@
 
 use super::{ArrivalCheck, ArrivalContext};
 use crate::handover::init::Init;
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "kexec-program",
+    group: CheckGroup::Reboot,
     about: "/usr/sbin/kexec exists where systemd up to 260 needs it",
     run,
 };

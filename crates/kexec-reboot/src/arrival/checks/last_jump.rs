@@ -1,10 +1,11 @@
 //! Did the last kexec of this machine arrive?
 
 use super::{ArrivalCheck, ArrivalContext};
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "last-kexec",
+    group: CheckGroup::Reboot,
     about: "the last kexec of this machine arrived",
     run,
 };

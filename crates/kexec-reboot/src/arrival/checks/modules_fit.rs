@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 
 use super::{ArrivalCheck, ArrivalContext};
 use kexec_load::initrd::members::{MembersSeen, members};
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "modules-fit",
+    group: CheckGroup::Initrd,
     about: "the initrd has modules for the kernel's release",
     run,
 };

@@ -2,10 +2,11 @@
 
 use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::Exposed;
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "owners",
+    group: CheckGroup::BootEntry,
     about: "only root can change the files of the boot entry, and the folders they are in",
     run,
 };

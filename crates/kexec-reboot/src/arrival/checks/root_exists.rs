@@ -2,10 +2,11 @@
 
 use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::RootDevice;
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "root-exists",
+    group: CheckGroup::CommandLine,
     about: "the root= of the next command line is a device of this machine",
     run,
 };

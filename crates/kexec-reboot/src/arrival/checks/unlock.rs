@@ -2,10 +2,11 @@
 
 use super::{ArrivalCheck, ArrivalContext};
 use crate::arrival::{Keyslot, Locked};
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "unlock",
+    group: CheckGroup::Reboot,
     about: "encrypted disks that unlock by themselves still do after the jump",
     run,
 };

@@ -2,10 +2,11 @@
 
 use super::{ArrivalCheck, ArrivalContext};
 use crate::handover::init::Init;
-use kexec_load::preflight::{Observation, Severity};
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 pub(super) const CHECK: ArrivalCheck = ArrivalCheck {
     name: "watchdog",
+    group: CheckGroup::Machine,
     about: "a watchdog that runs during the jump is taken over by the next kernel",
     run,
 };

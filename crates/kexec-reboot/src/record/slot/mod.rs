@@ -51,6 +51,7 @@ pub struct Interrupted {
 
 /// Which change did not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SlotChange {
     /// A load into an empty slot: what is there is what was being loaded.

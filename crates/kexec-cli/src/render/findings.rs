@@ -1,0 +1,179 @@
+//! What the checks found, as text for people.
+
+use kexec_load::preflight::{CheckGroup, Finding, Severity};
+
+use super::layout::{Ink, Layout};
+use super::text::message;
+use super::words::counted;
+
+/// A finding as it goes to stderr before a load.
+pub fn warning(finding: &Finding, layout: Layout) -> String {
+    let text = format!("{}: {}", finding.severity.word(), found(finding));
+    message(&text, &finding.problem.remedy, layout)
+}
+
+/// What was looked at and what was found.
+fn found(finding: &Finding) -> String {
+    format!("{}: {}", finding.problem.what, finding.problem.why)
+}
+
+/// Column in which the text of a finding stands.
+const FOUND: usize = 18;
+
+/// Every finding with the name of its check: problems first, the others in their groups,
+/// and what it comes to.
+pub fn findings(findings: &[Finding], layout: Layout) -> String {
+    let mut out = String::new();
+    let is_problem = |finding: &&Finding| finding.severity >= Severity::Unknown;
+    let mut problems: Vec<&Finding> = findings.iter().filter(is_problem).collect();
+    problems.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    section(&mut out, "Problems", &problems, layout);
+    for group in CheckGroup::ALL {
+        let others = findings.iter().filter(|finding| !is_problem(finding));
+        let others = others.filter(|finding| finding.group == *group);
+        section(&mut out, group.title(), &others.collect::<Vec<_>>(), layout);
+    }
+    layout.field(&mut out, 0, "", &verdict(findings));
+    out
+}
+
+/// Findings below a heading; nothing for none.
+fn section(out: &mut String, title: &str, findings: &[&Finding], layout: Layout) {
+    if findings.is_empty() {
+        return;
+    }
+    layout.field_in(out, 0, ("", None), (title, Some(Ink::Strong)));
+    for finding in findings {
+        let label = format!("  {}", finding.severity.word());
+        let ink = Ink::of(finding.severity);
+        let text = format!("{} [{}]", found(finding), finding.check);
+        layout.field_in(out, FOUND, (&label, ink), (&text, None));
+        layout.field(out, FOUND + 2, "", &finding.problem.remedy);
+    }
+    out.push('\n');
+}
+
+/// `1 refused, 2 warnings, 27 ok. It would not be loaded.`
+fn verdict(findings: &[Finding]) -> String {
+    let count = |s: Severity| findings.iter().filter(|f| f.severity == s).count();
+    let counts = [
+        (
+            Severity::Refusal,
+            format!("{} refused", count(Severity::Refusal)),
+        ),
+        (
+            Severity::Warning,
+            counted(count(Severity::Warning), "warning"),
+        ),
+        (
+            Severity::Unknown,
+            format!("{} could not be checked", count(Severity::Unknown)),
+        ),
+        (Severity::Note, counted(count(Severity::Note), "note")),
+        (Severity::Pass, format!("{} ok", count(Severity::Pass))),
+    ];
+    let counts = counts
+        .into_iter()
+        .filter(|(severity, _)| count(*severity) > 0);
+    let counts: Vec<String> = counts.map(|(_, text)| text).collect();
+    let verdict = match (count(Severity::Refusal), count(Severity::Unknown)) {
+        (0, 0) => "It would be loaded.",
+        (0, _) => "It would be loaded, as far as could be checked.",
+        _ => "It would not be loaded.",
+    };
+    match counts.is_empty() {
+        true => verdict.to_owned(),
+        false => format!("{}. {verdict}", counts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kexec_machine::Problem;
+
+    use super::*;
+
+    fn finding(check: &'static str, group: CheckGroup, severity: Severity, text: &str) -> Finding {
+        let remedy = match severity {
+            Severity::Pass | Severity::Note => "",
+            _ => text,
+        };
+        Finding {
+            check,
+            group,
+            severity,
+            problem: Problem::new(text, text, remedy),
+        }
+    }
+
+    /// As many as a real machine has, in the order of the checks.
+    fn some_findings() -> Vec<Finding> {
+        use CheckGroup::{Initrd, Kernel, Machine, Reboot, SystemCall};
+        vec![
+            finding("image-intact", Kernel, Severity::Pass, "the kernel"),
+            finding("initrd-intact", Initrd, Severity::Refusal, "the initrd"),
+            finding("permission", SystemCall, Severity::Pass, "the call"),
+            finding("memory", Machine, Severity::Unknown, "the memory"),
+            finding("hardware", Machine, Severity::Pass, "the machine"),
+            finding("watchdog", Machine, Severity::Warning, "the watchdog"),
+            finding("last-kexec", Reboot, Severity::Note, "the last one"),
+            finding("shutdown-image", Reboot, Severity::Refusal, "the image"),
+        ]
+    }
+
+    #[test]
+    fn problems_come_first_and_each_check_has_its_name() {
+        insta::assert_snapshot!(findings(&some_findings(), Layout::PLAIN));
+    }
+
+    #[test]
+    fn findings_fit_a_terminal() {
+        let narrow = Layout {
+            width: Some(44),
+            colours: true,
+        };
+        let mut long = some_findings();
+        long.truncate(2);
+        for finding in &mut long {
+            finding.problem.why = "word ".repeat(20).trim_end().to_owned();
+        }
+        let text = findings(&long, narrow);
+        insta::assert_snapshot!(text.replace('\x1b', "ESC"));
+    }
+
+    #[test]
+    fn what_it_comes_to() {
+        let of = |severities: &[Severity]| {
+            let all = severities
+                .iter()
+                .map(|s| finding("x", CheckGroup::Kernel, *s, "x"));
+            verdict(&all.collect::<Vec<_>>())
+        };
+        use Severity::{Note, Pass, Refusal, Unknown, Warning};
+        assert_eq!(of(&[Pass, Pass]), "2 ok. It would be loaded.");
+        assert_eq!(
+            of(&[Pass, Refusal, Warning, Warning, Refusal, Note]),
+            "2 refused, 2 warnings, 1 note, 1 ok. It would not be loaded."
+        );
+        assert_eq!(
+            of(&[Unknown]),
+            "1 could not be checked. It would be loaded, as far as could be checked."
+        );
+        assert_eq!(of(&[]), "It would be loaded.");
+    }
+
+    /// What would clear the screen, turn the line around, begin another one.
+    #[test]
+    fn nothing_from_outside_acts_on_a_terminal() {
+        let hostile = "\x1b[2Jx\u{202e}y\nkexec: z";
+        let finding = finding("test", CheckGroup::Kernel, Severity::Warning, hostile);
+        for (text, lines) in [
+            (warning(&finding, Layout::PLAIN), 2),
+            (findings(&[finding], Layout::PLAIN), 5),
+        ] {
+            assert_eq!(text.lines().count(), lines, "{text:?}");
+            let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!text.contains(acts), "{text:?}");
+        }
+    }
+}
