@@ -9,6 +9,7 @@
 
 mod fact;
 pub mod guid;
+mod inside;
 mod numbered;
 pub mod open;
 mod problem;
@@ -16,10 +17,13 @@ pub mod programs;
 mod pseudo;
 mod root;
 pub mod snapshot;
+pub mod tree;
 pub mod volumes;
 mod walk;
 
 pub use fact::Fact;
+pub use inside::Inside;
 pub use problem::Problem;
 pub(crate) use root::Root;
 pub use snapshot::Snapshot;
+pub use tree::Tree;

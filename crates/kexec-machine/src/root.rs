@@ -39,6 +39,8 @@ pub(crate) struct Root {
     /// Whether openat2(2) is asked. Kernels before Linux 5.6 do not have it, and
     /// `RestrictSUIDSGID=` of a unit takes it away.
     has_openat2: bool,
+    /// Whether what the running kernel shows is left out.
+    files_alone: bool,
 }
 
 /// How often a walk is tried while others rename or mount.
@@ -56,6 +58,17 @@ impl Root {
             closed: Vec::new(),
             held: Vec::new(),
             has_openat2: true,
+            files_alone: false,
+        }
+    }
+
+    /// The files alone, as of an image: nothing that the running kernel shows below it
+    /// is looked at.
+    pub(crate) fn files_alone(path: &Path) -> Root {
+        Root {
+            resolve: Some(ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS),
+            files_alone: true,
+            ..Root::new(path)
         }
     }
 
@@ -133,6 +146,7 @@ impl Root {
             closed: Vec::new(),
             held: Vec::new(),
             has_openat2: true,
+            files_alone: false,
         }
     }
 
@@ -143,8 +157,11 @@ impl Root {
 
     /// Opens `path`. The outer error is one that no path below this root
     /// escapes; the inner one is about this path.
-    fn open(&self, path: &str, flags: OFlags) -> Result<Result<OwnedFd, Errno>, String> {
+    pub(crate) fn open(&self, path: &str, flags: OFlags) -> Result<Result<OwnedFd, Errno>, String> {
         let dir = self.dir.as_ref().map_err(Clone::clone)?;
+        if self.files_alone && walk::is_kernels(path) {
+            return Ok(Err(Errno::ENOENT));
+        }
         if self.is_closed(path) {
             // What systemd answers while it stops an automount.
             return Ok(Err(Errno::EHOSTDOWN));

@@ -83,6 +83,17 @@ pub(crate) fn mount_id(file: BorrowedFd<'_>) -> Option<u64> {
     }
 }
 
+/// Where the running kernel shows itself.
+const KERNELS: &[&str] = &["/proc", "/sys", "/dev", "/run"];
+
+/// Whether that is what the running kernel and its system show, and no file of an image.
+pub(crate) fn is_kernels(path: &str) -> bool {
+    KERNELS.iter().any(|folder| {
+        let below = path.strip_prefix(folder);
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    })
+}
+
 /// The components, last one first.
 fn parts(path: &[u8]) -> Vec<Vec<u8>> {
     let parts = path.split(|byte| *byte == b'/');

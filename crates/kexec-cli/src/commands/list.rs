@@ -7,9 +7,8 @@ use kexec_entries::Survey;
 use kexec_entries::facts::Facts;
 use kexec_entries::survey;
 use kexec_load::Error;
-use kexec_machine::Problem;
-use kexec_machine::Snapshot;
 use kexec_machine::volumes::Volumes;
+use kexec_machine::{Inside, Problem, Snapshot};
 use kexec_reboot::world::World;
 
 use super::{exit, load, print, print_json, progress, terminal};
@@ -36,6 +35,17 @@ pub fn verb(world: &World<'_>, root: Option<&Path>, names: bool, as_json: bool) 
     }
 }
 
+/// What was not looked at, because it is another system's.
+fn outside(inside: Inside) -> String {
+    if inside == Inside::NoProc {
+        return format!("{inside}: only the files here were read");
+    }
+    format!(
+        "{inside}: only the files here were read; the running kernel, its command line, the \
+         firmware's variables and disks that are not mounted here belong to another system"
+    )
+}
+
 /// Everything that can be booted on the machine below `root`.
 ///
 /// # Errors
@@ -49,12 +59,22 @@ pub fn surveyed(root: &Path) -> Result<Survey, Error> {
             "name the folder below which the other system is mounted",
         )));
     }
-    let volumes = Volumes::read(root);
-    let facts = Facts::read(&Snapshot::read(root), &volumes);
-    let survey = survey(&BootedMachine {
+    let inside = Inside::of(root);
+    let volumes = match inside {
+        None => Volumes::read(root),
+        Some(_) => Volumes::read_inside(root),
+    };
+    let mut facts = Facts::read(&Snapshot::read(root), &volumes);
+    if let Some(inside) = inside {
+        facts = facts.of_files_alone(&inside.to_string());
+    }
+    let mut survey = survey(&BootedMachine {
         volumes: &volumes,
         facts: &facts,
     });
+    if let Some(inside) = inside {
+        survey.notes.insert(0, outside(inside));
+    }
     if survey.sources.is_empty() {
         return Err(Error::not_ready(
             "looking for boot entries",

@@ -44,6 +44,20 @@ impl Facts {
         }
     }
 
+    /// The same without what is the running kernel's and the firmware's: for a chroot or
+    /// a container, whose files are another system's. `why` says which it is.
+    #[must_use]
+    pub fn of_files_alone(self, why: &str) -> Facts {
+        let other = |_| Fact::Unreadable(format!("{why}, so it is another system's command line"));
+        Facts {
+            release: String::new(),
+            cmdline: self.cmdline.and_then(other),
+            efi: Fact::Absent,
+            secure_boot: Fact::Unreadable(why.to_owned()),
+            ..self
+        }
+    }
+
     /// A variable of the boot loader interface, where it could be read.
     pub fn loader(&self) -> Option<&LoaderVars> {
         self.efi.known().map(|efi| &efi.loader)

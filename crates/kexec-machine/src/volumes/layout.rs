@@ -43,6 +43,15 @@ const FOREIGN: &str = "/ is not the file system that the machine runs from, as i
                        container: it and its /boot are read like any other, and may not be what a \
                        reboot boots";
 
+/// Which devices count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Devices {
+    /// All that the kernel has.
+    All,
+    /// Those that are mounted.
+    Mounted,
+}
+
 /// What was found of a machine's file systems.
 #[derive(Debug, Default)]
 pub(super) struct VolumeLayout {
@@ -61,10 +70,17 @@ pub(super) struct VolumeLayout {
 pub(super) fn read(
     root: &mut Root,
     automounts: Automounts,
+    which: Devices,
     notes: &mut Vec<String>,
 ) -> VolumeLayout {
     let config = DeviceConfig::read(root);
-    let devices = match devices::read(root, notes) {
+    // What is not mounted does not matter then, and neither what could not be read of it.
+    let mut unused = Vec::new();
+    let notes_of_devices = match which {
+        Devices::All => &mut *notes,
+        Devices::Mounted => &mut unused,
+    };
+    let devices = match devices::read(root, notes_of_devices) {
         Fact::Known(devices) => devices,
         Fact::Absent => Vec::new(),
         Fact::Unreadable(reason) => {
@@ -107,7 +123,7 @@ pub(super) fn read(
     for mount in mounts {
         gathered.add_mount(mount);
     }
-    for device in &devices {
+    for device in devices.iter().filter(|_| which == Devices::All) {
         gathered.add_device(device);
     }
     let covered = table.as_ref().map(Table::covered).unwrap_or_default();

@@ -39,7 +39,7 @@ use std::path::Path;
 use rustix::fs::Stat;
 use serde::{Deserialize, Serialize};
 
-use layout::VolumeLayout;
+use layout::{Devices, VolumeLayout};
 use reach::OpenedRoot;
 
 use crate::Fact;
@@ -131,12 +131,27 @@ impl Volumes {
 
     /// The same, and says what becomes of automounts.
     pub fn read_with(root: &Path, automounts: Automounts) -> Volumes {
-        Volumes::below(Root::new(root), automounts)
+        Volumes::below(Root::new(root), automounts, Devices::All)
     }
 
-    fn below(mut root: Root, automounts: Automounts) -> Volumes {
+    /// The file systems that are mounted below `root`, which is what a chroot or a
+    /// container sees; what else the machine's devices hold is another system's. Where
+    /// nothing tells what is mounted, one file system is assumed.
+    pub fn read_inside(root: &Path) -> Volumes {
+        let here = Root::new(root);
+        let table = mountinfo::Table::read(&here);
+        let table = table.known().map(mountinfo::Table::mounts);
+        let known = table.is_some_and(|mounts| mounts.iter().any(|mount| mount.point == "/"));
+        let root = match known && here.is_machine() {
+            true => here,
+            false => Root::files_alone(root),
+        };
+        Volumes::below(root, Automounts::Leave, Devices::Mounted)
+    }
+
+    fn below(mut root: Root, automounts: Automounts, devices: Devices) -> Volumes {
         let mut notes = Vec::new();
-        let layout = layout::read(&mut root, automounts, &mut notes);
+        let layout = layout::read(&mut root, automounts, devices, &mut notes);
         Volumes {
             root,
             layout,

@@ -68,14 +68,14 @@ pub struct Planned {
 
 /// A mount table, and the one that tells who mounted what.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     own: String,
     first: String,
 }
 
 impl Table {
     /// Reads both; that of the first process is empty where it cannot be read.
-    pub(super) fn read(root: &Root) -> Fact<Table> {
+    pub(crate) fn read(root: &Root) -> Fact<Table> {
         let text = |path: &str| {
             let bytes = root.bytes_up_to(path, MAX_TABLE);
             bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -88,7 +88,7 @@ impl Table {
 
     /// Whether another file system is at `/` than the machine runs from, as in a chroot
     /// or a container that sees the machine's processes.
-    pub(super) fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         let top = |text: &str| {
             let mounts = parse(text, "").into_iter();
             let mut mounts = mounts.filter(|mount| mount.point == "/");

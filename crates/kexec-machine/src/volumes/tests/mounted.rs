@@ -111,7 +111,7 @@ fn an_awake_automount_without_openat2_is_not_walked_over() {
     tree.put("dev/sda1/linux", "from the device");
     let read = |automounts: Automounts| {
         let root = Root::new(tree.root()).without_openat2();
-        Volumes::below(root, automounts)
+        Volumes::below(root, automounts, Devices::All)
     };
     let text = |volumes: &Volumes| volumes.text(&volumes.locate("/boot/linux").unwrap());
     // While nothing shuts down, walking there is all right.
