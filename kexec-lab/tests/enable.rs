@@ -2,9 +2,10 @@
 //! in an installed system, with the program alone.
 
 use anyhow::{Result, ensure};
-use kexec_lab::Lab;
 use kexec_lab::apt::Suite;
 use kexec_lab::installed::{InstalledMachine, SystemLayout};
+use kexec_lab::{Lab, Stage};
+use serde_json::Value;
 
 /// `list LABEL`: what there is in the folders that are written to.
 const LIST: &str = r#"
@@ -59,6 +60,73 @@ run disable "/opt/100% of it/kexec" disable preload
 list disabled
 "#;
 
+/// Into the files of a system that does not run, beside what systemctl makes of the same
+/// units; and in a chroot, with and without /proc.
+const IMAGES: &str = r#"
+image() {
+    mkdir -p "$1/usr/lib/systemd/system" "$1/usr/sbin" "$1/etc" "$1/proc" "$1/boot"
+    ln -s usr/lib "$1/lib"; ln -s usr/sbin "$1/sbin"
+    touch "$1/usr/lib/systemd/systemd" "$1/usr/lib/systemd/system/multi-user.target"
+    ln -s ../lib/systemd/systemd "$1/usr/sbin/init"
+    cp /usr/sbin/kexec "$1/usr/sbin/kexec"
+}
+links() { (cd "$1" && find etc/systemd -type l -printf '%p -> %l\n' | sort); }
+mkdir /var/tmp/images; cd /var/tmp/images
+image ours; image theirs
+run image kexec enable preload --root ours
+run image-again kexec enable preload --root ours
+mkdir -p theirs/etc/systemd/system
+cp ours/etc/systemd/system/kexec-*.service theirs/etc/systemd/system/
+run systemctl systemctl --root=/var/tmp/images/theirs enable kexec-preload.service
+links ours > ours.links; links theirs > theirs.links
+run same sh -c 'test -s ours.links && diff ours.links theirs.links'
+run is-enabled systemctl --root=/var/tmp/images/ours is-enabled kexec-preload.service kexec-refresh.service
+run image-off kexec disable preload --root ours
+run image-gone find ours/etc -name '*kexec*'
+# The same units from a package.
+image ours-packaged; image theirs-packaged
+for one in ours-packaged theirs-packaged; do
+    cp theirs/etc/systemd/system/kexec-*.service "$one/usr/lib/systemd/system/"
+done
+run packaged kexec enable preload --root ours-packaged
+run systemctl-packaged systemctl --root=/var/tmp/images/theirs-packaged enable kexec-preload.service
+links ours-packaged > ours.links; links theirs-packaged > theirs.links
+run same-packaged sh -c 'test -s ours.links && diff ours.links theirs.links'
+run chroot chroot ours /usr/sbin/kexec enable preload
+run chroot-off chroot ours /usr/sbin/kexec disable preload
+run mount mount -t proc proc ours/proc
+run chroot-proc chroot ours /usr/sbin/kexec enable preload --json
+run chroot-list chroot ours /usr/sbin/kexec list
+run chroot-hook chroot ours /usr/sbin/kexec preload --if-enabled
+run unmount umount ours/proc
+run still-off systemctl is-enabled kexec-preload.service
+run still-empty cat /sys/kernel/kexec_loaded
+cd /; rm -rf /var/tmp/images
+run typo kexec reboot no-such-entry --or-cold
+"#;
+
+/// Units that cannot be started or stopped, and a reload that fails: what is done and what
+/// not.
+const HALF: &str = r#"
+list half-before
+real=$(command -v systemctl)
+fake() { # fake VERB: systemctl that fails there
+    printf '#!/bin/sh\n[ "$1" != %s ] || exit 7\nexec %s "$@"\n' "$1" "$real.real" > "$real"
+    chmod 755 "$real"
+}
+mv "$real" "$real.real"
+fake start
+run half-on kexec enable refresh
+run half-json kexec enable refresh --json
+mv "$real.real" "$real"; run mended kexec enable refresh
+run active systemctl is-active kexec-refresh.service
+mv "$real" "$real.real"; fake stop
+run half-off kexec disable refresh --json
+mv "$real.real" "$real"; run ended kexec disable refresh
+run inactive systemctl is-active kexec-refresh.service
+list half-left
+"#;
+
 #[test]
 fn all_or_nothing_by_a_program_of_roots() -> Result<()> {
     let lab = Lab::open()?;
@@ -104,5 +172,119 @@ fn all_or_nothing_by_a_program_of_roots() -> Result<()> {
     assert!(stage.good("hook")?.out().ends_with("1\n"));
     assert!(list("enabled")?.contains("ExecStart=\"/opt/100%% of it/kexec\" preload\n"));
     assert_eq!(list("repaired")?, list("enabled")?);
+    Ok(())
+}
+
+#[test]
+fn in_images_and_half_way() -> Result<()> {
+    let lab = Lab::open()?;
+    let trial = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
+        .product()?
+        .stage("images", &format!("{LIST}{IMAGES}{HALF}"))
+        .run()?;
+    let stage = trial.stage("images")?;
+    for run in &stage.runs {
+        println!("# {}: {}\n{}{}", run.label, run.code, run.out(), run.err());
+    }
+    images(stage)?;
+    half(stage)
+}
+
+fn images(stage: &Stage) -> Result<()> {
+    let good = |label: &str| stage.good(label).map(|run| run.out());
+    for label in [
+        "systemctl",
+        "same",
+        "systemctl-packaged",
+        "same-packaged",
+        "packaged",
+    ] {
+        good(label)?;
+    }
+    let said = good("image")?;
+    ensure!(said.contains("init was not asked"), "{said}");
+    ensure!(said.contains("unchecked"), "{said}");
+    assert_eq!(good("image-again")?, "preload is already on in ours.\n");
+    assert_eq!(good("is-enabled")?, "enabled\nenabled\n");
+    good("image-off")?;
+    assert_eq!(good("image-gone")?, "");
+    let said = good("chroot")?;
+    ensure!(said.contains("/proc is not mounted"), "{said}");
+    for label in ["chroot-off", "mount", "unmount"] {
+        good(label)?;
+    }
+    let json: Value = serde_json::from_str(&good("chroot-proc")?)?;
+    assert_eq!(json["root"], "/");
+    assert_eq!(json["steps"][0]["outcome"], "done");
+    // Neither the host's boot loader nor its running kernel.
+    let list = stage.run("chroot-list")?;
+    let said = format!("{}{}", list.out(), list.err());
+    ensure!(said.contains("this is a chroot"), "{said}");
+    ensure!(!said.contains("as it is running"), "{said}");
+    ensure!(!said.contains("vmlinuz"), "{said}");
+    ensure!(good("chroot-hook")?.contains("this is a chroot"));
+    // Nothing of it reached the running system.
+    ensure!(stage.run("still-off")?.code != 0);
+    assert_eq!(good("still-empty")?, "0\n");
+    let typo = stage.run("typo")?;
+    assert_eq!(typo.code, 1, "{}", typo.err());
+    ensure!(typo.err().contains("no cold reboot"), "{}", typo.err());
+    Ok(())
+}
+
+fn half(stage: &Stage) -> Result<()> {
+    let told = |label: &str| -> Result<(u8, String)> {
+        let run = stage.run(label)?;
+        println!("# {label}: {}\n{}{}", run.code, run.out(), run.err());
+        Ok((
+            u8::try_from(run.code)?,
+            format!("{}{}", run.out(), run.err()),
+        ))
+    };
+    let (code, said) = told("half-on")?;
+    assert_eq!(code, 1);
+    for words in [
+        "1 of 3 steps failed",
+        "done       write and remove the files",
+        "failed     running `systemctl start kexec-refresh.service`: exit status: 7",
+    ] {
+        ensure!(said.contains(words), "{said}");
+    }
+    ensure!(!said.contains("nothing was changed"), "{said}");
+    let outcomes = |said: &str| -> Result<Vec<String>> {
+        // One document.
+        let json: Value = serde_json::from_str(said)?;
+        ensure!(
+            json["error"].is_string() && json["remedy"].is_string(),
+            "{said}"
+        );
+        let steps = json["steps"].as_array().into_iter().flatten();
+        let step = |step: &Value| format!("{}: {}", step["step"], step["outcome"]).replace('"', "");
+        Ok(steps.map(step).collect())
+    };
+    let run = stage.run("half-json")?;
+    assert_eq!(
+        outcomes(&run.out())?,
+        ["systemctl start kexec-refresh.service: failed"]
+    );
+    stage.good("mended")?;
+    stage.good("active")?;
+    let run = stage.run("half-off")?;
+    assert_eq!(run.code, 1);
+    assert_eq!(
+        outcomes(&run.out())?,
+        [
+            "write and remove the files: done",
+            "systemctl stop kexec-refresh.service: failed",
+            "systemctl daemon-reload: done",
+        ]
+    );
+    let (code, said) = told("ended")?;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(stage.run("inactive")?.out(), "inactive\n");
+    assert_eq!(
+        stage.good("half-left")?.out(),
+        stage.good("half-before")?.out()
+    );
     Ok(())
 }

@@ -216,12 +216,20 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             feature,
             on,
             settings,
+            root,
             dry_run,
             json,
-        } => match on {
-            true => enable::on(world, feature, settings, *dry_run, *json),
-            false => enable::off(world, feature, *dry_run, *json),
-        },
+        } => enable::verb(
+            world,
+            &enable::Wanted {
+                feature,
+                on: *on,
+                settings,
+                root: root.as_deref(),
+                dry_run: *dry_run,
+                json: *json,
+            },
+        ),
         VerbRequest::Preload { how, json } => preload::verb(world, how, *json),
         VerbRequest::StartEnabled { dry_run, json } => instances::verb(world, *dry_run, *json),
     }

@@ -42,6 +42,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         doc_short: "Reboot through the firmware if a kexec is refused or fails (exit code 3)",
+        doc_long: "Not if ENTRY or KERNEL does not exist.",
         ..flag(Id::OrCold, "or-cold", &[Verb::Reboot])
     },
     Flag {
@@ -159,6 +160,13 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Value::FILE,
         doc_short: "Write a snapshot of this machine for a bug report (- for stdout)",
         ..flag(Id::Snapshot, "snapshot", &[Verb::Status])
+    },
+    Flag {
+        value: Value::Required("DIR", Syntax::Folder),
+        doc_short: "Switch it in the system below this folder, which does not run",
+        doc_long: "Like systemctl --root: files and links are written; nothing is started, \
+                   and nothing is loaded.",
+        ..flag(Id::Root, "root", &[Verb::Enable, Verb::Disable])
     },
     Flag {
         doc_short: "Leave secrets and kernel addresses in the snapshot",

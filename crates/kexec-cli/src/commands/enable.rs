@@ -1,139 +1,230 @@
 //! `kexec enable` and `kexec disable`: features with their units and hooks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kexec_load::preflight::{self, Severity};
 use kexec_load::{Error, SyscallChoice};
-use kexec_machine::{Problem, programs};
+use kexec_machine::{Problem, Tree, programs};
 use kexec_reboot::arrival::Exitrd;
-use kexec_reboot::enable;
-use kexec_reboot::enable::{Feature, FileChange, Settings};
+use kexec_reboot::enable::switch::{Now, StepOutcome, SwitchStep, TriedStep, carry_out, steps};
+use kexec_reboot::enable::{self, Feature, FileChange, Image, Place, Settings};
 use kexec_reboot::handover::init::{Init, InitFacts};
 use kexec_reboot::preload;
-use kexec_reboot::steps::{Selection, is_preloaded, unload};
+use kexec_reboot::steps::{Selection, can_kexec, is_preloaded, unload};
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
 use super::{exit, load, prepare, print, print_json};
-use crate::render::{json, text};
+use crate::render::switching::{self, Switching};
 
-/// `kexec enable FEATURE`.
-pub fn on(
-    world: &World<'_>,
-    feature: &Feature,
-    settings: &Settings,
-    dry_run: bool,
-    json: bool,
-) -> u8 {
-    code(switch_on(world, feature, settings, dry_run, json), json)
+/// How `kexec enable FEATURE` or `kexec disable FEATURE` was typed.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The feature.
+    pub feature: &'static Feature,
+    /// On, or off.
+    pub on: bool,
+    /// What else was typed of the feature.
+    pub settings: &'a Settings,
+    /// `--root`: the files of this system, which does not run.
+    pub root: Option<&'a Path>,
+    /// `--dry-run`.
+    pub dry_run: bool,
+    /// `--json`.
+    pub json: bool,
 }
 
-/// `kexec disable FEATURE`.
-pub fn off(world: &World<'_>, feature: &Feature, dry_run: bool, json: bool) -> u8 {
-    code(switch_off(world, feature, dry_run, json), json)
-}
-
-fn code(done: Result<(), Error>, json: bool) -> u8 {
+/// `kexec enable FEATURE`, `kexec disable FEATURE`.
+pub fn verb(world: &World<'_>, wanted: &Wanted<'_>) -> u8 {
+    let init = InitFacts::read(world.root).init;
+    let done = Place::of(wanted.root, init).and_then(|place| match place {
+        Place::Image(image) => in_image(&image, wanted),
+        Place::Running if wanted.on => on(world, init, wanted),
+        Place::Running => off(world, wanted),
+    });
     match done {
-        Ok(()) => exit::DONE,
+        Ok(code) => code,
         Err(error) => {
-            load::refuse(&error, json);
+            load::refuse(&error, wanted.json);
             exit::REFUSED
         }
     }
 }
 
-fn switch_on(
-    world: &World<'_>,
-    feature: &Feature,
-    settings: &Settings,
-    dry_run: bool,
-    json: bool,
-) -> Result<(), Error> {
+fn on(world: &World<'_>, init: Init, wanted: &Wanted<'_>) -> Result<u8, Error> {
+    let feature = wanted.feature;
     let exitrd = || Exitrd::read(&world.volumes());
     if let Some(why) = enable::not_needed(world.root, feature, exitrd) {
-        not_needed(feature, &why, json);
-        return Ok(());
+        return Ok(not_needed(wanted, &why));
     }
-    let held = possible(world, feature, settings)?;
+    let held = possible(world, init, feature, wanted.settings)?;
     let program = program(world, feature)?;
     let mut changes = enable::enable(world.root, feature, &program)?;
-    changes.extend(settings.changes(world.root, feature)?);
-    show(feature, true, &changes, held, json);
-    if dry_run {
-        return Ok(());
-    }
-    carry_out(world, feature, &changes)?;
-    let _ = preload::choose_kexec(world.root);
-    for unit in feature.units {
-        systemctl(world, &["start", unit.name])?;
-    }
-    if feature.name == "metrics" {
-        // Now, and not only by its timer: who switches it on learns what is wrong.
-        systemctl(world, &["start", "kexec-metrics.service"])?;
-    }
-    Ok(())
+    changes.extend(wanted.settings.changes(world.root, feature)?);
+    let now = Now {
+        inactive: inactive(world, feature),
+        cold: preload::is_cold(world.root),
+        ..Now::default()
+    };
+    let planned = Switching {
+        held,
+        ..Switching::new(feature, true, &changes)
+    };
+    Ok(walk(world, wanted, planned, &now))
 }
 
-fn not_needed(feature: &Feature, why: &str, as_json: bool) {
-    match as_json {
-        true => print_json(&json::not_needed(feature, why)),
-        false => print(&text::not_needed(feature, why)),
-    }
-}
-
-fn switch_off(
-    world: &World<'_>,
-    feature: &Feature,
-    dry_run: bool,
-    json: bool,
-) -> Result<(), Error> {
+fn off(world: &World<'_>, wanted: &Wanted<'_>) -> Result<u8, Error> {
+    let feature = wanted.feature;
     let mut changes = enable::disable(world.root, feature);
     changes.extend(enable::settings::removals(world.root, feature));
-    show(feature, false, &changes, None, json);
-    if dry_run {
-        return Ok(());
-    }
-    // While they are still there: nothing of this feature runs at the shutdown
-    // any more. What another one needs is started by it again.
-    for change in &changes {
-        if let Some(unit) = change.link() {
-            systemctl(world, &["stop", unit])?;
-        }
-    }
-    carry_out(world, feature, &changes)?;
-    if feature.name == "preload" && is_preloaded(world) {
-        unload(world, "kexec disable", Slot::Normal, SyscallChoice::Auto)?;
-    }
-    Ok(())
+    let now = Now {
+        inactive: inactive(world, feature),
+        needed: enable::needed_elsewhere(world.root, feature),
+        preloaded: is_preloaded(world),
+        cold: false,
+    };
+    let planned = Switching::new(feature, false, &changes);
+    Ok(walk(world, wanted, planned, &now))
 }
 
-fn carry_out(world: &World<'_>, feature: &Feature, changes: &[FileChange]) -> Result<(), Error> {
-    let left = enable::apply(world.root, feature, changes).map_err(Error::System)?;
-    for left in left {
+/// The files of a system that does not run. Nobody is asked.
+fn in_image(image: &Image, wanted: &Wanted<'_>) -> Result<u8, Error> {
+    let feature = wanted.feature;
+    let mut planned = Switching::new(feature, wanted.on, &[]);
+    let mut changes;
+    if wanted.on {
+        image.possible(feature)?;
+        has_folder(&image.root, feature, wanted.settings)?;
+        let own = std::env::current_exe().ok();
+        let (program, note) = image.program(feature, own.as_deref())?;
+        changes = enable::enable(&image.root, feature, &program)?;
+        changes.extend(wanted.settings.changes(&image.root, feature)?);
+        if changes.is_empty() && !enable::is_enabled(&image.root, feature) {
+            let why = "no program that makes shutdown images is installed there";
+            return Ok(not_needed(wanted, why));
+        }
+        planned.unchecked = image
+            .unchecked(feature)
+            .into_iter()
+            .map(Into::into)
+            .collect();
+        planned.unchecked.extend(note);
+    } else {
+        changes = enable::disable(&image.root, feature);
+        changes.extend(enable::settings::removals(&image.root, feature));
+    }
+    planned.changes = &changes;
+    planned.image = Some(image);
+    let files = (!changes.is_empty()).then_some(SwitchStep::Files);
+    let files = files.into_iter().collect();
+    Ok(carry(wanted, planned, files, |_| {
+        apply(&image.root, feature, &changes)
+    }))
+}
+
+fn walk(world: &World<'_>, wanted: &Wanted<'_>, planned: Switching<'_>, now: &Now) -> u8 {
+    let feature = wanted.feature;
+    let changes = planned.changes;
+    let mut steps = steps(feature, wanted.on, changes, now);
+    if wanted.on && feature.name == "metrics" {
+        // Now, and not only by its timer: who switches it on learns what is wrong.
+        steps.push(SwitchStep::Start("kexec-metrics.service"));
+    }
+    carry(wanted, planned, steps, |step| match step {
+        SwitchStep::Files => apply(world.root, feature, changes),
+        SwitchStep::Reload => systemctl(world, &["daemon-reload"]),
+        SwitchStep::Start(unit) => systemctl(world, &["start", unit]),
+        SwitchStep::Stop(unit) => systemctl(world, &["stop", unit]),
+        SwitchStep::AllowKexec => preload::choose_kexec(world.root).map_err(|e| {
+            let what = "removing /run/kexec/cold";
+            Error::System(Problem::caused(what, e, "remove that file"))
+        }),
+        SwitchStep::Unload => unload(world, "kexec disable", Slot::Normal, SyscallChoice::Auto),
+    })
+}
+
+/// Shows what is to be done, does it, and reports what became of it: as one document in
+/// JSON.
+fn carry(
+    wanted: &Wanted<'_>,
+    mut planned: Switching<'_>,
+    steps: Vec<SwitchStep>,
+    mut by: impl FnMut(&SwitchStep) -> Result<(), Error>,
+) -> u8 {
+    // A start changes nothing where it runs already.
+    planned.steps_left = steps
+        .iter()
+        .any(|step| !matches!(step, SwitchStep::Start(_)));
+    let tell = || {
+        if !wanted.json {
+            print(&switching::text(&planned));
+        }
+    };
+    // What is written is told once it is, and before units are waited for.
+    let files_first = !wanted.dry_run && steps.first() == Some(&SwitchStep::Files);
+    if !files_first {
+        tell();
+    }
+    let tried = match wanted.dry_run {
+        true => {
+            let planned = |step| TriedStep {
+                step,
+                outcome: StepOutcome::Planned,
+            };
+            steps.into_iter().map(planned).collect()
+        }
+        false => carry_out(steps, |step| {
+            let done = by(step);
+            if *step == SwitchStep::Files && done.is_ok() {
+                tell();
+            }
+            done
+        }),
+    };
+    if wanted.json {
+        print_json(&switching::json(&planned, &tried));
+    } else if let Some(text) = switching::failure(&planned, &tried) {
+        say!("{text}");
+    }
+    match switching::has_failed(&tried) {
+        true => exit::REFUSED,
+        false => exit::DONE,
+    }
+}
+
+fn not_needed(wanted: &Wanted<'_>, why: &str) -> u8 {
+    match wanted.json {
+        true => print_json(&switching::not_needed_json(wanted.feature, why)),
+        false => print(&switching::not_needed(wanted.feature, why)),
+    }
+    exit::DONE
+}
+
+fn apply(root: &Path, feature: &Feature, changes: &[FileChange]) -> Result<(), Error> {
+    for left in enable::apply(root, feature, changes).map_err(Error::System)? {
         say_line!("kexec: warning: {left}; it is harmless, and can be removed");
     }
-    if changes.is_empty() {
-        return Ok(());
-    }
-    systemctl(world, &["daemon-reload"])
+    Ok(())
 }
 
 /// Whether it can work here, and how many bytes it will hold.
 fn possible(
     world: &World<'_>,
+    init: Init,
     feature: &Feature,
     settings: &Settings,
 ) -> Result<Option<u64>, Error> {
-    let init = InitFacts::read(world.root);
+    if feature.name == "preload" {
+        can_kexec(world, &world.snapshot())?;
+    }
     let refused = |why: String, remedy: &str| {
         Error::refused(format!("switching {} on", feature.name), why, remedy)
     };
-    if !feature.units.is_empty() && init.init != Init::Systemd {
+    if !feature.units.is_empty() && init != Init::Systemd {
         return Err(refused(
             format!(
                 "its units are systemd's, and this machine runs {}",
-                init.init.name()
+                init.name()
             ),
             match feature.name {
                 "metrics" => {
@@ -146,17 +237,7 @@ fn possible(
             },
         ));
     }
-    if feature.name == "metrics" {
-        let named = settings.textfiles.clone();
-        let folder = named.unwrap_or_else(|| enable::settings::folder(world.root));
-        if !world.root.join(folder.trim_start_matches('/')).is_dir() {
-            return Err(refused(
-                format!("the folder {folder} does not exist"),
-                "install node_exporter (Debian: prometheus-node-exporter), or name the folder of \
-                 its textfile collector with --textfile-dir=DIR",
-            ));
-        }
-    }
+    has_folder(world.root, feature, settings)?;
     if feature.name != "preload" {
         return Ok(None);
     }
@@ -173,6 +254,24 @@ fn possible(
     }
 }
 
+/// That the folder is there into which metrics are written.
+fn has_folder(root: &Path, feature: &Feature, settings: &Settings) -> Result<(), Error> {
+    if feature.name != "metrics" {
+        return Ok(());
+    }
+    let named = settings.textfiles.clone();
+    let folder = named.unwrap_or_else(|| enable::settings::folder(root));
+    match Tree::new(root).folder(&folder) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::refused(
+            format!("switching {} on", feature.name),
+            format!("the folder {folder} does not exist"),
+            "install node_exporter (Debian: prometheus-node-exporter), or name the folder of its \
+             textfile collector with --textfile-dir=DIR",
+        )),
+    }
+}
+
 /// Where this program is; units name it by its path, and run it as root at every boot.
 fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
     let refused = |why: String, remedy: &str| {
@@ -184,7 +283,7 @@ fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
             "mount /proc",
         )
     })?;
-    let path = match world.root == Path::new("/") {
+    let path: PathBuf = match is_real(world) {
         true => enable::trusted(&path, 0).map_err(|found| {
             let why = format!("units would run {} as root, and {found}", path.display());
             let (what, remedy) = (
@@ -195,7 +294,6 @@ fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
             refused.why = why;
             refused
         })?,
-        // A test's.
         false => path,
     };
     let text = path.to_str().map(str::to_owned);
@@ -207,24 +305,43 @@ fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
     })
 }
 
+/// Whether the world is not a test's.
+fn is_real(world: &World<'_>) -> bool {
+    world.root == Path::new("/")
+}
+
+/// The units of a feature that systemd does not run.
+fn inactive(world: &World<'_>, feature: &Feature) -> Vec<&'static str> {
+    let units = feature.units.iter().map(|unit| unit.name);
+    units.filter(|unit| is_inactive(world, unit)).collect()
+}
+
+/// Known to be. What cannot be asked may be active.
+fn is_inactive(world: &World<'_>, unit: &str) -> bool {
+    if !is_real(world) {
+        return false;
+    }
+    let asked = programs::command("systemctl")
+        .args(["is-active", unit])
+        .output();
+    // systemctl(1), "is-active": the state on stdout.
+    let state = asked.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned());
+    state.is_ok_and(|state| ["inactive", "failed", "unknown"].contains(&state.as_str()))
+}
+
 fn systemctl(world: &World<'_>, words: &[&str]) -> Result<(), Error> {
-    if world.root != Path::new("/") {
+    if !is_real(world) {
         return Ok(());
     }
     let said = format!("systemctl {}", words.join(" "));
-    let what = format!("running {said}");
-    let remedy = format!("see `{said}` and the journal");
+    let what = format!("running `{said}`");
+    let remedy = match words {
+        [_, unit] => format!("see `systemctl status {unit}` and `journalctl -u {unit}`"),
+        _ => format!("run `{said}`, which shows why"),
+    };
     match programs::command("systemctl").args(words).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Error::system(what, status.to_string(), remedy)),
         Err(e) => Err(Error::System(Problem::caused(what, e, remedy))),
-    }
-}
-
-fn show(feature: &Feature, on: bool, changes: &[FileChange], held: Option<u64>, as_json: bool) {
-    if as_json {
-        print_json(&json::switch(feature, on, changes, held));
-    } else {
-        print(&text::switch(feature, on, changes, held));
     }
 }

@@ -192,15 +192,59 @@ pub struct NeedsReboot<'a> {
 pub struct Switch<'a> {
     /// The feature.
     pub feature: &'a str,
-    /// Whether it is on afterwards.
+    /// Whether it was to be on.
     pub on: bool,
     /// Which files change.
     pub changes: &'a [FileChange],
     /// About how many bytes of memory it holds; null where it holds none.
     pub held: Option<u64>,
+    /// The folder of the system that does not run, in whose files it is done; null for the
+    /// running system.
+    pub root: Option<String>,
+    /// What could not be checked in that system.
+    pub unchecked: &'a [String],
+    /// Each step, in this order.
+    pub steps: Vec<SwitchStep>,
     /// Why this machine does not need the feature; then nothing was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_needed: Option<&'a str>,
+    /// Where a step failed: what, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Where a step failed: what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// A step of switching a feature on or off.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SwitchStep {
+    /// What is done, as a user may type it where that is possible.
+    pub step: String,
+    /// What became of it.
+    pub outcome: SwitchOutcome,
+    /// Where it failed: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Where it failed: what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum SwitchOutcome {
+    /// It is done.
+    Done,
+    /// It was tried, and failed.
+    Failed,
+    /// It was not tried, because one before it failed.
+    NotTried,
+    /// It would be tried.
+    Planned,
 }
 
 /// What `kexec preload` does, and why.
@@ -211,6 +255,15 @@ pub struct Preload<'a> {
     pub step: PreloadStep,
     /// Why.
     pub why: &'a str,
+    /// Whether an image was loaded ahead; with `--dry-run` it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loaded: Option<bool>,
+    /// Where it failed: what was tried, and what was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Where it failed: what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
 }
 
 /// What `kexec preload` does.
@@ -220,6 +273,10 @@ pub struct Preload<'a> {
 pub enum PreloadStep {
     /// Nothing.
     Leave,
+    /// Nothing is loaded ahead for now.
+    Wait,
+    /// An image should be loaded ahead, and cannot be.
+    Cannot,
     /// The loaded image stays, although it could not be compared.
     Doubt,
     /// It loads.

@@ -6,7 +6,6 @@ use kexec_load::Error;
 use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::{Finding, refusal};
 use kexec_machine::Snapshot;
-use kexec_reboot::enable::{Feature, FileChange};
 use kexec_reboot::handover::shutdown_request::Handover;
 use kexec_reboot::preload::Step;
 use kexec_reboot::record::{Attempt, LoadRecord, SlotContent};
@@ -58,40 +57,41 @@ pub fn unload(was_loaded: Option<bool>) -> Value {
 
 /// `kexec preload --json`.
 pub fn step(step: &Step) -> Value {
+    json!(preload(step))
+}
+
+/// The same with what became of it: whether something was loaded, or the error.
+pub fn preloaded(step: &Step, done: &Result<Option<Prepared>, Error>) -> Value {
+    let error = done.as_ref().err();
+    json!(documents::Preload {
+        loaded: Some(matches!(done, Ok(Some(_)))),
+        error: error.map(ToString::to_string),
+        remedy: error.map(|error| error.remedy().to_owned()),
+        ..preload(step)
+    })
+}
+
+fn preload(step: &Step) -> documents::Preload<'_> {
     let (step, why) = match step {
         Step::Leave(why) => (PreloadStep::Leave, why),
+        Step::Wait(why) => (PreloadStep::Wait, why),
+        Step::Cannot { why, .. } => (PreloadStep::Cannot, why),
         Step::Doubt(why) => (PreloadStep::Doubt, why),
         Step::Load(why) => (PreloadStep::Load, why),
         Step::TakeOut(why) => (PreloadStep::TakeOut, why),
     };
-    json!(documents::Preload { step, why })
+    documents::Preload {
+        step,
+        why,
+        loaded: None,
+        error: None,
+        remedy: None,
+    }
 }
 
 /// `kexec preload --enabled --json`.
 pub fn started(started: &[String]) -> Value {
     json!(documents::Started { started })
-}
-
-/// `kexec enable --json`, `kexec disable --json`.
-pub fn switch(feature: &Feature, on: bool, changes: &[FileChange], held: Option<u64>) -> Value {
-    json!(documents::Switch {
-        feature: feature.name,
-        on,
-        changes,
-        held,
-        not_needed: None,
-    })
-}
-
-/// `kexec enable --json` where this machine does not need the feature.
-pub fn not_needed(feature: &Feature, why: &str) -> Value {
-    json!(documents::Switch {
-        feature: feature.name,
-        on: false,
-        changes: &[],
-        held: None,
-        not_needed: Some(why),
-    })
 }
 
 /// `kexec needs-reboot --json`.

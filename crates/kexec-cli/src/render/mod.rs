@@ -16,6 +16,7 @@ pub mod reboots;
 #[cfg(test)]
 mod schemas;
 pub mod svg;
+pub mod switching;
 pub mod text;
 mod words;
 

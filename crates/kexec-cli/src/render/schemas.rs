@@ -10,6 +10,7 @@ use kexec_load::Error;
 use kexec_load::preflight::{CheckGroup, Finding, Severity};
 use kexec_machine::{Problem, Snapshot};
 use kexec_reboot::enable;
+use kexec_reboot::enable::switch::{StepOutcome, SwitchStep, TriedStep};
 use kexec_reboot::handover::init::Init;
 use kexec_reboot::handover::shutdown_request::Handover;
 use kexec_reboot::preload::Step;
@@ -20,6 +21,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::documents::{self, FORMAT};
+use super::switching::{self, Switching};
 use super::{Slots, entries, json as render, plans, reboots};
 use crate::args::ANSWERING;
 
@@ -248,15 +250,43 @@ fn small_documents_are_as_their_schemas_say() {
         render::started(&["kexec-load@x.service".to_owned()]),
     );
     hold("version", kexec_cli::help::version_json());
-    for step in [Step::Leave, Step::Doubt, Step::Load, Step::TakeOut] {
-        hold("preload", render::step(&step("why".to_owned())));
+    let why = || "why".to_owned();
+    for step in [
+        Step::Leave(why()),
+        Step::Wait(why()),
+        Step::Cannot {
+            why: why(),
+            remedy: "remedy",
+        },
+        Step::Doubt(why()),
+        Step::Load(why()),
+        Step::TakeOut(why()),
+    ] {
+        hold("preload", render::step(&step));
+        hold("preload", render::preloaded(&step, &Ok(None)));
+        let failed = Err(Error::refused("what", "why", "remedy"));
+        hold("preload", render::preloaded(&step, &failed));
     }
     for feature in enable::FEATURES {
         let root = tempfile::tempdir().unwrap();
         let changes = enable::enable(root.path(), feature, "/usr/sbin/kexec").unwrap();
-        hold("enable", render::switch(feature, true, &changes, Some(1)));
-        hold("disable", render::switch(feature, false, &changes, None));
-        hold("enable", render::not_needed(feature, "why"));
+        let mut planned = Switching::new(feature, true, &changes);
+        planned.held = Some(1);
+        planned.unchecked = vec!["something".to_owned()];
+        let steps = [
+            StepOutcome::Done,
+            StepOutcome::Failed(Error::refused("what", "why", "remedy")),
+            StepOutcome::NotTried,
+            StepOutcome::Planned,
+        ]
+        .map(|outcome| TriedStep {
+            step: SwitchStep::Files,
+            outcome,
+        });
+        hold("enable", switching::json(&planned, &steps));
+        planned.on = false;
+        hold("disable", switching::json(&planned, &[]));
+        hold("enable", switching::not_needed_json(feature, "why"));
     }
     let error = Error::refused("what", "why", "remedy");
     hold("error", render::error(&error));

@@ -7,7 +7,6 @@ use kexec_load::pipeline::Prepared;
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::redact;
 use kexec_plan::Cmdline;
-use kexec_reboot::enable::{Feature, FileChange};
 use kexec_reboot::handover::shutdown_request::Handover;
 use kexec_reboot::preload::Step;
 use kexec_reboot::preload::cold_every::ordinal;
@@ -33,7 +32,7 @@ pub fn size(bytes: usize) -> String {
 }
 
 /// A label and its text; nothing when there is nothing to say.
-fn row(out: &mut String, layout: Layout, label: &str, text: &str) {
+pub(super) fn row(out: &mut String, layout: Layout, label: &str, text: &str) {
     layout.field(out, INDENT, label, text);
 }
 
@@ -191,58 +190,13 @@ pub fn cold(way: &Handover, layout: Layout) -> String {
 pub fn step(step: &Step) -> String {
     let (what, why) = match step {
         Step::Leave(why) => ("Nothing to do", why),
+        Step::Wait(why) => ("Nothing is loaded ahead", why),
+        Step::Cannot { why, .. } => ("Nothing can be loaded ahead", why),
         Step::Doubt(why) => ("The loaded image stays", why),
         Step::Load(why) => ("Loading", why),
         Step::TakeOut(why) => ("The image that was loaded ahead is unloaded", why),
     };
     format!("{what}: {}.\n", visible(why))
-}
-
-/// Why `kexec enable FEATURE` does nothing here.
-pub fn not_needed(feature: &Feature, why: &str) -> String {
-    format!(
-        "{} is not needed: {why}. Nothing was written.\n",
-        feature.name
-    )
-}
-
-/// What `kexec enable` and `kexec disable` change, and what that costs.
-pub fn switch(feature: &Feature, on: bool, changes: &[FileChange], held: Option<u64>) -> String {
-    let mut out = String::new();
-    let layout = Layout::PLAIN;
-    let name = feature.name;
-    if changes.is_empty() {
-        let word = if on { "on" } else { "off" };
-        let _ = writeln!(out, "{name} is already {word}.");
-        return out;
-    }
-    if on {
-        let _ = writeln!(out, "{name}: {}", feature.about);
-    }
-    for change in changes {
-        row(&mut out, layout, "", &change.text());
-    }
-    if let Some(bytes) = held {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        row(
-            &mut out,
-            layout,
-            "costs",
-            &format!(
-                "about {} of memory that nothing else can use while the image is loaded",
-                size(bytes)
-            ),
-        );
-    }
-    if on && name == "preload" {
-        row(
-            &mut out,
-            layout,
-            "then",
-            "every reboot is a kexec; `kexec reboot --cold` and `coldreboot` go through the firmware",
-        );
-    }
-    out
 }
 
 /// `kexec needs-reboot`.

@@ -202,6 +202,7 @@ pub enum VerbRequest {
         feature: &'static Feature,
         on: bool,
         settings: Settings,
+        root: Option<PathBuf>,
         dry_run: bool,
         json: bool,
     },

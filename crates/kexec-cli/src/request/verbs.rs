@@ -151,6 +151,7 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
             feature: feature(&typed).map_err(usage)?,
             on: verb == Verb::Enable,
             settings: settings(&typed).map_err(usage)?,
+            root: path(Id::Root),
             dry_run: typed.has(Id::DryRun),
             json,
         },

@@ -1,14 +1,17 @@
 //! The few things that are done with files here, so that a test can have each of them
-//! fail.
+//! fail. All of them stay below a root directory, wherever links in it lead.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
-use super::below;
+use kexec_machine::Tree;
+use kexec_machine::tree;
+use rustix::fs::{AtFlags, Mode, OFlags};
 
-/// Paths are those of the machine, with their leading slash. Links are not followed.
+/// Paths are those of the machine, with their leading slash. The last component is never
+/// followed; those before it are, below the root.
 pub(super) trait FileSteps {
     fn is_folder(&self, path: &str) -> io::Result<bool>;
     fn exists(&self, path: &str) -> io::Result<bool>;
@@ -27,18 +30,28 @@ pub(super) trait FileSteps {
 /// The files below a root directory.
 #[derive(Debug)]
 pub(super) struct Disk {
-    root: PathBuf,
+    tree: Tree,
 }
 
 impl Disk {
     pub(super) fn new(root: &Path) -> Disk {
         Disk {
-            root: root.to_owned(),
+            tree: Tree::new(root),
         }
     }
 
-    fn at(&self, path: &str) -> PathBuf {
-        below(&self.root, path)
+    /// The folder that a path is in, opened, and the name in it.
+    fn at<'a>(&self, path: &'a str) -> io::Result<(OwnedFd, &'a str)> {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        Ok((self.tree.folder(folder)?, name))
+    }
+
+    /// A file of ours, opened; nothing that a link leads to.
+    fn open(&self, path: &str, flags: OFlags) -> io::Result<File> {
+        let (folder, name) = self.at(path)?;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+        Ok(File::from(opened))
     }
 }
 
@@ -53,57 +66,70 @@ fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
 impl FileSteps for Disk {
     /// Of a folder links are followed: /etc/systemd may be one.
     fn is_folder(&self, path: &str) -> io::Result<bool> {
-        match there(fs::metadata(self.at(path)))? {
-            None => Ok(false),
-            Some(found) if found.is_dir() => Ok(true),
+        match there(self.tree.stat(path))? {
+            Some(found) if tree::is_folder(&found) => Ok(true),
             Some(_) => Err(io::ErrorKind::NotADirectory.into()),
+            None => match there(self.tree.link(path))? {
+                None => Ok(false),
+                Some(to) => Err(io::Error::other(format!(
+                    "it is a link to {}, which does not exist",
+                    to.display()
+                ))),
+            },
         }
     }
 
     fn exists(&self, path: &str) -> io::Result<bool> {
-        Ok(there(fs::symlink_metadata(self.at(path)))?.is_some())
+        Ok(there(self.tree.stat_itself(path))?.is_some())
     }
 
     fn make_folder(&self, path: &str) -> io::Result<()> {
-        let path = self.at(path);
-        fs::create_dir(&path)?;
+        let (folder, name) = self.at(path)?;
+        let mode = Mode::from_raw_mode(0o755);
+        rustix::fs::mkdirat(&folder, name, mode)?;
         // Whatever the umask is: systemd and package managers of all kinds read it.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(&folder, name, flags, Mode::empty())?;
+        Ok(rustix::fs::fchmod(made, mode)?)
     }
 
     fn create(&self, path: &str, mode: u32) -> io::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(mode);
-        let file = file.open(self.at(path))?;
-        file.set_permissions(fs::Permissions::from_mode(mode))
+        let (folder, name) = self.at(path)?;
+        let mode = Mode::from_raw_mode(mode);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(folder, name, flags, mode)?;
+        Ok(rustix::fs::fchmod(made, mode)?)
     }
 
     fn fill(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).open(self.at(path))?.write_all(bytes)
+        self.open(path, OFlags::WRONLY)?.write_all(bytes)
     }
 
     fn sync_file(&self, path: &str) -> io::Result<()> {
-        fs::File::open(self.at(path))?.sync_all()
+        self.open(path, OFlags::RDONLY)?.sync_all()
     }
 
     fn link(&self, to: &str, path: &str) -> io::Result<()> {
-        symlink(to, self.at(path))
+        let (folder, name) = self.at(path)?;
+        Ok(rustix::fs::symlinkat(to, folder, name)?)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.at(from), self.at(to))
+        let ((old, from), (new, to)) = (self.at(from)?, self.at(to)?);
+        Ok(rustix::fs::renameat(old, from, new, to)?)
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        fs::remove_file(self.at(path))
+        let (folder, name) = self.at(path)?;
+        Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
     }
 
     fn remove_folder(&self, path: &str) -> io::Result<()> {
-        fs::remove_dir(self.at(path))
+        let (folder, name) = self.at(path)?;
+        Ok(rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
     }
 
     fn sync_folder(&self, path: &str) -> io::Result<()> {
-        fs::File::open(self.at(path))?.sync_all()
+        Ok(rustix::fs::fsync(self.tree.folder(path)?)?)
     }
 }

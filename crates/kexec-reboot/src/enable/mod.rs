@@ -4,22 +4,23 @@
 mod apply;
 mod files;
 mod parts;
+mod place;
 mod program;
 pub mod settings;
+pub mod switch;
 #[cfg(test)]
 mod tests;
 
 use crate::arrival::{Exitrd, ExitrdJump};
-use std::fs;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use kexec_machine::Problem;
+use kexec_machine::{Problem, Tree, open};
+use rustix::fs::FileType;
 use serde::Serialize;
 
 pub use apply::apply;
 pub use parts::{FEATURES, Feature, FeatureFile, FeatureUnit};
+pub use place::{Image, Place};
 pub use program::{Quoting, trusted};
 pub use settings::Settings;
 
@@ -95,18 +96,11 @@ pub fn feature(name: &str) -> Option<&'static Feature> {
 
 /// Whether a feature is on.
 pub fn is_enabled(root: &Path, feature: &Feature) -> bool {
+    let tree = Tree::new(root);
     match feature.units.first() {
-        Some(unit) => fs::symlink_metadata(below(root, &link(unit))).is_ok(),
-        None => feature.files.iter().any(|part| is_ours(root, part.path)),
+        Some(unit) => exists(&tree, &link(unit)),
+        None => feature.files.iter().any(|part| is_ours(&tree, part.path)),
     }
-}
-
-fn below(root: &Path, path: &str) -> PathBuf {
-    root.join(path.trim_start_matches('/'))
-}
-
-fn has(root: &Path, path: &str) -> bool {
-    below(root, path).exists()
 }
 
 fn link(unit: &FeatureUnit) -> String {
@@ -114,9 +108,9 @@ fn link(unit: &FeatureUnit) -> String {
 }
 
 /// Where a package has a unit, if one is installed.
-fn packaged_unit(root: &Path, name: &str) -> Option<String> {
+fn packaged_unit(tree: &Tree, name: &str) -> Option<String> {
     let mut places = parts::PACKAGED_UNITS.iter();
-    places.find_map(|folder| Some(format!("{folder}/{name}")).filter(|path| has(root, path)))
+    places.find_map(|folder| Some(format!("{folder}/{name}")).filter(|path| tree.has(path)))
 }
 
 /// The text with the mark at its top, but behind the `#!` of a script.
@@ -139,33 +133,35 @@ enum There {
     Foreign(String),
 }
 
-fn look(root: &Path, path: &str) -> There {
-    let at = below(root, path);
-    let found = match fs::symlink_metadata(&at) {
+fn look(tree: &Tree, path: &str) -> There {
+    let found = match tree.stat_itself(path) {
         Ok(found) => found,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return There::Nothing,
         Err(e) => return There::Foreign(format!("cannot be examined ({e})")),
     };
-    if found.is_symlink() {
-        let to = fs::read_link(&at).unwrap_or_default();
+    if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
+        let to = tree.link(path).unwrap_or_default();
         return There::Foreign(match to == Path::new("/dev/null") {
             true => "is masked (a link to /dev/null)".to_owned(),
             false => format!("is a link to {}", to.display()),
         });
     }
-    if !found.is_file() {
+    if open::not_regular(&found).is_some() {
         return There::Foreign("is not a regular file".to_owned());
     }
-    let mut bytes = Vec::new();
-    let read = fs::File::open(&at).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
-    match read {
+    match tree.read(path, LARGEST) {
         Err(e) => There::Foreign(format!("cannot be read ({e})")),
-        Ok(_) if is_marked(&bytes) => There::Ours {
+        Ok(bytes) if is_marked(&bytes) => There::Ours {
             bytes,
-            mode: found.permissions().mode() & 0o7777,
+            mode: found.st_mode & 0o7777,
         },
         Ok(_) => There::Foreign("was not written by kexec enable".to_owned()),
     }
+}
+
+/// Whether something, and be it a link to nothing, is at a path.
+fn exists(tree: &Tree, path: &str) -> bool {
+    tree.stat_itself(path).is_ok()
 }
 
 /// Whether a file is one that we wrote, or what a crash left of one: nothing, zeros, or
@@ -181,8 +177,8 @@ fn is_marked(bytes: &[u8]) -> bool {
         || (rest.len() > b"#!/bin/sh\n".len() && script.starts_with(rest))
 }
 
-fn is_ours(root: &Path, path: &str) -> bool {
-    matches!(look(root, path), There::Ours { .. })
+fn is_ours(tree: &Tree, path: &str) -> bool {
+    matches!(look(tree, path), There::Ours { .. })
 }
 
 /// Why this machine does not need a feature, where that is so: its next shutdown
@@ -212,6 +208,7 @@ pub fn not_needed(
 /// # Errors
 /// What is in the way, and is not ours.
 pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileChange>, Problem> {
+    let tree = &Tree::new(root);
     let mut changes = Vec::new();
     let mut links = Vec::new();
     let refused = |why, remedy| Problem::new(format!("switching {} on", feature.name), why, remedy);
@@ -231,7 +228,7 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileC
             ));
         };
         let text = marked(&text);
-        match look(root, path) {
+        match look(tree, path) {
             There::Foreign(what) => return Err(foreign(path, &what)),
             There::Ours { bytes, mode: is } if bytes == text.as_bytes() && is == mode => {}
             There::Nothing | There::Ours { .. } => changes.push(FileChange::Write {
@@ -245,10 +242,10 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileC
     let mut superseded = Vec::new();
     for unit in feature.units {
         let own = format!("{}/{}", parts::OWN_UNITS, unit.name);
-        let to = match packaged_unit(root, unit.name) {
+        let to = match packaged_unit(tree, unit.name) {
             Some(path) => {
                 // From before the package was installed: it would stand over the unit.
-                if is_ours(root, &own) {
+                if is_ours(tree, &own) {
                     superseded.push(FileChange::Remove { path: own });
                 }
                 path
@@ -261,34 +258,34 @@ pub fn enable(root: &Path, feature: &Feature, program: &str) -> Result<Vec<FileC
         links.push((link(unit), to));
     }
     for part in feature.files.iter().chain(feature.hooks) {
-        let wanted = part.with.is_none_or(|with| has(root, with));
-        if wanted && !is_packaged(root, part) {
+        let wanted = part.with.is_none_or(|with| tree.has(with));
+        if wanted && !is_packaged(tree, part) {
             write(part.path, part.text, part.mode, part.syntax)?;
         }
     }
     changes.extend(superseded);
     for (path, to) in links {
-        match look(root, &path) {
+        match look(tree, &path) {
             There::Foreign(what) if !what.starts_with("is a link") => {
                 return Err(foreign(&path, &what));
             }
-            _ if fs::read_link(below(root, &path)).is_ok_and(|is| is == Path::new(&to)) => {}
+            _ if tree.link(&path).is_ok_and(|is| is == Path::new(&to)) => {}
             _ => changes.push(FileChange::Link { path, to }),
         }
     }
-    changes.extend(leftovers(root, feature, &changes));
+    changes.extend(leftovers(tree, feature, &changes));
     Ok(changes)
 }
 
 /// Whether a package brings this file along. Where it has the very path that we write
 /// to, an empty file there is what the administrator made of the package's.
-fn is_packaged(root: &Path, part: &FeatureFile) -> bool {
-    let Some(path) = part.packaged.filter(|path| has(root, path)) else {
+fn is_packaged(tree: &Tree, part: &FeatureFile) -> bool {
+    let Some(path) = part.packaged.filter(|path| tree.has(path)) else {
         return false;
     };
     let mut units = FEATURES.iter().flat_map(|feature| feature.units);
-    let package = units.any(|unit| packaged_unit(root, unit.name).is_some());
-    match look(root, path) {
+    let package = units.any(|unit| packaged_unit(tree, unit.name).is_some());
+    match look(tree, path) {
         There::Ours { bytes, .. } => package && !bytes.windows(MARK.len()).any(is_mark),
         There::Foreign(_) => true,
         There::Nothing => false,
@@ -301,12 +298,12 @@ fn is_mark(bytes: &[u8]) -> bool {
 
 /// What one that was killed has left beside its files; a change at such a place takes
 /// its own along.
-fn leftovers(root: &Path, feature: &Feature, changes: &[FileChange]) -> Vec<FileChange> {
+fn leftovers(tree: &Tree, feature: &Feature, changes: &[FileChange]) -> Vec<FileChange> {
     let changed = |path: &String| changes.iter().any(|change| change.path() == path);
     let paths = places(feature).into_iter().filter(|path| !changed(path));
     let beside = paths.flat_map(|path| [apply::new_name(&path), apply::old_name(&path)]);
     beside
-        .filter(|path| fs::symlink_metadata(below(root, path)).is_ok())
+        .filter(|path| exists(tree, path))
         .map(|path| FileChange::Remove { path })
         .collect()
 }
@@ -324,34 +321,37 @@ fn places(feature: &Feature) -> Vec<String> {
 /// What switching a feature off changes. What another feature that is on needs,
 /// stays.
 pub fn disable(root: &Path, feature: &Feature) -> Vec<FileChange> {
-    let others: Vec<&Feature> = FEATURES
-        .iter()
-        .filter(|other| other.name != feature.name && is_enabled(root, other))
-        .collect();
+    let tree = &Tree::new(root);
+    let needed = needed_elsewhere(root, feature);
     let mut changes = Vec::new();
     let mut remove = |path: String| changes.push(FileChange::Remove { path });
     for unit in feature.units {
-        // The first unit is a feature's own; the others are what it needs besides.
-        let needed = others
-            .iter()
-            .any(|other| other.units.iter().skip(1).any(|u| u.name == unit.name));
-        if needed {
+        if needed.contains(&unit.name) {
             continue;
         }
         let link = link(unit);
-        if fs::symlink_metadata(below(root, &link)).is_ok() {
+        if exists(tree, &link) {
             remove(link);
         }
         let own = format!("{}/{}", parts::OWN_UNITS, unit.name);
-        if is_ours(root, &own) {
+        if is_ours(tree, &own) {
             remove(own);
         }
     }
     for part in feature.files.iter().chain(feature.hooks) {
-        if is_ours(root, part.path) && !is_packaged(root, part) {
+        if is_ours(tree, part.path) && !is_packaged(tree, part) {
             remove(part.path.to_owned());
         }
     }
-    changes.extend(leftovers(root, feature, &changes));
+    changes.extend(leftovers(tree, feature, &changes));
     changes
+}
+
+/// The units of a feature that another one needs, which is on.
+pub fn needed_elsewhere(root: &Path, feature: &Feature) -> Vec<&'static str> {
+    let others = FEATURES.iter();
+    let others = others.filter(|other| other.name != feature.name && is_enabled(root, other));
+    // The first unit is a feature's own; the others are what it needs besides.
+    let needed = others.flat_map(|other| other.units.iter().skip(1));
+    needed.map(|unit| unit.name).collect()
 }

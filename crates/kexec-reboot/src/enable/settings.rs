@@ -1,12 +1,11 @@
 //! What a feature can be told when it is switched on, and where that is kept.
 
-use std::fs;
 use std::path::Path;
 
-use kexec_machine::Problem;
+use kexec_machine::{Problem, Tree};
 
 use super::{Feature, is_ours};
-use super::{FileChange, There, apply, below, look, marked};
+use super::{FileChange, LARGEST, There, apply, exists, look, marked};
 use crate::preload::cold_every::{self, CONF, ColdEvery};
 
 /// Where node_exporter's textfile collector reads, as Debian has it.
@@ -60,7 +59,7 @@ pub fn removals(root: &Path, feature: &Feature) -> Vec<FileChange> {
         }
     }
     for path in files(feature) {
-        if is_ours(root, path) {
+        if is_ours(&Tree::new(root), path) {
             changes.push(FileChange::Remove {
                 path: (*path).to_owned(),
             });
@@ -70,9 +69,15 @@ pub fn removals(root: &Path, feature: &Feature) -> Vec<FileChange> {
     changes
 }
 
+/// The beginning of a file; nothing where it cannot be read.
+fn text(root: &Path, path: &str) -> String {
+    let bytes = Tree::new(root).read(path, LARGEST).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// The folder into which metrics are written on the machine below `root`.
 pub fn folder(root: &Path) -> String {
-    let text = fs::read_to_string(below(root, TEXTFILES_DROP_IN)).unwrap_or_default();
+    let text = text(root, TEXTFILES_DROP_IN);
     let prefix = format!("Environment={VARIABLE}=");
     let named = text
         .lines()
@@ -102,7 +107,7 @@ fn conf(root: &Path, every: ColdEvery) -> Result<Option<FileChange>, Problem> {
             format!("write `cold-every = {wanted}` there, and leave the option out"),
         )
     };
-    match (look(root, CONF), every) {
+    match (look(&Tree::new(root), CONF), every) {
         (There::Nothing, ColdEvery::Never) => Ok(None),
         (There::Ours { .. }, ColdEvery::Never) => Ok(Some(FileChange::Remove {
             path: CONF.to_owned(),
@@ -137,7 +142,7 @@ fn drop_in(root: &Path, folder: &str) -> Result<Option<FileChange>, Problem> {
         );
     }
     let folder = folder.trim_end_matches('/');
-    let there = look(root, TEXTFILES_DROP_IN);
+    let there = look(&Tree::new(root), TEXTFILES_DROP_IN);
     if let There::Foreign(what) = &there {
         return refused(
             format!("{TEXTFILES_DROP_IN} {what}"),
@@ -168,21 +173,26 @@ fn leftovers(root: &Path, path: &str, changes: &[FileChange]) -> Vec<FileChange>
     }
     let beside = [apply::new_name(path), apply::old_name(path)].into_iter();
     beside
-        .filter(|path| fs::symlink_metadata(below(root, path)).is_ok())
+        .filter(|path| exists(&Tree::new(root), path))
         .map(|path| FileChange::Remove { path })
         .collect()
 }
 
 /// Whether a file is what `kexec metrics` writes.
 fn is_metrics(root: &Path, path: &str) -> bool {
-    let text = fs::read_to_string(below(root, path)).unwrap_or_default();
-    text.starts_with("# HELP kexec_")
+    text(root, path).starts_with("# HELP kexec_")
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::feature;
     use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    fn below(root: &Path, path: &str) -> PathBuf {
+        root.join(path.trim_start_matches('/'))
+    }
 
     fn put(root: &Path, path: &str, text: &str) {
         let path = below(root, path);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use kexec_machine::open;
+use kexec_machine::{Tree, open};
 
 /// The program with process number 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -136,16 +136,38 @@ fn detect(root: &Path) -> Init {
     }
     let exe = fs::read_link(root.join("proc/1/exe")).ok();
     let name = exe.as_deref().and_then(Path::file_name);
-    match name.and_then(|name| name.to_str()) {
-        Some("systemd") => Init::Systemd,
-        Some("init") => Init::Sysvinit,
-        Some("openrc-init") => Init::OpenrcInit,
-        Some("runit" | "runit-init") => Init::Runit,
-        Some("dinit") => Init::Dinit,
-        Some("s6-svscan") => Init::S6,
-        Some("busybox" | "busybox.static") => Init::Busybox,
+    name.and_then(|name| name.to_str())
+        .map_or(Init::Other, by_name)
+}
+
+fn by_name(program: &str) -> Init {
+    match program {
+        "systemd" => Init::Systemd,
+        "init" => Init::Sysvinit,
+        "openrc-init" => Init::OpenrcInit,
+        "runit" | "runit-init" => Init::Runit,
+        "dinit" => Init::Dinit,
+        "s6-svscan" => Init::S6,
+        "busybox" | "busybox.static" => Init::Busybox,
         _ => Init::Other,
     }
+}
+
+/// The init that a system whose files these are is booted with; `None` where it has none.
+pub(crate) fn in_files(tree: &Tree) -> Option<Init> {
+    const SYSTEMD: &[&str] = &["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
+    let real = tree.canonical("/sbin/init");
+    if tree.has(&real) {
+        return Some(match real.rsplit('/').next() {
+            Some(name) => by_name(name),
+            None => Init::Other,
+        });
+    }
+    // Packages of systemd without its link, as in an image that is not finished.
+    SYSTEMD
+        .iter()
+        .any(|path| tree.has(path))
+        .then_some(Init::Systemd)
 }
 
 /// `libsystemd-shared-257.13-1.so` has it.

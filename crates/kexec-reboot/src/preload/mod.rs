@@ -44,6 +44,11 @@ pub(crate) fn cold_flag(root: &Path) -> PathBuf {
     root.join("run/kexec/cold")
 }
 
+/// Whether this boot is to end in the firmware, because that was requested.
+pub fn is_cold(root: &Path) -> bool {
+    cold_flag(root).exists()
+}
+
 /// Has this boot end in the firmware: nothing is loaded ahead any more.
 ///
 /// # Errors

@@ -185,6 +185,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     feature,
                     on,
                     settings,
+                    root,
                     dry_run,
                     json,
                 } => {
@@ -195,6 +196,8 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     if let Some(folder) = &settings.textfiles {
                         write!(out, " textfiles:{folder}").unwrap();
+                    if let Some(root) = root {
+                        write!(out, " root={}", root.display()).unwrap();
                     }
                     if *dry_run {
                         out.push_str(" dry-run");

@@ -1,9 +1,16 @@
 use super::*;
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 
 mod faults;
+mod image;
+
+fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
 
 fn tree(folders: &[&str]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
@@ -301,7 +308,7 @@ fn what_is_not_ours_is_refused_with_what_it_is() {
     rustix::fs::mknodat(
         rustix::fs::CWD,
         &at,
-        rustix::fs::FileType::Fifo,
+        FileType::Fifo,
         rustix::fs::Mode::RUSR,
         0,
     )
@@ -314,7 +321,7 @@ fn what_is_not_ours_is_refused_with_what_it_is() {
     fs::create_dir_all(at.parent().unwrap()).unwrap();
     fs::write(&at, "mine\n").unwrap();
     assert!(refused(root.path()).why.starts_with(link));
-    assert!(!is_ours(root.path(), unit));
+    assert!(!is_ours(&Tree::new(root.path()), unit));
 }
 
 /// A path with blanks is quoted, each time as its file wants it.
