@@ -31,7 +31,7 @@ pub struct BootableEntry<'a> {
 /// be booted from here, with its file and line.
 pub fn choose<'a>(survey: &'a Survey, wanted: Option<&str>) -> Result<BootableEntry<'a>, Problem> {
     let entry = match wanted {
-        Some(name) => named(survey, name)?,
+        Some(name) => find(survey, name)?,
         None => default(survey)?,
     };
     match &entry.boots {
@@ -91,7 +91,11 @@ const FITS: &[fn(&BootEntry, &str) -> bool] = &[
     },
 ];
 
-fn named<'a>(survey: &'a Survey, name: &str) -> Result<&'a BootEntry, Problem> {
+/// The entry of that name, whether it can be booted or not.
+///
+/// # Errors
+/// A [`Problem`]: there is none, or there are several.
+pub fn find<'a>(survey: &'a Survey, name: &str) -> Result<&'a BootEntry, Problem> {
     let answering = survey.answer.as_ref().map(|answer| answer.index);
     let of = |mine: bool| {
         let sources = survey.sources.iter().enumerate();

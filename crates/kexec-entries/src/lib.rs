@@ -42,7 +42,7 @@ mod source;
 mod survey;
 mod version;
 
-pub use choose::{BootableEntry, choose};
+pub use choose::{BootableEntry, choose, find};
 pub use source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 pub use survey::{AnsweringSource, ListedSource, Survey, survey};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kexec_load::preflight::refusal;
-use kexec_reboot::steps::Selection;
+use kexec_reboot::steps::{Selection, can_kexec};
 use kexec_reboot::world::World;
 
 use super::{exit, load, prepare, print_json, terminal};
@@ -11,7 +11,11 @@ use crate::render::{findings, json};
 
 /// `kexec check [ENTRY|KERNEL]`: exit 0 when it would be loaded, 1 when not.
 pub fn verb(world: &World<'_>, selection: &Selection, host: Option<&Path>, json: bool) -> u8 {
-    match prepare(world, selection, host) {
+    let can = match host {
+        None => can_kexec(world, &world.snapshot()),
+        Some(_) => Ok(()),
+    };
+    match can.and_then(|()| prepare(world, selection, host)) {
         Ok(prepared) => {
             if json {
                 print_json(&json::findings(&prepared.findings));

@@ -10,24 +10,31 @@ use crate::render::{json, visible};
 
 /// `kexec preload --enabled`.
 pub fn verb(world: &World<'_>, dry_run: bool, json: bool) -> u8 {
-    match start_new(world, dry_run) {
-        Ok(started) => {
-            say(&started, dry_run, json);
-            exit::DONE
+    let (started, failed) = start_new(world, dry_run);
+    if json {
+        print_json(&json::started(&started, &failed));
+    } else {
+        say(&started, dry_run, failed.is_empty());
+        for error in &failed {
+            load::refuse(error, false);
         }
-        Err(error) => {
-            load::refuse(&error, json);
-            exit::REFUSED
-        }
+    }
+    match failed.is_empty() {
+        true => exit::DONE,
+        false => exit::REFUSED,
     }
 }
 
 /// Starts what was just enabled, once its link is where it is kept: what cannot be
-/// moved would be started again and again.
-fn start_new(world: &World<'_>, dry_run: bool) -> Result<Vec<String>, Error> {
+/// moved would be started again and again. Returns what was started, and what failed.
+fn start_new(world: &World<'_>, dry_run: bool) -> (Vec<String>, Vec<Error>) {
+    let enabled = match instances::just_enabled(world.root) {
+        Ok(enabled) => enabled,
+        Err(error) => return (Vec::new(), vec![error]),
+    };
     let mut units = Vec::new();
-    let mut failed = None;
-    for new in instances::just_enabled(world.root)? {
+    let mut failed = Vec::new();
+    for new in enabled {
         match if dry_run {
             Ok(true)
         } else {
@@ -35,25 +42,22 @@ fn start_new(world: &World<'_>, dry_run: bool) -> Result<Vec<String>, Error> {
         } {
             Ok(true) => units.push(new.unit),
             Ok(false) => {}
-            Err(error) => failed = Some(error),
+            Err(error) => failed.push(error),
         }
     }
-    if !dry_run {
-        instances::start(&units)?;
+    if !dry_run && let Err(error) = instances::start(&units) {
+        failed.push(error);
+        units.clear();
     }
-    failed.map_or(Ok(units), Err)
+    (units, failed)
 }
 
-fn say(started: &[String], dry_run: bool, as_json: bool) {
-    if as_json {
-        print_json(&json::started(started));
-        return;
-    }
+fn say(started: &[String], dry_run: bool, is_all: bool) {
     let word = if dry_run { "Would start" } else { "Started" };
     for unit in started {
         print(&format!("{word} {}.\n", visible(unit)));
     }
-    if started.is_empty() {
+    if started.is_empty() && is_all {
         print("No kernel was enabled since the last time.\n");
     }
 }

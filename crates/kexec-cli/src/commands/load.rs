@@ -3,7 +3,7 @@
 use kexec_load::Error;
 use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::refusal;
-use kexec_reboot::steps::{self, ChosenLoad, Ready, Selection};
+use kexec_reboot::steps::{self, ChosenLoad, Ready, Selection, can_kexec};
 use kexec_reboot::world::World;
 use kexec_sys::FileFlags;
 
@@ -40,6 +40,7 @@ pub fn verb(world: &World<'_>, selection: &Selection, json: bool, dry_run: bool)
 /// With `dry_run` everything but the load itself, and no other check.
 fn load(world: &World<'_>, selection: &Selection, dry_run: bool) -> Result<Prepared, Error> {
     let host = world.snapshot();
+    can_kexec(world, &host)?;
     let chosen = ChosenLoad::choose(world, selection, &host)?;
     match dry_run {
         true => Ok(Ready::new(world, chosen, host)?.prepared),

@@ -2,6 +2,7 @@
 //! the reboot. For units and hooks; `kexec enable preload` switches them on.
 
 use kexec_load::Error;
+use kexec_machine::Inside;
 use kexec_machine::volumes::Automounts;
 use kexec_reboot::enable;
 use kexec_reboot::preload::{PreloadMoment, Step};
@@ -17,9 +18,17 @@ use crate::render::{json, text, visible};
 pub fn verb(world: &World<'_>, how: &PreloadOptions, json: bool) -> u8 {
     let feature = enable::feature("preload");
     if how.if_enabled && !feature.is_some_and(|f| enable::is_enabled(world.root, f)) {
+        // Hooks run it after every kernel's installation: no word, but in JSON.
         if json {
-            say(&Step::Leave("preload is not enabled".to_owned()), json);
+            print_json(&json::step(&Step::Leave(
+                "preload is not enabled".to_owned(),
+            )));
         }
+        return exit::DONE;
+    }
+    // A kernel that is installed into an image is none for the system that makes it.
+    if let Some(inside) = Inside::of(world.root).filter(|_| how.if_enabled) {
+        say(&Step::Leave(inside.to_string()), json);
         return exit::DONE;
     }
     let lock = match how.dry_run {
@@ -49,66 +58,73 @@ pub fn verb(world: &World<'_>, how: &PreloadOptions, json: bool) -> u8 {
         },
         ..*world
     };
-    let done = plan(world, how, moment, lock.as_ref(), json);
-    if moment == PreloadMoment::Running && !how.dry_run {
-        // For `kexec metrics`; no reason to fail.
-        let _ = kexec_reboot::preload::remember_refusal(world.root, done.as_ref().err());
+    let plan = match PreloadPlan::read(world, how, moment, lock.as_ref()) {
+        Ok(plan) => plan,
+        Err(error) => {
+            remember_refusal(world, moment, how, Some(&error));
+            load::refuse(&error, json);
+            return exit::REFUSED;
+        }
+    };
+    let step = plan.step();
+    // What cannot be done is an error, which says it all.
+    if !json && !matches!(step, Step::Cannot { .. }) {
+        print(&text::step(&step));
+    }
+    // Without the lock it is only said what would be done.
+    let done = match &lock {
+        Some(lock) => plan.carry_out(world, lock, step.clone()),
+        None => plan.refusal(&step).map_or(Ok(None), Err),
+    };
+    remember_refusal(world, moment, how, done.as_ref().err());
+    if json {
+        print_json(&json::preloaded(&step, &done));
     }
     match done {
-        Ok(()) => exit::DONE,
+        Ok(loaded) => {
+            if let Some(loaded) = loaded.filter(|_| !json) {
+                print(&text::plan_for_log(&loaded));
+            }
+            exit::DONE
+        }
         Err(error) => {
-            load::refuse(&error, json);
+            if !json {
+                load::refuse(&error, json);
+            }
             exit::REFUSED
         }
     }
 }
 
-/// Decides, and carries it out; without the lock it only says what it would do.
-fn plan(
-    world: &World<'_>,
-    how: &PreloadOptions,
-    moment: PreloadMoment,
-    lock: Option<&Lock>,
-    as_json: bool,
-) -> Result<(), Error> {
-    let plan = PreloadPlan::read(world, how, moment, lock)?;
-    let step = plan.step();
-    let document = json::step(&step);
-    // Whoever reads along sees it before the load, which takes its time; a program has one
-    // document, when it is done.
-    if !as_json {
-        print(&text::step(&step));
-    }
-    let loaded = match lock {
-        Some(lock) => plan.carry_out(world, lock, step)?,
-        None => None,
-    };
-    match loaded {
-        _ if as_json => print_json(&document),
-        Some(loaded) => print(&text::plan_for_log(&loaded)),
-        None => {}
-    }
-    Ok(())
-}
-
 /// The journal of this boot says how the last one ended.
-fn tell_last(world: &World<'_>, lock: &Lock, as_json: bool) {
+fn tell_last(world: &World<'_>, lock: &Lock, json: bool) {
     let Ok(settled) = settled_holding(world, lock) else {
         return;
     };
     for note in &settled.notes {
         say_line!("kexec: note: {}", visible(note));
     }
-    // A program has one document.
-    if let (Some(last), false) = (settled.last(), as_json) {
+    if let Some(last) = settled.last().filter(|_| !json) {
         print(&text::last(last, terminal::layout()));
     }
 }
 
-fn say(step: &Step, as_json: bool) {
-    if as_json {
-        print_json(&json::step(step));
-    } else {
-        print(&text::step(step));
+/// What is done, where nothing more can come of it.
+fn say(step: &Step, json: bool) {
+    match json {
+        true => print_json(&json::step(step)),
+        false => print(&text::step(step)),
+    }
+}
+
+/// For `kexec metrics`; no reason to fail.
+fn remember_refusal(
+    world: &World<'_>,
+    moment: PreloadMoment,
+    how: &PreloadOptions,
+    error: Option<&Error>,
+) {
+    if moment == PreloadMoment::Running && !how.dry_run {
+        let _ = kexec_reboot::preload::remember_refusal(world.root, error);
     }
 }

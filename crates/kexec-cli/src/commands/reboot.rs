@@ -6,7 +6,7 @@ use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::refusal;
 use kexec_reboot::handover::init::InitFacts;
 use kexec_reboot::handover::shutdown_request::{self, Handover};
-use kexec_reboot::steps::{ColdReason, Journey, Selection, Shutdown, through_firmware};
+use kexec_reboot::steps::{ColdReason, Journey, Selection, Shutdown, through_firmware, unnamed};
 use kexec_reboot::world::World;
 
 use super::audience::{Stream, plan_text};
@@ -30,6 +30,14 @@ pub fn verb(
         Ok(code) => code,
         Err(error) => {
             load::refuse(&error, json);
+            // A mistyped name is no failure of a kexec.
+            if let Some(mistyped) = how.or_cold.then(|| unnamed(world, selection)).flatten() {
+                if mistyped.to_string() != error.to_string() {
+                    say!("{}", text::error(&mistyped));
+                }
+                say_line!("kexec: no cold reboot: --or-cold is not for a name that does not exist");
+                return exit::REFUSED;
+            }
             if how.or_cold && !dry_run {
                 return cold_instead(world, &init, how, &error, json);
             }

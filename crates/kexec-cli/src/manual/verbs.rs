@@ -57,7 +57,7 @@ static REBOOT: Text = Text {
         ),
         example(
             "kexec reboot --or-cold",
-            "Reboot through the firmware if a kexec is refused.",
+            "Reboot through the firmware if a kexec is refused; not if a named entry does not exist.",
         ),
     ],
 };
@@ -255,15 +255,22 @@ static ENABLE: Text = Text {
         "With --cold-every=N, every Nth reboot of a machine with preload goes through the \
          firmware: before it, nothing is loaded ahead. An explicit `kexec reboot` is a kexec even \
          then. The number is kept in /etc/kexec.conf; `kexec status` shows how far it is.",
+        "With --root, and in a chroot or a container without an init, the files of a system that \
+         does not run are changed, as `systemctl --root` does it. No init is asked, nothing is \
+         started or loaded, and what could not be checked is shown.",
         "The command shows what it changes and what that costs. It refuses where the feature \
          cannot work, and where users other than root can write to this program or to a folder \
          above it, because units run it as root by its path.",
-        "Either everything is written or nothing; a change that could not be undone is reported. \
-         A file that an earlier call wrote, and that is now empty, cut off or not executable, is \
+        "Either all files are written or none; a change that could not be undone is reported. If \
+         a later step fails (systemd, a unit), every step is listed with what became of it. A file that an earlier call wrote, and that is now empty, cut off or not executable, is \
          written again. If a file of that name comes from elsewhere, the command refuses.",
     ],
     examples: &[
         example("kexec enable preload", "Make every reboot a kexec."),
+        example(
+            "kexec enable preload --root /mnt",
+            "Write it into the image that is mounted at /mnt.",
+        ),
         example(
             "kexec enable preload --dry-run",
             "Show what would be changed.",
@@ -280,6 +287,8 @@ static DISABLE: Text = Text {
     says: &[
         "Removes what `kexec enable` wrote, and unloads the image that was loaded ahead. Files \
          that a package installed stay, and do nothing.",
+        "If a step fails, the others that do not depend on it are tried, and every step is listed \
+         with what became of it. Run again, the command does what is left.",
     ],
     examples: &[example(
         "kexec disable preload",
@@ -292,9 +301,10 @@ static PRELOAD: Text = Text {
         "Loads what a reboot would boot, unless it is loaded already. Does nothing if another \
          image was loaded on purpose, while a request to the firmware (its setup, an update, \
          BootNext) or to the boot loader (an entry to boot once) is pending, after `kexec reboot \
-         --cold`, with `kexec=off` on the kernel's command line, when it is the turn of a cold \
-         reboot (cold-every in /etc/kexec.conf), or if the files need more than a quarter of the \
-         free memory.",
+         --cold`, with `kexec=off` on the kernel's command line, or when it is the turn of a cold \
+         reboot (cold-every in /etc/kexec.conf). The output shows why. Fails if nothing can be \
+         loaded: no entry can be booted, its files are missing, or they need more than a quarter \
+         of the free memory.",
         "With --at-shutdown, acts only while a shutdown is under way that ends in a reboot or a \
          kexec. Compares the image that was loaded ahead with what a reboot would boot, and \
          replaces or unloads it if they differ. If they cannot be compared, the image stays, and \

@@ -291,6 +291,14 @@ pub enum PreloadStep {
 pub struct Started<'a> {
     /// The units; with `--dry-run`, those that would be started.
     pub started: &'a [String],
+    /// What could not be started, each with its reason.
+    pub failed: &'a [Failure<'a>],
+    /// The first of them: what was tried, and what was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The first of them: what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'a str>,
 }
 
 /// Which program this is: the keys of [`kexec_cli::help::version_json`].

@@ -90,8 +90,22 @@ fn preload(step: &Step) -> documents::Preload<'_> {
 }
 
 /// `kexec preload --enabled --json`.
-pub fn started(started: &[String]) -> Value {
-    json!(documents::Started { started })
+pub fn started(started: &[String], failed: &[Error]) -> Value {
+    let failures: Vec<(String, &str)> = failed
+        .iter()
+        .map(|error| (error.to_string(), error.remedy()))
+        .collect();
+    let failures: Vec<_> = failures
+        .iter()
+        .map(|(error, remedy)| documents::Failure { error, remedy })
+        .collect();
+    let first = failed.first();
+    json!(documents::Started {
+        started,
+        failed: &failures,
+        error: first.map(ToString::to_string),
+        remedy: first.map(Error::remedy),
+    })
 }
 
 /// `kexec needs-reboot --json`.

@@ -245,10 +245,10 @@ fn small_documents_are_as_their_schemas_say() {
         "needs-reboot",
         render::needs_reboot("id", &["because".to_owned()]),
     );
-    hold(
-        "preload-enabled",
-        render::started(&["kexec-load@x.service".to_owned()]),
-    );
+    let units = ["kexec-load@x.service".to_owned()];
+    hold("preload-enabled", render::started(&units, &[]));
+    let failed = [Error::refused("what", "why", "remedy")];
+    hold("preload-enabled", render::started(&[], &failed));
     hold("version", kexec_cli::help::version_json());
     let why = || "why".to_owned();
     for step in [

@@ -43,13 +43,12 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             },
         ),
         // The sysfs file is there with either of the calls, so that without it
-        // there is neither.
+        // there is neither. Where sysfs is not mounted, that is unreadable, not absent.
         (None, Fact::Absent) => Observation::new(
-            Severity::Unknown,
+            Severity::Refusal,
             what,
-            "/sys/kernel/kexec_loaded does not exist: the kernel was built without kexec, or /sys \
-             is not mounted",
-            "mount /sys; boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
+            "it was built without kexec (/sys/kernel/kexec_loaded does not exist)",
+            "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
         (None, _) => Observation::new(
             Severity::Unknown,

@@ -153,7 +153,8 @@ pub fn start(units: &[String]) -> Result<(), Error> {
         "asking systemd with `systemctl restart {}`",
         units.join(" ")
     );
-    let remedy = "read its message; the next boot starts them";
+    let remedy = "read its message, and run it again; the units are enabled, and the next boot starts \
+                  them";
     let output = programs::command("systemctl")
         .args(["restart", "--no-block", "--"])
         .args(units)

@@ -59,8 +59,17 @@ pub struct Situation {
 /// What is to be done, each with its reason for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing is done.
+    /// Nothing is done: all is as it should be.
     Leave(String),
+    /// Nothing is loaded ahead for now, because of a request or a rule.
+    Wait(String),
+    /// Something should be loaded ahead, and cannot be.
+    Cannot {
+        /// Why not.
+        why: String,
+        /// What to do about it.
+        remedy: String,
+    },
     /// Nothing, although it should be looked at: what is loaded cannot be
     /// compared with what a reboot would boot.
     Doubt(String),
@@ -78,7 +87,11 @@ pub fn decide(situation: &Situation) -> Step {
     let loaded = match &situation.slot {
         InSlot::Ours(preloaded) => Some(preloaded),
         InSlot::Unknown => {
-            return Step::Leave("the kernel does not report whether an image is loaded".to_owned());
+            return cannot(
+                situation,
+                "the running kernel does not report whether an image is loaded".to_owned(),
+                "mount /sys",
+            );
         }
         InSlot::Empty | InSlot::Theirs | InSlot::Accident(_) => None,
     };
@@ -95,7 +108,7 @@ pub fn decide(situation: &Situation) -> Step {
     });
     if let Some(why) = firmware {
         return match (loaded, accident) {
-            (None, None) => Step::Leave(why),
+            (None, None) => Step::Wait(why),
             _ => Step::TakeOut(why),
         };
     }
@@ -123,7 +136,11 @@ pub fn decide(situation: &Situation) -> Step {
             None => Step::Leave(format!("{} is loaded already", now.entry)),
             Some(difference) => Step::Load(difference),
         },
-        (None, Err(why)) => Step::Leave(why.clone()),
+        (None, Err(why)) => cannot(
+            situation,
+            why.clone(),
+            "`kexec check` shows what is wrong with it",
+        ),
         (None, Ok(now)) => empty(situation, now),
     }
 }
@@ -134,6 +151,18 @@ fn outranks(loaded: &PreloadTarget, wanted: &PreloadTarget) -> bool {
         (loaded, wanted),
         (PreloadTarget::Named(_), PreloadTarget::Default)
     )
+}
+
+/// Something that should be loaded cannot be. At a shutdown that is no failure of the
+/// shutdown: it goes through the firmware.
+fn cannot(situation: &Situation, why: String, remedy: &str) -> Step {
+    match situation.moment {
+        PreloadMoment::Running => Step::Cannot {
+            why,
+            remedy: remedy.to_owned(),
+        },
+        PreloadMoment::Shutdown { .. } => Step::Leave(why),
+    }
 }
 
 fn empty(situation: &Situation, now: &Fingerprint) -> Step {
@@ -147,17 +176,19 @@ fn empty(situation: &Situation, now: &Fingerprint) -> Step {
         return Step::Leave("nothing is loaded, and no kexec was requested".to_owned());
     }
     if let (Some(why), PreloadMoment::Running) = (&situation.distrust, situation.moment) {
-        return Step::Leave(why.clone());
+        return Step::Wait(why.clone());
     }
     if let (Some(available), PreloadMoment::Running) = (situation.available, situation.moment)
         && now.size() > available / SHARE
     {
-        return Step::Leave(format!(
+        let why = format!(
             "{} has {} bytes, and preloading uses at most a quarter of the {available} bytes of \
              free memory",
             now.entry,
             now.size()
-        ));
+        );
+        let remedy = "free memory, or make the initrd smaller; `kexec reboot` has no such limit";
+        return cannot(situation, why, remedy);
     }
     Step::Load("nothing is loaded yet".to_owned())
 }
@@ -218,7 +249,7 @@ mod tests {
         let mut empty = situation(InSlot::Empty);
         assert!(matches!(decide(&empty), Step::Load(_)));
         empty.available = Some(399);
-        assert!(matches!(decide(&empty), Step::Leave(why) if why.contains("a quarter")));
+        assert!(matches!(decide(&empty), Step::Cannot { why, .. } if why.contains("a quarter")));
         empty.available = Some(1000);
         for (moment, loads) in [(REBOOT, false), (KEXEC, true), (POWEROFF, false)] {
             empty.moment = moment;
@@ -263,7 +294,7 @@ mod tests {
                 for situation in [wish, cold] {
                     let step = decide(&situation);
                     assert_eq!(matches!(step, Step::TakeOut(_)), out, "{situation:?}");
-                    assert_eq!(matches!(step, Step::Leave(_)), !out, "{situation:?}");
+                    assert_eq!(matches!(step, Step::Wait(_)), !out, "{situation:?}");
                 }
             }
         }
@@ -303,7 +334,7 @@ mod tests {
         };
         assert_eq!(
             step(InSlot::Empty, PreloadMoment::Running),
-            Step::Leave("the last kexec did not arrive".into())
+            Step::Wait("the last kexec did not arrive".into())
         );
         assert!(matches!(step(InSlot::Empty, KEXEC), Step::Load(_)));
         let stale = || ours(PreloadTarget::Default, 99);
@@ -322,13 +353,29 @@ mod tests {
         ));
     }
 
+    /// Which is not the same as that there is nothing to do; but no shutdown fails for it.
+    #[test]
+    fn what_should_be_loaded_and_cannot_be_is_told() {
+        let lost = || Situation {
+            wanted: Err("/boot/vmlinuz is gone".into()),
+            ..situation(InSlot::Empty)
+        };
+        for found in [lost(), situation(InSlot::Unknown)] {
+            let step = decide(&found);
+            assert!(
+                matches!(&step, Step::Cannot { remedy, .. } if !remedy.is_empty()),
+                "{step:?}"
+            );
+        }
+        for moment in [KEXEC, POWEROFF] {
+            let found = Situation { moment, ..lost() };
+            assert!(matches!(decide(&found), Step::Leave(_)));
+        }
+    }
+
     #[test]
     fn what_somebody_loaded_stays() {
-        for slot in [
-            InSlot::Theirs,
-            InSlot::Unknown,
-            ours(PreloadTarget::Named("lts".into()), 1),
-        ] {
+        for slot in [InSlot::Theirs, ours(PreloadTarget::Named("lts".into()), 1)] {
             assert!(matches!(decide(&situation(slot)), Step::Leave(_)));
         }
         // A name that was asked for comes before the default.

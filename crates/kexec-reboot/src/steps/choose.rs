@@ -2,6 +2,7 @@
 //! kernel file.
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use kexec_entries::boot_source::BootSource;
 use kexec_entries::entry::{BootEntry, BootTarget, Boots};
 use kexec_entries::facts::Facts;
 use kexec_entries::named::named;
-use kexec_entries::{BootableEntry, BootedMachine, Choice, Survey, choose, survey};
+use kexec_entries::{BootableEntry, BootedMachine, Choice, Survey, choose, find, survey};
 use kexec_load::request::EntryLine;
 use kexec_load::{Error, LoadRequest, SyscallChoice};
 use kexec_machine::volumes::{BootFile, BootedFrom, Volumes};
@@ -205,6 +206,31 @@ impl ChosenLoad {
             _ => Vec::new(),
         }
     }
+}
+
+/// Why what is selected by its name does not exist: a mistyped name. Nothing where
+/// something has that name, whatever is wrong with it.
+pub fn unnamed(world: &World<'_>, selection: &Selection) -> Option<Error> {
+    let name = selection.name.as_deref()?;
+    if is_file(name) {
+        let gone = Path::new(name).symlink_metadata();
+        let gone = gone.err().filter(|e| e.kind() == ErrorKind::NotFound)?;
+        return Some(Error::KernelNotRead(Problem::caused(
+            format!("kernel {}", name.to_string_lossy()),
+            gone,
+            "check the path, and that its file system is mounted",
+        )));
+    }
+    let host = world.snapshot();
+    let volumes = world.volumes();
+    let facts = Facts::read(&host, &volumes);
+    let survey = survey(&BootedMachine {
+        volumes: &volumes,
+        facts: &facts,
+    });
+    find(&survey, &name.to_string_lossy())
+        .err()
+        .map(Error::Refused)
 }
 
 fn is_file(name: &OsStr) -> bool {

@@ -5,7 +5,7 @@ use kexec_load::explain::{self, KernelCall};
 use kexec_load::jump_back::load_helper;
 use kexec_sys::{Errno, Slot};
 
-use super::put_right;
+use super::{can_kexec, put_right};
 use crate::handover::{self, JumpOptions, Obstacle};
 use crate::record::slot::SlotChange;
 use crate::record::{Lock, SlotContent};
@@ -111,8 +111,10 @@ pub fn shutdown(world: &World<'_>) -> Error {
 /// # Errors
 /// When there is none, or the kernel refuses it.
 pub fn jump_back(world: &World<'_>, entry: Option<u64>) -> Result<(), Error> {
+    let host = world.snapshot();
+    can_kexec(world, &host)?;
     let lock = world.lock("kexec --load-jump-back-helper")?;
     // It is no kernel that a record could describe, and goes into an empty slot only.
     put_right(world, &lock, Slot::Normal)?;
-    load_helper(world.kernel, &world.snapshot(), entry).map(drop)
+    load_helper(world.kernel, &host, entry).map(drop)
 }

@@ -8,7 +8,7 @@ use kexec_load::{Error, LoadRequest, SyscallChoice};
 use kexec_machine::{Problem, Snapshot};
 use kexec_sys::{FileFlags, Slot};
 
-use super::{ChosenLoad, Ready, remember, unload_held};
+use super::{ChosenLoad, Ready, can_kexec, remember, unload_held};
 use crate::handover;
 use crate::record::slot::{self, Need};
 use crate::record::{self, Attempt, LoadRecord, Lock};
@@ -66,7 +66,12 @@ pub fn load(
     host: Snapshot,
     flags: FileFlags,
 ) -> Result<Prepared, Error> {
-    let ready = Ready::new(world, chosen, host)?;
+    let can = can_kexec(world, &host);
+    let ready = match Ready::new(world, chosen, host) {
+        // What kexec-tools says first, with its exit code.
+        Err(Error::KernelNotRead(problem)) => return Err(Error::KernelNotRead(problem)),
+        ready => can.and(ready)?,
+    };
     ready.tell(world);
     let lock = world.lock(command)?;
     let loaded = ready.load(world, &lock, &LoadOptions::image(flags))?;

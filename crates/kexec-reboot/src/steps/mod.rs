@@ -8,6 +8,7 @@
 //!
 //! The machine is read once, before the first of them. Until `load` nothing is changed.
 
+mod built;
 mod choose;
 mod jump;
 mod load;
@@ -19,7 +20,8 @@ pub mod remember;
 mod request;
 mod unload;
 
-pub use choose::{ChosenEntry, ChosenLoad, Selection};
+pub use built::can_kexec;
+pub use choose::{ChosenEntry, ChosenLoad, Selection, unnamed};
 pub use jump::{jump, jump_back, shutdown};
 pub use load::load;
 pub(crate) use load::put_right;

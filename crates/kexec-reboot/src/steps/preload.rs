@@ -7,8 +7,8 @@ use kexec_machine::Snapshot;
 use kexec_sys::{FileFlags, Slot};
 
 use super::{
-    ArrivalOptions, ChosenLoad, ColdReason, LoadOptions, Ready, Selection, put_right, remember,
-    unload_held,
+    ArrivalOptions, ChosenLoad, ColdReason, LoadOptions, Ready, Selection, can_kexec, put_right,
+    remember, unload_held,
 };
 use crate::arrival::{self, last_jump};
 use crate::enable;
@@ -83,6 +83,7 @@ impl PreloadPlan {
         moment: PreloadMoment,
         lock: Option<&Lock>,
     ) -> Result<PreloadPlan, Error> {
+        can_kexec(world, &world.snapshot())?;
         if let Some(lock) = lock {
             put_right(world, lock, Slot::Normal)?;
         }
@@ -140,6 +141,14 @@ impl PreloadPlan {
         decide(&self.situation)
     }
 
+    /// Why a step ends in an error, whatever is tried; without carrying it out.
+    pub fn refusal(self, step: &Step) -> Option<Error> {
+        match step {
+            Step::Cannot { why, remedy } => Some(cannot(self.chosen, why.clone(), remedy.clone())),
+            _ => None,
+        }
+    }
+
     /// Carries a step out, and returns what was loaded.
     ///
     /// # Errors
@@ -154,14 +163,8 @@ impl PreloadPlan {
         let mut uncompared = None;
         let mut loaded = None;
         match step {
-            Step::Leave(_) => {
-                // A unit that was to load and cannot say what has failed.
-                if let (Err(error), PreloadMoment::Running, InSlot::Empty) =
-                    (self.chosen, moment, self.situation.slot)
-                {
-                    return Err(error);
-                }
-            }
+            Step::Leave(_) | Step::Wait(_) => {}
+            Step::Cannot { why, remedy } => return Err(cannot(self.chosen, why, remedy)),
             Step::Doubt(why) => {
                 world.warn(format!(
                     "the loaded image could not be compared with what a reboot would boot: {why}"
@@ -188,6 +191,14 @@ impl PreloadPlan {
             }
         }
         Ok(loaded)
+    }
+}
+
+/// Nothing can be loaded ahead: the error of the choice, where that is why.
+fn cannot(chosen: Result<ChosenLoad, Error>, why: String, remedy: String) -> Error {
+    match chosen {
+        Err(error) if why == error.to_string() => error,
+        _ => Error::refused("loading ahead what a reboot would boot", why, remedy),
     }
 }
 

@@ -8,7 +8,9 @@ use kexec_sys::{FileFlags, Slot};
 
 use super::jump::jump_now;
 use super::remember::{self, remember};
-use super::{ArrivalOptions, ChosenLoad, LoadDone, LoadOptions, Ready, Selection, unload_held};
+use super::{
+    ArrivalOptions, ChosenLoad, LoadDone, LoadOptions, Ready, Selection, can_kexec, unload_held,
+};
 use crate::handover;
 use crate::handover::init::{Init, InitFacts};
 use crate::handover::shutdown_request::{self, Handover, ShutdownRequest};
@@ -68,13 +70,14 @@ impl Journey {
         selection: &Selection,
         how: &Shutdown,
     ) -> Result<Journey, Error> {
+        let host = world.snapshot();
+        can_kexec(world, &host)?;
         // The way out is looked for first: it costs nothing, and without one
         // nothing else is worth doing.
         let handover = match how.now {
             true => None,
             false => Some(shutdown_request::plan(init, &how.request)?),
         };
-        let host = world.snapshot();
         let mut chosen = ChosenLoad::choose(world, selection, &host)?;
         let mark = remember::mark(world)?;
         let token = mark.token.clone();
@@ -126,13 +129,13 @@ impl Journey {
             lock,
         };
         if handover::is_loaded(world.root) == Some(false) {
-            departure.undo(world);
-            return Err(Error::system(
+            let error = Error::system(
                 "loading the kernel",
                 "the running kernel accepted it, but /sys/kernel/kexec_loaded says that nothing \
                  is loaded",
                 "look for another program that unloads kernels",
-            ));
+            );
+            return Err(departure.undo(world, error));
         }
         Ok(departure)
     }
@@ -154,16 +157,29 @@ impl Departure {
             Some(handover) => shutdown_request::carry_out(handover),
             None => jump_now(world),
         };
-        done.inspect_err(|_| self.undo(world))
+        done.map_err(|error| self.undo(world, error))
     }
 
-    /// Forgets it, and takes out what is ours.
-    fn undo(&self, world: &World<'_>) {
+    /// Forgets it, and takes out what is ours. The error comes back with what stays.
+    fn undo(&self, world: &World<'_>, error: Error) -> Error {
         if let Some(attempt) = &self.attempt {
             let _ = attempt::forget(world.store(), attempt);
         }
-        if self.was_loaded == Some(false) {
-            let _ = unload_held(world, &self.lock, Slot::Normal, SyscallChoice::Auto);
+        let stays = match self.was_loaded {
+            Some(false) => {
+                let unloaded = unload_held(world, &self.lock, Slot::Normal, SyscallChoice::Auto);
+                unloaded
+                    .err()
+                    .map(|why| format!("what was loaded for it stays ({why})"))
+            }
+            Some(true) if handover::is_loaded(world.root) != Some(false) => {
+                Some("what was loaded for it stays, in place of the image before it".to_owned())
+            }
+            _ => None,
+        };
+        match stays {
+            Some(stays) => error.led_to(&stays, "`kexec unload`, or request the reboot again"),
+            None => error,
         }
     }
 }
@@ -203,7 +219,8 @@ pub fn through_firmware(
 ) -> Result<(), Error> {
     let root = world.root;
     let lock = world.lock("kexec reboot --cold")?;
-    if handover::is_loaded(root) == Some(true) {
+    let was_loaded = handover::is_loaded(root) == Some(true);
+    if was_loaded {
         unload_held(world, &lock, Slot::Normal, SyscallChoice::Auto)?;
     }
     if let Err(e) = preload::choose_cold(root) {
@@ -213,9 +230,14 @@ pub fn through_firmware(
     if let Some(mut attempt) = remember::cold(world, handover.text(), why) {
         remember(world, &mut attempt);
     }
-    let asked = shutdown_request::carry_out(handover);
-    if asked.is_err() {
+    shutdown_request::carry_out(handover).map_err(|error| {
         let _ = preload::choose_kexec(root);
-    }
-    asked
+        match was_loaded {
+            true => error.led_to(
+                "no reboot is under way, and the image that was loaded is unloaded",
+                "request the reboot again, or load an image again with `kexec load`",
+            ),
+            false => error,
+        }
+    })
 }

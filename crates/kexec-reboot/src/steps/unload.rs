@@ -4,6 +4,8 @@ use kexec_load::explain::{self, KernelCall};
 use kexec_load::{Error, SyscallChoice};
 use kexec_sys::{Errno, Slot};
 
+use super::can_kexec;
+use crate::handover;
 use crate::record::{self, Lock};
 use crate::world::World;
 
@@ -18,6 +20,9 @@ pub fn unload(
     slot: Slot,
     syscall: SyscallChoice,
 ) -> Result<(), Error> {
+    if handover::is_loaded_in(world.root, slot) != Some(true) {
+        can_kexec(world, &world.snapshot())?;
+    }
     let lock = world.lock(command)?;
     unload_held(world, &lock, slot, syscall)
 }

@@ -25,6 +25,7 @@ use super::*;
 mod cold_every;
 mod distrust;
 mod dry_run;
+mod truth;
 
 /// What happens from one step on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -196,6 +196,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     if let Some(folder) = &settings.textfiles {
                         write!(out, " textfiles:{folder}").unwrap();
+                    }
                     if let Some(root) = root {
                         write!(out, " root={}", root.display()).unwrap();
                     }
