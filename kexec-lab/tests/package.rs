@@ -18,7 +18,7 @@ list() {
 }
 "#;
 
-/// Up to the reboot.
+/// Up to its use.
 const INSTALL: &str = r#"
 rm -f /etc/dpkg/dpkg.cfg.d/*
 list > /var/tmp/before
@@ -82,14 +82,57 @@ run enabled systemctl is-enabled kexec-preload.service kexec-refresh.service
 jump kexec reboot
 "#;
 
+/// What apt makes of a wish to go back to kexec-tools where kdump-tools is installed: on
+/// paper, because neither runs here.
+const GO_BACK: &str = r#"
+mkdir -p /var/tmp/apt/lists/partial /var/tmp/apt/cache /var/tmp/apt/repo
+cp /var/lib/dpkg/status /var/tmp/apt/status
+for deb in /lab/debs/*.deb; do
+	case "$deb" in
+		*/kexec-tools_*)
+			dpkg-deb -f "$deb"
+			echo "Filename: ./${deb##*/}"
+			echo "Size: $(stat -c %s "$deb")"
+			echo "SHA256: $(sha256sum "$deb" | cut -d ' ' -f 1)"
+			echo
+			;;
+		*/kexec-rs*) ;;
+		*)
+			name=$(dpkg-deb -f "$deb" Package)
+			! grep -qx "Package: $name" /var/tmp/apt/status || continue
+			dpkg-deb -f "$deb" | sed '/^Package:/a Status: install ok installed' \
+				>> /var/tmp/apt/status
+			echo >> /var/tmp/apt/status
+			;;
+	esac
+done > /var/tmp/apt/repo/Packages
+echo 'deb [trusted=yes] file:/var/tmp/apt/repo ./' > /var/tmp/apt/sources
+apt() {
+	apt-get -o Dir::State::status=/var/tmp/apt/status -o Dir::State::lists=/var/tmp/apt/lists \
+		-o Dir::Cache=/var/tmp/apt/cache -o Dir::Etc::sourcelist=/var/tmp/apt/sources \
+		-o Dir::Etc::sourceparts=/nonexistent -o APT::Sandbox::User=root "$@"
+}
+run apt-update apt update
+run apt-install apt -s install kexec-tools
+run apt-purge apt -s purge kexec-rs kexec-tools+
+run apt-purge-alone apt -s purge kexec-rs
+"#;
+
 /// After the reboot.
 const REMOVE: &str = r#"
 run status kexec status
 run remembered ls /var/lib/kexec/attempts
+# As systemctl add-wants and enable make them, which would load at once.
+mkdir -p /etc/systemd/system/rescue.target.wants
+ln -s /usr/lib/systemd/system/kexec-load@.service \
+	/etc/systemd/system/rescue.target.wants/kexec-load@one.service
+ln -s /usr/lib/systemd/system/kexec-load@.service \
+	/etc/systemd/system/multi-user.target.wants/kexec-load@two.service
 run remove dpkg -r kexec-rs
 run gone sh -c 'test ! -e /usr/sbin/kexec && test ! -e /usr/sbin/vmcore-dmesg'
 run kept ls /var/lib/kexec/attempts
 run purge dpkg -P kexec-rs kexec-tools
+run dangling find /etc/systemd -xtype l -name '*kexec*'
 list > /var/tmp/after
 run left diff /var/tmp/before /var/tmp/after
 run diversions dpkg-divert --list '*kexec*'
@@ -134,7 +177,7 @@ fn comes_and_goes(suite: Suite) -> Result<()> {
         .debs("kdump-tools")?
         .timeout(Duration::from_secs(600))
         .stage("installed", &format!("{WORDS}{INSTALL}"))
-        .stage("preload", &format!("{WORDS}{PRELOAD}"))
+        .stage("preload", &format!("{WORDS}{GO_BACK}{PRELOAD}"))
         .stage("rebooted", &format!("{WORDS}{REMOVE}"))
         .run()?;
     println!("{suite}: {:.0} s", trial.seconds());
@@ -201,15 +244,35 @@ fn comes_and_goes(suite: Suite) -> Result<()> {
     check(
         &trial,
         "preload",
-        &["idle", "enable", "enabled", "jump"],
+        &["idle", "apt-update", "enable", "enabled", "jump"],
         &[],
     )?;
+    // Whoever goes back to kexec-tools in one step keeps kdump-tools.
+    for label in ["apt-install", "apt-purge"] {
+        let said = preload.good(label)?.out();
+        println!("# {label}\n{said}");
+        ensure!(said.contains("Inst kexec-tools "), "{said}");
+        ensure!(!said.contains("Remv kdump-tools"), "{said}");
+        ensure!(!said.contains("Purg kdump-tools"), "{said}");
+        ensure!(
+            said.contains("Remv kexec-rs ") || said.contains("Purg kexec-rs "),
+            "{said}"
+        );
+    }
+    println!("# alone\n{}", preload.run("apt-purge-alone")?.out());
     ensure!(trial.started_by("rebooted")? == StartedBy::Kexec);
     check(
         &trial,
         "rebooted",
         &["status", "remembered", "remove", "gone", "kept", "purge"],
-        &["left", "diversions", "audit", "reload", "failed"],
+        &[
+            "left",
+            "dangling",
+            "diversions",
+            "audit",
+            "reload",
+            "failed",
+        ],
     )
 }
 
