@@ -2,6 +2,8 @@
 //! of the configuration that kexec-tools leaves behind. They run with another root and
 //! with a `kexec` that only writes down how it was called.
 
+#![allow(clippy::unwrap_used)]
+
 use kexec_cli::companions::COMPANIONS;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

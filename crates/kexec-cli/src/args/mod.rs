@@ -26,8 +26,9 @@ pub use effect::{Call, Effect, Mode};
 use rules::{Limit, Rule};
 pub use similar::similar;
 pub use value::{Offer, Syntax, Value};
+pub use verb::ANSWERING;
 pub use verb::Verb;
-pub(crate) use verb::{ALL_VERBS, ANSWERING, KERNEL_VERBS};
+pub(crate) use verb::{ALL_VERBS, KERNEL_VERBS};
 
 /// The options' names inside the program.
 #[expect(missing_docs, reason = "the rows of the tables describe them")]

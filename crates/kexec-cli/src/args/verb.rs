@@ -186,7 +186,7 @@ pub(crate) const KERNEL_VERBS: &[Verb] = &[Verb::Reboot, Verb::Load, Verb::Plan,
 pub(crate) const ALL_VERBS: &[Verb] = Verb::ALL;
 /// The verbs that can answer as JSON: all but `help` and `metrics`, whose text is for
 /// programs already.
-pub(crate) const ANSWERING: &[Verb] = &[
+pub const ANSWERING: &[Verb] = &[
     Verb::Reboot,
     Verb::Load,
     Verb::Unload,

@@ -14,7 +14,7 @@ use kexec_reboot::steps::{Selection, can_kexec, is_preloaded, unload};
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
-use super::{exit, load, prepare, print, print_json};
+use super::{exit, load, prepare, print, print_json, terminal};
 use crate::render::switching::{self, Switching};
 
 /// How `kexec enable FEATURE` or `kexec disable FEATURE` was typed.
@@ -183,7 +183,8 @@ fn carry(
     };
     if wanted.json {
         print_json(&switching::json(&planned, &tried));
-    } else if let Some(text) = switching::failure(&planned, &tried) {
+    } else if let Some(text) = switching::failure(&planned, &tried, terminal::layout_of_messages())
+    {
         say!("{text}");
     }
     match switching::has_failed(&tried) {

@@ -33,7 +33,7 @@ pub fn verb(
             // A mistyped name is no failure of a kexec.
             if let Some(mistyped) = how.or_cold.then(|| unnamed(world, selection)).flatten() {
                 if mistyped.to_string() != error.to_string() {
-                    say!("{}", text::error(&mistyped));
+                    say!("{}", text::error(&mistyped, terminal::layout_of_messages()));
                 }
                 say_line!("kexec: no cold reboot: --or-cold is not for a name that does not exist");
                 return exit::REFUSED;

@@ -256,7 +256,7 @@ fn small_documents_are_as_their_schemas_say() {
         Step::Wait(why()),
         Step::Cannot {
             why: why(),
-            remedy: "remedy",
+            remedy: "remedy".to_owned(),
         },
         Step::Doubt(why()),
         Step::Load(why()),

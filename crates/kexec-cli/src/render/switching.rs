@@ -114,7 +114,7 @@ pub fn has_failed(tried: &[TriedStep]) -> bool {
 }
 
 /// Every step with its outcome, where one failed.
-pub fn failure(planned: &Switching<'_>, tried: &[TriedStep]) -> Option<String> {
+pub fn failure(planned: &Switching<'_>, tried: &[TriedStep], layout: Layout) -> Option<String> {
     let problem = switch::failure(planned.feature, planned.on, tried)?;
     let mut out = String::new();
     let count = |word: &str| {
@@ -130,7 +130,7 @@ pub fn failure(planned: &Switching<'_>, tried: &[TriedStep]) -> Option<String> {
             outcome @ StepOutcome::Failed(_) => Some(outcome),
             _ => None,
         }) {
-            return Some(error(found));
+            return Some(error(found, layout));
         }
     }
     let _ = writeln!(
@@ -241,7 +241,7 @@ mod tests {
             StepOutcome::NotTried,
         ]);
         assert_eq!(
-            failure(&planned, &half).unwrap(),
+            failure(&planned, &half, Layout::PLAIN).unwrap(),
             "kexec: switching preload on: 1 of 3 steps failed\n       \
              done       write and remove the files\n       \
              failed     running it: exit status: 1\n       \
@@ -256,11 +256,11 @@ mod tests {
         // Where nothing was changed, the error alone says it.
         let none = tried([failed("full"), StepOutcome::NotTried, StepOutcome::NotTried]);
         assert_eq!(
-            failure(&planned, &none).unwrap(),
+            failure(&planned, &none, Layout::PLAIN).unwrap(),
             "kexec: running it: full\n       look\n"
         );
         let all = tried([StepOutcome::Done, StepOutcome::Done, StepOutcome::Done]);
-        assert_eq!(failure(&planned, &all), None);
+        assert_eq!(failure(&planned, &all, Layout::PLAIN), None);
         assert_eq!(json(&planned, &all).get("error"), None);
     }
 

@@ -1,7 +1,5 @@
 //! Plans, findings and states as text for people.
 
-use std::fmt::Write as _;
-
 use kexec_load::Error;
 use kexec_load::pipeline::Prepared;
 use kexec_machine::Snapshot;

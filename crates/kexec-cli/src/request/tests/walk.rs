@@ -38,7 +38,7 @@ fn effect(arch: Arch, line: &str, option: &[OsString], name: &str) -> Effect {
             .filter(|note| note.starts_with(&format!("{name} has no")));
         about.count()
     };
-    if (after.request, after.output) != (before.request, before.output) {
+    if (&after.request, &after.output) != (&before.request, &before.output) {
         Effect::Changes
     } else if notes(&after) > notes(&before) {
         Effect::Noted
