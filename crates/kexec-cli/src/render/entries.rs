@@ -339,7 +339,7 @@ mod tests {
             .lines()
             .map(|l| l.split('\t').next().unwrap())
             .collect();
-        assert_eq!(ids, ["/boot/vmlinuz-linux", "6.12.1-arch1-1"]);
+        assert_eq!(ids, ["/boot/vmlinuz-linux", "6.12.1-arch1-1", "running"]);
     }
 
     #[test]

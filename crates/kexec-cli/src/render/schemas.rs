@@ -18,7 +18,7 @@ use kexec_reboot::record::slot::{Interrupted, SlotChange};
 use kexec_reboot::record::{LoadRecord, SlotContent};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::documents::{self, FORMAT};
 use super::switching::{self, Switching};
@@ -136,20 +136,43 @@ fn schemas_are_those_of_the_documents() {
 /// The schema, where no other keys are allowed than those that it names: a reader may meet
 /// new ones, but what is printed today is all in it.
 fn closed(mut schema: Value) -> Value {
-    fn close(value: &mut Value) {
-        match value {
-            Value::Object(map) => {
-                if map.get("properties").is_some_and(Value::is_object) && map.contains_key("type") {
-                    map.insert("additionalProperties".to_owned(), json!(false));
-                }
-                map.values_mut().for_each(close);
-            }
-            Value::Array(list) => list.iter_mut().for_each(close),
-            _ => {}
+    // A definition that a variant adds a key to is closed where that is done.
+    let mut extended = Vec::new();
+    walk(&mut schema, &mut |map| {
+        if let (Some(name), true) = (map.get("$ref"), map.contains_key("properties")) {
+            extended.push(name.as_str().unwrap().to_owned());
+            map.insert("unevaluatedProperties".to_owned(), json!(false));
         }
+    });
+    walk(&mut schema, &mut |map| {
+        if map.get("properties").is_some_and(Value::is_object) && map.contains_key("type") {
+            map.entry("unevaluatedProperties").or_insert(json!(false));
+        }
+    });
+    for name in extended {
+        let at = name.trim_start_matches('#');
+        let definition = schema.pointer_mut(at).unwrap().as_object_mut().unwrap();
+        definition.remove("unevaluatedProperties");
     }
-    close(&mut schema);
     schema
+}
+
+/// Has every object in a schema looked at.
+fn walk(value: &mut Value, look: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(map) => {
+            look(map);
+            for value in map.values_mut() {
+                walk(value, look);
+            }
+        }
+        Value::Array(list) => {
+            for value in list {
+                walk(value, look);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Holds a document against the schema of that name.

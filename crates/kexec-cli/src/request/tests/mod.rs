@@ -74,11 +74,15 @@ fn the_words_that_are_offered() {
         };
         for word in offered {
             let value = format!("--{}={word}", flag.long);
-            let words = ["-l".into(), "-c".into(), value.clone().into(), "K".into()];
-            assert!(parse(Arch::X86_64, &words).is_ok(), "{value}");
-            let wrong = format!("{value}x").into();
-            let words = ["-l".into(), "-c".into(), wrong, "K".into()];
-            assert!(parse(Arch::X86_64, &words).is_err(), "{value}x");
+            let parsed = |value: String| {
+                let words: Vec<OsString> = match flag.verbs.first() {
+                    Some(verb) if !flag.old => vec![verb.name().into(), value.into()],
+                    _ => vec!["-l".into(), "-c".into(), value.into(), "K".into()],
+                };
+                parse(Arch::X86_64, &words)
+            };
+            assert!(parsed(value.clone()).is_ok(), "{value}");
+            assert!(parsed(format!("{value}x")).is_err(), "{value}x");
             count += 1;
         }
     }
