@@ -111,7 +111,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "msrv",
         words: "",
-        help: &["whether the oldest Rust that Cargo.toml promises is enough"],
+        help: &["whether the oldest Rust of Cargo.toml is enough"],
         flags: &[],
     },
     Subcommand {

@@ -1,49 +1,16 @@
 //! `cargo xtask demo`: one Debian kernel takes the machine into another.
 
-use crate::dist::crates;
-use crate::host::{arch, call, cargo, cargo_home};
+use crate::product;
 use crate::timeline::{self, Bar};
 use anyhow::Result;
-use kexec_cli::args::Arch;
 use kexec_lab::{CommandRun, Lab, demonstration};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-
-/// Builds the product and tells where it is.
-pub fn build() -> Result<PathBuf> {
-    call(&mut build_command()?)?;
-    kexec_lab::kexec_binary()
-}
-
-/// The cargo command that builds the program of this machine's architecture.
-pub fn build_command() -> Result<Command> {
-    release_command(arch()?)
-}
-
-/// The cargo command that builds the program as it is released: whoever runs it, and in
-/// which folder, it makes the same bytes. The program's messages name the files of its
-/// libraries, which would be in the home of whoever builds it; and other flags of the
-/// environment (those of a distribution, say) would make another program.
-pub fn release_command(arch: Arch) -> Result<Command> {
-    let triple = crates::triple(arch);
-    let sources = cargo_home()?.join("registry/src");
-    let mut command = cargo(&["build", "--release", "--package", crates::PROGRAM]);
-    command
-        .args(["--target", &triple, "--config"])
-        // Added to those of .cargo/config.toml.
-        .arg(format!(
-            "target.{triple}.rustflags=['--remap-path-prefix={}=/crates']",
-            sources.display()
-        ))
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    Ok(command)
-}
+use std::path::Path;
+use std::process::ExitCode;
 
 /// Runs the demonstration, and draws it.
 pub fn run(picture: Option<&Path>) -> Result<ExitCode> {
     println!("Building kexec ...");
-    let binary = build()?;
+    let binary = product::build()?;
     println!(
         "  {} ({} bytes)",
         binary.display(),

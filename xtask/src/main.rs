@@ -13,6 +13,7 @@ mod fuzz;
 mod host;
 mod msrv;
 mod needs;
+mod product;
 mod record_machines;
 mod table;
 mod test;

@@ -1,7 +1,7 @@
 //! `cargo xtask bench load`: what a load costs, by each way to load.
 
-use crate::demo;
 use crate::host::{call, cargo};
+use crate::product;
 use anyhow::{Context, Result};
 use kexec_lab::loads::{self, LARGE, LoadCost, LoadMeasurement, MeasuredLoad, MeasuredLoader};
 use kexec_lab::{Lab, LabKernel};
@@ -53,7 +53,7 @@ impl LoadRow {
 /// then how fast the checks are on this machine itself.
 pub fn run() -> Result<ExitCode> {
     println!("Building kexec ...");
-    demo::build()?;
+    product::build()?;
     let lab = Lab::open()?;
     let kernel = lab.kernel(KERNEL)?;
     let folder = tempfile::tempdir()?;

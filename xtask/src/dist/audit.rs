@@ -6,10 +6,11 @@
 //! the machines of distributions too, and would compile the program differently from a
 //! plain `cargo build`. The section is added to the program that cargo has built.
 
-use super::crates::{self, PROGRAM, ProgramCrate};
+use super::crates::{self, ProgramCrate};
 use super::scratch::said_by;
 use super::stage::{read, write};
 use crate::host;
+use crate::product::{PROGRAM, machine};
 use anyhow::{Context, Result, ensure};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -33,7 +34,7 @@ pub fn packaged(program: &Path, arch: Arch) -> Result<Vec<u8>> {
     write(&section, &list, 0o644)?;
     let objcopy = match arch == host::arch()? {
         true => "objcopy".to_owned(),
-        false => format!("{}-linux-gnu-objcopy", crates::machine(arch)),
+        false => format!("{}-linux-gnu-objcopy", machine(arch)),
     };
     said_by(
         Command::new(objcopy)

@@ -2,15 +2,13 @@
 //! itself has ([`audit`](super::audit)), and the bill of materials.
 
 use crate::host::{self, cargo};
+use crate::product::{PROGRAM, triple};
 use anyhow::{Context, Result, ensure};
 use kexec_cli::args::Arch;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-
-/// The package of the program.
-pub const PROGRAM: &str = "kexec-cli";
 
 /// Name and version, which together name one crate.
 pub type CrateName = (String, String);
@@ -129,19 +127,6 @@ fn only_tests(used: &Value) -> bool {
         let mut kinds = kinds.iter();
         kinds.all(|kind| kind.get("kind").and_then(Value::as_str) == Some("dev"))
     })
-}
-
-/// As Rust, rpm and uname(2) call an architecture.
-pub fn machine(arch: Arch) -> &'static str {
-    match arch {
-        Arch::Arm64 => "aarch64",
-        other => other.name(),
-    }
-}
-
-/// As rustc calls the target that the program is built for.
-pub fn triple(arch: Arch) -> String {
-    format!("{}-unknown-linux-gnu", machine(arch))
 }
 
 /// The crates that cargo tree names for these edges, with their licences.

@@ -16,7 +16,7 @@ mod texts;
 mod tests;
 
 use crate::command::Arguments;
-use crate::{demo, host};
+use crate::{host, product};
 use anyhow::{Context, Result, bail, ensure};
 use files::PackageKind;
 use stage::Artifacts;
@@ -40,14 +40,14 @@ pub fn run(words: &[&str], arguments: &Arguments) -> Result<ExitCode> {
             println!("{}", release.said(&folder)?);
         }
         ["deb"] => {
-            let note = deb(&demo::build()?, look)?;
+            let note = deb(&product::build()?, look)?;
             println!("{note}");
         }
-        ["rpm"] => println!("{}", rpm(&demo::build()?, look)?),
-        ["arch"] => println!("{}", arch(&demo::build()?, look)?),
-        ["program"] => println!("{}", demo::build()?.display()),
+        ["rpm"] => println!("{}", rpm(&product::build()?, look)?),
+        ["arch"] => println!("{}", arch(&product::build()?, look)?),
+        ["program"] => println!("{}", product::build()?.display()),
         ["stage", kind, into] => {
-            let inputs = artifacts(&demo::build()?)?;
+            let inputs = artifacts(&product::build()?)?;
             let items = stage::items(named(kind)?, &inputs)?;
             stage::stage(Path::new(into), &items, inputs.date)?;
         }

@@ -2,12 +2,12 @@
 //! from the table; looked at by rpm(8), which installs it into a scratch root and
 //! removes it again.
 
-use super::crates::machine;
 use super::files::{PackageKind, RPM_SCRIPTS};
 use super::scratch::{Scratch, as_root, require, said_by};
 use super::stage::{Artifacts, StagedFile, items, read, same, stage, write};
 use super::texts::{DESCRIPTION, HOMEPAGE, STANDS_FOR, SUMMARY, VERSION};
 use crate::host;
+use crate::product::machine;
 use anyhow::{Context, Result, ensure};
 use kexec_lab::programs::StartProgram;
 use std::collections::BTreeSet;

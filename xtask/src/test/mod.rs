@@ -9,7 +9,6 @@ mod lab_tests;
 mod log;
 mod plan;
 mod pool;
-pub mod product;
 mod progress;
 mod report;
 mod times;

@@ -2,9 +2,9 @@
 //! sha256sum, makepkg, rpm and dnf, tampered with, and made once more. What apt says of
 //! it: `kexec-lab/tests/repository.rs`.
 
+use super::super::arch;
 use super::super::scratch::said_by;
 use super::super::stage::{read, write};
-use super::super::{arch, crates};
 use super::sign::{PUBLIC_BYTES, PUBLIC_TEXT, SigningKey, verify};
 use super::sources::Revision;
 use super::{Release, SUMS, Signing};
@@ -141,7 +141,7 @@ fn tarball(folder: &Path) -> Result<()> {
     let name = format!(
         "kexec-rs-{}-{}-linux",
         super::super::texts::VERSION,
-        crates::machine(host::arch()?)
+        crate::product::machine(host::arch()?)
     );
     said_by(
         Command::new("tar")
@@ -213,7 +213,7 @@ fn repository(folder: &Path, scratch: &Path) -> Result<()> {
         said_by(
             Command::new("dnf")
                 .args(["--assumeyes", "--releasever=1", "--forcearch"])
-                .arg(crates::machine(host::arch()?))
+                .arg(crate::product::machine(host::arch()?))
                 .arg(format!("--setopt=reposdir={}", repos.display()))
                 .arg(format!("--setopt=logdir={}", log.display()))
                 .arg(format!(

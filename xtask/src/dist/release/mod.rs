@@ -70,12 +70,12 @@ pub fn typed(folder: Option<&str>, arguments: &Arguments) -> Result<(PathBuf, Re
     };
     let archs = arguments
         .value("--arch")
-        .unwrap_or(crates::machine(host::arch()?));
+        .unwrap_or(crate::product::machine(host::arch()?));
     let archs = archs.split(',').map(|name| {
         Arch::from_uname(name)
             .filter(|arch| program::TARGETS.contains(arch))
             .with_context(|| {
-                let names = program::TARGETS.map(crates::machine).join(", ");
+                let names = program::TARGETS.map(crate::product::machine).join(", ");
                 format!("--arch {name}: releases are made for {names}")
             })
     });
@@ -160,9 +160,9 @@ impl Release {
                 false => format!("{:>10}  {name}\n", metadata.len()),
             });
         }
-        let made = self.archs.iter().map(|&arch| crates::machine(arch));
+        let made = self.archs.iter().map(|&arch| crate::product::machine(arch));
         let made: Vec<&str> = made.collect();
-        let targets = program::TARGETS.map(crates::machine);
+        let targets = program::TARGETS.map(crate::product::machine);
         let not_made = targets.into_iter().filter(|name| !made.contains(name));
         text.push_str(&format!("made for {}", made.join(", ")));
         for name in not_made {

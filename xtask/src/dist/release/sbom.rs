@@ -1,10 +1,11 @@
 //! The bill of materials of a program: which libraries are in it, from where, under
 //! which licences, and what only took part in building it (CycloneDX 1.5, JSON).
 
-use super::super::crates::{CrateName, PROGRAM, ProgramCrate, machine};
+use super::super::crates::{CrateName, ProgramCrate};
 use super::super::texts::{HOMEPAGE, SUMMARY, VERSION};
 use super::sources::checksum;
 use crate::host;
+use crate::product::{PROGRAM, machine};
 use anyhow::{Context, Result};
 use kexec_cli::args::Arch;
 use kexec_lab::programs::output_of;

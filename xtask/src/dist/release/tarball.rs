@@ -1,11 +1,11 @@
 //! The program for a machine that takes none of the packages: one archive with the
 //! static file, its pages, completions and documents.
 
-use super::super::crates::machine;
 use super::super::doc;
 use super::super::stage::{Artifacts, StagedFile, compressed, read, stage};
 use super::super::texts::VERSION;
 use crate::host;
+use crate::product::machine;
 use anyhow::{Context, Result, ensure};
 use kexec_lab::programs::StartProgram;
 use std::path::{Path, PathBuf};

@@ -5,10 +5,10 @@ use super::binaries::{self, Binary, TestCase};
 use super::lab_tests::LAB_TESTS;
 use super::log::{Log, last_line};
 use super::pool::{Job, JobRank, PoolState, SkippedTest, Success};
-use super::product;
 use super::times::Times;
+use crate::fuzz;
 use crate::host::cargo;
-use crate::{demo, fuzz};
+use crate::product;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -183,7 +183,7 @@ impl Plan {
     /// The program, its packages, and what guests need beside it.
     fn release(&self) -> Vec<Job> {
         let mut jobs = vec![Job::new(RELEASE, JobRank::Build, |log| {
-            log.call(&mut demo::build_command()?)?;
+            log.call(&mut product::build_command()?)?;
             Ok(Success::one(product::check(&kexec_lab::kexec_binary()?)?))
         })];
         if self.options.vm || self.step(DEB) {

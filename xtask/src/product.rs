@@ -1,11 +1,61 @@
-//! The release build: one static file of a bearable size.
+//! The program as it is released: how it is built, and that it is one static file of a
+//! bearable size.
 
-use crate::host;
+use crate::host::{self, arch, call, cargo, cargo_home};
 use anyhow::{Context, Result, bail};
-use std::path::Path;
+use kexec_cli::args::Arch;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The package of the program.
+pub const PROGRAM: &str = "kexec-cli";
 
 /// The product must stay below this, bytes.
 const LARGEST: u64 = 6_000_000;
+
+/// Builds the product and tells where it is.
+pub fn build() -> Result<PathBuf> {
+    call(&mut build_command()?)?;
+    kexec_lab::kexec_binary()
+}
+
+/// The cargo command that builds the program of this machine's architecture.
+pub fn build_command() -> Result<Command> {
+    release_command(arch()?)
+}
+
+/// The cargo command that builds the program as it is released: whoever runs it, and in
+/// which folder, it makes the same bytes. The program's messages name the files of its
+/// libraries, which would be in the home of whoever builds it; and other flags of the
+/// environment (those of a distribution, say) would make another program.
+pub fn release_command(arch: Arch) -> Result<Command> {
+    let triple = triple(arch);
+    let sources = cargo_home()?.join("registry/src");
+    let mut command = cargo(&["build", "--release", "--package", PROGRAM]);
+    command
+        .args(["--target", &triple, "--config"])
+        // Added to those of .cargo/config.toml.
+        .arg(format!(
+            "target.{triple}.rustflags=['--remap-path-prefix={}=/crates']",
+            sources.display()
+        ))
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    Ok(command)
+}
+
+/// As rustc calls the target that the program is built for.
+pub fn triple(arch: Arch) -> String {
+    format!("{}-unknown-linux-gnu", machine(arch))
+}
+
+/// As Rust, rpm and uname(2) call an architecture.
+pub fn machine(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Arm64 => "aarch64",
+        other => other.name(),
+    }
+}
 
 /// One static file of a bearable size.
 pub fn check(binary: &Path) -> Result<String> {
@@ -45,7 +95,7 @@ pub fn check(binary: &Path) -> Result<String> {
 
 /// The folders that sources of the program are in.
 fn folders() -> Result<Vec<String>> {
-    let registry = host::cargo_home()?.join("registry");
+    let registry = cargo_home()?.join("registry");
     let folders = [host::root(), &registry];
     // A checkout in a folder with a very short name would be found by chance.
     let folders = folders.map(|folder| format!("{}/", folder.display()));
