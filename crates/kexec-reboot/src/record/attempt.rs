@@ -2,10 +2,13 @@
 //! /var/lib/kexec/attempts. The number in its name says which is the newest; no clock
 //! does, because clocks are set, and some machines start with a wrong one.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use kexec_plan::{Cmdline, Token};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::boot::ClockReading;
@@ -152,6 +155,23 @@ pub fn write(store: Store<'_>, attempt: &mut Attempt) -> io::Result<()> {
     Ok(())
 }
 
+/// The right to write outcomes down, for as long as the file lives. `None` where there
+/// are no attempts, and while another process has it: that one writes the same.
+pub(crate) fn right_to_judge(root: &Path) -> Option<File> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let flags = flags.bits().try_into().ok()?;
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(folder(root));
+    let folder = opened.ok()?;
+    match folder.try_lock() {
+        Err(TryLockError::WouldBlock) => None,
+        // A file system without locks keeps nobody out.
+        Ok(()) | Err(TryLockError::Error(_)) => Some(folder),
+    }
+}
+
 /// The name under which it is there already.
 fn own_name(names: &[(u64, String)], attempt: &Attempt) -> Option<String> {
     let token = format!("-{}.json", attempt.token);
@@ -292,6 +312,18 @@ pub(super) mod tests {
 
     fn all(root: &tempfile::TempDir) -> Vec<Attempt> {
         read_all(Store::new(root.path())).unwrap()
+    }
+
+    /// Two that wrote the same file at once took its unfinished copy from each other.
+    #[test]
+    fn one_process_at_a_time_judges() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(right_to_judge(root.path()).is_none());
+        write(Store::new(root.path()), &mut attempt(1)).unwrap();
+        let first = right_to_judge(root.path());
+        assert!(first.is_some() && right_to_judge(root.path()).is_none());
+        drop(first);
+        assert!(right_to_judge(root.path()).is_some());
     }
 
     #[test]

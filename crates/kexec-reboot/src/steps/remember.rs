@@ -197,8 +197,10 @@ fn settled_by(world: &World<'_>, alone: bool) -> Result<Settled, Error> {
             notes: vec!["/proc does not show which boot this is".to_owned()],
         });
     };
+    // `kexec metrics` and `kexec preload` both look at the beginning of a boot.
     let write = alone && rustix::process::geteuid().is_root();
-    settle(world.store(), &boot, write).map_err(failed)
+    let right = write.then(|| attempt::right_to_judge(world.root)).flatten();
+    settle(world.store(), &boot, right.is_some()).map_err(failed)
 }
 
 /// Whether the boot loader counts boots (Boot Loader Interface,
