@@ -5,9 +5,10 @@
 //! packages load ahead, too, and `kexec status` shows it. How many kexecs there were is
 //! counted in the records of requests.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
+
+use kexec_machine::open;
 
 use crate::record::{Attempt, Outcome};
 
@@ -40,11 +41,12 @@ pub fn text(every: u64) -> String {
 /// # Errors
 /// What is wrong with the file, and what to do.
 pub fn read(root: &Path) -> Result<Option<u64>, String> {
-    let mut text = String::new();
-    let opened = File::open(root.join(CONF.trim_start_matches('/')));
-    let read = opened.and_then(|file| file.take(MOST).read_to_string(&mut text));
-    match read {
-        Ok(_) => parse(&text),
+    let path = root.join(CONF.trim_start_matches('/'));
+    match open::contents(&path, MOST) {
+        Ok(text) => match str::from_utf8(&text) {
+            Ok(text) => parse(text),
+            Err(_) => Err(format!("{CONF} is not a text (UTF-8)")),
+        },
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(format!("{CONF} cannot be read ({e})")),
     }
@@ -199,6 +201,24 @@ mod tests {
             next_boot: None,
             outcome: Some(Outcome::Pending),
             ..kexec(from, "")
+        }
+    }
+
+    /// A pipe would be waited for, at every boot and every reboot.
+    #[test]
+    fn what_is_no_text_file_is_an_error_and_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(read(root.path()), Ok(None));
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        let conf = root.path().join("etc/kexec.conf");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &conf, fifo, mode, 0).unwrap();
+        assert!(read(root.path()).is_err());
+        for wrong in [&b"cold-every = \xff"[..], &vec![b'#'; 1 << 20]] {
+            std::fs::remove_file(&conf).unwrap();
+            std::fs::write(&conf, wrong).unwrap();
+            assert!(read(root.path()).is_err());
         }
     }
 
