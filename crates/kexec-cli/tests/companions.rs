@@ -11,10 +11,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// Writes down how it was called. `-S` answers what the file `loaded` has.
+/// Writes down how it was called. `-S -l` answers what the file `loaded` has.
 const RECORDER: &str = r#"#!/bin/sh
 root=${0%/bin/*}
-if [ "$1" = -S ]; then
+if [ "$1 $2" = "-S -l" ]; then
 	exit "$(cat "$root/loaded")"
 fi
 {

@@ -181,6 +181,9 @@ fn carry(
             done
         }),
     };
+    if wanted.dry_run && !wanted.json {
+        print(&switching::not_done(&tried));
+    }
     if wanted.json {
         print_json(&switching::json(&planned, &tried));
     } else if let Some(text) = switching::failure(&planned, &tried, terminal::layout_of_messages())

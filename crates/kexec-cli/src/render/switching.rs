@@ -107,6 +107,18 @@ pub fn text(planned: &Switching<'_>) -> String {
     out
 }
 
+/// The steps of `--dry-run`; nothing where there are none.
+pub fn not_done(planned: &[TriedStep]) -> String {
+    let steps: Vec<String> = planned.iter().map(|one| one.step.text()).collect();
+    match steps.is_empty() {
+        true => String::new(),
+        false => format!(
+            "Nothing was changed (--dry-run). It would: {}.\n",
+            steps.join(", ")
+        ),
+    }
+}
+
 /// Whether a step failed.
 pub fn has_failed(tried: &[TriedStep]) -> bool {
     let mut outcomes = tried.iter().map(|one| &one.outcome);
@@ -262,6 +274,17 @@ mod tests {
         let all = tried([StepOutcome::Done, StepOutcome::Done, StepOutcome::Done]);
         assert_eq!(failure(&planned, &all, Layout::PLAIN), None);
         assert_eq!(json(&planned, &all).get("error"), None);
+    }
+
+    #[test]
+    fn a_dry_run_is_not_taken_for_the_real_one() {
+        let planned = || StepOutcome::Planned;
+        assert_eq!(
+            not_done(&tried([planned(), planned(), planned()])),
+            "Nothing was changed (--dry-run). It would: write and remove the files, systemctl \
+             daemon-reload, systemctl start kexec-preload.service.\n"
+        );
+        assert_eq!(not_done(&[]), "");
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Image {
         Err(self.refused(
             feature,
             format!(
-                "the units are systemd's, and of {} {why}",
+                "its units are systemd's, and {}: {why}",
                 self.root.display()
             ),
             "name the root of a system with systemd; for other inits see docs/reboot.md, \
@@ -198,7 +198,7 @@ impl Image {
             } else if found.st_mode & OTHERS_WRITE != 0 {
                 let mode = found.st_mode & 0o7777;
                 Some(format!(
-                    "others than root can write to it (mode {mode:04o})"
+                    "users other than root can write to it (mode {mode:04o})"
                 ))
             } else {
                 None

@@ -77,7 +77,7 @@ pub fn trusted(program: &Path, owner: u32) -> Result<PathBuf, Problem> {
         if mode & OTHERS_WRITE != 0 {
             return Err(untrusted(
                 path,
-                format!("others than root can write to it (mode {mode:04o})"),
+                format!("users other than root can write to it (mode {mode:04o})"),
             ));
         }
     }
