@@ -1,4 +1,4 @@
-//! /etc/kexec.conf: what is accepted is a number of the range, and reads the same when it
+//! /etc/kexec-rs.conf: what is accepted is a number of the range, and reads the same when it
 //! is written again.
 #![no_main]
 

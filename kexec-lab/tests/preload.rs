@@ -115,7 +115,7 @@ fn switched_on_used_and_switched_off() -> Result<()> {
     assert_eq!(out("after", "off")?, "preload is already off.\n");
 
     // Every second reboot goes through the firmware: this is the turn of one.
-    ensure!(out("after", "turn")?.contains("writes /etc/kexec.conf"));
+    ensure!(out("after", "turn")?.contains("writes /etc/kexec-rs.conf"));
     ensure!(out("after", "why")?.contains("every 2nd reboot goes through the firmware"));
     assert_eq!(out("after", "empty")?, "0\n");
     let way = out("after", "way")?;

@@ -1,9 +1,11 @@
 //! What is wrong, in the three parts that every message of this program has.
 
+use std::any::Any;
 use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
 
+use kexec_sys::Errno;
 use serde::Serialize;
 
 /// What is wrong: what was tried on what, what was found, what to do.
@@ -42,7 +44,13 @@ impl Problem {
         source: impl Error + Send + Sync + 'static,
         remedy: impl Into<String>,
     ) -> Problem {
-        let why = source.to_string();
+        let any: &dyn Any = &source;
+        let system = any.downcast_ref::<io::Error>();
+        let why = match system.filter(|error| error.raw_os_error().is_some()) {
+            // As every other message names it, and without its bare number.
+            Some(error) => Errno::from_io(error).to_string(),
+            None => source.to_string(),
+        };
         Problem {
             source: Some(Arc::new(source)),
             ..Problem::new(what, why, remedy)

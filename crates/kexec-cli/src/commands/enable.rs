@@ -37,7 +37,13 @@ pub struct Wanted<'a> {
 /// `kexec enable FEATURE`, `kexec disable FEATURE`.
 pub fn verb(world: &World<'_>, wanted: &Wanted<'_>) -> u8 {
     let init = InitFacts::read(world.root).init;
-    let done = Place::of(wanted.root, init).and_then(|place| match place {
+    // A dry run changes nothing that another one could miss.
+    let turn = match wanted.dry_run {
+        true => Ok(None),
+        false => enable::one_at_a_time(wanted.root.unwrap_or(world.root)),
+    };
+    let place = turn.and_then(|turn| Ok((Place::of(wanted.root, init)?, turn)));
+    let done = place.and_then(|(place, _turn)| match place {
         Place::Image(image) => in_image(&image, wanted),
         Place::Running if wanted.on => on(world, init, wanted),
         Place::Running => off(world, wanted),

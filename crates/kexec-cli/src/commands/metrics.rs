@@ -81,11 +81,17 @@ fn read(world: &World<'_>) -> Result<MetricsFacts, Error> {
 /// old one. Everybody may read it. The folder may belong to another user, so no link
 /// there is followed.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    // A device or a pipe would be gone, and a file in its place.
+    if let Ok(found) = fs::metadata(path)
+        && !found.is_file()
+    {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
     let name = path.file_name().unwrap_or_default();
     let mut unfinished = std::ffi::OsString::from(".");
     unfinished.push(name);
-    // The collector takes what ends in .prom.
-    unfinished.push(".new");
+    // The collector takes what ends in .prom. Two of this program may write at once.
+    unfinished.push(format!(".{}.new", std::process::id()));
     let unfinished: PathBuf = path.with_file_name(unfinished);
     match fs::remove_file(&unfinished) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
@@ -117,7 +123,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("precious"), "p").unwrap();
-        symlink(at("precious"), at(".kexec.prom.new")).unwrap();
+        let unfinished = format!(".kexec.prom.{}.new", std::process::id());
+        symlink(at("precious"), at(&unfinished)).unwrap();
         symlink(at("precious"), at("kexec.prom")).unwrap();
         for text in ["one\n", "two\n"] {
             write(&at("kexec.prom"), text).unwrap();
@@ -133,6 +140,22 @@ mod tests {
         // What cannot be replaced leaves nothing behind.
         fs::create_dir(at("folder")).unwrap();
         assert!(write(&at("folder"), "x").is_err());
-        assert!(!at(".folder.new").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    /// By root, /dev/null would be a file from then on.
+    #[test]
+    fn a_device_or_a_pipe_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, mode, 0).unwrap();
+        let link = folder.path().join("link");
+        symlink("/dev/null", &link).unwrap();
+        for path in [&pipe, &link] {
+            assert!(write(path, "x").is_err());
+            assert!(!fs::symlink_metadata(path).unwrap().is_file());
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use kexec_machine::programs;
 use rustix::termios::tcgetwinsize;
@@ -112,6 +113,7 @@ fn paged(text: &str) -> bool {
         return false;
     };
     progress::end();
+    let started = Instant::now();
     let Ok(mut child) = pager.stdin(Stdio::piped()).spawn() else {
         return false;
     };
@@ -119,9 +121,13 @@ fn paged(text: &str) -> bool {
         // Who has seen enough closes it.
         let _ = input.write_all(text.as_bytes());
     }
-    let _ = child.wait();
-    true
+    // One that failed at once has shown nothing.
+    let done = child.wait().is_ok_and(|status| status.success());
+    done || started.elapsed() > SHOWN_SOMETHING
 }
+
+/// A pager that failed after this time was read.
+const SHOWN_SOMETHING: Duration = Duration::from_millis(300);
 
 /// What less(1) is to do: end where the text fits (F), show colours (R), part no lines
 /// (S), leave the text on the screen (X), prompt in more detail (M), end at Ctrl-C (K).

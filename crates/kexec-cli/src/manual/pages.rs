@@ -97,7 +97,7 @@ pub const PAGES: &[Page] = &[
                         on.",
             },
             File {
-                path: "/etc/kexec.conf",
+                path: "/etc/kexec-rs.conf",
                 holds: "Optional. `cold-every = N`: every Nth reboot goes through the firmware.",
             },
             File {

@@ -254,7 +254,7 @@ static ENABLE: Text = Text {
          node_exporter's textfile collector. The folder must exist.",
         "With --cold-every=N, every Nth reboot of a machine with preload goes through the \
          firmware: before it, nothing is loaded ahead. An explicit `kexec reboot` is a kexec even \
-         then. The number is kept in /etc/kexec.conf; `kexec status` shows how far it is.",
+         then. The number is kept in /etc/kexec-rs.conf; `kexec status` shows how far it is.",
         "With --root, and in a chroot or a container without an init, the files of a system that \
          does not run are changed, as `systemctl --root` does it. No init is asked, nothing is \
          started or loaded, and what could not be checked is shown.",
@@ -302,7 +302,7 @@ static PRELOAD: Text = Text {
          image was loaded on purpose, while a request to the firmware (its setup, an update, \
          BootNext) or to the boot loader (an entry to boot once) is pending, after `kexec reboot \
          --cold`, with `kexec=off` on the kernel's command line, or when it is the turn of a cold \
-         reboot (cold-every in /etc/kexec.conf). The output shows why. Fails if nothing can be \
+         reboot (cold-every in /etc/kexec-rs.conf). The output shows why. Fails if nothing can be \
          loaded: no entry can be booted, its files are missing, or they need more than a quarter \
          of the free memory.",
         "With --at-shutdown, acts only while a shutdown is under way that ends in a reboot or a \

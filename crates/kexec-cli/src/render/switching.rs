@@ -127,7 +127,12 @@ pub fn has_failed(tried: &[TriedStep]) -> bool {
 
 /// Every step with its outcome, where one failed.
 pub fn failure(planned: &Switching<'_>, tried: &[TriedStep], layout: Layout) -> Option<String> {
-    let problem = switch::failure(planned.feature, planned.on, tried)?;
+    let problem = switch::failure(
+        planned.feature,
+        planned.on,
+        tried,
+        planned.root().as_deref(),
+    )?;
     let mut out = String::new();
     let count = |word: &str| {
         tried
@@ -166,7 +171,12 @@ pub fn failure(planned: &Switching<'_>, tried: &[TriedStep], layout: Layout) -> 
 
 /// The same for programs: one document, whatever became of it.
 pub fn json(planned: &Switching<'_>, tried: &[TriedStep]) -> Value {
-    let failed = switch::failure(planned.feature, planned.on, tried);
+    let failed = switch::failure(
+        planned.feature,
+        planned.on,
+        tried,
+        planned.root().as_deref(),
+    );
     json!(documents::Switch {
         feature: planned.feature.name,
         on: planned.on,
@@ -270,6 +280,20 @@ mod tests {
         assert_eq!(
             failure(&planned, &none, Layout::PLAIN).unwrap(),
             "kexec: running it: full\n       look\n"
+        );
+        // The way back is that of the same system.
+        let image = Image {
+            root: "/mnt".into(),
+            why: None,
+        };
+        let elsewhere = Switching {
+            image: Some(&image),
+            ..planned.clone()
+        };
+        let remedy = json(&elsewhere, &half)["remedy"].to_string();
+        assert!(
+            remedy.contains("`kexec disable preload --root /mnt`"),
+            "{remedy}"
         );
         let all = tried([StepOutcome::Done, StepOutcome::Done, StepOutcome::Done]);
         assert_eq!(failure(&planned, &all, Layout::PLAIN), None);

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub use apply::apply;
 pub use parts::{FEATURES, Feature, FeatureFile, FeatureUnit};
-pub use place::{Image, Place};
+pub use place::{Image, Place, one_at_a_time};
 pub use program::{Quoting, trusted};
 pub use settings::Settings;
 

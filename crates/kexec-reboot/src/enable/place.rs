@@ -1,9 +1,10 @@
 //! Where a feature is switched: in the running system, or in the files of one that does
 //! not run, as `systemctl --root=` does it. There nobody is asked and nothing is loaded.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use kexec_load::Error;
 use kexec_machine::{Inside, Problem, Tree, open};
@@ -72,6 +73,41 @@ impl Place {
             }),
             None => Place::Running,
         })
+    }
+}
+
+/// How long one switch waits for another in the same system. Starting units can take
+/// longer, but then this one says who is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Keeps other switches of the system below `root` waiting for as long as it lives: what
+/// two of them write and undo is each other's. A lock on the folder itself works where
+/// nothing can be written. `None` where there is no such lock.
+///
+/// # Errors
+/// When another one has it for [`PATIENCE`].
+pub fn one_at_a_time(root: &Path) -> Result<Option<File>, Error> {
+    wait_for(root, PATIENCE)
+}
+
+fn wait_for(root: &Path, patience: Duration) -> Result<Option<File>, Error> {
+    let Ok(folder) = File::open(root) else {
+        return Ok(None);
+    };
+    let started = Instant::now();
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(Some(folder)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if started.elapsed() >= patience => {
+                return Err(Error::not_ready(
+                    format!("switching a feature in {}", root.display()),
+                    "another `kexec enable` or `kexec disable` is at work there",
+                    "wait until it is done, then try again",
+                ));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
+        }
     }
 }
 
@@ -230,5 +266,22 @@ impl Image {
             );
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two at once removed each other's unfinished files, and then undid each other.
+    #[test]
+    fn the_same_system_is_switched_by_one_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let first = one_at_a_time(root.path()).unwrap();
+        let waited = wait_for(root.path(), Duration::from_millis(120)).unwrap_err();
+        assert!(waited.to_string().contains("is at work there"), "{waited}");
+        drop(first);
+        assert!(one_at_a_time(root.path()).unwrap().is_some());
+        assert!(one_at_a_time(&root.path().join("none")).unwrap().is_none());
     }
 }

@@ -160,7 +160,12 @@ pub fn is_done(tried: &[TriedStep]) -> bool {
 
 /// The error that comes of the steps, where one failed: the failure itself where nothing
 /// was changed, else one that names every step with its outcome.
-pub fn failure(feature: &Feature, on: bool, tried: &[TriedStep]) -> Option<Error> {
+pub fn failure(
+    feature: &Feature,
+    on: bool,
+    tried: &[TriedStep],
+    root: Option<&str>,
+) -> Option<Error> {
     let failed: Vec<&Error> = tried
         .iter()
         .filter_map(|one| match &one.outcome {
@@ -195,10 +200,14 @@ pub fn failure(feature: &Feature, on: bool, tried: &[TriedStep]) -> Option<Error
         false => ("disable", "enable"),
     };
     let name = feature.name;
+    let root = root.map(|root| format!(" --root {root}"));
+    let root = root.unwrap_or_default();
     remedies.push("");
     let again = match of("done").as_str() {
-        "nothing" => format!("then run `kexec {word} {name}` again"),
-        _ => format!("then run `kexec {word} {name}` again, or `kexec {other} {name}` to go back"),
+        "nothing" => format!("then run `kexec {word} {name}{root}` again"),
+        _ => format!(
+            "then run `kexec {word} {name}{root}` again, or `kexec {other} {name}{root}` to go back"
+        ),
     };
     let what = format!("switching {name} {}", if on { "on" } else { "off" });
     Some(Error::system(what, why, remedies.join("; ") + &again))
@@ -316,7 +325,7 @@ mod tests {
                 });
                 assert_eq!(tried.len(), all.len());
                 assert!(!is_done(&tried));
-                let error = failure(preload(), on, &tried).unwrap();
+                let error = failure(preload(), on, &tried, None).unwrap();
                 let text = error.to_string();
                 assert!(
                     text.contains(&format!("failed: {}", all[broken].text())),

@@ -8,12 +8,13 @@
 use std::io;
 use std::path::Path;
 
-use kexec_machine::open;
+use kexec_machine::Tree;
 
 use crate::record::{Attempt, Outcome};
 
-/// The file with the number; optional.
-pub const CONF: &str = "/etc/kexec.conf";
+/// The file with the number; optional. Not /etc/kexec.conf: that name is a fragment of
+/// shell on Gentoo (docs/compatibility.md).
+pub const CONF: &str = "/etc/kexec-rs.conf";
 
 /// The one key of [`CONF`].
 const KEY: &str = "cold-every";
@@ -41,8 +42,9 @@ pub fn text(every: u64) -> String {
 /// # Errors
 /// What is wrong with the file, and what to do.
 pub fn read(root: &Path) -> Result<Option<u64>, String> {
-    let path = root.join(CONF.trim_start_matches('/'));
-    match open::contents(&path, MOST) {
+    match Tree::new(root).read(CONF, MOST + 1) {
+        // What is cut off could be another number.
+        Ok(text) if text.len() as u64 > MOST => Err(format!("{CONF} has more than {MOST} bytes")),
         Ok(text) => match str::from_utf8(&text) {
             Ok(text) => parse(text),
             Err(_) => Err(format!("{CONF} is not a text (UTF-8)")),
@@ -210,7 +212,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(read(root.path()), Ok(None));
         std::fs::create_dir(root.path().join("etc")).unwrap();
-        let conf = root.path().join("etc/kexec.conf");
+        let conf = root.path().join("etc/kexec-rs.conf");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         let fifo = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(rustix::fs::CWD, &conf, fifo, mode, 0).unwrap();
@@ -220,6 +222,13 @@ mod tests {
             std::fs::write(&conf, wrong).unwrap();
             assert!(read(root.path()).is_err());
         }
+        // A link of an image leads to the image's own file.
+        let outside = tempfile::tempdir().unwrap();
+        let host = outside.path().join("host.conf");
+        std::fs::write(&host, "cold-every = 3\n").unwrap();
+        std::fs::remove_file(&conf).unwrap();
+        std::os::unix::fs::symlink(&host, &conf).unwrap();
+        assert_eq!(read(root.path()), Ok(None));
     }
 
     #[test]
@@ -242,7 +251,7 @@ mod tests {
         }
         let root = tempfile::tempdir().unwrap();
         assert_eq!(read(root.path()), Ok(None));
-        std::fs::create_dir_all(root.path().join("etc/kexec.conf")).unwrap();
+        std::fs::create_dir_all(root.path().join("etc/kexec-rs.conf")).unwrap();
         assert!(read(root.path()).is_err());
     }
 

@@ -85,6 +85,11 @@ pub fn typed(folder: Option<&str>, arguments: &Arguments) -> Result<(PathBuf, Re
         url.starts_with("https://") || url.starts_with("http://"),
         "--url {url}: expected the address at which the folder will be served, https://..."
     );
+    ensure!(
+        url.starts_with("https://") || matches!(signing, Signing::None),
+        "--url {url}: expected https://: kexec-rs.repo names the key at this address, and over \
+         http:// anybody in between could supply another one"
+    );
     sources::require_changelog()?;
     let release = Release {
         revision: Revision::of_checkout(false)?,

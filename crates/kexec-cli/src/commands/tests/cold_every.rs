@@ -30,7 +30,7 @@ impl Fixture {
 #[test]
 fn the_second_reboot_goes_through_the_firmware_and_the_third_does_not() {
     let mut fixture = Fixture::new();
-    put(fixture.root.path(), "etc/kexec.conf", "cold-every = 2\n");
+    put(fixture.root.path(), "etc/kexec-rs.conf", "cold-every = 2\n");
     assert!(fixture.well(Does::Preload("one")));
     let line = fixture.loaded().unwrap();
     assert_eq!(fixture.kexecs(), Some(0));
@@ -58,7 +58,7 @@ fn the_second_reboot_goes_through_the_firmware_and_the_third_does_not() {
 #[test]
 fn an_explicit_request_is_a_kexec_even_then() {
     let mut fixture = Fixture::new();
-    put(fixture.root.path(), "etc/kexec.conf", "cold-every = 2\n");
+    put(fixture.root.path(), "etc/kexec-rs.conf", "cold-every = 2\n");
     assert!(fixture.well(Does::Preload("one")));
     let line = fixture.loaded().unwrap();
     fixture.boots("second\n", &format!("{line}\n"));
@@ -73,12 +73,12 @@ fn nothing_is_loaded_ahead_while_the_setting_is_wrong() {
     let fixture = Fixture::new();
     put(
         fixture.root.path(),
-        "etc/kexec.conf",
+        "etc/kexec-rs.conf",
         "cold-every = often\n",
     );
     assert!(fixture.well(Does::Preload("one")));
     assert_eq!(fixture.loaded(), None);
-    put(fixture.root.path(), "etc/kexec.conf", "");
+    put(fixture.root.path(), "etc/kexec-rs.conf", "");
     assert!(fixture.well(Does::Preload("one")));
     assert!(fixture.loaded().is_some());
 }

@@ -232,7 +232,7 @@ fn a_failure_takes_everything_back() {
     assert_eq!(
         failed.to_string(),
         "switching preload: kexec writes /etc/kernel/install.d/b (looking for /etc/kernel/install.d): \
-         Not a directory (os error 20)"
+         ENOTDIR (Not a directory)"
     );
     assert!(std::error::Error::source(&failed).is_some(), "{failed:?}");
     assert!(failed.remedy.ends_with("nothing was changed"), "{failed:?}");
