@@ -74,7 +74,7 @@ fn reboots_into_the_changed_default(suite: Suite, layout: SystemLayout) -> Resul
     assert_eq!(after.run("witness")?.out(), "stopped\n");
     assert_eq!(after.file_system_errors()?, Vec::<String>::new());
     // The README has the transcript of one of these machines.
-    if (suite, layout) == (Suite::Trixie, SystemLayout::EfiSystemdBoot) {
+    if (suite, layout) == (Suite::Trixie, SystemLayout::BiosGrub) {
         readme::ensure_shown("$ kexec reboot --dry-run", &before.run("dry")?.out())?;
         readme::ensure_shown("$ kexec status", &after.run("says")?.out())?;
     }
