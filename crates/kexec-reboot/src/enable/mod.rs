@@ -80,7 +80,8 @@ impl FileChange {
         }
     }
 
-    fn path(&self) -> &str {
+    /// The path of the file.
+    pub fn path(&self) -> &str {
         match self {
             FileChange::Write { path, .. }
             | FileChange::Link { path, .. }
