@@ -69,8 +69,12 @@ pub fn ticks() -> u64 {
 
 /// Whether the processor has the `crc32` instruction: CPUID leaf 1, ECX bit 20
 /// (SSE 4.2; Intel SDM volume 2, CPUID).
+// Newer versions of Rust have it as a safe function.
+#[allow(unused_unsafe)]
 pub fn has_crc32_instruction() -> bool {
-    __cpuid(1).ecx & (1 << 20) != 0
+    // SAFETY: every 64-bit processor has the instruction, and leaf 1.
+    let leaf = unsafe { __cpuid(1) };
+    leaf.ecx & (1 << 20) != 0
 }
 
 /// The word at the stack pointer of the entry: where the kernel wants to be
