@@ -86,7 +86,7 @@ impl Tree {
         if let Some(other) = open::not_regular(&self.stat(path)?) {
             return Err(io::Error::other(other));
         }
-        let file = File::from(self.open(path, OFlags::RDONLY)?);
+        let file = File::from(self.open(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
         let mut bytes = Vec::new();
         file.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)

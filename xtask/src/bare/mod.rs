@@ -94,7 +94,8 @@ fn packages() -> Vec<&'static str> {
 fn key() -> Result<String> {
     let mut parts = vec![programs::output_of(Command::new("rustc").arg("--version"))?];
     for file in [
-        "kexec-lab/src/programs.rs",
+        "kexec-lab/src/programs/mod.rs",
+        "kexec-lab/src/programs/family.rs",
         "xtask/cc",
         ".cargo/config.toml",
         "Cargo.lock",

@@ -108,7 +108,7 @@ fn every_program_that_is_started_is_in_the_table() {
                 .any(|requirement| requirement.name == name);
             assert!(
                 listed || known.contains(&name) || name.starts_with("no-such-"),
-                "{} starts {name}, which kexec-lab/src/programs.rs does not know",
+                "{} starts {name}, which kexec-lab/src/programs/mod.rs does not know",
                 file.display()
             );
             seen += 1;

@@ -1,7 +1,6 @@
 //! `kexec enable` and `kexec disable`: features with their units and hooks.
 
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use kexec_load::preflight::{self, Severity};
 use kexec_load::{Error, SyscallChoice};
@@ -132,44 +131,18 @@ fn in_image(image: &Image, wanted: &Wanted<'_>) -> Result<u8, Error> {
 fn walk(world: &World<'_>, wanted: &Wanted<'_>, planned: Switching<'_>, now: &Now) -> u8 {
     let feature = wanted.feature;
     let changes = planned.changes;
-    let mut steps = steps(feature, wanted.on, changes, now);
-    if wanted.on && feature.name == "metrics" {
-        // Now, and not only by its timer: who switches it on learns what is wrong.
-        steps.push(SwitchStep::Start("kexec-metrics.service"));
-    }
+    let steps = steps(feature, wanted.on, changes, now);
     carry(wanted, planned, steps, |step| match step {
         SwitchStep::Files => apply(world.root, feature, changes),
         SwitchStep::Reload => systemctl(world, &["daemon-reload"]),
         SwitchStep::Start(unit) => systemctl(world, &["start", unit]),
-        SwitchStep::Stop(unit) => {
-            systemctl(world, &["stop", unit])?;
-            match feature.name {
-                "metrics" => written_meanwhile(world, changes),
-                _ => Ok(()),
-            }
-        }
+        SwitchStep::Stop(unit) => systemctl(world, &["stop", unit]),
         SwitchStep::AllowKexec => preload::choose_kexec(world.root).map_err(|e| {
             let what = "removing /run/kexec/cold";
             Error::System(Problem::caused(what, e, "remove that file"))
         }),
         SwitchStep::Unload => unload(world, "kexec disable", Slot::Normal, SyscallChoice::Auto),
     })
-}
-
-/// The timer runs until it is stopped: what it has written once more goes, too.
-fn written_meanwhile(world: &World<'_>, changes: &[FileChange]) -> Result<(), Error> {
-    systemctl(world, &["stop", "kexec-metrics.service"])?;
-    let metrics = changes.iter().map(FileChange::path);
-    for path in metrics.filter(|path| path.ends_with(".prom")) {
-        match fs::remove_file(world.root.join(path.trim_start_matches('/'))) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                let what = format!("removing {path}");
-                return Err(Error::System(Problem::caused(what, e, "remove that file")));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Shows what is to be done, does it, and reports what became of it: as one document in

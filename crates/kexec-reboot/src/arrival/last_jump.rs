@@ -76,8 +76,7 @@ pub(super) fn not_arrived(attempts: &[Attempt], firmware: Option<String>) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::attempt::testing::attempt;
-    use crate::record::outcome::ArrivalTimes;
+    use crate::record::attempt::testing::{arrived, attempt};
 
     fn with(outcome: Option<Outcome>) -> Attempt {
         let mut attempt = attempt(1_700_000_000_000);
@@ -98,14 +97,7 @@ mod tests {
     }
 
     fn kexec() -> Option<Outcome> {
-        Some(Outcome::Kexec(ArrivalTimes {
-            to: "7.3.0".into(),
-            at: 0,
-            shutdown: None,
-            jump: None,
-            counted: false,
-            kernel: None,
-        }))
+        Some(arrived())
     }
 
     fn unknown() -> Option<Outcome> {

@@ -80,8 +80,7 @@ impl FileChange {
         }
     }
 
-    /// The path of the file.
-    pub fn path(&self) -> &str {
+    fn path(&self) -> &str {
         match self {
             FileChange::Write { path, .. }
             | FileChange::Link { path, .. }

@@ -131,16 +131,13 @@ impl Image {
         }
         let why = match in_files(&Tree::new(&self.root)) {
             Some(Init::Systemd) => return Ok(()),
-            Some(Init::Other) => "its /sbin/init is unknown".to_owned(),
-            Some(other) => format!("its init is {}", other.name()),
-            None => "it has neither /sbin/init nor /usr/lib/systemd/systemd".to_owned(),
+            Some(Init::Other) => "has an unknown /sbin/init".to_owned(),
+            Some(other) => format!("has {}", other.name()),
+            None => "has neither /sbin/init nor /usr/lib/systemd/systemd".to_owned(),
         };
         Err(self.refused(
             feature,
-            format!(
-                "its units are systemd's, and {}: {why}",
-                self.root.display()
-            ),
+            format!("its units are systemd's, and {} {why}", self.root.display()),
             "name the root of a system with systemd; for other inits see docs/reboot.md, \
              \"Other inits\"",
         ))

@@ -87,6 +87,9 @@ pub struct Now {
     pub cold: bool,
 }
 
+/// What the timer of `metrics` starts.
+const METRICS_WRITER: &str = "kexec-metrics.service";
+
 /// What is to be done for a feature to be on or off, in this order. Nothing where it is
 /// already.
 ///
@@ -102,6 +105,7 @@ pub fn steps(feature: &Feature, on: bool, changes: &[FileChange], now: &Now) -> 
         }
     }
     let is_preload = feature.name == "preload";
+    let is_metrics = feature.name == "metrics";
     let units = feature.units.iter().map(|unit| unit.name);
     if on {
         if is_preload && now.cold {
@@ -109,12 +113,20 @@ pub fn steps(feature: &Feature, on: bool, changes: &[FileChange], now: &Now) -> 
         }
         let starts = units.filter(|unit| now.inactive.contains(unit));
         steps.extend(starts.map(SwitchStep::Start));
+        if is_metrics {
+            // Now, and not only by its timer: who switches it on learns what is wrong.
+            steps.push(SwitchStep::Start(METRICS_WRITER));
+        }
     } else {
         let stops = units.filter(|unit| !now.needed.contains(unit));
         let stops = stops.filter(|unit| !now.inactive.contains(unit));
-        // Before systemd forgets what it knows of them.
-        let at = steps.len().min(1);
-        let stops: Vec<SwitchStep> = stops.map(SwitchStep::Stop).collect();
+        let mut stops: Vec<SwitchStep> = stops.map(SwitchStep::Stop).collect();
+        if is_metrics && !stops.is_empty() {
+            stops.push(SwitchStep::Stop(METRICS_WRITER));
+        }
+        // Before systemd forgets what it knows of them. What writes a file that is removed
+        // stops before that, or it writes it once more.
+        let at = if is_metrics { 0 } else { steps.len().min(1) };
         steps.splice(at..at, stops);
         if is_preload && now.preloaded {
             steps.push(SwitchStep::Unload);
@@ -297,6 +309,27 @@ mod tests {
         };
         let kept = steps(preload(), false, &[], &needed);
         assert!(!kept.contains(&SwitchStep::Stop(UNITS[1])), "{kept:?}");
+    }
+
+    /// The timer once wrote between the removal of its file and its own end.
+    #[test]
+    fn metrics_are_written_at_once_and_never_after_their_removal() {
+        let metrics = feature("metrics").unwrap();
+        let timer = metrics.units[0].name;
+        let inactive = Now {
+            inactive: vec![timer],
+            ..Now::default()
+        };
+        let on = steps(metrics, true, &change(), &inactive);
+        let writes = [SwitchStep::Start(timer), SwitchStep::Start(METRICS_WRITER)];
+        assert!(on.ends_with(&writes), "{on:?}");
+        let off = steps(metrics, false, &change(), &Now::default());
+        let stops = [SwitchStep::Stop(timer), SwitchStep::Stop(METRICS_WRITER)];
+        assert!(
+            off.starts_with(&stops) && off.contains(&SwitchStep::Files),
+            "{off:?}"
+        );
+        assert_eq!(steps(metrics, false, &[], &inactive), []);
     }
 
     /// Each step fails once: the report names it, what was done and what was not, and

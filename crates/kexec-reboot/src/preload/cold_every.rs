@@ -32,7 +32,7 @@ const MOST: u64 = 64 << 10;
 pub fn text(every: u64) -> String {
     format!(
         "# Every so many reboots go through the firmware instead of a preloaded image:\n\
-         # docs of kexec-preload(8). A number from {SMALLEST} to {LARGEST}.\n\
+         # kexec-preload(8). A number from {SMALLEST} to {LARGEST}.\n\
          {KEY} = {every}\n"
     )
 }
@@ -165,21 +165,13 @@ pub fn ordinal(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::attempt::testing::attempt;
-    use crate::record::outcome::ArrivalTimes;
+    use crate::record::attempt::testing::{arrived, attempt};
 
     fn kexec(from: &str, to: &str) -> Attempt {
         Attempt {
             boot_id: from.into(),
             next_boot: Some(to.into()),
-            outcome: Some(Outcome::Kexec(ArrivalTimes {
-                to: "7.3.0".into(),
-                at: 0,
-                shutdown: None,
-                jump: None,
-                counted: false,
-                kernel: None,
-            })),
+            outcome: Some(arrived()),
             ..attempt(0)
         }
     }

@@ -263,7 +263,7 @@ pub fn read_all(store: Store<'_>) -> io::Result<Vec<Attempt>> {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    pub(crate) use super::tests::attempt;
+    pub(crate) use super::tests::{arrived, attempt};
 }
 
 #[cfg(test)]
@@ -271,7 +271,20 @@ pub(super) mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use super::super::outcome::ArrivalTimes;
     use super::*;
+
+    /// A kexec that arrived, without times.
+    pub(crate) fn arrived() -> Outcome {
+        Outcome::Kexec(ArrivalTimes {
+            to: "7.3.0".into(),
+            at: 0,
+            shutdown: None,
+            jump: None,
+            counted: false,
+            kernel: None,
+        })
+    }
 
     pub(crate) fn attempt(realtime: u64) -> Attempt {
         Attempt {

@@ -91,9 +91,9 @@ fn the_init_of_the_image_counts() {
         fs::write(at, "").unwrap();
         said.push(of(root.path()).possible(preload).unwrap_err().to_string());
     }
-    assert!(said[0].ends_with("its init is busybox init"), "{said:?}");
-    assert!(said[1].ends_with("its init is openrc-init"), "{said:?}");
-    assert!(said[2].ends_with("its /sbin/init is unknown"), "{said:?}");
+    assert!(said[0].ends_with(" has busybox init"), "{said:?}");
+    assert!(said[1].ends_with(" has openrc-init"), "{said:?}");
+    assert!(said[2].ends_with(" has an unknown /sbin/init"), "{said:?}");
     // Of no system at all.
     let empty = tree(&[]);
     let none = of(empty.path()).possible(preload).unwrap_err();
