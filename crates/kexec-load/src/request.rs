@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use kexec_machine::volumes::FileRef;
 use kexec_plan::Cmdline;
 pub use kexec_plan::SyscallChoice;
+pub use kexec_plan::unpack::UnpackChoice;
 use kexec_plan::classic::ClassicOptions;
 pub use kexec_plan::{EntryLine, Mark};
 use kexec_sys::Slot;
@@ -38,6 +39,8 @@ pub struct LoadRequest {
     pub slot: Slot,
     /// Which of the two system calls loads it, or what decides about that.
     pub syscall: SyscallChoice,
+    /// What is unpacked before the jump.
+    pub unpack: Unpack,
     /// Which profile of a UKI; `None` is the base profile.
     pub profile: Option<usize>,
     /// The files beside a UKI that its stub would add; `None` when the UKI is taken
@@ -62,6 +65,7 @@ impl LoadRequest {
             cmdline: CmdlineChoice::default(),
             slot: Slot::Normal,
             syscall: SyscallChoice::default(),
+            unpack: Unpack::default(),
             profile: None,
             companions: None,
             debug: false,
@@ -70,6 +74,19 @@ impl LoadRequest {
             classic: ClassicLoadOptions::default(),
         }
     }
+}
+
+/// What is unpacked before the jump, so that the next kernel need not do it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unpack {
+    /// What the caller wants.
+    pub choice: UnpackChoice,
+    /// The image is held for as long as the machine is up, and not for the moments before
+    /// a jump: it gets a smaller part of the free memory.
+    pub held: bool,
+    /// Why a kernel is not to be started without its own decompressor this time: the last
+    /// jump of this machine that did so never arrived.
+    pub not_earned: Option<String>,
 }
 
 /// A file beside a UKI.

@@ -17,6 +17,7 @@ pub mod planners;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod token;
+pub mod unpack;
 
 pub use arch::x86_64::paging;
 pub use classic::{ClassicError, ClassicRequest, LoadPlan};

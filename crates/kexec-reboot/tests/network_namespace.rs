@@ -86,7 +86,7 @@ fn network() -> String {
         "-6 neigh show nud permanent",
         "nexthop",
     ];
-    let all: Vec<String> = parts.iter().map(|words| ip(words)).collect();
+    let all: Vec<String> = parts.iter().map(|words| in_order(ip(words))).collect();
     // Ages go down.
     let all = all.concat();
     let lines = all.lines().map(|line| match line.split_once("valid_lft ") {
@@ -94,6 +94,20 @@ fn network() -> String {
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The kernel makes a route for `fe80::/64` of each device when its carrier comes, and
+/// the two ends of a veth get theirs in no order. Only among themselves are they sorted.
+fn in_order(lines: String) -> String {
+    let mut sorted: Vec<&str> = lines.lines().collect();
+    let linked = |line: &str| line.starts_with("fe80::/64 ");
+    let at: Vec<usize> = (0..sorted.len()).filter(|n| linked(sorted[*n])).collect();
+    let mut routes: Vec<&str> = at.iter().map(|n| sorted[*n]).collect();
+    routes.sort_unstable();
+    for (n, route) in at.into_iter().zip(routes) {
+        sorted[n] = route;
+    }
+    sorted.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// Whether this is the process in the namespace; the other one has run it then.

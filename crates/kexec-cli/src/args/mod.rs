@@ -95,6 +95,7 @@ pub enum Id {
     Snapshot,
     Unredacted,
     Integrity,
+    Unpack,
     DiscardLiveupdate,
     Unverified,
     Svg,

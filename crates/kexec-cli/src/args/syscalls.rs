@@ -101,6 +101,16 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         origin: Origin::Later,
         verbs: LOADING,
+        value: Value::Required("WHAT", Syntax::Words(&["auto", "never", "always"])),
+        doc_short: "Unpack kernel and initrd before the jump: auto, never or always",
+        doc_long: "The next kernel then need not do it while the machine is down. auto (the \
+                   default of the verbs) unpacks what makes the downtime shorter and fits into \
+                   memory. Without a verb, the default is never.",
+        ..flag(Id::Unpack, "unpack", Effect::modes(LOADS))
+    },
+    Flag {
+        origin: Origin::Later,
+        verbs: LOADING,
         doc_short: "Use kexec_load(2) even if live-update state is lost",
         ..flag(Id::DiscardLiveupdate, "discard-liveupdate", Effect::CLASSIC)
     },

@@ -87,7 +87,7 @@ pub(super) const FLAGS: &[Flag] = &[
                 why: "the checks of a reboot do not apply to a crash kernel",
             },
             Rule {
-                limit: Limit::NotWith(&[Id::Integrity, Id::DiscardLiveupdate]),
+                limit: Limit::NotWith(&[Id::Integrity, Id::DiscardLiveupdate, Id::Unpack]),
                 why: "a crash kernel is loaded with kexec_file_load(2)",
             },
         ],

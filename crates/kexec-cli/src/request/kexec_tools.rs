@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use kexec_image::Arch;
-use kexec_load::request::{ClassicLoadOptions, ModuleFile, Unsigned};
+use kexec_load::request::{ClassicLoadOptions, ModuleFile, Unpack, UnpackChoice, Unsigned};
 use kexec_load::{CmdlineChoice, LoadRequest};
 use kexec_plan::classic::{ClassicOptions, ElfArgs, Integrity};
 use kexec_plan::{Cmdline, SyscallChoice};
@@ -255,6 +255,10 @@ pub(super) fn load_request(
         mark: None,
         slot,
         syscall: chosen(typed).unwrap_or(usual),
+        unpack: Unpack {
+            choice: unpack(typed).unwrap_or_default(),
+            ..Unpack::default()
+        },
         profile: typed.last(Id::Profile).and_then(numbers::whole),
         companions: None,
         debug: typed.has(Id::Debug),
@@ -269,6 +273,16 @@ pub(super) fn chosen(typed: &Typed) -> Option<SyscallChoice> {
         Id::FileSyscall => Some(SyscallChoice::File),
         Id::ClassicSyscall => Some(SyscallChoice::Classic),
         _ => Some(SyscallChoice::Auto),
+    }
+}
+
+/// What was said about unpacking.
+fn unpack(typed: &Typed) -> Option<UnpackChoice> {
+    match typed.last(Id::Unpack)?.as_bytes() {
+        b"auto" => Some(UnpackChoice::Auto),
+        b"never" => Some(UnpackChoice::Never),
+        b"always" => Some(UnpackChoice::Always),
+        _ => None,
     }
 }
 

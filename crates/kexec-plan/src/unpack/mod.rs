@@ -1,0 +1,19 @@
+//! What is unpacked before the jump, so that the next kernel need not do it while the
+//! machine is down.
+
+use serde::Serialize;
+
+/// What the caller wants to be unpacked before the jump (`--unpack`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UnpackChoice {
+    /// What makes the downtime shorter on this machine and fits into its memory: the
+    /// verbs.
+    Auto,
+    /// Nothing: the files are loaded as they are, as kexec-tools does it.
+    #[default]
+    Never,
+    /// Everything that can be unpacked; what cannot is an error.
+    Always,
+}
