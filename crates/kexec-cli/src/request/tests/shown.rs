@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use kexec_load::request::{ClassicLoadOptions, Unsigned};
+use kexec_load::request::{ClassicLoadOptions, UnpackChoice, Unsigned};
 
 use super::*;
 use crate::args::typed::printable;
@@ -53,6 +53,13 @@ fn loaded(out: &mut String, r: &LoadRequest) {
     }
     if let Some(profile) = r.profile {
         write!(out, " profile:{profile}").unwrap();
+    }
+    let usual = match r.old_spelling {
+        true => UnpackChoice::Never,
+        false => UnpackChoice::Auto,
+    };
+    if r.unpack.choice != usual {
+        write!(out, " unpack:{:?}", r.unpack.choice).unwrap();
     }
     if r.debug {
         out.push_str(" debug");
