@@ -14,6 +14,7 @@ pub mod pipeline;
 mod place;
 pub mod preflight;
 pub mod request;
+mod unpack;
 
 pub use error::Error;
 pub use request::{CmdlineChoice, LoadRequest, SyscallChoice};

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use bytes::Bytes;
 use kexec_image::{Arch, Image, ImageError, Proof};
 use kexec_plan::MethodFacts;
+use kexec_plan::unpack::KernelUnpacking;
 use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, LoadPlan, Method};
 use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
@@ -23,7 +24,7 @@ pub use crate::inputs::{Carried, InputFile, Inputs, image_options, read};
 use crate::next_config::NextConfig;
 use crate::preflight::{self, Finding, LoadContext};
 use crate::request::{LoadRequest, SyscallChoice, Unsigned};
-use crate::{Error, classic, place};
+use crate::{Error, classic, place, unpack};
 use kexec_machine::Fact;
 use kexec_machine::{Problem, Snapshot};
 
@@ -41,6 +42,8 @@ pub struct Prepared {
     /// Where `kexec_load(2)` puts every byte; `None` with the other call, which
     /// leaves that to the running kernel.
     pub placed: Option<LoadPlan>,
+    /// Whether the kernel is unpacked before the jump, and why.
+    pub kernel: KernelUnpacking,
     /// What is known of how it was built.
     pub config: NextConfig,
     /// What the checks found.
@@ -94,6 +97,10 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
     Ok(known.checked(request, host, decision, placed))
 }
 
+/// The plan of the call that was decided on, and what it does with the kernel; no plan
+/// where the running kernel makes it.
+type PlacedKernel = (Option<LoadPlan>, KernelUnpacking);
+
 /// The files, understood, whichever call takes them.
 struct Understood {
     image: Image,
@@ -111,10 +118,24 @@ impl Understood {
         inputs: &Inputs,
         host: &Snapshot,
         decision: &Decision,
-    ) -> Result<Option<LoadPlan>, Error> {
+    ) -> Result<PlacedKernel, Error> {
         let (image, proofs, plan) = (&self.image, &self.proofs, &self.plan);
         let arch = known_arch(host)?;
-        match decision.method {
+        let facts = unpack::kernel::facts(request, image, plan, decision.method, host);
+        let mut kernel = unpack::kernel::decide(&facts)?;
+        if kernel.unpacked && proofs.is_ok() {
+            let cap = image_options(request.profile, inputs, host).max_output;
+            let unpacked = unpack::kernel::unpack(image, &plan.cmdline, &inputs.carried, cap);
+            let placed = unpacked.and_then(|unpacked| {
+                place::place(request, inputs, image, Some(&unpacked), plan, arch, host)
+                    .map_err(|e| e.to_string())
+            });
+            match placed {
+                Ok(placed) => return Ok((Some(placed), kernel)),
+                Err(reason) => kernel = unpack::kernel::instead(facts.choice, &reason)?,
+            }
+        }
+        let placed = match decision.method {
             Method::FileLoad => {
                 file::accepts(arch, image)?;
                 Ok(None)
@@ -125,8 +146,11 @@ impl Understood {
             }
             // A broken image is refused by the checks; there is nothing to place.
             Method::ClassicLoad if proofs.is_err() => Ok(None),
-            Method::ClassicLoad => place::place(request, inputs, image, plan, arch, host).map(Some),
-        }
+            Method::ClassicLoad => {
+                place::place(request, inputs, image, None, plan, arch, host).map(Some)
+            }
+        };
+        Ok((placed?, kernel))
     }
 
     /// What the checks find of it.
@@ -135,7 +159,7 @@ impl Understood {
         request: &LoadRequest,
         host: &Snapshot,
         decision: Decision,
-        placed: Option<LoadPlan>,
+        (placed, kernel): PlacedKernel,
     ) -> Prepared {
         let findings = preflight::run(&LoadContext {
             host,
@@ -154,6 +178,7 @@ impl Understood {
             decision,
             plan: self.plan,
             placed,
+            kernel,
             config: self.config,
             findings,
         }

@@ -4,6 +4,7 @@
 use kexec_entries::{AnsweringSource, ListedSource, Survey};
 use kexec_image::Proof;
 use kexec_load::preflight::Finding;
+use kexec_plan::unpack::KernelUnpacking;
 use kexec_plan::{Decision, FilePlan, LoadPlan};
 use kexec_reboot::enable::FileChange;
 use kexec_reboot::handover::shutdown_request::Handover;
@@ -26,8 +27,18 @@ pub struct Plan<'a> {
     pub placed: Option<&'a LoadPlan>,
     /// The system call, and why it is that one.
     pub method: &'a Decision,
+    /// What is unpacked before the jump, and why.
+    pub unpacking: Unpacking<'a>,
     /// What the kernel file proved about its own bytes; null where it is broken.
     pub proofs: Option<&'a [Proof]>,
+}
+
+/// What is unpacked before the jump.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Unpacking<'a> {
+    /// The kernel, out of its bzImage.
+    pub kernel: &'a KernelUnpacking,
 }
 
 /// What a reboot boots, or would boot.

@@ -24,6 +24,9 @@ fn parts(prepared: &Prepared) -> documents::Plan<'_> {
         plan: &prepared.plan,
         placed: prepared.placed.as_ref(),
         method: &prepared.decision,
+        unpacking: documents::Unpacking {
+            kernel: &prepared.kernel,
+        },
         proofs: prepared.proofs.as_deref().ok(),
     }
 }

@@ -10,6 +10,7 @@ use kexec_plan::classic::{
     ClassicOptions, ClassicRequest, FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed,
 };
 use kexec_plan::memory::MemoryFacts;
+use kexec_plan::unpack::KernelUnpacking;
 use kexec_plan::{Cmdline, FileRequest, MethodFacts, Piece, file, method, planners};
 
 fn folder() -> PathBuf {
@@ -73,6 +74,7 @@ impl Ask {
         planners::plan(&ClassicRequest {
             path: &self.path,
             image: &image,
+            unpacked: None,
             initrd: &self.initrd,
             modules: &self.modules,
             dtb: None,
@@ -113,6 +115,7 @@ pub fn prepared() -> Prepared {
         proofs: Ok(Vec::new()),
         decision: method::decide(&MethodFacts::default()),
         plan,
+        kernel: KernelUnpacking::not("kexec_file_load takes the bzImage only"),
         placed: None,
         config: Default::default(),
         findings: Vec::new(),

@@ -175,6 +175,7 @@ pub mod tests {
             uncompared: None,
             firmware: None,
             one_shot: None,
+            unpacked: false,
             preloaded: false,
             cold: None,
             refused: false,

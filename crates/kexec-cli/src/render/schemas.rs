@@ -233,8 +233,7 @@ fn what_happened_is_as_the_schemas_say() {
     let attempts = reboots::tests::all();
     hold("history", render::history(&attempts));
     let prepared = plans::prepared();
-    let (plan, decision) = (&prepared.plan, &prepared.decision);
-    let record = || Box::new(LoadRecord::of(plan, decision, SystemTime::UNIX_EPOCH));
+    let record = || Box::new(LoadRecord::of(&prepared, SystemTime::UNIX_EPOCH));
     let root = tempfile::tempdir().unwrap();
     let host = Snapshot::read(root.path());
     let interrupted = |record| {

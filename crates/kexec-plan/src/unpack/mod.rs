@@ -1,7 +1,11 @@
 //! What is unpacked before the jump, so that the next kernel need not do it while the
 //! machine is down.
 
+pub mod kernel;
+
 use serde::Serialize;
+
+pub use kernel::{KernelFacts, KernelUnpacking};
 
 /// What the caller wants to be unpacked before the jump (`--unpack`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

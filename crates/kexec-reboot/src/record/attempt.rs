@@ -44,6 +44,9 @@ pub struct Attempt {
     pub target: Target,
     /// By which system call it was loaded, and why.
     pub method: String,
+    /// The kernel was taken out of its bzImage before the jump.
+    #[serde(default)]
+    pub unpacked: bool,
     /// How the shutdown was asked for: `systemctl kexec`.
     pub handover: String,
     /// What was known to speak against it when it was asked for: the first
@@ -305,6 +308,7 @@ pub(super) mod tests {
                 cmdline: "luks.key=secret".into(),
             },
             method: "kexec_load: shortest downtime".into(),
+            unpacked: false,
             handover: "systemctl kexec".into(),
             doubts: vec![],
             uncompared: None,

@@ -89,6 +89,7 @@ pub(super) fn attempt(
             prepared.decision.method.name(),
             prepared.decision.reason
         ),
+        unpacked: prepared.kernel.unpacked,
         handover,
         doubts: doubts
             .map(|f| format!("{}: {}", f.problem.what, f.problem.why))
@@ -125,6 +126,7 @@ pub(super) fn cold(world: &World<'_>, handover: String, why: ColdReason) -> Opti
             cmdline: kexec_plan::Cmdline::default(),
         },
         method: "none".to_owned(),
+        unpacked: false,
         handover,
         doubts: Vec::new(),
         uncompared: None,

@@ -96,6 +96,11 @@ impl Vmlinux {
         end.saturating_sub(start)
     }
 
+    /// Bytes of the file, with the table behind it.
+    pub fn file_len(&self) -> u64 {
+        fields::len(&self.bytes)
+    }
+
     /// Whether it can run at another place of its mapping than the one it is linked for:
     /// a kernel that was built without that has no table.
     pub fn is_movable(&self) -> bool {
@@ -237,5 +242,5 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     fields::u32_at(bytes, at).unwrap_or(0)
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
