@@ -9,6 +9,8 @@ pub enum Against {
     File,
     /// kexec-tools with `kexec_load(2)`.
     Tools,
+    /// Our own with the bzImage, where the other kernel was unpacked before the jump.
+    BzImage,
 }
 
 impl Against {
@@ -16,6 +18,7 @@ impl Against {
         match self {
             Against::File => "`-s`",
             Against::Tools => "kexec-tools",
+            Against::BzImage => "the bzImage",
         }
     }
 }
