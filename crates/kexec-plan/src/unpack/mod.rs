@@ -1,6 +1,9 @@
 //! What is unpacked before the jump, so that the next kernel need not do it while the
 //! machine is down.
 
+pub mod cost;
+pub mod memory;
+
 use serde::Serialize;
 
 /// What the caller wants to be unpacked before the jump (`--unpack`).
