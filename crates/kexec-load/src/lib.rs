@@ -14,6 +14,9 @@ pub mod pipeline;
 mod place;
 pub mod preflight;
 pub mod request;
+mod staged;
+pub mod unpacked;
 
 pub use error::Error;
+pub use inputs::Inputs;
 pub use request::{CmdlineChoice, LoadRequest, SyscallChoice};

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use kexec_machine::volumes::FileRef;
 use kexec_plan::Cmdline;
 pub use kexec_plan::SyscallChoice;
-pub use kexec_plan::unpack::UnpackChoice;
 use kexec_plan::classic::ClassicOptions;
+pub use kexec_plan::unpack::UnpackChoice;
 pub use kexec_plan::{EntryLine, Mark};
 use kexec_sys::Slot;
 

@@ -24,6 +24,8 @@ pub struct Plan<'a> {
     /// Where every byte goes with `kexec_load(2)`; null with `kexec_file_load(2)`, where the
     /// running kernel decides that.
     pub placed: Option<&'a LoadPlan>,
+    /// What was unpacked before the jump, and what was not, with the reasons.
+    pub unpacked: &'a Unpacked,
     /// The system call, and why it is that one.
     pub method: &'a Decision,
     /// What the kernel file proved about its own bytes; null where it is broken.

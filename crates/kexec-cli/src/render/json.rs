@@ -23,6 +23,7 @@ fn parts(prepared: &Prepared) -> documents::Plan<'_> {
     documents::Plan {
         plan: &prepared.plan,
         placed: prepared.placed.as_ref(),
+        unpacked: &prepared.unpacked,
         method: &prepared.decision,
         proofs: prepared.proofs.as_deref().ok(),
     }

@@ -112,6 +112,8 @@ pub fn prepared() -> Prepared {
         image,
         proofs: Ok(Vec::new()),
         decision: method::decide(&MethodFacts::default()),
+        initrds: plan.initrd.clone(),
+        unpacked: Default::default(),
         plan,
         placed: None,
         config: Default::default(),

@@ -111,6 +111,9 @@ fn plan_with(prepared: &Prepared, cmdline: &Cmdline, layout: Layout) -> String {
             }
         }
     }
+    for line in prepared.unpacked.initrd.lines() {
+        row(&mut out, layout, "", &line);
+    }
     row(&mut out, layout, "cmdline", &cmdline.to_string());
     let from = format!(
         "({} bytes, from {})",

@@ -20,6 +20,7 @@ fn request(tree: &Tree, syscall: SyscallChoice, kernel: &[u8]) -> LoadRequest {
         cmdline: CmdlineChoice::default(),
         slot: Slot::Normal,
         syscall,
+        unpack: Default::default(),
         profile: None,
         companions: None,
         debug: false,

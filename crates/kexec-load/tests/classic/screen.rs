@@ -18,6 +18,7 @@ fn finding(tree: &Tree, syscall: SyscallChoice, reuse: bool) -> Option<Finding> 
         cmdline: CmdlineChoice::default(),
         slot: Slot::Normal,
         syscall,
+        unpack: Default::default(),
         profile: None,
         companions: None,
         debug: false,

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod initrds;
+#[cfg(target_arch = "x86_64")]
+mod unpacked;
 
 use std::path::{Path, PathBuf};
 
@@ -52,6 +54,7 @@ impl Boot {
             mark: None,
             slot: Slot::Normal,
             syscall: SyscallChoice::Auto,
+            unpack: Default::default(),
             profile: None,
             companions: None,
             debug: false,
