@@ -9,7 +9,7 @@ use kexec_plan::memory::limits::Limits;
 use kexec_plan::unpack::cost::Hashing;
 use kexec_plan::unpack::memory::UnpackMemory;
 use kexec_plan::{Decision, FilePlan, Method, Piece};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::initrd::is_for_linux;
 use crate::initrd::unpack::{InitrdUnpacked, UnpackRules, unpack};
@@ -20,7 +20,7 @@ use crate::{Error, Inputs};
 use kexec_machine::{Fact, Snapshot};
 
 /// What was unpacked before the jump, and what was not, with the reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unpacked {
     /// The initrd.

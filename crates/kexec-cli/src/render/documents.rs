@@ -4,6 +4,7 @@
 use kexec_entries::{AnsweringSource, ListedSource, Survey};
 use kexec_image::Proof;
 use kexec_load::preflight::Finding;
+use kexec_load::unpacked::Unpacked;
 use kexec_plan::{Decision, FilePlan, LoadPlan};
 use kexec_reboot::enable::FileChange;
 use kexec_reboot::handover::shutdown_request::Handover;

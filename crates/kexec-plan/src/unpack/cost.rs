@@ -4,7 +4,7 @@
 //! Costs are instructions on one CPU. They are no time, but they compare: whatever is done
 //! between the two kernels runs on one CPU, through the same bytes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Costs are counted in thousandths of an instruction, so that no fraction is needed.
 const ONE: u64 = 1000;
@@ -78,7 +78,7 @@ impl Hashing {
 }
 
 /// The form in which a part is handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PartForm {

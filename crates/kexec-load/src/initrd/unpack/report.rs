@@ -4,14 +4,14 @@ use std::fmt;
 
 use kexec_plan::Piece;
 use kexec_plan::unpack::cost::{Hashing, PartCosts, PartForm};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::NotUnpacked;
 use super::split::{Found, Part};
 use crate::explain::say::Bytes as Size;
 
 /// What was unpacked of an initrd before the jump, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InitrdUnpacked {
     /// Its compressed parts, in order.
@@ -25,7 +25,7 @@ pub struct InitrdUnpacked {
 }
 
 /// What became of a compressed part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnpackedPart {
     /// The file or section that it is in.
