@@ -81,6 +81,7 @@ mod tests {
             mark: None,
             slot: Slot::Normal,
             syscall: SyscallChoice::Auto,
+            unpack: Default::default(),
             profile: None,
             companions: None,
             debug: false,
