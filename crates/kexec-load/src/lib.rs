@@ -9,12 +9,15 @@ pub mod explain;
 pub mod initrd;
 pub mod inputs;
 pub mod jump_back;
+mod method_facts;
 pub mod next_config;
 pub mod pipeline;
 mod place;
 pub mod preflight;
 pub mod request;
-mod unpack;
+mod staged;
+pub mod unpacked;
 
 pub use error::Error;
+pub use inputs::Inputs;
 pub use request::{CmdlineChoice, LoadRequest, SyscallChoice};

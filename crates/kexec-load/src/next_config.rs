@@ -10,6 +10,7 @@ use bytes::Bytes;
 use kexec_image::formats::bzimage::PayloadCodec;
 use kexec_image::{Image, ImageError, Kernel, Options, Proof, ikconfig};
 
+use crate::initrd::intact::CompressedPart;
 use crate::initrd::reads::Reads;
 use kexec_machine::snapshot::config_beside;
 
@@ -114,6 +115,24 @@ impl NextConfig {
             from,
             codecs: reads.codecs(),
         })
+    }
+}
+
+impl NextConfig {
+    /// Whether the kernel is known to read initrds of this codec. Nothing is unpacked to find
+    /// out.
+    pub fn is_known_to_read(&self, codec: &'static str) -> bool {
+        let part = CompressedPart {
+            at: 0,
+            codec,
+            filters: Vec::new(),
+        };
+        // Where the kernel carries a configuration, its own word counts; it was looked for
+        // if `own` is set.
+        let own = self.own.get().and_then(Option::as_ref);
+        let beside = || self.installed.as_ref().map(|installed| &installed.reads);
+        let reads = own.or_else(beside);
+        reads.is_some_and(|reads| reads.any() && reads.lacks(&part).is_none())
     }
 }
 

@@ -6,26 +6,24 @@
 //! LoadRequest ──read──▶ Inputs ──prepare──▶ Prepared { plan, findings } ──load──▶ loaded, recorded
 //! ```
 
-use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd};
-
-use bytes::Bytes;
 use kexec_image::{Arch, Image, ImageError, Proof};
-use kexec_plan::MethodFacts;
 use kexec_plan::unpack::KernelUnpacking;
-use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, LoadPlan, Method};
+use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, LoadPlan, Method, Piece};
 use kexec_plan::{PlanError, file, method};
-use kexec_sys::{Errno, FileFlags, Kernel, SealedFile, Slot};
+use kexec_sys::{Errno, FileFlags, Kernel, Slot};
 
 use crate::companions;
 use crate::explain::{self, ImageFacts, KernelCall};
 use crate::initrd;
+use crate::initrd::unpack::InitrdUnpacked;
 pub use crate::inputs::{Carried, InputFile, Inputs, image_options, read};
+pub use crate::method_facts::method_facts;
 use crate::next_config::NextConfig;
 use crate::preflight::{self, Finding, LoadContext};
-use crate::request::{LoadRequest, SyscallChoice, Unsigned};
-use crate::{Error, classic, place, unpack};
-use kexec_machine::Fact;
+use crate::request::{LoadRequest, SyscallChoice};
+use crate::staged::Staged;
+use crate::unpacked::{InitrdStep, Unpacked, kernel};
+use crate::{Error, place};
 use kexec_machine::{Problem, Snapshot};
 
 /// Everything that is known before the leap.
@@ -39,11 +37,13 @@ pub struct Prepared {
     pub decision: Decision,
     /// What will be handed to it.
     pub plan: FilePlan,
+    /// The initrd as it is in its files; in the plan, parts of it may be unpacked.
+    pub initrds: Vec<Piece>,
+    /// What was unpacked before the jump.
+    pub unpacked: Unpacked,
     /// Where `kexec_load(2)` puts every byte; `None` with the other call, which
     /// leaves that to the running kernel.
     pub placed: Option<LoadPlan>,
-    /// Whether the kernel is unpacked before the jump, and why.
-    pub kernel: KernelUnpacking,
     /// What is known of how it was built.
     pub config: NextConfig,
     /// What the checks found.
@@ -78,19 +78,21 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
     let plan = parts(request, inputs, &image, host)?;
     let facts = method_facts(request, &image, &plan, arch, host);
     let config = NextConfig::new(inputs.config.clone());
-    let known = Understood {
+    let mut known = Understood {
         proofs: config.verify(&image, !request.old_spelling),
         image,
+        initrds: plan.initrd.clone(),
         plan,
+        unpacked: Unpacked::default(),
         config,
     };
     let mut decision = method::decide(&facts);
-    let placed = match known.place(request, inputs, host, &decision) {
+    let placed = match known.unpack_and_place(request, inputs, host, &decision) {
         // The shortest downtime is worth a try, not a failure.
         Err(error) if request.syscall == SyscallChoice::Fastest => {
             let second = method::second_choice(&facts, &format!("has no plan: {error}"));
             decision = second.ok_or(error)?;
-            known.place(request, inputs, host, &decision)?
+            known.unpack_and_place(request, inputs, host, &decision)?
         }
         placed => placed?,
     };
@@ -106,10 +108,54 @@ struct Understood {
     image: Image,
     proofs: Result<Vec<Proof>, ImageError>,
     plan: FilePlan,
+    initrds: Vec<Piece>,
+    unpacked: Unpacked,
     config: NextConfig,
 }
 
 impl Understood {
+    /// Unpacks what is unpacked before the jump with the call that was decided on, and
+    /// makes the plan of that call, as [`Understood::place`].
+    fn unpack_and_place(
+        &mut self,
+        request: &LoadRequest,
+        inputs: &Inputs,
+        host: &Snapshot,
+        decision: &Decision,
+    ) -> Result<Option<LoadPlan>, Error> {
+        // What was unpacked for the other call goes before this one needs memory.
+        self.pack_again(None);
+        if self.proofs.is_ok() {
+            let step = InitrdStep {
+                request,
+                inputs,
+                image: &self.image,
+                plan: &self.plan,
+                config: &self.config,
+                decision,
+                host,
+            };
+            let (handed, report) = step.unpack(&self.initrds)?;
+            (self.plan.initrd, self.unpacked.initrd) = (handed, report);
+        }
+        let placed = match self.place(request, inputs, host, decision) {
+            Err(error) if self.unpacked.may_be_left(request) => {
+                self.pack_again(Some(format!("unpacked, it has no place: {error}")));
+                self.place(request, inputs, host, decision)
+            }
+            placed => placed,
+        };
+        let (placed, kernel) = placed?;
+        self.unpacked.kernel = kernel;
+        Ok(placed)
+    }
+
+    /// Takes the initrd as it is in its files, because of `why`.
+    fn pack_again(&mut self, why: Option<String>) {
+        self.plan.initrd.clone_from(&self.initrds);
+        self.unpacked.initrd = InitrdUnpacked::nothing(why);
+    }
+
     /// The plan of the call that was decided on; none where the running kernel
     /// makes it.
     fn place(
@@ -121,18 +167,18 @@ impl Understood {
     ) -> Result<PlacedKernel, Error> {
         let (image, proofs, plan) = (&self.image, &self.proofs, &self.plan);
         let arch = known_arch(host)?;
-        let facts = unpack::kernel::facts(request, image, plan, decision.method, host);
-        let mut kernel = unpack::kernel::decide(&facts)?;
-        if kernel.unpacked && proofs.is_ok() {
+        let facts = kernel::facts(request, image, plan, decision.method, host);
+        let mut unpacking = kernel::decide(&facts)?;
+        if unpacking.unpacked && proofs.is_ok() {
             let cap = image_options(request.profile, inputs, host).max_output;
-            let unpacked = unpack::kernel::unpack(image, &plan.cmdline, &inputs.carried, cap);
+            let unpacked = kernel::unpack(image, &plan.cmdline, &inputs.carried, cap);
             let placed = unpacked.and_then(|unpacked| {
                 place::place(request, inputs, image, Some(&unpacked), plan, arch, host)
                     .map_err(|e| e.to_string())
             });
             match placed {
-                Ok(placed) => return Ok((Some(placed), kernel)),
-                Err(reason) => kernel = unpack::kernel::instead(facts.choice, &reason)?,
+                Ok(placed) => return Ok((Some(placed), unpacking)),
+                Err(reason) => unpacking = kernel::instead(facts.choice, &reason)?,
             }
         }
         let placed = match decision.method {
@@ -150,7 +196,7 @@ impl Understood {
                 place::place(request, inputs, image, None, plan, arch, host).map(Some)
             }
         };
-        Ok((placed?, kernel))
+        Ok((placed?, unpacking))
     }
 
     /// What the checks find of it.
@@ -159,12 +205,17 @@ impl Understood {
         request: &LoadRequest,
         host: &Snapshot,
         decision: Decision,
-        (placed, kernel): PlacedKernel,
+        mut placed: Option<LoadPlan>,
     ) -> Prepared {
+        if let Some(placed) = &mut placed {
+            placed.notes.extend(self.unpacked.lines());
+        }
         let findings = preflight::run(&LoadContext {
             host,
             image: &self.image,
             plan: &self.plan,
+            initrds: &self.initrds,
+            unpacked: &self.unpacked,
             placed: placed.as_ref(),
             classic: &request.classic,
             decision: &decision,
@@ -177,10 +228,25 @@ impl Understood {
             proofs: self.proofs,
             decision,
             plan: self.plan,
+            initrds: self.initrds,
+            unpacked: self.unpacked,
             placed,
-            kernel,
             config: self.config,
             findings,
+        }
+    }
+}
+
+impl Prepared {
+    /// The files, to be prepared for the other call.
+    fn understood(self) -> Understood {
+        Understood {
+            image: self.image,
+            proofs: self.proofs,
+            plan: self.plan,
+            initrds: self.initrds,
+            unpacked: self.unpacked,
+            config: self.config,
         }
     }
 }
@@ -193,46 +259,6 @@ fn known_arch(host: &Snapshot) -> Result<Arch, Error> {
             "run on a machine whose architecture `kexec --help` names",
         )
     })
-}
-
-/// The facts that decide the system call.
-pub fn method_facts(
-    request: &LoadRequest,
-    image: &Image,
-    plan: &FilePlan,
-    arch: Arch,
-    host: &Snapshot,
-) -> MethodFacts {
-    let longest = preflight::longest_cmdline(image, arch, Method::FileLoad);
-    let unseen = |reason: Option<&str>| reason.map(str::to_owned);
-    let secure_boot = match request.classic.unsigned {
-        Unsigned::Taken => &Fact::Absent,
-        Unsigned::Refused | Unsigned::ForTheKernel => &host.security.secure_boot,
-    };
-    MethodFacts {
-        choice: request.syscall,
-        secure_boot: secure_boot.is_true(),
-        secure_boot_unseen: unseen(secure_boot.reason()),
-        locked_down: host.locked_down(),
-        lockdown_unseen: unseen(host.security.lockdown.reason()),
-        signature_enforced: host.signature_enforced().is_true(),
-        ima_appraises: host.security.ima_appraises_kexec.is_true(),
-        selinux_enforcing: host.security.selinux_enforcing.is_true(),
-        handover_state: !request.classic.discard_liveupdate
-            && (host.kexec.kho.is_true() || host.kexec.liveupdate_sessions.is_true()),
-        // A kernel for another machine is refused by a check, which says it
-        // better than a plan that cannot be made.
-        not_for_file_load: file::accepts(arch, image).is_err(),
-        file_load_resets: preflight::file_load_resets(host, image, &plan.cmdline),
-        long_cmdline: plan.cmdline.as_bytes().len() > longest.0,
-        classic_option: request.classic.demands_classic(),
-        crash: plan.crash,
-        not_placed_here: !kexec_plan::planners::is_planned(arch)
-            || classic::purgatory_shape().is_err(),
-        classic_not_built: host.built_with("CONFIG_KEXEC") == Some(false),
-        memory_hidden: host.memory.iomem.known().is_none(),
-        memory_guarded: host.memory_guarded(),
-    }
 }
 
 /// What is handed over, whichever call does it.
@@ -299,21 +325,26 @@ pub fn load(
 ) -> Result<Prepared, Error> {
     refuse(&prepared)?;
     announce(&prepared)?;
-    let Err(errno) = load_once(kernel, request, extra, inputs, &prepared, host)? else {
+    let Err(mut errno) = load_once(kernel, request, extra, inputs, &prepared, host)? else {
         return Ok(prepared);
     };
+    let mut prepared = prepared;
+    if errno == Errno::ENOMEM && prepared.unpacked.may_be_left(request) {
+        prepared = packed_again(request, inputs, prepared, host)?;
+        refuse(&prepared)?;
+        announce(&prepared)?;
+        match load_once(kernel, request, extra, inputs, &prepared, host)? {
+            Ok(()) => return Ok(prepared),
+            Err(again) => errno = again,
+        }
+    }
     let first = explained(request, &prepared, errno, host);
     let Some(decision) = second_choice(request, &prepared, errno, host) else {
         return Err(first);
     };
     let tried = decision.method.name();
-    let known = Understood {
-        image: prepared.image,
-        proofs: prepared.proofs,
-        plan: prepared.plan,
-        config: prepared.config,
-    };
-    let placed = known.place(request, inputs, host, &decision);
+    let mut known = prepared.understood();
+    let placed = known.unpack_and_place(request, inputs, host, &decision);
     let second = placed.and_then(|placed| {
         let second = known.checked(request, host, decision, placed);
         refuse(&second)?;
@@ -330,6 +361,22 @@ pub fn load(
             second.remedy().to_owned(),
         )
     })
+}
+
+/// The same load with the files as they are, for which there may be memory.
+fn packed_again(
+    request: &LoadRequest,
+    inputs: &Inputs,
+    prepared: Prepared,
+    host: &Snapshot,
+) -> Result<Prepared, Error> {
+    let decision = prepared.decision.clone();
+    let mut known = prepared.understood();
+    let why = "the running kernel had no memory for it, unpacked (ENOMEM)";
+    known.pack_again(Some(why.to_owned()));
+    let (placed, kernel) = known.place(request, inputs, host, &decision)?;
+    known.unpacked.kernel = kernel;
+    Ok(known.checked(request, host, decision, placed))
 }
 
 /// The first check that refused, as an error.
@@ -437,89 +484,4 @@ fn image_facts(prepared: &Prepared) -> ImageFacts {
         cmdline_len: prepared.plan.cmdline.len_with_nul(),
         preserve_context: prepared.placed.as_ref().is_some_and(|p| p.preserve_context),
     }
-}
-
-/// The descriptors and the text that the system call takes.
-struct Staged {
-    /// A copy of the unwrapped kernel; `None` when the file itself is handed on.
-    unwrapped: Option<SealedFile>,
-    /// Whether the kernel wants to see the file itself.
-    original: bool,
-    /// The joined initrd; `None` when there is none or it is one file as it is.
-    joined: Option<SealedFile>,
-    /// Which input file is the whole initrd.
-    single: Option<usize>,
-    cmdline: CString,
-}
-
-impl Staged {
-    fn new(inputs: &Inputs, prepared: &Prepared, host: &Snapshot) -> Result<Staged, Error> {
-        let memory = |what: &str, e: kexec_sys::SealedError| {
-            Error::System(Problem::caused(
-                format!("cannot keep {what} in memory"),
-                e,
-                "free some memory and try again",
-            ))
-        };
-        let plan = &prepared.plan;
-        let unwrapped = if plan.bare {
-            None
-        } else {
-            let copy = SealedFile::from_bytes(&plan.kernel.bytes, "kernel");
-            Some(copy.map_err(|e| memory("the unwrapped kernel", e))?)
-        };
-        let single = match plan.initrd.as_slice() {
-            [one] => inputs
-                .initrds
-                .iter()
-                .position(|i| same_bytes(&i.sealed.bytes(), &one.bytes)),
-            _ => None,
-        };
-        let joined = if plan.initrd.is_empty() || single.is_some() {
-            None
-        } else {
-            let zeros = [0u8; file::INITRD_PADDING];
-            let parts = plan.initrd.iter().flat_map(|p| {
-                let padding = zeros.get(..p.padding).unwrap_or_default();
-                [p.bytes.as_ref(), padding]
-            });
-            let copy = SealedFile::from_parts(parts, "initrd");
-            Some(copy.map_err(|e| memory("the joined initrd", e))?)
-        };
-        let cmdline = CString::new(plan.cmdline.as_bytes()).map_err(|e| {
-            Error::system(
-                "cannot hand over the command line",
-                format!("it has a NUL at byte {}", e.nul_position()),
-                "remove the NUL",
-            )
-        })?;
-        Ok(Staged {
-            unwrapped,
-            // A signature in an extended attribute is on the file, not on a copy
-            // of its bytes; the kernel then reads (and verifies) the file itself.
-            original: host.security.ima_appraises_kexec.known() == Some(&true),
-            joined,
-            single,
-            cmdline,
-        })
-    }
-
-    fn kernel<'a>(&'a self, inputs: &'a Inputs) -> BorrowedFd<'a> {
-        match &self.unwrapped {
-            Some(copy) => copy.as_fd(),
-            None if self.original => inputs.kernel.file.as_fd(),
-            None => inputs.kernel.sealed.as_fd(),
-        }
-    }
-
-    fn initrd<'a>(&'a self, inputs: &'a Inputs) -> Option<BorrowedFd<'a>> {
-        let single = self.single.and_then(|i| inputs.initrds.get(i));
-        let single = single.map(|i| i.sealed.as_fd());
-        self.joined.as_ref().map(AsFd::as_fd).or(single)
-    }
-}
-
-/// Whether two handles are the same run of memory.
-fn same_bytes(a: &Bytes, b: &Bytes) -> bool {
-    a.as_ptr() == b.as_ptr() && a.len() == b.len()
 }

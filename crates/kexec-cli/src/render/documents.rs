@@ -4,7 +4,7 @@
 use kexec_entries::{AnsweringSource, ListedSource, Survey};
 use kexec_image::Proof;
 use kexec_load::preflight::Finding;
-use kexec_plan::unpack::KernelUnpacking;
+use kexec_load::unpacked::Unpacked;
 use kexec_plan::{Decision, FilePlan, LoadPlan};
 use kexec_reboot::enable::FileChange;
 use kexec_reboot::handover::shutdown_request::Handover;
@@ -25,20 +25,12 @@ pub struct Plan<'a> {
     /// Where every byte goes with `kexec_load(2)`; null with `kexec_file_load(2)`, where the
     /// running kernel decides that.
     pub placed: Option<&'a LoadPlan>,
+    /// What was unpacked before the jump, and what was not, with the reasons.
+    pub unpacked: &'a Unpacked,
     /// The system call, and why it is that one.
     pub method: &'a Decision,
-    /// What is unpacked before the jump, and why.
-    pub unpacking: Unpacking<'a>,
     /// What the kernel file proved about its own bytes; null where it is broken.
     pub proofs: Option<&'a [Proof]>,
-}
-
-/// What is unpacked before the jump.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Unpacking<'a> {
-    /// The kernel, out of its bzImage.
-    pub kernel: &'a KernelUnpacking,
 }
 
 /// What a reboot boots, or would boot.

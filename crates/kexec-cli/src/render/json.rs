@@ -23,10 +23,8 @@ fn parts(prepared: &Prepared) -> documents::Plan<'_> {
     documents::Plan {
         plan: &prepared.plan,
         placed: prepared.placed.as_ref(),
+        unpacked: &prepared.unpacked,
         method: &prepared.decision,
-        unpacking: documents::Unpacking {
-            kernel: &prepared.kernel,
-        },
         proofs: prepared.proofs.as_deref().ok(),
     }
 }

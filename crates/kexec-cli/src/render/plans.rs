@@ -5,12 +5,14 @@
 use std::path::PathBuf;
 
 use kexec_image::Arch;
+use kexec_load::initrd::unpack::UnpackedPart;
 use kexec_load::pipeline::Prepared;
+use kexec_load::unpacked::Unpacked;
 use kexec_plan::classic::{
     ClassicOptions, ClassicRequest, FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed,
 };
 use kexec_plan::memory::MemoryFacts;
-use kexec_plan::unpack::KernelUnpacking;
+use kexec_plan::unpack::cost::PartForm;
 use kexec_plan::{Cmdline, FileRequest, MethodFacts, Piece, file, method, planners};
 
 fn folder() -> PathBuf {
@@ -114,12 +116,38 @@ pub fn prepared() -> Prepared {
         image,
         proofs: Ok(Vec::new()),
         decision: method::decide(&MethodFacts::default()),
+        initrds: plan.initrd.clone(),
+        unpacked: Default::default(),
         plan,
-        kernel: KernelUnpacking::not("kexec_file_load takes the bzImage only"),
         placed: None,
         config: Default::default(),
         findings: Vec::new(),
     }
+}
+
+/// What was unpacked of an initrd: one part that was, one that was not.
+pub fn unpacked() -> Unpacked {
+    let part = UnpackedPart {
+        origin: "/boot/initrd.img".to_owned(),
+        at: 512,
+        codec: Some("zstd".to_owned()),
+        packed: 40 << 20,
+        unpacked: Some(120 << 20),
+        form: PartForm::Raw,
+        handed: 120 << 20,
+        why: "it is cheapest".to_owned(),
+    };
+    let kept = UnpackedPart {
+        codec: None,
+        unpacked: None,
+        form: PartForm::Packed,
+        handed: 40 << 20,
+        why: "kexec does not unpack it".to_owned(),
+        ..part.clone()
+    };
+    let mut unpacked = Unpacked::default();
+    unpacked.initrd.parts = vec![part, kept];
+    unpacked
 }
 
 /// Bytes that are there by their number only.

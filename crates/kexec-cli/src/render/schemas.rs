@@ -201,6 +201,8 @@ fn plans_are_as_their_schemas_say() {
     let mut prepared = plans::prepared();
     prepared.findings = vec![finding()];
     hold("load", render::plan(&prepared));
+    prepared.unpacked = plans::unpacked();
+    hold("load", render::plan(&prepared));
     for plan in [
         plans::Ask::new("crashkernel"),
         plans::Ask::multiboot("holes"),

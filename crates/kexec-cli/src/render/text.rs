@@ -5,7 +5,6 @@ use kexec_load::pipeline::Prepared;
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::redact;
 use kexec_plan::Cmdline;
-use kexec_plan::unpack::KernelUnpacking;
 use kexec_reboot::handover::shutdown_request::Handover;
 use kexec_reboot::preload::Step;
 use kexec_reboot::preload::cold_every::ordinal;
@@ -112,6 +111,9 @@ fn plan_with(prepared: &Prepared, cmdline: &Cmdline, layout: Layout) -> String {
             }
         }
     }
+    for line in prepared.unpacked.initrd.lines() {
+        row(&mut out, layout, "", &line);
+    }
     row(&mut out, layout, "cmdline", &cmdline.to_string());
     let from = format!(
         "({} bytes, from {})",
@@ -137,21 +139,10 @@ fn plan_with(prepared: &Prepared, cmdline: &Cmdline, layout: Layout) -> String {
         "method",
         &format!("{}: {}", decision.method.name(), decision.reason),
     );
-    if let Some(text) = kernel_unpacking(&prepared.kernel) {
+    if let Some(text) = prepared.unpacked.kernel.line() {
         row(&mut out, layout, "", &text);
     }
     out
-}
-
-/// Whether the next kernel has to unpack itself; nothing where nobody wanted anything
-/// else.
-fn kernel_unpacking(kernel: &KernelUnpacking) -> Option<String> {
-    let KernelUnpacking { unpacked, reason } = kernel;
-    match (unpacked, kernel.is_unwanted()) {
-        (true, _) => Some(format!("kernel unpacked before the jump: {reason}")),
-        (false, false) => Some(format!("kernel not unpacked before the jump: {reason}")),
-        (false, true) => None,
-    }
 }
 
 /// What is about to be rebooted into: the entry with the reason, the plan (of [`plan`]
@@ -334,7 +325,7 @@ fn image(out: &mut String, layout: Layout, label: &str, r: &LoadRecord) {
         "",
         &format!("loaded with {}: {}", r.method, r.reason),
     );
-    if let Some(text) = r.unpacking.as_ref().and_then(kernel_unpacking) {
+    for text in r.unpacked.lines() {
         row(out, layout, "", &text);
     }
     if r.preloaded.is_some() {

@@ -22,7 +22,7 @@ const LEGACY: u32 = 0x184c_2102;
 /// "General structure": the magic number of the modern frame.
 const MODERN: u32 = 0x184d_2204;
 /// "Legacy frame": the uncompressed size of every block but the last.
-const LEGACY_BLOCK: usize = 8 << 20;
+pub(super) const LEGACY_BLOCK: usize = 8 << 20;
 /// The most that a legacy block can compress to (`LZ4_COMPRESSBOUND`). A
 /// larger number is not a block size: the frame has ended.
 const LEGACY_BOUND: usize = LEGACY_BLOCK + LEGACY_BLOCK / 255 + 16;
@@ -77,6 +77,14 @@ type Block<'a> = (Vec<u8>, &'a [u8]);
 /// Decodes the block that `rest` begins with, and returns what follows it;
 /// `None` at the end of the frame, whatever follows that.
 pub(super) fn legacy_block(rest: &[u8]) -> Result<Option<Block<'_>>, String> {
+    let Some((block, rest)) = packed_block(rest)? else {
+        return Ok(None);
+    };
+    Ok(Some((decoded(block)?, rest)))
+}
+
+/// The block that `rest` begins with, still packed, and what follows it.
+fn packed_block(rest: &[u8]) -> Result<Option<(&[u8], &[u8])>, String> {
     let Some(size) = fields::u32_at(rest, 0) else {
         return Ok(None);
     };
@@ -85,13 +93,62 @@ pub(super) fn legacy_block(rest: &[u8]) -> Result<Option<Block<'_>>, String> {
     if size == 0 || size > LEGACY_BOUND {
         return Ok(None);
     }
-    let block = rest.get(4..).and_then(|r| r.get(..size));
-    let block = block.ok_or_else(|| SHORT.to_owned())?;
+    let block = rest.get(4..).and_then(|r| r.split_at_checked(size));
+    block.map(Some).ok_or_else(|| SHORT.to_owned())
+}
+
+/// What a block decompresses to.
+pub(super) fn decoded(block: &[u8]) -> Result<Vec<u8>, String> {
     // A byte of input makes 255 bytes of output at the very most.
-    let mut decoded = vec![0; LEGACY_BLOCK.min(size.saturating_mul(256))];
+    let mut decoded = vec![0; LEGACY_BLOCK.min(block.len().saturating_mul(256))];
     let n = decompress_into(block, &mut decoded).map_err(|e| e.to_string())?;
     decoded.truncate(n);
-    Ok(Some((decoded, rest.get(4 + size..).unwrap_or_default())))
+    Ok(decoded)
+}
+
+/// The blocks of one legacy frame, still packed, and where it ends; `None` where the frame
+/// is cut short, or another one follows it directly.
+pub(super) fn legacy_blocks(frame: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
+    if !is_legacy(frame) {
+        return None;
+    }
+    let mut rest = frame.get(4..)?;
+    let mut blocks = Vec::new();
+    while let Some((block, next)) = packed_block(rest).ok()? {
+        blocks.push(block);
+        rest = next;
+    }
+    let ends = rest.len() >= 4 || rest.iter().all(|b| *b == 0);
+    let consumed = frame.len().checked_sub(rest.len())?;
+    (ends && !is_legacy(rest)).then_some((blocks, consumed))
+}
+
+/// Compresses a whole archive into one legacy frame, as kernels unpack it, with as many
+/// threads as `threads`. `None` when it would have more than `most` bytes.
+pub fn compress(content: &[u8], most: u64, threads: usize) -> Option<Vec<u8>> {
+    let mut out = LEGACY.to_le_bytes().to_vec();
+    let at_once = threads.clamp(1, 8).checked_mul(LEGACY_BLOCK)?;
+    for several in content.chunks(at_once) {
+        let blocks: Vec<&[u8]> = several.chunks(LEGACY_BLOCK).collect();
+        let packed: Vec<Option<Vec<u8>>> = std::thread::scope(|scope| {
+            let pack = |block: &[u8]| lz4_flex::block::compress(block);
+            let work: Vec<_> = blocks
+                .iter()
+                .map(|block| scope.spawn(move || pack(block)))
+                .collect();
+            work.into_iter().map(|one| one.join().ok()).collect()
+        });
+        for block in packed {
+            let block = block?;
+            // LZ4_COMPRESSBOUND of 8 MiB.
+            out.extend_from_slice(&u32::try_from(block.len()).ok()?.to_le_bytes());
+            out.extend_from_slice(&block);
+            if fields::len(&out) > most {
+                return None;
+            }
+        }
+    }
+    Some(out)
 }
 
 /// Decodes one legacy frame; what follows it is returned.

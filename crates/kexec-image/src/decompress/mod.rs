@@ -16,11 +16,13 @@ mod gzip;
 mod lz4;
 mod lzma;
 mod output;
+mod parallel;
 mod stream;
 mod xz;
 pub mod xz_methods;
 mod zstd;
 
+pub use lz4::compress as compress_lz4;
 pub use stream::stream;
 
 use std::io::ErrorKind;
@@ -52,6 +54,30 @@ impl Codec {
     /// When it is damaged, ends early, or would become larger.
     pub fn decompress(&self, bytes: &[u8], cap: u64) -> Result<Decoded, ImageError> {
         let mut out = Output::kept(cap);
+        let checked = (self.decode)(bytes, &mut out)?;
+        Ok(Decoded {
+            bytes: out.into_bytes(),
+            consumed: checked.consumed,
+            checksummed: checked.checksummed,
+        })
+    }
+
+    /// The same for the first stream alone, as kernels unpack the parts of an initrd (see
+    /// [`Codec::check_first_with`]), with as many threads as its format has a use for, at
+    /// most `threads`.
+    ///
+    /// # Errors
+    /// As [`Codec::decompress`].
+    pub fn decompress_first(
+        &self,
+        bytes: &[u8],
+        cap: u64,
+        threads: usize,
+    ) -> Result<Decoded, ImageError> {
+        if let Some(decoded) = parallel::decompress(self, bytes, cap, threads) {
+            return Ok(decoded);
+        }
+        let mut out = Output::kept(cap).first_only();
         let checked = (self.decode)(bytes, &mut out)?;
         Ok(Decoded {
             bytes: out.into_bytes(),

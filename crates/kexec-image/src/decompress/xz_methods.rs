@@ -7,7 +7,7 @@ use super::XZ;
 use crate::fields;
 
 /// The lengths of Stream Header and Stream Footer (2.1).
-const ENDS: usize = 12;
+pub(super) const ENDS: usize = 12;
 
 /// One filter of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,24 +40,92 @@ pub fn methods(bytes: &[u8]) -> Methods {
         mut chains,
     } = Methods::default();
     let mut rest = bytes;
-    while let Some((front, check, blocks)) = last_stream(rest) {
-        if !checks.contains(&check) {
-            checks.push(check);
+    while let Some(stream) = last_stream(rest) {
+        if !checks.contains(&stream.check) {
+            checks.push(stream.check);
         }
-        for block in blocks {
-            if let Some(chain) = rest.get(block..).and_then(chain)
+        for block in stream.blocks {
+            if let Some(chain) = rest.get(block.at..).and_then(chain)
                 && !chains.contains(&chain)
             {
                 chains.push(chain);
             }
         }
-        rest = front;
+        rest = stream.front;
     }
     Methods { checks, chains }
 }
 
-/// What is in front of the last stream, its check, and where its blocks begin.
-fn last_stream(bytes: &[u8]) -> Option<(&[u8], u8, Vec<usize>)> {
+/// A block of a stream (3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct XzBlock {
+    /// Where it begins.
+    pub(super) at: usize,
+    /// Its length without the padding ("Unpadded Size", 4.3).
+    pub(super) unpadded: usize,
+    /// What it unpacks to.
+    pub(super) unpacked: u64,
+}
+
+/// A stream that was found from its end.
+#[derive(Debug)]
+pub(super) struct XzStream<'a> {
+    /// What is in front of it.
+    pub(super) front: &'a [u8],
+    /// The number of its check (2.1.1.2).
+    pub(super) check: u8,
+    /// Where its blocks are.
+    pub(super) blocks: Vec<XzBlock>,
+    /// Where it ends.
+    pub(super) end: usize,
+    flags: &'a [u8],
+    index: &'a [u8],
+    footer: &'a [u8],
+}
+
+impl XzStream<'_> {
+    /// Whether index and footer are what their checksums say, and the footer agrees with the
+    /// header (2.1.2, 4.5).
+    pub(super) fn is_sound(&self) -> bool {
+        let sum = |bytes: Option<&[u8]>| bytes.map(crc32);
+        let index_end = self.index.len().saturating_sub(4);
+        let index = sum(self.index.get(..index_end)) == fields::u32_at(self.index, index_end);
+        let footer = sum(self.footer.get(4..10)) == fields::u32_at(self.footer, 0);
+        index && footer && self.footer.get(8..10) == Some(self.flags)
+    }
+}
+
+/// Index and Stream Footer of a stream with this header and nothing but that block (2.1.2,
+/// 4).
+pub(super) fn end_of_one_block(header: &[u8], block: &XzBlock) -> Option<Vec<u8>> {
+    let mut out = vec![0, 1];
+    for mut value in [fields::len_u64(block.unpadded), block.unpacked] {
+        while value >= 0x80 {
+            out.push(0x80 | u8::try_from(value & 0x7f).ok()?);
+            value >>= 7;
+        }
+        out.push(u8::try_from(value).ok()?);
+    }
+    fields::pad(&mut out, 4);
+    out.extend_from_slice(&crc32(&out).to_le_bytes());
+    let backward = u32::try_from(out.len() / 4).ok()?.checked_sub(1)?;
+    let flags = header.get(6..8)?;
+    let footer = [&backward.to_le_bytes()[..], flags].concat();
+    out.extend_from_slice(&crc32(&footer).to_le_bytes());
+    out.extend_from_slice(&footer);
+    out.extend_from_slice(b"YZ");
+    Some(out)
+}
+
+/// The checksum of headers, index and footer (1.1): that of gzip.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+/// The last stream that `bytes` end with, zeros aside.
+pub(super) fn last_stream(bytes: &[u8]) -> Option<XzStream<'_>> {
     let zeros = bytes.iter().rev().take_while(|b| **b == 0).count();
     let end = bytes.len().checked_sub(zeros)?;
     let footer = bytes.get(end.checked_sub(ENDS)?..end)?;
@@ -68,16 +136,21 @@ fn last_stream(bytes: &[u8]) -> Option<(&[u8], u8, Vec<usize>)> {
     let backward = usize::try_from(fields::u32_at(footer, 4)?).ok()?;
     let index_len = backward.checked_add(1)?.checked_mul(4)?;
     let index_at = end.checked_sub(ENDS)?.checked_sub(index_len)?;
-    let mut index = bytes.get(index_at..end - ENDS)?.strip_prefix(&[0])?;
+    let whole_index = bytes.get(index_at..end - ENDS)?;
+    let mut index = whole_index.strip_prefix(&[0])?;
     let count = number(&mut index)?;
-    let mut padded = Vec::new();
+    let mut blocks = Vec::new();
     let mut total = 0_usize;
     for _ in 0..count {
         // Unpadded Size of the block; then what it unpacks to (4.3).
-        let size = usize::try_from(number(&mut index)?).ok()?;
-        number(&mut index)?;
-        padded.push(total);
-        total = total.checked_add(size.checked_next_multiple_of(4)?)?;
+        let unpadded = usize::try_from(number(&mut index)?).ok()?;
+        let unpacked = number(&mut index)?;
+        blocks.push(XzBlock {
+            at: total,
+            unpadded,
+            unpacked,
+        });
+        total = total.checked_add(unpadded.checked_next_multiple_of(4)?)?;
     }
     let blocks_at = index_at.checked_sub(total)?;
     let stream_at = blocks_at.checked_sub(ENDS)?;
@@ -85,9 +158,18 @@ fn last_stream(bytes: &[u8]) -> Option<(&[u8], u8, Vec<usize>)> {
     if !(XZ.probe)(stream) {
         return None;
     }
-    let check = fields::u8_at(stream, 7)? & 0x0f;
-    let blocks = padded.iter().map(|at| blocks_at + at).collect();
-    Some((front, check, blocks))
+    for block in &mut blocks {
+        block.at = block.at.checked_add(blocks_at)?;
+    }
+    Some(XzStream {
+        front,
+        check: fields::u8_at(stream, 7)? & 0x0f,
+        blocks,
+        end,
+        flags: stream.get(6..8)?,
+        index: whole_index,
+        footer,
+    })
 }
 
 /// The filters in the header of a block (3.1).

@@ -87,7 +87,7 @@ fn look(initrd: &[u8], largest: u64, followed: bool) -> InitrdFindings {
 /// unpack it (Documentation/admin-guide/bootconfig.rst, "Boot Kernel With a Boot
 /// Config"): the text, its size, the sum of its bytes, and a word that up to three
 /// bytes of padding may follow.
-fn without_bootconfig(initrd: &[u8]) -> &[u8] {
+pub(super) fn without_bootconfig(initrd: &[u8]) -> &[u8] {
     let cut = || {
         let padded = (0..4).find_map(|padding| {
             let end = initrd.len().checked_sub(padding)?;
@@ -104,7 +104,7 @@ fn without_bootconfig(initrd: &[u8]) -> &[u8] {
 }
 
 /// Whether something begins here that kernels unpack, or would if it were in its place.
-fn begins_part(bytes: &[u8]) -> bool {
+pub(super) fn begins_part(bytes: &[u8]) -> bool {
     [b"070701", b"070702", LZ4_FRAME, LZO]
         .iter()
         .any(|magic: &&[u8]| bytes.starts_with(magic))
@@ -115,7 +115,7 @@ const LZO: &[u8] = &[0x89, b'L', b'Z', b'O'];
 
 /// What kernels do not pass over in the header of a gzip stream (RFC 1952, 2.3.1): they
 /// know the name of the file and nothing else.
-fn foreign_gzip_header(stream: &[u8]) -> Option<String> {
+pub(super) fn foreign_gzip_header(stream: &[u8]) -> Option<String> {
     let flags = *stream.get(3)?;
     let fields = [
         (1 << 1, "a checksum"),
@@ -130,7 +130,7 @@ fn foreign_gzip_header(stream: &[u8]) -> Option<String> {
 }
 
 /// Why kernels do not reach what follows a part in lz4's legacy frame, where they do not.
-fn hidden_by_lz4(rest: &[u8]) -> bool {
+pub(super) fn hidden_by_lz4(rest: &[u8]) -> bool {
     let zeros = rest.iter().take_while(|b| **b == 0).count();
     zeros < 4 && begins_part(rest.get(zeros..).unwrap_or_default())
 }

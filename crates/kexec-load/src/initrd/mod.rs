@@ -3,6 +3,7 @@
 pub mod intact;
 pub mod members;
 pub mod reads;
+pub mod unpack;
 
 #[cfg(test)]
 mod intact_tests;
@@ -10,7 +11,7 @@ mod stale;
 mod walk;
 mod xz;
 
-pub(crate) use stale::stale;
+pub(crate) use stale::{is_for_linux, stale};
 
 use std::fmt;
 

@@ -24,7 +24,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     if let Some(outcome) = not_at_all(context) {
         return vec![outcome];
     }
-    let pieces = context.plan.initrd.iter().enumerate();
+    let pieces = context.initrds.iter().enumerate();
     let archives = pieces.filter(|(_, piece)| {
         let kind = initrd::kind(&piece.bytes);
         let archive = matches!(kind, Some(InitrdKind::Cpio | InitrdKind::Compressed(_)));
@@ -32,10 +32,13 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         let lz4 = piece.bytes.starts_with(intact::LZ4_FRAME);
         (archive || lz4) && !piece.is_empty_initrd()
     });
-    let count = context.plan.initrd.len();
+    let count = context.initrds.len();
     archives
         .map(|(index, piece)| {
             let what = format!("initrd {}", piece.origin);
+            if context.unpacked.initrd.is_raw(index) {
+                return Observation::pass(what, "it unpacks completely");
+            }
             let looked = match count - index {
                 0 | 1 => look_into(&piece.bytes, LARGEST),
                 _ => look_into_joined(&piece.bytes, LARGEST),

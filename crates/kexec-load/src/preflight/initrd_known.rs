@@ -11,7 +11,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn run(context: &LoadContext<'_>) -> Vec<Observation> {
-    let pieces = context.plan.initrd.iter();
+    let pieces = context.initrds.iter();
     let outcomes = pieces.map(|piece| {
         let what = format!("initrd {}", piece.origin);
         if piece.is_empty_initrd() {

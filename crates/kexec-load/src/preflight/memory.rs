@@ -50,6 +50,11 @@ pub fn held(image: &Image, plan: &FilePlan) -> u64 {
     demand(image, plan).total()
 }
 
+/// Bytes of memory that the kernel alone holds while it is loaded.
+pub(crate) fn held_by_kernel(image: &Image, plan: &FilePlan) -> u64 {
+    demand(image, plan).kernel
+}
+
 /// What the load of an image takes, as its header says.
 pub(super) fn demand(image: &Image, plan: &FilePlan) -> Demand {
     let file = Bytes::of(plan.kernel.len).0;

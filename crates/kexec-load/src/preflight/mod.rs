@@ -21,13 +21,15 @@ mod syscall_built;
 mod uki_companions;
 
 pub use memory::held;
+pub(crate) use memory::held_by_kernel;
 
 use kexec_image::{Image, ImageError, Proof};
-use kexec_plan::{Decision, FilePlan, LoadPlan};
+use kexec_plan::{Decision, FilePlan, LoadPlan, Piece};
 use serde::Serialize;
 
 use crate::next_config::NextConfig;
 use crate::request::ClassicLoadOptions;
+use crate::unpacked::Unpacked;
 use kexec_machine::{Problem, Snapshot};
 
 pub(crate) use cmdline_length::longest as longest_cmdline;
@@ -42,6 +44,10 @@ pub struct LoadContext<'a> {
     pub image: &'a Image,
     /// What will be handed to the kernel.
     pub plan: &'a FilePlan,
+    /// The initrd as it is in its files; in the plan, parts of it may be unpacked.
+    pub initrds: &'a [Piece],
+    /// What was unpacked.
+    pub unpacked: &'a Unpacked,
     /// Where `kexec_load(2)` will put it; `None` with the other call.
     pub placed: Option<&'a LoadPlan>,
     /// What the caller asks of `kexec_load(2)`.

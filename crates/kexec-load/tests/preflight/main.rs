@@ -12,6 +12,7 @@ use kexec_image::{Image, ImageError, Options, Proof, recognise};
 use kexec_load::next_config::NextConfig;
 use kexec_load::preflight::{CHECKS, Finding, LoadContext, Severity, run};
 use kexec_load::request::{ClassicLoadOptions, Unsigned};
+use kexec_load::unpacked::Unpacked;
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::Lockdown;
@@ -120,6 +121,8 @@ impl Load {
             host: &self.host,
             image: &self.image,
             plan: &self.plan,
+            initrds: &self.plan.initrd,
+            unpacked: &Unpacked::default(),
             placed: None,
             classic: &ClassicLoadOptions {
                 unsigned: self.unsigned,

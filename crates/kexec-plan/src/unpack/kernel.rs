@@ -46,7 +46,23 @@ pub struct KernelUnpacking {
 /// The reason where nobody wants it.
 const UNWANTED: &str = "nothing is to be unpacked";
 
+impl Default for KernelUnpacking {
+    fn default() -> KernelUnpacking {
+        KernelUnpacking::not(UNWANTED)
+    }
+}
+
 impl KernelUnpacking {
+    /// What is to be said of it; nothing where nobody wanted anything else.
+    pub fn line(&self) -> Option<String> {
+        let KernelUnpacking { unpacked, reason } = self;
+        match (unpacked, self.is_unwanted()) {
+            (true, _) => Some(format!("kernel unpacked before the jump: {reason}")),
+            (false, false) => Some(format!("kernel not unpacked before the jump: {reason}")),
+            (false, true) => None,
+        }
+    }
+
     /// Whether nobody wanted it to be unpacked.
     pub fn is_unwanted(&self) -> bool {
         !self.unpacked && self.reason == UNWANTED

@@ -1,7 +1,9 @@
 //! What is unpacked before the jump, so that the next kernel need not do it while the
 //! machine is down.
 
+pub mod cost;
 pub mod kernel;
+pub mod memory;
 
 use serde::Serialize;
 

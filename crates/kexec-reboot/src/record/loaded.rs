@@ -19,8 +19,8 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kexec_load::pipeline::Prepared;
+use kexec_load::unpacked::Unpacked;
 use kexec_plan::Cmdline;
-use kexec_plan::unpack::KernelUnpacking;
 use kexec_sys::Slot;
 use serde::{Deserialize, Serialize};
 
@@ -56,9 +56,9 @@ pub struct LoadRecord {
     pub method: String,
     /// Why that system call was chosen.
     pub reason: String,
-    /// Whether the kernel was taken out of its bzImage before the jump, and why.
+    /// What was unpacked before the jump, and what was not, with the reasons.
     #[serde(default)]
-    pub unpacking: Option<KernelUnpacking>,
+    pub unpacked: Unpacked,
     /// It was loaded ahead, and from what.
     #[serde(default)]
     pub preloaded: Option<Preloaded>,
@@ -85,7 +85,7 @@ impl LoadRecord {
             cmdline: plan.cmdline.clone(),
             method: decision.method.name().to_owned(),
             reason: decision.reason.clone(),
-            unpacking: Some(prepared.kernel.clone()),
+            unpacked: prepared.unpacked.clone(),
             preloaded: None,
             over: None,
         }
@@ -205,6 +205,7 @@ pub(super) mod tests {
             cmdline: "luks.key=secret".into(),
             method: "kexec_file_load".into(),
             reason: "-s was given".into(),
+            unpacked: Unpacked::default(),
             preloaded: None,
             over: None,
         }

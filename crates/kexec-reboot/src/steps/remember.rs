@@ -89,7 +89,7 @@ pub(super) fn attempt(
             prepared.decision.method.name(),
             prepared.decision.reason
         ),
-        unpacked: prepared.kernel.unpacked,
+        unpacked: prepared.unpacked.kernel.unpacked,
         handover,
         doubts: doubts
             .map(|f| format!("{}: {}", f.problem.what, f.problem.why))

@@ -1,0 +1,271 @@
+//! Initrds that are unpacked before the jump, by both system calls.
+
+use kexec_image::testing::codec::{gzip, xz_filtered, zstd};
+use kexec_load::pipeline::Prepared;
+use kexec_load::request::{Unpack, UnpackChoice};
+use kexec_machine::Fact;
+use kexec_plan::Method;
+use kexec_plan::unpack::cost::PartForm;
+use kexec_sys::Errno;
+use kexec_sys::double::LoadedImage;
+
+use super::*;
+
+fn large(name: &str) -> Vec<u8> {
+    let file = File {
+        path: name.to_owned(),
+        mode: 0o755,
+        content: vec![b'x'; 3_000_000].into(),
+    };
+    cpio::archive(&[file]).unwrap()
+}
+
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    xz_filtered(bytes, &[], None)
+}
+
+/// A load with this initrd.
+struct Try {
+    boot: Boot,
+    request: LoadRequest,
+    host: Snapshot,
+}
+
+impl Try {
+    fn new(initrd: &[u8], syscall: SyscallChoice, choice: UnpackChoice) -> Try {
+        let boot = Boot::new();
+        boot.file("initrd", initrd);
+        let mut request = boot.request("vmlinuz", &["initrd"]);
+        request.syscall = syscall;
+        request.unpack = Unpack {
+            choice,
+            ..Unpack::default()
+        };
+        Try {
+            boot,
+            request,
+            host: host("debian-cloud"),
+        }
+    }
+
+    fn prepared(&self) -> Result<Prepared, Error> {
+        let inputs = pipeline::read(&self.request, None, None)?;
+        pipeline::prepare(&self.request, &inputs, &self.host)
+    }
+
+    fn load(&self, kernel: &Double) -> Result<Prepared, Error> {
+        let inputs = pipeline::read(&self.request, None, None)?;
+        pipeline::load(
+            kernel,
+            &self.request,
+            FileFlags::EMPTY,
+            &inputs,
+            self.prepared()?,
+            &self.host,
+            &mut |_| Ok(()),
+        )
+    }
+
+    /// Loads it, and gives what was unpacked, and the initrd that the kernel got.
+    fn loaded(&self, kernel: &Double) -> (Prepared, Vec<u8>) {
+        let prepared = self.load(kernel).unwrap();
+        let image = kernel.normal().unwrap();
+        let initrd = match &*image {
+            LoadedImage::Files { initrd, .. } => initrd.clone().unwrap(),
+            LoadedImage::Segments { segments, .. } => {
+                let is = |bytes: &&Vec<u8>| {
+                    let at = prepared.plan.initrd[0].bytes.get(..64).unwrap();
+                    bytes.starts_with(at)
+                };
+                segments.iter().map(|s| &s.bytes).find(is).unwrap().clone()
+            }
+        };
+        (prepared, initrd)
+    }
+}
+
+fn forms(prepared: &Prepared) -> Vec<PartForm> {
+    let parts = prepared.unpacked.initrd.parts.iter();
+    parts.map(|part| part.form).collect()
+}
+
+#[test]
+fn each_call_gets_the_form_that_is_cheapest_with_it() {
+    let plain = large("init");
+    for (syscall, pack, form) in [
+        (
+            SyscallChoice::Classic,
+            zstd as fn(&[u8]) -> Vec<u8>,
+            PartForm::Raw,
+        ),
+        (SyscallChoice::Classic, xz, PartForm::Raw),
+        (SyscallChoice::File, zstd, PartForm::Packed),
+        (SyscallChoice::File, gzip, PartForm::Packed),
+    ] {
+        let packed = pack(&plain);
+        let auto = Try::new(&packed, syscall, UnpackChoice::Auto);
+        let (prepared, initrd) = auto.loaded(&double());
+        assert_eq!(forms(&prepared), [form], "{syscall:?}");
+        let expected = if form == PartForm::Raw {
+            &plain
+        } else {
+            &packed
+        };
+        assert!(initrd.starts_with(expected), "{syscall:?}");
+        assert_eq!(prepared.plan.initrd_len(), expected.len());
+        assert_eq!(prepared.initrds[0].len, packed.len());
+        let lines = prepared.unpacked.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        if let Some(placed) = &prepared.placed {
+            assert!(placed.notes.contains(&lines[0]));
+        }
+        // All of it, whatever it costs.
+        let always = Try::new(&packed, syscall, UnpackChoice::Always);
+        let (prepared, initrd) = always.loaded(&double());
+        assert!(initrd.starts_with(&plain), "{syscall:?}");
+        let checked = prepared
+            .findings
+            .iter()
+            .find(|f| f.check == "initrd-intact");
+        assert_eq!(checked.unwrap().severity, Severity::Pass);
+        let never = Try::new(&packed, syscall, UnpackChoice::Never);
+        let (prepared, initrd) = never.loaded(&double());
+        assert!(initrd.starts_with(&packed) && prepared.unpacked.lines().is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_compresses_hard_goes_raw_with_the_kernels_own_loader() {
+    // Random bytes, which xz leaves as they are and kernels copy slowly.
+    let mut state = 1_u32;
+    let noise: Vec<u8> = (0..500_000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        })
+        .collect();
+    let file = File {
+        path: "init".to_owned(),
+        mode: 0o755,
+        content: noise.into(),
+    };
+    let plain = cpio::archive(&[file]).unwrap();
+    let auto = Try::new(&xz(&plain), SyscallChoice::File, UnpackChoice::Auto);
+    let (prepared, initrd) = auto.loaded(&double());
+    assert_eq!(forms(&prepared), [PartForm::Raw]);
+    assert!(initrd == plain && prepared.decision.method == Method::FileLoad);
+}
+
+#[test]
+fn the_other_call_begins_with_the_files_again() {
+    let plain = large("init");
+    let packed = zstd(&plain);
+    let fast = Try::new(&packed, SyscallChoice::Fastest, UnpackChoice::Auto);
+    let kernel = double();
+    kernel.change(|m| m.load_denied = Some(Errno::EPERM));
+    let (prepared, initrd) = fast.loaded(&kernel);
+    assert_eq!(prepared.decision.method, Method::FileLoad);
+    assert_eq!(forms(&prepared), [PartForm::Packed]);
+    assert!(initrd == packed);
+    // And the other way round.
+    let both = Try::new(&packed, SyscallChoice::Auto, UnpackChoice::Auto);
+    let kernel = double();
+    kernel.change(|m| m.has_file_load = false);
+    let (prepared, initrd) = both.loaded(&kernel);
+    assert_eq!(prepared.decision.method, Method::ClassicLoad);
+    assert_eq!(forms(&prepared), [PartForm::Raw]);
+    assert!(initrd.starts_with(&plain));
+}
+
+#[test]
+fn several_files_are_joined_as_before() {
+    let boot = Boot::new();
+    boot.file("initrd", &zstd(&cpio("first")));
+    boot.file("more", &gzip(&cpio("second")));
+    let mut request = boot.request("vmlinuz", &["initrd", "more"]);
+    request.unpack.choice = UnpackChoice::Always;
+    let kernel = double();
+    load(&kernel, &request, &host("debian-cloud")).unwrap();
+    let image = kernel.normal().unwrap();
+    let joined = [cpio("first"), cpio("second")].concat();
+    assert_eq!(image.initrd(), Some(&joined[..]));
+}
+
+#[test]
+fn where_memory_is_short_it_stays_packed() {
+    let packed = zstd(&large("init"));
+    let mut tight = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
+    tight.host.memory.available = Fact::Known(100 << 20);
+    let (prepared, initrd) = tight.loaded(&double());
+    assert_eq!(forms(&prepared), [PartForm::Packed]);
+    assert!(initrd.starts_with(&packed));
+    let line = prepared.unpacked.lines().concat();
+    assert!(line.contains("104 MB are free"), "{line}");
+    // Held, it gets less.
+    let mut held = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
+    held.host.memory.available = Fact::Known(160 << 20);
+    assert_eq!(forms(&held.prepared().unwrap()), [PartForm::Raw]);
+    held.host.memory.available = Fact::Known(160 << 20);
+    held.request.unpack.held = true;
+    let report = held.prepared().unwrap();
+    println!("{:?}", report.unpacked.lines());
+    held.host.memory.available = Fact::Unreadable("no /proc".to_owned());
+    let blind = held.prepared().unwrap();
+    let lines = blind.unpacked.lines().concat();
+    assert!(lines.contains("no /proc"), "{lines}");
+    tight.request.unpack.choice = UnpackChoice::Always;
+    let error = tight.prepared().unwrap_err();
+    assert!(error.to_string().contains("104 MB are free"), "{error}");
+    assert!(error.remedy().contains("--unpack=auto"));
+}
+
+#[test]
+fn a_kernel_without_memory_gets_the_files_as_they_are() {
+    let packed = zstd(&large("init"));
+    let auto = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
+    let kernel = double();
+    // The kernel and the packed initrd, but not three megabytes more.
+    let held = auto.prepared().unwrap();
+    let placed = held.placed.unwrap();
+    let memory: u64 = placed.segments.iter().map(|s| s.memory.len()).sum();
+    kernel.change(|m| m.free_pages = memory / 4096 - 500);
+    let (prepared, initrd) = auto.loaded(&kernel);
+    assert!(initrd.starts_with(&packed));
+    let lines = prepared.unpacked.lines().concat();
+    assert!(lines.contains("ENOMEM"), "{lines}");
+    assert_eq!(kernel.calls().len(), 2);
+    kernel.change(|m| m.free_pages = 1);
+    assert!(auto.load(&kernel).is_err());
+}
+
+#[test]
+fn files_that_somebody_judges_are_passed_as_they_are() {
+    let packed = zstd(&cpio("x"));
+    type Change = fn(&mut Snapshot);
+    let changes: [(Change, &str); 2] = [
+        (
+            |h| h.security.ima_appraises_kexec = Fact::Known(true),
+            "IMA rule",
+        ),
+        (
+            |h| h.security.selinux_enforcing = Fact::Known(true),
+            "SELinux",
+        ),
+    ];
+    for (change, word) in changes {
+        let mut judged = Try::new(&packed, SyscallChoice::File, UnpackChoice::Auto);
+        change(&mut judged.host);
+        let prepared = judged.prepared().unwrap();
+        assert_eq!(prepared.plan.initrd[0].len, packed.len());
+        let lines = prepared.unpacked.lines().concat();
+        assert!(lines.contains(word), "{lines}");
+        judged.request.unpack.choice = UnpackChoice::Always;
+        let error = judged.prepared().unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    let mut crash = Try::new(&packed, SyscallChoice::File, UnpackChoice::Auto);
+    crash.request.slot = Slot::Crash;
+    let lines = crash.prepared().unwrap().unpacked.lines().concat();
+    assert!(lines.contains("crash kernel"), "{lines}");
+    assert!(crash.boot.path("initrd").exists());
+}

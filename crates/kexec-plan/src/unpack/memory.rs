@@ -1,0 +1,271 @@
+//! Whether there is memory for an initrd that is unpacked before the jump: in the running
+//! kernel while it is loaded, by the kernel's own rule, and in the next kernel, which holds
+//! the initrd and what it unpacks to at once.
+
+use std::fmt;
+
+use crate::Method;
+
+/// What the running machine keeps for itself, so that a load does not make it swap: bytes.
+const NOW_MARGIN: u64 = 64 << 20;
+
+/// What the next kernel needs besides its own image, the initrd and the root file system,
+/// until the initrd's memory is free again: bytes. Debian's kernels come up to their init
+/// in about 60 MiB.
+const NEXT_MARGIN: u64 = 128 << 20;
+
+/// The next kernel's memory map takes 64 bytes for a page of 4 KiB (`struct page`); taken
+/// twice, for what else grows with the memory: one part in so many.
+const NEXT_PER_MEMORY: u64 = 32;
+
+/// The kernel takes at most one part in so many of all memory (`kexec_load(2)`, EINVAL).
+const HALF: u64 = 2;
+
+/// An image that is held for as long as the machine is up gets one part in so many of the
+/// free memory.
+const HELD: u64 = 4;
+
+/// Besides kernel and initrd: parameters, purgatory, command line, tables; bytes.
+const SMALL_SEGMENTS: u64 = 2 << 20;
+
+/// What is known of the memory, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnpackMemory {
+    /// What the running kernel can give (`MemAvailable`), before the files were read; or
+    /// why that is unknown.
+    pub available: Result<u64, String>,
+    /// All memory of the machine (`MemTotal`), or why that is unknown.
+    pub total: Result<u64, String>,
+    /// What the next kernel may use of it, where its command line says less (`mem=`).
+    pub next: Option<u64>,
+    /// What the files take that are in memory already.
+    pub files: u64,
+    /// What the kernel takes, loaded.
+    pub kernel: u64,
+    /// The system call that loads.
+    pub method: Method,
+    /// The image is held for as long as the machine is up.
+    pub held: bool,
+}
+
+/// The most that the whole initrd may have, and what bounds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes.
+    pub most: u64,
+    /// What bounds it, for people, with numbers.
+    pub because: String,
+}
+
+/// Bytes, for people.
+struct Mb(u64);
+
+impl fmt::Display for Mb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} MB", self.0 / 1_000_000)
+    }
+}
+
+impl UnpackMemory {
+    /// How often a byte of the initrd is in memory while it is loaded: in this process and
+    /// in the kernel; with `kexec_file_load(2)` also in the file that is handed over, and in
+    /// the buffer that the kernel reads it into.
+    fn copies(&self) -> u64 {
+        match self.method {
+            Method::ClassicLoad => 2,
+            Method::FileLoad => 4,
+        }
+    }
+
+    /// The most that the whole initrd may have.
+    ///
+    /// # Errors
+    /// Why that is unknown.
+    pub fn room(&self) -> Result<Room, String> {
+        let unknown = |what: &str, why: &str| format!("{what} is unknown: {why}");
+        let available = self.available.as_ref();
+        let available = *available.map_err(|why| unknown("how much memory is free", why))?;
+        let total = self.total.as_ref();
+        let total = *total.map_err(|why| unknown("how much memory the machine has", why))?;
+        let bounds = [
+            Some(self.now(available)),
+            Some(self.half(total)),
+            Some(self.later(total)),
+            self.held.then(|| self.share(available)),
+        ];
+        let smallest = bounds.into_iter().flatten().min_by_key(|room| room.most);
+        smallest.ok_or_else(|| "nothing bounds it".to_owned())
+    }
+
+    fn now(&self, available: u64) -> Room {
+        let copies = self.copies();
+        let taken = self.files.saturating_add(self.kernel);
+        let left = available
+            .saturating_sub(taken)
+            .saturating_sub(NOW_MARGIN.saturating_add(SMALL_SEGMENTS));
+        Room {
+            most: left / copies,
+            because: format!(
+                "{} are free, the files and the loaded kernel take {}, the machine keeps {}, and \
+                 the initrd is in memory {copies} times while it is loaded",
+                Mb(available),
+                Mb(taken),
+                Mb(NOW_MARGIN)
+            ),
+        }
+    }
+
+    fn half(&self, total: u64) -> Room {
+        let half = total / HALF;
+        let rest = self.kernel.saturating_add(SMALL_SEGMENTS);
+        Room {
+            most: half.saturating_sub(rest),
+            because: format!(
+                "the running kernel loads at most half of the memory, {}, and the kernel takes {}",
+                Mb(half),
+                Mb(self.kernel)
+            ),
+        }
+    }
+
+    /// The initrd, and the files that are made of it, are in memory at once.
+    fn later(&self, total: u64) -> Room {
+        let memory = self.next.map_or(total, |next| next.min(total));
+        let own = self
+            .kernel
+            .saturating_add(NEXT_MARGIN)
+            .saturating_add(memory / NEXT_PER_MEMORY);
+        Room {
+            most: memory.saturating_sub(own) / 2,
+            because: format!(
+                "the next kernel has {}, needs about {} for itself, and holds the initrd and its \
+                 files at once",
+                Mb(memory),
+                Mb(own)
+            ),
+        }
+    }
+
+    fn share(&self, available: u64) -> Room {
+        let share = available / HELD;
+        Room {
+            most: share.saturating_sub(self.kernel.saturating_add(SMALL_SEGMENTS)),
+            because: format!(
+                "an image that is loaded ahead takes at most a quarter of the free memory, {}, and \
+                 the kernel takes {}",
+                Mb(share),
+                Mb(self.kernel)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1_000_000;
+
+    fn machine(available: u64, total: u64) -> UnpackMemory {
+        UnpackMemory {
+            available: Ok(available * MB),
+            total: Ok(total * MB),
+            next: None,
+            files: 90 * MB,
+            kernel: 63 * MB,
+            method: Method::ClassicLoad,
+            held: false,
+        }
+    }
+
+    fn room(memory: &UnpackMemory) -> (u64, String) {
+        let room = memory.room().unwrap();
+        (room.most / MB, room.because)
+    }
+
+    #[test]
+    fn the_tightest_bound_counts() {
+        for (memory, most, words) in [
+            // (8000 - 90 - 63 - 69) / 2
+            (machine(8000, 32_000), 3888, "8000 MB are free"),
+            (machine(31_900, 32_000), 15_401, "needs about 1197 MB"),
+            (machine(1000, 8000), 388, "1000 MB are free"),
+            (machine(160, 8000), 0, "160 MB are free"),
+            (machine(1900, 2000), 838, "is in memory 2 times"),
+            (
+                UnpackMemory {
+                    files: 0,
+                    ..machine(1_000_000, 100)
+                },
+                0,
+                "at most half of the memory, 50 MB",
+            ),
+            (
+                UnpackMemory {
+                    method: Method::FileLoad,
+                    ..machine(8000, 32_000)
+                },
+                1944,
+                "is in memory 4 times",
+            ),
+            (
+                UnpackMemory {
+                    held: true,
+                    ..machine(8000, 32_000)
+                },
+                1934,
+                "a quarter of the free memory, 2000 MB",
+            ),
+            (
+                UnpackMemory {
+                    next: Some(512 * MB),
+                    ..machine(8000, 32_000)
+                },
+                149,
+                "the next kernel has 512 MB",
+            ),
+        ] {
+            let found = room(&memory);
+            assert_eq!(found.0, most, "{memory:?}: {found:?}");
+            assert!(found.1.contains(words), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn half_of_the_memory_is_the_kernels_own_rule() {
+        let memory = machine(1_000_000, 1000);
+        let half = memory.half(1000 * MB);
+        assert_eq!(half.most, 500 * MB - 63 * MB - SMALL_SEGMENTS);
+        assert!(memory.room().unwrap().most <= half.most);
+    }
+
+    #[test]
+    fn more_memory_never_gives_less_room() {
+        let mut before = 0;
+        for total in (0..200).map(|n| n * 100) {
+            let most = machine(total * 9 / 10, total).room().unwrap().most;
+            assert!(most >= before, "{total}");
+            before = most;
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_has_no_room() {
+        let blind = UnpackMemory {
+            available: Err("/proc is not mounted".to_owned()),
+            ..machine(1, 1)
+        };
+        assert!(blind.room().unwrap_err().contains("free is unknown: /proc"));
+        let blind = UnpackMemory {
+            total: Err("no".to_owned()),
+            ..machine(1, 1)
+        };
+        assert!(blind.room().unwrap_err().contains("has is unknown: no"));
+        let huge = UnpackMemory {
+            files: u64::MAX,
+            kernel: u64::MAX,
+            ..machine(8000, 8000)
+        };
+        assert_eq!(huge.room().unwrap().most, 0);
+    }
+}
