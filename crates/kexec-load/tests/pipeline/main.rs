@@ -53,7 +53,7 @@ impl Boot {
             slot: Slot::Normal,
             syscall: SyscallChoice::Auto,
             unpack: kexec_load::request::Unpack::default(),
-        profile: None,
+            profile: None,
             companions: None,
             debug: false,
             old_spelling: false,
