@@ -64,6 +64,11 @@ const RELEASE_FLAGS: &[CommandFlag] = &[
 /// What `bench downtime` takes.
 const BENCH_FLAGS: &[CommandFlag] = &[
     flag("--quick", "downtime: two sizes of the initrd, zstd alone"),
+    CommandFlag {
+        name: "--only",
+        value: Some("SIZE"),
+        help: "downtime: only small, medium or large initrds",
+    },
     flag("--native", "downtime: only the rates of this machine"),
     flag("--docs", "downtime: into the documentation"),
     flag("--draw", "downtime: anew from what was measured"),

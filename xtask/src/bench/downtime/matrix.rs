@@ -1,5 +1,6 @@
 //! What is measured: sizes, packings and ways.
 
+use anyhow::{Result, ensure};
 use kexec_lab::downtime::{InitrdSize, LARGE, LoadWay, MEDIUM, Packing, SMALL};
 
 /// One way to load one initrd.
@@ -57,6 +58,19 @@ pub fn all(quick: bool) -> Vec<SizeCells> {
         .collect()
 }
 
+/// The cells of [`all`], or those of the size with this name.
+///
+/// # Errors
+/// If there is no such size.
+pub fn chosen(quick: bool, only: Option<&str>) -> Result<Vec<SizeCells>> {
+    let mut cells = all(quick);
+    if let Some(name) = only {
+        cells.retain(|one| one.size.name == name);
+        ensure!(!cells.is_empty(), "--only {name}: no such size is measured");
+    }
+    Ok(cells)
+}
+
 impl SizeCells {
     fn new(size: InitrdSize, packings: &[Packing]) -> Self {
         let mut cells: Vec<Cell> = REFERENCES
@@ -105,5 +119,7 @@ mod tests {
             }
         }
         assert_eq!(all(false).len(), 3);
+        assert_eq!(chosen(false, Some("large")).unwrap().len(), 1);
+        assert!(chosen(true, Some("large")).is_err());
     }
 }

@@ -33,7 +33,7 @@ const PAGE: &str = "performance.md";
 
 /// Measures, and writes tables and picture.
 ///
-/// `--quick`: less, `--kernel`: another kernel, `--native`: the rates of this machine
+/// `--quick` and `--only`: less, `--kernel`: another kernel, `--native`: the rates of this machine
 /// alone, `--docs`: into the documentation, `--draw`: from the file that is there, without
 /// a measurement.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -60,7 +60,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     write(&folder, &results, false)?;
     let mut failed = 0_u32;
     if !arguments.has("--native") {
-        for cells in matrix::all(arguments.has("--quick")) {
+        let only = arguments.value("--only");
+        for cells in matrix::chosen(arguments.has("--quick"), only)? {
             failed =
                 failed.saturating_add(size(&lab, &kernel, &cells, &tsc, &mut results, &folder)?);
         }

@@ -1,6 +1,7 @@
 //! The downtimes as bars, split into their phases.
 
 use super::matrix::WAYS;
+use super::report::tenths;
 use super::results::{PHASES, Results, Row, SizeResults};
 use kexec_lab::downtime::{LoadWay, Packing};
 use std::fmt::Write as _;
@@ -109,7 +110,7 @@ impl Sheet {
             .chain(floor)
             .collect();
         let longest = rows.iter().map(|row| row.instructions).max().unwrap_or(0);
-        let mb = |name: &str| size.initrds.get(name).map_or(0, |bytes| bytes / 1_000_000);
+        let mb = |name: &str| tenths(size.initrds.get(name).copied().unwrap_or(0));
         self.y = self.y.saturating_add(ROW / 2);
         let raw = Packing::Raw.name();
         self.text(
@@ -185,11 +186,12 @@ mod tests {
         let picture = svg(&results());
         // kexec-tools -s, the longest, fills the width: 3529, 868, 69 and 1262 of 5728.
         for part in [
-            "class=\"kd-integrity\" x=\"215\" y=\"132\" width=\"369\"",
-            "class=\"kd-kernel\" x=\"584\" y=\"132\" width=\"90\"",
-            "class=\"kd-initrd\" x=\"674\" y=\"132\" width=\"7\"",
-            "class=\"kd-rest\" x=\"681\" y=\"132\" width=\"132\"",
+            "class=\"kd-integrity\" x=\"215\" y=\"127\" width=\"369\"",
+            "class=\"kd-kernel\" x=\"584\" y=\"127\" width=\"90\"",
+            "class=\"kd-initrd\" x=\"674\" y=\"127\" width=\"7\"",
+            "class=\"kd-rest\" x=\"681\" y=\"127\" width=\"132\"",
             ">5728</text>",
+            "initrd of 5.0 MB, zstd: 1.7 MB",
             "prefers-color-scheme:dark",
             "Debian 7.3.4-cloud, QEMU emulator version 10.0.13",
         ] {

@@ -43,30 +43,28 @@ pub fn markdown(results: &Results) -> String {
     let _ = writeln!(
         out,
         "Debian's kernel {} jumps into itself in a virtual machine of one processor ({}). \
-         kexec-tools is {}, `kexec` {}. The kernel has {} MB, unpacked {} MB, and needs {} MB \
+         kexec-tools is {}, `kexec` is of {}. The kernel has {} MB, unpacked {} MB, and needs {} MB \
          while it unpacks itself. 1 MB is 10^6 bytes.\n",
         results.kernel,
         results.qemu,
         results.kexec_tools,
-        results.kexec.trim_start_matches("kexec "),
+        results.kexec.split(" (").next().unwrap_or_default(),
         tenths(results.kernel_bytes),
         tenths(results.unpacked_kernel_bytes),
         tenths(results.init_size),
     );
     out.push_str("| initrd | MB | unpacked | machine, MiB |\n|---|---:|---:|---:|\n");
     for size in &results.sizes {
-        let raw = size.initrds.get(Packing::Raw.name());
-        for (packing, bytes) in &size.initrds {
-            if packing != Packing::Raw.name() {
-                let _ = writeln!(
-                    out,
-                    "| {}, {packing} | {} | {} | {} |",
-                    size.name,
-                    tenths(*bytes),
-                    tenths(raw.copied().unwrap_or(0)),
-                    size.memory_mb
-                );
-            }
+        let bytes = |packing: &str| tenths(size.initrds.get(packing).copied().unwrap_or(0));
+        for packing in size.packings() {
+            let _ = writeln!(
+                out,
+                "| {}, {packing} | {} | {} | {} |",
+                size.name,
+                bytes(packing),
+                bytes(Packing::Raw.name()),
+                size.memory_mb
+            );
         }
     }
     out.push_str(
@@ -249,7 +247,7 @@ pub fn code(way: &str) -> String {
 }
 
 /// Megabytes with one decimal.
-fn tenths(bytes: u64) -> String {
+pub fn tenths(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{}", tenths / 10, tenths % 10)
 }
@@ -296,7 +294,7 @@ pub(super) mod tests {
             kernel: "7.3.4-cloud".to_owned(),
             qemu: "QEMU emulator version 10.0.13".to_owned(),
             kexec_tools: "2.0.32".to_owned(),
-            kexec: "kexec 0.1.0".to_owned(),
+            kexec: "kexec-rs 0.1.0 (and so on)".to_owned(),
             kernel_bytes: 14_000_000,
             unpacked_kernel_bytes: 62_100_000,
             init_size: 63_100_000,
@@ -320,6 +318,7 @@ pub(super) mod tests {
             "| small, zstd | `kexec load` | 2206 | 10 | 869 | 65 | 1262 | 1.00 | 1.00 | 1 | 16.0 |",
             "| small, raw | floor: `kexec-tools -c -i vmlinux` | 1262 | 0 | 0 | 0 | 1262 |  |  | 1 | 16.0 |",
             "| small, zstd | 1.7 | 5.0 | 2048 |",
+            "kexec-tools is 2.0.32, `kexec` is of kexec-rs 0.1.0. The kernel has 14.0 MB",
             "| kernel, zstd | 0.40 | ruzstd | 0.50 |",
             // 64.8 MB at 0.3, 62.1 at 0.5, 5 at 0.8.
             "| small, zstd | `kexec-tools -c` | 216 | 124 | 6 | 346 |",
