@@ -73,6 +73,11 @@ pub enum LoadWay {
     /// [`LoadWay::ToolsFile`] on a kernel with `cma=` on its command line: from 7.3 on it
     /// puts the image where it will run and leaves its check out (commit 94f9cef0f51c,
     /// "kexec_file: skip checksum verification when safe").
+    ///
+    /// Loaded like that alone, 7.3.4 does not come up: the memory allocator aligns to 1 MiB
+    /// at most (CONFIG_CMA_ALIGNMENT=8), the kernel needs 2 MiB (`kernel_alignment`), moves
+    /// itself up and overwrites the first MiB of the initrd behind it. Here another image is
+    /// in the way, so that the kernel happens to begin at a multiple of 2 MiB.
     ToolsFileCma,
     /// The kernel unpacked by hand, loaded by kexec-tools without a check. With the
     /// unpacked initrd this is what no loader can go below.
@@ -113,6 +118,15 @@ impl LoadWay {
                 "/ref/kexec -c -i -t elf-x86_64 --args-linux -l {} --initrd={initrd}",
                 files::UNPACKED_KERNEL
             ),
+        }
+    }
+
+    /// What has to happen before the load: a line of the guest's script.
+    fn preparation(self) -> String {
+        match self {
+            // It is replaced by the load, but freed only after that has found its memory.
+            Self::ToolsFileCma => format!("run before /ref/kexec -s -l {}\n", files::KERNEL),
+            _ => String::new(),
         }
     }
 

@@ -88,11 +88,13 @@ impl DowntimeRun<'_> {
         let initrd = DowntimeFiles::initrd(self.packing);
         format!(
             "cat {kernel} {initrd} > /dev/null\n\
+             {before}\
              measure load {load} --append=\"$CONSOLE {WORDS}\"\n\
              run loaded cat /sys/kernel/kexec_loaded\n\
              soon=$(tsc soon)\n\
              echo $soon | put left\n\
              jump tsc at $soon {jump}\n",
+            before = self.way.preparation(),
             kernel = self.way.kernel(),
             load = self.way.command(&initrd),
             jump = self.way.jump(),

@@ -29,9 +29,12 @@ pub const FOOT: &str = "\
   divided by the same of `kexec load`.
 - **Load**: instructions of the load command before the jump, and the peak of its memory
   (`ru_maxrss`). The machine still runs during that time.
-- `cma=` is a word of the running kernel: from Linux 7.3 on, `kexec_file_load(2)` leaves its
-  check out when the whole image is in that memory. It is the way to a shorter downtime with
-  Secure Boot.
+- **`cma=`** is a word of the running kernel. From Linux 7.3 on, `kexec_file_load(2)` leaves its
+  check out when the whole image is in that memory. **Do not use it yet**: 7.3.4 puts the kernel at
+  a multiple of 1 MiB there. The kernel needs 2 MiB, moves itself up, and overwrites the first MiB
+  of the initrd, if it began at an odd one; then the next kernel panics without a root file system
+  (KASLR makes no difference). For this row another image was loaded before, so that the kernel
+  begins at an even one.
 - Instructions are not time. A step of SHA-256 is one, and so are eight bytes of a copy. A kernel
   on several processors unpacks its initrd while it starts drivers, so a part of that phase is
   hidden there. Device drivers of real machines make the rest much longer, for every row.
