@@ -16,15 +16,17 @@ use std::process::Command;
 
 /// How far away `soon` is: enough for a shell to report it by a serial port.
 const SOON: u64 = 400_000_000;
+/// The shell of a guest's initrd.
+const BUSYBOX: &str = "/bin/busybox";
 
 fn main() -> Result<()> {
     let now = kexec_sys::cycles().context("this processor has no cycle counter")?;
     if std::process::id() == 1 {
-        let error = Command::new("/bin/busybox")
+        let error = Command::new(BUSYBOX)
             .args(["sh", "/lab/init"])
             .env(ARRIVED, now.to_string())
             .exec();
-        return Err(error).context("starting /bin/busybox");
+        return Err(error).with_context(|| format!("starting {BUSYBOX}"));
     }
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words

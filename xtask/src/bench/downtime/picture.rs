@@ -134,11 +134,14 @@ pub fn svg(results: &Results) -> String {
     let title = "Downtime of a kexec, million instructions";
     sheet.text(MARGIN, "kd-head", title);
     sheet.y = sheet.y.saturating_add(ROW);
+    let head = "from kexec -e to the first act of the next /init";
+    sheet.text(MARGIN, "kd-dim", head);
+    sheet.y = sheet.y.saturating_add(ROW);
     sheet.text(
         MARGIN,
         "kd-dim",
         &format!(
-            "from kexec -e to the first act of the next /init; Debian {}, {}, one processor",
+            "Debian's kernel {}, {}, one processor",
             results.kernel,
             results.qemu.split(" (").next().unwrap_or_default()
         ),
@@ -186,14 +189,14 @@ mod tests {
         let picture = svg(&results());
         // kexec-tools -s, the longest, fills the width: 3529, 868, 69 and 1262 of 5728.
         for part in [
-            "class=\"kd-integrity\" x=\"215\" y=\"127\" width=\"369\"",
-            "class=\"kd-kernel\" x=\"584\" y=\"127\" width=\"90\"",
-            "class=\"kd-initrd\" x=\"674\" y=\"127\" width=\"7\"",
-            "class=\"kd-rest\" x=\"681\" y=\"127\" width=\"132\"",
+            "class=\"kd-integrity\" x=\"215\" y=\"147\" width=\"369\"",
+            "class=\"kd-kernel\" x=\"584\" y=\"147\" width=\"90\"",
+            "class=\"kd-initrd\" x=\"674\" y=\"147\" width=\"7\"",
+            "class=\"kd-rest\" x=\"681\" y=\"147\" width=\"132\"",
             ">5728</text>",
             "initrd of 5.0 MB, zstd: 1.7 MB",
             "prefers-color-scheme:dark",
-            "Debian 7.3.4-cloud, QEMU emulator version 10.0.13",
+            "Debian's kernel 7.3.4-cloud, QEMU emulator version 10.0.13",
         ] {
             assert!(picture.contains(part), "{part}\nin\n{picture}");
         }

@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 
 /// Between these lines of the page is what [`markdown`] makes.
 const BEGIN: &str = "<!-- begin: cargo xtask bench downtime --docs -->\n";
+/// Letters of a line of the page.
+const LINE: usize = 100;
 const END: &str = "<!-- end: cargo xtask bench downtime --docs -->\n";
 
 /// How the phases are derived, and what the figures are not.
@@ -17,8 +19,8 @@ pub const FOOT: &str = "\
   The virtual machine counts them (QEMU's `-icount shift=0,sleep=off`, one processor, `quiet
   nokaslr` for both kernels), and its cycle counter goes on during the jump. Waiting counts as
   well. The same jump differs by less than 0.5 % from run to run.
-- **Floor**: the kernel unpacked by hand, with the unpacked initrd, loaded by kexec-tools `-c -i`.
-  No loader can be below it.
+- **Floor**: the kernel unpacked by hand, with the unpacked initrd, loaded by kexec-tools `-c -i`:
+  nothing is checked or unpacked after the jump.
 - **Phases** are differences between rows of the same run, and add up to the total.
   *Integrity*: the row minus the row of `kexec-tools -c -i`; for `kexec load`, the same load
   without a check (`--integrity=none`, unpacked initrd) is subtracted. *Kernel*: with an unpacked
@@ -30,11 +32,10 @@ pub const FOOT: &str = "\
 - **Load**: instructions of the load command before the jump, and the peak of its memory
   (`ru_maxrss`). The machine still runs during that time.
 - **`cma=`** is a word of the running kernel. From Linux 7.3 on, `kexec_file_load(2)` leaves its
-  check out when the whole image is in that memory. **Do not use it yet**: 7.3.4 puts the kernel at
-  a multiple of 1 MiB there. The kernel needs 2 MiB, moves itself up, and overwrites the first MiB
-  of the initrd, if it began at an odd one; then the next kernel panics without a root file system
-  (KASLR makes no difference). For this row another image was loaded before, so that the kernel
-  begins at an even one.
+  check out when the whole image is in that memory. Do not use it with 7.3.4, which puts the kernel
+  at a multiple of 1 MiB there. The kernel needs one of 2 MiB: it moves itself up, overwrites the
+  first MiB of the initrd, and panics without a root file system (KASLR makes no difference). For
+  this row another image was loaded before, so the kernel happened to begin at a multiple of 2 MiB.
 - Instructions are not time. A step of SHA-256 is one, and so are eight bytes of a copy. A kernel
   on several processors unpacks its initrd while it starts drivers, so a part of that phase is
   hidden there. Device drivers of real machines make the rest much longer, for every row.
@@ -43,11 +44,10 @@ pub const FOOT: &str = "\
 /// The tables with the text around them.
 pub fn markdown(results: &Results) -> String {
     let mut out = String::new();
-    let _ = writeln!(
-        out,
+    let head = format!(
         "Debian's kernel {} jumps into itself in a virtual machine of one processor ({}). \
          kexec-tools is {}, `kexec` is of {}. The kernel has {} MB, unpacked {} MB, and needs {} MB \
-         while it unpacks itself. 1 MB is 10^6 bytes.\n",
+         while it unpacks itself. 1 MB is 10^6 bytes.",
         results.kernel,
         results.qemu,
         results.kexec_tools,
@@ -56,6 +56,7 @@ pub fn markdown(results: &Results) -> String {
         tenths(results.unpacked_kernel_bytes),
         tenths(results.init_size),
     );
+    paragraph(&mut out, &head);
     out.push_str("| initrd | MB | unpacked | machine, MiB |\n|---|---:|---:|---:|\n");
     for size in &results.sizes {
         let bytes = |packing: &str| tenths(size.initrds.get(packing).copied().unwrap_or(0));
@@ -96,6 +97,23 @@ pub fn markdown(results: &Results) -> String {
     out
 }
 
+/// A paragraph in lines of the page's width.
+fn paragraph(out: &mut String, text: &str) {
+    let mut width = 0_usize;
+    for word in text.split(' ') {
+        let letters = word.chars().count();
+        if width > 0 && width.saturating_add(letters) >= LINE {
+            out.push('\n');
+            width = 0;
+        } else if width > 0 {
+            out.push(' ');
+        }
+        out.push_str(word);
+        width = width.saturating_add(letters).saturating_add(1);
+    }
+    out.push_str("\n\n");
+}
+
 /// A row of the main table.
 fn line(out: &mut String, size: &SizeResults, row: &Row) {
     let parts = match row.phases {
@@ -129,17 +147,21 @@ fn line(out: &mut String, size: &SizeResults, row: &Row) {
 
 /// What this machine itself does in a second.
 fn rates(out: &mut String, native: &NativeRates) {
+    out.push_str("\n### The same work on a real processor\n\n");
+    let head = format!(
+        "One thread on {} with a load average of {:.1}, the best of some rounds, GB/s. Decoders \
+         count the bytes that come out. Those of the next kernel are written in C, as the programs \
+         of the last column are: zstd, gzip, xz and lz4 of Debian 13.",
+        native.processor, native.load_average
+    );
+    paragraph(out, &head);
     let _ = writeln!(
         out,
-        "\n### The same work on a real processor\n\n\
-         One thread on {} with a load average of {:.1}, the best of some rounds, GB/s. Decoders \
-         count the bytes that come out. Those of the next kernel are written in C as the programs \
-         of the last column are.\n\n\
-         | | ours | | in C |\n|---|---:|---|---:|\n\
+        "| | ours | | in C |\n|---|---:|---|---:|\n\
          | memory copy | {:.2} | | |\n\
-         | CRC-32C of our purgatory | {:.2} | | |\n\
-         | SHA-256, compiled as kexec-tools compiles its purgatory | | | {:.3} |",
-        native.processor, native.load_average, native.copy, native.crc32c, native.sha256
+         | CRC-32C | {:.2} | our purgatory | |\n\
+         | SHA-256 | {:.3} | compiled as kexec-tools compiles its purgatory | |",
+        native.copy, native.crc32c, native.sha256
     );
     for decoder in &native.decoders {
         let reference = decoder.reference.map(|rate| format!("{rate:.2}"));
@@ -159,11 +181,15 @@ fn rates(out: &mut String, native: &NativeRates) {
 
 /// What the phases take on that processor.
 fn milliseconds(out: &mut String, results: &Results, native: &NativeRates) {
+    out.push('\n');
+    paragraph(
+        out,
+        "Milliseconds that the phases take at these rates: the bytes of the phase divided by the \
+         rate of its work, as far as the instructions show that a row has the phase at all. The \
+         rest depends on the machine's drivers and is not stated.",
+    );
     out.push_str(
-        "\nMilliseconds that the phases take at these rates: the bytes of the phase divided by \
-         the rate of its work, as far as the instructions show that a row has the phase at all. \
-         The rest depends on the machine's drivers and is not stated.\n\n\
-         | initrd | by | integrity | kernel | initrd | together |\n|---|---|---:|---:|---:|---:|\n",
+        "| initrd | by | integrity | kernel | initrd | together |\n|---|---|---:|---:|---:|---:|\n",
     );
     for size in &results.sizes {
         for packing in size.packings() {
@@ -321,7 +347,7 @@ pub(super) mod tests {
             "| small, zstd | `kexec load` | 2206 | 10 | 869 | 65 | 1262 | 1.00 | 1.00 | 1 | 16.0 |",
             "| small, raw | floor: `kexec-tools -c -i vmlinux` | 1262 | 0 | 0 | 0 | 1262 |  |  | 1 | 16.0 |",
             "| small, zstd | 1.7 | 5.0 | 2048 |",
-            "kexec-tools is 2.0.32, `kexec` is of kexec-rs 0.1.0. The kernel has 14.0 MB",
+            "kexec-tools is 2.0.32, `kexec` is of",
             "| kernel, zstd | 0.40 | ruzstd | 0.50 |",
             // 64.8 MB at 0.3, 62.1 at 0.5, 5 at 0.8.
             "| small, zstd | `kexec-tools -c` | 216 | 124 | 6 | 346 |",
