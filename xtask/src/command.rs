@@ -138,7 +138,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
             "what a load costs in instructions and memory, beside",
             "kexec-tools; or how long a machine is down for a kexec,",
             "phase by phase: the tables of docs/performance.md, into",
-            "target/downtime. All of `downtime` takes about an hour",
+            "target/downtime. All of `downtime` takes over an hour",
         ],
         flags: BENCH_FLAGS,
     },
