@@ -29,6 +29,7 @@ pub mod apt;
 mod cpio;
 pub mod demonstration;
 mod disk;
+mod driver;
 mod files;
 pub mod grub;
 mod guest;

@@ -245,6 +245,11 @@ pub const FILES: &[InstalledFile] = &[
         ALL,
     ),
     program(
+        Tree("dist/systemd/system-shutdown/50-kexec"),
+        "usr/lib/systemd/system-shutdown/50-kexec",
+        ALL,
+    ),
+    program(
         Tree("dist/debian/kernel-hook"),
         "etc/kernel/postinst.d/zzz-kexec",
         DEB,

@@ -112,6 +112,8 @@ pub enum Id {
     Enabled,
     IfEnabled,
     Instance,
+    Timeout,
+    Steps,
     ColdEvery,
     TextfileDir,
     Output,

@@ -37,6 +37,7 @@ pub(super) const FLAGS: &[Flag] = &[
                 Verb::Enable,
                 Verb::Disable,
                 Verb::Preload,
+                Verb::ParallelShutdown,
             ],
         )
     },
@@ -198,6 +199,19 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         doc_short: "Do nothing unless preload is enabled (kexec enable preload)",
         ..flag(Id::IfEnabled, "if-enabled", &[Verb::Preload])
+    },
+    Flag {
+        value: Value::Required("SECONDS", Syntax::Number),
+        doc_short: "Continue after this time, whatever is not done (default: 10)",
+        ..flag(Id::Timeout, "timeout", &[Verb::ParallelShutdown])
+    },
+    Flag {
+        doc_short: "Carry out the steps on standard input; for the command itself",
+        rules: &[Rule {
+            limit: Limit::OnlyWith(&[]),
+            why: "it carries out what another process has chosen",
+        }],
+        ..flag(Id::Steps, "steps", &[Verb::ParallelShutdown])
     },
     Flag {
         doc_short: "Continue even if an encrypted disk will ask for its passphrase",

@@ -68,6 +68,7 @@ pub const PAGES: &[Page] = &[
             Verb::Preload,
             Verb::Enable,
             Verb::Disable,
+            Verb::ParallelShutdown,
             Verb::NeedsReboot,
         ],
         says: &[
@@ -99,6 +100,14 @@ pub const PAGES: &[Page] = &[
             File {
                 path: "/etc/kexec-rs.conf",
                 holds: "Optional. `cold-every = N`: every Nth reboot goes through the firmware.",
+            },
+            File {
+                path: "/etc/kexec-rs.parallel-shutdown",
+                holds: "Exists while parallel-shutdown is on; without it, the hook does nothing.",
+            },
+            File {
+                path: "/usr/lib/systemd/system-shutdown/50-kexec",
+                holds: "The hook of parallel-shutdown.",
             },
             File {
                 path: "/run/kexec/cold",

@@ -15,6 +15,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 pub use choice::choose;
@@ -27,6 +29,17 @@ pub const TIMEOUT: u64 = 10;
 
 /// The file that exists while the feature is on: without it, the hook does nothing.
 pub const SWITCH: &str = "/etc/kexec-rs.parallel-shutdown";
+
+/// How `kexec parallel-shutdown` was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParallelShutdown {
+    /// The shutdown ends in a kexec.
+    pub acts: bool,
+    /// How long all devices together may take.
+    pub timeout: Duration,
+    /// `--dry-run`: nothing is unbound.
+    pub dry_run: bool,
+}
 
 /// A bus whose devices can be unbound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

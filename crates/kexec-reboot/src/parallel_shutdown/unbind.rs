@@ -35,14 +35,13 @@ pub struct Unbound {
     /// Its driver before.
     pub driver: String,
     /// What became of it.
-    #[serde(flatten)]
     pub result: UnboundResult,
 }
 
 /// What became of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "result", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum UnboundResult {
     /// It has no driver any more.
     Unbound {
