@@ -2,6 +2,8 @@
 //! what is in use stays.
 
 use anyhow::{Context, Result, ensure};
+use kexec_lab::apt::Suite;
+use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout};
 use kexec_lab::{Guest, GuestRun, Lab, LabKernel, NextKernel, Stage, modules};
 use serde_json::Value;
 
@@ -217,4 +219,60 @@ fn next(kernel: &LabKernel) -> Result<(NextKernel, String)> {
     }
     script += "sleep 2\n";
     Ok((NextKernel::new(kernel).with(&files), script))
+}
+
+/// systemd-shutdown runs the hook when file systems are unmounted; the disk of the root
+/// file system stays, and the next boot knows how long its parts took.
+#[test]
+fn systemd_runs_the_hook_and_the_next_boot_has_every_phase() -> Result<()> {
+    let lab = Lab::open()?;
+    let kernel = lab.kernel("6.12")?;
+    let arguments: Vec<&str> = [["-device", "edu"]; DEVICES].concat();
+    let trial = InstalledMachine::new(&lab, Suite::Trixie, SystemLayout::BiosGrub)
+        .product()?
+        .file("lab/lab_slow.ko", lab.slow_driver(&kernel)?)
+        .qemu_arguments(&arguments)
+        .stage(
+            "before",
+            "run driver insmod /lab/lab_slow.ko\n\
+             run enable kexec enable parallel-shutdown\n\
+             run again kexec enable parallel-shutdown\n\
+             run choice kexec parallel-shutdown --dry-run\n\
+             jump kexec reboot\n",
+        )
+        .stage(
+            "after",
+            "run up systemctl is-system-running --wait\n\
+             run status kexec status --json\nrun says kexec status\n\
+             run disable kexec disable parallel-shutdown\n\
+             run gone ls /usr/lib/systemd/system-shutdown/50-kexec /etc/kexec-rs.parallel-shutdown\n",
+        )
+        .run()?;
+    let (before, after) = (trial.stage("before")?, trial.stage("after")?);
+    for label in ["driver", "enable", "again", "choice", "jump"] {
+        let run = before.run(label)?;
+        println!("# {label}: {}\n{}{}", run.code, run.out(), run.err());
+        assert_eq!(run.code, 0, "{label}");
+    }
+    println!("{}", after.run("says")?.out());
+    ensure!(before.run("again")?.out().contains("already on"));
+    assert_eq!(trial.started_by("after")?, StartedBy::Kexec);
+    assert_eq!(after.file_system_errors()?, Vec::<String>::new());
+    let console = trial.console();
+    let said = console.split("kexec: unbound ").nth(1);
+    let said = said.and_then(|rest| rest.lines().next());
+    let said = said.context("the hook said nothing on the console")?;
+    println!("{said}");
+    // Besides them, disks of the lab that are not mounted.
+    let count: usize = said.split(' ').next().unwrap_or_default().parse()?;
+    ensure!(count >= DEVICES, "{said}");
+    let status: Value = serde_json::from_slice(&after.run("status")?.stdout)?;
+    for phase in ["shutdown", "kernel", "initrd", "userspace"] {
+        let path = format!("/last/outcome/{phase}");
+        let ms = status.pointer(&path).and_then(Value::as_u64);
+        ensure!(ms.is_some_and(|ms| ms > 0), "{phase}: {status:#}");
+    }
+    assert_eq!(after.run("disable")?.code, 0);
+    assert_ne!(after.run("gone")?.code, 0, "{}", after.run("gone")?.out());
+    Ok(())
 }

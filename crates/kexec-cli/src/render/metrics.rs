@@ -183,6 +183,8 @@ fn arrived(arrival: &ArrivalTimes) -> Vec<(&'static str, Option<u64>)> {
         (shutdown, arrival.shutdown),
         ("jump", arrival.jump),
         ("kernel", arrival.kernel),
+        ("initrd", arrival.initrd),
+        ("userspace", arrival.userspace),
     ]
 }
 

@@ -283,6 +283,8 @@ pub(super) mod tests {
             jump: None,
             counted: false,
             kernel: None,
+            initrd: None,
+            userspace: None,
         })
     }
 

@@ -63,6 +63,15 @@ pub struct ArrivalTimes {
     /// From the start of the new kernel's clock to its first program,
     /// milliseconds.
     pub kernel: Option<u64>,
+    /// From there to the start of init on the root file system, milliseconds. `None`
+    /// without an initrd, and where init keeps no such times.
+    #[serde(default)]
+    pub initrd: Option<u64>,
+    /// From there until everything that the boot starts had started, milliseconds. `None`
+    /// where that had not come yet when this was recorded, and where init keeps no such
+    /// times.
+    #[serde(default)]
+    pub userspace: Option<u64>,
 }
 
 impl Outcome {
@@ -143,6 +152,8 @@ fn arrival(attempt: &Attempt, boot: &BootFacts) -> ArrivalTimes {
         jump,
         counted: counted.is_some(),
         kernel: boot.userspace,
+        initrd: boot.init.of_initrd(boot.userspace),
+        userspace: boot.init.of_userspace(),
     }
 }
 
@@ -196,6 +207,7 @@ pub fn duration(milliseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::InitTimes;
     use super::super::attempt::tests::attempt;
     use super::super::boot::ClockReading;
     use super::*;
@@ -216,7 +228,26 @@ mod tests {
             cycles_per_ms: None,
             jumped: None,
             userspace: Some(410),
+            init: InitTimes::default(),
         }
+    }
+
+    #[test]
+    fn the_initrd_and_the_rest_of_the_boot_are_inits_to_tell() {
+        let mut facts = boot(7);
+        facts.token = Some(Token::from_bytes([1; 8]));
+        let times = |facts: &BootFacts| match judge(&attempt(ASKED), facts) {
+            Outcome::Kexec(arrival) => (arrival.kernel, arrival.initrd, arrival.userspace),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(times(&facts), (Some(410), None, None));
+        facts.init = InitTimes {
+            initrd: Some(450),
+            userspace: Some(1410),
+            finished: Some(5410),
+            from_initrd: true,
+        };
+        assert_eq!(times(&facts), (Some(410), Some(1000), Some(4000)));
     }
 
     #[test]

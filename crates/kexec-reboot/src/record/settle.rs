@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::attempt::{self, Attempt};
-use super::outcome::{Outcome, judge};
+use super::outcome::{ArrivalTimes, Outcome, judge};
 use super::{BootFacts, Store};
 
 /// What was found and done.
@@ -51,6 +51,12 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
         let ahead = one.preloaded && one.boot_id == boot.boot_id;
         let is_newest = newest;
         newest &= ahead;
+        if let Some(more) = later(one, boot) {
+            one.outcome = Some(more);
+            if write && let Err(e) = attempt::write(store, one) {
+                notes.push(format!("cannot record how long the boot took: {e}"));
+            }
+        }
         if one.outcome.as_ref().is_some_and(Outcome::is_final) {
             continue;
         }
@@ -73,6 +79,24 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
         one.outcome = Some(outcome);
     }
     Ok(Settled { attempts, notes })
+}
+
+/// The outcome with what init knows only when the boot has ended, where it was recorded
+/// before that and by this boot.
+fn later(attempt: &Attempt, boot: &BootFacts) -> Option<Outcome> {
+    let Some(Outcome::Kexec(times)) = &attempt.outcome else {
+        return None;
+    };
+    let of_this_boot = attempt.next_boot.as_ref() == Some(&boot.boot_id);
+    if !of_this_boot || times.userspace.is_some() {
+        return None;
+    }
+    let userspace = Some(boot.init.of_userspace()?);
+    Some(Outcome::Kexec(ArrivalTimes {
+        initrd: times.initrd.or_else(|| boot.init.of_initrd(boot.userspace)),
+        userspace,
+        ..times.clone()
+    }))
 }
 
 /// Another attempt came after it: the running boot says nothing about this one,
@@ -103,6 +127,7 @@ fn forget_one_shot(root: &Path, attempt: &Attempt) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::InitTimes;
     use super::super::attempt::tests::attempt;
     use super::super::boot::ClockReading;
     use super::super::oneshot::OneShot;
@@ -128,6 +153,7 @@ mod tests {
             cycles_per_ms: None,
             jumped: None,
             userspace: None,
+            init: InitTimes::default(),
         }
     }
 
@@ -230,6 +256,39 @@ mod tests {
             again.attempts[0].outcome,
             Some(Outcome::Cold { .. })
         ));
+    }
+
+    /// `kexec preload` judges at the beginning of a boot, before it has ended.
+    #[test]
+    fn what_the_boot_took_is_added_when_it_has_ended() {
+        let root = tempfile::tempdir().unwrap();
+        put(&root, attempt(ASKED));
+        let mut facts = boot(Some(attempt(ASKED).token));
+        facts.userspace = Some(400);
+        let times = |facts: &BootFacts| {
+            let settled = settle(Store::new(root.path()), facts, true).unwrap();
+            assert_eq!(settled.notes, [""; 0]);
+            match &settled.attempts[0].outcome {
+                Some(Outcome::Kexec(times)) => (times.at, times.initrd, times.userspace),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (at, ..) = times(&facts);
+        facts.init = InitTimes {
+            initrd: Some(450),
+            userspace: Some(900),
+            finished: Some(2900),
+            from_initrd: true,
+        };
+        // Another boot has nothing to say of it.
+        let mut other = facts.clone();
+        other.boot_id = "third".into();
+        assert_eq!(times(&other), (at, None, None));
+        // The clock may have been set meanwhile: what was recorded stays.
+        facts.now.realtime += 1_000_000;
+        assert_eq!(times(&facts), (at, Some(500), Some(2000)));
+        facts.init = InitTimes::default();
+        assert_eq!(times(&facts), (at, Some(500), Some(2000)));
     }
 
     #[test]

@@ -191,12 +191,16 @@ fn settled_by(world: &World<'_>, alone: bool) -> Result<Settled, Error> {
         }
         Error::NotRead(problem)
     };
-    let Some(boot) = BootFacts::read(world.root) else {
+    let Some(mut boot) = BootFacts::read(world.root) else {
         return Ok(Settled {
             attempts: attempt::read_all(world.store()).map_err(failed)?,
             notes: vec!["/proc does not show which boot this is".to_owned()],
         });
     };
+    // Of other boots nothing is asked.
+    if boot.token.is_some() {
+        boot.init = boot.init.asked(world.root);
+    }
     // `kexec metrics` and `kexec preload` both look at the beginning of a boot.
     let write = alone && rustix::process::geteuid().is_root();
     let right = write.then(|| attempt::right_to_judge(world.root)).flatten();

@@ -24,6 +24,8 @@ fn arrived() -> Outcome {
         jump: None,
         counted: false,
         kernel: None,
+        initrd: None,
+        userspace: None,
     })
 }
 

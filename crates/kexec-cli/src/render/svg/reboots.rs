@@ -23,7 +23,7 @@ const FEW: usize = 12;
 const STRETCHES: u64 = 7;
 
 /// The parts of a bar: the name in the metrics, the name for people, what fills it.
-const PARTS: [(&str, &str, &str); 6] = [
+const PARTS: [(&str, &str, &str); 8] = [
     ("shutdown", "shutdown", "class=\"kx-initrd\""),
     (
         "shutdown_and_jump",
@@ -41,6 +41,12 @@ const PARTS: [(&str, &str, &str); 6] = [
         "kernel",
         "kernel, to its first program",
         "class=\"kx-kernel\"",
+    ),
+    ("initrd", "initrd", "class=\"kx-module\""),
+    (
+        "userspace",
+        "userspace, until the boot has ended",
+        "class=\"kx-parameters\"",
     ),
 ];
 
