@@ -198,7 +198,9 @@ fn nvme_disks_arrive_clean_and_a_mounted_one_stays() -> Result<()> {
         "{left}"
     );
     assert_eq!(
-        left.lines().filter(|line| line.contains("n1")).count(),
+        left.lines()
+            .filter(|line| line.starts_with("nvme") && line.ends_with("n1"))
+            .count(),
         1,
         "{left}"
     );

@@ -131,8 +131,9 @@ pub const PAGES: &[Page] = &[
                 "`kexec_last_reboot_outcome{outcome}`: 1 for the outcome of the last one, 0 for the \
                  others. `kexec_last_reboot_info{from,requested,booted,handover}`, \
                  `kexec_last_reboot_timestamp_seconds`, and \
-                 `kexec_last_reboot_phase_seconds{phase}`: shutdown, firmware, jump, kernel; \
-                 shutdown_and_jump and shutdown_and_firmware where they could not be told apart.",
+                 `kexec_last_reboot_phase_seconds{phase}`: shutdown, firmware, jump, kernel, and \
+                 with systemd initrd and userspace; shutdown_and_jump and shutdown_and_firmware \
+                 where they could not be told apart.",
                 "`kexec_expected_release_running`: 1 if the release of the last requested kexec \
                  runs.",
                 "`kexec_reboots_since_cold_boot`: kexecs since the last cold boot. \

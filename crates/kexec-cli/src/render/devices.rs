@@ -85,7 +85,7 @@ pub fn json(choice: &Choice, unbound: Option<&[Unbound]>, nothing: Option<&str>)
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use kexec_reboot::parallel_shutdown::{Bus, Kept, UnbindStep, Unbinding};
 
@@ -143,6 +143,3 @@ mod tests {
         assert_eq!(unbound(&[]), "kexec: unbound no device\n");
     }
 }
-
-#[cfg(test)]
-pub use tests::example;

@@ -154,6 +154,8 @@ pub fn phases(attempt: &Attempt) -> Vec<(&'static str, u64)> {
             jumped: false,
             firmware,
             kernel,
+            initrd,
+            userspace,
             ..
         }) => {
             let down = at.checked_sub(attempt.asked.realtime);
@@ -166,6 +168,8 @@ pub fn phases(attempt: &Attempt) -> Vec<(&'static str, u64)> {
                 ("firmware", *firmware),
                 ("shutdown_and_firmware", both.filter(|_| firmware.is_none())),
                 ("kernel", *kernel),
+                ("initrd", *initrd),
+                ("userspace", *userspace),
             ]
         }
         _ => Vec::new(),
@@ -433,6 +437,8 @@ mod tests {
             jumped: true,
             firmware: None,
             kernel: None,
+            initrd: None,
+            userspace: None,
         };
         for (attempt, is) in [
             (with(|_| (), cold(None)), "cold"),

@@ -246,6 +246,8 @@ pub mod tests {
             jumped: false,
             firmware,
             kernel: Some(410),
+            initrd: None,
+            userspace: None,
         }
     }
 

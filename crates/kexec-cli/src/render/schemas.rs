@@ -272,7 +272,7 @@ fn small_documents_are_as_their_schemas_say() {
         "needs-reboot",
         render::needs_reboot("id", &["because".to_owned()]),
     );
-    let (choice, unbound) = devices::example();
+    let (choice, unbound) = devices::tests::example();
     let name = "parallel-shutdown";
     hold(name, devices::json(&choice, Some(&unbound), None));
     hold(name, devices::json(&choice, None, Some("why")));

@@ -93,6 +93,8 @@ mod tests {
             jumped,
             firmware: None,
             kernel: None,
+            initrd: None,
+            userspace: None,
         })
     }
 

@@ -33,6 +33,14 @@ pub enum Outcome {
         /// From the start of that kernel's clock to its first program, milliseconds.
         #[serde(default)]
         kernel: Option<u64>,
+        /// As with a kexec: from there to the start of init on the root file system,
+        /// milliseconds.
+        #[serde(default)]
+        initrd: Option<u64>,
+        /// As with a kexec: from there until everything that the boot starts had started,
+        /// milliseconds.
+        #[serde(default)]
+        userspace: Option<u64>,
     },
     /// Nobody looked at the boot right after it.
     Unknown {
@@ -124,6 +132,8 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
         jumped: jumped_elsewhere(attempt, boot),
         firmware: firmware(attempt, boot),
         kernel: boot.userspace,
+        initrd: boot.init.of_initrd(boot.userspace),
+        userspace: boot.init.of_userspace(),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::attempt::{self, Attempt};
-use super::outcome::{ArrivalTimes, Outcome, judge};
+use super::outcome::{Outcome, judge};
 use super::{BootFacts, Store};
 
 /// What was found and done.
@@ -84,19 +84,21 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
 /// The outcome with what init knows only when the boot has ended, where it was recorded
 /// before that and by this boot.
 fn later(attempt: &Attempt, boot: &BootFacts) -> Option<Outcome> {
-    let Some(Outcome::Kexec(times)) = &attempt.outcome else {
-        return None;
+    let mut outcome = attempt.outcome.clone()?;
+    let (initrd, userspace) = match &mut outcome {
+        Outcome::Kexec(times) => (&mut times.initrd, &mut times.userspace),
+        Outcome::Cold {
+            initrd, userspace, ..
+        } => (initrd, userspace),
+        Outcome::Pending | Outcome::Unknown { .. } => return None,
     };
     let of_this_boot = attempt.next_boot.as_ref() == Some(&boot.boot_id);
-    if !of_this_boot || times.userspace.is_some() {
+    if !of_this_boot || userspace.is_some() {
         return None;
     }
-    let userspace = Some(boot.init.of_userspace()?);
-    Some(Outcome::Kexec(ArrivalTimes {
-        initrd: times.initrd.or_else(|| boot.init.of_initrd(boot.userspace)),
-        userspace,
-        ..times.clone()
-    }))
+    *userspace = Some(boot.init.of_userspace()?);
+    *initrd = initrd.or_else(|| boot.init.of_initrd(boot.userspace));
+    Some(outcome)
 }
 
 /// Another attempt came after it: the running boot says nothing about this one,
@@ -289,6 +291,31 @@ mod tests {
         assert_eq!(times(&facts), (at, Some(500), Some(2000)));
         facts.init = InitTimes::default();
         assert_eq!(times(&facts), (at, Some(500), Some(2000)));
+    }
+
+    #[test]
+    fn a_cold_boot_has_the_same_parts() {
+        let root = tempfile::tempdir().unwrap();
+        put(&root, attempt(ASKED));
+        let mut facts = boot(None);
+        facts.userspace = Some(400);
+        let times = |facts: &BootFacts| {
+            let settled = settle(Store::new(root.path()), facts, true).unwrap();
+            match &settled.attempts[0].outcome {
+                Some(Outcome::Cold {
+                    initrd, userspace, ..
+                }) => (*initrd, *userspace),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(times(&facts), (None, None));
+        facts.init = InitTimes {
+            initrd: None,
+            userspace: Some(900),
+            finished: Some(2900),
+            from_initrd: true,
+        };
+        assert_eq!(times(&facts), (Some(500), Some(2000)));
     }
 
     #[test]

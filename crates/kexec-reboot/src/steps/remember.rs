@@ -197,8 +197,8 @@ fn settled_by(world: &World<'_>, alone: bool) -> Result<Settled, Error> {
             notes: vec!["/proc does not show which boot this is".to_owned()],
         });
     };
-    // Of other boots nothing is asked.
-    if boot.token.is_some() {
+    // A machine without records has nothing to be told.
+    if folder.is_dir() {
         boot.init = boot.init.asked(world.root);
     }
     // `kexec metrics` and `kexec preload` both look at the beginning of a boot.

@@ -13,6 +13,8 @@ fn cold() -> Outcome {
         jumped: false,
         firmware: None,
         kernel: None,
+        initrd: None,
+        userspace: None,
     }
 }
 
