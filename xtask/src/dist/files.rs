@@ -374,6 +374,7 @@ pub const MAKING: &[&str] = &[
     "dist/arch/kexec-rs.install",
     "dist/dracut/50-kexec.conf",
     "dist/systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
+    "dist/systemd/parallel-shutdown.conf",
     "dist/systemd/systemd-reboot.service.d/50-kexec.conf",
 ];
 

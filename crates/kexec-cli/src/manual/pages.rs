@@ -68,8 +68,8 @@ pub const PAGES: &[Page] = &[
             Verb::Preload,
             Verb::Enable,
             Verb::Disable,
-            Verb::ParallelShutdown,
             Verb::NeedsReboot,
+            Verb::ParallelShutdown,
         ],
         says: &[
             "What a reboot would boot is loaded ahead, before a reboot is requested. Then \
