@@ -269,7 +269,7 @@ fn systemd_runs_the_hook_and_the_next_boot_has_every_phase() -> Result<()> {
     let count: usize = said.split(' ').next().unwrap_or_default().parse()?;
     ensure!(count >= DEVICES, "{said}");
     let status: Value = serde_json::from_slice(&after.run("status")?.stdout)?;
-    for phase in ["shutdown", "kernel", "initrd", "userspace"] {
+    for phase in ["shutdown", "services", "kernel", "initrd", "userspace"] {
         let path = format!("/last/outcome/{phase}");
         let ms = status.pointer(&path).and_then(Value::as_u64);
         ensure!(ms.is_some_and(|ms| ms > 0), "{phase}: {status:#}");

@@ -232,6 +232,7 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
         ),
         VerbRequest::Preload { how, json } => preload::verb(world, how, *json),
         VerbRequest::ParallelShutdown { how, json } => parallel_shutdown::verb(world, how, *json),
+        VerbRequest::ServicesStopped => parallel_shutdown::services_stopped(world),
         VerbRequest::UnbindSteps => parallel_shutdown::steps(world),
         VerbRequest::StartEnabled { dry_run, json } => instances::verb(world, *dry_run, *json),
     }

@@ -162,6 +162,11 @@ pub const FILES: &[InstalledFile] = &[
         ALL,
     ),
     file(
+        Tree("dist/systemd/kexec-services-stopped.service"),
+        "usr/lib/systemd/system/kexec-services-stopped.service",
+        ALL,
+    ),
+    file(
         Tree("dist/systemd/kexec-refresh.service"),
         "usr/lib/systemd/system/kexec-refresh.service",
         ALL,

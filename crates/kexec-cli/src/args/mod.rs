@@ -114,6 +114,7 @@ pub enum Id {
     Instance,
     Timeout,
     Steps,
+    ServicesStopped,
     ColdEvery,
     TextfileDir,
     Output,

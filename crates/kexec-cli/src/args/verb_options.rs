@@ -206,6 +206,20 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Timeout, "timeout", &[Verb::ParallelShutdown])
     },
     Flag {
+        doc_short: "Record that services have been stopped; for a unit",
+        doc_long: "For kexec-services-stopped.service: the next boot then shows how long services \
+                   and devices took.",
+        rules: &[Rule {
+            limit: Limit::OnlyWith(&[]),
+            why: "it unbinds nothing",
+        }],
+        ..flag(
+            Id::ServicesStopped,
+            "services-stopped",
+            &[Verb::ParallelShutdown],
+        )
+    },
+    Flag {
         doc_short: "Carry out the steps on standard input; for the command itself",
         rules: &[Rule {
             limit: Limit::OnlyWith(&[]),

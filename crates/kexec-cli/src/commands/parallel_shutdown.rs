@@ -6,10 +6,11 @@ use kexec_reboot::handover;
 use kexec_reboot::parallel_shutdown::{
     self, Choice, Devices, ParallelShutdown, Processes, Unbound, UnboundResult, unbind_all,
 };
+use kexec_reboot::steps::remember;
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
-use super::{exit, print, print_json, terminal};
+use super::{exit, load, print, print_json, terminal};
 use crate::render::devices;
 
 /// No process is given more steps than fit in this many bytes.
@@ -50,6 +51,17 @@ pub fn verb(world: &World<'_>, how: &ParallelShutdown, json: bool) -> u8 {
     match unbound.iter().all(is_done) {
         true => exit::DONE,
         false => exit::REFUSED,
+    }
+}
+
+/// `kexec parallel-shutdown --services-stopped`: for a unit that is stopped after services.
+pub fn services_stopped(world: &World<'_>) -> u8 {
+    match remember::services_stopped(world) {
+        Ok(_) => exit::DONE,
+        Err(error) => {
+            load::refuse(&error, false);
+            exit::REFUSED
+        }
     }
 }
 

@@ -132,19 +132,19 @@ fn times(arrival: &ArrivalTimes) -> Option<String> {
 /// `phases: shutdown 6.2 s, jump 180 ms, kernel 312 ms, initrd 1.2 s, userspace 4.0 s`:
 /// those that are known, where the boot has told its own.
 fn phases(arrival: &ArrivalTimes) -> Option<String> {
-    arrival.initrd.or(arrival.userspace)?;
+    arrival.initrd.or(arrival.userspace).or(arrival.services)?;
     let about = if arrival.counted { "" } else { "about " };
+    let rest = arrival.shutdown.zip(arrival.services);
+    let rest = rest.and_then(|(all, services)| all.checked_sub(services));
+    let (name, length) = match (rest, arrival.jump) {
+        (Some(rest), Some(_)) => ("devices", Some(rest)),
+        (Some(rest), None) => ("devices and jump", Some(rest)),
+        (None, Some(_)) => ("shutdown", arrival.shutdown),
+        (None, None) => ("shutdown and jump", arrival.shutdown),
+    };
     let named = [
-        (
-            "shutdown",
-            about,
-            arrival.shutdown.filter(|_| arrival.jump.is_some()),
-        ),
-        (
-            "shutdown and jump",
-            about,
-            arrival.shutdown.filter(|_| arrival.jump.is_none()),
-        ),
+        ("services", "", rest.and(arrival.services)),
+        (name, about, length),
         ("jump", "", arrival.jump),
         ("kernel", "", arrival.kernel),
         ("initrd", "", arrival.initrd),
@@ -191,6 +191,7 @@ pub mod tests {
                 uptime: 1000,
                 cycles: None,
             },
+            stopped: None,
             boot_id: "first".into(),
             from: "6.12.107".into(),
             target: Target {
@@ -218,6 +219,7 @@ pub mod tests {
             to: "7.3.0".into(),
             at: 1_795_388_658_000,
             shutdown: Some(6_240),
+            services: None,
             jump,
             counted: jump.is_some(),
             kernel: Some(312),
@@ -230,6 +232,7 @@ pub mod tests {
     pub fn booted() -> Outcome {
         match kexec(Some(180)) {
             Outcome::Kexec(times) => Outcome::Kexec(ArrivalTimes {
+                services: Some(2_100),
                 initrd: Some(1_240),
                 userspace: Some(4_020),
                 ..times

@@ -217,6 +217,8 @@ pub enum VerbRequest {
     },
     /// `kexec parallel-shutdown --steps`.
     UnbindSteps,
+    /// `kexec parallel-shutdown --services-stopped`.
+    ServicesStopped,
     /// `kexec preload --enabled`.
     StartEnabled {
         dry_run: bool,

@@ -167,6 +167,7 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
             json,
         },
         Verb::ParallelShutdown if typed.has(Id::Steps) => VerbRequest::UnbindSteps,
+        Verb::ParallelShutdown if typed.has(Id::ServicesStopped) => VerbRequest::ServicesStopped,
         Verb::ParallelShutdown => VerbRequest::ParallelShutdown {
             how: parallel_shutdown(&typed).map_err(usage)?,
             json,

@@ -107,6 +107,12 @@ const METRICS: FeatureUnit = FeatureUnit {
     wants: TIMERS,
 };
 
+const SERVICES_STOPPED: FeatureUnit = FeatureUnit {
+    name: "kexec-services-stopped.service",
+    text: dist!("systemd/kexec-services-stopped.service"),
+    wants: WANTS,
+};
+
 /// Debian's hooks: `zzz`, because update-grub has `zz` and comes first.
 const fn debian(path: &'static str, with: &'static str) -> FeatureFile {
     FeatureFile {
@@ -213,7 +219,7 @@ pub const FEATURES: &[Feature] = &[
     Feature {
         name: "parallel-shutdown",
         about: "before the jump, unused devices are unbound at the same time",
-        units: &[],
+        units: &[SERVICES_STOPPED],
         files: &[FeatureFile {
             path: parallel_shutdown::SWITCH,
             text: dist!("systemd/parallel-shutdown.conf"),

@@ -60,6 +60,10 @@ pub struct ArrivalTimes {
     /// From the request to the jump, milliseconds; where the moment of the jump
     /// is not known, to the start of the new kernel's clock.
     pub shutdown: Option<u64>,
+    /// The part of `shutdown` until services had been stopped, milliseconds; the rest is
+    /// unmounting and the shutdown of the devices. `None` where no unit recorded it.
+    #[serde(default)]
+    pub services: Option<u64>,
     /// From the jump to the start of the new kernel's clock, milliseconds: the
     /// purgatory and the kernel's own unpacking. `None` where nothing marked
     /// the moment of the jump.
@@ -153,12 +157,17 @@ fn arrival(attempt: &Attempt, boot: &BootFacts) -> ArrivalTimes {
     let counted = asked.and_then(|asked| boot.cycles_to_start(asked));
     let by_clock = asked.and_then(|asked| boot.started().checked_sub(asked.realtime));
     let jump = boot.jump_to_start();
+    let shutdown = counted
+        .or(by_clock)
+        .map(|all| all.saturating_sub(jump.unwrap_or(0)));
+    // Both moments are of one boot, whose clock nobody sets.
+    let stopped = asked.and(attempt.stopped.as_ref());
+    let services = stopped.and_then(|at| at.uptime.checked_sub(attempt.asked.uptime));
     ArrivalTimes {
         to: boot.release.clone(),
         at: boot.started(),
-        shutdown: counted
-            .or(by_clock)
-            .map(|all| all.saturating_sub(jump.unwrap_or(0))),
+        shutdown,
+        services: services.filter(|part| shutdown.is_some_and(|all| *part <= all)),
         jump,
         counted: counted.is_some(),
         kernel: boot.userspace,
@@ -317,6 +326,34 @@ mod tests {
             panic!("not confirmed");
         };
         assert_eq!((arrival.shutdown, arrival.jump), (Some(4_200), Some(300)));
+    }
+
+    #[test]
+    fn services_are_a_part_of_the_shutdown() {
+        let mut asked = attempt(ASKED);
+        let mut facts = boot(7);
+        facts.token = Some(Token::from_bytes([1; 8]));
+        let services = |asked: &Attempt, facts: &BootFacts| match judge(asked, facts) {
+            Outcome::Kexec(arrival) => (arrival.shutdown, arrival.services),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(services(&asked, &facts), (Some(7_000), None));
+        let at = |uptime| {
+            Some(ClockReading {
+                uptime,
+                ..attempt(ASKED).asked
+            })
+        };
+        asked.stopped = at(1000 + 2_500);
+        assert_eq!(services(&asked, &facts), (Some(7_000), Some(2_500)));
+        // More than the whole, or before the request: it is of something else.
+        for odd in [1000 + 7_001, 999] {
+            asked.stopped = at(odd);
+            assert_eq!(services(&asked, &facts), (Some(7_000), None));
+        }
+        asked.stopped = at(1500);
+        asked.preloaded = true;
+        assert_eq!(services(&asked, &facts), (None, None));
     }
 
     #[test]

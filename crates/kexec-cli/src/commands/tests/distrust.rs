@@ -23,6 +23,7 @@ fn arrived() -> Outcome {
         to: "7.3.0".to_owned(),
         at: 0,
         shutdown: None,
+        services: None,
         jump: None,
         counted: false,
         kernel: None,

@@ -23,7 +23,14 @@ const FEW: usize = 12;
 const STRETCHES: u64 = 7;
 
 /// The parts of a bar: the name in the metrics, the name for people, what fills it.
-const PARTS: [(&str, &str, &str); 8] = [
+const PARTS: [(&str, &str, &str); 11] = [
+    ("services", "services", "class=\"kx-measurements\""),
+    ("devices", "unmounting and devices", "class=\"kx-free\""),
+    (
+        "devices_and_jump",
+        "unmounting, devices and jump",
+        "class=\"kx-left\"",
+    ),
     ("shutdown", "shutdown", "class=\"kx-initrd\""),
     (
         "shutdown_and_jump",
@@ -58,7 +65,24 @@ const STEPS: [u64; 20] = [
 
 /// A stretch of a bar: index into [`PARTS`], and milliseconds.
 fn stretches(attempt: &Attempt) -> Vec<(usize, u64)> {
-    let all = phases(attempt).into_iter();
+    let services = match &attempt.outcome {
+        Some(Outcome::Kexec(arrival)) => arrival.services,
+        _ => None,
+    };
+    let split = |(name, ms): (&'static str, u64)| {
+        let rest = match name {
+            "shutdown" => Some("devices"),
+            "shutdown_and_jump" => Some("devices_and_jump"),
+            _ => None,
+        };
+        match rest.zip(services) {
+            Some((rest, services)) => {
+                vec![("services", services), (rest, ms.saturating_sub(services))]
+            }
+            None => vec![(name, ms)],
+        }
+    };
+    let all = phases(attempt).into_iter().flat_map(split);
     all.filter_map(|(name, ms)| Some((PARTS.iter().position(|part| part.0 == name)?, ms)))
         .collect()
 }

@@ -234,6 +234,10 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     json
                 }
+                VerbRequest::ServicesStopped => {
+                    out.push_str("verb parallel-shutdown services-stopped");
+                    &false
+                }
                 VerbRequest::UnbindSteps => {
                     out.push_str("verb parallel-shutdown steps");
                     &false

@@ -181,7 +181,9 @@ fn devices_are_unbound_by_a_hook_while_a_file_exists() {
         "usr/lib/systemd/system-shutdown/50-kexec",
         "etc/kexec-rs.parallel-shutdown",
     );
-    assert_eq!(files(root.path()), [switch, hook]);
+    let unit = "etc/systemd/system/kexec-services-stopped.service";
+    let link = "etc/systemd/system/multi-user.target.wants/kexec-services-stopped.service";
+    assert_eq!(files(root.path()), [switch, unit, link, hook]);
     let text = fs::read_to_string(root.path().join(hook)).unwrap();
     assert!(text.contains("exec /usr/local/bin/kexec parallel-shutdown kexec"));
     assert!(text.contains(&format!(
@@ -192,12 +194,16 @@ fn devices_are_unbound_by_a_hook_while_a_file_exists() {
     assert_eq!(mode.mode() & 0o777, 0o755);
     off(root.path(), "parallel-shutdown");
     assert_eq!(files(root.path()), [""; 0]);
-    // From a package: only the switch changes.
-    fs::write(root.path().join(hook), "packaged\n").unwrap();
+    // From a package: only the switch and the link change.
+    let packaged = "usr/lib/systemd/system/kexec-services-stopped.service";
+    for path in [hook, packaged] {
+        fs::create_dir_all(root.path().join(path).parent().unwrap()).unwrap();
+        fs::write(root.path().join(path), "packaged\n").unwrap();
+    }
     let changes = on(root.path(), "parallel-shutdown");
-    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(changes.len(), 2, "{changes:?}");
     off(root.path(), "parallel-shutdown");
-    assert_eq!(files(root.path()), [hook]);
+    assert_eq!(files(root.path()), [hook, packaged]);
     assert!(!is_enabled(root.path(), parallel));
     // Only systemd runs hooks.
     assert!(parallel.for_systemd().is_some());
