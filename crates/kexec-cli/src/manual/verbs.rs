@@ -256,7 +256,8 @@ static ENABLE: Text = Text {
         "parallel-shutdown: a hook of systemd-shutdown runs `kexec parallel-shutdown` right before \
          the jump. It unbinds unused disk and network controllers at the same time, so the \
          running kernel does not shut them down one after the other. `kexec parallel-shutdown \
-         --dry-run` shows which.",
+         --dry-run` shows which. A unit records when services had been stopped, so `kexec status` \
+         shows how long the devices took.",
         "With --cold-every=N, every Nth reboot of a machine with preload goes through the \
          firmware: before it, nothing is loaded ahead. An explicit `kexec reboot` is a kexec even \
          then. The number is kept in /etc/kexec-rs.conf; `kexec status` shows how far it is.",

@@ -11,6 +11,7 @@ pub mod findings;
 pub mod json;
 pub mod layout;
 pub mod metrics;
+mod phases;
 #[cfg(test)]
 mod plans;
 pub mod reboots;

@@ -233,28 +233,6 @@ pub(crate) fn ask_preloaded(
     Ok(true)
 }
 
-/// Services have been stopped, and the newest request of this boot is about to be carried
-/// out. Returns whether there is one.
-///
-/// # Errors
-/// When it cannot be written down.
-pub(crate) fn services_stopped(
-    store: Store<'_>,
-    boot_id: &str,
-    now: &ClockReading,
-) -> io::Result<bool> {
-    let newest = read_all(store)?.into_iter().next();
-    let asked = |one: &Attempt| {
-        one.boot_id == boot_id && one.outcome.is_none() && !one.preloaded && one.cold.is_none()
-    };
-    let Some(mut newest) = newest.filter(asked) else {
-        return Ok(false);
-    };
-    newest.stopped = Some(now.clone());
-    write(store, &mut newest)?;
-    Ok(true)
-}
-
 /// The files, each with its number, the oldest first.
 fn names(store: Store<'_>) -> io::Result<Vec<(u64, String)>> {
     let names = store.files().names(&folder(store.root()))?;
@@ -447,27 +425,6 @@ pub(super) mod tests {
         assert_eq!(all(&root).len(), 3);
         forget_preloaded(store, None).unwrap();
         assert_eq!(all(&root), before);
-    }
-
-    #[test]
-    fn services_are_stopped_for_the_newest_request_of_this_boot() {
-        let root = tempfile::tempdir().unwrap();
-        let store = Store::new(root.path());
-        let now = ClockReading {
-            realtime: 1_800_000_000_000,
-            uptime: 9_000,
-            cycles: None,
-        };
-        let stopped = |boot: &str| services_stopped(store, boot, &now).unwrap();
-        assert!(!stopped("first"));
-        put(&root, attempt(1_700_000_000_000));
-        assert!(!stopped("another"));
-        assert!(stopped("first"));
-        assert_eq!(all(&root)[0].stopped, Some(now.clone()));
-        let mut cold = attempt(1_700_000_000_000);
-        cold.cold = Some("it was asked for".into());
-        put(&root, cold);
-        assert!(!stopped("first"));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod outcome;
 mod preloaded;
 pub mod settle;
 pub mod slot;
+mod stopped;
 
 pub use attempt::Attempt;
 pub use boot::BootFacts;
@@ -39,6 +40,7 @@ pub use lock::Lock;
 pub use outcome::{Outcome, judge};
 pub use preloaded::{PreloadTarget, Preloaded};
 pub use slot::{SlotContent, look};
+pub(crate) use stopped::services_stopped;
 
 use kexec_plan::Token;
 

@@ -165,7 +165,7 @@ pub fn services_stopped(world: &World<'_>) -> Result<bool, Error> {
     let Some(boot) = BootFacts::read(world.root) else {
         return Ok(false);
     };
-    attempt::services_stopped(world.store(), &boot.boot_id, &now).map_err(|e| {
+    record::services_stopped(world.store(), &boot.boot_id, &now).map_err(|e| {
         Error::System(Problem::caused(
             "recording when services had been stopped",
             e,

@@ -4,7 +4,7 @@
 use kexec_reboot::record::outcome::duration;
 use kexec_reboot::record::{Attempt, Outcome};
 
-use super::super::metrics::phases;
+use super::super::phases::phases;
 use super::super::reboots::{date, last, target};
 use super::super::words::{columns, counted, scaled, shortened, visible};
 use super::page::{LETTER, LINE, MARGIN, Page, WIDTH, document, letters};
@@ -313,7 +313,34 @@ fn legend(page: &mut Page, attempts: &[Attempt]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::reboots;
     use super::*;
+
+    /// Services and devices are the shutdown, and nothing is drawn twice.
+    #[test]
+    fn a_bar_is_as_long_as_its_parts() {
+        let of = |outcome| {
+            let attempt = reboots::tests::attempt(Some(outcome));
+            let named = stretches(&attempt).into_iter();
+            let named: Vec<_> = named.map(|(part, ms)| (PARTS[part].0, ms)).collect();
+            (named, total(&attempt))
+        };
+        let (named, all) = of(reboots::tests::booted());
+        assert_eq!(
+            named,
+            [
+                ("services", 2_100),
+                ("devices", 4_140),
+                ("jump", 180),
+                ("kernel", 312),
+                ("initrd", 1_240),
+                ("userspace", 4_020),
+            ]
+        );
+        assert_eq!(all, 6_240 + 180 + 312 + 1_240 + 4_020);
+        let names = of(reboots::tests::kexec(None)).0;
+        assert_eq!(names, [("shutdown_and_jump", 6_240), ("kernel", 312)]);
+    }
 
     #[test]
     fn the_axis_has_few_round_steps() {
