@@ -30,6 +30,7 @@ mod cpio;
 pub mod demonstration;
 mod disk;
 pub mod downtime;
+mod driver;
 mod files;
 pub mod grub;
 mod guest;

@@ -117,6 +117,8 @@ mod tests {
             jumped,
             firmware: None,
             kernel: None,
+            initrd: None,
+            userspace: None,
         })
     }
 

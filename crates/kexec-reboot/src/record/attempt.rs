@@ -36,6 +36,9 @@ pub struct Attempt {
     pub token: Token,
     /// When the shutdown was asked for.
     pub asked: ClockReading,
+    /// When services had been stopped, where a unit recorded that.
+    #[serde(default)]
+    pub stopped: Option<ClockReading>,
     /// The boot in which that was.
     pub boot_id: String,
     /// `uname -r` of the kernel that was left.
@@ -285,7 +288,10 @@ pub(super) mod tests {
             shutdown: None,
             jump: None,
             counted: false,
+            services: None,
             kernel: None,
+            initrd: None,
+            userspace: None,
         })
     }
 
@@ -299,6 +305,7 @@ pub(super) mod tests {
                 uptime: 1000,
                 cycles: None,
             },
+            stopped: None,
             boot_id: "first".into(),
             from: "6.12.1".into(),
             target: Target {

@@ -226,6 +226,22 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     json
                 }
+                VerbRequest::ParallelShutdown { how, json } => {
+                    let acts = if how.acts { " acts" } else { "" };
+                    write!(out, "verb parallel-shutdown{acts} within {:?}", how.timeout).unwrap();
+                    if how.dry_run {
+                        out.push_str(" dry-run");
+                    }
+                    json
+                }
+                VerbRequest::ServicesStopped => {
+                    out.push_str("verb parallel-shutdown services-stopped");
+                    &false
+                }
+                VerbRequest::UnbindSteps => {
+                    out.push_str("verb parallel-shutdown steps");
+                    &false
+                }
                 VerbRequest::StartEnabled { dry_run, json } => {
                     out.push_str("verb preload enabled");
                     if *dry_run {
