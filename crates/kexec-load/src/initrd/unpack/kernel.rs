@@ -56,8 +56,9 @@ fn archives(bytes: &[u8], mut at: usize, members: &mut Vec<Member>) -> usize {
     }
 }
 
-/// The whole way of a kernel through an initrd.
-pub(super) fn unpacks(initrd: &[u8]) -> Root {
+/// The whole way of a kernel through an initrd; of each compressed part, `most` bytes are
+/// unpacked at most.
+pub(super) fn unpacks(initrd: &[u8], most: u64) -> Root {
     let (archive, config) = without_config(initrd);
     let mut members = Vec::new();
     let mut whole = false;
@@ -83,7 +84,7 @@ pub(super) fn unpacks(initrd: &[u8]) -> Root {
             break;
         }
         let mut out = Vec::new();
-        let decoded = codec.check_first_with(rest, 1 << 28, &mut |bytes| out.extend(bytes));
+        let decoded = codec.check_first_with(rest, most, &mut |bytes| out.extend(bytes));
         let mut inside = Vec::new();
         let inner = archives(&out, 0, &mut inside);
         // What was unpacked before the damage is there.

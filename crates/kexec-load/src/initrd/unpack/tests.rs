@@ -77,7 +77,10 @@ fn auto(pieces: &[Piece]) -> (Vec<Piece>, InitrdUnpacked) {
 
 #[track_caller]
 fn same(before: &[Piece], after: &[Piece]) -> Root {
-    let (before, after) = (unpacks(&joined(before)), unpacks(&joined(after)));
+    let (before, after) = (
+        unpacks(&joined(before), 1 << 26),
+        unpacks(&joined(after), 1 << 26),
+    );
     let names = |root: &Root| -> Vec<String> {
         let names = root.members.iter();
         names
@@ -142,7 +145,7 @@ fn early_archives_stay_in_front_and_what_is_raw_stays() {
         assert_eq!(forms(&report), [PartForm::Raw; 2], "{name}");
         let new = joined(&handed);
         assert!(new.starts_with(&early));
-        let root = unpacks(&new);
+        let root = unpacks(&new, 1 << 26);
         assert!(root.whole && root.early.len() == 1 && root.config.is_none());
         // Each archive where kernels look for it.
         let starts = new.windows(6).enumerate();
@@ -179,7 +182,7 @@ fn packed_content_does_not_become_active_early() {
         all.extend(archive(path, 300));
         let (handed, report) = auto(&[piece(all)]);
         assert_eq!(forms(&report), [PartForm::Raw, PartForm::Packed]);
-        assert!(unpacks(&joined(&handed)).early.is_empty());
+        assert!(unpacks(&joined(&handed), 1 << 26).early.is_empty());
         let error = unpack(&[piece(inside)], &rules(UnpackChoice::Always)).unwrap_err();
         assert!(error.to_string().contains("begins at byte 0"), "{error}");
     }
@@ -205,7 +208,7 @@ fn the_boot_configuration_stays_the_very_last() {
                 let new = joined(&handed);
                 assert!(new.ends_with(&all[packed..]));
                 assert_eq!((new.len() - all.len()) % 4, 0);
-                assert!(unpacks(&new).config.is_some());
+                assert!(unpacks(&new, 1 << 26).config.is_some());
             }
         }
     }
