@@ -24,6 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
             cycles_per_ms: Some(1_000),
             jumped: Some(6_000_000),
             userspace: Some(400),
+            init: Default::default(),
         };
         let _ = judge(&attempt, &boot);
     }

@@ -29,6 +29,8 @@ pub mod apt;
 mod cpio;
 pub mod demonstration;
 mod disk;
+pub mod downtime;
+mod driver;
 mod files;
 pub mod grub;
 mod guest;

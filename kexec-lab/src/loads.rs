@@ -184,7 +184,11 @@ pub fn disk(lab: &Lab, folder: &Path, large_mb: usize, part_mb: usize) -> Result
 /// congruential generator, Knuth's MMIX).
 #[must_use]
 pub fn noise(len: usize) -> Vec<u8> {
-    let mut state = 1_u64;
+    noise_from(1, len)
+}
+
+/// The same from another state: what differs from [`noise`].
+pub(crate) fn noise_from(mut state: u64, len: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len);
     while bytes.len() < len {
         state = state

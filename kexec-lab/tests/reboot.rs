@@ -34,7 +34,8 @@ fn reboots_into_the_changed_default(suite: Suite, layout: SystemLayout) -> Resul
         )
         .stage(
             "after",
-            "run witness cat /var/lib/witness\nrun status kexec status --json\n\
+            "run witness cat /var/lib/witness\nrun up systemctl is-system-running --wait\n\
+             run status kexec status --json\n\
              run says kexec status\nrun past kexec history\nrun again kexec history --json\n",
         )
         .run()?;

@@ -61,6 +61,23 @@ const RELEASE_FLAGS: &[CommandFlag] = &[
         help: "release: for x86_64, aarch64 or both",
     },
 ];
+/// What `bench downtime` takes.
+const BENCH_FLAGS: &[CommandFlag] = &[
+    flag("--quick", "downtime: two sizes of the initrd, zstd alone"),
+    CommandFlag {
+        name: "--only",
+        value: Some("SIZE"),
+        help: "downtime: only small, medium or large initrds",
+    },
+    flag("--native", "downtime: only the rates of this machine"),
+    flag("--docs", "downtime: into the documentation"),
+    flag("--draw", "downtime: anew from what was measured"),
+    CommandFlag {
+        name: "--kernel",
+        value: Some("LABEL"),
+        help: "downtime: 7.x (the default), 6.12 or 6.1",
+    },
+];
 const CHECK: CommandFlag = flag("--check", "check the result with the programs that read it");
 
 /// Every command, in the order of the help.
@@ -116,12 +133,14 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "bench",
-        words: "load",
+        words: "load | downtime",
         help: &[
             "what a load costs in instructions and memory, beside",
-            "kexec-tools: the table of docs/performance.md",
+            "kexec-tools; or how long a machine is down for a kexec,",
+            "phase by phase: the tables of docs/performance.md, into",
+            "target/downtime. All of `downtime` takes over an hour",
         ],
-        flags: &[],
+        flags: BENCH_FLAGS,
     },
     Subcommand {
         name: "man",

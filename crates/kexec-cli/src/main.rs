@@ -40,8 +40,8 @@ use kexec_reboot::world::World;
 use kexec_sys::{Linux, Slot};
 
 use commands::{
-    check, enable, history, instances, list, load, metrics, needs_reboot, plan, preload, progress,
-    reboot, status, terminal, unload,
+    check, enable, history, instances, list, load, metrics, needs_reboot, parallel_shutdown, plan,
+    preload, progress, reboot, status, terminal, unload,
 };
 use render::{json, text};
 use request::{CommandLine, Load, NotAVerb, Request, Then, UsageError, VerbRequest};
@@ -231,6 +231,9 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             },
         ),
         VerbRequest::Preload { how, json } => preload::verb(world, how, *json),
+        VerbRequest::ParallelShutdown { how, json } => parallel_shutdown::verb(world, how, *json),
+        VerbRequest::ServicesStopped => parallel_shutdown::services_stopped(world),
+        VerbRequest::UnbindSteps => parallel_shutdown::steps(world),
         VerbRequest::StartEnabled { dry_run, json } => instances::verb(world, *dry_run, *json),
     }
 }

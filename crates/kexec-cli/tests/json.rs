@@ -83,9 +83,13 @@ fn documents_of_this_machine() {
         None,
         &["preload", "error"],
     );
+    for action in ["kexec", "reboot"] {
+        let dry = ["parallel-shutdown", action, "--dry-run", "--json"];
+        one_document(&dry, Some(0), &["parallel-shutdown"]);
+    }
     let cold = ["reboot", "--cold", "--dry-run", "--json"];
     one_document(&cold, None, &["reboot-cold", "error"]);
-    for feature in ["preload", "refresh", "exitrd"] {
+    for feature in ["preload", "refresh", "exitrd", "parallel-shutdown"] {
         let on = ["enable", feature, "--dry-run", "--json"];
         one_document(&on, None, &["enable", "error"]);
         let off = ["disable", feature, "--dry-run", "--json"];

@@ -35,6 +35,7 @@ pub use authenticode::Signature;
 pub use error::ImageError;
 pub use formats::arm64::Arm64Image;
 pub use formats::bzimage::BzImage;
+pub use formats::bzimage::vmlinux::Vmlinux;
 pub use formats::elf::ElfKernel;
 pub use formats::multiboot::Multiboot;
 pub use formats::riscv::RiscvImage;

@@ -149,3 +149,33 @@ fn a_real_kernel_with_a_changed_bit_is_refused() {
         }
     }
 }
+
+/// The kernel inside is laid out as it is known to be, and can be moved: as it was, once
+/// it is moved back.
+#[test]
+#[ignore = "needs kernels in KEXEC_TEST_KERNELS: cargo xtask test names the lab's"]
+fn real_kernels_are_moved() {
+    for (path, file) in kernels() {
+        let image = read(file).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let Some(kernel) = bzimage(&image) else {
+            continue;
+        };
+        let inner = kernel.unpack_vmlinux(&image.bytes, 1 << 30);
+        let mut inner = inner.unwrap_or_else(|e| panic!("{path}: {e}"));
+        println!(
+            "{path}: {} relocations, {:#x} bytes",
+            inner.relocation_count(),
+            inner.memory_len()
+        );
+        assert!(inner.is_movable(), "{path}");
+        assert!(inner.relocation_count() > 100_000, "{path}");
+        assert!(inner.memory_len() <= kernel.init_size.into(), "{path}");
+        let (_, before) = inner.clone().into_bytes();
+        inner.relocate(0x1a00_0000);
+        let (_, moved) = inner.clone().into_bytes();
+        let changed = before.iter().zip(&moved).filter(|(a, b)| a != b).count();
+        assert!(changed >= inner.relocation_count(), "{path}: {changed}");
+        inner.relocate(0x1a00_0000_u64.wrapping_neg());
+        assert_eq!(inner.into_bytes().1, before, "{path}");
+    }
+}

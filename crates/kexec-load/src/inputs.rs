@@ -7,7 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 use kexec_image::Options;
 use kexec_plan::SyscallChoice;
-use kexec_plan::classic::ImaList;
+use kexec_plan::classic::{ImaList, KaslrSeed};
 use kexec_sys::{SealedError, SealedFile, Slot};
 
 use crate::next_config::Installed;
@@ -238,6 +238,9 @@ pub struct Carried {
     pub ima: Option<ImaList>,
     /// A copy of ACPI's root pointer, for multiboot 2 kernels.
     pub rsdp: Option<Bytes>,
+    /// By what a kernel is placed at random: in its own mapping, and in physical memory;
+    /// `None` where the running kernel has not gathered enough yet.
+    pub kaslr: Option<[KaslrSeed; 2]>,
     /// What memory is used for, now that the files are in it.
     pub pages: PageUse,
     /// What could not be read, and why, for people.
@@ -255,6 +258,7 @@ impl Carried {
         if never || host.locked_down() {
             return carried;
         }
+        carried.kaslr = kaslr_seeds();
         carried.pages = match PageUse::read(root, host) {
             Fact::Known(pages) => pages,
             Fact::Absent => PageUse::default(),
@@ -289,4 +293,15 @@ impl Carried {
             }
         }
     }
+}
+
+/// Random numbers of the running kernel (getrandom(2)).
+fn kaslr_seeds() -> Option<[KaslrSeed; 2]> {
+    let mut bytes = [0; 16];
+    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::NONBLOCK).ok()?;
+    let (mapping, rest) = bytes
+        .split_first_chunk::<8>()
+        .filter(|_| got == bytes.len())?;
+    let place = rest.first_chunk::<8>()?;
+    Some([mapping, place].map(|n| KaslrSeed(u64::from_le_bytes(*n))))
 }

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod initrd;
 pub mod inputs;
 pub mod jump_back;
+mod method_facts;
 pub mod next_config;
 pub mod pipeline;
 mod place;

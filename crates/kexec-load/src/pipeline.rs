@@ -7,7 +7,7 @@
 //! ```
 
 use kexec_image::{Arch, Image, ImageError, Proof};
-use kexec_plan::MethodFacts;
+use kexec_plan::unpack::KernelUnpacking;
 use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, LoadPlan, Method, Piece};
 use kexec_plan::{PlanError, file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, Slot};
@@ -17,13 +17,13 @@ use crate::explain::{self, ImageFacts, KernelCall};
 use crate::initrd;
 use crate::initrd::unpack::InitrdUnpacked;
 pub use crate::inputs::{Carried, InputFile, Inputs, image_options, read};
+pub use crate::method_facts::method_facts;
 use crate::next_config::NextConfig;
 use crate::preflight::{self, Finding, LoadContext};
-use crate::request::{LoadRequest, SyscallChoice, Unsigned};
+use crate::request::{LoadRequest, SyscallChoice};
 use crate::staged::Staged;
-use crate::unpacked::{InitrdStep, Unpacked};
-use crate::{Error, classic, place};
-use kexec_machine::Fact;
+use crate::unpacked::{InitrdStep, Unpacked, kernel};
+use crate::{Error, place};
 use kexec_machine::{Problem, Snapshot};
 
 /// Everything that is known before the leap.
@@ -99,6 +99,10 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
     Ok(known.checked(request, host, decision, placed))
 }
 
+/// The plan of the call that was decided on, and what it does with the kernel; no plan
+/// where the running kernel makes it.
+type PlacedKernel = (Option<LoadPlan>, KernelUnpacking);
+
 /// The files, understood, whichever call takes them.
 struct Understood {
     image: Image,
@@ -134,13 +138,16 @@ impl Understood {
             let (handed, report) = step.unpack(&self.initrds)?;
             (self.plan.initrd, self.unpacked.initrd) = (handed, report);
         }
-        match self.place(request, inputs, host, decision) {
+        let placed = match self.place(request, inputs, host, decision) {
             Err(error) if self.unpacked.may_be_left(request) => {
                 self.pack_again(Some(format!("unpacked, it has no place: {error}")));
                 self.place(request, inputs, host, decision)
             }
             placed => placed,
-        }
+        };
+        let (placed, kernel) = placed?;
+        self.unpacked.kernel = kernel;
+        Ok(placed)
     }
 
     /// Takes the initrd as it is in its files, because of `why`.
@@ -157,10 +164,24 @@ impl Understood {
         inputs: &Inputs,
         host: &Snapshot,
         decision: &Decision,
-    ) -> Result<Option<LoadPlan>, Error> {
+    ) -> Result<PlacedKernel, Error> {
         let (image, proofs, plan) = (&self.image, &self.proofs, &self.plan);
         let arch = known_arch(host)?;
-        match decision.method {
+        let facts = kernel::facts(request, image, plan, decision.method, host);
+        let mut unpacking = kernel::decide(&facts)?;
+        if unpacking.unpacked && proofs.is_ok() {
+            let cap = image_options(request.profile, inputs, host).max_output;
+            let unpacked = kernel::unpack(image, &plan.cmdline, &inputs.carried, cap);
+            let placed = unpacked.and_then(|unpacked| {
+                place::place(request, inputs, image, Some(&unpacked), plan, arch, host)
+                    .map_err(|e| e.to_string())
+            });
+            match placed {
+                Ok(placed) => return Ok((Some(placed), unpacking)),
+                Err(reason) => unpacking = kernel::instead(facts.choice, &reason)?,
+            }
+        }
+        let placed = match decision.method {
             Method::FileLoad => {
                 file::accepts(arch, image)?;
                 Ok(None)
@@ -171,8 +192,11 @@ impl Understood {
             }
             // A broken image is refused by the checks; there is nothing to place.
             Method::ClassicLoad if proofs.is_err() => Ok(None),
-            Method::ClassicLoad => place::place(request, inputs, image, plan, arch, host).map(Some),
-        }
+            Method::ClassicLoad => {
+                place::place(request, inputs, image, None, plan, arch, host).map(Some)
+            }
+        };
+        Ok((placed?, unpacking))
     }
 
     /// What the checks find of it.
@@ -235,46 +259,6 @@ fn known_arch(host: &Snapshot) -> Result<Arch, Error> {
             "run on a machine whose architecture `kexec --help` names",
         )
     })
-}
-
-/// The facts that decide the system call.
-pub fn method_facts(
-    request: &LoadRequest,
-    image: &Image,
-    plan: &FilePlan,
-    arch: Arch,
-    host: &Snapshot,
-) -> MethodFacts {
-    let longest = preflight::longest_cmdline(image, arch, Method::FileLoad);
-    let unseen = |reason: Option<&str>| reason.map(str::to_owned);
-    let secure_boot = match request.classic.unsigned {
-        Unsigned::Taken => &Fact::Absent,
-        Unsigned::Refused | Unsigned::ForTheKernel => &host.security.secure_boot,
-    };
-    MethodFacts {
-        choice: request.syscall,
-        secure_boot: secure_boot.is_true(),
-        secure_boot_unseen: unseen(secure_boot.reason()),
-        locked_down: host.locked_down(),
-        lockdown_unseen: unseen(host.security.lockdown.reason()),
-        signature_enforced: host.signature_enforced().is_true(),
-        ima_appraises: host.security.ima_appraises_kexec.is_true(),
-        selinux_enforcing: host.security.selinux_enforcing.is_true(),
-        handover_state: !request.classic.discard_liveupdate
-            && (host.kexec.kho.is_true() || host.kexec.liveupdate_sessions.is_true()),
-        // A kernel for another machine is refused by a check, which says it
-        // better than a plan that cannot be made.
-        not_for_file_load: file::accepts(arch, image).is_err(),
-        file_load_resets: preflight::file_load_resets(host, image, &plan.cmdline),
-        long_cmdline: plan.cmdline.as_bytes().len() > longest.0,
-        classic_option: request.classic.demands_classic(),
-        crash: plan.crash,
-        not_placed_here: !kexec_plan::planners::is_planned(arch)
-            || classic::purgatory_shape().is_err(),
-        classic_not_built: host.built_with("CONFIG_KEXEC") == Some(false),
-        memory_hidden: host.memory.iomem.known().is_none(),
-        memory_guarded: host.memory_guarded(),
-    }
 }
 
 /// What is handed over, whichever call does it.
@@ -390,7 +374,8 @@ fn packed_again(
     let mut known = prepared.understood();
     let why = "the running kernel had no memory for it, unpacked (ENOMEM)";
     known.pack_again(Some(why.to_owned()));
-    let placed = known.place(request, inputs, host, &decision)?;
+    let (placed, kernel) = known.place(request, inputs, host, &decision)?;
+    known.unpacked.kernel = kernel;
     Ok(known.checked(request, host, decision, placed))
 }
 

@@ -2,7 +2,7 @@
 //! call itself.
 
 use kexec_image::{Arch, Image};
-use kexec_plan::classic::{ClassicRequest, FirmwareFacts, Module, RngSeed};
+use kexec_plan::classic::{ClassicRequest, FirmwareFacts, Module, RngSeed, UnpackedKernel};
 use kexec_plan::memory::MemoryFacts;
 use kexec_plan::{FilePlan, LoadPlan, PlanError};
 use kexec_purgatory::Console;
@@ -23,6 +23,7 @@ pub(crate) fn place(
     request: &LoadRequest,
     inputs: &Inputs,
     image: &Image,
+    unpacked: Option<&UnpackedKernel>,
     plan: &FilePlan,
     arch: Arch,
     host: &Snapshot,
@@ -46,13 +47,14 @@ pub(crate) fn place(
         ..classic::firmware_facts(host)
     };
     let memory = MemoryFacts {
-        free: carried.pages.handed_out(inputs.total()),
+        free: carried.pages.handed_out(room(inputs, unpacked, plan)),
         ..classic::memory_facts(host)
     };
     let shape = classic::purgatory_shape().map_err(|e| no_purgatory(e.into()))?;
     let mut placed = kexec_plan::planners::plan(&ClassicRequest {
         path: &plan.kernel.origin,
         image,
+        unpacked,
         initrd: &plan.initrd,
         modules: &modules,
         dtb: dtb.as_ref(),
@@ -75,6 +77,13 @@ pub(crate) fn place(
     classic::purgatory(&mut placed, &consoles, classic::tsc_khz(host), &purgatory)
         .map_err(no_purgatory)?;
     Ok(placed)
+}
+
+/// Bytes that the running kernel makes room for, about.
+fn room(inputs: &Inputs, unpacked: Option<&UnpackedKernel>, plan: &FilePlan) -> u64 {
+    let kernel = unpacked.map_or(0, |kernel| kernel.memory_len);
+    let initrd = u64::try_from(plan.initrd_len()).unwrap_or(u64::MAX);
+    inputs.total().max(kernel.saturating_add(initrd))
 }
 
 fn no_purgatory(failure: PurgatoryFailure) -> Error {

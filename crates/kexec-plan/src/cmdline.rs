@@ -57,6 +57,13 @@ impl Cmdline {
         self.ranges().into_iter().filter_map(|r| self.0.get(r))
     }
 
+    /// Whether there is this word for those who read the command line before the kernel
+    /// has any of its own parsers (arch/x86/boot/cmdline.c): what separates words is a byte
+    /// up to the blank, also between quotes.
+    pub fn has_early_word(&self, word: &[u8]) -> bool {
+        self.as_bytes().split(|b| *b <= b' ').any(|w| w == word)
+    }
+
     fn ranges(&self) -> Vec<Range<usize>> {
         let mut ranges = Vec::new();
         let mut start = None;

@@ -19,7 +19,7 @@ mod schema;
 pub mod token;
 pub mod unpack;
 
-pub use arch::x86_64::paging;
+pub use arch::x86_64::{kaslr, paging};
 pub use classic::{ClassicError, ClassicRequest, LoadPlan};
 pub use cmdline::Cmdline;
 pub use error::PlanError;

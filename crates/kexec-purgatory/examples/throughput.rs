@@ -56,17 +56,22 @@ fn measure() -> Result<bool, Box<dyn Error>> {
     let data: Vec<u8> = words.take(BYTES / 8).flatten().collect();
 
     // In turns, so that what else the machine does hits both.
-    let (mut read, mut crc) = (Duration::MAX, Duration::MAX);
+    let (mut read, mut crc, mut copied) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    // Other than zeros, so that its pages are there before anything is copied.
+    let mut copy = vec![1; BYTES];
     for _ in 0..ROUNDS {
         read = read.min(time(|| sum(black_box(&data))));
         crc = crc.min(time(|| Crc32c::of(black_box(&data))));
+        copied = copied.min(time(|| copy.copy_from_slice(black_box(&data))));
+        black_box(&mut copy);
     }
-    drop(data);
+    drop((data, copy));
     let bytes = u32::try_from(BYTES)?;
-    let (read, crc) = (rate(bytes, read), rate(bytes, crc));
+    let (read, crc, copied) = (rate(bytes, read), rate(bytes, crc), rate(bytes, copied));
     let (small, fast) = (plain_sha256("s")?, plain_sha256("2")?);
 
     println!("plain read               {read:7.2} GB/s");
+    println!("memory copy              {copied:7.2} GB/s");
     println!("CRC-32C                  {crc:7.2} GB/s");
     println!("plain SHA-256, for size  {small:7.3} GB/s");
     println!("plain SHA-256, level 2   {fast:7.3} GB/s");

@@ -8,6 +8,7 @@ pub mod arrival;
 pub mod enable;
 pub mod handover;
 pub mod needs_reboot;
+pub mod parallel_shutdown;
 pub mod preload;
 pub mod record;
 pub mod steps;

@@ -1,6 +1,7 @@
 //! What the next kernel is told, field by field: `kexec -c` beside `kexec -s`,
 //! where the running kernel writes boot_params itself, and beside the real
-//! kexec-tools' `-c`.
+//! kexec-tools' `-c`; and `kexec -c` with the bzImage beside a kernel that was unpacked
+//! before the jump.
 //!
 //! The same kernel, initrd and command line are loaded in three machines that are
 //! the same, and the second kernels' boot_params are compared. Every difference
@@ -35,16 +36,22 @@ case $(cat /proc/cmdline) in
 *loader=file*) set -- /bin/kexec -s ;;
 *loader=ours*) set -- /bin/kexec -c ;;
 *loader=tool*) set -- /ref/kexec -c ;;
+*loader=fast*) set -- /bin/kexec -c --unpack=always ;;
 esac
 run load "$@" -l $NEXT --initrd $NEXT_INITRD --append "$CONSOLE"
 jump kexec -e
 "#;
 
 const SECOND: &str = r#"
+cat /proc/iomem | put resources
 for file in config_table fw_platform_size fw_vendor runtime systab; do
 	[ -r /sys/firmware/efi/$file ] && sed "s/^/$file /" /sys/firmware/efi/$file
 done | put efi-tables
 "#;
+
+/// The name of what a kernel shows of its memory. Whoever loads another kernel out of
+/// another program gets another one; only the kernels of our own two ways are compared.
+const RESOURCES: &str = "/proc/iomem";
 
 /// What a second kernel was told and found.
 type Fields = BTreeMap<String, String>;
@@ -85,7 +92,9 @@ fn facts(stage: &Stage) -> Result<Fields> {
         .iter()
         .map(|(path, hash)| format!("{path} {hash}"));
     let tables = stage.files.get("efi-tables").context("no efi-tables")?;
+    let resources = stage.files.get("resources").context("no resources")?;
     let more = [
+        (RESOURCES, resources_of(&String::from_utf8_lossy(resources))),
         ("EFI runtime map", map.join("\n")),
         ("EFI tables", String::from_utf8_lossy(tables).into_owned()),
         ("ACPI tables", acpi.collect::<Vec<_>>().join("\n")),
@@ -94,6 +103,34 @@ fn facts(stage: &Stage) -> Result<Fields> {
     ];
     facts.extend(more.map(|(name, value)| (name.to_owned(), value)));
     Ok(facts)
+}
+
+/// What /proc/iomem shows, without the places that each load chooses: those of the kernel
+/// itself, and of boot_params, at whose ends System RAM is cut in two.
+fn resources_of(iomem: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in iomem.lines() {
+        if line.contains(" : Kernel ") {
+            continue;
+        }
+        let joined = lines.last().and_then(|last| {
+            let (before, name) = last.split_once(" : ")?;
+            let (start, end) = before.split_once('-')?;
+            let (next, same) = line.split_once(" : ")?;
+            let (next, last) = next.split_once('-')?;
+            let number = |digits: &str| u64::from_str_radix(digits.trim(), 16).ok();
+            let meets = name == same && number(end)?.checked_add(1)? == number(next)?;
+            meets.then(|| format!("{start}-{last} : {name}"))
+        });
+        match joined {
+            Some(both) => {
+                lines.pop();
+                lines.push(both);
+            }
+            None => lines.push(line.to_owned()),
+        }
+    }
+    lines.join("\n")
 }
 
 /// The differences that the table does not have, and its rows that show none.
@@ -140,6 +177,13 @@ fn unexplained(
     wrong
 }
 
+/// What a kernel was told, without what it made of it.
+fn told(fields: &Fields) -> Fields {
+    let mut told = fields.clone();
+    told.remove(RESOURCES);
+    told
+}
+
 fn compare(label: &str, firmware: GuestFirmware) -> Result<()> {
     let lab = Lab::open()?;
     if lab.product()?.is_reference {
@@ -147,7 +191,7 @@ fn compare(label: &str, firmware: GuestFirmware) -> Result<()> {
     }
     let mut second = BTreeMap::new();
     let mut first = Vec::new();
-    for loader in ["file", "ours", "tool"] {
+    for loader in ["file", "ours", "tool", "fast"] {
         let outcome = load(&lab, label, firmware, loader)?;
         let before = outcome.stage("first")?;
         assert_eq!(before.run("load")?.err(), "", "{loader}");
@@ -158,15 +202,17 @@ fn compare(label: &str, firmware: GuestFirmware) -> Result<()> {
         first.windows(2).all(|pair| pair.first() == pair.last()),
         "the machines are not the same, so that nothing can be compared"
     );
-    let (Some(file), Some(ours), Some(tool)) =
-        (second.get("file"), second.get("ours"), second.get("tool"))
+    let of = |loader| second.get(loader);
+    let (Some(file), Some(ours), Some(tool), Some(fast)) =
+        (of("file"), of("ours"), of("tool"), of("fast"))
     else {
         bail!("a loader is missing");
     };
     ensure!(file.len() > 80, "only {} fields", file.len());
     let wrong = [
-        unexplained(Against::File, label, firmware, file, ours),
-        unexplained(Against::Tools, label, firmware, tool, ours),
+        unexplained(Against::File, label, firmware, &told(file), &told(ours)),
+        unexplained(Against::Tools, label, firmware, &told(tool), &told(ours)),
+        unexplained(Against::BzImage, label, firmware, ours, fast),
     ]
     .concat();
     ensure!(wrong.is_empty(), "kernel {label}, {firmware}:\n{wrong}");

@@ -317,7 +317,14 @@ fn installed(arch: &ArchPackage) -> Result<()> {
     )?;
     pacman("--remove", Path::new("kexec-rs"))?;
     let said = scratch.said()?;
-    let wanted = ["preload", "refresh", "exitrd", "metrics"].map(|name| format!("disable {name}"));
+    let wanted = [
+        "preload",
+        "refresh",
+        "exitrd",
+        "metrics",
+        "parallel-shutdown",
+    ]
+    .map(|name| format!("disable {name}"));
     ensure!(
         said == wanted,
         "when pacman removed the package, kexec was called as {said:?}, expected {wanted:?}"

@@ -162,6 +162,11 @@ pub const FILES: &[InstalledFile] = &[
         ALL,
     ),
     file(
+        Tree("dist/systemd/kexec-services-stopped.service"),
+        "usr/lib/systemd/system/kexec-services-stopped.service",
+        ALL,
+    ),
+    file(
         Tree("dist/systemd/kexec-refresh.service"),
         "usr/lib/systemd/system/kexec-refresh.service",
         ALL,
@@ -242,6 +247,11 @@ pub const FILES: &[InstalledFile] = &[
     program(
         Tree("dist/dracut/50kexec/module-setup.sh"),
         "usr/lib/dracut/modules.d/50kexec/module-setup.sh",
+        ALL,
+    ),
+    program(
+        Tree("dist/systemd/system-shutdown/50-kexec"),
+        "usr/lib/systemd/system-shutdown/50-kexec",
         ALL,
     ),
     program(
@@ -369,6 +379,7 @@ pub const MAKING: &[&str] = &[
     "dist/arch/kexec-rs.install",
     "dist/dracut/50-kexec.conf",
     "dist/systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
+    "dist/systemd/parallel-shutdown.conf",
     "dist/systemd/systemd-reboot.service.d/50-kexec.conf",
 ];
 

@@ -221,7 +221,14 @@ fn installed(rpm: &RpmPackage) -> Result<()> {
     scratch.record("usr/sbin/kexec")?;
     run(&["--erase".as_ref(), "kexec-rs".as_ref()])?;
     let said = scratch.said()?;
-    let wanted = ["preload", "refresh", "exitrd", "metrics"].map(|name| format!("disable {name}"));
+    let wanted = [
+        "preload",
+        "refresh",
+        "exitrd",
+        "metrics",
+        "parallel-shutdown",
+    ]
+    .map(|name| format!("disable {name}"));
     ensure!(
         said == wanted,
         "when rpm removed the package, kexec was called as {said:?}, expected {wanted:?}"

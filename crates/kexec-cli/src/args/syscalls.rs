@@ -32,6 +32,8 @@ const ENTRY: Effect = Effect {
     ],
     ..Effect::CLASSIC
 };
+/// A crash kernel is loaded as it is: its memory is what was set aside for it.
+const NORMAL: &[Mode] = &[Mode::Load, Mode::LoadAndJump, Mode::LoadAndShutdown];
 const FILE: Effect = Effect {
     call: Call::File,
     ..Effect::modes(LOADS)
@@ -101,12 +103,12 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         origin: Origin::Later,
         verbs: LOADING,
-        value: Value::Required("WHAT", Syntax::Words(&["auto", "never", "always"])),
-        doc_short: "Unpack kernel and initrd before the jump: auto, never or always",
+        value: Value::Required("WHAT", Syntax::Words(&["auto", "always", "never"])),
+        doc_short: "Unpack kernel and initrd before the jump: auto, always or never",
         doc_long: "The next kernel then need not do it while the machine is down. auto (the \
                    default of the verbs) unpacks what makes the downtime shorter and fits into \
                    memory. Without a verb, the default is never.",
-        ..flag(Id::Unpack, "unpack", Effect::modes(LOADS))
+        ..flag(Id::Unpack, "unpack", Effect::modes(NORMAL))
     },
     Flag {
         origin: Origin::Later,

@@ -31,6 +31,8 @@ pub enum Verb {
     Disable,
     /// Load ahead.
     Preload,
+    /// Unbind devices before the jump.
+    ParallelShutdown,
     /// Print help.
     Help,
     /// Print the version.
@@ -53,6 +55,7 @@ impl Verb {
         Verb::Enable,
         Verb::Disable,
         Verb::Preload,
+        Verb::ParallelShutdown,
         Verb::Help,
         Verb::Version,
     ];
@@ -73,6 +76,7 @@ impl Verb {
             Verb::Enable => "enable",
             Verb::Disable => "disable",
             Verb::Preload => "preload",
+            Verb::ParallelShutdown => "parallel-shutdown",
             Verb::Help => "help",
             Verb::Version => "version",
         }
@@ -91,9 +95,14 @@ impl Verb {
             Verb::Plan => "kexec plan [ENTRY|KERNEL] [OPTION]...",
             Verb::Check => "kexec check [ENTRY|KERNEL] [OPTION]...",
             Verb::NeedsReboot => "kexec needs-reboot [OPTION]...",
-            Verb::Enable => "kexec enable preload|refresh|exitrd|metrics [OPTION]...",
-            Verb::Disable => "kexec disable preload|refresh|exitrd|metrics [OPTION]...",
+            Verb::Enable => {
+                "kexec enable preload|refresh|exitrd|metrics|parallel-shutdown [OPTION]..."
+            }
+            Verb::Disable => {
+                "kexec disable preload|refresh|exitrd|metrics|parallel-shutdown [OPTION]..."
+            }
             Verb::Preload => "kexec preload [OPTION]...",
+            Verb::ParallelShutdown => "kexec parallel-shutdown [ACTION] [OPTION]...",
             Verb::Help => "kexec help [VERB]",
             Verb::Version => "kexec version [OPTION]...",
         }
@@ -121,6 +130,9 @@ impl Verb {
             Verb::Preload => {
                 "Load ahead what a reboot would boot; for units and hooks (kexec enable preload)"
             }
+            Verb::ParallelShutdown => {
+                "Unbind unused devices before the jump; for a hook (kexec enable parallel-shutdown)"
+            }
             Verb::Help => "Print the help of a verb, or of all verbs and options",
             Verb::Version => "Print the version",
         }
@@ -129,7 +141,7 @@ impl Verb {
     /// How many words may follow it that are no options.
     pub fn operands(self) -> usize {
         match self {
-            Verb::Enable | Verb::Disable | Verb::Help => 1,
+            Verb::Enable | Verb::Disable | Verb::ParallelShutdown | Verb::Help => 1,
             _ => usize::from(self.takes_kernel()),
         }
     }
@@ -143,6 +155,7 @@ impl Verb {
     pub fn offer(self) -> Offer {
         match self {
             Verb::Enable | Verb::Disable => Offer::Words(FEATURES),
+            Verb::ParallelShutdown => Offer::Words(ACTIONS),
             Verb::Help => Offer::Words(NAMES),
             verb if verb.takes_kernel() => Offer::Entries,
             _ => Offer::Nothing,
@@ -159,7 +172,16 @@ impl Verb {
 }
 
 /// What can be switched on and off: the names in `kexec_reboot::enable::FEATURES`.
-const FEATURES: &[&str] = &["preload", "refresh", "exitrd", "metrics"];
+const FEATURES: &[&str] = &[
+    "preload",
+    "refresh",
+    "exitrd",
+    "metrics",
+    "parallel-shutdown",
+];
+
+/// What a shutdown ends in that parallel-shutdown acts for.
+const ACTIONS: &[&str] = &["kexec"];
 
 /// Every verb's word: what `help` takes.
 const NAMES: &[&str] = &[
@@ -176,6 +198,7 @@ const NAMES: &[&str] = &[
     "enable",
     "disable",
     "preload",
+    "parallel-shutdown",
     "help",
     "version",
 ];
@@ -199,6 +222,7 @@ pub const ANSWERING: &[Verb] = &[
     Verb::Enable,
     Verb::Disable,
     Verb::Preload,
+    Verb::ParallelShutdown,
     Verb::Version,
 ];
 

@@ -37,6 +37,7 @@ pub(super) const FLAGS: &[Flag] = &[
                 Verb::Enable,
                 Verb::Disable,
                 Verb::Preload,
+                Verb::ParallelShutdown,
             ],
         )
     },
@@ -198,6 +199,33 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         doc_short: "Do nothing unless preload is enabled (kexec enable preload)",
         ..flag(Id::IfEnabled, "if-enabled", &[Verb::Preload])
+    },
+    Flag {
+        value: Value::Required("SECONDS", Syntax::Number),
+        doc_short: "Continue after this time, whatever is not done (default: 10)",
+        ..flag(Id::Timeout, "timeout", &[Verb::ParallelShutdown])
+    },
+    Flag {
+        doc_short: "Record that services have been stopped; for a unit",
+        doc_long: "For kexec-services-stopped.service: the next boot then shows how long services \
+                   and devices took.",
+        rules: &[Rule {
+            limit: Limit::OnlyWith(&[]),
+            why: "it unbinds nothing",
+        }],
+        ..flag(
+            Id::ServicesStopped,
+            "services-stopped",
+            &[Verb::ParallelShutdown],
+        )
+    },
+    Flag {
+        doc_short: "Carry out the steps on standard input; for the command itself",
+        rules: &[Rule {
+            limit: Limit::OnlyWith(&[]),
+            why: "it carries out what another process has chosen",
+        }],
+        ..flag(Id::Steps, "steps", &[Verb::ParallelShutdown])
     },
     Flag {
         doc_short: "Continue even if an encrypted disk will ask for its passphrase",

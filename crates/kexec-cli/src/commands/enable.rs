@@ -226,15 +226,15 @@ fn possible(
     let refused = |why: String, remedy: &str| {
         Error::refused(format!("switching {} on", feature.name), why, remedy)
     };
-    if !feature.units.is_empty() && init != Init::Systemd {
+    if let Some(what) = feature.for_systemd().filter(|_| init != Init::Systemd) {
         return Err(refused(
-            format!(
-                "its units are systemd's, and this machine runs {}",
-                init.name()
-            ),
+            format!("{what}, and this machine runs {}", init.name()),
             match feature.name {
                 "metrics" => {
                     "let cron write them: docs/fleets.md, \"Metrics for Prometheus\", has the line"
+                }
+                "parallel-shutdown" => {
+                    "in the script that jumps, run `kexec parallel-shutdown kexec` before `kexec -e`"
                 }
                 _ => {
                     "run `kexec preload` at the end of the boot (in rc.local), and let a script at \

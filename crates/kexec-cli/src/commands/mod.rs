@@ -11,6 +11,7 @@ pub mod load;
 pub mod metrics;
 pub mod needs_reboot;
 mod onlooker;
+pub mod parallel_shutdown;
 pub mod plan;
 pub mod preload;
 pub mod progress;

@@ -61,6 +61,10 @@ impl Verb {
                 "done",
                 "not loaded; a stale image that was loaded ahead is unloaded",
             ),
+            Verb::ParallelShutdown => (
+                "done, or nothing to do",
+                "a device is not unbound, or not within the time; the message names it",
+            ),
             Verb::Enable | Verb::Disable => (
                 "done",
                 "refused or failed; the message names what was changed, if anything was",

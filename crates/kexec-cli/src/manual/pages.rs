@@ -69,6 +69,7 @@ pub const PAGES: &[Page] = &[
             Verb::Enable,
             Verb::Disable,
             Verb::NeedsReboot,
+            Verb::ParallelShutdown,
         ],
         says: &[
             "What a reboot would boot is loaded ahead, before a reboot is requested. Then \
@@ -101,6 +102,14 @@ pub const PAGES: &[Page] = &[
                 holds: "Optional. `cold-every = N`: every Nth reboot goes through the firmware.",
             },
             File {
+                path: "/etc/kexec-rs.parallel-shutdown",
+                holds: "Exists while parallel-shutdown is on; without it, the hook does nothing.",
+            },
+            File {
+                path: "/usr/lib/systemd/system-shutdown/50-kexec",
+                holds: "The hook of parallel-shutdown.",
+            },
+            File {
                 path: "/run/kexec/cold",
                 holds: "Exists when the next reboot must go through the firmware.",
             },
@@ -122,8 +131,9 @@ pub const PAGES: &[Page] = &[
                 "`kexec_last_reboot_outcome{outcome}`: 1 for the outcome of the last one, 0 for the \
                  others. `kexec_last_reboot_info{from,requested,booted,handover}`, \
                  `kexec_last_reboot_timestamp_seconds`, and \
-                 `kexec_last_reboot_phase_seconds{phase}`: shutdown, firmware, jump, kernel; \
-                 shutdown_and_jump and shutdown_and_firmware where they could not be told apart.",
+                 `kexec_last_reboot_phase_seconds{phase}`: shutdown, firmware, jump, kernel, and \
+                 with systemd initrd and userspace; shutdown_and_jump and shutdown_and_firmware \
+                 where they could not be told apart.",
                 "`kexec_expected_release_running`: 1 if the release of the last requested kexec \
                  runs.",
                 "`kexec_reboots_since_cold_boot`: kexecs since the last cold boot. \

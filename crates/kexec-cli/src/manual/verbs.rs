@@ -22,6 +22,7 @@ pub(super) fn text(verb: Verb) -> &'static Text {
         Verb::Enable => &ENABLE,
         Verb::Disable => &DISABLE,
         Verb::Preload => &PRELOAD,
+        Verb::ParallelShutdown => &PARALLEL_SHUTDOWN,
         Verb::Help => &HELP,
         Verb::Version => &VERSION,
     }
@@ -252,6 +253,11 @@ static ENABLE: Text = Text {
          mkinitcpio's hook `shutdown` copy a static program from the root file system.",
         "metrics: a timer writes `kexec metrics` every five minutes to kexec.prom in the folder of \
          node_exporter's textfile collector. The folder must exist.",
+        "parallel-shutdown: a hook of systemd-shutdown runs `kexec parallel-shutdown` right before \
+         the jump. It unbinds unused disk and network controllers at the same time, so the \
+         running kernel does not shut them down one after the other. `kexec parallel-shutdown \
+         --dry-run` shows which. A unit records when services had been stopped, so `kexec status` \
+         shows how long the devices took.",
         "With --cold-every=N, every Nth reboot of a machine with preload goes through the \
          firmware: before it, nothing is loaded ahead. An explicit `kexec reboot` is a kexec even \
          then. The number is kept in /etc/kexec-rs.conf; `kexec status` shows how far it is.",
@@ -319,6 +325,37 @@ static PRELOAD: Text = Text {
         example(
             "kexec preload --enabled",
             "Do what `kexec-load-enabled.service` does.",
+        ),
+    ],
+};
+
+static PARALLEL_SHUTDOWN: Text = Text {
+    says: &[
+        "Unbinds PCI and virtio devices that nothing uses from their drivers, all at the same \
+         time. The running kernel shuts down one device after the other before it jumps; a device \
+         without a driver takes no time there. The hook that `kexec enable parallel-shutdown` \
+         installs runs this with the ACTION of the shutdown when all file systems that can be \
+         unmounted are unmounted. For every ACTION but `kexec`, and where no image is loaded, the \
+         command does nothing.",
+        "Only controllers of disks and networks, accelerators, and devices without a class are \
+         unbound. A disk is in use if it or a partition is mounted in any mount namespace, if it \
+         is swapped to, or if something is built on it (dm, md, bcache). While a loop device is \
+         connected, or a file system may span devices that the kernel does not show, every disk \
+         is. While a file system is mounted or a disk is connected over the network, every \
+         network device is. Displays, consoles, USB, bridges, memory, watchdogs, TPMs and IOMMUs, \
+         and devices with virtual functions are never unbound. What cannot be read counts as in \
+         use.",
+        "After --timeout, the command names the devices that are not done and ends; the running \
+         kernel then waits for them.",
+    ],
+    examples: &[
+        example(
+            "kexec parallel-shutdown --dry-run",
+            "Show which devices are not in use now, and why the others are kept.",
+        ),
+        example(
+            "kexec parallel-shutdown kexec",
+            "Do what the hook does. Not on a machine that is still needed.",
         ),
     ],
 };

@@ -8,6 +8,7 @@ use kexec_load::unpacked::Unpacked;
 use kexec_plan::{Decision, FilePlan, LoadPlan};
 use kexec_reboot::enable::FileChange;
 use kexec_reboot::handover::shutdown_request::Handover;
+use kexec_reboot::parallel_shutdown::{Choice, Unbound};
 use kexec_reboot::record::slot::SlotChange;
 use kexec_reboot::record::{Attempt, LoadRecord};
 use serde::Serialize;
@@ -68,6 +69,19 @@ pub struct Cold<'a> {
     pub cold: bool,
     /// How init is asked for the shutdown.
     pub then: &'a Handover,
+}
+
+/// What is unbound before the jump.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ParallelShutdown<'a> {
+    /// Which devices are unbound, and which are kept, with the reasons.
+    #[serde(flatten)]
+    pub choice: &'a Choice,
+    /// What became of each; null with `--dry-run`.
+    pub unbound: Option<&'a [Unbound]>,
+    /// Why nothing was done at all; else null.
+    pub nothing: Option<&'a str>,
 }
 
 /// What became of a slot that was to be emptied.

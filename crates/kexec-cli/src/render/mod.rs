@@ -2,6 +2,7 @@
 
 mod bands;
 pub mod classic;
+pub mod devices;
 pub mod dmesg;
 pub mod documents;
 pub mod entries;
@@ -10,6 +11,7 @@ pub mod findings;
 pub mod json;
 pub mod layout;
 pub mod metrics;
+mod phases;
 #[cfg(test)]
 mod plans;
 pub mod reboots;

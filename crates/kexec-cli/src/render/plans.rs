@@ -76,6 +76,7 @@ impl Ask {
         planners::plan(&ClassicRequest {
             path: &self.path,
             image: &image,
+            unpacked: None,
             initrd: &self.initrd,
             modules: &self.modules,
             dtb: None,

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use super::documents::{self, FORMAT};
 use super::switching::{self, Switching};
-use super::{Slots, entries, json as render, plans, reboots};
+use super::{Slots, devices, entries, json as render, plans, reboots};
 use crate::args::ANSWERING;
 
 /// Every document by the name of its file, and of what it is the document.
@@ -71,6 +71,10 @@ fn schemas() -> Vec<(&'static str, Value)> {
         (
             "preload-enabled",
             schema::<documents::Started<'_>>("kexec preload --enabled --json"),
+        ),
+        (
+            "parallel-shutdown",
+            schema::<documents::ParallelShutdown<'_>>("kexec parallel-shutdown --json"),
         ),
         (
             "version",
@@ -235,8 +239,7 @@ fn what_happened_is_as_the_schemas_say() {
     let attempts = reboots::tests::all();
     hold("history", render::history(&attempts));
     let prepared = plans::prepared();
-    let (plan, decision) = (&prepared.plan, &prepared.decision);
-    let record = || Box::new(LoadRecord::of(plan, decision, SystemTime::UNIX_EPOCH));
+    let record = || Box::new(LoadRecord::of(&prepared, SystemTime::UNIX_EPOCH));
     let root = tempfile::tempdir().unwrap();
     let host = Snapshot::read(root.path());
     let interrupted = |record| {
@@ -270,6 +273,10 @@ fn small_documents_are_as_their_schemas_say() {
         "needs-reboot",
         render::needs_reboot("id", &["because".to_owned()]),
     );
+    let (choice, unbound) = devices::tests::example();
+    let name = "parallel-shutdown";
+    hold(name, devices::json(&choice, Some(&unbound), None));
+    hold(name, devices::json(&choice, None, Some("why")));
     let units = ["kexec-load@x.service".to_owned()];
     hold("preload-enabled", render::started(&units, &[]));
     let failed = [Error::refused("what", "why", "remedy")];

@@ -139,6 +139,9 @@ fn plan_with(prepared: &Prepared, cmdline: &Cmdline, layout: Layout) -> String {
         "method",
         &format!("{}: {}", decision.method.name(), decision.reason),
     );
+    if let Some(text) = prepared.unpacked.kernel.line() {
+        row(&mut out, layout, "", &text);
+    }
     out
 }
 
@@ -322,6 +325,9 @@ fn image(out: &mut String, layout: Layout, label: &str, r: &LoadRecord) {
         "",
         &format!("loaded with {}: {}", r.method, r.reason),
     );
+    for text in r.unpacked.lines() {
+        row(out, layout, "", &text);
+    }
     if r.preloaded.is_some() {
         row(
             out,

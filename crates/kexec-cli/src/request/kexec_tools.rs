@@ -256,7 +256,10 @@ pub(super) fn load_request(
         slot,
         syscall: chosen(typed).unwrap_or(usual),
         unpack: Unpack {
-            choice: unpack(typed).unwrap_or_default(),
+            choice: unpack(typed).unwrap_or(match usual {
+                SyscallChoice::Fastest => UnpackChoice::Auto,
+                _ => UnpackChoice::Never,
+            }),
             ..Unpack::default()
         },
         profile: typed.last(Id::Profile).and_then(numbers::whole),

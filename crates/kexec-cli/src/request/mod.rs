@@ -18,6 +18,7 @@ use kexec_plan::SyscallChoice;
 use kexec_reboot::enable::{Feature, Settings};
 use kexec_reboot::handover::JumpOptions;
 use kexec_reboot::handover::shutdown_request::ShutdownRequest;
+use kexec_reboot::parallel_shutdown::ParallelShutdown;
 use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
 use kexec_sys::{FileFlags, Slot};
 
@@ -210,6 +211,14 @@ pub enum VerbRequest {
         how: PreloadOptions,
         json: bool,
     },
+    ParallelShutdown {
+        how: ParallelShutdown,
+        json: bool,
+    },
+    /// `kexec parallel-shutdown --steps`.
+    UnbindSteps,
+    /// `kexec parallel-shutdown --services-stopped`.
+    ServicesStopped,
     /// `kexec preload --enabled`.
     StartEnabled {
         dry_run: bool,

@@ -3,12 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kexec_entries::named::unescaped;
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_reboot::enable;
 use kexec_reboot::enable::{FEATURES, Feature, Settings};
 use kexec_reboot::handover::shutdown_request::ShutdownRequest;
+use kexec_reboot::parallel_shutdown::{self, ParallelShutdown};
 use kexec_reboot::preload::cold_every::number_of;
 use kexec_reboot::record::PreloadTarget;
 use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
@@ -19,6 +21,7 @@ use super::{
     ColourChoice, CommandLine, MANY, NotAVerb, OutputOptions, Request, USAGE_VERB, UsageError,
     VerbRequest, wrong_value,
 };
+use crate::args::numbers;
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
 use crate::args::{Flag, Id, Verb, all, flags_of, listed, rules, similar};
 
@@ -163,6 +166,12 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
             how: preload(&typed),
             json,
         },
+        Verb::ParallelShutdown if typed.has(Id::Steps) => VerbRequest::UnbindSteps,
+        Verb::ParallelShutdown if typed.has(Id::ServicesStopped) => VerbRequest::ServicesStopped,
+        Verb::ParallelShutdown => VerbRequest::ParallelShutdown {
+            how: parallel_shutdown(&typed).map_err(usage)?,
+            json,
+        },
         Verb::Help => return done(Request::Help(about(&typed).map_err(usage)?)),
         Verb::Version => return done(Request::Version { json }),
     };
@@ -284,6 +293,27 @@ fn preload(typed: &Typed) -> PreloadOptions {
         this_machine: typed.has(Id::YesThisMachine),
         dry_run: typed.has(Id::DryRun),
     }
+}
+
+/// When devices are unbound, and for how long that may take.
+fn parallel_shutdown(typed: &Typed) -> Result<ParallelShutdown, String> {
+    let dry_run = typed.has(Id::DryRun);
+    let action = typed.operands.first();
+    if action.is_none() && !dry_run {
+        return Err(
+            "say what the shutdown ends in: `kexec parallel-shutdown kexec` unbinds devices, \
+             --dry-run shows which"
+                .to_owned(),
+        );
+    }
+    let timeout = typed.last(Id::Timeout).and_then(numbers::whole);
+    let seconds = timeout.and_then(|seconds| u64::try_from(seconds).ok());
+    Ok(ParallelShutdown {
+        // What else a shutdown can end in needs nothing.
+        acts: action.is_none_or(|action| action == "kexec"),
+        timeout: Duration::from_secs(seconds.unwrap_or(parallel_shutdown::TIMEOUT)),
+        dry_run,
+    })
 }
 
 /// What init is asked for.

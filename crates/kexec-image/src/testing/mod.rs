@@ -4,6 +4,7 @@
 pub mod bzimage;
 pub mod codec;
 mod program;
+pub mod vmlinux;
 
 pub use program::program;
 

@@ -30,6 +30,10 @@ pub fn memory_facts(host: &Snapshot) -> MemoryFacts {
             .collect(),
         firmware: firmware.map(|r| (range(r), r.kind.clone())).collect(),
         total: memory.total.known().copied().unwrap_or(0),
+        removable: {
+            let ranges = memory.removable.known().into_iter().flatten();
+            ranges.map(range).collect()
+        },
         plugged_in: RangeSet::new(),
         free: RangeSet::new(),
     };

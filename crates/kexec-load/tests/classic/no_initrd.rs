@@ -20,7 +20,7 @@ fn request(tree: &Tree, syscall: SyscallChoice, kernel: &[u8]) -> LoadRequest {
         cmdline: CmdlineChoice::default(),
         slot: Slot::Normal,
         syscall,
-        unpack: Default::default(),
+        unpack: kexec_load::request::Unpack::default(),
         profile: None,
         companions: None,
         debug: false,

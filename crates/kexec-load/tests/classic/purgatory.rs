@@ -42,6 +42,7 @@ fn plan_on(host: &Snapshot, integrity: Integrity) -> LoadPlan {
     planners::plan(&ClassicRequest {
         path: "/boot/vmlinuz",
         image: &image,
+        unpacked: None,
         initrd: &[piece(10_001, 3), piece(5000, 0)],
         modules: &[],
         dtb: None,

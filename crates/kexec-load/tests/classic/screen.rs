@@ -18,7 +18,7 @@ fn finding(tree: &Tree, syscall: SyscallChoice, reuse: bool) -> Option<Finding> 
         cmdline: CmdlineChoice::default(),
         slot: Slot::Normal,
         syscall,
-        unpack: Default::default(),
+        unpack: kexec_load::request::Unpack::default(),
         profile: None,
         companions: None,
         debug: false,

@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod initrds;
-#[cfg(target_arch = "x86_64")]
-mod unpacked;
 
 use std::path::{Path, PathBuf};
 
@@ -54,7 +52,7 @@ impl Boot {
             mark: None,
             slot: Slot::Normal,
             syscall: SyscallChoice::Auto,
-            unpack: Default::default(),
+            unpack: kexec_load::request::Unpack::default(),
             profile: None,
             companions: None,
             debug: false,

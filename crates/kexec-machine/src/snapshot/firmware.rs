@@ -27,11 +27,19 @@ pub(super) fn read(root: &Root) -> Firmware {
         // it means what runs and not what the CPU could
         // (Documentation/arch/x86/x86_64/5level-paging.rst).
         la57: flags.as_ref().map(|flags| has(flags, "la57")),
+        la57_possible: asked(root, kexec_sys::has_five_levels),
+        encrypted_guest: asked(root, kexec_sys::has_encrypted_guest_memory),
         hypervisor: hypervisor(root, flags.as_ref()),
         efi_runtime: efi::read(root),
         setup_data: setup_data::read(root),
         tsc_khz: tsc_khz(root, &cpuinfo),
     }
+}
+
+/// What the processor itself says, which is that of this machine.
+fn asked(root: &Root, question: fn() -> Option<bool>) -> Fact<bool> {
+    let answer = question().filter(|_| root.is_machine());
+    answer.map_or(Fact::Absent, Fact::Known)
 }
 
 /// No time-stamp counter runs faster than this many kHz.

@@ -1,6 +1,6 @@
 //! Memory: how much there is, and who has what.
 
-use super::{MachineMemory, MemoryRange};
+use super::{MachineMemory, MemoryRange, srat};
 use crate::Fact;
 use crate::Root;
 
@@ -19,6 +19,8 @@ pub(super) fn read(root: &Root) -> MachineMemory {
             }
         }),
         firmware_map: firmware_map(root),
+        removable: srat::read(root),
+        unaccepted: meminfo_field(&meminfo, "Unaccepted:"),
     }
 }
 

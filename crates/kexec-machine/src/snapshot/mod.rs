@@ -17,6 +17,7 @@ mod rsdp;
 mod security;
 mod serial;
 mod setup_data;
+pub mod srat;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -163,6 +164,13 @@ pub struct MachineMemory {
     pub iomem: Fact<Vec<MemoryRange>>,
     /// /sys/firmware/memmap, sorted by start.
     pub firmware_map: Fact<Vec<MemoryRange>>,
+    /// Memory that may be taken out while the machine runs, by ACPI's SRAT.
+    #[serde(default = "Fact::not_recorded")]
+    pub removable: Fact<Vec<MemoryRange>>,
+    /// Bytes that the running kernel has not accepted yet (`Unaccepted:` of /proc/meminfo),
+    /// in a guest with protected memory.
+    #[serde(default = "Fact::not_recorded")]
+    pub unaccepted: Fact<u64>,
 }
 
 /// What the firmware is, and what it told the running kernel.
@@ -177,6 +185,12 @@ pub struct Firmware {
     pub boot_params: Fact<String>,
     /// 5-level paging is on in the running kernel (x86).
     pub la57: Fact<bool>,
+    /// The processor has 5-level paging, whatever the running kernel makes of it (x86).
+    #[serde(default = "Fact::not_recorded")]
+    pub la57_possible: Fact<bool>,
+    /// This is a virtual machine with encrypted memory, by the processor's word (x86).
+    #[serde(default = "Fact::not_recorded")]
+    pub encrypted_guest: Fact<bool>,
     /// Confidential-computing or hypervisor kind as far as files tell it: `tdx`,
     /// `sev-snp`, `xen-dom0`, `xen-pv`, `xen-hvm`, `kvm`, `hyperv`; `unnamed`
     /// when only the CPU flag says that there is one.
@@ -280,7 +294,14 @@ impl Snapshot {
         let hypervisor = self.firmware.hypervisor.known().map(String::as_str);
         let cmdline = self.cmdline.known();
         let encrypted = cmdline.and_then(|line| line.value("mem_encrypt"));
-        matches!(hypervisor, Some("tdx" | "sev-snp")) || encrypted.as_deref() == Some("on")
+        matches!(hypervisor, Some("tdx" | "sev-snp"))
+            || encrypted.as_deref() == Some("on")
+            || self.firmware.encrypted_guest.is_true()
+            || self
+                .memory
+                .unaccepted
+                .known()
+                .is_some_and(|bytes| *bytes > 0)
     }
 
     /// Whether lockdown is on, in whichever mode.
@@ -319,7 +340,9 @@ impl Lockdown {
     }
 }
 
-fn version_at_least(release: &str, major: u32, minor: u32) -> Option<bool> {
+/// Whether a release is at least this `major.minor`; `None` for one that does not begin
+/// with numbers.
+pub fn version_at_least(release: &str, major: u32, minor: u32) -> Option<bool> {
     let mut parts = release.split(|c: char| !c.is_ascii_digit());
     let found: u32 = parts.next()?.parse().ok()?;
     let found_minor: u32 = parts.next()?.parse().ok()?;

@@ -193,6 +193,17 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// What is free within the window.
+    pub fn free(&self) -> RangeSet {
+        self.placer.free().intersect(&self.window.into())
+    }
+
+    /// How many bytes of `range` the running kernel is likely to hand out while it makes
+    /// room for the image.
+    pub fn handed_out(&self, range: Range) -> u64 {
+        self.placer.avoided(range)
+    }
+
     /// Whether `range` is free and within the window.
     pub fn fits(&self, range: Range) -> bool {
         self.window.covers(range) && self.placer.free().covers(range)

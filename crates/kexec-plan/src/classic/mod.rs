@@ -14,7 +14,7 @@ mod facts;
 mod options;
 
 use bytes::Bytes;
-use kexec_image::{Arch, Image};
+use kexec_image::{Arch, ElfKernel, Image};
 use serde::Serialize;
 
 pub(crate) use builder::{Builder, Draft};
@@ -38,6 +38,9 @@ pub struct ClassicRequest<'a> {
     pub path: &'a str,
     /// The kernel, understood.
     pub image: &'a Image,
+    /// The kernel out of the bzImage, where that is to be started instead of the program
+    /// that would unpack it.
+    pub unpacked: Option<&'a UnpackedKernel>,
     /// The initrd, in the order of its parts.
     pub initrd: &'a [Piece],
     /// Multiboot modules (`--module`), in order.
@@ -59,6 +62,30 @@ pub struct ClassicRequest<'a> {
     pub rng_seed: Option<RngSeed>,
     /// The purgatory that will be used.
     pub purgatory: PurgatoryShape,
+}
+
+/// The kernel out of a bzImage, unpacked and moved to where it will run in its own
+/// mapping.
+#[derive(Debug, Clone)]
+pub struct UnpackedKernel {
+    /// What its headers say; they are those of before it was moved.
+    pub elf: ElfKernel,
+    /// The file, for its segments.
+    pub bytes: Bytes,
+    /// Bytes of memory from its start to the end of its last segment.
+    pub memory_len: u64,
+    /// By what its place in physical memory is chosen; `None` where it is not to be random.
+    pub seed: Option<KaslrSeed>,
+}
+
+/// A random number by which a place is chosen, never shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KaslrSeed(pub u64);
+
+impl std::fmt::Debug for KaslrSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KaslrSeed(..)")
+    }
 }
 
 /// Random bytes, never shown.

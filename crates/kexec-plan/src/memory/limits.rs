@@ -99,7 +99,7 @@ impl Limits {
 
 /// A number in C's notation with an optional suffix K, M, G, T, P or E (boot.rst,
 /// `mem=`), and what follows it.
-fn memparse(text: &str) -> Option<(u64, &str)> {
+pub fn memparse(text: &str) -> Option<(u64, &str)> {
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let (digits, radix) = match hex {
         Some(rest) => (rest, 16),

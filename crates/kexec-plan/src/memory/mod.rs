@@ -25,6 +25,9 @@ pub struct MemoryFacts {
     pub plugged_in: RangeSet,
     /// MemTotal of /proc/meminfo, bytes.
     pub total: u64,
+    /// Memory that may be taken out while the machine runs: a kernel that is placed at
+    /// random stays out of it.
+    pub removable: RangeSet,
     /// Memory that the running kernel is likely to hand out when it makes room
     /// for the image. Destinations there make the kernel's search for pages
     /// slow, so they are chosen last. Empty when nothing is known: then only

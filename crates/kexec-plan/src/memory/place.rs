@@ -186,7 +186,7 @@ impl Placer {
     }
 
     /// How many bytes of `range` are to be avoided.
-    fn avoided(&self, range: Range) -> u64 {
+    pub fn avoided(&self, range: Range) -> u64 {
         self.avoided_below(range.end)
             .saturating_sub(self.avoided_below(range.start))
     }

@@ -2,9 +2,12 @@
 //! machine is down.
 
 pub mod cost;
+pub mod kernel;
 pub mod memory;
 
 use serde::Serialize;
+
+pub use kernel::{KernelFacts, KernelUnpacking};
 
 /// What the caller wants to be unpacked before the jump (`--unpack`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use kexec_image::{Arch, Image};
 use kexec_plan::classic::{
     self, ClassicError, ClassicOptions, ClassicRequest, Display, EfiDescriptor, EfiFacts,
-    FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed, SegmentKind,
+    FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed, SegmentKind, UnpackedKernel,
 };
 use kexec_plan::memory::{MemoryFacts, Range};
 use kexec_plan::{Cmdline, Piece, planners};
@@ -49,6 +49,7 @@ pub fn piece(origin: &str, len: u64) -> Piece {
 /// machine.
 pub struct Ask {
     pub image: Image,
+    pub unpacked: Option<UnpackedKernel>,
     pub initrd: Vec<Piece>,
     pub cmdline: Cmdline,
     pub memory: MemoryFacts,
@@ -62,6 +63,7 @@ impl Ask {
     pub fn new(file: Vec<u8>, memory: MemoryFacts) -> Ask {
         Ask {
             image: recognise(file),
+            unpacked: None,
             initrd: vec![piece("/boot/initrd.img", 40 * MIB + 123)],
             cmdline: Cmdline::from("root=/dev/vda1 ro quiet"),
             memory,
@@ -77,6 +79,7 @@ impl Ask {
 
     pub fn plan(&self) -> Result<LoadPlan, ClassicError> {
         planners::plan(&ClassicRequest {
+            unpacked: self.unpacked.as_ref(),
             path: "/boot/vmlinuz",
             image: &self.image,
             initrd: &self.initrd,

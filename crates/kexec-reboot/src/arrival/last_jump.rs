@@ -73,6 +73,30 @@ pub(super) fn not_arrived(attempts: &[Attempt], firmware: Option<String>) -> Opt
     })
 }
 
+/// Why a kernel is not to be started without its decompressor: the last jump of this
+/// machine that did so did not arrive. Looks at what is remembered below `root`; changes
+/// nothing there.
+///
+/// Where nothing can be read nothing is known, and nothing is held against it.
+pub fn unpacked_lost(root: &Path) -> Option<String> {
+    let boot = BootFacts::read(root)?;
+    let settled = settle(Store::new(root), &boot, false).ok()?;
+    lost(&settled.attempts)
+}
+
+fn lost(attempts: &[Attempt]) -> Option<String> {
+    let unpacked = attempts.iter().filter(|attempt| attempt.unpacked);
+    let unpacked: Vec<Attempt> = unpacked.cloned().collect();
+    let NotArrived {
+        kernel, release, ..
+    } = not_arrived(&unpacked, None)?;
+    let release = release.map(|release| format!(", {release}"));
+    Some(format!(
+        "{kernel}{}; --unpack=always tries it again",
+        release.unwrap_or_default()
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +117,8 @@ mod tests {
             jumped,
             firmware: None,
             kernel: None,
+            initrd: None,
+            userspace: None,
         })
     }
 
@@ -124,6 +150,29 @@ mod tests {
         // A kexec into another image arrived, too.
         assert!(!is_held(vec![cold(true)]));
         assert!(!is_held(vec![cold(true), cold(false)]));
+    }
+
+    /// The fast way is earned anew by a fast jump that arrives, and by no other.
+    #[test]
+    fn an_unpacked_kernel_that_did_not_arrive_is_held_against_the_next() {
+        let fast = |outcome| Attempt {
+            unpacked: true,
+            ..with(outcome)
+        };
+        assert_eq!(lost(&[with(cold(false))]), None);
+        let why = lost(&[fast(cold(false))]).unwrap();
+        assert_eq!(
+            why,
+            "/boot/vmlinuz-7.3, 7.3.0; --unpack=always tries it again"
+        );
+        assert!(lost(&[with(kexec()), fast(cold(false)), fast(kexec())]).is_some());
+        assert_eq!(
+            lost(&[fast(kexec()), with(cold(false)), fast(cold(false))]),
+            None
+        );
+        let mut chosen = fast(cold(false));
+        chosen.cold = Some("kexec reboot --cold requested it".into());
+        assert_eq!(lost(&[chosen, fast(kexec())]), None);
     }
 
     #[test]

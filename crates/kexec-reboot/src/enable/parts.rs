@@ -3,6 +3,7 @@
 //! that has only the program gets them from here.
 
 use super::program::Quoting;
+use crate::parallel_shutdown;
 
 /// Something that can be switched on and off.
 #[derive(Debug)]
@@ -26,6 +27,18 @@ impl PartialEq for Feature {
 }
 
 impl Eq for Feature {}
+
+impl Feature {
+    /// What of it only systemd understands: its units, or its hook.
+    pub fn for_systemd(&self) -> Option<&'static str> {
+        let mut hooks = self.hooks.iter();
+        if !self.units.is_empty() {
+            return Some("its units are systemd's");
+        }
+        let is_systemds = hooks.any(|hook| hook.path.starts_with(SYSTEMDS_HOOKS));
+        is_systemds.then_some("its hook is systemd's")
+    }
+}
 
 /// A unit that is started at boot.
 #[derive(Debug)]
@@ -70,6 +83,9 @@ macro_rules! dist {
     };
 }
 
+/// The one folder that systemd-shutdown(8) looks into.
+const SYSTEMDS_HOOKS: &str = "/usr/lib/systemd/system-shutdown/";
+
 const SCRIPT: u32 = 0o755;
 const TEXT: u32 = 0o644;
 
@@ -89,6 +105,12 @@ const METRICS: FeatureUnit = FeatureUnit {
     name: "kexec-metrics.timer",
     text: dist!("systemd/kexec-metrics.timer"),
     wants: TIMERS,
+};
+
+const SERVICES_STOPPED: FeatureUnit = FeatureUnit {
+    name: "kexec-services-stopped.service",
+    text: dist!("systemd/kexec-services-stopped.service"),
+    wants: WANTS,
 };
 
 /// Debian's hooks: `zzz`, because update-grub has `zz` and comes first.
@@ -193,5 +215,26 @@ pub const FEATURES: &[Feature] = &[
             with: None,
         }],
         hooks: &[],
+    },
+    Feature {
+        name: "parallel-shutdown",
+        about: "before the jump, unused devices are unbound at the same time",
+        units: &[SERVICES_STOPPED],
+        files: &[FeatureFile {
+            path: parallel_shutdown::SWITCH,
+            text: dist!("systemd/parallel-shutdown.conf"),
+            mode: TEXT,
+            syntax: Quoting::Shell,
+            packaged: None,
+            with: None,
+        }],
+        hooks: &[FeatureFile {
+            path: "/usr/lib/systemd/system-shutdown/50-kexec",
+            text: dist!("systemd/system-shutdown/50-kexec"),
+            mode: SCRIPT,
+            syntax: Quoting::Shell,
+            packaged: Some("/usr/lib/systemd/system-shutdown/50-kexec"),
+            with: None,
+        }],
     },
 ];

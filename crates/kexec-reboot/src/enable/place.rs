@@ -126,9 +126,9 @@ impl Image {
     /// # Errors
     /// When it has no systemd, whose units would do nothing.
     pub fn possible(&self, feature: &Feature) -> Result<(), Error> {
-        if feature.units.is_empty() {
+        let Some(what) = feature.for_systemd() else {
             return Ok(());
-        }
+        };
         let why = match in_files(&Tree::new(&self.root)) {
             Some(Init::Systemd) => return Ok(()),
             Some(Init::Other) => "has an unknown /sbin/init".to_owned(),
@@ -137,7 +137,7 @@ impl Image {
         };
         Err(self.refused(
             feature,
-            format!("its units are systemd's, and {} {why}", self.root.display()),
+            format!("{what}, and {} {why}", self.root.display()),
             "name the root of a system with systemd; for other inits see docs/reboot.md, \
              \"Other inits\"",
         ))

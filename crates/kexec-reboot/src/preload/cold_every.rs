@@ -185,6 +185,8 @@ mod tests {
                 jumped,
                 firmware: None,
                 kernel: None,
+                initrd: None,
+                userspace: None,
             }),
             ..kexec(from, to)
         }

@@ -36,6 +36,9 @@ pub struct Attempt {
     pub token: Token,
     /// When the shutdown was asked for.
     pub asked: ClockReading,
+    /// When services had been stopped, where a unit recorded that.
+    #[serde(default)]
+    pub stopped: Option<ClockReading>,
     /// The boot in which that was.
     pub boot_id: String,
     /// `uname -r` of the kernel that was left.
@@ -44,6 +47,9 @@ pub struct Attempt {
     pub target: Target,
     /// By which system call it was loaded, and why.
     pub method: String,
+    /// The kernel was taken out of its bzImage before the jump.
+    #[serde(default)]
+    pub unpacked: bool,
     /// How the shutdown was asked for: `systemctl kexec`.
     pub handover: String,
     /// What was known to speak against it when it was asked for: the first
@@ -282,7 +288,10 @@ pub(super) mod tests {
             shutdown: None,
             jump: None,
             counted: false,
+            services: None,
             kernel: None,
+            initrd: None,
+            userspace: None,
         })
     }
 
@@ -296,6 +305,7 @@ pub(super) mod tests {
                 uptime: 1000,
                 cycles: None,
             },
+            stopped: None,
             boot_id: "first".into(),
             from: "6.12.1".into(),
             target: Target {
@@ -305,6 +315,7 @@ pub(super) mod tests {
                 cmdline: "luks.key=secret".into(),
             },
             method: "kexec_load: shortest downtime".into(),
+            unpacked: false,
             handover: "systemctl kexec".into(),
             doubts: vec![],
             uncompared: None,

@@ -9,6 +9,8 @@ use kexec_plan::token::stamp_on;
 use kexec_plan::{Cmdline, Token};
 use serde::{Deserialize, Serialize};
 
+use super::InitTimes;
+
 /// One moment, on every clock there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -40,6 +42,9 @@ pub struct BootFacts {
     /// Milliseconds of uptime at which the kernel started the first program;
     /// `None` when the kernel's log does not go back so far.
     pub userspace: Option<u64>,
+    /// What init knows of the boot, once it was asked.
+    #[serde(default)]
+    pub init: InitTimes,
 }
 
 /// How long the cycle counter is looked at.
@@ -71,6 +76,7 @@ impl BootFacts {
         let cmdline = fs::read(root.join("proc/cmdline")).unwrap_or_default();
         let cmdline = Cmdline::new(&cmdline);
         let now = ClockReading::now(root);
+        let first = first_program(&root.join("dev/kmsg"));
         Some(BootFacts {
             boot_id: text("proc/sys/kernel/random/boot_id").filter(|id| !id.is_empty())?,
             release: text("proc/sys/kernel/osrelease").unwrap_or_default(),
@@ -78,7 +84,11 @@ impl BootFacts {
             cycles_per_ms: now.cycles.and_then(|_| calibrate()),
             now,
             jumped: stamp_on(&cmdline),
-            userspace: first_program(&root.join("dev/kmsg")),
+            userspace: first.map(|first| first.at),
+            init: InitTimes {
+                from_initrd: first.is_some_and(|first| first.of_initrd),
+                ..InitTimes::default()
+            },
         })
     }
 
@@ -154,10 +164,23 @@ fn calibrate() -> Option<u64> {
     cycles.checked_div(microseconds).filter(|c| *c > 0)
 }
 
+/// The kernel's first program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FirstProgram {
+    /// When it was started, milliseconds of uptime.
+    at: u64,
+    /// It is the initrd's.
+    of_initrd: bool,
+}
+
+/// What the kernel starts from an initrd (`ramdisk_execute_command` in init/main.c); on a
+/// root file system it tries /sbin/init first.
+const INITRDS: &str = "/init";
+
 /// Looks for the kernel's own words about the first program, `Run /init as init
 /// process`. /dev/kmsg gives one record with each read
 /// (Documentation/ABI/testing/dev-kmsg).
-fn first_program(kmsg: &Path) -> Option<u64> {
+fn first_program(kmsg: &Path) -> Option<FirstProgram> {
     use std::io::Read;
     let mut log = fs::OpenOptions::new()
         .read(true)
@@ -183,15 +206,21 @@ fn first_program(kmsg: &Path) -> Option<u64> {
 
 /// `6,543,1234567,-;Run /init as init process`: the third field is the uptime
 /// in microseconds.
-fn first_program_in(record: &[u8]) -> Option<u64> {
+fn first_program_in(record: &[u8]) -> Option<FirstProgram> {
     let text = std::str::from_utf8(record).ok()?;
     let (head, message) = text.split_once(';')?;
     let message = message.lines().next()?;
-    if !message.starts_with("Run /") || !message.ends_with(" as init process") {
+    let program = message
+        .strip_prefix("Run ")?
+        .strip_suffix(" as init process")?;
+    if !program.starts_with('/') {
         return None;
     }
     let microseconds: u64 = head.split(',').nth(2)?.parse().ok()?;
-    Some(microseconds / 1000)
+    Some(FirstProgram {
+        at: microseconds / 1000,
+        of_initrd: program == INITRDS,
+    })
 }
 
 #[cfg(test)]
@@ -201,13 +230,19 @@ mod tests {
     #[test]
     fn the_kernels_words_about_its_first_program() {
         let of = |text: &str| first_program_in(text.as_bytes());
+        let first = |of_initrd| {
+            Some(FirstProgram {
+                at: 1234,
+                of_initrd,
+            })
+        };
         assert_eq!(
             of("6,543,1234567,-;Run /init as init process\n"),
-            Some(1234)
+            first(true)
         );
         assert_eq!(
             of("6,543,1234567,-;Run /sbin/init as init process"),
-            Some(1234)
+            first(false)
         );
         for other in [
             "6,543,1234567,-;Freeing unused kernel image",
@@ -260,6 +295,7 @@ mod tests {
             cycles_per_ms: Some(1_000),
             jumped: None,
             userspace: None,
+            init: InitTimes::default(),
         };
         let before = earlier(Some(200_000_000));
         assert_eq!(facts.cycles_to_start(&before), Some(15_000));

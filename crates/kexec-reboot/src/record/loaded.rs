@@ -18,7 +18,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kexec_plan::{Cmdline, Decision, FilePlan};
+use kexec_load::pipeline::Prepared;
+use kexec_load::unpacked::Unpacked;
+use kexec_plan::Cmdline;
 use kexec_sys::Slot;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +56,9 @@ pub struct LoadRecord {
     pub method: String,
     /// Why that system call was chosen.
     pub reason: String,
+    /// What was unpacked before the jump, and what was not, with the reasons.
+    #[serde(default)]
+    pub unpacked: Unpacked,
     /// It was loaded ahead, and from what.
     #[serde(default)]
     pub preloaded: Option<Preloaded>,
@@ -64,7 +69,8 @@ pub struct LoadRecord {
 
 impl LoadRecord {
     /// What to remember of a plan that is carried out now.
-    pub fn of(plan: &FilePlan, decision: &Decision, now: SystemTime) -> LoadRecord {
+    pub fn of(prepared: &Prepared, now: SystemTime) -> LoadRecord {
+        let (plan, decision) = (&prepared.plan, &prepared.decision);
         LoadRecord {
             format: FORMAT,
             time: now
@@ -79,6 +85,7 @@ impl LoadRecord {
             cmdline: plan.cmdline.clone(),
             method: decision.method.name().to_owned(),
             reason: decision.reason.clone(),
+            unpacked: prepared.unpacked.clone(),
             preloaded: None,
             over: None,
         }
@@ -198,6 +205,7 @@ pub(super) mod tests {
             cmdline: "luks.key=secret".into(),
             method: "kexec_file_load".into(),
             reason: "-s was given".into(),
+            unpacked: Unpacked::default(),
             preloaded: None,
             over: None,
         }

@@ -20,6 +20,7 @@ pub mod boot;
 mod faults;
 pub mod files;
 mod fingerprint;
+mod init_times;
 pub mod loaded;
 pub mod lock;
 pub mod oneshot;
@@ -27,16 +28,19 @@ pub mod outcome;
 mod preloaded;
 pub mod settle;
 pub mod slot;
+mod stopped;
 
 pub use attempt::Attempt;
 pub use boot::BootFacts;
 pub use files::Store;
 pub use fingerprint::{FileStamp, Fingerprint};
+pub use init_times::InitTimes;
 pub use loaded::LoadRecord;
 pub use lock::Lock;
 pub use outcome::{Outcome, judge};
 pub use preloaded::{PreloadTarget, Preloaded};
 pub use slot::{SlotContent, look};
+pub(crate) use stopped::services_stopped;
 
 use kexec_plan::Token;
 

@@ -33,6 +33,14 @@ pub enum Outcome {
         /// From the start of that kernel's clock to its first program, milliseconds.
         #[serde(default)]
         kernel: Option<u64>,
+        /// As with a kexec: from there to the start of init on the root file system,
+        /// milliseconds.
+        #[serde(default)]
+        initrd: Option<u64>,
+        /// As with a kexec: from there until everything that the boot starts had started,
+        /// milliseconds.
+        #[serde(default)]
+        userspace: Option<u64>,
     },
     /// Nobody looked at the boot right after it.
     Unknown {
@@ -52,6 +60,10 @@ pub struct ArrivalTimes {
     /// From the request to the jump, milliseconds; where the moment of the jump
     /// is not known, to the start of the new kernel's clock.
     pub shutdown: Option<u64>,
+    /// The part of `shutdown` until services had been stopped, milliseconds; the rest is
+    /// unmounting and the shutdown of the devices. `None` where no unit recorded it.
+    #[serde(default)]
+    pub services: Option<u64>,
     /// From the jump to the start of the new kernel's clock, milliseconds: the
     /// purgatory and the kernel's own unpacking. `None` where nothing marked
     /// the moment of the jump.
@@ -63,6 +75,15 @@ pub struct ArrivalTimes {
     /// From the start of the new kernel's clock to its first program,
     /// milliseconds.
     pub kernel: Option<u64>,
+    /// From there to the start of init on the root file system, milliseconds. `None`
+    /// without an initrd, and where init keeps no such times.
+    #[serde(default)]
+    pub initrd: Option<u64>,
+    /// From there until everything that the boot starts had started, milliseconds. `None`
+    /// where that had not come yet when this was recorded, and where init keeps no such
+    /// times.
+    #[serde(default)]
+    pub userspace: Option<u64>,
 }
 
 impl Outcome {
@@ -115,6 +136,8 @@ pub fn judge(attempt: &Attempt, boot: &BootFacts) -> Outcome {
         jumped: jumped_elsewhere(attempt, boot),
         firmware: firmware(attempt, boot),
         kernel: boot.userspace,
+        initrd: boot.init.of_initrd(boot.userspace),
+        userspace: boot.init.of_userspace(),
     }
 }
 
@@ -134,15 +157,22 @@ fn arrival(attempt: &Attempt, boot: &BootFacts) -> ArrivalTimes {
     let counted = asked.and_then(|asked| boot.cycles_to_start(asked));
     let by_clock = asked.and_then(|asked| boot.started().checked_sub(asked.realtime));
     let jump = boot.jump_to_start();
+    let shutdown = counted
+        .or(by_clock)
+        .map(|all| all.saturating_sub(jump.unwrap_or(0)));
+    // Both moments are of one boot, whose clock nobody sets.
+    let stopped = asked.and(attempt.stopped.as_ref());
+    let services = stopped.and_then(|at| at.uptime.checked_sub(attempt.asked.uptime));
     ArrivalTimes {
         to: boot.release.clone(),
         at: boot.started(),
-        shutdown: counted
-            .or(by_clock)
-            .map(|all| all.saturating_sub(jump.unwrap_or(0))),
+        shutdown,
+        services: services.filter(|part| shutdown.is_some_and(|all| *part <= all)),
         jump,
         counted: counted.is_some(),
         kernel: boot.userspace,
+        initrd: boot.init.of_initrd(boot.userspace),
+        userspace: boot.init.of_userspace(),
     }
 }
 
@@ -196,6 +226,7 @@ pub fn duration(milliseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::InitTimes;
     use super::super::attempt::tests::attempt;
     use super::super::boot::ClockReading;
     use super::*;
@@ -216,7 +247,26 @@ mod tests {
             cycles_per_ms: None,
             jumped: None,
             userspace: Some(410),
+            init: InitTimes::default(),
         }
+    }
+
+    #[test]
+    fn the_initrd_and_the_rest_of_the_boot_are_inits_to_tell() {
+        let mut facts = boot(7);
+        facts.token = Some(Token::from_bytes([1; 8]));
+        let times = |facts: &BootFacts| match judge(&attempt(ASKED), facts) {
+            Outcome::Kexec(arrival) => (arrival.kernel, arrival.initrd, arrival.userspace),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(times(&facts), (Some(410), None, None));
+        facts.init = InitTimes {
+            initrd: Some(450),
+            userspace: Some(1410),
+            finished: Some(5410),
+            from_initrd: true,
+        };
+        assert_eq!(times(&facts), (Some(410), Some(1000), Some(4000)));
     }
 
     #[test]
@@ -276,6 +326,34 @@ mod tests {
             panic!("not confirmed");
         };
         assert_eq!((arrival.shutdown, arrival.jump), (Some(4_200), Some(300)));
+    }
+
+    #[test]
+    fn services_are_a_part_of_the_shutdown() {
+        let mut asked = attempt(ASKED);
+        let mut facts = boot(7);
+        facts.token = Some(Token::from_bytes([1; 8]));
+        let services = |asked: &Attempt, facts: &BootFacts| match judge(asked, facts) {
+            Outcome::Kexec(arrival) => (arrival.shutdown, arrival.services),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(services(&asked, &facts), (Some(7_000), None));
+        let at = |uptime| {
+            Some(ClockReading {
+                uptime,
+                ..attempt(ASKED).asked
+            })
+        };
+        asked.stopped = at(1000 + 2_500);
+        assert_eq!(services(&asked, &facts), (Some(7_000), Some(2_500)));
+        // More than the whole, or before the request: it is of something else.
+        for odd in [1000 + 7_001, 999] {
+            asked.stopped = at(odd);
+            assert_eq!(services(&asked, &facts), (Some(7_000), None));
+        }
+        asked.stopped = at(1500);
+        asked.preloaded = true;
+        assert_eq!(services(&asked, &facts), (None, None));
     }
 
     #[test]

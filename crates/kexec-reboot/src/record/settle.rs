@@ -51,6 +51,12 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
         let ahead = one.preloaded && one.boot_id == boot.boot_id;
         let is_newest = newest;
         newest &= ahead;
+        if let Some(more) = later(one, boot) {
+            one.outcome = Some(more);
+            if write && let Err(e) = attempt::write(store, one) {
+                notes.push(format!("cannot record how long the boot took: {e}"));
+            }
+        }
         if one.outcome.as_ref().is_some_and(Outcome::is_final) {
             continue;
         }
@@ -73,6 +79,26 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
         one.outcome = Some(outcome);
     }
     Ok(Settled { attempts, notes })
+}
+
+/// The outcome with what init knows only when the boot has ended, where it was recorded
+/// before that and by this boot.
+fn later(attempt: &Attempt, boot: &BootFacts) -> Option<Outcome> {
+    let mut outcome = attempt.outcome.clone()?;
+    let (initrd, userspace) = match &mut outcome {
+        Outcome::Kexec(times) => (&mut times.initrd, &mut times.userspace),
+        Outcome::Cold {
+            initrd, userspace, ..
+        } => (initrd, userspace),
+        Outcome::Pending | Outcome::Unknown { .. } => return None,
+    };
+    let of_this_boot = attempt.next_boot.as_ref() == Some(&boot.boot_id);
+    if !of_this_boot || userspace.is_some() {
+        return None;
+    }
+    *userspace = Some(boot.init.of_userspace()?);
+    *initrd = initrd.or_else(|| boot.init.of_initrd(boot.userspace));
+    Some(outcome)
 }
 
 /// Another attempt came after it: the running boot says nothing about this one,
@@ -103,6 +129,7 @@ fn forget_one_shot(root: &Path, attempt: &Attempt) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::InitTimes;
     use super::super::attempt::tests::attempt;
     use super::super::boot::ClockReading;
     use super::super::oneshot::OneShot;
@@ -128,6 +155,7 @@ mod tests {
             cycles_per_ms: None,
             jumped: None,
             userspace: None,
+            init: InitTimes::default(),
         }
     }
 
@@ -230,6 +258,64 @@ mod tests {
             again.attempts[0].outcome,
             Some(Outcome::Cold { .. })
         ));
+    }
+
+    /// `kexec preload` judges at the beginning of a boot, before it has ended.
+    #[test]
+    fn what_the_boot_took_is_added_when_it_has_ended() {
+        let root = tempfile::tempdir().unwrap();
+        put(&root, attempt(ASKED));
+        let mut facts = boot(Some(attempt(ASKED).token));
+        facts.userspace = Some(400);
+        let times = |facts: &BootFacts| {
+            let settled = settle(Store::new(root.path()), facts, true).unwrap();
+            assert_eq!(settled.notes, [""; 0]);
+            match &settled.attempts[0].outcome {
+                Some(Outcome::Kexec(times)) => (times.at, times.initrd, times.userspace),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (at, ..) = times(&facts);
+        facts.init = InitTimes {
+            initrd: Some(450),
+            userspace: Some(900),
+            finished: Some(2900),
+            from_initrd: true,
+        };
+        // Another boot has nothing to say of it.
+        let mut other = facts.clone();
+        other.boot_id = "third".into();
+        assert_eq!(times(&other), (at, None, None));
+        // The clock may have been set meanwhile: what was recorded stays.
+        facts.now.realtime += 1_000_000;
+        assert_eq!(times(&facts), (at, Some(500), Some(2000)));
+        facts.init = InitTimes::default();
+        assert_eq!(times(&facts), (at, Some(500), Some(2000)));
+    }
+
+    #[test]
+    fn a_cold_boot_has_the_same_parts() {
+        let root = tempfile::tempdir().unwrap();
+        put(&root, attempt(ASKED));
+        let mut facts = boot(None);
+        facts.userspace = Some(400);
+        let times = |facts: &BootFacts| {
+            let settled = settle(Store::new(root.path()), facts, true).unwrap();
+            match &settled.attempts[0].outcome {
+                Some(Outcome::Cold {
+                    initrd, userspace, ..
+                }) => (*initrd, *userspace),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(times(&facts), (None, None));
+        facts.init = InitTimes {
+            initrd: None,
+            userspace: Some(900),
+            finished: Some(2900),
+            from_initrd: true,
+        };
+        assert_eq!(times(&facts), (Some(500), Some(2000)));
     }
 
     #[test]

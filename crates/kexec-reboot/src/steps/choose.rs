@@ -11,7 +11,7 @@ use kexec_entries::entry::{BootEntry, BootTarget, Boots};
 use kexec_entries::facts::Facts;
 use kexec_entries::named::named;
 use kexec_entries::{BootableEntry, BootedMachine, Choice, Survey, choose, find, survey};
-use kexec_load::request::EntryLine;
+use kexec_load::request::{EntryLine, Unpack, UnpackChoice};
 use kexec_load::{Error, LoadRequest, SyscallChoice};
 use kexec_machine::volumes::{BootFile, BootedFrom, Volumes};
 use kexec_machine::{Problem, Snapshot};
@@ -54,6 +54,10 @@ impl Selection {
     pub fn default_entry() -> Selection {
         Selection::new(LoadRequest {
             syscall: SyscallChoice::Fastest,
+            unpack: Unpack {
+                choice: UnpackChoice::Auto,
+                ..Unpack::default()
+            },
             ..LoadRequest::new("")
         })
     }

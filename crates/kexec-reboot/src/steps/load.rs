@@ -112,7 +112,7 @@ impl Ready {
                 }
                 announce(&LoadRecord {
                     preloaded: chosen.preloaded.clone(),
-                    ..LoadRecord::of(&plan.plan, &plan.decision, SystemTime::now())
+                    ..LoadRecord::of(plan, SystemTime::now())
                 })
             };
             let (kernel, flags) = (world.kernel, options.flags);

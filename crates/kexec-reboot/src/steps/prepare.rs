@@ -4,11 +4,13 @@
 use kexec_load::Error;
 use kexec_load::pipeline::{self, Carried, Inputs, Prepared};
 use kexec_load::preflight::Finding;
+use kexec_load::request::UnpackChoice;
 use kexec_machine::{Fact, Snapshot};
+use kexec_plan::classic::KaslrSeed;
 use kexec_sys::Slot;
 
 use super::{ChosenLoad, Selection};
-use crate::arrival::{self, ArrivalFacts};
+use crate::arrival::{self, ArrivalFacts, last_jump};
 use crate::world::{Told, World};
 
 /// How the arrival is checked.
@@ -50,7 +52,11 @@ impl Ready {
     /// # Errors
     /// When a file or the image is no good. What a check refuses is a finding, and an
     /// error of the load.
-    pub fn new(world: &World<'_>, chosen: ChosenLoad, host: Snapshot) -> Result<Ready, Error> {
+    pub fn new(world: &World<'_>, mut chosen: ChosenLoad, host: Snapshot) -> Result<Ready, Error> {
+        chosen.request.unpack.held = chosen.preloaded.is_some();
+        if chosen.request.unpack.choice == UnpackChoice::Auto {
+            chosen.request.unpack.not_earned = last_jump::unpacked_lost(world.root);
+        }
         let request = &chosen.request;
         if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
             return Err(no_crash_region());
@@ -84,6 +90,11 @@ pub fn prepare_for(
     there: &Snapshot,
 ) -> Result<Prepared, Error> {
     let inputs = chosen.read(world, host)?;
+    // An answer for another machine is the same every time.
+    let inputs = inputs.carrying(Carried {
+        kaslr: Some([KaslrSeed(0); 2]),
+        ..Carried::default()
+    });
     world.tell(Told::Doing("unpacking and checking"));
     pipeline::prepare(&chosen.request, &inputs, there)
 }

@@ -12,6 +12,7 @@ use kexec_plan::Token;
 
 use super::{ChosenLoad, ColdReason};
 use crate::arrival::hardware::firmware;
+use crate::handover::shutdown_request;
 use crate::record::attempt::{self, Attempt, Target};
 use crate::record::boot::ClockReading;
 use crate::record::lock::held_by;
@@ -76,6 +77,7 @@ pub(super) fn attempt(
         sequence: 0,
         token: token.clone(),
         asked: ClockReading::now(world.root),
+        stopped: None,
         boot_id: boot.as_ref().map(|b| b.boot_id.clone()).unwrap_or_default(),
         from: boot.map(|b| b.release).unwrap_or_default(),
         target: Target {
@@ -89,6 +91,7 @@ pub(super) fn attempt(
             prepared.decision.method.name(),
             prepared.decision.reason
         ),
+        unpacked: prepared.unpacked.kernel.unpacked,
         handover,
         doubts: doubts
             .map(|f| format!("{}: {}", f.problem.what, f.problem.why))
@@ -116,6 +119,7 @@ pub(super) fn cold(world: &World<'_>, handover: String, why: ColdReason) -> Opti
         sequence: 0,
         token: record::new_token().ok()?,
         asked: ClockReading::now(world.root),
+        stopped: None,
         boot_id: boot.boot_id,
         from: boot.release,
         target: Target {
@@ -125,6 +129,7 @@ pub(super) fn cold(world: &World<'_>, handover: String, why: ColdReason) -> Opti
             cmdline: kexec_plan::Cmdline::default(),
         },
         method: "none".to_owned(),
+        unpacked: false,
         handover,
         doubts: Vec::new(),
         uncompared: None,
@@ -144,6 +149,31 @@ pub(super) fn remember(world: &World<'_>, attempt: &mut Attempt) {
     if let Err(e) = attempt::write(world.store(), attempt) {
         not_remembered(world, &e);
     }
+}
+
+/// `kexec parallel-shutdown --services-stopped`: writes down that services have been
+/// stopped, if this is a shutdown that is to end in a jump.
+///
+/// # Errors
+/// When it cannot be written down.
+pub fn services_stopped(world: &World<'_>) -> Result<bool, Error> {
+    let jobs = shutdown_request::jobs().unwrap_or_default();
+    let jumps = ["kexec.target", "reboot.target"];
+    // A unit that is stopped by hand is no shutdown.
+    if !shutdown_request::target_of(&jobs).is_some_and(|target| jumps.contains(&target)) {
+        return Ok(false);
+    }
+    let now = ClockReading::now(world.root);
+    let Some(boot) = BootFacts::read(world.root) else {
+        return Ok(false);
+    };
+    record::services_stopped(world.store(), &boot.boot_id, &now).map_err(|e| {
+        Error::System(Problem::caused(
+            "recording when services had been stopped",
+            e,
+            "keep /var writable until the end of the shutdown",
+        ))
+    })
 }
 
 /// Says that nothing will be known of this one.
@@ -191,12 +221,16 @@ fn settled_by(world: &World<'_>, alone: bool) -> Result<Settled, Error> {
         }
         Error::NotRead(problem)
     };
-    let Some(boot) = BootFacts::read(world.root) else {
+    let Some(mut boot) = BootFacts::read(world.root) else {
         return Ok(Settled {
             attempts: attempt::read_all(world.store()).map_err(failed)?,
             notes: vec!["/proc does not show which boot this is".to_owned()],
         });
     };
+    // A machine without records has nothing to be told.
+    if folder.is_dir() {
+        boot.init = boot.init.asked(world.root);
+    }
     // `kexec metrics` and `kexec preload` both look at the beginning of a boot.
     let write = alone && rustix::process::geteuid().is_root();
     let right = write.then(|| attempt::right_to_judge(world.root)).flatten();

@@ -81,7 +81,7 @@ mod tests {
             mark: None,
             slot: Slot::Normal,
             syscall: SyscallChoice::Auto,
-            unpack: Default::default(),
+            unpack: kexec_load::request::Unpack::default(),
             profile: None,
             companions: None,
             debug: false,

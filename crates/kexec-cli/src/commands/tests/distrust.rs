@@ -13,6 +13,8 @@ fn cold() -> Outcome {
         jumped: false,
         firmware: None,
         kernel: None,
+        initrd: None,
+        userspace: None,
     }
 }
 
@@ -21,9 +23,12 @@ fn arrived() -> Outcome {
         to: "7.3.0".to_owned(),
         at: 0,
         shutdown: None,
+        services: None,
         jump: None,
         counted: false,
         kernel: None,
+        initrd: None,
+        userspace: None,
     })
 }
 

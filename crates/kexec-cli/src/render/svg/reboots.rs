@@ -4,7 +4,7 @@
 use kexec_reboot::record::outcome::duration;
 use kexec_reboot::record::{Attempt, Outcome};
 
-use super::super::metrics::phases;
+use super::super::phases::phases;
 use super::super::reboots::{date, last, target};
 use super::super::words::{columns, counted, scaled, shortened, visible};
 use super::page::{LETTER, LINE, MARGIN, Page, WIDTH, document, letters};
@@ -23,7 +23,14 @@ const FEW: usize = 12;
 const STRETCHES: u64 = 7;
 
 /// The parts of a bar: the name in the metrics, the name for people, what fills it.
-const PARTS: [(&str, &str, &str); 6] = [
+const PARTS: [(&str, &str, &str); 11] = [
+    ("services", "services", "class=\"kx-measurements\""),
+    ("devices", "unmounting and devices", "class=\"kx-free\""),
+    (
+        "devices_and_jump",
+        "unmounting, devices and jump",
+        "class=\"kx-left\"",
+    ),
     ("shutdown", "shutdown", "class=\"kx-initrd\""),
     (
         "shutdown_and_jump",
@@ -42,6 +49,12 @@ const PARTS: [(&str, &str, &str); 6] = [
         "kernel, to its first program",
         "class=\"kx-kernel\"",
     ),
+    ("initrd", "initrd", "class=\"kx-module\""),
+    (
+        "userspace",
+        "userspace, until the boot has ended",
+        "class=\"kx-parameters\"",
+    ),
 ];
 
 /// Lengths of a stretch of the axis in milliseconds.
@@ -52,7 +65,24 @@ const STEPS: [u64; 20] = [
 
 /// A stretch of a bar: index into [`PARTS`], and milliseconds.
 fn stretches(attempt: &Attempt) -> Vec<(usize, u64)> {
-    let all = phases(attempt).into_iter();
+    let services = match &attempt.outcome {
+        Some(Outcome::Kexec(arrival)) => arrival.services,
+        _ => None,
+    };
+    let split = |(name, ms): (&'static str, u64)| {
+        let rest = match name {
+            "shutdown" => Some("devices"),
+            "shutdown_and_jump" => Some("devices_and_jump"),
+            _ => None,
+        };
+        match rest.zip(services) {
+            Some((rest, services)) => {
+                vec![("services", services), (rest, ms.saturating_sub(services))]
+            }
+            None => vec![(name, ms)],
+        }
+    };
+    let all = phases(attempt).into_iter().flat_map(split);
     all.filter_map(|(name, ms)| Some((PARTS.iter().position(|part| part.0 == name)?, ms)))
         .collect()
 }
@@ -283,7 +313,34 @@ fn legend(page: &mut Page, attempts: &[Attempt]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::reboots;
     use super::*;
+
+    /// Services and devices are the shutdown, and nothing is drawn twice.
+    #[test]
+    fn a_bar_is_as_long_as_its_parts() {
+        let of = |outcome| {
+            let attempt = reboots::tests::attempt(Some(outcome));
+            let named = stretches(&attempt).into_iter();
+            let named: Vec<_> = named.map(|(part, ms)| (PARTS[part].0, ms)).collect();
+            (named, total(&attempt))
+        };
+        let (named, all) = of(reboots::tests::booted());
+        assert_eq!(
+            named,
+            [
+                ("services", 2_100),
+                ("devices", 4_140),
+                ("jump", 180),
+                ("kernel", 312),
+                ("initrd", 1_240),
+                ("userspace", 4_020),
+            ]
+        );
+        assert_eq!(all, 6_240 + 180 + 312 + 1_240 + 4_020);
+        let names = of(reboots::tests::kexec(None)).0;
+        assert_eq!(names, [("shutdown_and_jump", 6_240), ("kernel", 312)]);
+    }
 
     #[test]
     fn the_axis_has_few_round_steps() {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use kexec_load::request::{ClassicLoadOptions, Unsigned};
+use kexec_load::request::{ClassicLoadOptions, UnpackChoice, Unsigned};
 
 use super::*;
 use crate::args::typed::printable;
@@ -53,6 +53,13 @@ fn loaded(out: &mut String, r: &LoadRequest) {
     }
     if let Some(profile) = r.profile {
         write!(out, " profile:{profile}").unwrap();
+    }
+    let usual = match r.old_spelling {
+        true => UnpackChoice::Never,
+        false => UnpackChoice::Auto,
+    };
+    if r.unpack.choice != usual {
+        write!(out, " unpack:{:?}", r.unpack.choice).unwrap();
     }
     if r.debug {
         out.push_str(" debug");
@@ -218,6 +225,22 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                         }
                     }
                     json
+                }
+                VerbRequest::ParallelShutdown { how, json } => {
+                    let acts = if how.acts { " acts" } else { "" };
+                    write!(out, "verb parallel-shutdown{acts} within {:?}", how.timeout).unwrap();
+                    if how.dry_run {
+                        out.push_str(" dry-run");
+                    }
+                    json
+                }
+                VerbRequest::ServicesStopped => {
+                    out.push_str("verb parallel-shutdown services-stopped");
+                    &false
+                }
+                VerbRequest::UnbindSteps => {
+                    out.push_str("verb parallel-shutdown steps");
+                    &false
                 }
                 VerbRequest::StartEnabled { dry_run, json } => {
                     out.push_str("verb preload enabled");

@@ -146,6 +146,7 @@ fn lines(verb: Verb) -> Vec<String> {
     let operands: &[&str] = match verb {
         Verb::Enable | Verb::Disable => &[" preload"],
         Verb::Help => &["", " load"],
+        Verb::ParallelShutdown => &[" kexec", " reboot"],
         verb if verb.takes_kernel() => &["", " ENTRY", " ./kernel"],
         _ => &[""],
     };

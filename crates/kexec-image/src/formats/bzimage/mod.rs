@@ -6,6 +6,7 @@
 //! Header Fields") of the kernel.
 
 mod payload;
+pub mod vmlinux;
 
 use std::ops::Range;
 

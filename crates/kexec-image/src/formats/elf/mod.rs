@@ -186,6 +186,17 @@ impl ElfKernel {
     }
 }
 
+/// Where the section table of `bytes` ends, which is the last thing in a file that a
+/// linker or objcopy wrote; `None` when it has no such table.
+///
+/// # Errors
+/// When the headers are not those of an ELF file, or the table is not all there.
+pub(crate) fn end_of_sections(bytes: &[u8]) -> Result<Option<u64>, ImageError> {
+    let (class, endian) = ident(bytes)?;
+    let r = Reader::new(bytes, class, endian);
+    Ok(r.sections(&r.header()?)?.end)
+}
+
 /// The machine alone does not tell everything: RISC-V and LoongArch share one
 /// number between both widths.
 fn arch(machine: u16, class: Class) -> Option<Arch> {

@@ -29,6 +29,8 @@ pub(super) struct Sections {
     pub headers: Vec<SectionHeader>,
     /// Which section holds the names.
     pub names: usize,
+    /// Where the table ends in the file; `None` when there is none.
+    pub end: Option<u64>,
 }
 
 /// An ELF file as a source of fields.
@@ -119,7 +121,12 @@ impl<'a> Reader<'a> {
         let mut headers = Vec::new();
         let names = header.shstrndx.into();
         if header.shoff == 0 {
-            return Ok(Sections { headers, names });
+            let end = None;
+            return Ok(Sections {
+                headers,
+                names,
+                end,
+            });
         }
         let step = u64::from(header.shentsize);
         let section = |index: u64| {
@@ -156,7 +163,11 @@ impl<'a> Reader<'a> {
         for index in 0..count {
             headers.push(section(index)?);
         }
-        Ok(Sections { headers, names })
+        Ok(Sections {
+            headers,
+            names,
+            end: Some(end),
+        })
     }
 
     pub fn u32_in(&self, bytes: &[u8], at: usize) -> Option<u32> {

@@ -150,6 +150,9 @@ pub const TYPE_OF_LOADER: u8 = 0xd0;
 /// Bits of `loadflags` ("boot").
 pub mod loadflags {
     pub const LOADED_HIGH: u8 = 1;
+    /// "Used internally by the compressed kernel to communicate KASLR status to kernel
+    /// proper."
+    pub const KASLR_FLAG: u8 = 1 << 1;
     pub const QUIET_FLAG: u8 = 1 << 5;
 }
 

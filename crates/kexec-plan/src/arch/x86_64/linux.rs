@@ -15,7 +15,7 @@ use super::layout::{
     PAGE,
 };
 use super::paging;
-use super::params::{Header, Input, JUMP_BACK_ROOM, Places};
+use super::params::{Header, Input, JUMP_BACK_ROOM, KernelStart, Places};
 use super::plan::device_tree;
 use super::{setup_data, video};
 use crate::Piece;
@@ -29,20 +29,22 @@ use crate::memory::{MemoryKind, MemoryMap, Range, RangeSet};
 use kexec_image::fields::{len, len_u64};
 
 /// How a Linux kernel is started, and within which limits.
-struct Start<'a> {
-    method: String,
-    mode: ExitMode,
-    header: Header<'a>,
+pub(super) struct Start<'a> {
+    pub method: String,
+    pub mode: ExitMode,
+    pub header: Header<'a>,
     /// The longest command line, without its NUL.
-    cmdline_max: u64,
+    pub cmdline_max: u64,
     /// The initrd ends here at the latest.
-    initrd_end: u64,
+    pub initrd_end: u64,
     /// Parameters and purgatory end here at the latest.
-    small_end: u64,
+    pub small_end: u64,
     /// The kernel takes EFI runtime services over.
-    efi: bool,
+    pub efi: bool,
     /// It is entered with four-level paging, not with the five that there are.
-    four_level: bool,
+    pub four_level: bool,
+    /// What is started.
+    pub start: KernelStart,
 }
 
 /// Plans a bzImage.
@@ -69,6 +71,7 @@ pub(super) fn bzimage(
             small_end: CEILING,
             efi: has(xloadflags::EFI_KEXEC),
             four_level,
+            start: KernelStart::AsItIs,
         },
         (true, false) => Start {
             method: "bzImage, 64-bit entry, all below 4 GiB".into(),
@@ -79,6 +82,7 @@ pub(super) fn bzimage(
             small_end: FOUR_GIB,
             efi: has(xloadflags::EFI_KEXEC),
             four_level,
+            start: KernelStart::AsItIs,
         },
         (false, _) => Start {
             method: "bzImage, 32-bit entry".into(),
@@ -90,6 +94,7 @@ pub(super) fn bzimage(
             // The 64-bit kernel behind a 32-bit entry is still a 64-bit one.
             efi: has(xloadflags::EFI_KEXEC) && has(xloadflags::KERNEL_64),
             four_level,
+            start: KernelStart::AsItIs,
         },
     };
     let kernel_end = match start.mode {
@@ -106,7 +111,7 @@ pub(super) fn bzimage(
     finish(builder, request, &start, load, rip)
 }
 
-fn builder<'a>(request: &'a ClassicRequest<'a>) -> Result<Builder<'a>, ClassicError> {
+pub(super) fn builder<'a>(request: &'a ClassicRequest<'a>) -> Result<Builder<'a>, ClassicError> {
     let keep = efi::runtime_memory(request.firmware.efi.as_ref());
     Builder::new(request, Range::new(FLOOR, CEILING), PAGE, true, keep)
 }
@@ -191,6 +196,7 @@ pub(super) fn vmlinux(
         small_end,
         efi: wide,
         four_level: wide && four_level::needed(request, elf.five_level),
+        start: KernelStart::AsItIs,
     };
     let size = run.range.len();
     let filled = content_len(&run.content);
@@ -229,7 +235,7 @@ pub(super) fn vmlinux(
 }
 
 /// Everything but the kernel.
-fn finish(
+pub(super) fn finish(
     mut builder: Builder<'_>,
     request: &ClassicRequest<'_>,
     start: &Start<'_>,
@@ -274,6 +280,7 @@ fn finish(
             initrd,
             ima,
         },
+        start: start.start,
     };
     // Once for the length, once with all addresses known.
     let size = len(&input.build(0).bytes);

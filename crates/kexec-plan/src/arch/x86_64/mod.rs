@@ -7,6 +7,8 @@
 //! | `plan.rs` | which way a kernel is started, and where its parts go |
 //! | `types.rs` | what `--type` demands |
 //! | `linux.rs` | bzImage and vmlinux |
+//! | `unpacked.rs` | the kernel out of a bzImage, without the program that unpacks it |
+//! | `kaslr.rs` | places at random, for that one |
 //! | `params.rs` | `boot_params` with everything it points to |
 //! | `boot_map.rs` | the memory that the running kernel was started with |
 //! | `setup_data.rs` `efi.rs` `video.rs` | parts of that |
@@ -22,6 +24,7 @@ mod efi;
 mod elf_notes;
 mod four_level;
 mod jump_back;
+pub mod kaslr;
 pub mod layout;
 mod linux;
 mod mbi;
@@ -32,6 +35,7 @@ mod params;
 mod plan;
 mod setup_data;
 mod types;
+mod unpacked;
 mod video;
 
 pub(crate) use boot_map::boot_map;

@@ -34,9 +34,15 @@ pub(crate) fn takes_five(image: &BzImage) -> bool {
     image.xloadflags & both == both
 }
 
+/// Whether a bzImage goes to five levels on a processor that has them, where it finds
+/// four.
+pub fn goes_to_five(image: &BzImage, cmdline: &Cmdline) -> bool {
+    takes_five(image) && !is_told_four(cmdline)
+}
+
 /// Whether the next kernel was told to use four.
 pub(crate) fn is_told_four(cmdline: &Cmdline) -> bool {
-    cmdline.words().any(|word| word == b"no5lvl")
+    cmdline.has_early_word(b"no5lvl")
 }
 
 /// Whether the machine would reset behind `kexec_file_load(2)`, under a running kernel

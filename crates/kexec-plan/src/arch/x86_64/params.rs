@@ -41,6 +41,20 @@ pub(super) struct Input<'a> {
     pub dtb: Option<&'a [u8]>,
     pub seed: Option<RngSeed>,
     pub places: Places,
+    pub start: KernelStart,
+}
+
+/// What is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KernelStart {
+    /// The file's own entry: the decompressor of a bzImage, or a vmlinux as it is.
+    AsItIs,
+    /// The kernel out of a bzImage, for which the loader does what the decompressor
+    /// would have done.
+    Unpacked {
+        /// It was placed at random.
+        kaslr: bool,
+    },
 }
 
 /// Addresses of other segments.
@@ -166,7 +180,8 @@ impl Input<'_> {
         put(p, at::TYPE_OF_LOADER, &[TYPE_OF_LOADER]);
         put(p, at::EXT_LOADER_VER, &[0]);
         put(p, at::EXT_LOADER_TYPE, &[0]);
-        // KASLR_FLAG is the decompressor's; there is no heap to use.
+        // There is no heap to use. KASLR_FLAG is what the decompressor tells the kernel
+        // behind it; whoever starts that kernel itself says it in its place.
         let high = u8_at(p, at::LOADFLAGS).unwrap_or(0) & loadflags::LOADED_HIGH;
         let quiet = self
             .cmdline
@@ -177,6 +192,10 @@ impl Input<'_> {
             high | loadflags::QUIET_FLAG
         } else {
             high
+        };
+        let flags = match self.start {
+            KernelStart::Unpacked { kaslr: true } => flags | loadflags::KASLR_FLAG,
+            KernelStart::Unpacked { kaslr: false } | KernelStart::AsItIs => flags,
         };
         put(p, at::LOADFLAGS, &[flags]);
         if let Ok(kernel) = u32::try_from(self.places.kernel) {
@@ -210,7 +229,11 @@ impl Input<'_> {
         let rsdp = u64_at(running, at::ACPI_RSDP_ADDR).filter(|a| *a != 0);
         let rsdp = rsdp.or(self.firmware.acpi_rsdp).unwrap_or(0);
         put(p, at::ACPI_RSDP_ADDR, &rsdp.to_le_bytes());
-        let blob = u32_at(running, at::CC_BLOB_ADDRESS).unwrap_or(0);
+        // A decompressor clears it, and finds it again in a guest that has one.
+        let blob = match self.start {
+            KernelStart::AsItIs => u32_at(running, at::CC_BLOB_ADDRESS).unwrap_or(0),
+            KernelStart::Unpacked { .. } => 0,
+        };
         put(p, at::CC_BLOB_ADDRESS, &blob.to_le_bytes());
         put(
             p,

@@ -3,7 +3,7 @@
 use kexec_image::{BzImage, ElfKernel, Image, Kernel, Multiboot};
 
 use super::types::{self, Type};
-use super::{linux, multiboot};
+use super::{linux, multiboot, unpacked};
 use crate::classic::{ClassicError, ClassicRequest, ElfArgs, LoadPlan};
 
 /// Makes the plan.
@@ -26,7 +26,10 @@ pub(crate) fn plan(request: &ClassicRequest<'_>) -> Result<LoadPlan, ClassicErro
 
 fn bz(request: &ClassicRequest<'_>, bzimage: &BzImage) -> Result<LoadPlan, ClassicError> {
     no_modules(request)?;
-    linux::bzimage(request, bzimage)
+    match request.unpacked {
+        Some(kernel) => unpacked::plan(request, bzimage, kernel),
+        None => linux::bzimage(request, bzimage),
+    }
 }
 
 fn multiboot(request: &ClassicRequest<'_>, header: &Multiboot) -> Result<LoadPlan, ClassicError> {

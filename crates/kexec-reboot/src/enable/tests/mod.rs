@@ -170,6 +170,47 @@ fn shutdown_images_of_what_is_installed() {
     assert!(!is_enabled(root.path(), exitrd));
 }
 
+/// The hook of a package stays, and does nothing without the file in /etc.
+#[test]
+fn devices_are_unbound_by_a_hook_while_a_file_exists() {
+    let root = tree(&[]);
+    let parallel = feature("parallel-shutdown").unwrap();
+    on(root.path(), "parallel-shutdown");
+    assert!(is_enabled(root.path(), parallel));
+    let (hook, switch) = (
+        "usr/lib/systemd/system-shutdown/50-kexec",
+        "etc/kexec-rs.parallel-shutdown",
+    );
+    let unit = "etc/systemd/system/kexec-services-stopped.service";
+    let link = "etc/systemd/system/multi-user.target.wants/kexec-services-stopped.service";
+    assert_eq!(files(root.path()), [switch, unit, link, hook]);
+    let text = fs::read_to_string(root.path().join(hook)).unwrap();
+    assert!(text.contains("exec /usr/local/bin/kexec parallel-shutdown kexec"));
+    assert!(text.contains(&format!(
+        "[ -e {} ] || exit 0",
+        crate::parallel_shutdown::SWITCH
+    )));
+    let mode = fs::metadata(root.path().join(hook)).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o755);
+    off(root.path(), "parallel-shutdown");
+    assert_eq!(files(root.path()), [""; 0]);
+    // From a package: only the switch and the link change.
+    let packaged = "usr/lib/systemd/system/kexec-services-stopped.service";
+    for path in [hook, packaged] {
+        fs::create_dir_all(root.path().join(path).parent().unwrap()).unwrap();
+        fs::write(root.path().join(path), "packaged\n").unwrap();
+    }
+    let changes = on(root.path(), "parallel-shutdown");
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    off(root.path(), "parallel-shutdown");
+    assert_eq!(files(root.path()), [hook, packaged]);
+    assert!(!is_enabled(root.path(), parallel));
+    // Only systemd runs hooks.
+    assert!(parallel.for_systemd().is_some());
+    assert!(feature("preload").unwrap().for_systemd().is_some());
+    assert!(feature("exitrd").unwrap().for_systemd().is_none());
+}
+
 #[test]
 fn what_jumps_by_itself_needs_no_help() {
     use crate::arrival::{Exitrd, ExitrdJump, ExitrdKind};

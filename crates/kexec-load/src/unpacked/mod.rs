@@ -1,11 +1,14 @@
 //! What is unpacked before the jump, so that the next kernel need not do it: the step of
 //! the pipeline between the choice of the system call and the placement.
 
+pub(crate) mod kernel;
+
 use std::num::NonZeroUsize;
 
 use kexec_image::Image;
 use kexec_plan::classic::Integrity;
 use kexec_plan::memory::limits::Limits;
+use kexec_plan::unpack::KernelUnpacking;
 use kexec_plan::unpack::cost::Hashing;
 use kexec_plan::unpack::memory::UnpackMemory;
 use kexec_plan::{Decision, FilePlan, Method, Piece};
@@ -23,6 +26,9 @@ use kexec_machine::{Fact, Snapshot};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unpacked {
+    /// The kernel, out of its bzImage.
+    #[serde(default)]
+    pub kernel: KernelUnpacking,
     /// The initrd.
     pub initrd: InitrdUnpacked,
 }
@@ -35,11 +41,9 @@ impl Unpacked {
 
     /// What is to be said of it, a line each.
     pub fn lines(&self) -> Vec<String> {
-        let initrd = self.initrd.lines();
-        initrd
-            .into_iter()
-            .map(|line| format!("initrd {line}"))
-            .collect()
+        let initrd = self.initrd.lines().into_iter();
+        let initrd = initrd.map(|line| format!("initrd {line}"));
+        self.kernel.line().into_iter().chain(initrd).collect()
     }
 }
 

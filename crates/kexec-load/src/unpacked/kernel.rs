@@ -1,0 +1,141 @@
+//! The kernel, taken out of its bzImage.
+
+use kexec_image::formats::bzimage::{vmlinux, xloadflags};
+use kexec_image::{BzImage, Image, Kernel};
+use kexec_plan::classic::UnpackedKernel;
+use kexec_plan::unpack::{KernelFacts, KernelUnpacking, UnpackChoice, kernel};
+use kexec_plan::{Cmdline, FilePlan, Method, kaslr, paging};
+
+use crate::Error;
+use crate::inputs::Carried;
+use crate::request::LoadRequest;
+use kexec_machine::Snapshot;
+use kexec_machine::snapshot::version_at_least;
+
+/// The oldest series of Linux that was started without its decompressor in the tests.
+const OLDEST: (u32, u32) = (5, 10);
+
+/// The facts that decide whether it is.
+pub(crate) fn facts(
+    request: &LoadRequest,
+    image: &Image,
+    plan: &FilePlan,
+    method: Method,
+    host: &Snapshot,
+) -> KernelFacts {
+    let bzimage = match &image.kernel {
+        Kernel::BzImage(bzimage) => Some(bzimage),
+        _ => None,
+    };
+    let options = &request.classic.options;
+    let told =
+        |cmdline: &Cmdline, name: &str, value: &str| cmdline.value(name).as_deref() == Some(value);
+    let cmdlines = || host.cmdline.known().into_iter().chain([&plan.cmdline]);
+    let firmware = &host.firmware;
+    KernelFacts {
+        choice: request.unpack.choice,
+        method,
+        bzimage: bzimage.is_some_and(is_movable),
+        untried: bzimage.and_then(untried),
+        crash: plan.crash,
+        special_start: options.entry_32bit
+            || options.real_mode
+            || options.preserve_context
+            || options.entry.is_some()
+            || options.kernel_type.is_some(),
+        memory_guarded: host.memory_guarded() || told(&plan.cmdline, "mem_encrypt", "on"),
+        more_levels: !firmware.la57.is_true()
+            && firmware.la57_possible.known() != Some(&false)
+            && bzimage.is_some_and(|image| paging::goes_to_five(image, &plan.cmdline)),
+        mirrored: { cmdlines() }.any(|line| told(line, "kernelcore", "mirror")),
+        not_earned: request.unpack.not_earned.clone(),
+    }
+}
+
+/// Whether it is a 64-bit kernel that may be anywhere in memory.
+fn is_movable(image: &BzImage) -> bool {
+    let both = xloadflags::KERNEL_64 | xloadflags::CAN_BE_LOADED_ABOVE_4G;
+    image.xloadflags & both == both && image.relocatable_kernel
+}
+
+fn untried(image: &BzImage) -> Option<String> {
+    let (major, minor) = OLDEST;
+    let Some(release) = image.release() else {
+        return Some("it does not say which it is".to_owned());
+    };
+    match version_at_least(release, major, minor) {
+        Some(true) => None,
+        _ => Some(format!("{release}; the oldest is {major}.{minor}")),
+    }
+}
+
+/// Decides.
+///
+/// # Errors
+/// When the caller insists, and it cannot be done.
+pub(crate) fn decide(facts: &KernelFacts) -> Result<KernelUnpacking, Error> {
+    kernel::decide(facts).map_err(not_possible)
+}
+
+/// What becomes of a failure: an error where the caller insists, else a reason to load
+/// the bzImage as it is.
+///
+/// # Errors
+/// The failure, as what it means for `--unpack=always`.
+pub(crate) fn instead(choice: UnpackChoice, failure: &str) -> Result<KernelUnpacking, Error> {
+    match choice {
+        UnpackChoice::Always => Err(not_possible(failure.to_owned())),
+        UnpackChoice::Auto | UnpackChoice::Never => Ok(KernelUnpacking::not(failure)),
+    }
+}
+
+fn not_possible(reason: String) -> Error {
+    Error::refused(
+        "--unpack=always",
+        format!("the kernel cannot be unpacked before the jump: {reason}"),
+        "use --unpack=auto, which unpacks what can be",
+    )
+}
+
+/// Takes the kernel out, to at most `cap` bytes, and moves it to where it will run in its
+/// own mapping.
+///
+/// # Errors
+/// Why it cannot be, for people.
+pub(crate) fn unpack(
+    image: &Image,
+    cmdline: &Cmdline,
+    carried: &Carried,
+    cap: u64,
+) -> Result<UnpackedKernel, String> {
+    let Kernel::BzImage(bzimage) = &image.kernel else {
+        return Err("it is no bzImage".to_owned());
+    };
+    let mut inner = bzimage
+        .unpack_vmlinux(&image.bytes, cap)
+        .map_err(|e| e.to_string())?;
+    let memory_len = inner.memory_len();
+    let mut seed = None;
+    if inner.is_movable() && !kaslr::is_off(cmdline) {
+        let [mapping, place] = carried
+            .kaslr
+            .ok_or("the running kernel has no random numbers yet, by which it is placed")?;
+        // The decompressor has the table behind it, too.
+        let needed = memory_len.max(inner.file_len());
+        let align = u64::from(bzimage.kernel_alignment).max(vmlinux::ALIGNMENT);
+        inner.relocate(kaslr::virtual_move(
+            bzimage.pref_address,
+            needed,
+            align,
+            mapping,
+        ));
+        seed = Some(place);
+    }
+    let (elf, bytes) = inner.into_bytes();
+    Ok(UnpackedKernel {
+        elf,
+        bytes,
+        memory_len,
+        seed,
+    })
+}

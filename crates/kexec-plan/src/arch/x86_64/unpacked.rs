@@ -1,0 +1,110 @@
+//! The kernel out of a bzImage, started without the program that would unpack it.
+//!
+//! That program leaves one run of memory behind: each segment where its physical address
+//! says, counted from the first; and tells the kernel in boot_params whether it was placed
+//! at random. The same is done here before the jump. docs/unpacking.md lists what else the
+//! program does, kernel by kernel, and why nothing of it is missing.
+
+use kexec_image::BzImage;
+use kexec_image::fields::len;
+use kexec_image::formats::bzimage::{vmlinux, xloadflags};
+
+use super::four_level;
+use super::kaslr::{Slots, allowed};
+use super::layout::{CEILING, LARGE_PAGE, PAGE};
+use super::linux::{Start, builder, finish};
+use super::paging;
+use super::params::{Header, KernelStart};
+use crate::classic::elf::{content_len, physical_entry, runs};
+use crate::classic::{
+    Builder, ClassicError, ClassicRequest, Draft, ExitMode, KaslrSeed, LoadPlan, SegmentKind,
+    UnpackedKernel,
+};
+use crate::memory::Range;
+use crate::memory::range::align_up;
+
+/// Makes the plan. `image` is what the kernel was in.
+pub(super) fn plan(
+    request: &ClassicRequest<'_>,
+    image: &BzImage,
+    kernel: &UnpackedKernel,
+) -> Result<LoadPlan, ClassicError> {
+    let entry = physical_entry(&kernel.elf)?;
+    let run = runs(&kernel.elf, &kernel.bytes, request.path, true, PAGE)?;
+    let run = run
+        .into_iter()
+        .next()
+        .ok_or_else(|| wrong("nothing to load"))?;
+    let linked = run.range.start;
+    let mut builder = builder(request)?;
+    let filled = content_len(&run.content);
+    // Large pages map it, so all of the last one is memory.
+    let size = align_up(kernel.memory_len.max(filled), LARGE_PAGE)
+        .ok_or_else(|| wrong("it goes beyond the address space"))?;
+    let draft = Draft {
+        name: "kernel".into(),
+        kind: SegmentKind::Kernel,
+        size,
+        check_len: filled,
+        content: run.content,
+    };
+    let align = u64::from(image.kernel_alignment).max(vmlinux::ALIGNMENT);
+    let start = Start {
+        method: "the kernel out of the bzImage, 64-bit entry".into(),
+        mode: ExitMode::Long64,
+        header: Header::Image {
+            file: &request.image.bytes,
+            end: image.header_end,
+        },
+        cmdline_max: image.cmdline_size.into(),
+        initrd_end: CEILING,
+        small_end: CEILING,
+        efi: image.xloadflags & xloadflags::EFI_KEXEC != 0,
+        four_level: four_level::needed(request, paging::takes_five(image)),
+        start: KernelStart::Unpacked {
+            kaslr: kernel.seed.is_some(),
+        },
+    };
+    // What the decompressor would have needed for its choice: the file, or the memory.
+    let needed = size.max(len(&kernel.bytes));
+    let chosen = kernel
+        .seed
+        .and_then(|seed| at_random(&mut builder, request, linked, needed, align, seed));
+    let at = match chosen {
+        Some(at) => {
+            builder.put(draft, at)?;
+            at
+        }
+        None => builder.place(draft, align, Range::new(linked, CEILING))?,
+    };
+    let rip = entry.wrapping_sub(linked).wrapping_add(at);
+    finish(builder, request, &start, at, rip)
+}
+
+/// A place at random, if there is one.
+fn at_random(
+    builder: &mut Builder<'_>,
+    request: &ClassicRequest<'_>,
+    linked: u64,
+    len: u64,
+    align: u64,
+    seed: KaslrSeed,
+) -> Option<u64> {
+    let free = allowed(&builder.free(), &request.memory.removable, request.cmdline);
+    let slots = Slots::new(&free, len, align, linked);
+    let cost = |at| builder.handed_out(Range::new(at, at.saturating_add(len)));
+    let at = slots.pick(seed, cost);
+    if at.is_none() {
+        builder.note(
+            "the kernel is not placed at random in physical memory: no place is left for that",
+        );
+    }
+    at
+}
+
+fn wrong(reason: &str) -> ClassicError {
+    ClassicError::Layout {
+        format: "vmlinux",
+        reason: reason.to_owned(),
+    }
+}

@@ -1,0 +1,188 @@
+//! Kernels that are unpacked before the jump, and placed at random by us: one machine boots
+//! once and then goes from kernel to kernel. Each initrd holds the next kernel and the next
+//! initrd.
+
+use anyhow::{Context, Result, ensure};
+use kexec_image::formats::bzimage::vmlinux::START_KERNEL_MAP;
+use kexec_image::{Kernel, Options, recognise};
+use kexec_lab::{Guest, GuestFirmware, Initramfs, Lab, LabKernel, Stage};
+use kexec_plan::classic::KaslrSeed;
+use kexec_plan::kaslr;
+use std::process::Command;
+use std::time::Duration;
+
+/// What each kernel tells of itself.
+const TELL: &str = r"
+grep -E ' _text$' /proc/kallsyms | put text
+cat /proc/iomem | put resources
+";
+
+/// Where `_text` is without KASLR.
+const LINKED: u64 = 0xffff_ffff_8100_0000;
+
+/// How each kernel loads the next one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loader {
+    /// Our program, at random.
+    Product,
+    /// By seeds, so that it is known where the next kernel has to be.
+    Seeded,
+}
+
+impl Loader {
+    fn script(self, stage: usize) -> String {
+        let load = match self {
+            Loader::Product => {
+                "kexec -d -c --unpack=always -l $NEXT --initrd $NEXT_INITRD --append \"$CONSOLE\""
+                    .to_owned()
+            }
+            Loader::Seeded => {
+                format!(
+                    "seeded-load $NEXT $NEXT_INITRD \"$CONSOLE\" {}",
+                    seed(stage)
+                )
+            }
+        };
+        format!("{TELL}run load {load}\njump kexec -e\n")
+    }
+}
+
+/// The program that loads by a seed, without what debuggers need: an initrd has it.
+fn seeded_load() -> Result<Vec<u8>> {
+    let file = tempfile::NamedTempFile::new()?;
+    let strip = Command::new("strip")
+        .arg("-o")
+        .args([
+            file.path().as_os_str(),
+            env!("CARGO_BIN_EXE_seeded-load").as_ref(),
+        ])
+        .status()?;
+    ensure!(strip.success(), "strip: {strip}");
+    Ok(std::fs::read(file.path())?)
+}
+
+fn text(stage: &Stage, name: &str) -> Result<String> {
+    Ok(String::from_utf8_lossy(stage.file(name)?).into_owned())
+}
+
+/// Where `_text` is.
+fn virtual_base(stage: &Stage) -> Result<u64> {
+    let line = text(stage, "text")?;
+    let digits = line.split(' ').next().unwrap_or_default();
+    u64::from_str_radix(digits, 16).with_context(|| format!("{}: {line:?}", stage.name))
+}
+
+/// Where the kernel's code begins in physical memory.
+fn physical_base(stage: &Stage) -> Result<u64> {
+    let resources = text(stage, "resources")?;
+    let line = resources
+        .lines()
+        .find(|line| line.ends_with(": Kernel code"));
+    let line = line.with_context(|| format!("{}: no kernel in {resources}", stage.name))?;
+    let digits = line.trim_start().split('-').next().unwrap_or_default();
+    Ok(u64::from_str_radix(digits, 16)?)
+}
+
+/// The seed that a stage loads with.
+fn seed(stage: usize) -> u64 {
+    0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(1 + stage as u64)
+}
+
+/// Where `_text` of a kernel is by this seed.
+fn moved_by(kernel: &LabKernel, seed: u64) -> Result<u64> {
+    let image = recognise(std::fs::read(&kernel.path)?.into(), &Options::default())?;
+    let Kernel::BzImage(bzimage) = &image.kernel else {
+        anyhow::bail!("{} is no bzImage", kernel.path.display());
+    };
+    let inner = bzimage.unpack_vmlinux(&image.bytes, 1 << 30)?;
+    let (linked, align) = (bzimage.pref_address, bzimage.kernel_alignment.into());
+    let needed = inner.memory_len().max(inner.file_len());
+    let moved = kaslr::virtual_move(linked, needed, align, KaslrSeed(seed));
+    Ok(START_KERNEL_MAP + linked + moved)
+}
+
+/// Goes from kernel to kernel, each of them unpacked.
+fn walk(labels: &[&str], loader: Loader, firmware: GuestFirmware, cpus: u32) -> Result<()> {
+    let lab = Lab::open()?;
+    let kernels: Vec<LabKernel> = labels
+        .iter()
+        .map(|label| lab.kernel(label))
+        .collect::<Result<_>>()?;
+    let mut programs = lab.product()?.files.clone();
+    if loader == Loader::Seeded {
+        programs.program("bin/seeded-load", seeded_load()?);
+    }
+    let mut inner: Option<(Vec<u8>, &LabKernel)> = None;
+    let mut first = Initramfs::new();
+    for (n, kernel) in kernels.iter().enumerate().rev() {
+        let mut root = match n {
+            0 => Initramfs::new(),
+            n => lab.initramfs(&format!("stage-{n}"))?,
+        };
+        match inner.take() {
+            Some((initrd, next)) => {
+                root.merge(&programs);
+                root.file("next/vmlinuz", std::fs::read(&next.path)?);
+                root.file("next/initrd", initrd);
+                root.file("lab/script", loader.script(n));
+            }
+            None => root.file("lab/script", TELL),
+        }
+        match n {
+            0 => first = root,
+            _ => inner = Some((root.build()?, kernel)),
+        }
+    }
+    let outcome = Guest::new(&lab, kernels.first().context("no kernel")?)
+        .firmware(firmware)
+        .cpus(cpus)
+        .memory_mb(2048)
+        .with(&first)
+        .timeout(Duration::from_secs(300))
+        .run()?;
+    println!("{firmware}: {:.1} s", outcome.duration.as_secs_f64());
+    assert_eq!(outcome.stages.len(), kernels.len());
+    let mut loaded: Option<String> = None;
+    for (n, (stage, kernel)) in outcome.stages.iter().zip(&kernels).enumerate() {
+        assert_eq!(stage.report.release, kernel.release);
+        assert_eq!(stage.report.cpus, cpus);
+        let bases = (physical_base(stage)?, virtual_base(stage)?);
+        println!(
+            "{}: code at {:#x}, _text at {:#x}",
+            kernel.release, bases.0, bases.1
+        );
+        match (loaded.take(), loader) {
+            (None, _) => {}
+            (Some(said), Loader::Seeded) => {
+                assert_eq!(said, format!("{:x}\n", bases.0));
+                assert_eq!(bases.1, moved_by(kernel, seed(n - 1))?, "{}", stage.name);
+            }
+            (Some(said), Loader::Product) => {
+                ensure!(said.contains("kernel unpacked before the jump"), "{said}");
+                ensure!(bases.1 != LINKED, "{} was not moved", kernel.release);
+            }
+        }
+        if n + 1 < kernels.len() {
+            let load = stage.run("load")?;
+            assert_eq!(load.code, 0, "{}{}", load.out(), load.err());
+            loaded = Some(match loader {
+                Loader::Product => load.err(),
+                Loader::Seeded => load.out(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Each kernel is where the seeds say, in memory and in its mapping.
+#[test]
+fn by_seeds() -> Result<()> {
+    let labels = ["6.1", "6.12", "7.x", "6.1", "7.x", "6.12"];
+    walk(&labels, Loader::Seeded, GuestFirmware::SeaBios, 1)
+}
+
+#[test]
+fn at_random_with_efi() -> Result<()> {
+    let labels = ["6.12", "6.1", "7.x", "6.12"];
+    walk(&labels, Loader::Product, GuestFirmware::Ovmf, 4)
+}
