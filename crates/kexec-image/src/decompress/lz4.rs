@@ -83,8 +83,11 @@ pub(super) fn legacy_block(rest: &[u8]) -> Result<Option<Block<'_>>, String> {
     Ok(Some((decoded(block)?, rest)))
 }
 
+/// A run of bytes, and what follows it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// The block that `rest` begins with, still packed, and what follows it.
-fn packed_block(rest: &[u8]) -> Result<Option<(&[u8], &[u8])>, String> {
+fn packed_block(rest: &[u8]) -> Result<Option<Split<'_>>, String> {
     let Some(size) = fields::u32_at(rest, 0) else {
         return Ok(None);
     };

@@ -131,7 +131,18 @@ fn free(context: &LoadContext<'_>, demand: Demand) -> Observation {
         Method::FileLoad => 2,
         Method::ClassicLoad => 1,
     };
-    let peak = demand.total().saturating_add(files.saturating_mul(copies));
+    // What was unpacked is there as its file, too.
+    let packed = match context.unpacked.initrd.is_changed() {
+        true => context
+            .initrds
+            .iter()
+            .fold(0, |sum: usize, piece| sum.saturating_add(piece.len)),
+        false => 0,
+    };
+    let peak = demand
+        .total()
+        .saturating_add(files.saturating_mul(copies))
+        .saturating_add(Bytes::of(packed).0);
     match &context.host.memory.available {
         Fact::Known(available) if peak <= *available => Observation::pass(
             what,

@@ -126,6 +126,12 @@ impl InitrdStep<'_> {
             Fact::Unreadable(why) => Err(why.clone()),
         };
         let memory = &self.host.memory;
+        let kernel = preflight::held_by_kernel(self.image, self.plan);
+        // It may be unpacked in this process as well.
+        let unpacked_kernel = match self.decision.method {
+            Method::ClassicLoad => kernel,
+            Method::FileLoad => 0,
+        };
         let limits = Limits::of(&self.plan.cmdline);
         let exact = limits.exact.as_ref().map(|ranges| ranges.total());
         let end = (limits.end != u64::MAX).then_some(limits.end);
@@ -133,8 +139,8 @@ impl InitrdStep<'_> {
             available: known(&memory.available),
             total: known(&memory.total),
             next: exact.into_iter().chain(end).min(),
-            files: self.inputs.total(),
-            kernel: preflight::held_by_kernel(self.image, self.plan),
+            files: self.inputs.total().saturating_add(unpacked_kernel),
+            kernel,
             method: self.decision.method,
             held: self.request.unpack.held,
         }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod initrds;
+#[cfg(target_arch = "x86_64")]
+mod unpacked;
 
 use std::path::{Path, PathBuf};
 

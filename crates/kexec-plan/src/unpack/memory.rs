@@ -25,6 +25,10 @@ const HALF: u64 = 2;
 /// free memory.
 const HELD: u64 = 4;
 
+/// The most that older kernels read of a file for `kexec_file_load(2)`, bytes (`INT_MAX`,
+/// later 4 GiB: the limits in `kimage_file_prepare_segments`, kernel/kexec_file.c).
+const FILE_MOST: u64 = (1 << 31) - 1;
+
 /// Besides kernel and initrd: parameters, purgatory, command line, tables; bytes.
 const SMALL_SEGMENTS: u64 = 2 << 20;
 
@@ -92,6 +96,10 @@ impl UnpackMemory {
             Some(self.half(total)),
             Some(self.later(total)),
             self.held.then(|| self.share(available)),
+            (self.method == Method::FileLoad).then(|| Room {
+                most: FILE_MOST,
+                because: "kexec_file_load(2) of some kernels reads no file of 2 GiB".to_owned(),
+            }),
         ];
         let smallest = bounds.into_iter().flatten().min_by_key(|room| room.most);
         smallest.ok_or_else(|| "nothing bounds it".to_owned())
@@ -207,6 +215,14 @@ mod tests {
                 },
                 1944,
                 "is in memory 4 times",
+            ),
+            (
+                UnpackMemory {
+                    method: Method::FileLoad,
+                    ..machine(80_000, 90_000)
+                },
+                2147,
+                "no file of 2 GiB",
             ),
             (
                 UnpackMemory {

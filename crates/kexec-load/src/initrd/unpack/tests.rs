@@ -115,9 +115,9 @@ fn every_codec_that_kernels_read() {
         let line = report.lines().concat();
         assert!(line.contains("unpacked before the jump"), "{line}");
         assert!(line.contains("CRC-32C"), "{line}");
-        let always = unpack(&[initrd.clone()], &rules(UnpackChoice::Always));
+        let always = unpack(std::slice::from_ref(&initrd), &rules(UnpackChoice::Always));
         assert_eq!(joined(&always.unwrap().0), plain);
-        let never = unpack(&[initrd.clone()], &rules(UnpackChoice::Never)).unwrap();
+        let never = unpack(std::slice::from_ref(&initrd), &rules(UnpackChoice::Never)).unwrap();
         assert_eq!(never, (vec![initrd], InitrdUnpacked::default()));
     }
 }
