@@ -79,8 +79,21 @@ pub fn of(image: &Image) -> Option<String> {
     finder.text()
 }
 
+/// The configuration that a kernel carries which is unpacked already.
+pub fn of_unpacked(kernel: &[u8]) -> Option<String> {
+    let mut rest = kernel;
+    while let Some(at) = find(rest, &START) {
+        rest = rest.get(at.saturating_add(START.len())..)?;
+        let near = rest.get(..MAX_PACKED.min(rest.len()))?;
+        if let Some(text) = find(near, &END).and_then(|end| unpack(near.get(..end)?)) {
+            return Some(text);
+        }
+    }
+    None
+}
+
 fn find(bytes: &[u8], marker: &[u8; 8]) -> Option<usize> {
-    bytes.windows(marker.len()).position(|w| w == marker)
+    memchr::memmem::find(bytes, marker)
 }
 
 fn unpack(packed: &[u8]) -> Option<String> {

@@ -41,7 +41,7 @@ pub use formats::multiboot::Multiboot;
 pub use formats::riscv::RiscvImage;
 pub use formats::uki::{Added, Addon, Outline, Profile, Section, Uki};
 pub use formats::{FORMATS, Format, Opened, Wrapped};
-pub use verify::{Proof, verify, verify_showing};
+pub use verify::{Proof, verify, verify_showing, verify_unpacked};
 
 /// How many wrappers may sit around one kernel (a gzip around a UKI around a
 /// zboot around a kernel is three; nothing real has more).

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::decompress::Checked;
 use crate::formats::bzimage::PayloadCodec;
-use crate::{Image, ImageError, Kernel, Options, authenticode};
+use crate::{BzImage, Image, ImageError, Kernel, Options, authenticode};
 
 /// One thing that was proven about the bytes of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,6 +54,24 @@ pub fn verify_showing(
     image: &Image,
     show: &mut dyn FnMut(&[u8]),
 ) -> Result<Vec<Proof>, ImageError> {
+    prove(image, |kernel| {
+        let cap = Options::default().max_output;
+        kernel.check_payload_with(&image.bytes, cap, show)
+    })
+}
+
+/// The same for an image whose payload was unpacked before, and found to be this.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_unpacked(image: &Image, payload: Checked) -> Result<Vec<Proof>, ImageError> {
+    prove(image, |_| Ok(Some(payload)))
+}
+
+fn prove(
+    image: &Image,
+    unpack: impl FnOnce(&BzImage) -> Result<Option<Checked>, ImageError>,
+) -> Result<Vec<Proof>, ImageError> {
     let mut proofs = Vec::new();
     for layer in &image.layers {
         check_signatures(layer.format, &layer.bytes, &mut proofs)?;
@@ -66,8 +85,7 @@ pub fn verify_showing(
     if proofs.is_empty()
         && let Kernel::BzImage(kernel) = &image.kernel
         && let Some(payload) = &kernel.payload
-        && let Some(checked) =
-            kernel.check_payload_with(&image.bytes, Options::default().max_output, show)?
+        && let Some(checked) = unpack(kernel)?
         && let PayloadCodec::Known(codec) = payload.codec
     {
         proofs.push(Proof::Payload {

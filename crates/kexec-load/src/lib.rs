@@ -4,9 +4,11 @@
 
 pub mod classic;
 pub mod companions;
+mod demand;
 pub mod error;
 pub mod explain;
 pub mod initrd;
+pub mod inner;
 pub mod inputs;
 pub mod jump_back;
 mod method_facts;

@@ -12,6 +12,7 @@ use kexec_image::{Image, ImageError, Kernel, Options, Proof, ikconfig};
 
 use crate::initrd::intact::CompressedPart;
 use crate::initrd::reads::Reads;
+use crate::inner::InnerKernel;
 use kexec_machine::snapshot::config_beside;
 
 /// A configuration in a file.
@@ -69,11 +70,24 @@ impl NextConfig {
     }
 
     /// Proves the image as [`kexec_image::verify`]; where it is `wanted`, the
-    /// configuration that comes by is kept.
+    /// configuration that comes by is kept. A kernel that was `unpacked` already is not
+    /// unpacked for it.
     ///
     /// # Errors
     /// As [`kexec_image::verify`].
-    pub fn verify(&self, image: &Image, wanted: bool) -> Result<Vec<Proof>, ImageError> {
+    pub fn verify(
+        &self,
+        image: &Image,
+        wanted: bool,
+        unpacked: Option<&InnerKernel>,
+    ) -> Result<Vec<Proof>, ImageError> {
+        if let Some(inner) = unpacked {
+            if wanted {
+                let own = ikconfig::of_unpacked(&inner.kernel.bytes);
+                let _ = self.own.set(reads(own));
+            }
+            return kexec_image::verify_unpacked(image, inner.payload);
+        }
         if !wanted {
             return kexec_image::verify(image);
         }

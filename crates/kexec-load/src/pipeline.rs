@@ -16,12 +16,13 @@ use crate::companions;
 use crate::explain::{self, ImageFacts, KernelCall};
 use crate::initrd;
 use crate::initrd::unpack::InitrdUnpacked;
+use crate::inner::{InnerKernel, take_out};
 pub use crate::inputs::{Carried, InputFile, Inputs, image_options, read};
 pub use crate::method_facts::method_facts;
 use crate::next_config::NextConfig;
 use crate::preflight::{self, Finding, LoadContext};
 use crate::request::{LoadRequest, SyscallChoice};
-use crate::staged::Staged;
+use crate::staged::{self, Staged};
 use crate::unpacked::{InitrdStep, Unpacked, kernel};
 use crate::{Error, place};
 use kexec_machine::{Problem, Snapshot};
@@ -78,15 +79,21 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
     let plan = parts(request, inputs, &image, host)?;
     let facts = method_facts(request, &image, &plan, arch, host);
     let config = NextConfig::new(inputs.config.clone());
+    let mut decision = method::decide(&facts);
+    let unpacking = kernel::facts(request, &image, &plan, decision.method, host);
+    let inner = kernel::decide(&unpacking)?
+        .unpacked
+        .then(|| take_out(request, inputs, &image, &plan, host));
+    let unpacked = inner.as_ref().and_then(|inner| inner.as_ref().ok());
     let mut known = Understood {
-        proofs: config.verify(&image, !request.old_spelling),
+        proofs: config.verify(&image, !request.old_spelling, unpacked),
+        inner,
         image,
         initrds: plan.initrd.clone(),
         plan,
         unpacked: Unpacked::default(),
         config,
     };
-    let mut decision = method::decide(&facts);
     let placed = match known.unpack_and_place(request, inputs, host, &decision) {
         // The shortest downtime is worth a try, not a failure.
         Err(error) if request.syscall == SyscallChoice::Fastest => {
@@ -106,6 +113,8 @@ type PlacedKernel = (Option<LoadPlan>, KernelUnpacking);
 /// The files, understood, whichever call takes them.
 struct Understood {
     image: Image,
+    /// The kernel out of it, or why it could not be taken out, once that was tried.
+    inner: Option<Result<InnerKernel, String>>,
     proofs: Result<Vec<Proof>, ImageError>,
     plan: FilePlan,
     initrds: Vec<Piece>,
@@ -159,7 +168,7 @@ impl Understood {
     /// The plan of the call that was decided on; none where the running kernel
     /// makes it.
     fn place(
-        &self,
+        &mut self,
         request: &LoadRequest,
         inputs: &Inputs,
         host: &Snapshot,
@@ -170,12 +179,17 @@ impl Understood {
         let facts = kernel::facts(request, image, plan, decision.method, host);
         let mut unpacking = kernel::decide(&facts)?;
         if unpacking.unpacked && proofs.is_ok() {
-            let cap = image_options(request.profile, inputs, host).max_output;
-            let unpacked = kernel::unpack(image, &plan.cmdline, &inputs.carried, cap);
-            let placed = unpacked.and_then(|unpacked| {
-                place::place(request, inputs, image, Some(&unpacked), plan, arch, host)
-                    .map_err(|e| e.to_string())
-            });
+            let inner = self
+                .inner
+                .get_or_insert_with(|| take_out(request, inputs, image, plan, host));
+            let placed = match inner {
+                Ok(inner) => {
+                    let kernel = Some(&inner.kernel);
+                    place::place(request, inputs, image, kernel, plan, arch, host)
+                        .map_err(|e| e.to_string())
+                }
+                Err(reason) => Err(reason.clone()),
+            };
             match placed {
                 Ok(placed) => return Ok((Some(placed), unpacking)),
                 Err(reason) => unpacking = kernel::instead(facts.choice, &reason)?,
@@ -241,6 +255,7 @@ impl Prepared {
     /// The files, to be prepared for the other call.
     fn understood(self) -> Understood {
         Understood {
+            inner: None,
             image: self.image,
             proofs: self.proofs,
             plan: self.plan,
@@ -440,16 +455,8 @@ fn load_once(
     if let Some(placed) = &prepared.placed {
         return Ok(place::load(kernel, placed));
     }
-    let staged = Staged::new(inputs, prepared, host)?;
-    let mut flags = extra;
-    if request.slot == Slot::Crash {
-        flags |= FileFlags::ON_CRASH;
-    }
-    // Kernels before 6.8 refuse the debug flag; that a load is to be watched
-    // must not be what makes it fail.
-    if request.debug && host.release_at_least(6, 8) == Some(true) {
-        flags |= FileFlags::DEBUG;
-    }
+    let staged = Staged::new(inputs, &prepared.plan, host)?;
+    let flags = extra | staged::flags(request, &prepared.image, host);
     let initrd = staged.initrd(inputs);
     Ok(kernel.file_load(staged.kernel(inputs), initrd, &staged.cmdline, flags))
 }

@@ -4,10 +4,11 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::Bytes;
-use kexec_plan::file;
-use kexec_sys::SealedFile;
+use kexec_image::{Image, Kernel};
+use kexec_plan::{FilePlan, file};
+use kexec_sys::{FileFlags, SealedFile, Slot};
 
-use crate::pipeline::Prepared;
+use crate::request::LoadRequest;
 use crate::{Error, Inputs};
 use kexec_machine::{Problem, Snapshot};
 
@@ -25,11 +26,7 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    pub(crate) fn new(
-        inputs: &Inputs,
-        prepared: &Prepared,
-        host: &Snapshot,
-    ) -> Result<Staged, Error> {
+    pub(crate) fn new(inputs: &Inputs, plan: &FilePlan, host: &Snapshot) -> Result<Staged, Error> {
         let memory = |what: &str, e: kexec_sys::SealedError| {
             Error::System(Problem::caused(
                 format!("cannot keep {what} in memory"),
@@ -37,7 +34,6 @@ impl Staged {
                 "free some memory and try again",
             ))
         };
-        let plan = &prepared.plan;
         let unwrapped = if plan.bare {
             None
         } else {
@@ -98,4 +94,33 @@ impl Staged {
 /// Whether two handles are the same run of memory.
 fn same_bytes(a: &Bytes, b: &Bytes) -> bool {
     a.as_ptr() == b.as_ptr() && a.len() == b.len()
+}
+
+/// The flags of the system call that follow from the request and the machine.
+pub(crate) fn flags(request: &LoadRequest, image: &Image, host: &Snapshot) -> FileFlags {
+    let mut flags = FileFlags::EMPTY;
+    if request.slot == Slot::Crash {
+        flags |= FileFlags::ON_CRASH;
+    }
+    // Kernels before 6.8 refuse the debug flag; that a load is to be watched
+    // must not be what makes it fail.
+    if request.debug && host.release_at_least(6, 8) == Some(true) {
+        flags |= FileFlags::DEBUG;
+    }
+    if into_cma(host, image) {
+        flags |= FileFlags::NO_CMA;
+    }
+    flags
+}
+
+/// Whether the running kernel may put the image into its contiguous memory, at a multiple
+/// of no more than 1 MiB there (CONFIG_CMA_ALIGNMENT). A kernel that needs more moves itself
+/// up when it starts, over the initrd behind it: seen with Debian's 7.3.4 and `cma=256M`.
+fn into_cma(host: &Snapshot, image: &Image) -> bool {
+    let has_cma = host.memory.cma.known().is_some_and(|bytes| *bytes > 0);
+    let moves = match &image.kernel {
+        Kernel::BzImage(bzimage) => bzimage.kernel_alignment > 1 << 20,
+        _ => false,
+    };
+    has_cma && moves && host.release_at_least(6, 17) == Some(true)
 }

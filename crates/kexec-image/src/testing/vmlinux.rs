@@ -1,6 +1,8 @@
 //! Small kernels as they are inside of a bzImage.
 
-use crate::formats::bzimage::vmlinux::START_KERNEL_MAP;
+/// Where the kernel's mapping begins
+/// ([`crate::formats::bzimage::vmlinux::START_KERNEL_MAP`]).
+const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
 
 /// Where the kernel is linked for: `pref_address` of [`super::BzImageBuilder`].
 pub const LINKED: u64 = 0x100_0000;

@@ -1,7 +1,7 @@
 //! Is memory reserved for a crash kernel, and does it fit?
 
-use super::memory::demand;
 use super::{Check, CheckGroup, LoadContext, Observation, Severity};
+use crate::demand::demand;
 use crate::explain::say::{self, Bytes};
 
 pub(super) const CHECK: Check = Check {

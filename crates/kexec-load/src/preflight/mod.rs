@@ -20,8 +20,7 @@ mod screen;
 mod syscall_built;
 mod uki_companions;
 
-pub use memory::held;
-pub(crate) use memory::held_by_kernel;
+pub use crate::demand::held;
 
 use kexec_image::{Image, ImageError, Proof};
 use kexec_plan::{Decision, FilePlan, LoadPlan, Piece};

@@ -1,13 +1,11 @@
 //! The kernel, taken out of its bzImage.
 
-use kexec_image::formats::bzimage::{vmlinux, xloadflags};
+use kexec_image::formats::bzimage::xloadflags;
 use kexec_image::{BzImage, Image, Kernel};
-use kexec_plan::classic::UnpackedKernel;
 use kexec_plan::unpack::{KernelFacts, KernelUnpacking, UnpackChoice, kernel};
-use kexec_plan::{Cmdline, FilePlan, Method, kaslr, paging};
+use kexec_plan::{Cmdline, FilePlan, Method, paging};
 
 use crate::Error;
-use crate::inputs::Carried;
 use crate::request::LoadRequest;
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::version_at_least;
@@ -95,47 +93,4 @@ fn not_possible(reason: String) -> Error {
         format!("the kernel cannot be unpacked before the jump: {reason}"),
         "use --unpack=auto, which unpacks what can be",
     )
-}
-
-/// Takes the kernel out, to at most `cap` bytes, and moves it to where it will run in its
-/// own mapping.
-///
-/// # Errors
-/// Why it cannot be, for people.
-pub(crate) fn unpack(
-    image: &Image,
-    cmdline: &Cmdline,
-    carried: &Carried,
-    cap: u64,
-) -> Result<UnpackedKernel, String> {
-    let Kernel::BzImage(bzimage) = &image.kernel else {
-        return Err("it is no bzImage".to_owned());
-    };
-    let mut inner = bzimage
-        .unpack_vmlinux(&image.bytes, cap)
-        .map_err(|e| e.to_string())?;
-    let memory_len = inner.memory_len();
-    let mut seed = None;
-    if inner.is_movable() && !kaslr::is_off(cmdline) {
-        let [mapping, place] = carried
-            .kaslr
-            .ok_or("the running kernel has no random numbers yet, by which it is placed")?;
-        // The decompressor has the table behind it, too.
-        let needed = memory_len.max(inner.file_len());
-        let align = u64::from(bzimage.kernel_alignment).max(vmlinux::ALIGNMENT);
-        inner.relocate(kaslr::virtual_move(
-            bzimage.pref_address,
-            needed,
-            align,
-            mapping,
-        ));
-        seed = Some(place);
-    }
-    let (elf, bytes) = inner.into_bytes();
-    Ok(UnpackedKernel {
-        elf,
-        bytes,
-        memory_len,
-        seed,
-    })
 }

@@ -14,10 +14,10 @@ use kexec_plan::unpack::memory::UnpackMemory;
 use kexec_plan::{Decision, FilePlan, Method, Piece};
 use serde::{Deserialize, Serialize};
 
+use crate::demand::held_by_kernel;
 use crate::initrd::is_for_linux;
 use crate::initrd::unpack::{InitrdUnpacked, UnpackRules, unpack};
 use crate::next_config::NextConfig;
-use crate::preflight;
 use crate::request::{LoadRequest, UnpackChoice};
 use crate::{Error, Inputs};
 use kexec_machine::{Fact, Snapshot};
@@ -126,7 +126,7 @@ impl InitrdStep<'_> {
             Fact::Unreadable(why) => Err(why.clone()),
         };
         let memory = &self.host.memory;
-        let kernel = preflight::held_by_kernel(self.image, self.plan);
+        let kernel = held_by_kernel(self.image, self.plan);
         // It may be unpacked in this process as well.
         let unpacked_kernel = match self.decision.method {
             Method::ClassicLoad => kernel,

@@ -279,6 +279,36 @@ fn an_initrd_of_unknown_kind_is_a_warning_and_an_empty_one_a_refusal() {
     assert_eq!(severity("empty"), Some(Severity::Refusal));
 }
 
+/// There the kernel would be at a multiple of 1 MiB, move up, and overwrite its initrd.
+#[test]
+fn no_image_goes_into_memory_that_is_kept_for_devices() {
+    for (release, cma, expected) in [
+        ((7, 3), Some(256 << 20), true),
+        ((6, 17), Some(256 << 20), true),
+        ((7, 3), Some(0), false),
+        ((7, 3), None, false),
+        ((6, 16), Some(256 << 20), false),
+    ] {
+        let mut host = host("debian-cloud");
+        host.release = format!("{}.{}.0", release.0, release.1);
+        host.config = kexec_machine::Fact::Absent;
+        host.memory.cma = cma.map_or(kexec_machine::Fact::Absent, kexec_machine::Fact::Known);
+        let boot = Boot::new();
+        let kernel = double();
+        kernel.change(|m| m.release = release);
+        load(&kernel, &boot.request("vmlinuz", &[]), &host).unwrap();
+        let calls = kernel.calls();
+        let Call::FileLoad { flags, .. } = &calls[0] else {
+            panic!("{calls:?}");
+        };
+        assert_eq!(
+            flags.contains(FileFlags::NO_CMA),
+            expected,
+            "{release:?} {cma:?}"
+        );
+    }
+}
+
 /// Kernels before 6.8 answer EINVAL to the flag, and every call counts against
 /// the load limits: it is left out there.
 #[test]

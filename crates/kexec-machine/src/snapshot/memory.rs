@@ -20,6 +20,7 @@ pub(super) fn read(root: &Root) -> MachineMemory {
         }),
         firmware_map: firmware_map(root),
         removable: srat::read(root),
+        cma: meminfo_field(&meminfo, "CmaTotal:"),
         unaccepted: meminfo_field(&meminfo, "Unaccepted:"),
     }
 }

@@ -167,6 +167,10 @@ pub struct MachineMemory {
     /// Memory that may be taken out while the machine runs, by ACPI's SRAT.
     #[serde(default = "Fact::not_recorded")]
     pub removable: Fact<Vec<MemoryRange>>,
+    /// Bytes that the running kernel keeps for devices and lends to others meanwhile
+    /// (`CmaTotal:` of /proc/meminfo).
+    #[serde(default = "Fact::not_recorded")]
+    pub cma: Fact<u64>,
     /// Bytes that the running kernel has not accepted yet (`Unaccepted:` of /proc/meminfo),
     /// in a guest with protected memory.
     #[serde(default = "Fact::not_recorded")]

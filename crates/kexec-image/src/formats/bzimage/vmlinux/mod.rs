@@ -10,6 +10,7 @@ mod relocations;
 use bytes::Bytes;
 
 use super::BzImage;
+use crate::decompress::Checked;
 use crate::formats::elf::{self, Class, ElfKernel, ElfType, Endian, Segment};
 use crate::{Arch, ImageError, fields};
 use relocations::Relocations;
@@ -48,12 +49,25 @@ impl BzImage {
     /// When the payload cannot be unpacked here, is damaged, or is not laid out like any
     /// known 64-bit Linux.
     pub fn unpack_vmlinux(&self, bytes: &[u8], cap: u64) -> Result<Vmlinux, ImageError> {
+        self.unpack_checked(bytes, cap).map(|(kernel, _)| kernel)
+    }
+
+    /// The same, and what was proved of the payload meanwhile.
+    ///
+    /// # Errors
+    /// As [`BzImage::unpack_vmlinux`].
+    pub fn unpack_checked(&self, bytes: &[u8], cap: u64) -> Result<(Vmlinux, Checked), ImageError> {
         let decoded = self.unpack(bytes, cap)?;
         let decoded = decoded.ok_or_else(|| ImageError::Unsupported {
             what: "the compression of the kernel inside".to_owned(),
             known: "gzip, xz, zstd, lz4, bzip2 and lzma".to_owned(),
         })?;
-        Vmlinux::parse(decoded.bytes, self.pref_address)
+        let checked = Checked {
+            len: fields::len(&decoded.bytes),
+            consumed: decoded.consumed,
+            checksummed: decoded.checksummed,
+        };
+        Ok((Vmlinux::parse(decoded.bytes, self.pref_address)?, checked))
     }
 }
 

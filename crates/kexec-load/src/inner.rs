@@ -1,0 +1,82 @@
+//! The kernel inside of a bzImage, taken out and moved to where it will run.
+
+use kexec_image::decompress::Checked;
+use kexec_image::formats::bzimage::vmlinux;
+use kexec_image::{Image, Kernel};
+use kexec_machine::Snapshot;
+use kexec_plan::classic::UnpackedKernel;
+use kexec_plan::{Cmdline, FilePlan, kaslr};
+
+use crate::inputs::{Carried, Inputs, image_options};
+use crate::request::LoadRequest;
+
+/// The kernel out of a bzImage.
+#[derive(Debug)]
+pub struct InnerKernel {
+    /// It, moved to where it will run in its own mapping.
+    pub kernel: UnpackedKernel,
+    /// What was proved of it while it was unpacked.
+    pub payload: Checked,
+}
+
+/// Takes the kernel of a request out of its bzImage, to at most the memory that there is,
+/// and moves it.
+///
+/// # Errors
+/// Why it cannot be, for people.
+pub(crate) fn take_out(
+    request: &LoadRequest,
+    inputs: &Inputs,
+    image: &Image,
+    plan: &FilePlan,
+    host: &Snapshot,
+) -> Result<InnerKernel, String> {
+    let cap = image_options(request.profile, inputs, host).max_output;
+    unpack(image, &plan.cmdline, &inputs.carried, cap)
+}
+
+/// Takes the kernel out, to at most `cap` bytes, and moves it to where it will run in its
+/// own mapping.
+///
+/// # Errors
+/// Why it cannot be, for people.
+fn unpack(
+    image: &Image,
+    cmdline: &Cmdline,
+    carried: &Carried,
+    cap: u64,
+) -> Result<InnerKernel, String> {
+    let Kernel::BzImage(bzimage) = &image.kernel else {
+        return Err("it is no bzImage".to_owned());
+    };
+    let (mut inner, payload) = bzimage
+        .unpack_checked(&image.bytes, cap)
+        .map_err(|e| e.to_string())?;
+    let memory_len = inner.memory_len();
+    let mut seed = None;
+    if inner.is_movable() && !kaslr::is_off(cmdline) {
+        let [mapping, place] = carried
+            .kaslr
+            .ok_or("the running kernel has no random numbers yet, by which it is placed")?;
+        // The decompressor has the table behind it, too.
+        let needed = memory_len.max(inner.file_len());
+        let align = u64::from(bzimage.kernel_alignment).max(vmlinux::ALIGNMENT);
+        inner.relocate(kaslr::virtual_move(
+            bzimage.pref_address,
+            needed,
+            align,
+            mapping,
+        ));
+        seed = Some(place);
+    }
+    let (elf, bytes) = inner.into_bytes();
+    Ok(InnerKernel {
+        kernel: UnpackedKernel {
+            elf,
+            bytes,
+            memory_len,
+            seed,
+        },
+        payload,
+    })
+}
