@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use kexec_image::decompress::Checked;
 use kexec_image::formats::bzimage::PayloadCodec;
 use kexec_image::{Image, ImageError, Kernel, Options, Proof, ikconfig};
 
 use crate::initrd::intact::CompressedPart;
 use crate::initrd::reads::Reads;
-use crate::inner::InnerKernel;
 use kexec_machine::snapshot::config_beside;
 
 /// A configuration in a file.
@@ -79,14 +79,14 @@ impl NextConfig {
         &self,
         image: &Image,
         wanted: bool,
-        unpacked: Option<&InnerKernel>,
+        unpacked: Option<(&[u8], Checked)>,
     ) -> Result<Vec<Proof>, ImageError> {
-        if let Some(inner) = unpacked {
+        if let Some((kernel, payload)) = unpacked {
             if wanted {
-                let own = ikconfig::of_unpacked(&inner.kernel.bytes);
+                let own = ikconfig::of_unpacked(kernel);
                 let _ = self.own.set(reads(own));
             }
-            return kexec_image::verify_unpacked(image, inner.payload);
+            return kexec_image::verify_unpacked(image, payload);
         }
         if !wanted {
             return kexec_image::verify(image);

@@ -85,6 +85,7 @@ pub fn prepare(request: &LoadRequest, inputs: &Inputs, host: &Snapshot) -> Resul
         .unpacked
         .then(|| take_out(request, inputs, &image, &plan, host));
     let unpacked = inner.as_ref().and_then(|inner| inner.as_ref().ok());
+    let unpacked = unpacked.map(|inner| (inner.kernel.bytes.as_ref(), inner.payload));
     let mut known = Understood {
         proofs: config.verify(&image, !request.old_spelling, unpacked),
         inner,
