@@ -4,6 +4,7 @@
 
 pub mod classic;
 pub mod companions;
+pub mod downtime;
 pub mod error;
 pub mod explain;
 pub mod initrd;
