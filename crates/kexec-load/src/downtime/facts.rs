@@ -1,15 +1,18 @@
 //! What the model looks at, and how it follows from a load that is prepared.
 
+use kexec_image::decompress::CODECS;
 use kexec_image::formats::bzimage::PayloadCodec;
 use kexec_image::{Image, Kernel};
 use kexec_machine::Snapshot;
 use kexec_plan::classic::Integrity;
-use kexec_plan::{FilePlan, LoadPlan, Method, SyscallChoice};
+use kexec_plan::unpack::cost::PartForm;
+use kexec_plan::{FilePlan, LoadPlan, Method, Piece, SyscallChoice};
 
 use super::advice::CMA_IS_SAFE_FROM;
 use super::consoles::{SerialConsole, is_verbose, serial_consoles};
 use crate::explain::say::Bytes as Size;
 use crate::initrd::intact::{look_into, look_into_joined};
+use crate::initrd::unpack::{InitrdUnpacked, UnpackedPart};
 use crate::pipeline::Prepared;
 
 /// How the bytes are checked between the two kernels.
@@ -135,7 +138,7 @@ impl DowntimeFacts {
             Some(placed) => of_placed(placed),
             None => of_file_load(&prepared.image, plan, host),
         };
-        let unpacked_before = prepared.kernel.unpacked;
+        let unpacked_before = prepared.unpacked.kernel.unpacked;
         let hypervisor = host.firmware.hypervisor.known().map(String::as_str);
         let cmdline = &plan.cmdline;
         let word = |name: &str| cmdline.words().any(|word| word == name.as_bytes());
@@ -151,12 +154,12 @@ impl DowntimeFacts {
             kernel: KernelFacts {
                 packed: packed_kernel(&prepared.image).filter(|_| !unpacked_before),
                 not_unpacked: (!unpacked_before).then(|| NotUnpacked {
-                    reason: prepared.kernel.reason.clone(),
-                    unwanted: prepared.kernel.is_unwanted(),
-                    may_be_insisted: prepared.kernel.may_be_insisted(),
+                    reason: prepared.unpacked.kernel.reason.clone(),
+                    unwanted: prepared.unpacked.kernel.is_unwanted(),
+                    may_be_insisted: prepared.unpacked.kernel.may_be_insisted(),
                 }),
             },
-            initrd: initrd(plan),
+            initrd: initrd(&plan.initrd, &prepared.unpacked.initrd),
             consoles: serial_consoles(cmdline, host),
             verbose: is_verbose(cmdline),
             // The first domain of Xen has the machine's own ports.
@@ -224,32 +227,66 @@ fn packed_kernel(image: &Image) -> Option<PackedKernel> {
     })
 }
 
-/// The parts of the initrd that is handed over.
-fn initrd(plan: &FilePlan) -> Vec<InitrdPart> {
+/// The parts of the initrd that is handed over in these pieces. Their sizes are known where
+/// it was tried to unpack them before the jump; else they are unpacked to see.
+pub(super) fn initrd(pieces: &[Piece], report: &InitrdUnpacked) -> Vec<InitrdPart> {
+    let pieces: Vec<&Piece> = pieces.iter().filter(|p| !p.is_empty_initrd()).collect();
+    let len = pieces.iter().map(|piece| Size::of(piece.len).0);
+    let mut raw = len.fold(0, u64::saturating_add);
     let mut parts = Vec::new();
-    let count = plan.initrd.len();
-    for (index, piece) in plan.initrd.iter().enumerate() {
-        if piece.is_empty_initrd() {
-            continue;
-        }
-        let looked = match count - index {
+    for (part, len) in reported(report).unwrap_or_else(|| seen(&pieces)) {
+        raw = raw.saturating_sub(len);
+        parts.push(part);
+    }
+    if raw > 0 {
+        parts.push(InitrdPart {
+            codec: None,
+            unpacked: raw,
+        });
+    }
+    parts
+}
+
+/// A part, and how many bytes of it are handed over.
+type Handed = (InitrdPart, u64);
+
+/// The compressed parts that are handed over, as the report has them; `None` where it does
+/// not know them all.
+fn reported(report: &InitrdUnpacked) -> Option<Vec<Handed>> {
+    let packed = |part: &&UnpackedPart| part.form != PartForm::Raw;
+    if !report.is_walked() {
+        return None;
+    }
+    let parts = report.parts.iter().filter(packed).map(|part| {
+        let codec = match part.form {
+            PartForm::Lz4 => "lz4",
+            PartForm::Packed | PartForm::Raw => part.codec.as_deref()?,
+        };
+        let known = CODECS.iter().find(|known| known.name == codec)?;
+        let part_is = InitrdPart {
+            codec: Some(known.name),
+            unpacked: Size::of(part.unpacked?).0,
+        };
+        Some((part_is, Size::of(part.handed).0))
+    });
+    parts.collect()
+}
+
+/// The same by unpacking each, and forgetting what it unpacks to.
+fn seen(pieces: &[&Piece]) -> Vec<Handed> {
+    let looked = pieces.iter().enumerate().flat_map(|(index, piece)| {
+        let looked = match pieces.len() - index {
             0 | 1 => look_into(&piece.bytes, LARGEST),
             _ => look_into_joined(&piece.bytes, LARGEST),
         };
-        let mut raw = Size::of(piece.len).0;
-        for part in looked.packed {
-            raw = raw.saturating_sub(part.len);
-            parts.push(InitrdPart {
-                codec: Some(part.codec),
-                unpacked: part.unpacked,
-            });
-        }
-        if raw > 0 {
-            parts.push(InitrdPart {
-                codec: None,
-                unpacked: raw,
-            });
-        }
-    }
-    parts
+        looked.packed
+    });
+    let handed = looked.map(|part| {
+        let part_is = InitrdPart {
+            codec: Some(part.codec),
+            unpacked: part.unpacked,
+        };
+        (part_is, part.len)
+    });
+    handed.collect()
 }

@@ -40,11 +40,11 @@ pub(super) fn all(facts: &DowntimeFacts, rates: &Rates) -> Vec<Phase> {
 
 fn integrity(facts: &DowntimeFacts, rates: &Rates) -> Phase {
     let (rate, how) = match facts.check {
-        Check::Crc32c => (Some(rates.crc32c), "CRC-32C by kexec's purgatory"),
-        Check::Sha256 => (Some(rates.sha256), "SHA-256 by kexec's purgatory"),
+        Check::Crc32c => (Some(rates.crc32c), "by CRC-32C in kexec's purgatory"),
+        Check::Sha256 => (Some(rates.sha256), "by SHA-256 in kexec's purgatory"),
         Check::ByTheKernel => (
             Some(rates.sha256),
-            "SHA-256 by the running kernel's purgatory",
+            "by SHA-256 in the running kernel's purgatory",
         ),
         Check::LeftOutByTheKernel => (None, "the running kernel leaves it out (kexec handover)"),
         Check::None => (None, "left out, as --integrity=none says"),

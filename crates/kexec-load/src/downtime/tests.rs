@@ -1,12 +1,20 @@
 //! The model with the rates and the loads of one measurement: Debian's kernel 7.3.4 on a
 //! Sapphire Rapids processor. Nothing here depends on the machine that runs it.
 
+use bytes::Bytes;
+use kexec_image::cpio;
+use kexec_image::testing::codec::COMPRESSORS;
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::SerialPort;
-use kexec_plan::{Cmdline, Method, SyscallChoice};
+use kexec_plan::unpack::UnpackChoice;
+use kexec_plan::unpack::cost::Hashing;
+use kexec_plan::unpack::memory::Room;
+use kexec_plan::{Cmdline, Method, Piece, SyscallChoice};
 
 use super::consoles::{is_verbose, serial_consoles};
+use super::facts::initrd;
 use super::*;
+use crate::initrd::unpack::{InitrdUnpacked, UnpackRules, unpack};
 use kexec_machine::Fact;
 
 /// Bytes per second; GB are 10^9 bytes.
@@ -468,4 +476,73 @@ fn what_saves_most_comes_first_and_what_costs_more_than_work_says_so() {
     let text = |name: &str| &found.iter().find(|a| a.name == name).unwrap().remedy;
     assert!(text("crypto-self-tests").contains("weakens"));
     assert!(text("system-call").contains("no signature"));
+}
+
+/// An archive with one file, and the same compressed with each codec of `codecs`, one
+/// behind the other; and the bytes of the archive.
+fn pieces(codecs: &[&str]) -> (Vec<Piece>, u64) {
+    let content: Vec<u8> = (0..40_000_u32).flat_map(u32::to_le_bytes).collect();
+    let archive = cpio::archive(&[cpio::File {
+        path: "file".to_owned(),
+        mode: 0o644,
+        content: content.into(),
+    }])
+    .unwrap();
+    let piece = |bytes: Vec<u8>| Piece {
+        origin: "a file".to_owned(),
+        len: bytes.len(),
+        padding: 0,
+        bytes: Bytes::from(bytes),
+    };
+    let packed = codecs.iter().map(|codec| {
+        let compressor = COMPRESSORS.iter().find(|c| c.name == *codec).unwrap();
+        piece((compressor.compress)(&archive))
+    });
+    let all = std::iter::once(piece(archive.clone())).chain(packed);
+    (all.collect(), u64::try_from(archive.len()).unwrap())
+}
+
+#[test]
+fn parts_of_an_initrd_as_they_are_handed_over() {
+    let codecs = ["zstd", "xz"];
+    let (pieces, len) = pieces(&codecs);
+    let part = |codec, unpacked| InitrdPart { codec, unpacked };
+    let as_they_are = [
+        part(Some("zstd"), len),
+        part(Some("xz"), len),
+        part(None, len),
+    ];
+    // Nobody has looked: they are unpacked to see.
+    assert_eq!(initrd(&pieces, &InitrdUnpacked::default()), as_they_are);
+    let mut rules = UnpackRules {
+        choice: UnpackChoice::Auto,
+        forbidden: None,
+        hashing: Hashing::Crc32c,
+        room: Ok(Room {
+            most: 1 << 30,
+            because: String::new(),
+        }),
+        reads_lz4: true,
+        threads: 1,
+    };
+    let (handed, report) = unpack(&pieces, &rules).unwrap();
+    assert!(report.is_changed());
+    let raw: usize = handed.iter().map(|piece| piece.len).sum();
+    let raw = u64::try_from(raw).unwrap();
+    assert_eq!(initrd(&handed, &report), [part(None, raw)]);
+    // No room: the report knows the sizes, whatever the bytes are.
+    rules.room = Ok(Room {
+        most: 0,
+        because: "of nothing".to_owned(),
+    });
+    let (mut handed, report) = unpack(&pieces, &rules).unwrap();
+    assert!(!report.is_changed());
+    let known = report.parts.iter().all(|part| part.unpacked.is_some());
+    for piece in &mut handed {
+        if known {
+            piece.bytes = Bytes::new();
+        }
+    }
+    assert_eq!(initrd(&handed, &report), as_they_are);
+    assert_eq!(initrd(&[], &InitrdUnpacked::default()), []);
 }
