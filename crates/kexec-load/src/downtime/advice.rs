@@ -211,17 +211,14 @@ fn calibration(costs: &Costs<'_>) -> Option<Advice> {
     (!costs.facts.lpj && saves > 0).then(|| Advice {
         name: "lpj",
         saves_millis: Some(saves),
-        why: "the next kernel may measure its delay loop".to_owned(),
+        why: "where the next kernel does not know the clock of its processor, it measures its \
+              delay loop"
+            .to_owned(),
         remedy: "add `lpj=N` to its command line, with the number in the running kernel's log: \
                  dmesg | grep -o 'lpj=[0-9]*'. It is right for this processor only"
             .to_owned(),
     })
 }
-
-/// The first series of Linux that places a kernel in the memory of `cma=` where the kernel
-/// may stay: none yet. 7.3.4 places it at a multiple of 1 MiB; a kernel that needs 2 MiB
-/// moves up over the beginning of its own initrd, and panics for want of an init.
-pub(super) const CMA_IS_SAFE_FROM: Option<(u32, u32)> = None;
 
 /// With `cma=`, kernels from 7.3 on leave their check out (Linux commit 94f9cef0f51c).
 fn cma(costs: &Costs<'_>) -> Option<Advice> {

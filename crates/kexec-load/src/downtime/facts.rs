@@ -8,7 +8,6 @@ use kexec_plan::classic::Integrity;
 use kexec_plan::unpack::cost::PartForm;
 use kexec_plan::{FilePlan, LoadPlan, Method, Piece, SyscallChoice};
 
-use super::advice::CMA_IS_SAFE_FROM;
 use super::consoles::{SerialConsole, is_verbose, serial_consoles};
 use crate::explain::say::Bytes as Size;
 use crate::initrd::intact::{look_into, look_into_joined};
@@ -119,6 +118,11 @@ pub struct DowntimeFacts {
     /// What is known of the machine.
     pub machine: MachineFacts,
 }
+
+/// The first series of Linux that places a kernel in the memory of `cma=` where the kernel
+/// may stay: none yet. 7.3.4 places it at a multiple of 1 MiB; a kernel that needs 2 MiB
+/// moves up over the beginning of its own initrd, and panics for want of an init.
+pub(super) const CMA_IS_SAFE_FROM: Option<(u32, u32)> = None;
 
 /// The most that a part of an initrd is unpacked to, so that its size is known.
 const LARGEST: u64 = 4 << 30;

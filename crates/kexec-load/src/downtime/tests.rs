@@ -445,7 +445,7 @@ fn what_nobody_wanted_is_one_word_away() {
 /// A kernel that was placed by `cma=` lost its initrd, so nobody is told to use it yet.
 #[test]
 fn cma_is_not_advised_on_any_known_kernel() {
-    assert_eq!(advice::CMA_IS_SAFE_FROM, None);
+    assert_eq!(facts::CMA_IS_SAFE_FROM, None);
 }
 
 #[test]
