@@ -271,6 +271,9 @@ fn verbs() -> Result<()> {
     for label in ["check", "plan", "load", "status", "unload", "again"] {
         succeeds(one, label)?;
     }
+    let check = one.run("check")?.out();
+    println!("{check}");
+    ensure!(check.contains("\nDowntime\n"), "no downtime in:\n{check}");
     assert_eq!(one.run("untouched")?.out(), "0\n");
     assert_eq!(one.run("unloaded")?.out(), "0\n");
     for label in ["plan", "status"] {

@@ -5,6 +5,7 @@
 pub mod classic;
 pub mod companions;
 mod demand;
+pub mod downtime;
 pub mod error;
 pub mod explain;
 pub mod initrd;

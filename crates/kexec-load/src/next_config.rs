@@ -139,6 +139,8 @@ impl NextConfig {
         let part = CompressedPart {
             at: 0,
             codec,
+            len: 0,
+            unpacked: 0,
             filters: Vec::new(),
         };
         // Where the kernel carries a configuration, its own word counts; it was looked for

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arrival;
+pub mod downtime;
 pub mod enable;
 pub mod handover;
 pub mod needs_reboot;

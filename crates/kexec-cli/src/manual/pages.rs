@@ -9,7 +9,8 @@ const LOADED: File = File {
             status`. crash.json is the same for the crash kernel. loading.json, unloading.json \
             and replacing.json exist during a change; one that is left over shows that a change \
             was interrupted. The folder itself is the lock of every program that loads, unloads \
-            or jumps, and holder.json names its holder.",
+            or jumps, and holder.json names its holder. rates.json is how fast this machine is, \
+            measured once in each boot for `kexec check`.",
 };
 const ATTEMPTS: File = File {
     path: "/var/lib/kexec/attempts/",

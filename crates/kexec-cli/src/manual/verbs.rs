@@ -206,6 +206,10 @@ static CHECK: Text = Text {
          and remedy, and with its name in brackets. Refusals come first, then warnings and what \
          could not be checked, then the other checks in their groups; the last line counts them. \
          Nothing is loaded. The exit code is 1 if a check refuses.",
+        "If none refuses, the section Downtime estimates how many milliseconds of the downtime \
+         are the load's own, phase by phase, at the speed of this machine, and shows what would \
+         make it shorter. The speed is measured once in each boot. How long services, drivers and \
+         firmware take is not in it. `kexec check --json` has the same under the key downtime.",
         "Checks ask the running kernel and its init, so there is no --root as in `kexec list`: \
          run this on the machine itself, or write a snapshot there with `kexec status --snapshot` \
          and pass it with --host.",

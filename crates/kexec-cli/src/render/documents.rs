@@ -3,6 +3,7 @@
 
 use kexec_entries::{AnsweringSource, ListedSource, Survey};
 use kexec_image::Proof;
+use kexec_load::downtime::Downtime;
 use kexec_load::preflight::Finding;
 use kexec_load::unpacked::Unpacked;
 use kexec_plan::{Decision, FilePlan, LoadPlan};
@@ -189,6 +190,9 @@ pub struct Check<'a> {
     pub would_load: bool,
     /// What each check found, in the order of the checks.
     pub findings: &'a [Finding],
+    /// About how long the machine is down for the load itself; null where a check refuses,
+    /// for the crash slot, and for another machine, whose speed is unknown.
+    pub downtime: Option<&'a Downtime>,
 }
 
 /// Whether a reboot is due.

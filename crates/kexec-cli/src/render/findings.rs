@@ -18,11 +18,16 @@ fn found(finding: &Finding) -> String {
 }
 
 /// Column in which the text of a finding stands.
-const FOUND: usize = 18;
+pub(super) const FOUND: usize = 18;
 
 /// Every finding with the name of its check: problems first, the others in their groups,
 /// and what it comes to.
 pub fn findings(findings: &[Finding], layout: Layout) -> String {
+    findings_and(findings, "", layout)
+}
+
+/// The same with another section behind the groups.
+pub fn findings_and(findings: &[Finding], other: &str, layout: Layout) -> String {
     let mut out = String::new();
     let is_problem = |finding: &&Finding| finding.severity >= Severity::Unknown;
     let mut problems: Vec<&Finding> = findings.iter().filter(is_problem).collect();
@@ -33,6 +38,7 @@ pub fn findings(findings: &[Finding], layout: Layout) -> String {
         let others = others.filter(|finding| finding.group == *group);
         section(&mut out, group.title(), &others.collect::<Vec<_>>(), layout);
     }
+    out.push_str(other);
     layout.field(&mut out, 0, "", &verdict(findings));
     out
 }

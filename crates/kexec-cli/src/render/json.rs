@@ -3,6 +3,7 @@
 
 use kexec_entries::Survey;
 use kexec_load::Error;
+use kexec_load::downtime::Downtime;
 use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::{Finding, refusal};
 use kexec_machine::Snapshot;
@@ -119,10 +120,11 @@ pub fn needs_reboot(entry: &str, reasons: &[String]) -> Value {
 }
 
 /// `kexec check --json`.
-pub fn findings(findings: &[Finding]) -> Value {
+pub fn findings(findings: &[Finding], downtime: Option<&Downtime>) -> Value {
     json!(documents::Check {
         would_load: refusal(findings).is_none(),
         findings,
+        downtime,
     })
 }
 

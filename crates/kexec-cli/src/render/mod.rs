@@ -5,6 +5,7 @@ pub mod classic;
 pub mod devices;
 pub mod dmesg;
 pub mod documents;
+pub mod downtime;
 pub mod entries;
 mod facts;
 pub mod findings;

@@ -21,6 +21,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::documents::{self, FORMAT};
+use super::downtime;
 use super::switching::{self, Switching};
 use super::{Slots, devices, entries, json as render, plans, reboots};
 use crate::args::ANSWERING;
@@ -224,7 +225,13 @@ fn plans_are_as_their_schemas_say() {
     hold("reboot", render::reboot(&prepared, entry, Some(&handover)));
     hold("reboot", render::reboot(&prepared, None, None));
     hold("reboot-cold", render::cold(&handover));
-    hold("check", render::findings(&prepared.findings));
+    hold("check", render::findings(&prepared.findings, None));
+    for downtime in downtime::tests::every() {
+        hold(
+            "check",
+            render::findings(&prepared.findings, Some(&downtime)),
+        );
+    }
 }
 
 #[test]
@@ -340,9 +347,15 @@ fn a_key_that_no_schema_names_is_noticed() {
         "unload",
         json!({ "was_loaded": true, "new": 1, "format": FORMAT })
     ));
-    let mut check = render::findings(&[finding()]);
+    let mut check = render::findings(&[finding()], None);
     check["format"] = json!(FORMAT);
     assert!(!wrong("check", check.clone()));
     check["findings"][0]["new"] = json!(1);
+    assert!(wrong("check", check));
+    let [downtime, ..] = downtime::tests::every();
+    let mut check = render::findings(&[], Some(&downtime));
+    check["format"] = json!(FORMAT);
+    assert!(!wrong("check", check.clone()));
+    check["downtime"]["phases"][0]["millis"] = json!("7");
     assert!(wrong("check", check));
 }

@@ -49,6 +49,10 @@ pub struct CompressedPart {
     pub at: usize,
     /// What it is compressed with.
     pub codec: &'static str,
+    /// Bytes of it, compressed; 0 where it was not looked into to its end.
+    pub len: u64,
+    /// Bytes that it unpacks to; likewise.
+    pub unpacked: u64,
     /// The chains of filters in it, where it is xz.
     pub filters: Vec<Vec<Filter>>,
 }
@@ -169,6 +173,8 @@ fn walk(initrd: &[u8], largest: u64, followed: bool, packed: &mut Vec<Compressed
             packed.push(CompressedPart {
                 at,
                 codec: "lzo",
+                len: 0,
+                unpacked: 0,
                 filters: Vec::new(),
             });
             let why = "it is compressed with lzo, which kexec does not unpack".to_owned();
@@ -191,6 +197,8 @@ fn walk(initrd: &[u8], largest: u64, followed: bool, packed: &mut Vec<Compressed
         packed.push(CompressedPart {
             at,
             codec: codec.name,
+            len: 0,
+            unpacked: 0,
             filters: Vec::new(),
         });
         let mut inner = Walk::default();
@@ -201,7 +209,13 @@ fn walk(initrd: &[u8], largest: u64, followed: bool, packed: &mut Vec<Compressed
             }
         });
         let used = match checked {
-            Ok(checked) => checked.consumed,
+            Ok(checked) => {
+                if let Some(part) = packed.last_mut() {
+                    part.len = u64::try_from(checked.consumed).unwrap_or(u64::MAX);
+                    part.unpacked = checked.len;
+                }
+                checked.consumed
+            }
             Err(ImageError::TooLarge { .. }) => {
                 let why = format!("it unpacks to more than {largest} bytes");
                 return Intact::Unseen { why };

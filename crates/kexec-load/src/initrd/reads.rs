@@ -108,6 +108,8 @@ mod tests {
         CompressedPart {
             at: 0,
             codec,
+            len: 0,
+            unpacked: 0,
             filters: vec![chain.collect()],
         }
     }

@@ -68,6 +68,12 @@ impl KernelUnpacking {
         !self.unpacked && self.reason == UNWANTED
     }
 
+    /// Whether it is unpacked with `--unpack=always`, although it was not.
+    pub fn may_be_insisted(&self) -> bool {
+        let speaks = |row: &Row| !row.binding && self.reason.starts_with(row.reason);
+        !self.unpacked && TABLE.iter().any(speaks)
+    }
+
     /// The bzImage is loaded as it is.
     pub fn not(reason: impl Into<String>) -> KernelUnpacking {
         KernelUnpacking {
@@ -242,6 +248,13 @@ mod tests {
             let decided = decide(&one).unwrap();
             assert!(!decided.unpacked, "{expected}");
             assert!(decided.reason.contains(expected), "{}", decided.reason);
+            let unwanted = one.choice == UnpackChoice::Never;
+            assert_eq!(decided.is_unwanted(), unwanted);
+            assert_eq!(
+                decided.may_be_insisted(),
+                !binding && !unwanted,
+                "{expected}"
+            );
             if one.choice == UnpackChoice::Never {
                 continue;
             }
@@ -250,6 +263,7 @@ mod tests {
             let unpacked = insisted.as_ref().is_ok_and(|d| d.unpacked);
             assert_eq!(unpacked, !binding, "{expected}: {insisted:?}");
         }
-        assert!(decide(&facts()).unwrap().unpacked);
+        let unpacked = decide(&facts()).unwrap();
+        assert!(unpacked.unpacked && !unpacked.may_be_insisted());
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn read(volumes: &Volumes) -> Hardware {
 }
 
 /// The first processor's name in the text of /proc/cpuinfo.
-fn processor(cpuinfo: &str) -> String {
+pub(crate) fn processor(cpuinfo: &str) -> String {
     let mut names = cpuinfo.lines().filter_map(|line| {
         let (key, value) = line.split_once(':')?;
         (key.trim() == "model name").then(|| value.trim().to_owned())

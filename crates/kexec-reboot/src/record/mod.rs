@@ -26,6 +26,7 @@ pub mod lock;
 pub mod oneshot;
 pub mod outcome;
 mod preloaded;
+pub mod rates;
 pub mod settle;
 pub mod slot;
 mod stopped;
@@ -39,6 +40,7 @@ pub use loaded::LoadRecord;
 pub use lock::Lock;
 pub use outcome::{Outcome, judge};
 pub use preloaded::{PreloadTarget, Preloaded};
+pub use rates::MeasuredRates;
 pub use slot::{SlotContent, look};
 pub(crate) use stopped::services_stopped;
 

@@ -83,6 +83,11 @@ impl InitrdUnpacked {
         self.all_raw.get(piece).is_some_and(|all| *all)
     }
 
+    /// Whether somebody walked through the initrd: then every compressed part is in the list.
+    pub(crate) fn is_walked(&self) -> bool {
+        !self.all_raw.is_empty()
+    }
+
     /// Whether something is handed over in another form.
     pub fn is_changed(&self) -> bool {
         self.parts.iter().any(|part| part.form != PartForm::Packed)
