@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use kexec_image::formats::bzimage::vmlinux::START_KERNEL_MAP;
 use kexec_image::{Kernel, Options, recognise};
-use kexec_lab::{Guest, GuestFirmware, Initramfs, Lab, LabKernel, Stage};
+use kexec_lab::{Guest, GuestFirmware, Initramfs, Lab, LabKernel, NextKernel, Stage};
 use kexec_plan::classic::KaslrSeed;
 use kexec_plan::kaslr;
 use std::process::Command;
@@ -185,4 +185,75 @@ fn by_seeds() -> Result<()> {
 fn at_random_with_efi() -> Result<()> {
     let labels = ["6.12", "6.1", "7.x", "6.12"];
     walk(&labels, Loader::Product, GuestFirmware::Ovmf, 4)
+}
+
+/// What is remembered of a kernel that was unpacked before the jump, and did not arrive.
+const LOST: &str = r#"{
+"format": 1, "token": "0101010101010101", "boot_id": "before", "from": "6.12.1",
+"asked": {"realtime": 1700000000000, "uptime": 1000, "cycles": null},
+"target": {"entry": null, "kernel": "/boot/vmlinuz", "release": "6.12.1", "cmdline": ""},
+"method": "kexec_load: the shortest downtime", "unpacked": true, "handover": "systemctl kexec",
+"doubts": [], "one_shot": null, "cold": null,
+"outcome": {"what": "cold", "to": "6.12.1", "at": 0, "candidates": []}
+}"#;
+
+/// Text without the ends of its lines.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A kernel that runs with four levels of page tables on a processor that has five: only the
+/// decompressor would go up, and a kernel that is told to stay is started without it.
+#[test]
+fn four_levels_where_there_could_be_five() -> Result<()> {
+    let lab = Lab::open()?;
+    let kernel = lab.kernel("6.12")?;
+    let outcome = Guest::new(&lab, &kernel)
+        .append("no5lvl")
+        .file("attempt", LOST)
+        .with(&lab.product()?.files)
+        .next(NextKernel::new(&kernel).script(TELL))
+        .script(
+            "run flags grep -m 1 ^flags /proc/cpuinfo\n\
+             run up kexec plan -c $NEXT --append \"$CONSOLE\"\n\
+             run always kexec load -c --unpack=always $NEXT --append \"$CONSOLE\"\n\
+             mkdir -p /var/lib/kexec/attempts\n\
+             cp /attempt /var/lib/kexec/attempts/00000000000000000001-0101010101010101.json\n\
+             run lost kexec plan -c $NEXT --append \"$CONSOLE no5lvl\"\n\
+             rm -r /var/lib/kexec\n\
+             run load kexec load $NEXT --initrd $NEXT_INITRD --append \"$CONSOLE no5lvl\"\n\
+             run status kexec status\n\
+             jump kexec -e\n",
+        )
+        .run()?;
+    let first = outcome.stage("first")?;
+    let flags = first.run("flags")?.out();
+    ensure!(
+        !flags.contains(" la57"),
+        "the first kernel uses five levels"
+    );
+    let why = "only its decompressor goes from four-level paging to five";
+    let plan = unwrapped(&first.run("up")?.out());
+    ensure!(plan.contains(why), "{plan}");
+    let plan = unwrapped(&first.run("lost")?.out());
+    let lost = "kernel not unpacked before the jump: the last kernel that was unpacked before \
+                the jump did not arrive (/boot/vmlinuz, 6.12.1; --unpack=always tries it again)";
+    ensure!(plan.contains(lost), "{plan}");
+    let always = first.run("always")?;
+    ensure!(
+        always.code == 1 && always.err().contains(why),
+        "{}",
+        always.err()
+    );
+    let load = first.run("load")?;
+    assert_eq!(load.code, 0, "{}", load.err());
+    let status = first.run("status")?.out();
+    ensure!(
+        status.contains("kernel unpacked before the jump"),
+        "{status}"
+    );
+    let second = outcome.stage("second")?;
+    assert_eq!(second.report.release, kernel.release);
+    ensure!(virtual_base(second)? != LINKED, "it was not moved");
+    Ok(())
 }

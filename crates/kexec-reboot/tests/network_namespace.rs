@@ -99,15 +99,15 @@ fn network() -> String {
 /// The kernel makes a route for `fe80::/64` of each device when its carrier comes, and
 /// the two ends of a veth get theirs in no order. Only among themselves are they sorted.
 fn in_order(lines: String) -> String {
-    let mut sorted: Vec<&str> = lines.lines().collect();
-    let linked = |line: &str| line.starts_with("fe80::/64 ");
-    let at: Vec<usize> = (0..sorted.len()).filter(|n| linked(sorted[*n])).collect();
-    let mut routes: Vec<&str> = at.iter().map(|n| sorted[*n]).collect();
+    let linked = |line: &&str| line.starts_with("fe80::/64 ");
+    let mut routes: Vec<&str> = lines.lines().filter(linked).collect();
     routes.sort_unstable();
-    for (n, route) in at.into_iter().zip(routes) {
-        sorted[n] = route;
-    }
-    sorted.iter().map(|line| format!("{line}\n")).collect()
+    let mut routes = routes.into_iter();
+    let sorted = lines.lines().map(|line| match linked(&line) {
+        true => routes.next().unwrap_or(line),
+        false => line,
+    });
+    sorted.map(|line| format!("{line}\n")).collect()
 }
 
 /// Whether this is the process in the namespace; the other one has run it then.
