@@ -87,6 +87,8 @@ pub struct Unpack {
     /// Why a kernel is not to be started without its own decompressor this time: the last
     /// jump of this machine that did so never arrived.
     pub not_earned: Option<String>,
+    /// Why it could not be told after the next boot whether this one arrives.
+    pub forgotten: Option<String>,
 }
 
 /// A file beside a UKI.

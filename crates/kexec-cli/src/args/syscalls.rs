@@ -106,8 +106,10 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Value::Required("WHAT", Syntax::Words(&["auto", "always", "never"])),
         doc_short: "Unpack kernel and initrd before the jump: auto, always or never",
         doc_long: "The next kernel then need not do it while the machine is down. auto (the \
-                   default of the verbs) unpacks what makes the downtime shorter and fits into \
-                   memory. Without a verb, the default is never.",
+                   default of the verbs) unpacks what shortens the downtime and fits into memory; \
+                   always refuses the load if something stays packed (with kexec_file_load(2) the \
+                   kernel always does); never loads the files as they are, which is the default \
+                   without a verb.",
         ..flag(Id::Unpack, "unpack", Effect::modes(NORMAL))
     },
     Flag {

@@ -202,7 +202,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         value: Value::Required("SECONDS", Syntax::Number),
-        doc_short: "Continue after this time, whatever is not done (default: 10)",
+        doc_short: "Stop waiting after this many seconds (default: 10)",
         ..flag(Id::Timeout, "timeout", &[Verb::ParallelShutdown])
     },
     Flag {

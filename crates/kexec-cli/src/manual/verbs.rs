@@ -206,9 +206,9 @@ static CHECK: Text = Text {
          and remedy, and with its name in brackets. Refusals come first, then warnings and what \
          could not be checked, then the other checks in their groups; the last line counts them. \
          Nothing is loaded. The exit code is 1 if a check refuses.",
-        "If none refuses, the section Downtime estimates how many milliseconds of the downtime \
-         are the load's own, phase by phase, at the speed of this machine, and shows what would \
-         make it shorter. The speed is measured once in each boot. How long services, drivers and \
+        "If none refuses (and without --crash and --host), the section Downtime estimates how many \
+         milliseconds of the downtime the image itself causes, phase by phase, at the speed of this \
+         machine, and shows what would make it shorter. The speed is measured once in each boot. How long services, drivers and \
          firmware take is not in it. `kexec check --json` has the same under the key downtime.",
         "Checks ask the running kernel and its init, so there is no --root as in `kexec list`: \
          run this on the machine itself, or write a snapshot there with `kexec status --snapshot` \
@@ -258,7 +258,7 @@ static ENABLE: Text = Text {
         "metrics: a timer writes `kexec metrics` every five minutes to kexec.prom in the folder of \
          node_exporter's textfile collector. The folder must exist.",
         "parallel-shutdown: a hook of systemd-shutdown runs `kexec parallel-shutdown` right before \
-         the jump. It unbinds unused disk and network controllers at the same time, so the \
+         the jump. It unbinds unused disk controllers and accelerators at the same time, so the \
          running kernel does not shut them down one after the other. `kexec parallel-shutdown \
          --dry-run` shows which. A unit records when services had been stopped, so `kexec status` \
          shows how long the devices took.",
@@ -341,12 +341,11 @@ static PARALLEL_SHUTDOWN: Text = Text {
          installs runs this with the ACTION of the shutdown when all file systems that can be \
          unmounted are unmounted. For every ACTION but `kexec`, and where no image is loaded, the \
          command does nothing.",
-        "Only controllers of disks and networks, accelerators, and devices without a class are \
+        "Only disk controllers, accelerators, and devices without a class are \
          unbound. A disk is in use if it or a partition is mounted in any mount namespace, if it \
          is swapped to, or if something is built on it (dm, md, bcache). While a loop device is \
-         connected, or a file system may span devices that the kernel does not show, every disk \
-         is. While a file system is mounted or a disk is connected over the network, every \
-         network device is. Displays, consoles, USB, bridges, memory, watchdogs, TPMs and IOMMUs, \
+         connected, a swap file is in use, or a file system may span devices that the kernel does \
+         not show, every disk is. Network devices, displays, consoles, USB, bridges, memory, watchdogs, TPMs and IOMMUs, \
          and devices with virtual functions are never unbound. What cannot be read counts as in \
          use.",
         "After --timeout, the command names the devices that are not done and ends; the running \

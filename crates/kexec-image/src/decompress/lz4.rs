@@ -137,9 +137,14 @@ pub fn compress(content: &[u8], most: u64, threads: usize) -> Option<Vec<u8>> {
             let pack = |block: &[u8]| lz4_flex::block::compress(block);
             let work: Vec<_> = blocks
                 .iter()
-                .map(|block| scope.spawn(move || pack(block)))
+                .map(|block| {
+                    let thread = std::thread::Builder::new();
+                    thread.spawn_scoped(scope, move || pack(block)).ok()
+                })
                 .collect();
-            work.into_iter().map(|one| one.join().ok()).collect()
+            work.into_iter()
+                .map(|one| one.and_then(|one| one.join().ok()))
+                .collect()
         });
         for block in packed {
             let block = block?;

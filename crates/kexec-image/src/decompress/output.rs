@@ -85,7 +85,14 @@ impl<'a> Output<'a> {
             return Err(ImageError::TooLarge { codec, cap });
         }
         match &mut self.sink {
-            Sink::Keep(kept) => kept.extend_from_slice(bytes),
+            Sink::Keep(kept) => {
+                // Where memory is not lent (vm.overcommit_memory=2), this is where it ends.
+                if kept.try_reserve(bytes.len()).is_err() {
+                    let cap = self.len;
+                    return Err(ImageError::TooLarge { codec, cap });
+                }
+                kept.extend_from_slice(bytes);
+            }
             Sink::Forget => {}
             Sink::Show(show) => show(bytes),
         }

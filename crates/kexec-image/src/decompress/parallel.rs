@@ -4,6 +4,7 @@
 
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 
 use lz4_flex::block::decompress_into;
 use lzma_rust2::XzReader;
@@ -47,13 +48,24 @@ fn share<T: Send>(work: Vec<T>, threads: usize, done: impl Fn(T) -> bool + Sync)
         true
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+        // Where no thread can be had, the others do its work.
+        let workers: Vec<_> = (1..threads)
+            .map_while(|_| Builder::new().spawn_scoped(scope, run).ok())
+            .collect();
         let own = run();
         // All of them have to be waited for.
         workers
             .into_iter()
             .fold(own, |all, worker| all & worker.join().unwrap_or(false))
     })
+}
+
+/// So many zeros, if there is memory for them.
+fn zeros(len: usize) -> Option<Vec<u8>> {
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(len).ok()?;
+    zeros.resize(len, 0);
+    Some(zeros)
 }
 
 /// Splits `out` into runs of these lengths, which it is as long as.
@@ -83,7 +95,7 @@ fn lz4_frame(bytes: &[u8], cap: u64, threads: usize) -> Option<Decoded> {
     if fields::len_u64(total) > cap {
         return None;
     }
-    let mut out = vec![0; total];
+    let mut out = zeros(total)?;
     let (front, end) = out.split_at_mut_checked(total.checked_sub(last.len())?)?;
     end.copy_from_slice(&last);
     drop(last);
@@ -114,7 +126,7 @@ fn xz_stream(bytes: &[u8], cap: u64, threads: usize) -> Option<Decoded> {
     if total > cap {
         return None;
     }
-    let mut out = vec![0; usize::try_from(total).ok()?];
+    let mut out = zeros(usize::try_from(total).ok()?)?;
     let header = bytes.get(..ENDS)?;
     let lengths = stream.blocks.iter().map(|block| block.unpacked);
     let lengths = lengths.map(|len| usize::try_from(len).unwrap_or(usize::MAX));

@@ -30,9 +30,11 @@ pub fn memory_facts(host: &Snapshot) -> MemoryFacts {
             .collect(),
         firmware: firmware.map(|r| (range(r), r.kind.clone())).collect(),
         total: memory.total.known().copied().unwrap_or(0),
-        removable: {
-            let ranges = memory.removable.known().into_iter().flatten();
-            ranges.map(range).collect()
+        removable: match &memory.removable {
+            Fact::Known(ranges) => ranges.iter().map(range).collect(),
+            Fact::Absent => RangeSet::new(),
+            // Any of it may be.
+            Fact::Unreadable(_) => RangeSet::from(Range::new(0, u64::MAX)),
         },
         plugged_in: RangeSet::new(),
         free: RangeSet::new(),

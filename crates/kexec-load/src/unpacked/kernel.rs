@@ -41,19 +41,24 @@ pub(crate) fn facts(
             || options.preserve_context
             || options.entry.is_some()
             || options.kernel_type.is_some(),
-        memory_guarded: host.memory_guarded() || told(&plan.cmdline, "mem_encrypt", "on"),
+        memory_guarded: host.memory_guarded()
+            || told(&plan.cmdline, "mem_encrypt", "on")
+            || host.built_with("CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT") == Some(true),
         more_levels: !firmware.la57.is_true()
             && firmware.la57_possible.known() != Some(&false)
             && bzimage.is_some_and(|image| paging::goes_to_five(image, &plan.cmdline)),
         mirrored: { cmdlines() }.any(|line| told(line, "kernelcore", "mirror")),
         not_earned: request.unpack.not_earned.clone(),
+        forgotten: request.unpack.forgotten.clone(),
     }
 }
 
 /// Whether it is a 64-bit kernel that may be anywhere in memory.
 fn is_movable(image: &BzImage) -> bool {
     let both = xloadflags::KERNEL_64 | xloadflags::CAN_BE_LOADED_ABOVE_4G;
-    image.xloadflags & both == both && image.relocatable_kernel
+    image.xloadflags & both == both
+        && image.relocatable_kernel
+        && image.kernel_alignment.is_power_of_two()
 }
 
 fn untried(image: &BzImage) -> Option<String> {

@@ -31,6 +31,8 @@ pub struct KernelFacts {
     pub mirrored: bool,
     /// Why the last jump of this machine speaks against it.
     pub not_earned: Option<String>,
+    /// Why it could not be told after the next boot whether this one arrives.
+    pub forgotten: Option<String>,
 }
 
 /// What was decided, and why.
@@ -160,6 +162,12 @@ const TABLE: &[Row] = &[
         detail: |f| f.not_earned.as_deref(),
         binding: false,
     },
+    Row {
+        applies: |f| f.forgotten.is_some(),
+        reason: "whether it arrives would not be remembered",
+        detail: |f| f.forgotten.as_deref(),
+        binding: false,
+    },
 ];
 
 /// Whether the kernel is unpacked before the jump.
@@ -207,6 +215,7 @@ mod tests {
             more_levels: false,
             mirrored: false,
             not_earned: None,
+            forgotten: None,
         }
     }
 
@@ -238,6 +247,11 @@ mod tests {
             (
                 |f| f.not_earned = Some("x".into()),
                 "did not arrive (x)",
+                false,
+            ),
+            (
+                |f| f.forgotten = Some("x".into()),
+                "would not be remembered (x)",
                 false,
             ),
         ];

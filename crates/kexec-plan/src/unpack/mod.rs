@@ -20,6 +20,7 @@ pub enum UnpackChoice {
     /// Nothing: the files are loaded as they are, as kexec-tools does it.
     #[default]
     Never,
-    /// Everything that can be unpacked; what cannot is an error.
+    /// Everything; what cannot be unpacked is an error. (With `kexec_file_load(2)` the kernel
+    /// always stays packed.)
     Always,
 }

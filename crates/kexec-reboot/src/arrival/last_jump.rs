@@ -5,10 +5,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::hardware;
-use crate::record::attempt::Attempt;
+use crate::record::attempt::{self, Attempt, Target};
 use crate::record::outcome::Outcome;
 use crate::record::settle::settle;
 use crate::record::{BootFacts, Store};
+
+/// `f_type` of file systems in memory (linux/magic.h: TMPFS_MAGIC, RAMFS_MAGIC).
+const VOLATILE: &[u64] = &[0x0102_1994, 0x8584_58f6];
 
 /// A kexec that was asked for and did not come about, and none arrived since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,17 +87,41 @@ pub fn unpacked_lost(root: &Path) -> Option<String> {
     lost(&settled.attempts)
 }
 
+/// The newest of them decides that is over. Nobody having seen the boot right after it does
+/// not help: a machine that hung and was switched on in the morning is seen too late.
 fn lost(attempts: &[Attempt]) -> Option<String> {
-    let unpacked = attempts.iter().filter(|attempt| attempt.unpacked);
-    let unpacked: Vec<Attempt> = unpacked.cloned().collect();
-    let NotArrived {
+    let tried = attempts
+        .iter()
+        .filter(|attempt| attempt.unpacked && attempt.cold.is_none());
+    let mut over = tried.filter(|attempt| {
+        let outcome = attempt.outcome.as_ref();
+        outcome.is_some_and(|outcome| !matches!(outcome, Outcome::Pending))
+    });
+    let last = over.next()?;
+    if let Some(Outcome::Kexec(_) | Outcome::Cold { jumped: true, .. }) = last.outcome {
+        return None;
+    }
+    let Target {
         kernel, release, ..
-    } = not_arrived(&unpacked, None)?;
-    let release = release.map(|release| format!(", {release}"));
+    } = &last.target;
+    let release = release.as_ref().map(|release| format!(", {release}"));
     Some(format!(
         "{kernel}{}; --unpack=always tries it again",
         release.unwrap_or_default()
     ))
+}
+
+/// Why nothing would be known after the next boot, where that can be seen: what is below
+/// /var/lib does not outlive this one.
+pub fn forgetful(root: &Path) -> Option<String> {
+    let folder = attempt::folder(root);
+    let there = folder.ancestors().find(|folder| folder.exists())?;
+    let shown = Path::new("/").join(there.strip_prefix(root).unwrap_or(there));
+    let volatile = rustix::fs::statfs(there).is_ok_and(|fs| {
+        let kind = u64::try_from(fs.f_type).unwrap_or(0);
+        VOLATILE.contains(&kind)
+    });
+    volatile.then(|| format!("{} is in memory", shown.display()))
 }
 
 #[cfg(test)]
@@ -150,6 +177,26 @@ mod tests {
         // A kexec into another image arrived, too.
         assert!(!is_held(vec![cold(true)]));
         assert!(!is_held(vec![cold(true), cold(false)]));
+    }
+
+    #[test]
+    fn who_was_never_seen_to_arrive_has_not() {
+        let fast = |outcome| Attempt {
+            unpacked: true,
+            ..with(outcome)
+        };
+        assert!(lost(&[fast(unknown())]).is_some());
+        assert!(lost(&[with(kexec()), fast(unknown()), fast(kexec())]).is_some());
+        assert_eq!(lost(&[fast(Some(Outcome::Pending)), fast(kexec())]), None);
+        assert_eq!(lost(&[fast(None), fast(kexec()), fast(unknown())]), None);
+    }
+
+    #[test]
+    fn what_is_in_memory_is_forgotten() {
+        let memory = Path::new("/dev/shm");
+        let tree = tempfile::tempdir_in(memory).unwrap();
+        assert!(forgetful(tree.path()).unwrap().ends_with("is in memory"));
+        assert_eq!(forgetful(Path::new(env!("CARGO_MANIFEST_DIR"))), None);
     }
 
     /// The fast way is earned anew by a fast jump that arrives, and by no other.

@@ -267,8 +267,14 @@ fn unbinding(devices: &Devices, in_use: &InUse, device: &Device) -> Result<Unbin
         }
         network |= kinds::NETWORK.contains(&part.class.as_str());
     }
-    if let Some(why) = in_use.network.as_ref().filter(|_| network) {
-        return Err(format!("the network is in use: {why}"));
+    if network {
+        return Err(match &in_use.network {
+            Some(why) => format!("the network is in use: {why}"),
+            // It holds the device's lock meanwhile, which the kernel's own shutdown needs.
+            None => "a network device stays: its removal waits for ever for whatever still has \
+                     a reference to it"
+                .to_owned(),
+        });
     }
     let of_it = |disk: &&Disk| disk.paths.iter().any(|path| is_below(path, &device.path));
     let disks: Vec<&Disk> = devices.disks.iter().filter(of_it).collect();
@@ -285,10 +291,9 @@ fn unbinding(devices: &Devices, in_use: &InUse, device: &Device) -> Result<Unbin
         return Err(format!("its disks may be in use: {why}"));
     }
     let named: Vec<&str> = disks.iter().map(|disk| disk.name.as_str()).collect();
-    let why = match (network, named.is_empty()) {
-        (_, false) => format!("nothing uses {}", named.join(", ")),
-        (true, true) => "nothing is mounted or connected over the network".to_owned(),
-        (false, true) => "nothing uses it".to_owned(),
+    let why = match named.is_empty() {
+        false => format!("nothing uses {}", named.join(", ")),
+        true => "nothing uses it".to_owned(),
     };
     let bound = group.iter().filter(|one| one.driver.is_some());
     Ok(Unbinding {

@@ -65,7 +65,14 @@ const VIRTIO: &[(u32, Result<Kind, &str>)] = &[
 
 /// Drivers whose devices belong to somebody else, or have no work of their own
 /// (drivers/vfio/pci, drivers/pci/pci-stub.c, drivers/xen/xen-pciback, drivers/pci/pcie).
-const DRIVERS: &[&str] = &["vfio-pci", "pci-stub", "pciback", "pcieport"];
+const DRIVERS: &[&str] = &[
+    "vfio-pci",
+    "pci-stub",
+    "pciback",
+    "pcieport",
+    // Its disks are not below it (drivers/xen/platform-pci.c).
+    "xen-platform-pci",
+];
 
 /// Classes of sysfs whose objects are needed until the end, and what their device then is.
 pub(super) const NEEDED: &[(&str, &str)] = &[

@@ -123,7 +123,11 @@ impl BootFacts {
     /// kexec does not do; `None` where that cannot be known.
     pub(super) fn counter_began_anew(&self, earlier: &ClockReading) -> Option<bool> {
         let (now, before) = (self.now.cycles?, earlier.cycles?);
-        Some(now < before)
+        // What it was when this kernel's clock started; the rate is not exact, and an eighth
+        // is more than it is wrong.
+        let since = self.now.uptime.checked_mul(self.cycles_per_ms.unwrap_or(0));
+        let start = now.saturating_sub(since.unwrap_or(0));
+        Some(now < before || start < before.saturating_sub(before / 8))
     }
 }
 

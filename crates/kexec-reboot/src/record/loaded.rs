@@ -30,6 +30,9 @@ use crate::record::Preloaded;
 /// Version of the layout.
 const FORMAT: u32 = 1;
 
+/// No more parts of an initrd are remembered; real ones have a few.
+const MANY_PARTS: usize = 64;
+
 /// What is remembered of one load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -71,6 +74,8 @@ impl LoadRecord {
     /// What to remember of a plan that is carried out now.
     pub fn of(prepared: &Prepared, now: SystemTime) -> LoadRecord {
         let (plan, decision) = (&prepared.plan, &prepared.decision);
+        let mut unpacked = prepared.unpacked.clone();
+        unpacked.initrd.parts.truncate(MANY_PARTS);
         LoadRecord {
             format: FORMAT,
             time: now
@@ -85,7 +90,7 @@ impl LoadRecord {
             cmdline: plan.cmdline.clone(),
             method: decision.method.name().to_owned(),
             reason: decision.reason.clone(),
-            unpacked: prepared.unpacked.clone(),
+            unpacked,
             preloaded: None,
             over: None,
         }

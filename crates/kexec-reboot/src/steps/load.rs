@@ -104,6 +104,10 @@ impl Ready {
         let request = &chosen.request;
         world.tell(Told::Doing("loading"));
         put_right(world, lock, request.slot)?;
+        if options.attempt.is_some() {
+            // Behind the new attempt, nobody can judge the one before.
+            let _ = remember::settled_holding(world, lock);
+        }
         let mut attempt = None;
         let call = |announce: &mut dyn FnMut(&LoadRecord) -> Result<(), Error>| {
             let mut begin = |plan: &Prepared| {

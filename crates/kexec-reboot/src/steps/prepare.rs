@@ -56,6 +56,10 @@ impl Ready {
         chosen.request.unpack.held = chosen.preloaded.is_some();
         if chosen.request.unpack.choice == UnpackChoice::Auto {
             chosen.request.unpack.not_earned = last_jump::unpacked_lost(world.root);
+            // A jump that somebody makes by hand is not remembered at all.
+            if chosen.request.mark.is_some() {
+                chosen.request.unpack.forgotten = last_jump::forgetful(world.root);
+            }
         }
         let request = &chosen.request;
         if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {

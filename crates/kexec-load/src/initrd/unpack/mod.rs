@@ -160,7 +160,13 @@ fn replaced(
     for part in &parts {
         joined.add(part);
     }
-    Ok((joined.finish(config), report))
+    let had_none = config.is_none();
+    let joined = joined.finish(config);
+    let last = joined.last().map(|piece| &piece.bytes);
+    if had_none && last.is_some_and(|last| without_bootconfig(last).len() < last.len()) {
+        return Err("unpacked, its end would be a boot configuration".to_owned());
+    }
+    Ok((joined, report))
 }
 
 /// How much may still be unpacked.

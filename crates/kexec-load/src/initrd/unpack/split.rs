@@ -108,6 +108,8 @@ pub(super) struct Split<'a> {
     /// Bytes at the end of the last piece that are no archive.
     config: usize,
     threads: usize,
+    /// Parts so far.
+    parts: usize,
     piece: usize,
     at: usize,
     /// Where this piece begins in the whole initrd.
@@ -115,6 +117,9 @@ pub(super) struct Split<'a> {
     /// Nothing behind this is looked into.
     stopped: Option<Rest>,
 }
+
+/// Behind so many parts, which no real initrd has, one thread unpacks the rest.
+const MANY_PARTS: usize = 16;
 
 /// What the next part of a piece is.
 type Step = Result<(usize, Found), Rest>;
@@ -125,6 +130,7 @@ impl<'a> Split<'a> {
             pieces,
             config,
             threads,
+            parts: 0,
             piece: 0,
             at: 0,
             base: 0,
@@ -183,6 +189,7 @@ impl<'a> Split<'a> {
                 found,
             };
             self.at = self.at.saturating_add(len);
+            self.parts = self.parts.saturating_add(1);
             return Some(part);
         }
     }
@@ -240,7 +247,12 @@ impl<'a> Split<'a> {
         if let Some(why) = gzip().or_else(check) {
             return Err(named(why));
         }
-        let decoded = codec.decompress_first(rest, room.most, self.threads);
+        // Each look for the blocks of a stream goes to the end of the file.
+        let threads = match self.parts < MANY_PARTS {
+            true => self.threads,
+            false => 1,
+        };
+        let decoded = codec.decompress_first(rest, room.most, threads);
         let decoded = decoded.map_err(|error| named(why_not(codec, room, &error)))?;
         let used = decoded.consumed;
         let stream = rest.get(..used).unwrap_or_default();

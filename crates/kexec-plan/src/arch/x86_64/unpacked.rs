@@ -29,6 +29,20 @@ pub(super) fn plan(
     image: &BzImage,
     kernel: &UnpackedKernel,
 ) -> Result<LoadPlan, ClassicError> {
+    match with(request, image, kernel, kernel.seed) {
+        // In the middle of memory, a kernel may leave no hole for a large initrd.
+        Err(_) if kernel.seed.is_some() => with(request, image, kernel, None),
+        planned => planned,
+    }
+}
+
+/// The same with this seed for the place in physical memory.
+fn with(
+    request: &ClassicRequest<'_>,
+    image: &BzImage,
+    kernel: &UnpackedKernel,
+    seed: Option<KaslrSeed>,
+) -> Result<LoadPlan, ClassicError> {
     let entry = physical_entry(&kernel.elf)?;
     let run = runs(&kernel.elf, &kernel.bytes, request.path, true, PAGE)?;
     let run = run
@@ -67,9 +81,8 @@ pub(super) fn plan(
     };
     // What the decompressor would have needed for its choice: the file, or the memory.
     let needed = size.max(len(&kernel.bytes));
-    let chosen = kernel
-        .seed
-        .and_then(|seed| at_random(&mut builder, request, linked, needed, align, seed));
+    let chosen =
+        seed.and_then(|seed| at_random(&mut builder, request, linked, needed, align, seed));
     let at = match chosen {
         Some(at) => {
             builder.put(draft, at)?;
