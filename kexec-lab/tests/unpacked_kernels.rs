@@ -95,9 +95,8 @@ fn moved_by(kernel: &LabKernel, seed: u64) -> Result<u64> {
         anyhow::bail!("{} is no bzImage", kernel.path.display());
     };
     let inner = bzimage.unpack_vmlinux(&image.bytes, 1 << 30)?;
-    let (linked, align) = (bzimage.pref_address, bzimage.kernel_alignment.into());
-    let needed = inner.memory_len().max(inner.file_len());
-    let moved = kaslr::virtual_move(linked, needed, align, KaslrSeed(seed));
+    let (linked, step) = (bzimage.pref_address, bzimage.kernel_step());
+    let moved = kaslr::virtual_move(linked, inner.place_len(), step, KaslrSeed(seed));
     Ok(START_KERNEL_MAP + linked + moved)
 }
 

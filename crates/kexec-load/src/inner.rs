@@ -1,7 +1,6 @@
 //! The kernel inside of a bzImage, taken out and moved to where it will run.
 
 use kexec_image::decompress::Checked;
-use kexec_image::formats::bzimage::vmlinux;
 use kexec_image::{Image, Kernel};
 use kexec_machine::Snapshot;
 use kexec_plan::classic::UnpackedKernel;
@@ -58,13 +57,11 @@ fn unpack(
         let [mapping, place] = carried
             .kaslr
             .ok_or("the running kernel has no random numbers yet, by which it is placed")?;
-        // The decompressor has the table behind it, too.
-        let needed = memory_len.max(inner.file_len());
-        let align = u64::from(bzimage.kernel_alignment).max(vmlinux::ALIGNMENT);
+        let (linked, step) = (bzimage.pref_address, bzimage.kernel_step());
         inner.relocate(kaslr::virtual_move(
-            bzimage.pref_address,
-            needed,
-            align,
+            linked,
+            inner.place_len(),
+            step,
             mapping,
         ));
         seed = Some(place);

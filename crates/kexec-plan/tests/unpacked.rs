@@ -152,6 +152,19 @@ fn without_a_place_for_chance_there_is_still_one() {
     );
 }
 
+/// In the middle of memory, the kernel would leave no hole for the initrd.
+#[test]
+fn chance_never_costs_a_large_initrd_its_place() {
+    let mut ask = ask("qemu-6.1-seabios", None);
+    let limit = ask.plan().unwrap().limit;
+    ask.initrd = vec![common::piece("initrd", limit - 32 * MIB)];
+    for seed in 0..100 {
+        ask.unpacked = Some(unpacked(Some(seed)));
+        let plan = ask.plan();
+        assert!(plan.is_ok(), "{seed}: {plan:?}");
+    }
+}
+
 /// From five levels into a kernel that was told to use four.
 #[test]
 fn the_purgatory_leaves_five_levels() {

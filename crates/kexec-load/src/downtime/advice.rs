@@ -46,6 +46,8 @@ impl Costs<'_> {
 /// A row: the advice, where it applies.
 type Row = fn(&Costs<'_>) -> Option<Advice>;
 
+/// `cma=`, with which kernels from 7.3 on leave their check out, is none of them: 7.3.4 loses
+/// the next kernel's initrd, and no image is put there.
 const ROWS: &[Row] = &[
     serial_console,
     system_call,
@@ -53,7 +55,6 @@ const ROWS: &[Row] = &[
     initrd_codec,
     self_tests,
     calibration,
-    cma,
     shutdown,
 ];
 
@@ -216,21 +217,6 @@ fn calibration(costs: &Costs<'_>) -> Option<Advice> {
             .to_owned(),
         remedy: "add `lpj=N` to its command line, with the number in the running kernel's log: \
                  dmesg | grep -o 'lpj=[0-9]*'. It is right for this processor only"
-            .to_owned(),
-    })
-}
-
-/// With `cma=`, kernels from 7.3 on leave their check out (Linux commit 94f9cef0f51c).
-fn cma(costs: &Costs<'_>) -> Option<Advice> {
-    let facts = costs.facts;
-    let saves = costs.of(name::INTEGRITY);
-    let applies = facts.method == Method::FileLoad && facts.cma_would_help;
-    (applies && saves >= WORTH).then(|| Advice {
-        name: "cma",
-        saves_millis: Some(saves),
-        why: "the running kernel's purgatory checks the image with SHA-256".to_owned(),
-        remedy: "boot once with `cma=256M` on the command line: images are then put where they \
-                 need not be moved, and are not checked once more"
             .to_owned(),
     })
 }

@@ -112,17 +112,9 @@ pub struct DowntimeFacts {
     pub no_tests: bool,
     /// `lpj=` is.
     pub lpj: bool,
-    /// With `cma=` on its own command line, the running kernel would leave its check out;
-    /// and it has none, and its kernels arrive.
-    pub cma_would_help: bool,
     /// What is known of the machine.
     pub machine: MachineFacts,
 }
-
-/// The first series of Linux that places a kernel in the memory of `cma=` where the kernel
-/// may stay: none yet. 7.3.4 places it at a multiple of 1 MiB; a kernel that needs 2 MiB
-/// moves up over the beginning of its own initrd, and panics for want of an init.
-pub(super) const CMA_IS_SAFE_FROM: Option<(u32, u32)> = None;
 
 /// The most that a part of an initrd is unpacked to, so that its size is known.
 const LARGEST: u64 = 4 << 30;
@@ -171,12 +163,6 @@ impl DowntimeFacts {
             next_fips: cmdline.value("fips").as_deref() == Some("1"),
             no_tests: word("cryptomgr.notests") || cmdline.value("cryptomgr.notests").is_some(),
             lpj: cmdline.value("lpj").is_some(),
-            cma_would_help: CMA_IS_SAFE_FROM
-                .is_some_and(|(major, minor)| host.release_at_least(major, minor) == Some(true))
-                && host
-                    .cmdline
-                    .known()
-                    .is_some_and(|c| c.value("cma").is_none()),
             machine,
         }
     }

@@ -28,7 +28,7 @@ pub(crate) fn facts(
     let options = &request.classic.options;
     let told =
         |cmdline: &Cmdline, name: &str, value: &str| cmdline.value(name).as_deref() == Some(value);
-    let cmdlines = || host.cmdline.known().into_iter().chain([&plan.cmdline]);
+    let mut cmdlines = host.cmdline.known().into_iter().chain([&plan.cmdline]);
     let firmware = &host.firmware;
     KernelFacts {
         choice: request.unpack.choice,
@@ -47,7 +47,7 @@ pub(crate) fn facts(
         more_levels: !firmware.la57.is_true()
             && firmware.la57_possible.known() != Some(&false)
             && bzimage.is_some_and(|image| paging::goes_to_five(image, &plan.cmdline)),
-        mirrored: { cmdlines() }.any(|line| told(line, "kernelcore", "mirror")),
+        mirrored: cmdlines.any(|line| told(line, "kernelcore", "mirror")),
         not_earned: request.unpack.not_earned.clone(),
         forgotten: request.unpack.forgotten.clone(),
     }

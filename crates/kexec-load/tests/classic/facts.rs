@@ -148,6 +148,17 @@ fn recorded_machines_give_every_fact() {
     }
 }
 
+/// A table that cannot be read may say that any of it can be taken out.
+#[test]
+fn memory_that_may_be_taken_out_is_all_of_it_where_nobody_knows() {
+    let mut host = recorded(RECORDED[0]).read();
+    host.memory.removable = Fact::Absent;
+    assert!(memory_facts(&host).removable.is_empty());
+    host.memory.removable = Fact::Unreadable("x".into());
+    let removable = memory_facts(&host).removable;
+    assert!(removable.covers(Range::new(0, 1 << 46)));
+}
+
 #[test]
 fn nothing_readable_is_nothing_known() {
     let host = Tree::new().read();

@@ -282,3 +282,32 @@ fn files_that_somebody_judges_are_passed_as_they_are() {
     assert!(lines.contains("crash kernel"), "{lines}");
     assert!(crash.boot.path("initrd").exists());
 }
+
+/// What speaks against a kernel without its decompressor, by what is known of the machine.
+#[test]
+fn the_machine_may_need_the_decompressor() {
+    type Change = fn(&mut Snapshot);
+    let machines: &[(Change, &str)] = &[
+        (
+            |host| {
+                let option = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT";
+                host.config = Fact::Known([(option.to_owned(), "y".to_owned())].into());
+            },
+            "memory is encrypted",
+        ),
+        (
+            |host| host.firmware.encrypted_guest = Fact::Known(true),
+            "memory is encrypted",
+        ),
+        (
+            |host| host.memory.unaccepted = Fact::Known(1 << 30),
+            "memory is encrypted",
+        ),
+    ];
+    for (change, expected) in machines {
+        let mut one = Try::new(&large("a"), SyscallChoice::Classic, UnpackChoice::Always);
+        change(&mut one.host);
+        let text = one.prepared().unwrap_err().to_string();
+        assert!(text.contains(expected), "{text}");
+    }
+}

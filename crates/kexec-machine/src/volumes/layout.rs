@@ -14,7 +14,7 @@ use crate::Fact;
 use crate::Root;
 
 /// File systems of the kernel itself, which hold nothing that boots.
-const NO_FILES: &[&str] = &[
+pub const KERNEL_FILE_SYSTEMS: &[&str] = &[
     "autofs",
     "binfmt_misc",
     "bpf",
@@ -185,7 +185,7 @@ fn quiet_mounts(root: &mut Root, asleep: &mut Vec<String>, notes: &mut Vec<Strin
 }
 
 fn has_files(mount: &Mount) -> bool {
-    !NO_FILES.contains(&mount.kind.as_str())
+    !KERNEL_FILE_SYSTEMS.contains(&mount.kind.as_str())
 }
 
 /// The mounts with files. An automount point of boot files is touched, so that

@@ -51,6 +51,7 @@ pub use automounts::Automounts;
 pub use boot::{BootPartitions, BootedFrom};
 pub use devices::{Partition, udev};
 pub use file::{BootFile, FileRef, without_file};
+pub use layout::KERNEL_FILE_SYSTEMS;
 pub use lookup::Lookup;
 pub use mountinfo::Mount;
 pub use trust::Verdict;

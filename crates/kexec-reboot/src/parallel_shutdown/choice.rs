@@ -3,42 +3,16 @@
 use std::collections::BTreeMap;
 
 use kexec_machine::Fact;
+use kexec_machine::volumes::KERNEL_FILE_SYSTEMS;
 
 use super::kinds::{self, Kind};
 use super::uses::disk;
 use super::{Bus, Choice, Device, Devices, Disk, Kept, MountUse, UnbindStep, Unbinding, is_plain};
 
-/// File systems that are on no device: what they show is the kernel's, in memory, or of
-/// another mount.
-const OF_THE_KERNEL: &[&str] = &[
-    "autofs",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "efivarfs",
-    "fusectl",
-    "hugetlbfs",
-    "mqueue",
-    "nfsd",
-    "nsfs",
-    "overlay",
-    "proc",
-    "pstore",
-    "ramfs",
-    "resctrl",
-    "rootfs",
-    "rpc_pipefs",
-    "securityfs",
-    "selinuxfs",
-    "smackfs",
-    "sysfs",
-    "tmpfs",
-    "tracefs",
+/// File systems that are on no device beside those of the kernel: what they show is in
+/// memory, or of another mount.
+const ON_NO_DEVICE: &[&str] = &[
+    "nfsd", "overlay", "ramfs", "resctrl", "rootfs", "smackfs", "tmpfs",
 ];
 
 /// File systems that are on the network, or need it besides their device.
@@ -134,7 +108,7 @@ impl InUse {
             kind if SPANNING.contains(&kind) => {
                 self.everything(&format!("{mounted}, which may span devices"));
             }
-            kind if anonymous && !OF_THE_KERNEL.contains(&kind) && !is_network(kind) => {
+            kind if anonymous && !is_on_no_device(kind) && !is_network(kind) => {
                 let known = !mount.named_disks().is_empty()
                     && mount
                         .named_disks()
@@ -189,6 +163,10 @@ impl InUse {
         self.every_disk(why);
         self.network(why);
     }
+}
+
+fn is_on_no_device(kind: &str) -> bool {
+    KERNEL_FILE_SYSTEMS.contains(&kind) || ON_NO_DEVICE.contains(&kind)
 }
 
 fn is_network(kind: &str) -> bool {

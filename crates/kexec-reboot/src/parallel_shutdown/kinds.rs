@@ -4,12 +4,12 @@
 
 use super::{Bus, Device};
 
-/// What a device is for, of those that are unbound.
+/// What a device is for, of those that are looked at further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Disks, or their controller.
     Storage,
-    /// Network interfaces.
+    /// Network interfaces, which stay.
     Network,
     /// Something that has neither.
     Other,

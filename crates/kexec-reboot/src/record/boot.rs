@@ -308,5 +308,14 @@ mod tests {
         assert_eq!(facts.cycles_to_start(&more), None);
         assert_eq!(facts.counter_began_anew(&more), Some(true));
         assert_eq!(facts.counter_began_anew(&earlier(None)), None);
+        // Reset, and up for longer than the boot before.
+        let long = BootFacts {
+            now: ClockReading {
+                uptime: 210_000,
+                ..facts.now
+            },
+            ..facts
+        };
+        assert_eq!(long.counter_began_anew(&before), Some(true));
     }
 }

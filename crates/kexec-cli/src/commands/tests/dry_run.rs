@@ -7,13 +7,7 @@ use super::*;
 #[test]
 fn a_dry_run_refuses_what_the_load_refuses_and_no_more() {
     let fixture = Fixture::new();
-    let world = World {
-        kernel: &fixture.kernel,
-        root: fixture.root.path(),
-        automounts: Automounts::Leave,
-        files: &OnDisk,
-        onlooker: &Terminal,
-    };
+    let world = fixture.world();
     let mut request = fixture.request("one");
     request.cmdline.append = Some("root=/dev/gone".into());
     let mut selection = Selection::new(request);
@@ -29,13 +23,7 @@ fn a_dry_run_refuses_what_the_load_refuses_and_no_more() {
 #[test]
 fn the_machine_is_measured_for_what_would_be_loaded() {
     let fixture = Fixture::new();
-    let world = World {
-        kernel: &fixture.kernel,
-        root: fixture.root.path(),
-        automounts: Automounts::Leave,
-        files: &OnDisk,
-        onlooker: &Terminal,
-    };
+    let world = fixture.world();
     let rates = fixture.root.path().join("run/kexec/rates.json");
     let mut selection = Selection::new(fixture.request("one"));
     selection.name = Some(fixture.path("one").into());

@@ -151,6 +151,16 @@ fn put(root: &Path, path: &str, bytes: impl AsRef<[u8]>) {
 }
 
 impl Fixture {
+    fn world(&self) -> World<'_> {
+        World {
+            kernel: &self.kernel,
+            root: self.root.path(),
+            automounts: Automounts::Leave,
+            files: &OnDisk,
+            onlooker: &Terminal,
+        }
+    }
+
     fn new() -> Fixture {
         let root = tempfile::tempdir().unwrap();
         let at = root.path();
@@ -404,13 +414,7 @@ fn a_crash_kernel_that_was_given_up_leaves_no_record() {
     );
     let region = 0x2000_0000..0x3000_0000;
     fixture.kernel.change(|m| m.crash_region = Some(region));
-    let world = World {
-        kernel: &fixture.kernel,
-        root: fixture.root.path(),
-        automounts: Automounts::Leave,
-        files: &OnDisk,
-        onlooker: &Terminal,
-    };
+    let world = fixture.world();
     let load = |name| {
         let mut request = fixture.request(name);
         request.slot = Slot::Crash;
@@ -447,13 +451,7 @@ fn a_crash_kernel_that_was_given_up_leaves_no_record() {
 fn a_boot_file_that_others_can_change_is_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let fixture = Fixture::new();
-    let world = World {
-        kernel: &fixture.kernel,
-        root: fixture.root.path(),
-        automounts: Automounts::Leave,
-        files: &OnDisk,
-        onlooker: &Terminal,
-    };
+    let world = fixture.world();
     let here = world.snapshot();
     let warned = |chosen: ChosenLoad| -> Vec<String> {
         let ready = Ready::new(&world, chosen, here.clone()).unwrap();

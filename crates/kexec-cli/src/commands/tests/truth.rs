@@ -8,16 +8,6 @@ use kexec_reboot::steps::{Journey, PreloadPlan, can_kexec, unnamed};
 use super::*;
 
 impl Fixture {
-    fn world(&self) -> World<'_> {
-        World {
-            kernel: &self.kernel,
-            root: self.root.path(),
-            automounts: Automounts::Leave,
-            files: &OnDisk,
-            onlooker: &Terminal,
-        }
-    }
-
     fn selects(&self, name: &str) -> Selection {
         let mut selection = Selection::new(self.request("one"));
         selection.name = Some(name.into());

@@ -88,20 +88,6 @@ fn each_advice_with_and_without_its_condition() {
         ),
         ("lpj", |f| f.lpj = false, Some(4), &[|f| f.lpj = true]),
         (
-            "cma",
-            |f| {
-                *f = packed(16 * MB, "zstd", 47 * MB);
-                f.verified = true;
-                f.cma_would_help = true;
-            },
-            Some(216),
-            &[
-                |f| f.cma_would_help = false,
-                |f| f.method = Method::ClassicLoad,
-                |f| f.check = Check::LeftOutByTheKernel,
-            ],
-        ),
-        (
             "parallel-shutdown",
             |f| {
                 f.machine.nvme = 8;
@@ -143,12 +129,6 @@ fn what_nobody_wanted_is_one_word_away() {
     facts.kernel.not_unpacked.as_mut().unwrap().unwanted = true;
     let advice = downtime(&facts).advice;
     assert!(advice[0].remedy.contains("--unpack=never"), "{advice:?}");
-}
-
-/// A kernel that was placed by `cma=` lost its initrd, so nobody is told to use it yet.
-#[test]
-fn cma_is_not_advised_on_any_known_kernel() {
-    assert_eq!(facts::CMA_IS_SAFE_FROM, None);
 }
 
 #[test]

@@ -69,7 +69,6 @@ fn packed(initrd: u64, codec: &'static str, unpacked: u64) -> DowntimeFacts {
         next_fips: false,
         no_tests: false,
         lpj: true,
-        cma_would_help: false,
         machine: MachineFacts::default(),
     }
 }

@@ -7,7 +7,7 @@
 
 use kexec_image::BzImage;
 use kexec_image::fields::len;
-use kexec_image::formats::bzimage::{vmlinux, xloadflags};
+use kexec_image::formats::bzimage::xloadflags;
 
 use super::four_level;
 use super::kaslr::{Slots, allowed};
@@ -62,7 +62,7 @@ fn with(
         check_len: filled,
         content: run.content,
     };
-    let align = u64::from(image.kernel_alignment).max(vmlinux::ALIGNMENT);
+    let align = image.kernel_step();
     let start = Start {
         method: "the kernel out of the bzImage, 64-bit entry".into(),
         mode: ExitMode::Long64,

@@ -71,6 +71,14 @@ impl BzImage {
     }
 }
 
+impl BzImage {
+    /// Where the kernel inside may begin: at multiples of this, in physical memory and in
+    /// its own mapping.
+    pub fn kernel_step(&self) -> u64 {
+        u64::from(self.kernel_alignment).max(ALIGNMENT)
+    }
+}
+
 impl Vmlinux {
     /// Checks what a payload unpacked to. `linked` is the physical address that it is
     /// linked for: `pref_address` of its bzImage.
@@ -110,9 +118,10 @@ impl Vmlinux {
         end.saturating_sub(start)
     }
 
-    /// Bytes of the file, with the table behind it.
-    pub fn file_len(&self) -> u64 {
-        fields::len(&self.bytes)
+    /// Bytes for which a decompressor looks for a place: those of its memory, or of the file
+    /// with the table behind it, which it unpacks there.
+    pub fn place_len(&self) -> u64 {
+        self.memory_len().max(fields::len(&self.bytes))
     }
 
     /// Whether it can run at another place of its mapping than the one it is linked for:
