@@ -5,6 +5,7 @@ use kexec_load::Error;
 use kexec_load::pipeline::{self, Carried, Inputs, Prepared};
 use kexec_load::preflight::Finding;
 use kexec_load::request::UnpackChoice;
+use kexec_machine::snapshot::KexecFile;
 use kexec_machine::{Fact, Snapshot};
 use kexec_plan::classic::KaslrSeed;
 use kexec_sys::Slot;
@@ -63,7 +64,7 @@ impl Ready {
         }
         let request = &chosen.request;
         if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
-            return Err(no_crash_region());
+            return Err(no_crash_region(&host));
         }
         let inputs = chosen.read(world, &host)?;
         let inputs = inputs
@@ -138,10 +139,13 @@ impl ChosenLoad {
 }
 
 /// The remedy names the kernel parameter that makes the reservation.
-fn no_crash_region() -> Error {
+fn no_crash_region(host: &Snapshot) -> Error {
     Error::not_ready(
         "loading a crash kernel",
-        "the running kernel has reserved no memory for one (/sys/kernel/kexec_crash_size is 0)",
+        format!(
+            "the running kernel has reserved no memory for one ({} is 0)",
+            host.kexec_file(KexecFile::CrashSize)
+        ),
         "boot once with a reservation on the kernel command line, such as crashkernel=256M",
     )
 }
