@@ -96,10 +96,10 @@ impl Verb {
             Verb::Check => "kexec check [ENTRY|KERNEL] [OPTION]...",
             Verb::NeedsReboot => "kexec needs-reboot [OPTION]...",
             Verb::Enable => {
-                "kexec enable preload|refresh|exitrd|metrics|parallel-shutdown [OPTION]..."
+                "kexec enable preload|refresh|exitrd|metrics|parallel-shutdown|crash [OPTION]..."
             }
             Verb::Disable => {
-                "kexec disable preload|refresh|exitrd|metrics|parallel-shutdown [OPTION]..."
+                "kexec disable preload|refresh|exitrd|metrics|parallel-shutdown|crash [OPTION]..."
             }
             Verb::Preload => "kexec preload [OPTION]...",
             Verb::ParallelShutdown => "kexec parallel-shutdown [ACTION] [OPTION]...",
@@ -178,6 +178,7 @@ const FEATURES: &[&str] = &[
     "exitrd",
     "metrics",
     "parallel-shutdown",
+    "crash",
 ];
 
 /// What a shutdown ends in that parallel-shutdown acts for.

@@ -112,6 +112,15 @@ pub const PAGES: &[Page] = &[
                 holds: "The hook of parallel-shutdown.",
             },
             File {
+                path: "/etc/udev/rules.d/98-kexec-crash.rules",
+                holds: "Exists while crash is on: notices processors and memory that come and go.",
+            },
+            File {
+                path: "/run/kexec-crash-changed",
+                holds: "Made by these rules and by hooks of kernel packages; the crash kernel is \
+                        then loaded again, and the file removed.",
+            },
+            File {
                 path: "/run/kexec/cold",
                 holds: "Exists when the next reboot must go through the firmware.",
             },
