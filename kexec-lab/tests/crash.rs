@@ -114,11 +114,18 @@ fn what_the_kernel_gave_up_is_loaded_again() -> Result<()> {
     for label in ["refused", "refused-again"] {
         let refused = one.run(label)?;
         ensure!(refused.code != 0);
-        ensure!(refused.err().contains("/k was loaded again"), "{}", refused.err());
+        ensure!(
+            refused.err().contains("/k was loaded again"),
+            "{}",
+            refused.err()
+        );
     }
     assert_eq!(one.run("there")?.code, 1);
     let status = one.run("status")?.out();
-    ensure!(status.contains("nr_cpus=1") && status.contains("/i"), "{status}");
+    ensure!(
+        status.contains("nr_cpus=1") && status.contains("/i"),
+        "{status}"
+    );
     let lost = one.run("lost")?;
     ensure!(lost.code != 0);
     let loud = "THE MACHINE IS NOW WITHOUT A CRASH KERNEL";
