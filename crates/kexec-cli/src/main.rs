@@ -40,7 +40,7 @@ use kexec_reboot::world::World;
 use kexec_sys::{Linux, Slot};
 
 use commands::{
-    check, enable, history, instances, list, load, metrics, needs_reboot, parallel_shutdown, plan,
+    check, crash, enable, history, instances, list, load, metrics, needs_reboot, parallel_shutdown, plan,
     preload, progress, reboot, status, terminal, unload,
 };
 use render::{json, text};
@@ -211,6 +211,7 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             host,
             json,
         } => check::verb(world, selection, host.as_deref(), *json),
+        VerbRequest::Crash(request) => crash::verb(world, request),
         VerbRequest::NeedsReboot { json } => needs_reboot::verb(world, *json),
         VerbRequest::Switch {
             feature,

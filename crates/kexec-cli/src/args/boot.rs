@@ -3,7 +3,7 @@
 use kexec_image::Arch;
 
 use super::{
-    Arches, Effect, Flag, Group, Id, KERNEL_VERBS, LOADS, Limit, Origin, Refused, Rule, Syntax,
+    Arches, Effect, Flag, Group, Id, KERNEL_VERBS, LOADING_VERBS, LOADS, Limit, Origin, Refused, Rule, Syntax,
     Value, X86,
 };
 
@@ -51,7 +51,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         aliases: &["ramdisk"],
         value: Value::FILE,
-        verbs: KERNEL_VERBS,
+        verbs: LOADING_VERBS,
         doc_short: "The initrd; several are joined in the order given",
         doc_long: "They follow those of the boot entry, or inside the UKI.",
         repeats: true,
@@ -60,7 +60,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         origin: Origin::Later,
         value: Value::Required("N", Syntax::Number),
-        verbs: KERNEL_VERBS,
+        verbs: LOADING_VERBS,
         doc_short: "The profile of a UKI to boot (default: the base profile)",
         ..flag(Id::Profile, "profile", LOAD)
     },

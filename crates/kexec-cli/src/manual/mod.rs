@@ -56,6 +56,10 @@ impl Verb {
                 "refused or failed; what was loaded before stays, or the message says otherwise",
             ),
             Verb::Unload => ("the slot is empty", "not unloaded"),
+            Verb::Crash => (
+                "done",
+                "refused or failed; the message reports what was changed, if anything was",
+            ),
             // What was loaded before may be another kernel than the one wanted now.
             Verb::Preload => (
                 "done",

@@ -19,6 +19,7 @@ pub(super) fn text(verb: Verb) -> &'static Text {
         Verb::Plan => &PLAN,
         Verb::Check => &CHECK,
         Verb::NeedsReboot => &NEEDS_REBOOT,
+        Verb::Crash => &CRASH,
         Verb::Enable => &ENABLE,
         Verb::Disable => &DISABLE,
         Verb::Preload => &PRELOAD,
@@ -239,6 +240,28 @@ static NEEDS_REBOOT: Text = Text {
             "kexec needs-reboot --json",
             "The same as JSON, for a script.",
         ),
+    ],
+};
+
+static CRASH: Text = Text {
+    says: &[
+        "`load` finds the running kernel, or takes the named one; derives its command line from \
+         the running kernel's by rules that --dry-run shows; runs every check; and loads it into \
+         the crash slot, which a panic jumps into.",
+        "`status` shows whether a crash kernel is loaded, and what would keep it from its work.",
+        "`unload` empties the crash slot. An empty slot is not an error.",
+        "`estimate` shows how much memory to reserve, and prints the parameter. It edits no boot \
+         loader.",
+        "`shrink` returns reserved memory that the crash kernel does not need, or reduces the \
+         region to SIZE.",
+    ],
+    examples: &[
+        example("kexec crash load", "Load the running kernel as the crash kernel."),
+        example(
+            "kexec crash load --dry-run",
+            "Show its command line, and why it differs from the running one.",
+        ),
+        example("kexec crash estimate", "Show how large crashkernel= has to be."),
     ],
 };
 

@@ -16,6 +16,7 @@ use kexec_reboot::record::PreloadTarget;
 use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
 use kexec_sys::Slot;
 
+use super::crash;
 use super::kexec_tools::{chosen, load_request};
 use super::{
     ColourChoice, CommandLine, MANY, NotAVerb, OutputOptions, Request, USAGE_VERB, UsageError,
@@ -77,7 +78,8 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
     let path = |id| typed.last(id).map(PathBuf::from);
     let selection = || {
         let name = typed.operands.first().cloned();
-        if name.is_none() && slot == Slot::Crash {
+        // A check takes the one that `kexec crash load` would load.
+        if name.is_none() && slot == Slot::Crash && verb != Verb::Check {
             return Err(usage(
                 "--crash needs a kernel: no crash kernel was named".to_owned(),
             ));
@@ -150,6 +152,7 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
             json,
         },
         Verb::NeedsReboot => VerbRequest::NeedsReboot { json },
+        Verb::Crash => VerbRequest::Crash(crash::parse(&typed).map_err(usage)?),
         Verb::Enable | Verb::Disable => VerbRequest::Switch {
             feature: feature(&typed).map_err(usage)?,
             on: verb == Verb::Enable,
