@@ -40,8 +40,8 @@ use kexec_reboot::world::World;
 use kexec_sys::{Linux, Slot};
 
 use commands::{
-    check, crash, enable, history, instances, list, load, metrics, needs_reboot, parallel_shutdown, plan,
-    preload, progress, reboot, status, terminal, unload,
+    check, crash, enable, history, instances, list, load, metrics, needs_reboot, parallel_shutdown,
+    plan, preload, progress, reboot, status, terminal, unload,
 };
 use render::{json, text};
 use request::{CommandLine, Load, NotAVerb, Request, Then, UsageError, VerbRequest};
@@ -206,6 +206,11 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
             svg,
             json,
         } => plan::verb(world, selection, host.as_deref(), svg.as_deref(), *json),
+        VerbRequest::Check {
+            selection,
+            host: None,
+            json,
+        } if selection.load.slot == Slot::Crash => crash::check(world, selection, *json),
         VerbRequest::Check {
             selection,
             host,

@@ -3,8 +3,8 @@
 use kexec_image::Arch;
 
 use super::{
-    Arches, Effect, Flag, Group, Id, KERNEL_VERBS, LOADING_VERBS, LOADS, Limit, Origin, Refused, Rule, Syntax,
-    Value, X86,
+    Arches, Effect, Flag, Group, Id, KERNEL_VERBS, LOADING_VERBS, LOADS, Limit, Origin, Refused,
+    Rule, Syntax, Value, X86,
 };
 
 const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {

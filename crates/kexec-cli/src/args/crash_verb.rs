@@ -140,7 +140,12 @@ mod tests {
 
     #[test]
     fn every_subcommand_takes_options_of_the_verb_and_every_option_has_one() {
-        assert!(COMMANDS.iter().map(|row| row.name).eq(NAMES.iter().copied()));
+        assert!(
+            COMMANDS
+                .iter()
+                .map(|row| row.name)
+                .eq(NAMES.iter().copied())
+        );
         for row in COMMANDS {
             for id in row.takes {
                 assert!(flag(*id).is_some(), "{} {id:?}", row.name);

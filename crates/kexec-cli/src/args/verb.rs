@@ -132,7 +132,9 @@ impl Verb {
             Verb::NeedsReboot => {
                 "Exit with 0 if a reboot is due: it would boot something else; else with 1"
             }
-            Verb::Crash => "Load a crash kernel, show whether it is ready, and how much memory it needs",
+            Verb::Crash => {
+                "Load a crash kernel, show whether it is ready, and how much memory it needs"
+            }
             Verb::Enable => "Make every reboot a kexec (preload), or switch on another feature",
             Verb::Disable => "Switch a feature off, and remove what enable wrote",
             Verb::Preload => {

@@ -1,8 +1,8 @@
 //! What only the verbs know.
 
 use super::{
-    ALL_VERBS, ALWAYS, ANSWERING, Effect, Flag, Group, Id, KERNEL_VERBS, LOADING_VERBS, Limit, Origin, Rule,
-    Syntax, Value, Verb,
+    ALL_VERBS, ALWAYS, ANSWERING, Effect, Flag, Group, Id, KERNEL_VERBS, LOADING_VERBS, Limit,
+    Origin, Rule, Syntax, Value, Verb,
 };
 
 const fn flag(id: Id, long: &'static str, verbs: &'static [Verb]) -> Flag {

@@ -140,7 +140,9 @@ pub fn checks() -> Vec<Checks> {
     let load = load.map(|check| (check.group, (check.name, check.about)));
     let reboot = arrival::checks::CHECKS.iter();
     let reboot = reboot.map(|check| (check.group, (check.name, check.about)));
-    let all: Vec<_> = load.chain(reboot).collect();
+    let crash = kexec_crash::checks::CHECKS.iter();
+    let crash = crash.map(|check| (check.group, (check.name, check.about)));
+    let all: Vec<_> = load.chain(reboot).chain(crash).collect();
     let of = |group: CheckGroup| {
         let checks = all.iter().filter(|(its, _)| *its == group);
         checks.map(|(_, check)| *check).collect()

@@ -256,12 +256,18 @@ static CRASH: Text = Text {
          region to SIZE.",
     ],
     examples: &[
-        example("kexec crash load", "Load the running kernel as the crash kernel."),
+        example(
+            "kexec crash load",
+            "Load the running kernel as the crash kernel.",
+        ),
         example(
             "kexec crash load --dry-run",
             "Show its command line, and why it differs from the running one.",
         ),
-        example("kexec crash estimate", "Show how large crashkernel= has to be."),
+        example(
+            "kexec crash estimate",
+            "Show how large crashkernel= has to be.",
+        ),
     ],
 };
 

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use kexec_crash::status::CrashStatus;
 use kexec_load::Error;
 use kexec_load::preflight::{CheckGroup, Finding, Severity};
 use kexec_machine::{Problem, Snapshot};
@@ -23,7 +24,7 @@ use serde_json::{Map, Value, json};
 use super::documents::{self, FORMAT};
 use super::downtime;
 use super::switching::{self, Switching};
-use super::{Slots, devices, entries, json as render, plans, reboots};
+use super::{Slots, crash, devices, entries, json as render, plans, reboots};
 use crate::args::ANSWERING;
 
 /// Every document by the name of its file, and of what it is the document.
@@ -56,6 +57,19 @@ fn schemas() -> Vec<(&'static str, Value)> {
         (
             "needs-reboot",
             schema::<documents::NeedsReboot<'_>>("kexec needs-reboot --json"),
+        ),
+        ("crash", schema::<CrashStatus>("kexec crash status --json")),
+        (
+            "crash-load",
+            schema::<crash::CrashLoad<'_>>("kexec crash load --json"),
+        ),
+        (
+            "crash-estimate",
+            schema::<crash::CrashEstimate<'_>>("kexec crash estimate --json"),
+        ),
+        (
+            "crash-shrink",
+            schema::<crash::CrashShrink>("kexec crash shrink --json"),
         ),
         (
             "enable",

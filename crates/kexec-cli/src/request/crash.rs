@@ -170,7 +170,16 @@ mod tests {
         assert_eq!(of("1g"), Some(1 << 30));
         assert_eq!(of("512K"), Some(512 << 10));
         assert_eq!(of("4096"), Some(4096));
-        for wrong in ["", "M", "-1", "+1M", "1MM", "99999999999999999999", "17179869184G", "1.5G"] {
+        for wrong in [
+            "",
+            "M",
+            "-1",
+            "+1M",
+            "1MM",
+            "99999999999999999999",
+            "17179869184G",
+            "1.5G",
+        ] {
             assert_eq!(of(wrong), None, "{wrong}");
         }
     }

@@ -76,6 +76,11 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
     };
     let json = typed.has(Id::Json);
     let path = |id| typed.last(id).map(PathBuf::from);
+    // A crash kernel is checked as `kexec crash load` would load it.
+    let usual = match (verb, slot) {
+        (Verb::Check, Slot::Crash) => SyscallChoice::Auto,
+        _ => SyscallChoice::Fastest,
+    };
     let selection = || {
         let name = typed.operands.first().cloned();
         // A check takes the one that `kexec crash load` would load.
@@ -86,7 +91,7 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
         }
         let kernel = name.clone().unwrap_or_default();
         Ok(Selection {
-            load: load_request(&typed, &kernel, slot, SyscallChoice::Fastest),
+            load: load_request(&typed, &kernel, slot, usual),
             cmdline: typed
                 .last(Id::Cmdline)
                 .map(|text| Cmdline::exact(text.as_bytes())),
