@@ -51,7 +51,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         aliases: &["ramdisk"],
         value: Value::FILE,
-        verbs: LOADING_VERBS,
+        verbs: KERNEL_VERBS,
         doc_short: "The initrd; several are joined in the order given",
         doc_long: "They follow those of the boot entry, or inside the UKI.",
         repeats: true,

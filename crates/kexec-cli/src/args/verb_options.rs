@@ -122,6 +122,14 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::Cmdline, "cmdline", KERNEL_VERBS)
     },
     Flag {
+        aliases: &["ramdisk"],
+        value: Value::FILE,
+        repeats: true,
+        doc_short: "The crash kernel's initrd, instead of the one that is found",
+        doc_long: "Several are joined in the order given.",
+        ..flag(Id::Initrd, "initrd", &[Verb::Crash])
+    },
+    Flag {
         value: Value::text("TEXT"),
         doc_short: "Use this command line instead of the derived one; --append adds to it",
         ..flag(Id::Cmdline, "cmdline", &[Verb::Crash])

@@ -264,3 +264,117 @@ fn watchdogs(out: &mut String, status: &CrashStatus, layout: Layout) {
         layout.field(out, INDENT, if at == 0 { "watchdogs" } else { "" }, &text);
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use kexec_crash::estimate::{Needs, estimate};
+    use kexec_crash::facts::{Sysctl, Watchdog};
+    use kexec_crash::status::{CheckedFile, TargetStatus};
+    use kexec_crash::target::Service;
+
+    use super::*;
+
+    pub(crate) fn estimated() -> Estimate {
+        estimate(&Needs {
+            release: None,
+            kernel: 60 << 20,
+            initrd: 30 << 20,
+            unpacked: None,
+            has_root: false,
+            boots_system: true,
+            keys: 1 << 30,
+        })
+    }
+
+    pub(crate) fn ready() -> CrashStatus {
+        let file = |path: &str, state| CheckedFile {
+            path: path.into(),
+            state,
+        };
+        CrashStatus {
+            armed: Some(true),
+            since: Some(1_795_388_700),
+            kernel: Some("/boot/vmlinuz-6.12".into()),
+            release: Some("6.12".into()),
+            running: "6.12".into(),
+            files: vec![
+                file("/boot/vmlinuz-6.12", FileState::Same),
+                file("/var/lib/kdump/initrd.img-6.12", FileState::Changed),
+            ],
+            reserved: Some(192 << 20),
+            needed: Some(160 << 20),
+            needed_unknown: None,
+            sysctls: vec![Sysctl {
+                name: "kernel.panic_on_oops",
+                value: Some(1),
+                means: "1: an oops is a panic, and is dumped",
+            }],
+            watchdogs: vec![Watchdog {
+                name: "watchdog0".into(),
+                identity: Some("iTCO_wdt".into()),
+                active: Some(true),
+                timeout: Some(30),
+                driver: None,
+            }],
+            dump_seconds: Some(90),
+            target: TargetStatus {
+                service: Some(Service::KdumpTools),
+                target: Some(Target::Folder("/var/crash".into())),
+                exists: Some(true),
+                free: Some(5 << 30),
+            },
+            last_rehearsal: None,
+        }
+    }
+
+    pub(crate) fn unarmed() -> CrashStatus {
+        CrashStatus {
+            armed: Some(false),
+            since: None,
+            kernel: None,
+            release: None,
+            files: vec![],
+            reserved: Some(0),
+            needed: None,
+            needed_unknown: Some("no such file".into()),
+            watchdogs: vec![],
+            target: TargetStatus {
+                service: None,
+                target: Some(Target::Remote("ssh host".into())),
+                exists: None,
+                free: None,
+            },
+            ..ready()
+        }
+    }
+
+    #[test]
+    fn what_is_shown() {
+        let derived_line = kexec_crash::cmdline::derive(
+            &"root=/dev/a quiet panic=0 nr_cpus=1 reset_devices irqpoll".into(),
+            &[],
+            Some(&"mce=on".into()),
+        );
+        let shrunk = Shrink {
+            before: 256 << 20,
+            after: 160 << 20,
+        };
+        let plain = Layout::PLAIN;
+        insta::assert_snapshot!(
+            [
+                status(&ready(), plain),
+                status(&unarmed(), plain),
+                estimate_text(),
+                shrink(shrunk, true, plain),
+                shrink(shrunk, false, plain),
+                derived(Some(&derived_line), plain),
+            ]
+            .join("\n")
+        );
+        assert_eq!(derived(None, plain), "");
+    }
+
+    fn estimate_text() -> String {
+        super::estimate(&estimated(), Some(0), Layout::PLAIN)
+    }
+}

@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use kexec_crash::cmdline::derive;
+use kexec_crash::shrink::Shrink;
 use kexec_crash::status::CrashStatus;
 use kexec_load::Error;
 use kexec_load::preflight::{CheckGroup, Finding, Severity};
@@ -284,6 +286,25 @@ fn what_happened_is_as_the_schemas_say() {
             render::status(&host, &slots, attempts.last(), (Some(1), None)),
         );
     }
+}
+
+#[test]
+fn crash_kernels_are_as_their_schemas_say() {
+    let mut prepared = plans::prepared();
+    prepared.findings = vec![finding()];
+    let derived = derive(&"quiet root=/dev/a".into(), &[], Some(&"panic=5".into()));
+    hold("crash-load", crash::load_json(&prepared, Some(&derived)));
+    hold("crash-load", crash::load_json(&prepared, None));
+    let (estimate, status) = (crash::tests::estimated(), crash::tests::ready());
+    hold("crash-estimate", crash::estimate_json(&estimate, None));
+    hold("crash-estimate", crash::estimate_json(&estimate, Some(1)));
+    let shrink = Shrink {
+        before: 2,
+        after: 1,
+    };
+    hold("crash-shrink", crash::shrink_json(shrink, true));
+    hold("crash", crash::status_json(&status));
+    hold("crash", crash::status_json(&crash::tests::unarmed()));
 }
 
 #[test]
