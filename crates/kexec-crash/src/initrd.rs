@@ -25,6 +25,9 @@ const SAVERS: &[&str] = &[
     "kdump/save_dump.sh",
 ];
 
+/// The program of systemd, by the end of its path.
+const SYSTEMD: &str = "lib/systemd/systemd";
+
 /// What was found in an initrd.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Contents {
@@ -34,6 +37,8 @@ pub struct Contents {
     pub savers: Vec<String>,
     /// Bytes of everything, unpacked; `None` where a part was not looked into.
     pub unpacked: Option<u64>,
+    /// Whether systemd runs in it.
+    pub systemd: bool,
     /// Whether every name was seen.
     pub whole: bool,
 }
@@ -85,6 +90,8 @@ impl Contents {
     fn name(&mut self, path: &str) {
         if let Some(module) = module(path) {
             self.modules.insert(module);
+        } else if ends_in(path, SYSTEMD) {
+            self.systemd = true;
         } else if SAVERS.iter().any(|saver| ends_in(path, saver))
             && self.savers.len() < SAVERS.len()
         {
@@ -135,6 +142,7 @@ mod tests {
             "lib/modules/6.12/kernel/drivers/virtio/virtio-pci.ko",
             "usr/bin/makedumpfile",
             "usr/bin/notmakedumpfile",
+            "usr/lib/systemd/systemd",
             "etc/x.ko.conf",
         ]);
         let packed = (COMPRESSORS[0].compress)(&main);
@@ -144,7 +152,7 @@ mod tests {
             ["ext4", "virtio_pci"]
         );
         assert_eq!(found.savers, ["usr/bin/makedumpfile"]);
-        assert!(found.whole);
+        assert!(found.whole && found.systemd);
         let all = u64::try_from(early.len() + main.len()).unwrap();
         assert_eq!(found.unpacked, Some(all));
     }

@@ -1,16 +1,14 @@
 //! The region of the crash kernel, made smaller while the machine runs
-//! (Documentation/ABI/testing/sysfs-kernel-kexec: `crash_size` is writable, and only
+//! (Documentation/ABI/testing/sysfs-kernel-kexec-kdump: `crash_size` is writable, and only
 //! downwards).
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::size::MIB;
+use kexec_machine::snapshot::sysfs::KexecFile;
 
-/// Where the size of the region is, the place of Linux 6.19 first
-/// (Documentation/ABI/testing/sysfs-kernel-kexec-kdump).
-const FILES: &[&str] = &["sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size"];
+use crate::size::MIB;
 
 /// What would be, or was, returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +45,8 @@ pub fn plan(before: u64, wanted: u64) -> Result<Shrink, NotShrunk> {
 
 /// The file that holds the size.
 fn file(root: &Path) -> Option<PathBuf> {
-    let files = FILES.iter().map(|file| root.join(file));
-    files.into_iter().find(|file| file.exists())
+    let path = KexecFile::CrashSize.found(root)?;
+    Some(root.join(path.trim_start_matches('/')))
 }
 
 /// The size of the region now.

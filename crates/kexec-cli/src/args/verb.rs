@@ -103,10 +103,10 @@ impl Verb {
                 "kexec crash load|status|unload|estimate|shrink [ENTRY|KERNEL|SIZE] [OPTION]..."
             }
             Verb::Enable => {
-                "kexec enable preload|refresh|exitrd|metrics|parallel-shutdown [OPTION]..."
+                "kexec enable preload|refresh|exitrd|metrics|parallel-shutdown|crash [OPTION]..."
             }
             Verb::Disable => {
-                "kexec disable preload|refresh|exitrd|metrics|parallel-shutdown [OPTION]..."
+                "kexec disable preload|refresh|exitrd|metrics|parallel-shutdown|crash [OPTION]..."
             }
             Verb::Preload => "kexec preload [OPTION]...",
             Verb::ParallelShutdown => "kexec parallel-shutdown [ACTION] [OPTION]...",
@@ -190,6 +190,7 @@ const FEATURES: &[&str] = &[
     "exitrd",
     "metrics",
     "parallel-shutdown",
+    "crash",
 ];
 
 /// What a shutdown ends in that parallel-shutdown acts for.

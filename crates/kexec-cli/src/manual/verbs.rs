@@ -314,6 +314,11 @@ static ENABLE: Text = Text {
          running kernel does not shut them down one after the other. `kexec parallel-shutdown \
          --dry-run` shows which. A unit records when services had been stopped, so `kexec status` \
          shows how long the devices took.",
+        "crash: at each boot, `kexec-crash.service` loads the crash kernel (`kexec crash load`). It \
+         is loaded again after processors or memory were added or removed, unless the running \
+         kernel follows that itself (`crash_hotplug` in /sys/devices/system), and after a package \
+         has changed a kernel or an initrd. Refused where kdump-tools, kdumpctl or another kdump \
+         service is enabled or active, and where no memory is reserved (`crashkernel=`).",
         "With --cold-every=N, every Nth reboot of a machine with preload goes through the \
          firmware: before it, nothing is loaded ahead. An explicit `kexec reboot` is a kexec even \
          then. The number is kept in /etc/kexec-rs.conf; `kexec status` shows how far it is.",
@@ -342,13 +347,15 @@ static ENABLE: Text = Text {
             "The same, but every 10th reboot goes through the firmware.",
         ),
         example("kexec enable metrics", "Write metrics for node_exporter."),
+        example("kexec enable crash", "Load a crash kernel at each boot."),
     ],
 };
 
 static DISABLE: Text = Text {
     says: &[
         "Removes what `kexec enable` wrote, and unloads the image that was loaded ahead. Files \
-         that a package installed stay, and do nothing.",
+         that a package installed stay, and do nothing. A crash kernel that is loaded stays \
+         until it is unloaded (`kexec -p -u`) or the machine reboots.",
         "If a step fails, the others that do not depend on it are tried, and every step is listed \
          with what became of it. Run again, the command does what is left.",
     ],

@@ -127,7 +127,7 @@ pub fn estimate(estimate: &Estimate, reserved: Option<u64>, layout: Layout) -> S
         Some(size) => format!("; {} are reserved now", bytes(size)),
         None => String::new(),
     };
-    let sum = format!("{}, in steps of 16 MiB{reserved}", bytes(estimate.bytes));
+    let sum = format!("{}, in steps of 8 MiB{reserved}", bytes(estimate.bytes));
     layout.field(&mut out, COLUMN, "sum", &sum);
     layout.field_in(
         &mut out,
@@ -267,7 +267,7 @@ fn watchdogs(out: &mut String, status: &CrashStatus, layout: Layout) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use kexec_crash::estimate::{Needs, estimate};
+    use kexec_crash::estimate::{Needs, Programs, estimate};
     use kexec_crash::facts::{Sysctl, Watchdog};
     use kexec_crash::status::{CheckedFile, TargetStatus};
     use kexec_crash::target::Service;
@@ -281,7 +281,7 @@ pub(super) mod tests {
             initrd: 30 << 20,
             unpacked: None,
             has_root: false,
-            boots_system: true,
+            programs: Programs::System,
             keys: 1 << 30,
         })
     }

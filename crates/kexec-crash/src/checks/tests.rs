@@ -8,7 +8,7 @@ use kexec_load::preflight::Severity;
 use kexec_plan::{FilePlan, Piece};
 
 use super::*;
-use crate::estimate::{Needs, estimate};
+use crate::estimate::{Needs, Programs, estimate};
 use crate::facts::{Sysctl, TargetFacts, Watchdog};
 use crate::size::MIB;
 use crate::target::{Service, Target};
@@ -67,6 +67,7 @@ fn machine() -> Machine {
             modules: ["ext4".to_owned(), "virtio_blk".to_owned()].into(),
             savers: vec!["usr/bin/makedumpfile".into()],
             unpacked: Some(20 * MIB),
+            systemd: false,
             whole: true,
         },
         config: Fact::Known([option("CONFIG_CRASH_DUMP"), option("CONFIG_PROC_VMCORE")].into()),
@@ -81,7 +82,7 @@ impl Machine {
             initrd: 8 * MIB,
             unpacked: self.contents.unpacked,
             has_root: true,
-            boots_system: false,
+            programs: Programs::Few,
             keys: 0,
         });
         run(&CrashContext {

@@ -65,7 +65,8 @@ pub struct LoadRecord {
     /// It was loaded ahead, and from what.
     #[serde(default)]
     pub preloaded: Option<Preloaded>,
-    /// Every file that was read, as it was then; empty where one was no regular file.
+    /// The files that it was made of, as they were before they were read: the kernel, then
+    /// the initrds. Empty where one of them was no file at a path.
     #[serde(default)]
     pub files: Vec<FileStamp>,
     /// Whether something was loaded when this load began, as the kernel said.
@@ -216,7 +217,7 @@ pub(super) mod tests {
             reason: "-s was given".into(),
             unpacked: Unpacked::default(),
             preloaded: None,
-            files: Vec::new(),
+            files: vec![],
             over: None,
         }
     }

@@ -16,6 +16,7 @@ mod preload;
 mod prepare;
 mod read;
 mod reboot;
+mod reload;
 pub mod remember;
 mod request;
 mod unload;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kexec_crash::checks::{self, CrashContext, DUMP_UNIT};
 use kexec_crash::cmdline::{Derived, Extra, derive};
-use kexec_crash::estimate::{Estimate, Needs, estimate};
+use kexec_crash::estimate::{Estimate, Needs, Programs, estimate};
 use kexec_crash::facts::CrashFacts;
 use kexec_crash::initrd::Contents;
 use kexec_crash::target::Service;
@@ -150,7 +150,11 @@ pub fn judge(
         initrd,
         unpacked: contents.unpacked,
         has_root: line.value("root").is_some(),
-        boots_system: line.value("systemd.unit").as_deref() == Some(DUMP_UNIT),
+        programs: match line.value("systemd.unit").as_deref() {
+            Some(DUMP_UNIT) => Programs::System,
+            _ if contents.systemd => Programs::Systemd,
+            _ => Programs::Few,
+        },
         keys: 0,
     });
     let config = config(world, request, &prepared.image);
