@@ -129,6 +129,15 @@ pub const PAGES: &[Page] = &[
         see_also: &[("systemctl", 1), ("kernel-install", 8)],
     },
     Page {
+        name: "kexec-crash",
+        about: "load a crash kernel, and know that it is ready",
+        verbs: &[Verb::Crash],
+        says: &[],
+        sections: &[],
+        files: &[LOADED, SYS_LOADED],
+        see_also: &[("kdumpctl", 8), ("kdump-config", 8)],
+    },
+    Page {
         name: "kexec-metrics",
         about: "metrics of reboots for Prometheus",
         verbs: &[Verb::Metrics],

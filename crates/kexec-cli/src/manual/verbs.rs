@@ -19,6 +19,7 @@ pub(super) fn text(verb: Verb) -> &'static Text {
         Verb::Plan => &PLAN,
         Verb::Check => &CHECK,
         Verb::NeedsReboot => &NEEDS_REBOOT,
+        Verb::Crash => &CRASH,
         Verb::Enable => &ENABLE,
         Verb::Disable => &DISABLE,
         Verb::Preload => &PRELOAD,
@@ -210,12 +211,17 @@ static CHECK: Text = Text {
          milliseconds of the downtime the image itself causes, phase by phase, at the speed of this \
          machine, and shows what would make it shorter. The speed is measured once in each boot. How long services, drivers and \
          firmware take is not in it. `kexec check --json` has the same under the key downtime.",
+        "With -p, checks whether a panic would be saved: the crash kernel and its initrd, the \
+         reserved memory against the estimate, the programs and modules for the target, the \
+         target's free space, watchdogs, IOMMU, lockdown, and the sysctls that make a panic of an \
+         oops. What is checked is what `kexec crash load` would load.",
         "Checks ask the running kernel and its init, so there is no --root as in `kexec list`: \
          run this on the machine itself, or write a snapshot there with `kexec status --snapshot` \
          and pass it with --host.",
     ],
     examples: &[
         example("kexec check", "Check whether `kexec reboot` would succeed."),
+        example("kexec check -p", "Check whether a panic would be saved."),
         example(
             "kexec check --host machine.json ./vmlinuz",
             "Check whether this kernel would load on another machine.",
@@ -238,6 +244,52 @@ static NEEDS_REBOOT: Text = Text {
         example(
             "kexec needs-reboot --json",
             "The same as JSON, for a script.",
+        ),
+    ],
+};
+
+static CRASH: Text = Text {
+    says: &[
+        "`load`: takes the running kernel, or the one that is named, and the initrd that the \
+         distribution's service made for it (kdump-tools, kdump-utils, kdump), else the normal \
+         one. Derives the command line: what breaks a crash kernel or takes memory is removed, \
+         and what it needs is added. --dry-run and -d show each change with its reason; what \
+         --append gives counts more, and --cmdline replaces the whole line. Every check runs, \
+         those of `kexec check -p` among them, before the crash kernel that was loaded before is \
+         replaced.",
+        "`status`: whether a crash kernel is loaded, since when, and whether its files are still \
+         those that were loaded; the reserved memory and what is needed; the sysctls that make a \
+         panic of something else; watchdogs, and whether they reset the machine before a dump \
+         ends; the target of the dump and its free space. The exit code is 0 whatever it shows: \
+         `kexec -p -S` is for scripts.",
+        "`unload`: empties the crash slot. An empty slot is not an error.",
+        "`estimate`: how much memory to reserve, as a sum of parts, and the parameter that does \
+         it. It edits no boot loader.",
+        "`shrink`: returns reserved memory, until the estimate or SIZE is left (a number with K, \
+         M or G). The running kernel does that only while no crash kernel is loaded, and nothing \
+         but a reboot makes the region larger again.",
+    ],
+    examples: &[
+        example(
+            "kexec crash load",
+            "Load the running kernel as the crash kernel.",
+        ),
+        example(
+            "kexec crash load --dry-run",
+            "Show its command line, each change with its reason, and every check.",
+        ),
+        example(
+            "kexec crash load --append nr_cpus=4",
+            "Let four processors save the dump.",
+        ),
+        example("kexec crash status", "Show whether it is loaded and ready."),
+        example(
+            "kexec crash estimate",
+            "Show how large crashkernel= has to be.",
+        ),
+        example(
+            "kexec crash shrink --dry-run",
+            "Show how much reserved memory is not needed.",
         ),
     ],
 };

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use kexec_load::pipeline::{self, Prepared};
+use kexec_load::preflight::Finding;
 use kexec_load::{Error, SyscallChoice};
 use kexec_machine::{Problem, Snapshot};
 use kexec_sys::{FileFlags, Slot};
@@ -66,12 +67,31 @@ pub fn load(
     host: Snapshot,
     flags: FileFlags,
 ) -> Result<Prepared, Error> {
+    load_checked(world, command, chosen, host, flags, &|_| Vec::new())
+}
+
+/// The same with more checks than those of the load: `more` finds them in what is prepared,
+/// and one of them that refuses keeps the load from being tried.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_checked(
+    world: &World<'_>,
+    command: &str,
+    chosen: ChosenLoad,
+    host: Snapshot,
+    flags: FileFlags,
+    more: &dyn Fn(&Prepared) -> Vec<Finding>,
+) -> Result<Prepared, Error> {
     let can = can_kexec(world, &host);
     let ready = match Ready::new(world, chosen, host) {
         // What kexec-tools says first, with its exit code.
         Err(Error::KernelNotRead(problem)) => return Err(Error::KernelNotRead(problem)),
         ready => can.and(ready)?,
     };
+    let mut ready = ready;
+    let found = more(&ready.prepared);
+    ready.prepared.findings.extend(found);
     ready.tell(world);
     let lock = world.lock(command)?;
     let loaded = ready.load(world, &lock, &LoadOptions::image(flags))?;
