@@ -5,8 +5,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use kexec_load::Error;
-use kexec_machine::Problem;
 use kexec_machine::snapshot::sysfs;
+use kexec_machine::{Fact, Problem};
 use kexec_reboot::handover;
 use kexec_reboot::preload::cold_every;
 use kexec_reboot::record;

@@ -112,12 +112,30 @@ pub const PAGES: &[Page] = &[
                 holds: "The hook of parallel-shutdown.",
             },
             File {
+                path: "/etc/udev/rules.d/98-kexec-crash.rules",
+                holds: "Exists while crash is on: notices processors and memory that come and go.",
+            },
+            File {
+                path: "/run/kexec-crash-changed",
+                holds: "Made by these rules and by hooks of kernel packages; the crash kernel is \
+                        then loaded again, and the file removed.",
+            },
+            File {
                 path: "/run/kexec/cold",
                 holds: "Exists when the next reboot must go through the firmware.",
             },
             LOADED,
         ],
         see_also: &[("systemctl", 1), ("kernel-install", 8)],
+    },
+    Page {
+        name: "kexec-crash",
+        about: "load a crash kernel, and know that it is ready",
+        verbs: &[Verb::Crash],
+        says: &[],
+        sections: &[],
+        files: &[LOADED, SYS_LOADED],
+        see_also: &[("kdumpctl", 8), ("kdump-config", 8)],
     },
     Page {
         name: "kexec-metrics",

@@ -12,6 +12,7 @@ use kexec_sys::Slot;
 
 use super::{ChosenLoad, Selection};
 use crate::arrival::{self, ArrivalFacts, last_jump};
+use crate::record::{FileStamp, Fingerprint};
 use crate::world::{Told, World};
 
 /// How the arrival is checked.
@@ -45,6 +46,8 @@ pub struct Ready {
     pub prepared: Prepared,
     pub(super) host: Snapshot,
     pub(super) inputs: Inputs,
+    /// The files, as they were before they were read.
+    pub(super) stamps: Vec<FileStamp>,
 }
 
 impl Ready {
@@ -66,6 +69,8 @@ impl Ready {
         if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
             return Err(no_crash_region(&host));
         }
+        // Before they are read: what changes meanwhile is not taken for what was read.
+        let stamps = Fingerprint::stamps(request, chosen.volumes.as_ref());
         let inputs = chosen.read(world, &host)?;
         let inputs = inputs
             .with_config(world.root, request)
@@ -79,6 +84,7 @@ impl Ready {
             prepared,
             host,
             inputs,
+            stamps,
         })
     }
 }
