@@ -133,12 +133,13 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "bench",
-        words: "load | downtime",
+        words: "load | downtime | crash",
         help: &[
             "what a load costs in instructions and memory, beside",
             "kexec-tools; or how long a machine is down for a kexec,",
             "phase by phase: the tables of docs/performance.md, into",
-            "target/downtime. All of `downtime` takes over an hour",
+            "target/downtime. All of `downtime` takes over an hour.",
+            "`crash`: the smallest crashkernel= that is enough",
         ],
         flags: BENCH_FLAGS,
     },
