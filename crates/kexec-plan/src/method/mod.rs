@@ -85,6 +85,9 @@ pub struct MethodFacts {
     pub classic_option: bool,
     /// It is for the crash slot.
     pub crash: bool,
+    /// It is for the crash slot, and the running kernel keeps keys of an encrypted dump
+    /// target for it.
+    pub dump_keys: bool,
     /// This program places nothing itself on such a machine.
     pub not_placed_here: bool,
     /// The running kernel was built without `kexec_load(2)`.
@@ -188,6 +191,13 @@ const TABLE: &[Row] = &[
         applies: |f| f.handover_state,
         method: Method::FileLoad,
         reason: "only this call carries live-update state into the next kernel",
+        detail: nothing,
+        binding: true,
+    },
+    Row {
+        applies: |f| f.dump_keys,
+        method: Method::FileLoad,
+        reason: "only this call gives the crash kernel the keys of an encrypted dump target",
         detail: nothing,
         binding: true,
     },

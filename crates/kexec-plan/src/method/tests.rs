@@ -41,6 +41,7 @@ fn every_row_gives_its_own_reason() {
         with(|f| f.signature_enforced = true),
         with(|f| f.ima_appraises = true),
         with(|f| f.handover_state = true),
+        with(|f| f.dump_keys = true),
         with(|f| f.secure_boot_unseen = unseen()),
         with(|f| f.selinux_enforcing = true),
         with(|f| f.not_for_file_load = true),

@@ -1,0 +1,329 @@
+//! What the running kernel shows for a crash kernel: where the notes of its processors and
+//! of itself are, where it is in memory, and what it follows by itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::memory::hex;
+use super::{MachineMemory, MemoryRange};
+use crate::{Fact, Root};
+
+/// No machine has more processors than this: numbers go up to 8191 in the largest
+/// configuration (`NR_CPUS` in arch/x86/Kconfig).
+pub(super) const MAX_CPUS: usize = 1 << 16;
+
+/// The most ranges of `crashkernel=SIZE,cma`: the kernel makes at most 4 (Linux 6.17); the
+/// bound is only against nonsense.
+pub(super) const MAX_CMA: usize = 64;
+
+/// Where processors are listed.
+const CPUS: &str = "/sys/devices/system/cpu";
+
+/// Why nothing was looked up.
+const UNRESERVED: &str = "not looked up: no memory is reserved for a crash kernel";
+
+/// The start of the addresses at which x86_64 kernels map themselves, and their end
+/// (Documentation/arch/x86/x86_64/mm.rst, "kernel text mapping": 1 GiB with modules behind
+/// it).
+const KERNEL_MAP: std::ops::Range<u64> = 0xffff_ffff_8000_0000..0xffff_ffff_c000_0000;
+
+/// What the running kernel shows for a crash kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashState {
+    /// Where each processor leaves its registers (`crash_notes` and `crash_notes_size` of
+    /// /sys/devices/system/cpu/cpuN), by number; those without an address are left out.
+    pub cpu_notes: Fact<Vec<CpuNote>>,
+    /// Where the running kernel's description of itself is (/sys/kernel/vmcoreinfo).
+    pub vmcoreinfo: Fact<NotePlace>,
+    /// The ranges of `crashkernel=SIZE,cma` (`crash_cma_ranges`, since Linux 6.17).
+    pub cma_ranges: Fact<Vec<MemoryRange>>,
+    /// The running kernel keeps a loaded crash kernel up to date when processors come and
+    /// go (/sys/devices/system/cpu/crash_hotplug, since Linux 6.6).
+    pub cpu_hotplug: Fact<bool>,
+    /// The same for memory (/sys/devices/system/memory/crash_hotplug).
+    pub memory_hotplug: Fact<bool>,
+    /// How large the ELF core header must be so that the running kernel can do that, bytes
+    /// (`crash_elfcorehdr_size`).
+    pub elfcorehdr_size: Fact<u64>,
+    /// Where the running kernel maps itself and physical memory (/proc/kcore, x86_64).
+    pub kernel_map: Fact<KernelMap>,
+    /// How many keys of an encrypted dump target are kept for the crash kernel
+    /// (/sys/kernel/config/crash_dm_crypt_keys/count, since Linux 6.16).
+    pub dump_keys: Fact<u64>,
+}
+
+/// Where one processor leaves its registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuNote {
+    /// The number of the processor.
+    pub cpu: u32,
+    /// Where the note is.
+    #[serde(flatten)]
+    pub place: NotePlace,
+}
+
+/// Where a note is in physical memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotePlace {
+    /// Its first byte.
+    pub address: u64,
+    /// How many bytes.
+    pub size: u64,
+}
+
+/// Where the running kernel maps itself and physical memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelMap {
+    /// The virtual address of physical address 0 (`PAGE_OFFSET`).
+    pub page_offset: u64,
+    /// The first virtual address of the kernel's text.
+    pub text: u64,
+    /// Its first physical address.
+    pub physical: u64,
+    /// Bytes from the start of the text to the end of the kernel.
+    pub len: u64,
+}
+
+impl Default for CrashState {
+    fn default() -> CrashState {
+        CrashState {
+            cpu_notes: Fact::not_recorded(),
+            vmcoreinfo: Fact::not_recorded(),
+            cma_ranges: Fact::not_recorded(),
+            cpu_hotplug: Fact::not_recorded(),
+            memory_hotplug: Fact::not_recorded(),
+            elfcorehdr_size: Fact::not_recorded(),
+            kernel_map: Fact::not_recorded(),
+            dump_keys: Fact::not_recorded(),
+        }
+    }
+}
+
+/// Reads it. `memory` has the place of the running kernel. Where no memory is reserved for a
+/// crash kernel, what takes longest to look up is left out.
+pub(super) fn read(root: &Root, memory: &MachineMemory) -> CrashState {
+    let reserved = memory.iomem.as_ref().and_then(|ranges| {
+        match ranges.iter().any(|r| r.kind == "Crash kernel") {
+            true => Fact::Known(ranges.as_slice()),
+            false => Fact::Unreadable(UNRESERVED.to_owned()),
+        }
+    });
+    CrashState {
+        cpu_notes: reserved.clone().and_then(|_| cpu_notes(root)),
+        vmcoreinfo: root.parse(
+            "/sys/kernel/vmcoreinfo",
+            "an address and a size, hexadecimal",
+            vmcoreinfo,
+        ),
+        cma_ranges: either(root, "crash_cma_ranges", "ranges, one per line", cma_ranges),
+        cpu_hotplug: root.flag(&format!("{CPUS}/crash_hotplug")),
+        memory_hotplug: root.flag("/sys/devices/system/memory/crash_hotplug"),
+        elfcorehdr_size: either(root, "crash_elfcorehdr_size", "a number of bytes", |text| {
+            text.parse().ok()
+        }),
+        kernel_map: reserved.and_then(|iomem| kernel_map(root, iomem)),
+        dump_keys: root.parse(
+            "/sys/kernel/config/crash_dm_crypt_keys/count",
+            "a number of keys",
+            |text| text.parse().ok(),
+        ),
+    }
+}
+
+/// A file of the kernel's kexec, which moved in Linux 6.19.
+fn either<T>(root: &Root, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Fact<T> {
+    let new = root.parse(&format!("/sys/kernel/kexec/{name}"), expected, &read);
+    new.or(|| root.parse(&format!("/sys/kernel/{name}"), expected, &read))
+}
+
+/// Two hexadecimal numbers without 0x (Documentation/ABI/testing/sysfs-kernel-vmcoreinfo).
+fn vmcoreinfo(text: &str) -> Option<NotePlace> {
+    let (address, size) = text.split_once(' ')?;
+    let number = |text: &str| hex(text.trim().strip_prefix("0x").unwrap_or(text.trim()));
+    note_place(number(address)?, number(size)?)
+}
+
+/// A place that is memory at all.
+fn note_place(address: u64, size: u64) -> Option<NotePlace> {
+    let fits = address.checked_add(size).is_some();
+    (address != 0 && size != 0 && fits).then_some(NotePlace { address, size })
+}
+
+/// One range per line: start and inclusive end, hexadecimal
+/// (Documentation/ABI/testing/sysfs-kernel-kexec-kdump). An empty file: none.
+fn cma_ranges(text: &str) -> Option<Vec<MemoryRange>> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let range = |line: &str| {
+        let (start, last) = line.trim().split_once('-')?;
+        let number = |text: &str| hex(text.trim().strip_prefix("0x").unwrap_or(text.trim()));
+        let (start, last) = (number(start)?, number(last)?);
+        (start <= last).then(|| MemoryRange {
+            start,
+            end: last.saturating_add(1),
+            kind: "crash CMA".to_owned(),
+            depth: 0,
+        })
+    };
+    let ranges: Option<Vec<MemoryRange>> = lines.map(range).collect();
+    ranges.filter(|ranges| ranges.len() <= MAX_CMA)
+}
+
+fn cpu_notes(root: &Root) -> Fact<Vec<CpuNote>> {
+    root.entries(CPUS).and_then(|names| {
+        let number = |name: &String| {
+            let digits = name.strip_prefix("cpu")?;
+            let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| digits.parse::<u32>().ok())?
+        };
+        let mut cpus: Vec<u32> = names.iter().filter_map(number).collect();
+        cpus.sort_unstable();
+        if cpus.len() > MAX_CPUS {
+            return Fact::Unreadable(format!("{CPUS}: more than {MAX_CPUS} processors"));
+        }
+        let mut notes = Vec::with_capacity(cpus.len());
+        for cpu in cpus {
+            match note(root, cpu) {
+                Fact::Known(Some(place)) => notes.push(CpuNote { cpu, place }),
+                // Not brought up yet: it leaves no registers either.
+                Fact::Known(None) | Fact::Absent => {}
+                Fact::Unreadable(reason) => return Fact::Unreadable(reason),
+            }
+        }
+        match notes.is_empty() {
+            true => Fact::Absent,
+            false => Fact::Known(notes),
+        }
+    })
+}
+
+/// Where one processor leaves its registers; `None` where it has an address of 0.
+fn note(root: &Root, cpu: u32) -> Fact<Option<NotePlace>> {
+    let folder = format!("{CPUS}/cpu{cpu}");
+    let address = root.parse(
+        &format!("{folder}/crash_notes"),
+        "a hexadecimal address",
+        hex,
+    );
+    let size = root.parse(
+        &format!("{folder}/crash_notes_size"),
+        "a number of bytes",
+        |text| text.parse::<u64>().ok(),
+    );
+    address.and_then(|address| size.map(|size| note_place(address, size)))
+}
+
+/// Where the running kernel is mapped, out of the program headers of /proc/kcore: an ELF
+/// file whose entries have virtual and, where there is memory behind them, physical
+/// addresses. Its content is not read.
+fn kernel_map(root: &Root, iomem: &[MemoryRange]) -> Fact<KernelMap> {
+    const KCORE: &str = "/proc/kcore";
+    let unreadable = |reason: String| Fact::Unreadable(format!("{KCORE}: {reason}"));
+    let code = iomem.iter().find(|r| r.kind == "Kernel code");
+    let Some(code) = code.map(|r| r.start) else {
+        return Fact::Unreadable("/proc/iomem has no \"Kernel code\"".to_owned());
+    };
+    root.head(KCORE, kcore::EHDR_LEN).and_then(|head| {
+        let len = match kcore::headers_end(&head) {
+            Ok(len) => len,
+            Err(reason) => return unreadable(reason),
+        };
+        root.head(KCORE, len)
+            .and_then(|bytes| match kcore::kernel_map(&bytes, code, iomem) {
+                Ok(map) => Fact::Known(map),
+                Err(reason) => unreadable(reason),
+            })
+    })
+}
+
+/// The program headers of /proc/kcore (System V gABI 4.1, ELF64).
+pub(super) mod kcore {
+    use kexec_image::fields::{u16_at, u32_at, u64_at};
+
+    use super::{KERNEL_MAP, KernelMap};
+    use crate::snapshot::MemoryRange;
+
+    /// The length of the ELF header.
+    pub(in super::super) const EHDR_LEN: u64 = 64;
+    /// The length of a program header.
+    const PHDR_LEN: u64 = 56;
+    /// `PT_LOAD`.
+    const LOAD: u32 = 1;
+
+    /// Where the program headers end.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub(in super::super) fn headers_end(head: &[u8]) -> Result<u64, String> {
+        if head.get(..5) != Some(&[0x7f, b'E', b'L', b'F', 2]) {
+            return Err("it is not an ELF64 file".to_owned());
+        }
+        let at = u64_at(head, 32).ok_or("it is cut short")?;
+        let size = u16_at(head, 54).ok_or("it is cut short")?;
+        let count = u16_at(head, 56).ok_or("it is cut short")?;
+        if u64::from(size) != PHDR_LEN || at != EHDR_LEN {
+            return Err(format!(
+                "program headers of {size} bytes at {at}, expected {PHDR_LEN} at {EHDR_LEN}"
+            ));
+        }
+        Ok(u64::from(count).saturating_mul(PHDR_LEN).saturating_add(at))
+    }
+
+    /// Where the kernel is, whose code begins at the physical address `code`, and where it
+    /// maps the memory of `iomem`.
+    ///
+    /// # Errors
+    /// Why it does not follow from the headers.
+    pub(in super::super) fn kernel_map(
+        bytes: &[u8],
+        code: u64,
+        iomem: &[MemoryRange],
+    ) -> Result<KernelMap, String> {
+        let mut text = None;
+        let mut offset = None;
+        let headers = bytes.get(64..).unwrap_or_default().chunks_exact(56);
+        for header in headers {
+            let field = |at| u64_at(header, at).unwrap_or(0);
+            if u32_at(header, 0) != Some(LOAD) {
+                continue;
+            }
+            let (start, physical, len) = (field(16), field(24), field(40));
+            let Some(end) = start.checked_add(len) else {
+                continue;
+            };
+            // Where there is no memory behind an entry, its physical address is all ones,
+            // in older kernels 0.
+            if KERNEL_MAP.contains(&start) && end <= KERNEL_MAP.end && physical == code {
+                text = Some(KernelMap {
+                    page_offset: 0,
+                    text: start,
+                    physical,
+                    len,
+                });
+            } else if start < KERNEL_MAP.start && is_memory(iomem, physical, len) {
+                let base = start.checked_sub(physical).ok_or_else(|| {
+                    format!("memory at {physical:#x} is mapped below its own address")
+                })?;
+                match offset {
+                    None => offset = Some(base),
+                    Some(before) if before == base => {}
+                    Some(_) => return Err("memory is mapped in two different ways".to_owned()),
+                }
+            }
+        }
+        let text = text.ok_or("no entry for the kernel's text")?;
+        let page_offset = offset.ok_or("no entry for memory")?;
+        Ok(KernelMap {
+            page_offset,
+            ..text
+        })
+    }
+
+    /// Whether all of it is memory, by one line of /proc/iomem, or several that touch.
+    fn is_memory(iomem: &[MemoryRange], start: u64, len: u64) -> bool {
+        let Some(end) = start.checked_add(len).filter(|_| len > 0) else {
+            return false;
+        };
+        let ram = iomem.iter().filter(|r| r.kind.starts_with("System RAM"));
+        ram.clone().any(|r| r.start <= start && start < r.end)
+            && ram.clone().any(|r| r.start < end && end <= r.end)
+    }
+}
