@@ -75,7 +75,7 @@ const BENCH_FLAGS: &[CommandFlag] = &[
     CommandFlag {
         name: "--kernel",
         value: Some("LABEL"),
-        help: "downtime: 7.x (the default), 6.12 or 6.1",
+        help: "downtime: 7.x (the default), 6.12 or 6.1; crash: only this",
     },
 ];
 const CHECK: CommandFlag = flag("--check", "check the result with the programs that read it");

@@ -132,7 +132,7 @@ pub struct Crash {
     pub method: &'static str,
     pub cause: Cause,
     pub reservation: Reservation,
-    /// How makedumpfile packs: `-c` zlib, `-l` lzo, `-p` snappy, `-z` zstd.
+    /// How makedumpfile packs: `-c` zlib, `-l` lzo, `-z` zstd. Debian's knows no snappy.
     pub packing: &'static str,
 }
 
@@ -140,10 +140,11 @@ pub struct Crash {
 const CAPTURE: &str = r#"
 . /lab/kept
 mkdir /tmp/out
+# More than half of the memory, as it has by default.
+mount -t tmpfs -o size=90% out /tmp/out
 run dmesg sh -c 'vmcore-dmesg /proc/vmcore > /tmp/out/dmesg'
 run makedumpfile makedumpfile --message-level 23 PACKING -d 31 /proc/vmcore /tmp/out/dump
-run keep keep /tmp/out
-jump reboot -f
+run keep keep /tmp/out && jump reboot -f
 "#;
 
 impl Crash {
