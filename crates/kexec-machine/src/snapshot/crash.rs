@@ -136,7 +136,7 @@ fn either<T>(root: &Root, name: &str, expected: &str, read: impl Fn(&str) -> Opt
 }
 
 /// Two hexadecimal numbers without 0x (Documentation/ABI/testing/sysfs-kernel-vmcoreinfo).
-fn vmcoreinfo(text: &str) -> Option<NotePlace> {
+pub fn vmcoreinfo(text: &str) -> Option<NotePlace> {
     let (address, size) = text.split_once(' ')?;
     let number = |text: &str| hex(text.trim().strip_prefix("0x").unwrap_or(text.trim()));
     note_place(number(address)?, number(size)?)
@@ -150,7 +150,7 @@ fn note_place(address: u64, size: u64) -> Option<NotePlace> {
 
 /// One range per line: start and inclusive end, hexadecimal
 /// (Documentation/ABI/testing/sysfs-kernel-kexec-kdump). An empty file: none.
-fn cma_ranges(text: &str) -> Option<Vec<MemoryRange>> {
+pub fn cma_ranges(text: &str) -> Option<Vec<MemoryRange>> {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let range = |line: &str| {
         let (start, last) = line.trim().split_once('-')?;
@@ -235,14 +235,14 @@ fn kernel_map(root: &Root, iomem: &[MemoryRange]) -> Fact<KernelMap> {
 }
 
 /// The program headers of /proc/kcore (System V gABI 4.1, ELF64).
-pub(super) mod kcore {
+pub mod kcore {
     use kexec_image::fields::{u16_at, u32_at, u64_at};
 
     use super::{KERNEL_MAP, KernelMap};
     use crate::snapshot::MemoryRange;
 
     /// The length of the ELF header.
-    pub(in super::super) const EHDR_LEN: u64 = 64;
+    pub const EHDR_LEN: u64 = 64;
     /// The length of a program header.
     const PHDR_LEN: u64 = 56;
     /// `PT_LOAD`.
@@ -252,7 +252,7 @@ pub(super) mod kcore {
     ///
     /// # Errors
     /// Why there are none.
-    pub(in super::super) fn headers_end(head: &[u8]) -> Result<u64, String> {
+    pub fn headers_end(head: &[u8]) -> Result<u64, String> {
         if head.get(..5) != Some(&[0x7f, b'E', b'L', b'F', 2]) {
             return Err("it is not an ELF64 file".to_owned());
         }
@@ -272,11 +272,7 @@ pub(super) mod kcore {
     ///
     /// # Errors
     /// Why it does not follow from the headers.
-    pub(in super::super) fn kernel_map(
-        bytes: &[u8],
-        code: u64,
-        iomem: &[MemoryRange],
-    ) -> Result<KernelMap, String> {
+    pub fn kernel_map(bytes: &[u8], code: u64, iomem: &[MemoryRange]) -> Result<KernelMap, String> {
         let mut text = None;
         let mut offset = None;
         let headers = bytes.get(64..).unwrap_or_default().chunks_exact(56);
@@ -325,5 +321,145 @@ pub(super) mod kcore {
         let ram = iomem.iter().filter(|r| r.kind.starts_with("System RAM"));
         ram.clone().any(|r| r.start <= start && start < r.end)
             && ram.clone().any(|r| r.start < end && end <= r.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn where_vmcoreinfo_is() {
+        let place = |address, size| Some(NotePlace { address, size });
+        assert_eq!(vmcoreinfo("1008a000 1024"), place(0x1008_a000, 0x1024));
+        assert_eq!(vmcoreinfo("0x100b3000 1024"), place(0x100b_3000, 0x1024));
+        for broken in [
+            "",
+            "1008a000",
+            "0 1024",
+            "1000 0",
+            "+1 1",
+            "x 1",
+            "ffffffffffffffff 2",
+        ] {
+            assert_eq!(vmcoreinfo(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn ranges_of_cma() {
+        let ranges = cma_ranges("5b000000-6affffff\n70000000-7fffffff\n").unwrap();
+        let ranges: Vec<(u64, u64)> = ranges.iter().map(|r| (r.start, r.end)).collect();
+        let expected = [(0x5b00_0000, 0x6b00_0000), (0x7000_0000, 0x8000_0000)];
+        assert_eq!(ranges, expected);
+        assert_eq!(cma_ranges(""), Some(Vec::new()));
+        for broken in ["1000", "2000-1000", "-", "1-2-3", "1-g"] {
+            assert_eq!(cma_ranges(broken), None, "{broken}");
+        }
+        assert_eq!(cma_ranges(&"1-2\n".repeat(MAX_CMA + 1)), None);
+    }
+
+    /// A header and these entries: type, virtual and physical address, length.
+    fn core(entries: &[(u32, u64, u64, u64)]) -> Vec<u8> {
+        let mut bytes = vec![0_u8; 64];
+        bytes[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);
+        bytes[32] = 64;
+        bytes[54] = 56;
+        bytes[56] = u8::try_from(entries.len()).unwrap();
+        for (kind, virtual_start, physical, len) in entries {
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend([0; 12]);
+            for value in [*virtual_start, *physical, *len, *len, 0] {
+                bytes.extend(value.to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    fn ram(start: u64, end: u64) -> MemoryRange {
+        MemoryRange {
+            start,
+            end,
+            kind: "System RAM".to_owned(),
+            depth: 0,
+        }
+    }
+
+    const CODE: u64 = 0x200_0000;
+    const TEXT: (u32, u64, u64, u64) = (1, 0xffff_ffff_8200_0000, CODE, 0x100_0000);
+    const BASE: u64 = 0xffff_8880_0000_0000;
+
+    #[test]
+    fn the_kernel_and_the_direct_mapping() {
+        let iomem = [ram(0x1000, 0x9_fc00), ram(0x10_0000, 0x1_0000_0000)];
+        let low = (1, BASE + 0x1000, 0x1000, 0x9_e000);
+        let high = (1, BASE + 0x10_0000, 0x10_0000, 0xfff0_0000);
+        // Not memory: without a physical address, or where none is.
+        let others = [
+            (1, 0xffff_c900_0000_0000, u64::MAX, 0x1000),
+            (1, 0xffff_c900_0000_0000, 0, 0x1000),
+            (1, BASE, 0x2_0000_0000, 0x1000),
+            (1, u64::MAX - 1, CODE, 0x1000),
+            (4, BASE + 1, 0x10_0000, 0x1000),
+        ];
+        let all: Vec<_> = others.into_iter().chain([low, TEXT, high]).collect();
+        let map = kcore::kernel_map(&core(&all), CODE, &iomem).unwrap();
+        let expected = KernelMap {
+            page_offset: BASE,
+            text: TEXT.1,
+            physical: CODE,
+            len: TEXT.3,
+        };
+        assert_eq!(map, expected);
+        let failed = |entries: &[_], words: &str| {
+            let error = kcore::kernel_map(&core(entries), CODE, &iomem).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        };
+        failed(&[low, high], "no entry for the kernel's text");
+        failed(&[TEXT], "no entry for memory");
+        failed(&[TEXT, low, (1, BASE, 0x10_0000, 0x1000)], "two different");
+        failed(&[TEXT, (1, 5, 0x10_0000, 0x1000)], "below its own");
+    }
+
+    #[test]
+    fn where_the_headers_end() {
+        let bytes = core(&[TEXT, TEXT]);
+        assert_eq!(kcore::headers_end(&bytes), Ok(64 + 2 * 56));
+        for end in 0..64 {
+            let _ = kcore::headers_end(&bytes[..end]).is_err() || end >= 58;
+            let _ = kcore::kernel_map(&bytes[..end], CODE, &[]);
+        }
+        let mut narrow = bytes.clone();
+        narrow[4] = 1;
+        assert!(kcore::headers_end(&narrow).is_err());
+        let mut elsewhere = bytes;
+        elsewhere[33] = 1;
+        assert!(
+            kcore::headers_end(&elsewhere)
+                .unwrap_err()
+                .contains("expected 56 at 64")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read(text in "\\PC{0,60}", bytes in proptest::collection::vec(any::<u8>(), 0..400),
+                            code in any::<u64>(), start in any::<u64>()) {
+            let _ = (vmcoreinfo(&text), cma_ranges(&text));
+            let iomem = [ram(start, start.saturating_add(0x1000))];
+            let _ = kcore::headers_end(&bytes);
+            let _ = kcore::kernel_map(&bytes, code, &iomem);
+        }
+
+        #[test]
+        fn damaged_headers_are_read(at in 0..232_usize, value in any::<u8>()) {
+            let mut bytes = core(&[TEXT, (1, BASE + 0x10_0000, 0x10_0000, 0x1000), TEXT]);
+            bytes[at] = value;
+            if let Ok(map) = kcore::kernel_map(&bytes, CODE, &[ram(0x10_0000, 0x1_0000_0000)]) {
+                prop_assert!(KERNEL_MAP.contains(&map.text));
+                prop_assert!(map.text.checked_add(map.len).is_some());
+            }
+        }
     }
 }

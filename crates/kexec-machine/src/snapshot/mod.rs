@@ -3,7 +3,7 @@
 //! elsewhere so that a bug report becomes a test.
 
 mod config;
-mod crash;
+pub mod crash;
 mod display;
 mod efi;
 mod firmware;

@@ -257,7 +257,7 @@ const TABLE: &[Row] = &[
         method: Method::FileLoad,
         reason: "it is a crash kernel: the running kernel describes its memory to it",
         detail: nothing,
-        binding: true,
+        binding: false,
     },
     Row {
         applies: |f| f.slowed_by(f.not_placed_here),
