@@ -80,7 +80,7 @@ const BENCH_FLAGS: &[CommandFlag] = &[
     CommandFlag {
         name: "--kernel",
         value: Some("LABEL"),
-        help: "downtime: 7.x (the default), 6.12 or 6.1",
+        help: "downtime: 7.x (the default), 6.12 or 6.1; crash: only this",
     },
 ];
 const CHECK: CommandFlag = flag("--check", "check the result with the programs that read it");
@@ -138,12 +138,13 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "bench",
-        words: "load | downtime",
+        words: "load | downtime | crash",
         help: &[
             "what a load costs in instructions and memory, beside",
             "kexec-tools; or how long a machine is down for a kexec,",
             "phase by phase: the tables of docs/performance.md, into",
-            "target/downtime. All of `downtime` takes over an hour",
+            "target/downtime. All of `downtime` takes over an hour.",
+            "`crash`: the smallest crashkernel= that is enough",
         ],
         flags: BENCH_FLAGS,
     },
