@@ -61,6 +61,8 @@ jump kexec reboot /boot/vmlinuz-{other} --initrd /boot/initrd.img-{other} --reus
 
 const OLDER: &str = r#"
 run at-boot kexec -S
+run watched systemctl is-active kexec-crash-changed.path
+run cycles sh -c 'journalctl --boot --no-pager | grep -i "ordering cycle"'
 run record kexec status
 run no-hotplug cat /sys/devices/system/cpu/crash_hotplug
 invocation > /run/before
@@ -125,6 +127,8 @@ fn the_crash_kernel_follows_what_changes() -> Result<()> {
     assert_eq!(older.run("at-boot")?.code, 1);
     ensure!(older.run("record")?.out().contains(&other));
     ensure!(older.run("no-hotplug")?.code != 0);
+    older.good("watched")?;
+    ensure!(older.run("cycles")?.out().is_empty());
     older.good("reloaded")?;
     assert_eq!(older.run("again")?.code, 1);
     ensure!(older.run("failed")?.out().is_empty());

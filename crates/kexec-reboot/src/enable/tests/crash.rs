@@ -75,6 +75,18 @@ fn one_mark_is_made_watched_and_removed() {
     assert_eq!(seen, 8);
 }
 
+/// systemd puts a path unit before what it starts (systemd.path(5), "Automatic
+/// Dependencies"): the other order as well is a cycle, of which it drops one unit.
+#[test]
+fn what_watches_is_not_behind_what_it_starts() {
+    for unit in FEATURES.iter().flat_map(|feature| feature.units) {
+        let starts = unit.text.lines().find_map(|line| line.strip_prefix("Unit="));
+        let Some(starts) = starts else { continue };
+        let after = unit.text.lines().filter(|line| line.starts_with("After="));
+        assert!(!after.clone().any(|line| line.contains(starts)), "{}", unit.name);
+    }
+}
+
 /// Another program's unit refuses it in an image as well.
 #[test]
 fn beside_kdump_tools_it_is_refused() {
