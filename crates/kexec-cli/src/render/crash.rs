@@ -282,7 +282,7 @@ pub(super) mod tests {
             unpacked: None,
             has_root: false,
             programs: Programs::System,
-            keys: 1 << 30,
+            keys: kexec_machine::Fact::Known(1 << 30),
         })
     }
 

@@ -59,6 +59,7 @@ fn machine() -> Machine {
                 target: Fact::Known(Target::Folder("/var/crash".into())),
                 exists: Fact::Known(true),
                 free: Fact::Known(8 << 30),
+                keys: Fact::Known(0),
                 modules: Fact::Known(["ext4".to_owned(), "virtio_blk".to_owned()].into()),
             },
             dump_unit: false,
@@ -83,7 +84,7 @@ impl Machine {
             unpacked: self.contents.unpacked,
             has_root: true,
             programs: Programs::Few,
-            keys: 0,
+            keys: Fact::Known(0),
         });
         run(&CrashContext {
             host: &self.host,

@@ -155,7 +155,7 @@ pub fn judge(
             _ if contents.systemd => Programs::Systemd,
             _ => Programs::Few,
         },
-        keys: 0,
+        keys: facts.target.keys.clone(),
     });
     let config = config(world, request, &prepared.image);
     let findings = checks::run(&CrashContext {
