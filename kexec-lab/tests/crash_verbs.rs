@@ -192,7 +192,7 @@ fn without_a_region_the_check_refuses() -> Result<()> {
     ensure!(
         one.run("status")?
             .out()
-            .contains("nothing: boot once with crashkernel=")
+            .contains("nothing; 104 MiB are needed")
     );
     Ok(())
 }

@@ -207,7 +207,7 @@ pub fn status(status: &CrashStatus, layout: Layout) -> String {
 /// The region against the need.
 fn reserved(status: &CrashStatus) -> String {
     let reserved = match status.reserved {
-        Some(0) => "nothing: boot once with crashkernel=".to_owned(),
+        Some(0) => "nothing".to_owned(),
         Some(size) if status.reserved_cma > 0 => {
             format!("{} and {} of CMA", bytes(size), bytes(status.reserved_cma))
         }
@@ -215,6 +215,10 @@ fn reserved(status: &CrashStatus) -> String {
         None => "unknown".to_owned(),
     };
     match (status.needed, &status.needed_unknown, status.reserved) {
+        (Some(needed), _, Some(0)) => format!(
+            "{reserved}; {} are needed (`kexec crash estimate` prints the parameter)",
+            bytes(needed)
+        ),
         (Some(needed), _, Some(size)) if size.saturating_add(status.reserved_cma) >= needed => {
             format!("{reserved}, {} are needed", bytes(needed))
         }
