@@ -1,6 +1,7 @@
 //! How large the region of a crash kernel has to be: a sum of parts, each with its reason.
 //! What the kernel takes for itself was measured in virtual machines, per release.
 
+use kexec_machine::Fact;
 use serde::Serialize;
 
 use crate::size::{MIB, parameter};
@@ -21,8 +22,8 @@ pub struct Needs {
     pub has_root: bool,
     /// What runs to save the dump.
     pub programs: Programs,
-    /// Bytes for the keys of an encrypted target, where it is one.
-    pub keys: u64,
+    /// Bytes that it takes to open an encrypted target with a passphrase.
+    pub keys: Fact<u64>,
 }
 
 /// What runs to save the dump.
@@ -123,9 +124,15 @@ pub fn estimate(needs: &Needs) -> Estimate {
         part("kernel's own memory", own, "measured per release"),
         part("programs", programs, programs_why),
     ];
-    if needs.keys > 0 {
-        let why = "argon2 of the LUKS header of the target";
-        parts.push(part("keys of the target", needs.keys, why));
+    match &needs.keys {
+        Fact::Known(keys) if *keys > 0 => {
+            let why = "argon2, by the LUKS header of the target";
+            parts.push(part("passphrase of the target", *keys, why));
+        }
+        Fact::Known(_) | Fact::Absent => {}
+        Fact::Unreadable(why) => notes.push(format!(
+            "the target is encrypted, and how much memory its passphrase takes is unknown: {why}"
+        )),
     }
     let sum = |parts: &[Part]| parts.iter().fold(0, |s: u64, p| s.saturating_add(p.bytes));
     let before = sum(&parts);
@@ -192,7 +199,7 @@ mod tests {
             unpacked: Some(2 * MIB),
             has_root: true,
             programs: Programs::Few,
-            keys: 0,
+            keys: Fact::Known(0),
         }
     }
 
@@ -221,7 +228,7 @@ mod tests {
         assert!(of(|n| n.initrd += 32 * MIB).bytes > plain);
         assert!(of(|n| n.programs = Programs::Systemd).bytes > plain);
         assert!(of(|n| n.programs = Programs::System).bytes > plain + 64 * MIB);
-        assert!(of(|n| n.keys = 1 << 30).bytes > plain + (1 << 30) - 1);
+        assert!(of(|n| n.keys = Fact::Known(1 << 30)).bytes > plain + (1 << 30) - 1);
         let unseen = of(|n| {
             n.initrd = 40 * MIB;
             n.unpacked = None;
@@ -265,7 +272,7 @@ mod tests {
                 unpacked: Some(unpacked * 1_000_000),
                 has_root: false,
                 programs: Programs::Few,
-                keys: 0,
+                keys: Fact::Absent,
             });
             let (found, most) = (found.bytes / MIB, measured * 16 / 10);
             println!("{release}, {unpacked} MB: measured {measured} MiB, estimated {found} MiB");
@@ -288,7 +295,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_numbers(kernel: u64, initrd: u64, unpacked: Option<u64>, keys: u64, release in "\\PC{0,9}") {
-            let found = estimate(&Needs { release: Some(release), kernel, initrd, unpacked, keys, has_root: false, programs: Programs::System });
+            let found = estimate(&Needs { release: Some(release), kernel, initrd, unpacked, keys: Fact::Known(keys), has_root: false, programs: Programs::System });
             prop_assert!(found.bytes >= kernel.max(initrd).max(keys));
         }
     }

@@ -16,6 +16,7 @@ pub mod cmdline;
 pub mod estimate;
 pub mod facts;
 pub mod initrd;
+pub mod luks;
 pub mod shrink;
 pub mod size;
 pub mod status;

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use kexec_machine::Snapshot;
 use serde::Serialize;
 
 use crate::facts::{CrashFacts, Sysctl, Watchdog};
@@ -116,6 +117,8 @@ pub struct CrashStatus {
     pub files: Vec<CheckedFile>,
     /// Bytes that are reserved; null where the running kernel does not show it.
     pub reserved: Option<u64>,
+    /// Bytes of `crashkernel=SIZE,cma`, which the crash kernel gets, too.
+    pub reserved_cma: u64,
     /// Bytes that the crash kernel needs, estimated; null where that is unknown.
     pub needed: Option<u64>,
     /// Why the need is unknown.
@@ -135,6 +138,11 @@ pub struct CrashStatus {
 /// Seconds that a dump takes on a machine with so many bytes of memory.
 pub fn dump_seconds(memory: u64) -> u64 {
     crate::checks::dump_duration(memory)
+}
+
+/// Bytes of `crashkernel=SIZE,cma`.
+pub fn reserved_cma(host: &Snapshot) -> u64 {
+    crate::checks::lent(host)
 }
 
 impl CrashStatus {

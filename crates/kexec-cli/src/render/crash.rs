@@ -207,12 +207,19 @@ pub fn status(status: &CrashStatus, layout: Layout) -> String {
 /// The region against the need.
 fn reserved(status: &CrashStatus) -> String {
     let reserved = match status.reserved {
-        Some(0) => "nothing: boot once with crashkernel=".to_owned(),
+        Some(0) => "nothing".to_owned(),
+        Some(size) if status.reserved_cma > 0 => {
+            format!("{} and {} of CMA", bytes(size), bytes(status.reserved_cma))
+        }
         Some(size) => bytes(size),
         None => "unknown".to_owned(),
     };
     match (status.needed, &status.needed_unknown, status.reserved) {
-        (Some(needed), _, Some(size)) if size >= needed => {
+        (Some(needed), _, Some(0)) => format!(
+            "{reserved}; {} are needed (`kexec crash estimate` prints the parameter)",
+            bytes(needed)
+        ),
+        (Some(needed), _, Some(size)) if size.saturating_add(status.reserved_cma) >= needed => {
             format!("{reserved}, {} are needed", bytes(needed))
         }
         (Some(needed), _, _) => format!(
@@ -282,7 +289,7 @@ pub(super) mod tests {
             unpacked: None,
             has_root: false,
             programs: Programs::System,
-            keys: 1 << 30,
+            keys: kexec_machine::Fact::Known(1 << 30),
         })
     }
 
@@ -302,6 +309,7 @@ pub(super) mod tests {
                 file("/var/lib/kdump/initrd.img-6.12", FileState::Changed),
             ],
             reserved: Some(192 << 20),
+            reserved_cma: 0,
             needed: Some(160 << 20),
             needed_unknown: None,
             sysctls: vec![Sysctl {

@@ -64,6 +64,11 @@ pub fn run(context: &CrashContext<'_>) -> Vec<Finding> {
     preflight::findings(CHECKS, |look| look(context))
 }
 
+/// Bytes of memory that the crash kernel gets besides its region (`crashkernel=SIZE,cma`).
+pub(crate) fn lent(host: &Snapshot) -> u64 {
+    dump_region::lent(host)
+}
+
 /// Seconds from a panic until the dump is saved, of a machine with so many bytes of memory.
 pub(crate) fn dump_duration(memory: u64) -> u64 {
     dump_watchdog::duration(memory)

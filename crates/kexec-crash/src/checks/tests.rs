@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use kexec_load::preflight::Severity;
+use kexec_machine::snapshot::MemoryRange;
 use kexec_plan::{FilePlan, Piece};
 
 use super::*;
@@ -59,6 +60,7 @@ fn machine() -> Machine {
                 target: Fact::Known(Target::Folder("/var/crash".into())),
                 exists: Fact::Known(true),
                 free: Fact::Known(8 << 30),
+                keys: Fact::Known(0),
                 modules: Fact::Known(["ext4".to_owned(), "virtio_blk".to_owned()].into()),
             },
             dump_unit: false,
@@ -83,7 +85,7 @@ impl Machine {
             unpacked: self.contents.unpacked,
             has_root: true,
             programs: Programs::Few,
-            keys: 0,
+            keys: Fact::Known(0),
         });
         run(&CrashContext {
             host: &self.host,
@@ -323,6 +325,23 @@ fn what_is_wrong_is_found() {
         let expected: Vec<_> = expected.map(|s| ("dump-iommu", s)).into_iter().collect();
         assert_eq!(found, expected, "{running} {crash}");
     }
+}
+
+#[test]
+fn memory_of_cma_counts() {
+    let with = |bytes: u64| {
+        after(|m| {
+            m.host.kexec.crash_size = Fact::Known(80 * MIB);
+            m.host.kexec.crash_cma_ranges = Fact::Known(vec![MemoryRange {
+                start: 0x1000_0000,
+                end: 0x1000_0000 + bytes,
+                kind: "Crash kernel".into(),
+                depth: 0,
+            }]);
+        })
+    };
+    assert_eq!(with(MIB), [("dump-region", Severity::Warning)]);
+    assert_eq!(with(256 * MIB), []);
 }
 
 #[test]

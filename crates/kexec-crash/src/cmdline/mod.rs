@@ -115,8 +115,9 @@ impl Derived {
                 });
             }
             Deed::RemovePrefix => {
-                let prefix = rule.name.as_bytes();
-                self.drop(reason, source, |word| word.starts_with(prefix));
+                self.drop(reason, source, |word| {
+                    String::from_utf8_lossy(word).starts_with(rule.name)
+                });
             }
             Deed::Add(_) => {}
         }
@@ -133,7 +134,7 @@ impl Derived {
         self.drop(reason, source, |word| {
             let word = String::from_utf8_lossy(word);
             let (its, value) = parts(&word);
-            its == name && unwanted(value)
+            is_name(its, name) && unwanted(value)
         });
     }
 
@@ -166,7 +167,8 @@ impl Derived {
         let word = word(name, value);
         let same = |text: &[u8]| {
             let text = String::from_utf8_lossy(text);
-            text == word || alone && parts(&text).0 == name
+            let (its, value) = parts(&text);
+            is_name(its, name) && (alone || value == Some(value_of(&word)))
         };
         let has = |line: &Cmdline| {
             let mut words = line.words().take_while(|word| *word != b"--");
@@ -200,6 +202,18 @@ fn word(name: &str, value: &str) -> String {
         "" => name.to_owned(),
         value => format!("{name}={value}"),
     }
+}
+
+/// The value of a word.
+fn value_of(word: &str) -> &str {
+    parts(word).1.unwrap_or_default()
+}
+
+/// Whether two names are one to the kernel: dashes and underscores are the same
+/// (Documentation/admin-guide/kernel-parameters.rst).
+fn is_name(one: &str, other: &str) -> bool {
+    let same = |c: u8| if c == b'-' { b'_' } else { c };
+    one.bytes().map(same).eq(other.bytes().map(same))
 }
 
 /// Name and value of a word.
@@ -256,6 +270,19 @@ mod tests {
         assert_eq!(line.matches("nr_cpus").count(), 1);
         let left = derived.steps.iter().find(|s| s.parameter == "nr_cpus=1");
         assert_eq!(left.unwrap().change, Change::LeftToCaller);
+    }
+
+    #[test]
+    fn dashes_are_underscores() {
+        assert_eq!(
+            line("log-buf-len=1M nr-cpus=8 reset-devices", ""),
+            format!("reset-devices {}", ADDED.replace("reset_devices ", ""))
+        );
+        let line = line("a", "nr-cpus=4");
+        assert!(
+            !line.contains("nr_cpus") && line.ends_with(" nr-cpus=4"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -39,6 +39,9 @@ const ZSWAP: &str = "Documentation/admin-guide/mm/zswap.rst";
 /// Documentation/admin-guide/mm/kho.rst.
 const KHO: &str = "Documentation/admin-guide/mm/kho.rst";
 
+/// What distributions give their crash kernels; the kernel's documents do not have it.
+const SYSCONFIG: &str = "kdump-utils, /etc/sysconfig/kdump, KDUMP_COMMANDLINE_APPEND";
+
 /// It would take memory that the crash kernel needs.
 const MEMORY: &str = "it reserves memory, of which the crash kernel has little";
 /// It names processors that the crash kernel does not start.
@@ -230,7 +233,7 @@ pub const RULES: &[Rule] = &[
         name: "hest_disable",
         deed: Deed::Set(""),
         reason: "errors that the firmware reports belong to the crash",
-        source: PARAMETERS,
+        source: SYSCONFIG,
     },
     set(
         "pcie_ports",

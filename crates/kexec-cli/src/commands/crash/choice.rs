@@ -18,7 +18,7 @@ use kexec_machine::volumes::FileRef;
 use kexec_machine::{Fact, Problem, Snapshot};
 use kexec_plan::{Cmdline, file};
 use kexec_reboot::steps::{ChosenLoad, Selection};
-use kexec_reboot::world::World;
+use kexec_reboot::world::{Told, World};
 
 /// A kernel that is to become the crash kernel. Of its files, the kernel was looked at.
 #[derive(Debug)]
@@ -93,6 +93,13 @@ impl CrashKernel {
         })
     }
 
+    /// Reports what is worth saying, and nobody's mistake.
+    pub fn tell_notes(&self, world: &World<'_>) {
+        for note in &self.notes {
+            world.tell(Told::Note(note.clone()));
+        }
+    }
+
     /// Reads, plans and runs the checks of a load. Unlike a load, it goes on where no
     /// memory is reserved: that is a finding.
     ///
@@ -155,9 +162,9 @@ pub fn judge(
             _ if contents.systemd => Programs::Systemd,
             _ => Programs::Few,
         },
-        keys: 0,
+        keys: facts.target.keys.clone(),
     });
-    let config = config(world, request, &prepared.image);
+    let config = config(world, host, request, &prepared.image);
     let findings = checks::run(&CrashContext {
         host,
         facts,
@@ -246,9 +253,11 @@ fn extra(service: Option<Service>, facts: &CrashFacts) -> Vec<Extra> {
     wanted.then_some(unit).into_iter().collect()
 }
 
-/// How the kernel was built: by the configuration beside it, else by its own.
+/// How the kernel was built: as the running one, where it is that one; by the configuration
+/// beside it; else by its own.
 fn config(
     world: &World<'_>,
+    host: &Snapshot,
     request: &LoadRequest,
     image: &Image,
 ) -> Fact<BTreeMap<String, String>> {
@@ -256,7 +265,11 @@ fn config(
         FileRef::Path(path) => Some(path.as_path()),
         FileRef::Boot(_) => None,
     };
-    let beside = file::release(image)
+    let release = file::release(image);
+    if let (Fact::Known(config), true) = (&host.config, release.as_ref() == Some(&host.release)) {
+        return Fact::Known(config.clone());
+    }
+    let beside = release
         .and_then(|release| config_beside(world.root, named, &release))
         .map(|(_, text)| text);
     match beside.or_else(|| ikconfig::of(image)) {

@@ -3,7 +3,7 @@
 use kexec_load::Error;
 use kexec_load::preflight::refusal;
 use kexec_reboot::steps::{self, Selection, can_kexec};
-use kexec_reboot::world::{Told, World};
+use kexec_reboot::world::World;
 use kexec_sys::FileFlags;
 
 use super::choice::{CrashKernel, judge};
@@ -29,7 +29,7 @@ fn show(world: &World<'_>, selection: &Selection, as_json: bool) -> Result<u8, E
     let host = world.snapshot();
     can_kexec(world, &host)?;
     let kernel = CrashKernel::choose(world, selection, &host)?;
-    tell_notes(world, &kernel);
+    kernel.tell_notes(world);
     let mut ready = kernel.prepare(world, &host)?;
     let judged = ready.judged(world, &host);
     ready.prepared.findings.extend(judged.findings);
@@ -51,15 +51,14 @@ fn show(world: &World<'_>, selection: &Selection, as_json: bool) -> Result<u8, E
 fn load(world: &World<'_>, selection: &Selection, as_json: bool) -> Result<(), Error> {
     let host = world.snapshot();
     can_kexec(world, &host)?;
+    let kernel = CrashKernel::choose(world, selection, &host)?;
+    kernel.tell_notes(world);
     let CrashKernel {
         chosen,
         derived,
         facts,
-        notes,
-    } = CrashKernel::choose(world, selection, &host)?;
-    for note in notes {
-        world.tell(Told::Note(note));
-    }
+        ..
+    } = kernel;
     let request = chosen.request.clone();
     if request.debug {
         to_stderr(&crash::derived(
@@ -83,10 +82,4 @@ fn load(world: &World<'_>, selection: &Selection, as_json: bool) -> Result<(), E
         print("Loaded. A panic jumps into it; `kexec crash status` shows whether it is ready.\n");
     }
     Ok(())
-}
-
-fn tell_notes(world: &World<'_>, kernel: &CrashKernel) {
-    for note in &kernel.notes {
-        world.tell(Told::Note(note.clone()));
-    }
 }

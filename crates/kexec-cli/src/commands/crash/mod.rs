@@ -41,7 +41,10 @@ pub fn verb(world: &World<'_>, request: &CrashRequest) -> u8 {
 pub fn check(world: &World<'_>, selection: &Selection, as_json: bool) -> u8 {
     let host = world.snapshot();
     let found = CrashKernel::choose(world, selection, &host)
-        .and_then(|kernel| kernel.prepare(world, &host))
+        .and_then(|kernel| {
+            kernel.tell_notes(world);
+            kernel.prepare(world, &host)
+        })
         .map(|ready| ready.every_finding(world, &host));
     match found {
         Ok(found) => {

@@ -2,7 +2,7 @@
 
 use kexec_crash::facts::CrashFacts;
 use kexec_crash::status::{
-    CheckedFile, CrashStatus, FileState, LoadedFile, TargetStatus, dump_seconds,
+    CheckedFile, CrashStatus, FileState, LoadedFile, TargetStatus, dump_seconds, reserved_cma,
 };
 use kexec_load::{Error, LoadRequest};
 use kexec_machine::Snapshot;
@@ -47,6 +47,7 @@ fn status(world: &World<'_>) -> CrashStatus {
         running: host.release.clone(),
         files,
         reserved: host.kexec.crash_size.known().copied(),
+        reserved_cma: reserved_cma(&host),
         needed: needed.as_ref().ok().copied(),
         needed_unknown: needed.err().map(|error| error.to_string()),
         target: TargetStatus::of(&facts),

@@ -1,13 +1,17 @@
 //! What decides about a dump and is no part of a [`kexec_machine::Snapshot`]: read below a
 //! root, with the reason where something could not be read.
 
+mod disks;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kexec_machine::{Fact, open};
 use serde::Serialize;
+
+use disks::Disks;
 
 use crate::target::{DEFAULT, Service, Target, parse};
 
@@ -15,12 +19,8 @@ use crate::target::{DEFAULT, Service, Target, parse};
 const MAX_CONFIG: u64 = 1 << 20;
 /// No file of /proc and /sys that is read here is larger than this many bytes.
 const MAX_VALUE: u64 = 1 << 16;
-/// /proc/self/mountinfo of a machine with many containers has less than this many bytes.
-const MAX_MOUNTS: u64 = 16 << 20;
 /// No more entries of a folder are looked at.
 const MANY: usize = 256;
-/// Devices are built on each other no deeper than this.
-const DEEP: usize = 16;
 
 /// A sysctl that decides whether a panic comes about, or is followed by a dump.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,6 +64,9 @@ pub struct TargetFacts {
     /// Modules that its file system and its disks need: those that the running kernel has
     /// loaded for them.
     pub modules: Fact<BTreeSet<String>>,
+    /// Bytes that the crash kernel takes to open its encrypted disks with a passphrase; 0
+    /// where there is none, or where the running kernel hands their keys over.
+    pub keys: Fact<u64>,
 }
 
 /// Everything that is read here.
@@ -222,7 +225,8 @@ fn target(root: &Path) -> TargetFacts {
         service = Some(*one);
         break;
     }
-    let (mut exists, mut free, mut modules) = (Fact::Absent, Fact::Absent, Fact::Absent);
+    let (mut exists, mut free) = (Fact::Absent, Fact::Absent);
+    let mut below_it = Fact::Absent;
     if let Fact::Known(Target::Folder(folder)) = &target {
         let below = root.join(folder.trim_start_matches('/'));
         exists = match fs::metadata(&below) {
@@ -233,14 +237,15 @@ fn target(root: &Path) -> TargetFacts {
         // A folder that does not exist yet is made on the file system above it.
         let on = below.ancestors().find(|path| path.exists());
         free = on.map_or(Fact::Absent, free_bytes);
-        modules = needed(root, folder);
+        below_it = Disks::of(root, folder);
     }
     TargetFacts {
         service,
         target,
         exists,
         free,
-        modules,
+        keys: below_it.clone().and_then(|disks| disks.keys(root)),
+        modules: below_it.map(|disks| disks.modules),
     }
 }
 
@@ -248,95 +253,6 @@ fn free_bytes(path: &Path) -> Fact<u64> {
     match rustix::fs::statvfs(path) {
         Ok(stat) => Fact::Known(stat.f_bavail.saturating_mul(stat.f_frsize)),
         Err(e) => Fact::Unreadable(format!("{}: {e}", path.display())),
-    }
-}
-
-/// A mount: where, which file system, on which device.
-struct Mount {
-    point: String,
-    kind: String,
-    device: String,
-}
-
-/// A line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
-fn mount(line: &str) -> Option<Mount> {
-    let (before, behind) = line.split_once(" - ")?;
-    let mut fields = before.split(' ');
-    let device = fields.nth(2)?.to_owned();
-    let point = fields.nth(1)?.to_owned();
-    let kind = behind.split(' ').next()?.to_owned();
-    Some(Mount {
-        point,
-        kind,
-        device,
-    })
-}
-
-/// The modules that the file system of a folder and its disks need, of those that are
-/// loaded now: what is built in needs none.
-fn needed(root: &Path, folder: &str) -> Fact<BTreeSet<String>> {
-    text(&root.join("proc/self/mountinfo"), MAX_MOUNTS).and_then(|mounts| {
-        let holds = |mount: &Mount| Path::new(folder).starts_with(&mount.point);
-        let mounts = mounts.lines().filter_map(mount).filter(holds);
-        // The last one of the longest path is the one that is seen.
-        let Some(mount) = mounts.max_by_key(|mount| mount.point.len()) else {
-            return Fact::Unreadable(format!("no mount in /proc/self/mountinfo holds {folder}"));
-        };
-        let mut modules = BTreeSet::new();
-        let mut wanted = |name: &str| {
-            // What is built in has no state.
-            let name = name.replace('-', "_");
-            if root
-                .join("sys/module")
-                .join(&name)
-                .join("initstate")
-                .exists()
-            {
-                modules.insert(name);
-            }
-        };
-        wanted(&mount.kind);
-        let device = root.join("sys/dev/block").join(&mount.device);
-        match device.exists() {
-            true => {
-                disks(&root.join("sys"), &device, DEEP, &mut wanted);
-                Fact::Known(modules)
-            }
-            // btrfs and others show a device that is none.
-            false => Fact::Unreadable(format!(
-                "/sys/dev/block/{} does not exist: the disks of {} ({}) are unknown",
-                mount.device, mount.point, mount.kind
-            )),
-        }
-    })
-}
-
-/// Shows the drivers of a block device, and of those that it is built on.
-fn disks(sysfs: &Path, device: &Path, deep: usize, wanted: &mut dyn FnMut(&str)) {
-    let (Ok(sysfs), Ok(device), true) =
-        (fs::canonicalize(sysfs), fs::canonicalize(device), deep > 0)
-    else {
-        return;
-    };
-    let above = device.ancestors().take_while(|path| **path != *sysfs);
-    for folder in above.map(Path::to_path_buf).collect::<Vec<PathBuf>>() {
-        if let Some(module) = driver(&folder) {
-            wanted(&module);
-        }
-    }
-    if device.join("dm").exists() {
-        wanted("dm_mod");
-        let uuid = value(&device.join("dm/uuid"));
-        if uuid.known().is_some_and(|uuid| uuid.starts_with("CRYPT-")) {
-            wanted("dm_crypt");
-        }
-    }
-    // A partition's own folder has none; its disk's has.
-    let of = [Some(device.as_path()), device.parent()];
-    for slaves in of.into_iter().flatten().map(|folder| folder.join("slaves")) {
-        for name in names(&slaves).known().into_iter().flatten() {
-            disks(&sysfs, &slaves.join(name), deep - 1, wanted);
-        }
     }
 }
 
@@ -417,62 +333,11 @@ mod tests {
     }
 
     #[test]
-    fn a_target_on_an_encrypted_disk() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path();
-        write(
-            root,
-            "proc/self/mountinfo",
-            "1 0 253:0 / / rw - ext4 /dev/dm-0 rw\n",
-        );
-        write(
-            root,
-            "sys/devices/virtual/block/dm-0/dm/uuid",
-            "CRYPT-LUKS2-ab-root\n",
-        );
-        write(root, "sys/devices/ahci/block/sda/size", "1");
-        for module in ["dm_crypt", "dm_mod", "ahci"] {
-            write(root, &format!("sys/module/{module}/initstate"), "live");
-        }
-        for folder in [
-            "sys/dev/block",
-            "sys/devices/virtual/block/dm-0/slaves",
-            "sys/bus/drivers/ahci",
-        ] {
-            fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        for (to, from) in [
-            ("../../devices/virtual/block/dm-0", "sys/dev/block/253:0"),
-            (
-                "../../../../ahci/block/sda",
-                "sys/devices/virtual/block/dm-0/slaves/sda",
-            ),
-            ("../../bus/drivers/ahci", "sys/devices/ahci/driver"),
-            ("../../../module/ahci", "sys/bus/drivers/ahci/module"),
-        ] {
-            symlink(to, root.join(from)).unwrap();
-        }
-        // It is built on itself.
-        symlink(
-            "../../dm-0",
-            root.join("sys/devices/virtual/block/dm-0/slaves/dm-0"),
-        )
-        .unwrap();
-        let facts = CrashFacts::read(root);
-        assert_eq!(facts.target.service, None);
-        let symlinked = needed(root, DEFAULT);
-        let modules: Vec<String> = symlinked.known().unwrap().iter().cloned().collect();
-        assert!(modules.contains(&"dm_crypt".to_owned()), "{modules:?}");
-        assert!(modules.contains(&"ahci".to_owned()), "{modules:?}");
-    }
-
-    #[test]
     fn nothing_is_there() {
         let dir = tempfile::tempdir().unwrap();
         let facts = CrashFacts::read(dir.path());
         assert_eq!(facts.watchdogs, Fact::Absent);
         assert_eq!(facts.target.modules, Fact::Absent);
         assert!(facts.sysctls.iter().all(|sysctl| sysctl.value.is_none()));
-        assert!(mount("").is_none() && mount("1 2 - ").is_none());
     }
 }
