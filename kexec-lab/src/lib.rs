@@ -27,16 +27,20 @@
 
 pub mod apt;
 mod cpio;
+pub mod crash_size;
 pub mod demonstration;
 mod disk;
 pub mod downtime;
 mod driver;
+pub mod dump_tools;
 mod files;
 pub mod grub;
 mod guest;
 mod initramfs;
 pub mod installed;
+mod kept;
 mod lab;
+mod linked;
 pub mod loads;
 pub mod machines;
 mod memory_map;
@@ -44,6 +48,7 @@ pub mod modules;
 mod product;
 pub mod programs;
 pub mod progress;
+mod pypi;
 mod qemu;
 pub mod readme;
 pub mod reboot_requests;
@@ -55,7 +60,9 @@ pub use guest::{
     ReportedSetupData, Stage,
 };
 pub use initramfs::Initramfs;
+pub use kept::KeptFiles;
 pub use lab::{KERNELS, Lab, LabKernel, lab_folder};
 pub use memory_map::{MapChange, MapChanges};
 pub use product::{Product, kexec_binary, kexec_deb, kexec_release};
+pub use pypi::PythonProgram;
 pub use qemu::{GuestFirmware, GuestSlot, Qemu};
