@@ -64,6 +64,7 @@ impl Crash {
             .script(&format!(
                 "run before cat /proc/iomem\n\
                  run cma cat /sys/kernel/kexec/crash_cma_ranges\n\
+                 run plan kexec plan --crash -c $NEXT --initrd $NEXT_INITRD\n\
                  run load kexec {} -p $NEXT --initrd $NEXT_INITRD {} \
                  --append \"$CONSOLE nr_cpus=1 reset_devices\"\n\
                  run loaded kexec -S\n\
@@ -83,6 +84,11 @@ impl Crash {
         ensure!(load.code == 0, "{}", load.err());
         ensure!(load.err().is_empty(), "{}", load.err());
         assert_eq!(one.run("loaded")?.code, 1);
+        let plan = one.run("plan")?;
+        ensure!(plan.code == 0, "{}", plan.err());
+        for words in ["ELF core header", "the crash kernel saves"] {
+            ensure!(plan.out().contains(words), "{words}: {}", plan.out());
+        }
         let two = outcome.stage("second")?;
         assert_eq!(two.report.release, kernel.release);
         let narrow = self.options.contains("elf32");
