@@ -255,6 +255,27 @@ fn what_is_not_known_is_refused_with_its_reason() {
     }
 }
 
+#[test]
+fn without_reserved_memory_there_is_no_plan() {
+    let boot = boot(SyscallChoice::Classic);
+    let none = host(|h| {
+        if let Fact::Known(iomem) = &mut h.memory.iomem {
+            iomem.retain(|range| range.kind != "Crash kernel");
+        }
+        h.crash.cpu_notes = Fact::Unreadable("not looked up".into());
+    });
+    let error = prepared(&boot.request, &none).unwrap_err();
+    assert!(
+        error.to_string().contains("no memory is reserved"),
+        "{error}"
+    );
+    assert!(
+        error.remedy().contains("crashkernel=256M"),
+        "{}",
+        error.remedy()
+    );
+}
+
 /// The ranges of `,cma` are shown since Linux 6.19 only.
 #[test]
 fn hidden_cma_is_noted() {

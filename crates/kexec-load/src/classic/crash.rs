@@ -1,8 +1,9 @@
 //! What a crash kernel has to be told of the running one, out of a snapshot.
 
-use kexec_machine::snapshot::{MemoryRange, NotePlace};
+use kexec_machine::snapshot::{KexecFile, MemoryRange, NotePlace};
 use kexec_machine::{Fact, Problem, Snapshot};
-use kexec_plan::crash::{CpuNotes, CrashFacts, KernelText};
+use kexec_plan::PlanError;
+use kexec_plan::crash::{CpuNotes, CrashError, CrashFacts, KernelText};
 use kexec_plan::memory::Range;
 
 use crate::Error;
@@ -31,27 +32,14 @@ pub fn crash_facts(host: &Snapshot, hotplug: bool) -> Result<CrashFacts, Error> 
             "use -s, or a newer kernel",
         ));
     }
-    // Without it there are no regions to be found in it.
     needed(&host.memory.iomem, "/proc/iomem")?;
+    if host.crash_regions().known().is_some_and(Vec::is_empty) {
+        return Err(PlanError::Classic(CrashError::NoRegion.into()).into());
+    }
     let cpus = needed(&crash.cpu_notes, "crash_notes of the processors")?;
     let vmcoreinfo = needed(&crash.vmcoreinfo, "/sys/kernel/vmcoreinfo")?;
     let map = needed(&crash.kernel_map, "/proc/kcore")?;
-    let hotplug_size = match hotplug {
-        false => None,
-        true => Some(*needed(&host.kexec.elfcorehdr_size, "crash_elfcorehdr_size").map_err(|_| {
-            Error::refused(
-                "--hotplug",
-                match host.kexec.elfcorehdr_size.reason() {
-                    Some(why) => why.to_owned(),
-                    None => "the running kernel does not update the ELF core header: \
-                             /sys/kernel/crash_elfcorehdr_size does not exist"
-                        .to_owned(),
-                },
-                "leave --hotplug out, and load the crash kernel again when processors or memory \
-                 change",
-            )
-        })?),
-    };
+    let hotplug_size = hotplug.then(|| elfcorehdr_size(host)).transpose()?;
     let cma = match &host.kexec.crash_cma_ranges {
         Fact::Unreadable(_) => needed(&host.kexec.crash_cma_ranges, "crash_cma_ranges")?.as_slice(),
         Fact::Known(ranges) => ranges,
@@ -75,6 +63,23 @@ pub fn crash_facts(host: &Snapshot, hotplug: bool) -> Result<CrashFacts, Error> 
         cma: cma.iter().map(range).collect(),
         hotplug_size,
     })
+}
+
+/// How large the running kernel wants the ELF core header, so that it can write it anew.
+fn elfcorehdr_size(host: &Snapshot) -> Result<u64, Error> {
+    let why = match &host.kexec.elfcorehdr_size {
+        Fact::Known(size) => return Ok(*size),
+        Fact::Unreadable(why) => why.clone(),
+        Fact::Absent => format!(
+            "the running kernel does not update the ELF core header: {} does not exist",
+            KexecFile::ElfcorehdrSize.place(&host.release)
+        ),
+    };
+    Err(Error::refused(
+        "--hotplug",
+        why,
+        "leave --hotplug out, and load the crash kernel again when processors or memory change",
+    ))
 }
 
 /// What the user has to know of a crash kernel that is loaded with kexec_load(2).
