@@ -3,7 +3,8 @@
 #![no_main]
 
 use kexec_machine::snapshot::MemoryRange;
-use kexec_machine::snapshot::crash::{cma_ranges, kcore, vmcoreinfo};
+use kexec_machine::snapshot::crash::{kcore, vmcoreinfo};
+use kexec_machine::snapshot::sysfs::cma_ranges_of;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -11,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(place) = vmcoreinfo(&text) {
         assert!(place.address.checked_add(place.size).is_some());
     }
-    if let Some(ranges) = cma_ranges(&text) {
+    if let Some(ranges) = cma_ranges_of(&text) {
         assert!(ranges.iter().all(|range| range.start < range.end));
     }
     if let Ok(end) = kcore::headers_end(bytes) {

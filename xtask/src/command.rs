@@ -69,6 +69,11 @@ const BENCH_FLAGS: &[CommandFlag] = &[
         value: Some("SIZE"),
         help: "downtime: only small, medium or large initrds",
     },
+    CommandFlag {
+        name: "--way",
+        value: Some("NAME"),
+        help: "downtime: only one way to load, without the rates of this machine",
+    },
     flag("--native", "downtime: only the rates of this machine"),
     flag("--docs", "downtime: into the documentation"),
     flag("--draw", "downtime: anew from what was measured"),

@@ -121,7 +121,7 @@ fn hotplug_is_a_flag_and_room_for_the_running_kernels_header() {
     assert!(checks.clone().all(|check| check.name != header.name));
     assert!(checks.count() >= 2);
 
-    let old = host(|h| h.crash.elfcorehdr_size = Fact::Absent);
+    let old = host(|h| h.kexec.elfcorehdr_size = Fact::Absent);
     let error = prepared(&boot.request, &old).unwrap_err();
     assert!(error.to_string().starts_with("--hotplug: "), "{error}");
     assert!(
@@ -243,7 +243,7 @@ fn what_is_not_known_is_refused_with_its_reason() {
             "/proc/kcore: EPERM",
         ),
         (
-            |h| h.crash.cma_ranges = Fact::Unreadable("crash_cma_ranges: x".into()),
+            |h| h.kexec.crash_cma_ranges = Fact::Unreadable("crash_cma_ranges: x".into()),
             "crash_cma_ranges: x",
         ),
     ];

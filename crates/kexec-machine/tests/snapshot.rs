@@ -79,10 +79,10 @@ fn what_a_crash_kernel_is_told(host: &Snapshot) {
     assert_eq!(notes, [(0, 0x3ec3_9400, 368), (5, 0x3ecb_9400, 368)]);
     let (address, size) = (0x3c1_e000, 0x1024);
     assert_eq!(crash.vmcoreinfo, Fact::Known(NotePlace { address, size }));
-    assert_eq!(crash.cma_ranges, Fact::Absent);
-    assert_eq!(crash.cpu_hotplug, Fact::Known(true));
-    assert_eq!(crash.memory_hotplug, Fact::Known(true));
-    assert_eq!(crash.elfcorehdr_size, Fact::Known(36864));
+    assert_eq!(host.kexec.crash_cma_ranges, Fact::Absent);
+    assert_eq!(host.kexec.crash_hotplug_cpu, Fact::Known(true));
+    assert_eq!(host.kexec.crash_hotplug_memory, Fact::Known(true));
+    assert_eq!(host.kexec.elfcorehdr_size, Fact::Known(36864));
     assert_eq!(crash.dump_keys, Fact::Absent);
     let map = KernelMap {
         page_offset: 0xffff_9a1d_4000_0000,

@@ -3,6 +3,7 @@
 
 mod audience;
 pub mod check;
+pub mod crash;
 pub mod enable;
 pub mod history;
 pub mod instances;

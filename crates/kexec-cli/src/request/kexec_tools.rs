@@ -315,9 +315,14 @@ fn classic(typed: &Typed) -> ClassicLoadOptions {
             None => Integrity::default(),
         },
         preserve_context: typed.has(Id::LoadPreserveContext),
-        core_class: match typed.has(Id::Elf32CoreHeaders) && !typed.has(Id::Elf64CoreHeaders) {
-            true => CoreClass::Elf32,
-            false => CoreClass::Elf64,
+        // Of both, the one that can describe everything.
+        core_class: match (
+            typed.has(Id::Elf64CoreHeaders),
+            typed.has(Id::Elf32CoreHeaders),
+        ) {
+            (true, _) => Some(CoreClass::Elf64),
+            (false, true) => Some(CoreClass::Elf32),
+            (false, false) => None,
         },
         hotplug: typed.has(Id::Hotplug),
         pass_memmap: typed.has(Id::PassMemmapCmdline),

@@ -16,6 +16,7 @@ use kexec_reboot::record::PreloadTarget;
 use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
 use kexec_sys::Slot;
 
+use super::crash;
 use super::kexec_tools::{chosen, load_request};
 use super::{
     ColourChoice, CommandLine, MANY, NotAVerb, OutputOptions, Request, USAGE_VERB, UsageError,
@@ -75,16 +76,22 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
     };
     let json = typed.has(Id::Json);
     let path = |id| typed.last(id).map(PathBuf::from);
+    // A crash kernel is checked as `kexec crash load` would load it.
+    let usual = match (verb, slot) {
+        (Verb::Check, Slot::Crash) => SyscallChoice::Auto,
+        _ => SyscallChoice::Fastest,
+    };
     let selection = || {
         let name = typed.operands.first().cloned();
-        if name.is_none() && slot == Slot::Crash {
+        // A check takes the one that `kexec crash load` would load.
+        if name.is_none() && slot == Slot::Crash && verb != Verb::Check {
             return Err(usage(
                 "--crash needs a kernel: no crash kernel was named".to_owned(),
             ));
         }
         let kernel = name.clone().unwrap_or_default();
         Ok(Selection {
-            load: load_request(&typed, &kernel, slot, SyscallChoice::Fastest),
+            load: load_request(&typed, &kernel, slot, usual),
             cmdline: typed
                 .last(Id::Cmdline)
                 .map(|text| Cmdline::exact(text.as_bytes())),
@@ -150,6 +157,7 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
             json,
         },
         Verb::NeedsReboot => VerbRequest::NeedsReboot { json },
+        Verb::Crash => VerbRequest::Crash(crash::parse(&typed).map_err(usage)?),
         Verb::Enable | Verb::Disable => VerbRequest::Switch {
             feature: feature(&typed).map_err(usage)?,
             on: verb == Verb::Enable,

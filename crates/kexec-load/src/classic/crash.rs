@@ -38,10 +38,10 @@ pub fn crash_facts(host: &Snapshot, hotplug: bool) -> Result<CrashFacts, Error> 
     let map = needed(&crash.kernel_map, "/proc/kcore")?;
     let hotplug_size = match hotplug {
         false => None,
-        true => Some(*needed(&crash.elfcorehdr_size, "crash_elfcorehdr_size").map_err(|_| {
+        true => Some(*needed(&host.kexec.elfcorehdr_size, "crash_elfcorehdr_size").map_err(|_| {
             Error::refused(
                 "--hotplug",
-                match crash.elfcorehdr_size.reason() {
+                match host.kexec.elfcorehdr_size.reason() {
                     Some(why) => why.to_owned(),
                     None => "the running kernel does not update the ELF core header: \
                              /sys/kernel/crash_elfcorehdr_size does not exist"
@@ -52,8 +52,8 @@ pub fn crash_facts(host: &Snapshot, hotplug: bool) -> Result<CrashFacts, Error> 
             )
         })?),
     };
-    let cma = match &crash.cma_ranges {
-        Fact::Unreadable(_) => needed(&crash.cma_ranges, "crash_cma_ranges")?.as_slice(),
+    let cma = match &host.kexec.crash_cma_ranges {
+        Fact::Unreadable(_) => needed(&host.kexec.crash_cma_ranges, "crash_cma_ranges")?.as_slice(),
         Fact::Known(ranges) => ranges,
         Fact::Absent => &[],
     };
@@ -85,7 +85,7 @@ pub fn crash_notes(host: &Snapshot) -> Option<String> {
             size.is_some_and(|size| size.ends_with(b",cma"))
         })
     });
-    let hidden = matches!(host.crash.cma_ranges, Fact::Absent);
+    let hidden = matches!(host.kexec.crash_cma_ranges, Fact::Absent);
     (cma && hidden && host.release_at_least(6, 17) == Some(true)).then(|| {
         "the running kernel does not show where the memory of crashkernel=SIZE,cma is \
          (crash_cma_ranges), so the crash kernel gets the other part only; with -s it gets both"

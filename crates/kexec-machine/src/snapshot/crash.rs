@@ -11,10 +11,6 @@ use crate::{Fact, Root};
 /// configuration (`NR_CPUS` in arch/x86/Kconfig).
 pub(super) const MAX_CPUS: usize = 1 << 16;
 
-/// The most ranges of `crashkernel=SIZE,cma`: the kernel makes at most 4 (Linux 6.17); the
-/// bound is only against nonsense.
-pub(super) const MAX_CMA: usize = 64;
-
 /// Where processors are listed.
 const CPUS: &str = "/sys/devices/system/cpu";
 
@@ -34,16 +30,6 @@ pub struct CrashState {
     pub cpu_notes: Fact<Vec<CpuNote>>,
     /// Where the running kernel's description of itself is (/sys/kernel/vmcoreinfo).
     pub vmcoreinfo: Fact<NotePlace>,
-    /// The ranges of `crashkernel=SIZE,cma` (`crash_cma_ranges`, since Linux 6.17).
-    pub cma_ranges: Fact<Vec<MemoryRange>>,
-    /// The running kernel keeps a loaded crash kernel up to date when processors come and
-    /// go (/sys/devices/system/cpu/crash_hotplug, since Linux 6.6).
-    pub cpu_hotplug: Fact<bool>,
-    /// The same for memory (/sys/devices/system/memory/crash_hotplug).
-    pub memory_hotplug: Fact<bool>,
-    /// How large the ELF core header must be so that the running kernel can do that, bytes
-    /// (`crash_elfcorehdr_size`).
-    pub elfcorehdr_size: Fact<u64>,
     /// Where the running kernel maps itself and physical memory (/proc/kcore, x86_64).
     pub kernel_map: Fact<KernelMap>,
     /// How many keys of an encrypted dump target are kept for the crash kernel
@@ -88,10 +74,6 @@ impl Default for CrashState {
         CrashState {
             cpu_notes: Fact::not_recorded(),
             vmcoreinfo: Fact::not_recorded(),
-            cma_ranges: Fact::not_recorded(),
-            cpu_hotplug: Fact::not_recorded(),
-            memory_hotplug: Fact::not_recorded(),
-            elfcorehdr_size: Fact::not_recorded(),
             kernel_map: Fact::not_recorded(),
             dump_keys: Fact::not_recorded(),
         }
@@ -114,12 +96,6 @@ pub(super) fn read(root: &Root, memory: &MachineMemory) -> CrashState {
             "an address and a size, hexadecimal",
             vmcoreinfo,
         ),
-        cma_ranges: either(root, "crash_cma_ranges", "ranges, one per line", cma_ranges),
-        cpu_hotplug: root.flag(&format!("{CPUS}/crash_hotplug")),
-        memory_hotplug: root.flag("/sys/devices/system/memory/crash_hotplug"),
-        elfcorehdr_size: either(root, "crash_elfcorehdr_size", "a number of bytes", |text| {
-            text.parse().ok()
-        }),
         kernel_map: reserved.and_then(|iomem| kernel_map(root, iomem)),
         dump_keys: root.parse(
             "/sys/kernel/config/crash_dm_crypt_keys/count",
@@ -127,12 +103,6 @@ pub(super) fn read(root: &Root, memory: &MachineMemory) -> CrashState {
             |text| text.parse().ok(),
         ),
     }
-}
-
-/// A file of the kernel's kexec, which moved in Linux 6.19.
-fn either<T>(root: &Root, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Fact<T> {
-    let new = root.parse(&format!("/sys/kernel/kexec/{name}"), expected, &read);
-    new.or(|| root.parse(&format!("/sys/kernel/{name}"), expected, &read))
 }
 
 /// Two hexadecimal numbers without 0x (Documentation/ABI/testing/sysfs-kernel-vmcoreinfo).
@@ -146,25 +116,6 @@ pub fn vmcoreinfo(text: &str) -> Option<NotePlace> {
 fn note_place(address: u64, size: u64) -> Option<NotePlace> {
     let fits = address.checked_add(size).is_some();
     (address != 0 && size != 0 && fits).then_some(NotePlace { address, size })
-}
-
-/// One range per line: start and inclusive end, hexadecimal
-/// (Documentation/ABI/testing/sysfs-kernel-kexec-kdump). An empty file: none.
-pub fn cma_ranges(text: &str) -> Option<Vec<MemoryRange>> {
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let range = |line: &str| {
-        let (start, last) = line.trim().split_once('-')?;
-        let number = |text: &str| hex(text.trim().strip_prefix("0x").unwrap_or(text.trim()));
-        let (start, last) = (number(start)?, number(last)?);
-        (start <= last).then(|| MemoryRange {
-            start,
-            end: last.saturating_add(1),
-            kind: "crash CMA".to_owned(),
-            depth: 0,
-        })
-    };
-    let ranges: Option<Vec<MemoryRange>> = lines.map(range).collect();
-    ranges.filter(|ranges| ranges.len() <= MAX_CMA)
 }
 
 fn cpu_notes(root: &Root) -> Fact<Vec<CpuNote>> {
@@ -347,19 +298,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn ranges_of_cma() {
-        let ranges = cma_ranges("5b000000-6affffff\n70000000-7fffffff\n").unwrap();
-        let ranges: Vec<(u64, u64)> = ranges.iter().map(|r| (r.start, r.end)).collect();
-        let expected = [(0x5b00_0000, 0x6b00_0000), (0x7000_0000, 0x8000_0000)];
-        assert_eq!(ranges, expected);
-        assert_eq!(cma_ranges(""), Some(Vec::new()));
-        for broken in ["1000", "2000-1000", "-", "1-2-3", "1-g"] {
-            assert_eq!(cma_ranges(broken), None, "{broken}");
-        }
-        assert_eq!(cma_ranges(&"1-2\n".repeat(MAX_CMA + 1)), None);
-    }
-
     /// A header and these entries: type, virtual and physical address, length.
     fn core(entries: &[(u32, u64, u64, u64)]) -> Vec<u8> {
         let mut bytes = vec![0_u8; 64];
@@ -446,7 +384,7 @@ mod tests {
         #[test]
         fn anything_is_read(text in "\\PC{0,60}", bytes in proptest::collection::vec(any::<u8>(), 0..400),
                             code in any::<u64>(), start in any::<u64>()) {
-            let _ = (vmcoreinfo(&text), cma_ranges(&text));
+            let _ = vmcoreinfo(&text);
             let iomem = [ram(start, start.saturating_add(0x1000))];
             let _ = kcore::headers_end(&bytes);
             let _ = kcore::kernel_map(&bytes, code, &iomem);

@@ -78,8 +78,8 @@ pub struct ClassicOptions {
     pub preserve_context: bool,
     /// Which end of memory is tried first.
     pub search: Search,
-    /// `--elf32-core-headers`, `--elf64-core-headers`: of a crash kernel.
-    pub core_class: CoreClass,
+    /// `--elf32-core-headers`, `--elf64-core-headers`: of a crash kernel; `None` is ELF64.
+    pub core_class: Option<CoreClass>,
     /// `--hotplug`: the running kernel follows changes of processors and memory itself,
     /// after it has loaded a crash kernel.
     pub hotplug: bool,

@@ -1,6 +1,6 @@
 //! Why there is no plan of a crash kernel.
 
-use crate::memory::Range;
+use crate::memory::{NoRoom, Range};
 
 /// Why there is no plan of a crash kernel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +52,11 @@ pub enum CrashError {
         /// What the image is.
         format: String,
     },
+    /// Something does not fit into the reserved memory.
+    #[error(
+        "{0}; an image is loaded into the highest part of the memory that is reserved for crash kernels only"
+    )]
+    NoRoom(NoRoom),
     /// The command line has no room for what the crash kernel is told there.
     #[error(
         "the command line has {len} bytes with what the crash kernel is told there ({told}), the \
@@ -81,6 +86,9 @@ impl CrashError {
                 "use a larger memory block size (memory_hotplug), so that the memory has fewer ranges"
             }
             CrashError::Beyond32Bit { .. } => "use --elf64-core-headers, or none of the two",
+            CrashError::NoRoom(_) => {
+                "boot once with a larger crashkernel=, or make a smaller initrd for the crash kernel"
+            }
             CrashError::NotLinux { .. } => {
                 "use the kernel that the boot loader boots, such as /boot/vmlinuz-RELEASE"
             }

@@ -33,7 +33,7 @@ const PAGE: &str = "performance.md";
 
 /// Measures, and writes tables and picture.
 ///
-/// `--quick` and `--only`: less, `--kernel`: another kernel, `--native`: the rates of this machine
+/// `--quick`, `--only` and `--way`: less, `--kernel`: another kernel, `--native`: the rates of this machine
 /// alone, `--docs`: into the documentation, `--draw`: from the file that is there, without
 /// a measurement.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -51,17 +51,27 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let tsc = tsc()?;
     let lab = Lab::open()?;
     let kernel = lab.kernel(arguments.value("--kernel").unwrap_or(KERNEL))?;
-    let mut results = match arguments.has("--native") {
-        // The rates alone are new; what was measured in guests stays.
-        true => read(&folder.join(JSON)).or_else(|_| nothing_yet(&lab, &kernel, &binary))?,
-        false => nothing_yet(&lab, &kernel, &binary)?,
-    };
-    results.native = Some(native::measure(&lab, &kernel, &tsc)?);
+    let way = arguments.value("--way");
+    let mut results = nothing_yet(&lab, &kernel, &binary)?;
+    // Where a part alone is measured, the rest stays. The counts of a guest are the same in
+    // every run with the same programs.
+    if arguments.has("--native") || way.is_some() {
+        let before = read(&folder.join(JSON)).ok();
+        let same = before.filter(|before| before.is_of_the_same_programs(&results));
+        results = same.map_or(results.clone(), |before| Results {
+            kexec: results.kexec,
+            ..before
+        });
+    }
+    if way.is_none() {
+        results.native = Some(native::measure(&lab, &kernel, &tsc)?);
+    }
     write(&folder, &results, false)?;
     let mut failed = 0_u32;
     if !arguments.has("--native") {
         let only = arguments.value("--only");
-        for cells in matrix::chosen(arguments.has("--quick"), only)? {
+        for mut cells in matrix::chosen(arguments.has("--quick"), only)? {
+            cells.keep(way)?;
             failed =
                 failed.saturating_add(size(&lab, &kernel, &cells, &tsc, &mut results, &folder)?);
         }
@@ -87,7 +97,7 @@ fn size(
 ) -> Result<u32> {
     let files = DowntimeFiles::prepare(lab, kernel, cells.size, &cells.packings(), tsc)?;
     let initrds = files.initrds.iter();
-    let mut known = SizeResults {
+    let nothing = SizeResults {
         name: cells.size.name.to_owned(),
         memory_mb: cells.size.memory_mb,
         initrds: initrds
@@ -95,10 +105,24 @@ fn size(
             .collect(),
         rows: Vec::new(),
     };
+    let place = results
+        .sizes
+        .iter()
+        .position(|size| size.name == nothing.name);
+    let place = match place {
+        Some(place) => place,
+        None => {
+            results.sizes.push(nothing.clone());
+            results.sizes.len().saturating_sub(1)
+        }
+    };
+    if let Some(known) = results.sizes.get_mut(place) {
+        known.initrds.extend(nothing.initrds);
+    }
     results.kernel_bytes = files.kernel_bytes;
     results.unpacked_kernel_bytes = files.unpacked_kernel_bytes;
     results.init_size = files.init_size;
-    let (mut failed, before) = (0_u32, results.sizes.len());
+    let mut failed = 0_u32;
     for cell in &cells.cells {
         let started = Instant::now();
         let measured = measure(lab, cells, cell, &files);
@@ -116,16 +140,15 @@ fn size(
                     row.instructions / 1_000_000,
                     row.load_instructions / 1_000_000,
                 );
-                known.rows.push(row);
+                if let Some(known) = results.sizes.get_mut(place) {
+                    known.put(row);
+                }
             }
             Err(error) => {
                 println!("{name}: FAILED: {error:#}");
                 failed = failed.saturating_add(1);
             }
         }
-        known.derive();
-        results.sizes.truncate(before);
-        results.sizes.push(known.clone());
         write(folder, results, false)?;
     }
     Ok(failed)

@@ -28,6 +28,18 @@ pub struct Results {
     pub native: Option<NativeRates>,
 }
 
+impl Results {
+    /// Whether what others measured can stand beside these: it is of the same kernel, loaded
+    /// in the same machine.
+    pub fn is_of_the_same_programs(&self, others: &Results) -> bool {
+        let programs = |one: &Results| {
+            let names = [&one.kernel, &one.qemu, &one.kexec_tools];
+            names.map(String::clone)
+        };
+        programs(self) == programs(others)
+    }
+}
+
 /// What was measured with initrds of one size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SizeResults {
@@ -119,6 +131,17 @@ impl SizeResults {
         names
     }
 
+    /// Takes a row in the place of that of the same way and packing, and divides all of them
+    /// into their phases.
+    pub fn put(&mut self, row: Row) {
+        let same = |one: &&mut Row| one.packing == row.packing && one.way == row.way;
+        match self.rows.iter_mut().find(same) {
+            Some(before) => *before = row,
+            None => self.rows.push(row),
+        }
+        self.derive();
+    }
+
     /// Divides every row into its phases, by the other rows of the same size.
     pub fn derive(&mut self) {
         let phases: Vec<_> = self.rows.iter().map(|row| self.phases(row)).collect();
@@ -203,6 +226,16 @@ pub(super) mod tests {
         };
         size.derive();
         size
+    }
+
+    #[test]
+    fn a_row_that_is_measured_again_takes_its_place() {
+        let (mut again, before) = (size(), size());
+        again.put(row(LoadWay::Load, "zstd", 1300));
+        assert_eq!(again.rows.len(), before.rows.len());
+        let measured = again.row(LoadWay::Load, "zstd").unwrap();
+        assert_eq!(measured.instructions, 1_300_000_000);
+        assert!(measured.phases.is_some());
     }
 
     fn millions(way: LoadWay) -> [i64; 4] {

@@ -99,7 +99,7 @@ pub(super) fn refuse(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
             "leave it out",
         );
     }
-    if options.hotplug && options.core_class == CoreClass::Elf32 {
+    if options.hotplug && options.core_class == Some(CoreClass::Elf32) {
         return refused(
             "--elf32-core-headers",
             "with --hotplug the running kernel writes the header anew, always as ELF64",
@@ -116,7 +116,7 @@ fn place_header(
     saved: &RangeSet,
     end: u64,
 ) -> Result<Range, ClassicError> {
-    let class = request.options.core_class;
+    let class = request.options.core_class.unwrap_or_default();
     let bytes = core_header(class, MACHINE, &program_headers(facts, saved)?)?;
     if class == CoreClass::Elf32 {
         builder.note(

@@ -10,6 +10,15 @@ use crate::crash::CrashError;
 
 /// Makes the plan.
 pub(crate) fn plan(request: &ClassicRequest<'_>) -> Result<LoadPlan, ClassicError> {
+    match by_format(request) {
+        Err(ClassicError::NoRoom(no_room)) if request.crash.is_some() => {
+            Err(CrashError::NoRoom(no_room).into())
+        }
+        planned => planned,
+    }
+}
+
+fn by_format(request: &ClassicRequest<'_>) -> Result<LoadPlan, ClassicError> {
     refuse(request)?;
     if request.crash.is_some() {
         crash::refuse(request)?;
