@@ -1,8 +1,8 @@
 //! `kexec crash estimate` against what is really enough.
 
 use anyhow::{Result, ensure};
-use kexec_lab::crash_size::{CaptureInitrd, CrashEnd, CrashSize};
 use kexec_lab::Lab;
+use kexec_lab::crash_size::{CaptureInitrd, CrashEnd, CrashSize};
 
 /// Bytes of the larger initrd, unpacked.
 const UNPACKED: usize = 60_000_000;
@@ -38,7 +38,10 @@ fn is_enough(labels: &[&str]) -> Result<()> {
             };
             let bytes = trial.estimate()?;
             let mb = bytes.div_ceil(1 << 20);
-            println!("{}: estimated {mb} MiB, measured {measured}", kernel.release);
+            println!(
+                "{}: estimated {mb} MiB, measured {measured}",
+                kernel.release
+            );
             ensure!(
                 *measured <= mb && mb * 10 <= measured * 16,
                 "{mb} MiB for {}: {measured} are enough",
