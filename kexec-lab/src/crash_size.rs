@@ -97,21 +97,42 @@ impl CrashSize<'_> {
     /// # Errors
     /// If the guest does not come as far as the load.
     pub fn crash(&self, mb: u32) -> Result<CrashEnd> {
-        let outcome = Guest::new(self.lab, self.kernel)
-            .memory_mb(MEMORY_MB)
-            .append(&format!("crashkernel={mb}M"))
-            .with(&self.lab.product()?.files)
-            .file("next/vmlinuz", crate::files::read(&self.kernel.path)?)
-            .file("next/initrd", self.initrd.bytes.as_slice())
+        let outcome = self
+            .guest(mb)?
             .script(&format!(
                 "run load kexec {} -p $NEXT --initrd $NEXT_INITRD --reuse-cmdline \
                  --append \"nr_cpus=1 reset_devices {}\" && \
                  jump sh -c 'echo c > /proc/sysrq-trigger'\n",
                 self.method, self.words
             ))
-            .timeout(LIMIT)
             .observe()?;
         self.end(&outcome)
+    }
+
+    /// What `kexec crash estimate` says of this kernel and initrd, bytes.
+    ///
+    /// # Errors
+    /// If the guest fails, or the program.
+    pub fn estimate(&self) -> Result<u64> {
+        let outcome = self
+            .guest(LARGEST_MB)?
+            .script("run estimate kexec crash estimate $NEXT --initrd $NEXT_INITRD --json\n")
+            .run()?;
+        let told = outcome.stage("first")?.good("estimate")?.out();
+        let document: serde_json::Value =
+            serde_json::from_str(&told).with_context(|| format!("reading {told}"))?;
+        let bytes = document.get("bytes").and_then(serde_json::Value::as_u64);
+        bytes.with_context(|| format!("no bytes in {told}"))
+    }
+
+    fn guest(&self, mb: u32) -> Result<Guest<'_>> {
+        Ok(Guest::new(self.lab, self.kernel)
+            .memory_mb(MEMORY_MB)
+            .append(&format!("crashkernel={mb}M"))
+            .with(&self.lab.product()?.files)
+            .file("next/vmlinuz", crate::files::read(&self.kernel.path)?)
+            .file("next/initrd", self.initrd.bytes.as_slice())
+            .timeout(LIMIT))
     }
 
     fn end(&self, outcome: &GuestRun) -> Result<CrashEnd> {

@@ -18,7 +18,7 @@ const DRGN: PythonProgram = PythonProgram {
 };
 
 /// Finds the log by vmcoreinfo alone (no type of the kernel is known without its debugging
-/// information) and prints the messages, one a line, with what is not printable as `\xNN`.
+/// information) and prints the messages.
 const LOG: &str = include_str!("scripts/log.py");
 /// Prints what the dump says of its machine, and what drgn can read of the kernel.
 const FACTS: &str = include_str!("scripts/facts.py");
@@ -86,7 +86,8 @@ impl Drgn {
         Ok(out)
     }
 
-    /// The messages of the kernel's log, one a line, without their times.
+    /// The messages of the kernel's log without their times; what is not printable is `\xNN`,
+    /// but for tabs and the line ends within a message.
     ///
     /// # Errors
     /// As [`Drgn::run`].

@@ -1,6 +1,6 @@
 # For drgn: the messages of the kernel's log (Documentation/admin-guide/kdump/vmcoreinfo.rst:
 # "prb", the structures printk_*), oldest first, one a line. No type is known: what is read is
-# found by the numbers of vmcoreinfo.
+# found by the numbers of vmcoreinfo. What is not printable is \xNN, but for tabs and line ends.
 import re
 
 info = prog["VMCOREINFO"].string_().decode()
@@ -56,7 +56,7 @@ while True:
             text = prog.read(data + first + 8, length)
         print(
             "".join(
-                chr(byte) if 32 <= byte < 127 or byte == 9 else f"\\x{byte:02x}" for byte in text
+                chr(byte) if 32 <= byte < 127 or byte in (9, 10) else f"\\x{byte:02x}" for byte in text
             )
         )
     if number == head:

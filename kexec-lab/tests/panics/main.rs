@@ -1,6 +1,7 @@
 //! Real panics: the crash kernel comes up, the dump leaves the machine and others can read it,
 //! the log has everything up to the panic, and the machine comes back.
 
+mod estimate;
 mod refused;
 mod trial;
 

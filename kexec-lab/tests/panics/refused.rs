@@ -49,9 +49,15 @@ fn what_does_not_fit_is_refused_and_the_old_image_stays() -> Result<()> {
         .run()?;
     let one = outcome.stage("first")?;
     one.good("good")?;
-    for (label, after) in [("classic", "after-classic"), ("file", "after-file")] {
-        refused(one, label, &["128.0 MiB", "larger crashkernel="])?;
-        ensure!(is_armed(one, after)?, "{label}: nothing is loaded any more");
+    let memory = "reserved for crash kernels";
+    refused(
+        one,
+        "classic",
+        &["no place for initrd", memory, "crashkernel="],
+    )?;
+    refused(one, "file", &["128.0 MiB", "larger crashkernel="])?;
+    for after in ["after-classic", "after-file"] {
+        ensure!(is_armed(one, after)?, "{after}: nothing is loaded any more");
     }
     assert_eq!(outcome.stage("second")?.good("elf")?.stdout, b"\x7fELF");
     Ok(())

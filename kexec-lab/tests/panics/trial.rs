@@ -293,11 +293,15 @@ fn monitor(socket: &Path) -> Vec<String> {
     .to_vec()
 }
 
-/// The log of vmcore-dmesg, without times, and that of drgn.
+/// The log of vmcore-dmesg, without times, and that of drgn. A message of several lines has its
+/// time before the first, or before each.
 fn same_messages(ours: &str, theirs: &str) -> Result<()> {
     let ours: Vec<&str> = ours
         .lines()
-        .map(|line| line.split_once("] ").map_or(line, |(_, text)| text))
+        .map(|line| match line.split_once("] ") {
+            Some((time, text)) if time.starts_with('[') => text,
+            _ => line,
+        })
         .map(str::trim_end)
         .collect();
     let theirs: Vec<&str> = theirs.lines().map(str::trim_end).collect();
