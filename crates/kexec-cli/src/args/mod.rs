@@ -120,6 +120,12 @@ pub enum Id {
     Output,
     Raw,
     Vmcoreinfo,
+    SinceClear,
+    Level,
+    Facility,
+    Decode,
+    Caller,
+    ForcePrefix,
 }
 
 /// The headings of `--help`, in its order.

@@ -1,18 +1,16 @@
 //! `vmcore-dmesg`: the log of a crashed kernel.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kexec_cli::help;
-use kexec_cli::vmcore_dmesg::{DmesgRequest, NAME, Show, parse};
-use kexec_machine::open;
+use kexec_cli::vmcore_dmesg::{DmesgRequest, NAME, STDIN, Select, Show, Style, parse};
 use kexec_sys::Errno;
-use kexec_vmcore::log::{self, Summary};
+use kexec_vmcore::log::{self, Part, Summary};
 use kexec_vmcore::{Memory, Source, VmcoreError};
 
+use super::dump_file::DumpFile;
 use super::print;
 use crate::render::dmesg;
 
@@ -21,38 +19,13 @@ mod exit {
     pub const DONE: u8 = 0;
     pub const USAGE: u8 = 1;
     pub const OPEN: u8 = 2;
-    pub const NO_CORE: u8 = 4;
+    pub const NO_DUMP: u8 = 4;
     pub const HEADERS: u8 = 10;
     pub const NO_VMCOREINFO: u8 = 20;
     pub const NOT_IN_DUMP: u8 = 30;
     pub const READ: u8 = 40;
     pub const UNKNOWN: u8 = 50;
     pub const WRITE: u8 = 53;
-}
-
-/// A dump in a file.
-struct Dump {
-    file: File,
-    len: u64,
-}
-
-impl Source for Dump {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn next_data(&self, offset: u64) -> u64 {
-        // Reads name their offset, so that it does not matter where the file stands.
-        match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
-            Ok(data) => data,
-            Err(rustix::io::Errno::NXIO) => self.len,
-            Err(_) => offset,
-        }
-    }
-
-    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
-    }
 }
 
 /// Carries out what was typed behind the name.
@@ -66,7 +39,12 @@ pub fn run(words: &[std::ffi::OsString]) -> u8 {
             print(&help::version());
             exit::DONE
         }
-        Ok(DmesgRequest::Log { vmcore, show }) => of(&vmcore, show),
+        Ok(DmesgRequest::Log {
+            dumps,
+            show,
+            style,
+            select,
+        }) => of(&dumps, show, style, select),
         Err(wrong) => {
             say!("{NAME}: {wrong}\n{}", help::vmcore_dmesg_usage());
             exit::USAGE
@@ -74,34 +52,52 @@ pub fn run(words: &[std::ffi::OsString]) -> u8 {
     }
 }
 
-fn of(path: &Path, show: Show) -> u8 {
-    let name = path.display();
-    let opened = open::regular(path).and_then(|file| {
-        let metadata = file.metadata();
-        let len = metadata.map_err(|e| Errno::from_io(&e).to_string())?.len();
-        Ok(Dump { file, len })
-    });
-    let dump = match opened {
-        Ok(dump) => dump,
-        Err(why) => {
-            say_line!("{NAME}: opening {name}: {why}");
-            if path == Path::new("/proc/vmcore") && !path.exists() {
-                say_line!(
-                    "{:14}it exists only while a crash kernel runs that was loaded with kexec -p",
-                    ""
-                );
+/// What messages call a dump that was named so.
+fn shown_name(path: &Path) -> String {
+    match path.as_os_str() == STDIN {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    }
+}
+
+fn of(paths: &[PathBuf], show: Show, style: Style, select: Select) -> u8 {
+    let names: Vec<String> = paths.iter().map(|path| shown_name(path)).collect();
+    let name = names.join(", ");
+    let mut files = Vec::new();
+    for path in paths {
+        match DumpFile::open(path) {
+            Ok(file) => files.push(file),
+            Err(why) => {
+                say_line!("{NAME}: opening {}: {why}", shown_name(path));
+                if path == Path::new("/proc/vmcore") && !path.exists() {
+                    say_line!(
+                        "{:14}it exists only while a crash kernel runs that was loaded with kexec -p",
+                        ""
+                    );
+                }
+                return exit::OPEN;
             }
-            return exit::OPEN;
         }
+    }
+    let sources: Vec<&dyn Source> = files.iter().map(|file| file as &dyn Source).collect();
+    let part = match select.since_clear {
+        true => Part::SinceClear,
+        false => Part::All,
     };
-    let shown = Memory::open(&dump).and_then(|memory| {
+    let shown = Memory::open_parts(&sources).and_then(|memory| {
+        if memory.cut_short {
+            say_line!(
+                "{NAME}: {name}: the flattened dump has no mark at its end: it was not copied \
+                 whole, and what is missing may be a part of the log"
+            );
+        }
         let mut out = BufWriter::new(io::stdout().lock());
         if show == Show::Vmcoreinfo {
             return Ok((dmesg::vmcoreinfo(&mut out, &memory.info), None));
         }
-        let mut page = dmesg::Page::new(show, &memory.info);
+        let mut page = dmesg::Page::new(show, style, select, &memory.info);
         let mut written = page.begin(&mut out);
-        let summary = log::read(&memory, &mut |item| {
+        let summary = log::read(&memory, part, &mut |item| {
             if written.is_ok() {
                 written = page.item(&mut out, &item);
             }
@@ -162,11 +158,13 @@ fn verdict(name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
 
 fn code(error: &VmcoreError) -> u8 {
     match error {
-        VmcoreError::NotElfCore { .. } => exit::NO_CORE,
+        VmcoreError::NotADump { .. } => exit::NO_DUMP,
         VmcoreError::Headers { .. } => exit::HEADERS,
         VmcoreError::NoVmcoreinfo { .. } => exit::NO_VMCOREINFO,
-        VmcoreError::NotInDump { .. } => exit::NOT_IN_DUMP,
-        VmcoreError::CutShort { .. } | VmcoreError::Read { .. } => exit::READ,
+        VmcoreError::NotInDump { .. } | VmcoreError::Excluded { .. } => exit::NOT_IN_DUMP,
+        VmcoreError::CutShort { .. } | VmcoreError::Read { .. } | VmcoreError::Page { .. } => {
+            exit::READ
+        }
         VmcoreError::Vmcoreinfo { .. } => exit::UNKNOWN,
     }
 }

@@ -2,21 +2,23 @@
 //! name: its options as data, as in [`crate::args`], and what is said of them.
 
 mod manual;
+mod select;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 pub use manual::{EXAMPLES, EXIT_CODES, FILES, SAYS, SEE_ALSO};
+pub use select::{FACILITIES, LEVELS, Select};
 
 use crate::args::typed::{Spelling, Token, Tokens};
-use crate::args::{ALWAYS, Effect, Flag, Group, Id, Origin};
+use crate::args::{ALWAYS, Effect, Flag, Group, Id, Origin, Syntax, Value};
 
 /// The name under which the program is this one.
 pub const NAME: &str = "vmcore-dmesg";
 /// One line for headings.
 pub const ABOUT: &str = "print the log of a crashed kernel";
 /// What may follow the name.
-pub const SYNOPSIS: &str = "vmcore-dmesg [OPTION]... VMCORE";
+pub const SYNOPSIS: &str = "vmcore-dmesg [OPTION]... VMCORE...";
 
 /// Every option.
 pub const FLAGS: &[Flag] = &[
@@ -32,6 +34,44 @@ pub const FLAGS: &[Flag] = &[
     Flag {
         doc_short: "Print the crashed kernel's description of itself (vmcoreinfo), not its log",
         ..flag(Id::Vmcoreinfo, "vmcoreinfo")
+    },
+    Flag {
+        doc_short: "Print only what was written since the log was cleared (`dmesg --clear`)",
+        ..flag(Id::SinceClear, "since-clear")
+    },
+    Flag {
+        short: Some(b'l'),
+        value: Value::Required("LIST", Syntax::Text),
+        doc_short: "Print only messages of these levels: emerg, alert, crit, err, warn, notice, \
+                    info, debug",
+        doc_long: "The list is separated by commas. `err+` means err and everything worse, `+err` \
+                   err and everything less bad, as in `dmesg`.",
+        ..flag(Id::Level, "level")
+    },
+    Flag {
+        short: Some(b'f'),
+        value: Value::Required("LIST", Syntax::Text),
+        doc_short: "Print only messages of these facilities, such as kern, user or daemon",
+        doc_long: "The list is separated by commas; the names are those of syslog(3), in small \
+                   letters.",
+        ..flag(Id::Facility, "facility")
+    },
+    Flag {
+        short: Some(b'x'),
+        doc_short: "Print facility and level in front of each message, as `dmesg -x`",
+        ..flag(Id::Decode, "decode")
+    },
+    Flag {
+        doc_short: "Print which thread or processor wrote each message: `[    T123]`, `[      C1]`",
+        doc_long: "`dmesg` prints that when the running kernel has CONFIG_PRINTK_CALLER. Since 5.10 \
+                   the dump has it whatever the crashed kernel was built with; for older kernels \
+                   nothing is printed.",
+        ..flag(Id::Caller, "caller")
+    },
+    Flag {
+        short: Some(b'P'),
+        doc_short: "Print time and what else is in front of a message on each of its lines",
+        ..flag(Id::ForcePrefix, "force-prefix")
     },
     Flag {
         short: Some(b'h'),
@@ -66,15 +106,30 @@ pub enum Show {
     Vmcoreinfo,
 }
 
+/// What is in front of the lines of [`Show::Text`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    /// Facility and level.
+    pub decode: bool,
+    /// The thread or processor that wrote it.
+    pub caller: bool,
+    /// The same on each line of a message.
+    pub force_prefix: bool,
+}
+
 /// What is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DmesgRequest {
     /// The log of a dump.
     Log {
-        /// The dump.
-        vmcore: PathBuf,
+        /// The dump, or all parts of a split one. `-` is standard input.
+        dumps: Vec<PathBuf>,
         /// In which form.
         show: Show,
+        /// What is in front of each line.
+        style: Style,
+        /// Which messages.
+        select: Select,
     },
     /// The help.
     Help,
@@ -89,21 +144,27 @@ pub enum DmesgRequest {
 pub fn parse(words: &[OsString]) -> Result<DmesgRequest, String> {
     let table: Vec<&'static Flag> = FLAGS.iter().collect();
     let mut show = None;
-    let mut operands = Vec::new();
+    let mut style = Style::default();
+    let mut select = Select::default();
+    let mut dumps = Vec::new();
     for token in Tokens::new(&table, Spelling::Exact, words) {
-        let wanted = match token.map_err(|error| error.to_string())? {
+        let (id, value) = match token.map_err(|error| error.to_string())? {
             Token::Operand(word) => {
-                operands.push(PathBuf::from(word));
+                dumps.push(PathBuf::from(word));
                 continue;
             }
-            Token::Option(flag, _) => match flag.id {
-                Id::Raw => Show::Raw,
-                Id::Json => Show::Json,
-                Id::Vmcoreinfo => Show::Vmcoreinfo,
-                Id::Help => return Ok(DmesgRequest::Help),
-                Id::Version => return Ok(DmesgRequest::Version),
-                _ => continue,
-            },
+            Token::Option(flag, value) => (flag.id, value.unwrap_or_default()),
+        };
+        let wanted = match id {
+            Id::Raw => Show::Raw,
+            Id::Json => Show::Json,
+            Id::Vmcoreinfo => Show::Vmcoreinfo,
+            Id::Help => return Ok(DmesgRequest::Help),
+            Id::Version => return Ok(DmesgRequest::Version),
+            _ => {
+                option(id, &value, &mut style, &mut select)?;
+                continue;
+            }
         };
         if show.is_some_and(|before| before != wanted) {
             return Err(
@@ -114,16 +175,49 @@ pub fn parse(words: &[OsString]) -> Result<DmesgRequest, String> {
         }
         show = Some(wanted);
     }
-    match <[PathBuf; 1]>::try_from(operands) {
-        Ok([vmcore]) => Ok(DmesgRequest::Log {
-            vmcore,
-            show: show.unwrap_or(Show::Text),
-        }),
-        Err(operands) if operands.is_empty() => {
-            Err("no dump is named; after a crash it is /proc/vmcore".to_owned())
+    match show {
+        Some(Show::Json | Show::Raw) if style != Style::default() => {
+            return Err(
+                "--decode, --caller and --force-prefix are for text: use them without --raw \
+                 and --json"
+                    .to_owned(),
+            );
         }
-        Err(operands) => Err(format!("{} dumps are named, expected one", operands.len())),
+        Some(Show::Vmcoreinfo) if style != Style::default() || select != Select::default() => {
+            return Err("--vmcoreinfo prints no messages: use it alone".to_owned());
+        }
+        _ => {}
     }
+    if dumps.is_empty() {
+        return Err("no dump is named; after a crash it is /proc/vmcore".to_owned());
+    }
+    if dumps.len() > 1 && dumps.iter().any(|dump| dump.as_os_str() == STDIN) {
+        return Err("- is standard input, which is one dump: use it alone".to_owned());
+    }
+    Ok(DmesgRequest::Log {
+        dumps,
+        show: show.unwrap_or(Show::Text),
+        style,
+        select,
+    })
+}
+
+/// What stands for standard input.
+pub const STDIN: &str = "-";
+
+/// Takes in an option that does not choose a form.
+fn option(id: Id, value: &OsStr, style: &mut Style, select: &mut Select) -> Result<(), String> {
+    let text = value.to_string_lossy();
+    match id {
+        Id::SinceClear => select.since_clear = true,
+        Id::Level => select.levels = Some(select::levels(&text)?),
+        Id::Facility => select.facilities = Some(select::facilities(&text)?),
+        Id::Decode => style.decode = true,
+        Id::Caller => style.caller = true,
+        Id::ForcePrefix => style.force_prefix = true,
+        _ => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -136,8 +230,12 @@ mod tests {
     }
 
     fn log(vmcore: &str, show: Show) -> Result<DmesgRequest, String> {
-        let vmcore = vmcore.into();
-        Ok(DmesgRequest::Log { vmcore, show })
+        Ok(DmesgRequest::Log {
+            dumps: vec![vmcore.into()],
+            show,
+            style: Style::default(),
+            select: Select::default(),
+        })
     }
 
     #[test]
@@ -147,11 +245,34 @@ mod tests {
         assert_eq!(said("x --json"), log("x", Show::Json));
         assert_eq!(said("-- --json"), log("--json", Show::Text));
         assert_eq!(said("--vmcoreinfo x"), log("x", Show::Vmcoreinfo));
+        assert_eq!(said("-"), log("-", Show::Text));
+        assert_eq!(
+            said("-xP --caller --since-clear -l err+,debug -f kern a b"),
+            Ok(DmesgRequest::Log {
+                dumps: vec!["a".into(), "b".into()],
+                show: Show::Text,
+                style: Style {
+                    decode: true,
+                    caller: true,
+                    force_prefix: true,
+                },
+                select: Select {
+                    since_clear: true,
+                    levels: Some(0b1000_1111),
+                    facilities: Some(1),
+                },
+            })
+        );
         assert_eq!(said("--help"), Ok(DmesgRequest::Help));
         assert_eq!(said("-V x"), Ok(DmesgRequest::Version));
         for (line, words) in [
             ("", "no dump is named"),
-            ("a b", "2 dumps"),
+            ("a -", "use it alone"),
+            ("--level loud x", "no level \"loud\""),
+            ("-f x y", "no facility \"x\""),
+            ("--json -x x", "are for text"),
+            ("--vmcoreinfo --level err x", "prints no messages"),
+            ("--level", "needs a value: LIST"),
             ("--json -r x", "contradict each other"),
             ("--colour x", "no option --colour"),
             ("--js x", "no option --js"),

@@ -31,7 +31,7 @@ fn message(ts_nsec: u64, text: &str) -> Message<'_> {
 fn walk(bytes: Vec<u8>) -> Result<(Vec<Item>, Summary), VmcoreError> {
     let memory = Memory::open(&bytes)?;
     let mut items = Vec::new();
-    let summary = read(&memory, &mut |item| {
+    let summary = read(&memory, Part::All, &mut |item| {
         items.push(item);
         ControlFlow::Continue(())
     })?;
@@ -190,7 +190,7 @@ fn ring_with_holes(count_bits: u32, in_file: bool) -> (Result<Summary, VmcoreErr
         reads: std::cell::Cell::new(0),
     };
     let memory = Memory::open(&holes).expect("good headers");
-    let summary = read(&memory, &mut |_| ControlFlow::Continue(()));
+    let summary = read(&memory, Part::All, &mut |_| ControlFlow::Continue(()));
     (summary, holes.reads.get())
 }
 
