@@ -5,7 +5,7 @@ use crate::apt::{Apt, Keep, Suite, UnpackedTree};
 use crate::files::{read, workspace};
 use crate::initramfs::Initramfs;
 use crate::qemu::Qemu;
-use crate::{modules, scripts};
+use crate::{linked, modules, scripts};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -332,44 +332,13 @@ impl Lab {
     /// If the package cannot be fetched or does not look as expected.
     pub fn kexec_tools(&self) -> Result<Initramfs> {
         let tree = self.package(Suite::Sid, "kexec-tools", Keep::Closure)?;
-        let libraries = tree.path.join("usr/lib/x86_64-linux-gnu");
-        let loader = libraries.join("ld-linux-x86-64.so.2");
-        let program = tree.path.join("usr/sbin/kexec");
-        let dmesg = tree.path.join("usr/sbin/vmcore-dmesg");
-        // The tree's own loader says what the program needs; the other one needs no
-        // more.
-        let output = Command::new(&loader)
-            .arg("--library-path")
-            .args([&libraries])
-            .arg("--list")
-            .arg(&program)
-            .output()
-            .with_context(|| format!("running {}", loader.display()))?;
-        if !output.status.success() {
-            bail!(
-                "asked {} for the libraries of {}: {}",
-                loader.display(),
-                program.display(),
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
-        }
-        let mut root = Initramfs::new();
-        root.program("ref/kexec", read(&program)?);
-        root.program("ref/vmcore-dmesg", read(&dmesg)?);
-        root.program("lib64/ld-linux-x86-64.so.2", read(&loader)?);
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            // "\tlibz.so.1 => /path/libz.so.1 (0x...)"; the vdso has no path.
-            let path = line
-                .split_once("=> ")
-                .and_then(|(_, rest)| rest.split(" (").next());
-            if let Some(path) = path.map(Path::new)
-                && let Some(name) = path.file_name().and_then(|name| name.to_str())
-                && path.starts_with(&libraries)
-            {
-                root.program(&format!("lib/x86_64-linux-gnu/{name}"), read(path)?);
-            }
-        }
-        Ok(root)
+        linked::programs(
+            &tree.path,
+            &[
+                ("usr/sbin/kexec", "ref/kexec"),
+                ("usr/sbin/vmcore-dmesg", "ref/vmcore-dmesg"),
+            ],
+        )
     }
 
     /// The version of [`Lab::kexec_tools`].

@@ -258,3 +258,60 @@ fn four_levels_where_there_could_be_five() -> Result<()> {
     ensure!(virtual_base(second)? != LINKED, "it was not moved");
     Ok(())
 }
+
+/// A processor that has four levels only: nothing has to be said on the command line.
+#[test]
+fn on_a_processor_without_five_levels() -> Result<()> {
+    let lab = Lab::open()?;
+    let kernel = lab.kernel("7.x")?;
+    let outcome = Guest::new(&lab, &kernel)
+        .qemu_arguments(&["-cpu", "max,svm=off,la57=off"])
+        .with(&lab.product()?.files)
+        .next(NextKernel::new(&kernel).script(TELL))
+        .script(
+            "run load kexec load --unpack=always $NEXT --initrd $NEXT_INITRD --append \"$CONSOLE\"\n\
+             jump kexec -e\n",
+        )
+        .run()?;
+    let load = outcome.stage("first")?.run("load")?;
+    assert_eq!(load.code, 0, "{}", load.err());
+    let second = outcome.stage("second")?;
+    assert_eq!(second.report.release, kernel.release);
+    ensure!(virtual_base(second)? != LINKED, "it was not moved");
+    Ok(())
+}
+
+/// Where memory is short the bzImage is loaded as it is, with the numbers, and arrives. All
+/// but 150 MiB of the free memory is taken before.
+#[test]
+fn where_memory_is_short() -> Result<()> {
+    let lab = Lab::open()?;
+    let kernel = lab.kernel("6.12")?;
+    let outcome = Guest::new(&lab, &kernel)
+        .memory_mb(512)
+        .with(&lab.product()?.files)
+        .next(NextKernel::new(&kernel))
+        .script(
+            "free=$(sed -n 's/^MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)\n\
+             head -c $(((free / 1024 - 150) * 1048576)) /dev/zero > /taken\n\
+             run free grep MemAvailable /proc/meminfo\n\
+             run always kexec load -c --unpack=always $NEXT --initrd=$NEXT_INITRD --append \"$CONSOLE\"\n\
+             run load kexec load -c $NEXT --initrd=$NEXT_INITRD --append \"$CONSOLE\"\n\
+             jump kexec -e\n",
+        )
+        .run()?;
+    let first = outcome.stage("first")?;
+    let (always, load) = (first.run("always")?, first.run("load")?);
+    println!("{}{}{}", first.run("free")?.out(), always.err(), load.out());
+    ensure!(always.code == 1, "{}", always.out());
+    ensure!(always.err().contains("memory"), "{}", always.err());
+    assert_eq!(load.code, 0, "{}", load.err());
+    ensure!(
+        load.out().contains("kernel not unpacked before the jump"),
+        "{}{}",
+        load.out(),
+        load.err()
+    );
+    assert_eq!(outcome.stage("second")?.report.release, kernel.release);
+    Ok(())
+}

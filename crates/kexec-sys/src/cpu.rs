@@ -6,9 +6,11 @@
 const LA57: u32 = 1 << 16;
 
 /// Bits of ECX in leaf 1 ("hypervisor present", AMD APM volume 3, E.3.2) and of EAX in leaf
-/// 8000_001F ("SEV", E.4.17).
+/// 8000_001F ("SME" and "SEV", E.4.17).
 #[cfg(target_arch = "x86_64")]
 const HYPERVISOR: u32 = 1 << 31;
+#[cfg(target_arch = "x86_64")]
+const SME: u32 = 1;
 #[cfg(target_arch = "x86_64")]
 const SEV: u32 = 1 << 1;
 /// What EBX, EDX and ECX of leaf 21 hold in a guest of TDX (Intel TDX Module specification,
@@ -24,6 +26,28 @@ fn cpuid(leaf: u32) -> core::arch::x86_64::CpuidResult {
     unsafe {
         core::arch::x86_64::__cpuid_count(leaf, 0)
     }
+}
+
+/// EAX of leaf 8000_001F, what the processor can encrypt; 0 where there is no such leaf.
+#[cfg(target_arch = "x86_64")]
+fn encryption() -> u32 {
+    match cpuid(0x8000_0000).eax {
+        0x8000_001f.. => cpuid(0x8000_001f).eax,
+        _ => 0,
+    }
+}
+
+/// Whether the processor can encrypt the memory of a whole machine (SME).
+///
+/// `None` on another architecture.
+#[must_use]
+pub fn has_memory_encryption() -> Option<bool> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        Some(encryption() & SME != 0)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    None
 }
 
 /// Whether the processor has page tables of five levels. The kernel takes the flag out of
@@ -51,7 +75,7 @@ pub fn has_encrypted_guest_memory() -> Option<bool> {
         if cpuid(1).ecx & HYPERVISOR == 0 {
             return Some(false);
         }
-        let sev = cpuid(0x8000_0000).eax >= 0x8000_001f && cpuid(0x8000_001f).eax & SEV != 0;
+        let sev = encryption() & SEV != 0;
         let leaf = cpuid(0x21);
         let words = [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes);
         let tdx = cpuid(0).eax >= 0x21 && words.iter().eq(TDX);
@@ -70,6 +94,7 @@ mod tests {
         let flags = cpuinfo.lines().find(|line| line.starts_with("flags"));
         let has = |name| flags.is_some_and(|line| line.split(' ').any(|flag| flag == name));
         assert!(!has("la57") || super::has_five_levels() == Some(true));
+        assert!(!has("sme") || super::has_memory_encryption() == Some(true));
         if !has("hypervisor") {
             assert_eq!(super::has_encrypted_guest_memory(), Some(false));
         }

@@ -13,7 +13,7 @@
 //!   that the kernel takes. Files are read once, into one of these, and checked
 //!   and loaded from there.
 //! * [`netlink`]: the messages of rtnetlink(7), of which a network is made.
-//! * [`has_five_levels`], [`has_encrypted_guest_memory`]: what the processor itself says.
+//! * [`has_five_levels`], [`has_memory_encryption`], [`has_encrypted_guest_memory`]: what the processor itself says.
 //! * [`cycles`]: the processor's cycle counter, which a kexec does not reset.
 //! * [`Errno`], [`FileFlags`], [`LoadFlags`]: the kernel's numbers by name.
 
@@ -28,7 +28,7 @@ pub mod netlink;
 mod route;
 mod sealed;
 
-pub use cpu::{has_encrypted_guest_memory, has_five_levels};
+pub use cpu::{has_encrypted_guest_memory, has_five_levels, has_memory_encryption};
 pub use cycles::cycles;
 pub use errno::Errno;
 pub use flags::{FileFlags, LoadFlags, elf_machine};

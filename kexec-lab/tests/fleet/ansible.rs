@@ -3,9 +3,8 @@
 
 use super::{DOCS, TO_OTHER, arrived, machine};
 use anyhow::{Context, Result, bail, ensure};
-use kexec_lab::Lab;
 use kexec_lab::programs::StartProgram;
-use std::fs::File;
+use kexec_lab::{Lab, PythonProgram};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -30,43 +29,13 @@ pub(super) fn call(command: &mut Command, remedy: &str) -> Result<String> {
     Ok(out)
 }
 
-/// The folder of Ansible's programs, in a virtual environment below the lab's
-/// folder.
+/// The folder of Ansible's programs.
 pub(super) fn installed(lab: &Lab) -> Result<PathBuf> {
-    let folder = lab.folder().join("ansible");
-    let lock = File::create(lab.folder().join("ansible.lock")).context("making a lock")?;
-    lock.lock()
-        .context("waiting for whoever installs Ansible")?;
-    let programs = folder.join("bin");
-    let works = |program: &str| {
-        let output = Command::new(programs.join(program))
-            .arg("--version")
-            .output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    // Made anew where the Python that made it is gone.
-    if !works("ansible-playbook") {
-        eprintln!("lab: installing ansible-core from PyPI");
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)
-                .with_context(|| format!("removing {}", folder.display()))?;
-        }
-        call(
-            Command::new("python3").args(["-m", "venv"]).arg(&folder),
-            "install python3-venv",
-        )?;
-        call(
-            Command::new(programs.join("python")).args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "ansible-core",
-            ]),
-            "this test runs Ansible itself: it needs PyPI, or what pip.conf(5) names in its place",
-        )?;
-    }
-    Ok(programs)
+    lab.python_program(PythonProgram {
+        folder: "ansible",
+        package: "ansible-core",
+        program: "ansible-playbook",
+    })
 }
 
 /// Whether an ssh server answers on this port before `over` says that none will.

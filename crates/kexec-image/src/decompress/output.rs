@@ -99,6 +99,31 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Lets a decoder write at most `most` bytes right into the memory in which they are
+    /// kept; whether it could, and did. What it wrote before it failed is forgotten.
+    ///
+    /// The room costs address space, and memory only where it is written to.
+    pub(super) fn fill(&mut self, most: u64, decode: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        let Sink::Keep(kept) = &mut self.sink else {
+            return false;
+        };
+        if most > self.cap || !kept.is_empty() {
+            return false;
+        }
+        let Some(()) = usize::try_from(most)
+            .ok()
+            .and_then(|most| kept.try_reserve_exact(most).ok())
+        else {
+            return false;
+        };
+        if !decode(kept) || fields::len(kept) > self.cap {
+            *kept = Vec::new();
+            return false;
+        }
+        self.len = fields::len(kept);
+        true
+    }
+
     /// Takes everything that `reader` has.
     ///
     /// # Errors

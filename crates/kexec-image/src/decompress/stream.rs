@@ -7,11 +7,10 @@ use std::io::{self, Cursor, Read};
 use flate2::bufread::MultiGzDecoder;
 use lz4_flex::frame::FrameDecoder;
 use lzma_rust2::{LzmaReader, XzReader};
-use ruzstd::decoding::StreamingDecoder;
 
-use super::{MAX_WINDOW, detect, lz4};
+use super::{detect, lz4, zstd};
 
-/// KiB that a decoder of xz or LZMA may take: a window of [`MAX_WINDOW`], and
+/// KiB that a decoder of xz or LZMA may take: a window of [`super::MAX_WINDOW`], and
 /// what it needs beside it.
 const LIMIT_KIB: u32 = 128 * 1024 + 1024;
 
@@ -20,16 +19,16 @@ const LIMIT_KIB: u32 = 128 * 1024 + 1024;
 ///
 /// # Errors
 /// When the stream's head is broken, or asks for a larger window than
-/// [`MAX_WINDOW`].
+/// [`super::MAX_WINDOW`].
 pub fn stream(bytes: &[u8]) -> Option<io::Result<Box<dyn Read + '_>>> {
     let codec = detect(bytes)?;
     let broken = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
     let reader: Box<dyn Read + '_> = match codec.name {
         "gzip" => Box::new(MultiGzDecoder::new(bytes)),
         "xz" => Box::new(XzReader::new_mem_limit(bytes, true, LIMIT_KIB)),
-        "zstd" => match StreamingDecoder::new_with_max_window_size(bytes, MAX_WINDOW) {
+        "zstd" => match zstd::decoder(bytes) {
             Ok(decoder) => Box::new(decoder),
-            Err(e) => return Some(Err(broken(e.to_string()))),
+            Err(e) => return Some(Err(e)),
         },
         "lz4" if lz4::is_legacy(bytes) => Box::new(Legacy::new(bytes)),
         "lz4" => Box::new(FrameDecoder::new(bytes)),

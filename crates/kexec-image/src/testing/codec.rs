@@ -93,8 +93,10 @@ pub fn bzip2(data: &[u8]) -> Vec<u8> {
 
 /// zstd with a checksum, as the kernel's build writes it.
 pub fn zstd(data: &[u8]) -> Vec<u8> {
-    let level = ruzstd::encoding::CompressionLevel::Fastest;
-    ruzstd::encoding::compress_to_vec(data, level)
+    let mut writer = ::zstd::stream::write::Encoder::new(Vec::new(), 1).expect("memory");
+    writer.include_checksum(true).expect("a new encoder");
+    writer.write_all(data).expect("writing to memory");
+    writer.finish().expect("writing to memory")
 }
 
 /// LZ4 in the legacy frame: `lz4 -l`.

@@ -41,15 +41,26 @@ pub(crate) fn facts(
             || options.preserve_context
             || options.entry.is_some()
             || options.kernel_type.is_some(),
-        memory_guarded: host.memory_guarded()
-            || told(&plan.cmdline, "mem_encrypt", "on")
-            || host.built_with("CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT") == Some(true),
+        memory_guarded: host.memory_guarded() || encrypts(&plan.cmdline, host),
         more_levels: !firmware.la57.is_true()
             && firmware.la57_possible.known() != Some(&false)
             && bzimage.is_some_and(|image| paging::goes_to_five(image, &plan.cmdline)),
         mirrored: cmdlines.any(|line| told(line, "kernelcore", "mirror")),
         not_earned: request.unpack.not_earned.clone(),
         forgotten: request.unpack.forgotten.clone(),
+    }
+}
+
+/// Whether the next kernel switches the encryption of this machine's memory on, which its
+/// decompressor prepares (Documentation/arch/x86/amd-memory-encryption.rst).
+fn encrypts(cmdline: &Cmdline, host: &Snapshot) -> bool {
+    if host.firmware.sme_possible.known() == Some(&false) {
+        return false;
+    }
+    match cmdline.value("mem_encrypt").as_deref() {
+        Some("on") => true,
+        Some("off") => false,
+        _ => host.built_with("CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT") == Some(true),
     }
 }
 

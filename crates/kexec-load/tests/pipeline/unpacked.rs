@@ -311,3 +311,22 @@ fn the_machine_may_need_the_decompressor() {
         assert!(text.contains(expected), "{text}");
     }
 }
+
+/// A kernel that is built to encrypt memory does so where the processor can, and where its
+/// command line lets it.
+#[test]
+fn a_kernel_that_would_encrypt_memory_but_cannot_is_unpacked() {
+    let of = |sme: bool, word: &str| {
+        let mut one = Try::new(&large("a"), SyscallChoice::Classic, UnpackChoice::Auto);
+        let option = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT";
+        one.host.config = Fact::Known([(option.to_owned(), "y".to_owned())].into());
+        one.host.firmware.sme_possible = Fact::Known(sme);
+        one.request.cmdline.append = Some(word.into());
+        let lines = one.prepared().unwrap().unpacked.lines().concat();
+        lines.contains("memory is encrypted")
+    };
+    assert!(of(true, "quiet"));
+    assert!(!of(true, "mem_encrypt=off"));
+    assert!(!of(false, "quiet"));
+    assert!(!of(false, "mem_encrypt=on"));
+}

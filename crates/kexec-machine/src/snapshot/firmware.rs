@@ -28,6 +28,7 @@ pub(super) fn read(root: &Root) -> Firmware {
         // (Documentation/arch/x86/x86_64/5level-paging.rst).
         la57: flags.as_ref().map(|flags| has(flags, "la57")),
         la57_possible: asked(root, kexec_sys::has_five_levels),
+        sme_possible: asked(root, kexec_sys::has_memory_encryption),
         encrypted_guest: asked(root, kexec_sys::has_encrypted_guest_memory),
         hypervisor: hypervisor(root, flags.as_ref()),
         efi_runtime: efi::read(root),

@@ -192,6 +192,9 @@ pub struct Firmware {
     /// The processor has 5-level paging, whatever the running kernel makes of it (x86).
     #[serde(default = "Fact::not_recorded")]
     pub la57_possible: Fact<bool>,
+    /// The processor can encrypt the memory of the whole machine (SME, x86).
+    #[serde(default = "Fact::not_recorded")]
+    pub sme_possible: Fact<bool>,
     /// This is a virtual machine with encrypted memory, by the processor's word (x86).
     #[serde(default = "Fact::not_recorded")]
     pub encrypted_guest: Fact<bool>,

@@ -52,7 +52,7 @@ pub struct DecoderRate {
 /// The crate that decodes a codec here.
 fn crate_of(codec: &str) -> &'static str {
     match codec {
-        "zstd" => "ruzstd",
+        "zstd" => "zstd (C)",
         "gzip" => "flate2 with zlib-rs",
         "xz" => "lzma-rust2",
         "lz4" => "lz4_flex",

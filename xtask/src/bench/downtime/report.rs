@@ -315,7 +315,7 @@ pub(super) mod tests {
         let decoder = |what: &str, reference| DecoderRate {
             what: what.to_owned(),
             codec: "zstd".to_owned(),
-            crate_name: "ruzstd".to_owned(),
+            crate_name: "zstd (C)".to_owned(),
             ours: 0.4,
             reference: Some(reference),
         };
@@ -348,7 +348,7 @@ pub(super) mod tests {
             "| small, raw | floor: `kexec-tools -c -i vmlinux` | 1262 | 0 | 0 | 0 | 1262 |  |  | 1 | 16.0 |",
             "| small, zstd | 1.7 | 5.0 | 2048 |",
             "kexec-tools is 2.0.32, `kexec` is of",
-            "| kernel, zstd | 0.40 | ruzstd | 0.50 |",
+            "| kernel, zstd | 0.40 | zstd (C) | 0.50 |",
             // 64.8 MB at 0.3, 62.1 at 0.5, 5 at 0.8.
             "| small, zstd | `kexec-tools -c` | 216 | 124 | 6 | 346 |",
             "| small, zstd | `kexec-tools -s`, `cma=` | 0 | 124 | 6 | 130 |",

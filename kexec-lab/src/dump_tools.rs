@@ -1,0 +1,104 @@
+//! Programs of others that read dumps: makedumpfile in a guest, drgn on the host.
+
+use crate::apt::{Keep, Suite};
+use crate::initramfs::Initramfs;
+use crate::lab::Lab;
+use crate::linked;
+use crate::programs::StartProgram;
+use crate::pypi::PythonProgram;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// drgn's wheels have libkdumpfile, for dumps in makedumpfile's own format.
+const DRGN: PythonProgram = PythonProgram {
+    folder: "drgn",
+    package: "drgn==0.3.0",
+    program: "drgn",
+};
+
+/// Finds the log by vmcoreinfo alone (no type of the kernel is known without its debugging
+/// information) and prints the messages, one a line, with what is not printable as `\xNN`.
+const LOG: &str = include_str!("scripts/log.py");
+/// Prints what the dump says of its machine, and what drgn can read of the kernel.
+const FACTS: &str = include_str!("scripts/facts.py");
+
+impl Lab {
+    /// Debian's makedumpfile as `bin/makedumpfile`, with its libraries.
+    ///
+    /// # Errors
+    /// If the package cannot be fetched or does not look as expected.
+    pub fn makedumpfile(&self) -> Result<Initramfs> {
+        let tree = self.package(Suite::Sid, "makedumpfile", Keep::Closure)?;
+        linked::programs(&tree.path, &[("usr/bin/makedumpfile", "bin/makedumpfile")])
+    }
+
+    /// The version of [`Lab::makedumpfile`].
+    ///
+    /// # Errors
+    /// As [`Lab::makedumpfile`].
+    pub fn makedumpfile_version(&self) -> Result<String> {
+        let tree = self.package(Suite::Sid, "makedumpfile", Keep::Closure)?;
+        tree.version("makedumpfile")
+            .map(str::to_owned)
+            .context("the package makedumpfile is not in its own closure")
+    }
+
+    /// drgn, for dumps on the host.
+    ///
+    /// # Errors
+    /// If it has to be installed, and there is no Python or no PyPI.
+    pub fn drgn(&self) -> Result<Drgn> {
+        Ok(Drgn {
+            program: self.python_program(DRGN)?.join(DRGN.program),
+        })
+    }
+}
+
+/// drgn, without the kernel's debugging information.
+#[derive(Debug, Clone)]
+pub struct Drgn {
+    program: PathBuf,
+}
+
+impl Drgn {
+    /// Runs a script on a dump; what it prints.
+    ///
+    /// # Errors
+    /// If it fails: with what it said.
+    pub fn run(&self, dump: &Path, script: &str) -> Result<String> {
+        let output = Command::new(&self.program)
+            .args(["--quiet", "--no-default-symbols", "--core"])
+            .arg(dump)
+            .args(["-e", script])
+            // Nothing is fetched.
+            .env_remove("DEBUGINFOD_URLS")
+            .start_output()?;
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            bail!(
+                "drgn on {} ended with {}: {out}{}",
+                dump.display(),
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(out)
+    }
+
+    /// The messages of the kernel's log, one a line, without their times.
+    ///
+    /// # Errors
+    /// As [`Drgn::run`].
+    pub fn log(&self, dump: &Path) -> Result<String> {
+        self.run(dump, LOG)
+    }
+
+    /// Lines `key: value` of what the dump holds.
+    ///
+    /// # Errors
+    /// As [`Drgn::run`].
+    pub fn facts(&self, dump: &Path) -> Result<String> {
+        self.run(dump, FACTS)
+    }
+}
