@@ -372,3 +372,46 @@ impl<'a, 'b> Ring<'a, 'b> {
         Ok(Some(text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excluded() -> VmcoreError {
+        VmcoreError::Excluded {
+            what: "descriptors",
+            address: 0,
+        }
+    }
+
+    fn unreadable(walk: impl FnOnce(&mut Unused, &mut Summary)) -> u64 {
+        let mut summary = Summary::new(Layout::Ring);
+        let mut unused = Unused::default();
+        walk(&mut unused, &mut summary);
+        unused.end(&mut summary);
+        assert_eq!(summary.why.is_some(), summary.unreadable > 0);
+        summary.unreadable
+    }
+
+    #[test]
+    fn pages_of_unused_descriptors_are_no_loss() {
+        let unused = unreadable(|unused, summary| {
+            unused.excluded(100, excluded(), summary);
+            unused.message(Some(0), summary);
+        });
+        assert_eq!(unused, 0);
+        // The first message is gone: so are others.
+        let gone = unreadable(|unused, summary| {
+            unused.excluded(100, excluded(), summary);
+            unused.message(Some(7), summary);
+        });
+        assert_eq!(gone, 100);
+        let between = unreadable(|unused, summary| {
+            unused.message(Some(0), summary);
+            unused.excluded(3, excluded(), summary);
+            unused.message(Some(4), summary);
+        });
+        assert_eq!(between, 3);
+        assert_eq!(unreadable(|unused, summary| unused.excluded(5, excluded(), summary)), 5);
+    }
+}

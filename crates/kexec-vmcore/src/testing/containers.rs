@@ -45,10 +45,7 @@ impl Compression {
             }
             Compression::Lzo => (2, lzokay::compress::compress(page).ok()),
             Compression::Snappy => (4, snap::raw::Encoder::new().compress_vec(page).ok()),
-            Compression::Zstd => {
-                let level = ruzstd::encoding::CompressionLevel::Fastest;
-                (0x20, Some(ruzstd::encoding::compress_to_vec(page, level)))
-            }
+            Compression::Zstd => (0x20, zstd::bulk::compress(page, 1).ok()),
         };
         match packed {
             (flag, Some(bytes)) if bytes.len() < page.len() => (flag, bytes),
