@@ -12,13 +12,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What is in the log beyond the kernel's own messages. dmesg is util-linux's, busybox has
-/// none of these options.
+/// What is in the log beyond the kernel's own messages.
 const WRITE: &str = r#"
-echo '<6>before it was cleared' > /dev/kmsg
-/ref/dmesg --clear
 printf '<3>three: bell \a umlaut \303\244\n' > /dev/kmsg
 printf '<28>daemon: warning\nof two lines\n' > /dev/kmsg
+echo '<6>before it was cleared' > /dev/kmsg
+"#;
+
+/// From here on is what was written since the log was cleared. dmesg is util-linux's:
+/// busybox has none of these options.
+const CLEAR: &str = r#"
+/ref/dmesg --clear
+printf '<28>since it was cleared\nof two lines\n' > /dev/kmsg
 echo '<6>needle' > /dev/kmsg
 "#;
 
@@ -26,12 +31,12 @@ echo '<6>needle' > /dev/kmsg
 const REFERENCE: &str = r#"
 mkdir -p /tmp/ref
 /ref/dmesg -S > /tmp/ref/syslog
+/ref/dmesg > /tmp/ref/plain
 /ref/dmesg -x > /tmp/ref/decoded
 /ref/dmesg -xP > /tmp/ref/prefixed
 /ref/dmesg --level err+ > /tmp/ref/levels
 /ref/dmesg --level +notice --facility daemon,user > /tmp/ref/facilities
-/ref/dmesg -r > /tmp/ref/raw
-for file in syslog decoded prefixed levels facilities raw; do put_file $file /tmp/ref/$file; done
+for file in syslog plain decoded prefixed levels facilities; do put_file $file /tmp/ref/$file; done
 "#;
 
 /// The formats: the options of makedumpfile for each.
@@ -114,7 +119,7 @@ fn crash(lab: &Lab, kernel: &LabKernel, append: &str) -> Result<kexec_lab::Guest
         ))
         .next(NextKernel::new(kernel).with(&tools).script(&read_all()))
         .script(&format!(
-            "{WRITE}\
+            "{WRITE}{CLEAR}\
              run load kexec -p $NEXT --initrd $NEXT_INITRD --reuse-cmdline --append nr_cpus=1\n\
              rm -r /next\n\
              jump sh -c 'echo c > /proc/sysrq-trigger'\n"
@@ -147,10 +152,7 @@ fn every_format(label: &str, append: &str) -> Result<()> {
     let cleared = out("cleared")?;
     two.good("cleared")?;
     let first = cleared.lines().next().unwrap_or_default();
-    ensure!(
-        first.ends_with("] three: bell \\x07 umlaut \\xc3\\xa4"),
-        "{cleared}"
-    );
+    ensure!(first.ends_with("] since it was cleared"), "{cleared}");
     ensure!(cleared.contains("] Kernel panic"), "{cleared}");
     let caller = out("caller")?;
     ensure!(
@@ -177,6 +179,10 @@ fn every_format(label: &str, append: &str) -> Result<()> {
 fn compare(two: &Stage, name: &str, wrong: &mut Vec<String>) -> Result<()> {
     let run = |what: &str| two.run(&format!("{what}_{name}"));
     let make = run("make")?;
+    if make.err().contains("disabled") {
+        println!("{name}: this makedumpfile was built without it");
+        return Ok(());
+    }
     if make.code != 0 {
         wrong.push(format!("{name}: makedumpfile: {}", make.err()));
         return Ok(());
@@ -253,7 +259,10 @@ fn of_a_guest(label: &str, device: bool) -> Result<()> {
         .append("printk.devkmsg=on loglevel=1")
         .qemu_arguments(&arguments)
         // It ends when QEMU is told to.
-        .script(&format!("{load}{WRITE}{REFERENCE}sleep 1000\n"));
+        .script(&format!(
+            "{load}{WRITE}{REFERENCE}{CLEAR}\
+             /ref/dmesg -S > /tmp/ref/cleared\nput_file cleared /tmp/ref/cleared\nsleep 1000\n"
+        ));
     let dumps = folder.path().to_owned();
     let outcome = std::thread::scope(|scope| {
         let dumping = scope.spawn(|| dump_when_ready(&socket, &dumps));

@@ -39,10 +39,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
         "30",
         "A part of the log, or a structure that leads to it, is not in the dump.",
     ),
-    (
-        "40",
-        "The dump is cut short or damaged, or cannot be read.",
-    ),
+    ("40", "The dump is cut short or damaged, or cannot be read."),
     ("50", "The kernel stores its log in an unknown format."),
     ("53", "The log cannot be written."),
 ];

@@ -412,6 +412,9 @@ mod tests {
             unused.message(Some(4), summary);
         });
         assert_eq!(between, 3);
-        assert_eq!(unreadable(|unused, summary| unused.excluded(5, excluded(), summary)), 5);
+        assert_eq!(
+            unreadable(|unused, summary| unused.excluded(5, excluded(), summary)),
+            5
+        );
     }
 }

@@ -327,7 +327,10 @@ fn a_ring_since_it_was_cleared() {
         assert!(since_clear(&dump).is_err(), "no clear_seq");
         let mut plain = dump.clone();
         variable(&mut plain, words, "clear_seq", &[(1, 8)]);
-        assert_eq!(since_clear(&plain).ok(), Some(vec!["new".into(), "newer".into()]));
+        assert_eq!(
+            since_clear(&plain).ok(),
+            Some(vec!["new".into(), "newer".into()])
+        );
         // Kept twice: the counter in front tells which one is good.
         for (counter, wanted) in [(4, "new"), (5, "newer")] {
             let mut twice = dump.clone();
@@ -352,7 +355,11 @@ fn records_since_they_were_cleared() {
     assert_eq!(clear(0, 20), ["two", "three"]);
     assert_eq!(clear(0, 64), [] as [&str; 0]);
     assert_eq!(clear(0, 0), ["one", "two", "three"], "never cleared");
-    assert_eq!(clear(1, 0), ["one", "two", "three"], "never cleared, gone around");
+    assert_eq!(
+        clear(1, 0),
+        ["one", "two", "three"],
+        "never cleared, gone around"
+    );
     assert_eq!(clear(1, 20), ["three"]);
     assert_eq!(clear(0, 30), ["one", "two", "three"], "overwritten since");
 }
