@@ -33,7 +33,7 @@ mkdir -p /tmp/ref
 /ref/dmesg -S > /tmp/ref/syslog
 /ref/dmesg > /tmp/ref/plain
 /ref/dmesg -x > /tmp/ref/decoded
-/ref/dmesg -xP > /tmp/ref/prefixed
+/ref/dmesg -S -xP > /tmp/ref/prefixed
 /ref/dmesg --level err+ > /tmp/ref/levels
 /ref/dmesg --level +notice --facility daemon,user > /tmp/ref/facilities
 for file in syslog plain decoded prefixed levels facilities; do put_file $file /tmp/ref/$file; done

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use kexec_image::Arch;
 use kexec_reboot::enable::FEATURES;
 
+use crate::args::crash_verb::COMMANDS;
 use crate::args::typed::printable;
 use crate::args::{Call, Flag, Group, Value, Verb, flags_for, flags_of, listed};
 use crate::{coldreboot, vmcore_dmesg};
@@ -110,11 +111,7 @@ pub fn vmcore_dmesg() -> String {
         "Print the log of a crashed kernel.\n\nUsage: {}\n",
         vmcore_dmesg::SYNOPSIS
     );
-    groups(
-        &mut out,
-        &vmcore_dmesg::FLAGS.iter().collect::<Vec<_>>(),
-        right,
-    );
+    groups(&mut out, &vmcore_dmesg::flags(), right);
     out.push_str("\nExamples:\n");
     for example in vmcore_dmesg::EXAMPLES {
         row(
@@ -166,6 +163,13 @@ fn of_verb(verb: Verb) -> String {
         out.push_str("\nFeatures:\n");
         for feature in FEATURES {
             row(&mut out, feature.name, feature.about);
+        }
+    }
+    if verb == Verb::Crash {
+        out.push_str("\nCommands:\n");
+        for command in COMMANDS {
+            let typed = [command.name, command.operand].join(" ");
+            row(&mut out, typed.trim_end(), command.about);
         }
     }
     groups(&mut out, &flags_of(verb), |flag| {

@@ -40,8 +40,8 @@ use kexec_reboot::world::World;
 use kexec_sys::{Linux, Slot};
 
 use commands::{
-    check, enable, history, instances, list, load, metrics, needs_reboot, parallel_shutdown, plan,
-    preload, progress, reboot, status, terminal, unload,
+    check, crash, enable, history, instances, list, load, metrics, needs_reboot, parallel_shutdown,
+    plan, preload, progress, reboot, status, terminal, unload,
 };
 use render::{json, text};
 use request::{CommandLine, Load, NotAVerb, Request, Then, UsageError, VerbRequest};
@@ -208,9 +208,15 @@ fn run_verb(world: &World<'_>, verb: &VerbRequest) -> u8 {
         } => plan::verb(world, selection, host.as_deref(), svg.as_deref(), *json),
         VerbRequest::Check {
             selection,
+            host: None,
+            json,
+        } if selection.load.slot == Slot::Crash => crash::check(world, selection, *json),
+        VerbRequest::Check {
+            selection,
             host,
             json,
         } => check::verb(world, selection, host.as_deref(), *json),
+        VerbRequest::Crash(request) => crash::verb(world, request),
         VerbRequest::NeedsReboot { json } => needs_reboot::verb(world, *json),
         VerbRequest::Switch {
             feature,

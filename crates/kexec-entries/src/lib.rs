@@ -43,6 +43,7 @@ mod survey;
 mod version;
 
 pub use choose::{BootableEntry, choose, find};
+pub use running::entry as running;
 pub use source::{BootMenu, BootedMachine, Choice, Evidence, Source};
 pub use survey::{AnsweringSource, ListedSource, Survey, survey};
 

@@ -41,6 +41,12 @@ fn find(machine: &BootedMachine<'_>) -> Option<BootMenu> {
     })
 }
 
+/// The running kernel as a boot entry: its file, its initrd and its own command line.
+/// `None` where its release is unknown.
+pub fn entry(machine: &BootedMachine<'_>) -> Option<BootEntry> {
+    find(machine)?.entries.pop()
+}
+
 fn boots(machine: &BootedMachine<'_>, release: &str) -> Boots {
     let broken = |file: &str, reason: String| {
         Boots::Broken(Broken {

@@ -111,6 +111,16 @@ impl Error {
         Error::System(problem)
     }
 
+    /// The same error, whose consequence was put right: `done` is what it had led to, and
+    /// what was done about that.
+    #[must_use]
+    pub fn mended(self, done: &str) -> Error {
+        let remedy = self.remedy().to_owned();
+        let mut problem = Problem::caused(self.to_string(), self, remedy);
+        done.clone_into(&mut problem.why);
+        Error::System(problem)
+    }
+
     /// What to do about it; empty when the text says it all.
     pub fn remedy(&self) -> &str {
         match self {

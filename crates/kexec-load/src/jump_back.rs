@@ -14,6 +14,7 @@ use crate::explain::no_jump::{WITH_JUMP, without_jump};
 use crate::explain::{self, ImageFacts, KernelCall};
 use crate::{Error, classic};
 use kexec_machine::Snapshot;
+use kexec_machine::snapshot::KexecFile;
 
 /// The word of the command line by which the purgatory tells a kernel where the
 /// one before it waits.
@@ -31,7 +32,10 @@ pub fn load_helper(kernel: &dyn Kernel, host: &Snapshot, entry: Option<u64>) -> 
         |why: &str, remedy: &str| Error::not_ready("loading the jump-back image", why, remedy);
     if host.kexec.loaded.is_true() {
         return Err(not_ready(
-            "something else is loaded (/sys/kernel/kexec_loaded is 1)",
+            &format!(
+                "something else is loaded ({} is 1)",
+                host.kexec_file(KexecFile::Loaded)
+            ),
             "unload it first: kexec -u",
         ));
     }

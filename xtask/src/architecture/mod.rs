@@ -16,7 +16,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("xtask", &["kexec-cli", "kexec-lab"]),
     ("kexec-lab", &["kexec-reboot"]),
     // The product.
-    ("kexec-cli", &["kexec-reboot", "kexec-vmcore"]),
+    ("kexec-cli", &["kexec-reboot", "kexec-crash"]),
+    (
+        "kexec-crash",
+        &["kexec-load", "kexec-entries", "kexec-vmcore"],
+    ),
     ("kexec-reboot", &["kexec-load", "kexec-entries"]),
     ("kexec-load", &["kexec-machine", "kexec-purgatory"]),
     ("kexec-entries", &["kexec-machine"]),

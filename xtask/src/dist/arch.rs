@@ -323,6 +323,7 @@ fn installed(arch: &ArchPackage) -> Result<()> {
         "exitrd",
         "metrics",
         "parallel-shutdown",
+        "crash",
     ]
     .map(|name| format!("disable {name}"));
     ensure!(

@@ -182,6 +182,16 @@ pub const FILES: &[InstalledFile] = &[
         ALL,
     ),
     file(
+        Tree("dist/systemd/kexec-crash.service"),
+        "usr/lib/systemd/system/kexec-crash.service",
+        ALL,
+    ),
+    file(
+        Tree("dist/systemd/kexec-crash-changed.path"),
+        "usr/lib/systemd/system/kexec-crash-changed.path",
+        ALL,
+    ),
+    file(
         Tree("dist/systemd/kexec-load@.service"),
         "usr/lib/systemd/system/kexec-load@.service",
         ALL,
@@ -272,6 +282,11 @@ pub const FILES: &[InstalledFile] = &[
     file(
         Tree("dist/pacman/95-kexec.hook"),
         "usr/share/libalpm/hooks/95-kexec.hook",
+        ARCH,
+    ),
+    file(
+        Tree("dist/pacman/95-kexec-crash.hook"),
+        "usr/share/libalpm/hooks/95-kexec-crash.hook",
         ARCH,
     ),
     program(
@@ -381,6 +396,7 @@ pub const MAKING: &[&str] = &[
     "dist/systemd/mkinitcpio-generate-shutdown-ramfs.service.d/50-kexec.conf",
     "dist/systemd/parallel-shutdown.conf",
     "dist/systemd/systemd-reboot.service.d/50-kexec.conf",
+    "dist/udev/98-kexec-crash.rules",
 ];
 
 /// Where a file goes in a package of this kind.

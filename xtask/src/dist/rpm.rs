@@ -227,6 +227,7 @@ fn installed(rpm: &RpmPackage) -> Result<()> {
         "exitrd",
         "metrics",
         "parallel-shutdown",
+        "crash",
     ]
     .map(|name| format!("disable {name}"));
     ensure!(

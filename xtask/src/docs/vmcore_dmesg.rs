@@ -7,7 +7,7 @@ use super::zsh::{escaped, quoted as zsh_quoted};
 use super::{GeneratedFile, spellings, takes_value};
 use kexec_cli::args::Value;
 use kexec_cli::vmcore_dmesg::{
-    ABOUT, EXAMPLES, EXIT_CODES, FILES, FLAGS, NAME, SAYS, SEE_ALSO, SYNOPSIS,
+    ABOUT, EXAMPLES, EXIT_CODES, FILES, NAME, SAYS, SEE_ALSO, SYNOPSIS, flags,
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -22,7 +22,7 @@ pub fn page(date: &str) -> String {
     out.section("DESCRIPTION");
     out.paragraphs(SAYS);
     out.section("OPTIONS");
-    for flag in FLAGS {
+    for flag in flags() {
         option(&mut out, flag, &[]);
     }
     out.section("EXIT STATUS");
@@ -41,7 +41,7 @@ pub fn page(date: &str) -> String {
 
 /// Its completions: nothing is offered for a value.
 pub fn completions() -> [GeneratedFile; 3] {
-    let all: Vec<String> = FLAGS.iter().flat_map(spellings).collect();
+    let all: Vec<String> = flags().into_iter().flat_map(spellings).collect();
     let made = "Made from the definition of the command line: cargo xtask man";
     let bash = format!(
         "# {NAME}(8) in bash. {made}\ncomplete -o default -W '{}' {NAME}\n",
@@ -49,7 +49,7 @@ pub fn completions() -> [GeneratedFile; 3] {
     );
     let mut zsh = format!("#compdef {NAME}\n# {NAME}(8) in zsh. {made}\n\n_arguments -s");
     let mut fish = format!("# {NAME}(8) in fish. {made}\n\n");
-    for flag in FLAGS {
+    for flag in flags() {
         for spelling in spellings(flag) {
             let value = match flag.value {
                 Value::None => String::new(),

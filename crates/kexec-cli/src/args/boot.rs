@@ -3,8 +3,8 @@
 use kexec_image::Arch;
 
 use super::{
-    Arches, Effect, Flag, Group, Id, KERNEL_VERBS, LOADS, Limit, Origin, Refused, Rule, Syntax,
-    Value, X86,
+    Arches, Effect, Flag, Group, Id, KERNEL_VERBS, LOADING_VERBS, LOADS, Limit, Origin, Refused,
+    Rule, Syntax, Value, X86,
 };
 
 const fn flag(id: Id, long: &'static str, effect: Effect) -> Flag {
@@ -60,7 +60,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag {
         origin: Origin::Later,
         value: Value::Required("N", Syntax::Number),
-        verbs: KERNEL_VERBS,
+        verbs: LOADING_VERBS,
         doc_short: "The profile of a UKI to boot (default: the base profile)",
         ..flag(Id::Profile, "profile", LOAD)
     },

@@ -6,6 +6,8 @@
 
 mod boot;
 mod crash;
+pub mod crash_dmesg;
+pub mod crash_verb;
 mod effect;
 mod modes;
 pub mod numbers;
@@ -28,7 +30,7 @@ pub use similar::similar;
 pub use value::{Offer, Syntax, Value};
 pub use verb::ANSWERING;
 pub use verb::Verb;
-pub(crate) use verb::{ALL_VERBS, KERNEL_VERBS};
+pub(crate) use verb::{ALL_VERBS, KERNEL_VERBS, LOADING_VERBS};
 
 /// The options' names inside the program.
 #[expect(missing_docs, reason = "the rows of the tables describe them")]
@@ -356,6 +358,7 @@ pub const TABLES: &[&[Flag]] = &[
     x86::FLAGS,
     other_arch::FLAGS,
     verb_options::FLAGS,
+    crash_dmesg::FLAGS,
 ];
 
 /// Every option of every architecture and spelling.

@@ -149,7 +149,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: Some(b'd'),
-        verbs: &[Verb::Reboot, Verb::Load],
+        verbs: &[Verb::Reboot, Verb::Load, Verb::Crash],
         doc_short: "Print more on stderr; the running kernel logs what it does",
         doc_long: "Sets KEXEC_FILE_DEBUG for kexec_file_load(2), and nothing else.",
         ..common(Id::Debug, "debug", Effect::modes(LOADS))

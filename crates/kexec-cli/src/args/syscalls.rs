@@ -20,6 +20,7 @@ const VERBS: &[Verb] = &[
     Verb::Unload,
     Verb::Plan,
     Verb::Check,
+    Verb::Crash,
 ];
 const LOADING: &[Verb] = super::KERNEL_VERBS;
 const ENTRY: Effect = Effect {

@@ -25,6 +25,8 @@ pub enum Verb {
     Check,
     /// Is a reboot due?
     NeedsReboot,
+    /// Crash kernels: load, look, unload, estimate, shrink; the log of a dump.
+    Crash,
     /// Switch a feature on.
     Enable,
     /// Switch a feature off.
@@ -52,6 +54,7 @@ impl Verb {
         Verb::Plan,
         Verb::Check,
         Verb::NeedsReboot,
+        Verb::Crash,
         Verb::Enable,
         Verb::Disable,
         Verb::Preload,
@@ -73,6 +76,7 @@ impl Verb {
             Verb::Plan => "plan",
             Verb::Check => "check",
             Verb::NeedsReboot => "needs-reboot",
+            Verb::Crash => "crash",
             Verb::Enable => "enable",
             Verb::Disable => "disable",
             Verb::Preload => "preload",
@@ -95,11 +99,15 @@ impl Verb {
             Verb::Plan => "kexec plan [ENTRY|KERNEL] [OPTION]...",
             Verb::Check => "kexec check [ENTRY|KERNEL] [OPTION]...",
             Verb::NeedsReboot => "kexec needs-reboot [OPTION]...",
+            Verb::Crash => {
+                "kexec crash load|status|unload|estimate|shrink|dmesg [ENTRY|KERNEL|SIZE|DUMP] \
+                 [OPTION]..."
+            }
             Verb::Enable => {
-                "kexec enable preload|refresh|exitrd|metrics|parallel-shutdown [OPTION]..."
+                "kexec enable preload|refresh|exitrd|metrics|parallel-shutdown|crash [OPTION]..."
             }
             Verb::Disable => {
-                "kexec disable preload|refresh|exitrd|metrics|parallel-shutdown [OPTION]..."
+                "kexec disable preload|refresh|exitrd|metrics|parallel-shutdown|crash [OPTION]..."
             }
             Verb::Preload => "kexec preload [OPTION]...",
             Verb::ParallelShutdown => "kexec parallel-shutdown [ACTION] [OPTION]...",
@@ -125,6 +133,9 @@ impl Verb {
             Verb::NeedsReboot => {
                 "Exit with 0 if a reboot is due: it would boot something else; else with 1"
             }
+            Verb::Crash => {
+                "Load a crash kernel, show whether it is ready; print the log of a kernel that crashed"
+            }
             Verb::Enable => "Make every reboot a kexec (preload), or switch on another feature",
             Verb::Disable => "Switch a feature off, and remove what enable wrote",
             Verb::Preload => {
@@ -142,6 +153,8 @@ impl Verb {
     pub fn operands(self) -> usize {
         match self {
             Verb::Enable | Verb::Disable | Verb::ParallelShutdown | Verb::Help => 1,
+            // Its subcommands count them: a dump may have any number of parts.
+            Verb::Crash => usize::MAX,
             _ => usize::from(self.takes_kernel()),
         }
     }
@@ -156,6 +169,7 @@ impl Verb {
         match self {
             Verb::Enable | Verb::Disable => Offer::Words(FEATURES),
             Verb::ParallelShutdown => Offer::Words(ACTIONS),
+            Verb::Crash => Offer::Words(super::crash_verb::NAMES),
             Verb::Help => Offer::Words(NAMES),
             verb if verb.takes_kernel() => Offer::Entries,
             _ => Offer::Nothing,
@@ -178,6 +192,7 @@ const FEATURES: &[&str] = &[
     "exitrd",
     "metrics",
     "parallel-shutdown",
+    "crash",
 ];
 
 /// What a shutdown ends in that parallel-shutdown acts for.
@@ -195,6 +210,7 @@ const NAMES: &[&str] = &[
     "plan",
     "check",
     "needs-reboot",
+    "crash",
     "enable",
     "disable",
     "preload",
@@ -205,6 +221,14 @@ const NAMES: &[&str] = &[
 
 /// The verbs that understand a kernel.
 pub(crate) const KERNEL_VERBS: &[Verb] = &[Verb::Reboot, Verb::Load, Verb::Plan, Verb::Check];
+/// Those, and `kexec crash`, whose subcommands have a list of their own.
+pub(crate) const LOADING_VERBS: &[Verb] = &[
+    Verb::Reboot,
+    Verb::Load,
+    Verb::Plan,
+    Verb::Check,
+    Verb::Crash,
+];
 /// All verbs.
 pub(crate) const ALL_VERBS: &[Verb] = Verb::ALL;
 /// The verbs that can answer as JSON: all but `help` and `metrics`, whose text is for
@@ -219,6 +243,7 @@ pub const ANSWERING: &[Verb] = &[
     Verb::Plan,
     Verb::Check,
     Verb::NeedsReboot,
+    Verb::Crash,
     Verb::Enable,
     Verb::Disable,
     Verb::Preload,
@@ -240,6 +265,13 @@ mod tests {
         for verb in [Verb::Enable, Verb::Disable] {
             assert!(verb.synopsis().contains(&FEATURES.join("|")));
         }
+    }
+
+    #[test]
+    fn the_commands_of_crash_are_those_that_there_are() {
+        let names = super::super::crash_verb::NAMES.join("|");
+        let synopsis = Verb::Crash.synopsis();
+        assert!(synopsis.contains(&format!(" {names} ")), "{synopsis}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What only the verbs know.
 
 use super::{
-    ALL_VERBS, ALWAYS, ANSWERING, Effect, Flag, Group, Id, KERNEL_VERBS, Limit, Origin, Rule,
-    Syntax, Value, Verb,
+    ALL_VERBS, ALWAYS, ANSWERING, Effect, Flag, Group, Id, KERNEL_VERBS, LOADING_VERBS, Limit,
+    Origin, Rule, Syntax, Value, Verb,
 };
 
 const fn flag(id: Id, long: &'static str, verbs: &'static [Verb]) -> Flag {
@@ -21,6 +21,7 @@ const PAGED: &[Verb] = &[
     Verb::List,
     Verb::Plan,
     Verb::Check,
+    Verb::Crash,
     Verb::Help,
 ];
 
@@ -34,6 +35,7 @@ pub(super) const FLAGS: &[Flag] = &[
             &[
                 Verb::Reboot,
                 Verb::Load,
+                Verb::Crash,
                 Verb::Enable,
                 Verb::Disable,
                 Verb::Preload,
@@ -92,11 +94,23 @@ pub(super) const FLAGS: &[Flag] = &[
                 why: "a crash kernel is loaded with kexec_file_load(2)",
             },
         ],
-        ..flag(
-            Id::Crash,
-            "crash",
-            &[Verb::Load, Verb::Unload, Verb::Plan, Verb::Check],
-        )
+        ..flag(Id::Crash, "crash", &[Verb::Load, Verb::Unload, Verb::Plan])
+    },
+    Flag {
+        short: Some(b'p'),
+        doc_short: "Check whether a panic would be saved: the crash kernel, its memory, its target",
+        doc_long: "Without ENTRY and KERNEL, of the kernel that `kexec crash load` would load.",
+        rules: &[
+            Rule {
+                limit: Limit::NotWith(&[Id::AllowPassphrase, Id::YesThisMachine]),
+                why: "the checks of a reboot do not apply to a crash kernel",
+            },
+            Rule {
+                limit: Limit::NotWith(&[Id::Integrity, Id::DiscardLiveupdate, Id::Unpack]),
+                why: "a crash kernel is loaded with kexec_file_load(2)",
+            },
+        ],
+        ..flag(Id::Crash, "crash", &[Verb::Check])
     },
     Flag {
         value: Value::text("TEXT"),
@@ -106,6 +120,25 @@ pub(super) const FLAGS: &[Flag] = &[
             why: "it is the whole command line",
         }],
         ..flag(Id::Cmdline, "cmdline", KERNEL_VERBS)
+    },
+    Flag {
+        aliases: &["ramdisk"],
+        value: Value::FILE,
+        repeats: true,
+        doc_short: "The crash kernel's initrd, instead of the one that is found",
+        doc_long: "Several are joined in the order given.",
+        ..flag(Id::Initrd, "initrd", &[Verb::Crash])
+    },
+    Flag {
+        value: Value::text("TEXT"),
+        doc_short: "Use this command line instead of the derived one; --append adds to it",
+        ..flag(Id::Cmdline, "cmdline", &[Verb::Crash])
+    },
+    Flag {
+        value: Value::text("TEXT"),
+        doc_short: "Add parameters to the crash kernel's command line",
+        doc_long: "They count more than the rules by which the command line is derived.",
+        ..flag(Id::Append, "append", &[Verb::Crash])
     },
     Flag {
         value: Value::FILE,
@@ -250,7 +283,7 @@ pub(super) const FLAGS: &[Flag] = &[
         doc_short: "Load with kexec_load(2) even if Secure Boot is on",
         doc_long: "The kernel is then not verified, and an unsigned one is accepted. A \
                    locked-down kernel does not allow it.",
-        ..flag(Id::Unverified, "unverified", KERNEL_VERBS)
+        ..flag(Id::Unverified, "unverified", LOADING_VERBS)
     },
     Flag {
         doc_short: "Print JSON",

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use kexec_load::preflight::{self, Severity};
 use kexec_load::{Error, SyscallChoice};
-use kexec_machine::{Problem, Tree, programs};
+use kexec_machine::snapshot::{KexecFile, sysfs};
+use kexec_machine::{Fact, Problem, Tree, programs};
 use kexec_reboot::arrival::Exitrd;
 use kexec_reboot::enable::switch::{Now, StepOutcome, SwitchStep, TriedStep, carry_out, steps};
 use kexec_reboot::enable::{self, Feature, FileChange, Image, Place, Settings};
@@ -220,7 +221,7 @@ fn possible(
     feature: &Feature,
     settings: &Settings,
 ) -> Result<Option<u64>, Error> {
-    if feature.name == "preload" {
+    if feature.name == "preload" || feature.name == "crash" {
         can_kexec(world, &world.snapshot())?;
     }
     let refused = |why: String, remedy: &str| {
@@ -236,6 +237,7 @@ fn possible(
                 "parallel-shutdown" => {
                     "in the script that jumps, run `kexec parallel-shutdown kexec` before `kexec -e`"
                 }
+                "crash" => "run `kexec crash load` at the end of the boot (in rc.local)",
                 _ => {
                     "run `kexec preload` at the end of the boot (in rc.local), and let a script at \
                      the end of the reboot jump: docs/reboot.md, \"Other inits\""
@@ -244,6 +246,9 @@ fn possible(
         ));
     }
     has_folder(world.root, feature, settings)?;
+    if feature.name == "crash" {
+        crash_possible(world)?;
+    }
     if feature.name != "preload" {
         return Ok(None);
     }
@@ -258,6 +263,31 @@ fn possible(
         )),
         None => Ok(Some(preflight::held(&prepared.image, &prepared.plan))),
     }
+}
+
+/// That memory is reserved, and that nobody else loads a crash kernel.
+fn crash_possible(world: &World<'_>) -> Result<(), Error> {
+    let refused = |why: String, remedy: &str| Error::refused("switching crash on", why, remedy);
+    let enabled = enable::crash_loader(world.root).map(|unit| (unit, "enabled"));
+    let found = enabled.or_else(|| {
+        let mut units = enable::CRASH_UNITS.iter().copied();
+        let active = units.find(|unit| is_active(world, unit));
+        active.map(|unit| (unit, "active"))
+    });
+    if let Some((unit, state)) = found {
+        return Err(refused(
+            format!("{unit} is {state}, which loads a crash kernel itself"),
+            &format!("keep that one, or `systemctl disable --now {unit}` first"),
+        ));
+    }
+    if sysfs::crash_size(world.root) == Fact::Known(0) {
+        let file = KexecFile::CrashSize.shown(world.root);
+        return Err(refused(
+            format!("the running kernel has reserved no memory for a crash kernel ({file} is 0)"),
+            "boot once with a reservation on the kernel command line, such as crashkernel=256M",
+        ));
+    }
+    Ok(())
 }
 
 /// That the folder is there into which metrics are written.
@@ -324,15 +354,28 @@ fn inactive(world: &World<'_>, feature: &Feature) -> Vec<&'static str> {
 
 /// Known to be. What cannot be asked may be active.
 fn is_inactive(world: &World<'_>, unit: &str) -> bool {
+    state(world, unit).is_some_and(|state| INACTIVE.contains(&state.as_str()))
+}
+
+/// Known to be. What cannot be asked may be inactive.
+fn is_active(world: &World<'_>, unit: &str) -> bool {
+    state(world, unit).is_some_and(|state| !state.is_empty() && !INACTIVE.contains(&state.as_str()))
+}
+
+/// The states of a unit that does not run (systemctl(1), "is-active").
+const INACTIVE: [&str; 3] = ["inactive", "failed", "unknown"];
+
+/// What systemd says of a unit; `None` where it cannot be asked.
+fn state(world: &World<'_>, unit: &str) -> Option<String> {
     if !is_real(world) {
-        return false;
+        return None;
     }
     let asked = programs::command("systemctl")
         .args(["is-active", unit])
         .output();
     // systemctl(1), "is-active": the state on stdout.
-    let state = asked.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned());
-    state.is_ok_and(|state| ["inactive", "failed", "unknown"].contains(&state.as_str()))
+    let said = asked.ok()?;
+    Some(String::from_utf8_lossy(&said.stdout).trim().to_owned())
 }
 
 fn systemctl(world: &World<'_>, words: &[&str]) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 
 mod audience;
 pub mod check;
+pub mod crash;
 mod dump_file;
 pub mod enable;
 pub mod history;

@@ -5,8 +5,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use kexec_load::Error;
-use kexec_machine::Fact;
-use kexec_machine::Problem;
+use kexec_machine::snapshot::sysfs;
+use kexec_machine::{Fact, Problem};
 use kexec_reboot::handover;
 use kexec_reboot::preload::cold_every;
 use kexec_reboot::record;
@@ -130,11 +130,7 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// `--print-ckr-size`: the size of the crash region in bytes, 0 when there is none.
 pub fn print_crash_size(world: &World<'_>) -> u8 {
-    let size = std::fs::read_to_string(world.root.join("sys/kernel/kexec_crash_size"));
-    let size = match size.as_deref().map(|s| s.trim().parse::<u64>()) {
-        Ok(Ok(size)) => Fact::Known(size),
-        _ => Fact::Absent,
-    };
+    let size = sysfs::crash_size(world.root);
     print(&format!("{}\n", size.known().copied().unwrap_or(0)));
     0
 }

@@ -2,10 +2,10 @@
 
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kexec_cli::help;
-use kexec_cli::vmcore_dmesg::{DmesgRequest, NAME, STDIN, Select, Show, Style, parse};
+use kexec_cli::vmcore_dmesg::{DmesgRequest, LogRequest, NAME, STDIN, Show, parse};
 use kexec_sys::Errno;
 use kexec_vmcore::log::{self, Part, Summary};
 use kexec_vmcore::{Memory, Source, VmcoreError};
@@ -39,12 +39,7 @@ pub fn run(words: &[std::ffi::OsString]) -> u8 {
             print(&help::version());
             exit::DONE
         }
-        Ok(DmesgRequest::Log {
-            dumps,
-            show,
-            style,
-            select,
-        }) => of(&dumps, show, style, select),
+        Ok(DmesgRequest::Log(request)) => log_of(NAME, &request),
         Err(wrong) => {
             say!("{NAME}: {wrong}\n{}", help::vmcore_dmesg_usage());
             exit::USAGE
@@ -60,7 +55,16 @@ fn shown_name(path: &Path) -> String {
     }
 }
 
-fn of(paths: &[PathBuf], show: Show, style: Style, select: Select) -> u8 {
+/// Prints the log of a dump; `who` stands in front of what is said on standard error.
+/// The answer is the exit code.
+pub fn log_of(who: &str, request: &LogRequest) -> u8 {
+    let LogRequest {
+        dumps: paths,
+        show,
+        style,
+        select,
+    } = request;
+    let (show, style, select) = (*show, *style, *select);
     let names: Vec<String> = paths.iter().map(|path| shown_name(path)).collect();
     let name = names.join(", ");
     let mut files = Vec::new();
@@ -68,7 +72,7 @@ fn of(paths: &[PathBuf], show: Show, style: Style, select: Select) -> u8 {
         match DumpFile::open(path) {
             Ok(file) => files.push(file),
             Err(why) => {
-                say_line!("{NAME}: opening {}: {why}", shown_name(path));
+                say_line!("{who}: opening {}: {why}", shown_name(path));
                 if path == Path::new("/proc/vmcore") && !path.exists() {
                     say_line!(
                         "{:14}it exists only while a crash kernel runs that was loaded with kexec -p",
@@ -87,7 +91,7 @@ fn of(paths: &[PathBuf], show: Show, style: Style, select: Select) -> u8 {
     let shown = Memory::open_parts(&sources).and_then(|memory| {
         if memory.cut_short {
             say_line!(
-                "{NAME}: {name}: the flattened dump has no mark at its end: it was not copied \
+                "{who}: {name}: the flattened dump has no mark at its end: it was not copied \
                  whole, and what is missing may be a part of the log"
             );
         }
@@ -121,28 +125,30 @@ fn of(paths: &[PathBuf], show: Show, style: Style, select: Select) -> u8 {
     });
     match shown {
         Err(error) => {
-            say_line!("{NAME}: {name}: {error}");
+            say_line!("{who}: {name}: {error}");
             code(&error)
         }
         Ok((Err(error), _)) => {
             // Whoever has closed the pipe knows.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 say_line!(
-                    "{NAME}: writing to standard output: {}",
+                    "{who}: writing to standard output: {}",
                     Errno::from_io(&error)
                 );
             }
             exit::WRITE
         }
-        Ok((Ok(()), summary)) => summary.map_or(exit::DONE, |summary| verdict(&name, &summary)),
+        Ok((Ok(()), summary)) => {
+            summary.map_or(exit::DONE, |summary| verdict(who, &name, &summary))
+        }
     }
 }
 
 /// What is said of a log that was printed.
-fn verdict(name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
+fn verdict(who: &str, name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
     if summary.lost > 0 {
         say_line!(
-            "{NAME}: {name}: the text of {} messages was overwritten or never written",
+            "{who}: {name}: the text of {} messages was overwritten or never written",
             summary.lost
         );
     }
@@ -150,7 +156,7 @@ fn verdict(name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
         None => exit::DONE,
         Some(why) => {
             let many = summary.unreadable;
-            say_line!("{NAME}: {name}: {many} parts of the log are missing; the first: {why}");
+            say_line!("{who}: {name}: {many} parts of the log are missing; the first: {why}");
             code(why)
         }
     }

@@ -56,6 +56,10 @@ impl Verb {
                 "refused or failed; what was loaded before stays, or the message says otherwise",
             ),
             Verb::Unload => ("the slot is empty", "not unloaded"),
+            Verb::Crash => (
+                "done",
+                "refused or failed; the message reports what was changed, if anything was",
+            ),
             // What was loaded before may be another kernel than the one wanted now.
             Verb::Preload => (
                 "done",
@@ -136,7 +140,9 @@ pub fn checks() -> Vec<Checks> {
     let load = load.map(|check| (check.group, (check.name, check.about)));
     let reboot = arrival::checks::CHECKS.iter();
     let reboot = reboot.map(|check| (check.group, (check.name, check.about)));
-    let all: Vec<_> = load.chain(reboot).collect();
+    let crash = kexec_crash::checks::CHECKS.iter();
+    let crash = crash.map(|check| (check.group, (check.name, check.about)));
+    let all: Vec<_> = load.chain(reboot).chain(crash).collect();
     let of = |group: CheckGroup| {
         let checks = all.iter().filter(|(its, _)| *its == group);
         checks.map(|(_, check)| *check).collect()

@@ -17,9 +17,10 @@ const ATTEMPTS: File = File {
     holds: "One file for each requested kexec, readable by root only; the last hundred are kept.",
 };
 const SYS_LOADED: File = File {
-    path: "/sys/kernel/kexec_loaded",
-    holds: "1 when a kernel is loaded. kexec_crash_loaded is the same for the crash kernel, and \
-            kexec_crash_size is the size of the memory that is reserved for one.",
+    path: "/sys/kernel/kexec/loaded",
+    holds: "1 when a kernel is loaded. crash_loaded is the same for the crash kernel, and \
+            crash_size is the size of the memory that is reserved for one. Before Linux 6.19 \
+            they are /sys/kernel/kexec_loaded, kexec_crash_loaded and kexec_crash_size.",
 };
 
 /// What ENTRY and KERNEL are.
@@ -111,12 +112,30 @@ pub const PAGES: &[Page] = &[
                 holds: "The hook of parallel-shutdown.",
             },
             File {
+                path: "/etc/udev/rules.d/98-kexec-crash.rules",
+                holds: "Exists while crash is on: notices processors and memory that come and go.",
+            },
+            File {
+                path: "/run/kexec-crash-changed",
+                holds: "Made by these rules and by hooks of kernel packages; the crash kernel is \
+                        then loaded again, and the file removed.",
+            },
+            File {
                 path: "/run/kexec/cold",
                 holds: "Exists when the next reboot must go through the firmware.",
             },
             LOADED,
         ],
         see_also: &[("systemctl", 1), ("kernel-install", 8)],
+    },
+    Page {
+        name: "kexec-crash",
+        about: "load a crash kernel, and know that it is ready",
+        verbs: &[Verb::Crash],
+        says: &[],
+        sections: &[],
+        files: &[LOADED, SYS_LOADED],
+        see_also: &[("kdumpctl", 8), ("kdump-config", 8)],
     },
     Page {
         name: "kexec-metrics",

@@ -19,6 +19,7 @@ pub(super) fn text(verb: Verb) -> &'static Text {
         Verb::Plan => &PLAN,
         Verb::Check => &CHECK,
         Verb::NeedsReboot => &NEEDS_REBOOT,
+        Verb::Crash => &CRASH,
         Verb::Enable => &ENABLE,
         Verb::Disable => &DISABLE,
         Verb::Preload => &PRELOAD,
@@ -210,12 +211,17 @@ static CHECK: Text = Text {
          milliseconds of the downtime the image itself causes, phase by phase, at the speed of this \
          machine, and shows what would make it shorter. The speed is measured once in each boot. How long services, drivers and \
          firmware take is not in it. `kexec check --json` has the same under the key downtime.",
+        "With -p, checks whether a panic would be saved: the crash kernel and its initrd, the \
+         reserved memory against the estimate, the programs and modules for the target, the \
+         target's free space, watchdogs, IOMMU, lockdown, and the sysctls that make a panic of an \
+         oops. What is checked is what `kexec crash load` would load.",
         "Checks ask the running kernel and its init, so there is no --root as in `kexec list`: \
          run this on the machine itself, or write a snapshot there with `kexec status --snapshot` \
          and pass it with --host.",
     ],
     examples: &[
         example("kexec check", "Check whether `kexec reboot` would succeed."),
+        example("kexec check -p", "Check whether a panic would be saved."),
         example(
             "kexec check --host machine.json ./vmlinuz",
             "Check whether this kernel would load on another machine.",
@@ -242,6 +248,59 @@ static NEEDS_REBOOT: Text = Text {
     ],
 };
 
+static CRASH: Text = Text {
+    says: &[
+        "`load`: takes the running kernel, or the one that is named, and the initrd that the \
+         distribution's service made for it (kdump-tools, kdump-utils, kdump), else the normal \
+         one. Derives the command line: what breaks a crash kernel or takes memory is removed, \
+         and what it needs is added. --dry-run and -d show each change with its reason; what \
+         --append gives counts more, and --cmdline replaces the whole line. Every check runs, \
+         those of `kexec check -p` among them, before the crash kernel that was loaded before is \
+         replaced.",
+        "`status`: whether a crash kernel is loaded, since when, and whether its files are still \
+         those that were loaded; the reserved memory and what is needed; the sysctls that make a \
+         panic of something else; watchdogs, and whether they reset the machine before a dump \
+         ends; the target of the dump and its free space. The exit code is 0 whatever it shows: \
+         `kexec -p -S` is for scripts.",
+        "`unload`: empties the crash slot. An empty slot is not an error.",
+        "`estimate`: how much memory to reserve, as a sum of parts, and the parameter that does \
+         it. It edits no boot loader.",
+        "`shrink`: returns reserved memory, until the estimate or SIZE is left (a number with K, \
+         M or G). The running kernel does that only while no crash kernel is loaded, and nothing \
+         but a reboot makes the region larger again.",
+        "`dmesg`: prints the log of the kernel that crashed, from a dump of its memory. \
+         vmcore-dmesg(8) is the same under another name: it describes the dumps that are read, \
+         and the exit codes.",
+    ],
+    examples: &[
+        example(
+            "kexec crash load",
+            "Load the running kernel as the crash kernel.",
+        ),
+        example(
+            "kexec crash load --dry-run",
+            "Show its command line, each change with its reason, and every check.",
+        ),
+        example(
+            "kexec crash load --append nr_cpus=4",
+            "Let four processors save the dump.",
+        ),
+        example("kexec crash status", "Show whether it is loaded and ready."),
+        example(
+            "kexec crash estimate",
+            "Show how large crashkernel= has to be.",
+        ),
+        example(
+            "kexec crash shrink --dry-run",
+            "Show how much reserved memory is not needed.",
+        ),
+        example(
+            "kexec crash dmesg --level err+ /var/crash/dump",
+            "Show what was an error or worse in the log of a dump.",
+        ),
+    ],
+};
+
 static ENABLE: Text = Text {
     says: &[
         "preload: at each boot, a unit loads what a reboot would boot; hooks of kernel packages \
@@ -262,6 +321,11 @@ static ENABLE: Text = Text {
          running kernel does not shut them down one after the other. `kexec parallel-shutdown \
          --dry-run` shows which. A unit records when services had been stopped, so `kexec status` \
          shows how long the devices took.",
+        "crash: at each boot, `kexec-crash.service` loads the crash kernel (`kexec crash load`). It \
+         is loaded again after processors or memory were added or removed, unless the running \
+         kernel follows that itself (`crash_hotplug` in /sys/devices/system), and after a package \
+         has changed a kernel or an initrd. Refused where kdump-tools, kdumpctl or another kdump \
+         service is enabled or active, and where no memory is reserved (`crashkernel=`).",
         "With --cold-every=N, every Nth reboot of a machine with preload goes through the \
          firmware: before it, nothing is loaded ahead. An explicit `kexec reboot` is a kexec even \
          then. The number is kept in /etc/kexec-rs.conf; `kexec status` shows how far it is.",
@@ -290,13 +354,15 @@ static ENABLE: Text = Text {
             "The same, but every 10th reboot goes through the firmware.",
         ),
         example("kexec enable metrics", "Write metrics for node_exporter."),
+        example("kexec enable crash", "Load a crash kernel at each boot."),
     ],
 };
 
 static DISABLE: Text = Text {
     says: &[
         "Removes what `kexec enable` wrote, and unloads the image that was loaded ahead. Files \
-         that a package installed stay, and do nothing.",
+         that a package installed stay, and do nothing. A crash kernel that is loaded stays \
+         until it is unloaded (`kexec -p -u`) or the machine reboots.",
         "If a step fails, the others that do not depend on it are tried, and every step is listed \
          with what became of it. Run again, the command does what is left.",
     ],

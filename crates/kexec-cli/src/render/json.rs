@@ -20,7 +20,7 @@ pub fn plan(prepared: &Prepared) -> Value {
     json!(parts(prepared))
 }
 
-fn parts(prepared: &Prepared) -> documents::Plan<'_> {
+pub(super) fn parts(prepared: &Prepared) -> documents::Plan<'_> {
     documents::Plan {
         plan: &prepared.plan,
         placed: prepared.placed.as_ref(),

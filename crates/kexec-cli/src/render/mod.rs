@@ -2,6 +2,7 @@
 
 mod bands;
 pub mod classic;
+pub mod crash;
 pub mod devices;
 pub mod dmesg;
 pub mod documents;

@@ -6,6 +6,9 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use kexec_crash::cmdline::derive;
+use kexec_crash::shrink::Shrink;
+use kexec_crash::status::CrashStatus;
 use kexec_load::Error;
 use kexec_load::preflight::{CheckGroup, Finding, Severity};
 use kexec_machine::{Problem, Snapshot};
@@ -23,7 +26,7 @@ use serde_json::{Map, Value, json};
 use super::documents::{self, FORMAT};
 use super::downtime;
 use super::switching::{self, Switching};
-use super::{Slots, devices, entries, json as render, plans, reboots};
+use super::{Slots, crash, devices, entries, json as render, plans, reboots};
 use crate::args::ANSWERING;
 
 /// Every document by the name of its file, and of what it is the document.
@@ -56,6 +59,19 @@ fn schemas() -> Vec<(&'static str, Value)> {
         (
             "needs-reboot",
             schema::<documents::NeedsReboot<'_>>("kexec needs-reboot --json"),
+        ),
+        ("crash", schema::<CrashStatus>("kexec crash status --json")),
+        (
+            "crash-load",
+            schema::<crash::CrashLoad<'_>>("kexec crash load --json"),
+        ),
+        (
+            "crash-estimate",
+            schema::<crash::CrashEstimate<'_>>("kexec crash estimate --json"),
+        ),
+        (
+            "crash-shrink",
+            schema::<crash::CrashShrink>("kexec crash shrink --json"),
         ),
         (
             "enable",
@@ -270,6 +286,25 @@ fn what_happened_is_as_the_schemas_say() {
             render::status(&host, &slots, attempts.last(), (Some(1), None)),
         );
     }
+}
+
+#[test]
+fn crash_kernels_are_as_their_schemas_say() {
+    let mut prepared = plans::prepared();
+    prepared.findings = vec![finding()];
+    let derived = derive(&"quiet root=/dev/a".into(), &[], Some(&"panic=5".into()));
+    hold("crash-load", crash::load_json(&prepared, Some(&derived)));
+    hold("crash-load", crash::load_json(&prepared, None));
+    let (estimate, status) = (crash::tests::estimated(), crash::tests::ready());
+    hold("crash-estimate", crash::estimate_json(&estimate, None));
+    hold("crash-estimate", crash::estimate_json(&estimate, Some(1)));
+    let shrink = Shrink {
+        before: 2,
+        after: 1,
+    };
+    hold("crash-shrink", crash::shrink_json(shrink, true));
+    hold("crash", crash::status_json(&status));
+    hold("crash", crash::status_json(&crash::tests::unarmed()));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! [`Request`]. The order of options does not matter; only among options that
 //! set the same value the last one counts, and initrds keep their order.
 
+mod crash;
 mod kexec_tools;
 mod verbs;
 
@@ -22,8 +23,10 @@ use kexec_reboot::parallel_shutdown::ParallelShutdown;
 use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
 use kexec_sys::{FileFlags, Slot};
 
+pub use crash::CrashRequest;
+
 use crate::args::typed::{Spelling, Token, Tokens, Typed, printable};
-use crate::args::{Flag, Origin, Verb, all, listed, similar};
+use crate::args::{Flag, Id, Origin, Verb, all, listed, similar};
 
 /// A command line, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +201,7 @@ pub enum VerbRequest {
     NeedsReboot {
         json: bool,
     },
+    Crash(CrashRequest),
     /// Switch a feature on, or off.
     Switch {
         feature: &'static Feature,
@@ -255,7 +259,7 @@ const USAGE_VERB: u8 = 2;
 pub fn parse(arch: Arch, words: &[OsString]) -> Result<CommandLine, UsageError> {
     if let Some((first, rest)) = words.split_first()
         && let Some(verb) = Verb::from_bytes(first.as_bytes())
-        && !has_mode(arch, rest)
+        && (!has_mode(arch, rest) || verb == Verb::Check && is_for_the_crash_slot(arch, rest))
     {
         return verbs::parse(verb, rest);
     }
@@ -317,11 +321,26 @@ fn wrong_value(table: &[&'static Flag], typed: &Typed) -> Option<(&'static Flag,
     })
 }
 
+/// Whether `-p`, and no other option, says what to do the old way: `kexec check -p` asks
+/// about a crash kernel. kexec-tools would load a kernel file called `check`.
+fn is_for_the_crash_slot(arch: Arch, words: &[OsString]) -> bool {
+    modes(arch, words).iter().all(|id| *id == Id::LoadPanic)
+}
+
 /// Whether an option says what to do the old way: then `load` is a kernel file.
 fn has_mode(arch: Arch, words: &[OsString]) -> bool {
+    !modes(arch, words).is_empty()
+}
+
+/// The options that say what to do the old way.
+fn modes(arch: Arch, words: &[OsString]) -> Vec<Id> {
     let both: Vec<&'static Flag> = all()
         .filter(|f| (f.old && f.arches.contain(arch)) || f.origin == Origin::Later)
         .collect();
-    Tokens::new(&both, Spelling::Abbreviated, words)
-        .any(|token| matches!(token, Ok(Token::Option(flag, _)) if flag.is_mode()))
+    let options = Tokens::new(&both, Spelling::Abbreviated, words);
+    let options = options.filter_map(|token| match token {
+        Ok(Token::Option(flag, _)) if flag.is_mode() => Some(flag.id),
+        _ => None,
+    });
+    options.collect()
 }

@@ -16,6 +16,7 @@ use kexec_reboot::record::PreloadTarget;
 use kexec_reboot::steps::{PreloadOptions, Selection, Shutdown};
 use kexec_sys::Slot;
 
+use super::crash;
 use super::kexec_tools::{chosen, load_request};
 use super::{
     ColourChoice, CommandLine, MANY, NotAVerb, OutputOptions, Request, USAGE_VERB, UsageError,
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::args::numbers;
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
-use crate::args::{Flag, Id, Verb, all, flags_of, listed, rules, similar};
+use crate::args::{Flag, Id, Verb, all, crash_dmesg, flags_of, listed, rules, similar};
 
 pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, UsageError> {
     let usage = |message: String| UsageError {
@@ -75,16 +76,22 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
     };
     let json = typed.has(Id::Json);
     let path = |id| typed.last(id).map(PathBuf::from);
+    // A crash kernel is checked as `kexec crash load` would load it.
+    let usual = match (verb, slot) {
+        (Verb::Check, Slot::Crash) => SyscallChoice::Auto,
+        _ => SyscallChoice::Fastest,
+    };
     let selection = || {
         let name = typed.operands.first().cloned();
-        if name.is_none() && slot == Slot::Crash {
+        // A check takes the one that `kexec crash load` would load.
+        if name.is_none() && slot == Slot::Crash && verb != Verb::Check {
             return Err(usage(
                 "--crash needs a kernel: no crash kernel was named".to_owned(),
             ));
         }
         let kernel = name.clone().unwrap_or_default();
         Ok(Selection {
-            load: load_request(&typed, &kernel, slot, SyscallChoice::Fastest),
+            load: load_request(&typed, &kernel, slot, usual),
             cmdline: typed
                 .last(Id::Cmdline)
                 .map(|text| Cmdline::exact(text.as_bytes())),
@@ -150,6 +157,7 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
             json,
         },
         Verb::NeedsReboot => VerbRequest::NeedsReboot { json },
+        Verb::Crash => VerbRequest::Crash(crash::parse(&typed).map_err(usage)?),
         Verb::Enable | Verb::Disable => VerbRequest::Switch {
             feature: feature(&typed).map_err(usage)?,
             on: verb == Verb::Enable,
@@ -190,7 +198,12 @@ fn not_taken(verb: Verb, error: &TypedError) -> String {
             .short
             .is_some_and(|short| name.as_bytes() == [b'-', short]),
     };
-    let called: Vec<&Flag> = all().filter(called).collect();
+    let mut called: Vec<&Flag> = all().filter(called).collect();
+    // Of a letter that has two meanings, the one that is about a load.
+    let is_of_dmesg = |flag: &&Flag| crash_dmesg::IDS.contains(&flag.id);
+    if !called.iter().all(is_of_dmesg) {
+        called.retain(|flag| !is_of_dmesg(&flag));
+    }
     let takes = |verb: &&Verb| called.iter().any(|flag| flag.verbs.contains(verb));
     let verbs: Vec<&str> = Verb::ALL
         .iter()

@@ -11,7 +11,7 @@ pub use manual::{EXAMPLES, EXIT_CODES, FILES, SAYS, SEE_ALSO};
 pub use select::{FACILITIES, LEVELS, Select};
 
 use crate::args::typed::{Spelling, Token, Tokens};
-use crate::args::{ALWAYS, Effect, Flag, Group, Id, Origin, Syntax, Value};
+use crate::args::{ALWAYS, Effect, Flag, Group, Id, Origin, crash_dmesg};
 
 /// The name under which the program is this one.
 pub const NAME: &str = "vmcore-dmesg";
@@ -20,58 +20,11 @@ pub const ABOUT: &str = "print the log of a crashed kernel";
 /// What may follow the name.
 pub const SYNOPSIS: &str = "vmcore-dmesg [OPTION]... VMCORE...";
 
-/// Every option.
-pub const FLAGS: &[Flag] = &[
-    Flag {
-        short: Some(b'r'),
-        doc_short: "Print the priority in front of each message, as in /dev/kmsg: `<6>`",
-        ..flag(Id::Raw, "raw")
-    },
+/// The options that only it has; `kexec crash dmesg` has its own of these names.
+const OWN: &[Flag] = &[
     Flag {
         doc_short: "Print JSON, with everything that is known of each message",
         ..flag(Id::Json, "json")
-    },
-    Flag {
-        doc_short: "Print the crashed kernel's description of itself (vmcoreinfo), not its log",
-        ..flag(Id::Vmcoreinfo, "vmcoreinfo")
-    },
-    Flag {
-        doc_short: "Print only what was written since the log was cleared (`dmesg --clear`)",
-        ..flag(Id::SinceClear, "since-clear")
-    },
-    Flag {
-        short: Some(b'l'),
-        value: Value::Required("LIST", Syntax::Text),
-        doc_short: "Print only messages of these levels: emerg, alert, crit, err, warn, notice, \
-                    info, debug",
-        doc_long: "The list is separated by commas. `err+` means err and everything worse, `+err` \
-                   err and everything less bad, as in `dmesg`.",
-        ..flag(Id::Level, "level")
-    },
-    Flag {
-        short: Some(b'f'),
-        value: Value::Required("LIST", Syntax::Text),
-        doc_short: "Print only messages of these facilities, such as kern, user or daemon",
-        doc_long: "The list is separated by commas; the names are those of syslog(3), in small \
-                   letters.",
-        ..flag(Id::Facility, "facility")
-    },
-    Flag {
-        short: Some(b'x'),
-        doc_short: "Print facility and level in front of each message, as `dmesg -x`",
-        ..flag(Id::Decode, "decode")
-    },
-    Flag {
-        doc_short: "Print which thread or processor wrote each message: `[    T123]`, `[      C1]`",
-        doc_long: "`dmesg` prints that when the running kernel has CONFIG_PRINTK_CALLER. Since 5.10 \
-                   the dump has it whatever the crashed kernel was built with; for older kernels \
-                   nothing is printed.",
-        ..flag(Id::Caller, "caller")
-    },
-    Flag {
-        short: Some(b'P'),
-        doc_short: "Print time and what else is in front of a message on each of its lines",
-        ..flag(Id::ForcePrefix, "force-prefix")
     },
     Flag {
         short: Some(b'h'),
@@ -84,6 +37,13 @@ pub const FLAGS: &[Flag] = &[
         ..flag(Id::Version, "version")
     },
 ];
+
+/// Every option, in the order of the help.
+pub fn flags() -> Vec<&'static Flag> {
+    let (output, rest) = OWN.split_at(1);
+    let all = output.iter().chain(crash_dmesg::FLAGS).chain(rest);
+    all.collect()
+}
 
 const fn flag(id: Id, long: &'static str) -> Flag {
     Flag {
@@ -117,20 +77,24 @@ pub struct Style {
     pub force_prefix: bool,
 }
 
+/// Which log, and how it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRequest {
+    /// The dump, or all parts of a split one. `-` is standard input.
+    pub dumps: Vec<PathBuf>,
+    /// In which form.
+    pub show: Show,
+    /// What is in front of each line.
+    pub style: Style,
+    /// Which messages.
+    pub select: Select,
+}
+
 /// What is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DmesgRequest {
     /// The log of a dump.
-    Log {
-        /// The dump, or all parts of a split one. `-` is standard input.
-        dumps: Vec<PathBuf>,
-        /// In which form.
-        show: Show,
-        /// What is in front of each line.
-        style: Style,
-        /// Which messages.
-        select: Select,
-    },
+    Log(LogRequest),
     /// The help.
     Help,
     /// The version.
@@ -142,27 +106,34 @@ pub enum DmesgRequest {
 /// # Errors
 /// What is wrong with them.
 pub fn parse(words: &[OsString]) -> Result<DmesgRequest, String> {
-    let table: Vec<&'static Flag> = FLAGS.iter().collect();
+    let mut options = Vec::new();
+    let mut operands = Vec::new();
+    for token in Tokens::new(&flags(), Spelling::Exact, words) {
+        match token.map_err(|error| error.to_string())? {
+            Token::Operand(word) => operands.push(word),
+            Token::Option(flag, _) if flag.id == Id::Help => return Ok(DmesgRequest::Help),
+            Token::Option(flag, _) if flag.id == Id::Version => return Ok(DmesgRequest::Version),
+            Token::Option(flag, value) => options.push((flag.id, value.unwrap_or_default())),
+        }
+    }
+    log(&options, &operands).map(DmesgRequest::Log)
+}
+
+/// What the options of a log, each with its value, and its dumps mean.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn log(options: &[(Id, OsString)], operands: &[OsString]) -> Result<LogRequest, String> {
     let mut show = None;
     let mut style = Style::default();
     let mut select = Select::default();
-    let mut dumps = Vec::new();
-    for token in Tokens::new(&table, Spelling::Exact, words) {
-        let (id, value) = match token.map_err(|error| error.to_string())? {
-            Token::Operand(word) => {
-                dumps.push(PathBuf::from(word));
-                continue;
-            }
-            Token::Option(flag, value) => (flag.id, value.unwrap_or_default()),
-        };
+    for (id, value) in options {
         let wanted = match id {
             Id::Raw => Show::Raw,
             Id::Json => Show::Json,
             Id::Vmcoreinfo => Show::Vmcoreinfo,
-            Id::Help => return Ok(DmesgRequest::Help),
-            Id::Version => return Ok(DmesgRequest::Version),
             _ => {
-                option(id, &value, &mut style, &mut select)?;
+                option(*id, value, &mut style, &mut select)?;
                 continue;
             }
         };
@@ -188,14 +159,14 @@ pub fn parse(words: &[OsString]) -> Result<DmesgRequest, String> {
         }
         _ => {}
     }
-    if dumps.is_empty() {
+    if operands.is_empty() {
         return Err("no dump is named; after a crash it is /proc/vmcore".to_owned());
     }
-    if dumps.len() > 1 && dumps.iter().any(|dump| dump.as_os_str() == STDIN) {
+    if operands.len() > 1 && operands.iter().any(|dump| dump == STDIN) {
         return Err("- is standard input, which is one dump: use it alone".to_owned());
     }
-    Ok(DmesgRequest::Log {
-        dumps,
+    Ok(LogRequest {
+        dumps: operands.iter().map(PathBuf::from).collect(),
         show: show.unwrap_or(Show::Text),
         style,
         select,
@@ -230,12 +201,12 @@ mod tests {
     }
 
     fn log(vmcore: &str, show: Show) -> Result<DmesgRequest, String> {
-        Ok(DmesgRequest::Log {
+        Ok(DmesgRequest::Log(LogRequest {
             dumps: vec![vmcore.into()],
             show,
             style: Style::default(),
             select: Select::default(),
-        })
+        }))
     }
 
     #[test]
@@ -248,7 +219,7 @@ mod tests {
         assert_eq!(said("-"), log("-", Show::Text));
         assert_eq!(
             said("-xP --caller --since-clear -l err+,debug -f kern a b"),
-            Ok(DmesgRequest::Log {
+            Ok(DmesgRequest::Log(LogRequest {
                 dumps: vec!["a".into(), "b".into()],
                 show: Show::Text,
                 style: Style {
@@ -261,7 +232,7 @@ mod tests {
                     levels: Some(0b1000_1111),
                     facilities: Some(1),
                 },
-            })
+            }))
         );
         assert_eq!(said("--help"), Ok(DmesgRequest::Help));
         assert_eq!(said("-V x"), Ok(DmesgRequest::Version));

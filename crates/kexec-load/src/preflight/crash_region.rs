@@ -3,6 +3,7 @@
 use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::demand::demand;
 use crate::explain::say::{self, Bytes};
+use kexec_machine::snapshot::KexecFile;
 
 pub(super) const CHECK: Check = Check {
     name: "crash-region",
@@ -22,7 +23,7 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         let reasons = [host.kexec.crash_size.reason(), host.memory.iomem.reason()];
         let reasons: Vec<&str> = reasons.into_iter().flatten().collect();
         let why = if reasons.is_empty() {
-            "/sys/kernel/kexec_crash_size does not exist".to_owned()
+            format!("{} does not exist", host.kexec_file(KexecFile::CrashSize))
         } else {
             reasons.join("; ")
         };

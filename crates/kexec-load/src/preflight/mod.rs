@@ -110,6 +110,8 @@ pub enum CheckGroup {
     Machine,
     /// The way of the reboot: what the shutdown needs, and what waits for the firmware.
     Reboot,
+    /// The dump of a crash: what starts it, and where it goes.
+    Dump,
 }
 
 impl CheckGroup {
@@ -122,6 +124,7 @@ impl CheckGroup {
         CheckGroup::SystemCall,
         CheckGroup::Machine,
         CheckGroup::Reboot,
+        CheckGroup::Dump,
     ];
 
     /// Its heading.
@@ -134,6 +137,7 @@ impl CheckGroup {
             CheckGroup::SystemCall => "System call",
             CheckGroup::Machine => "Machine",
             CheckGroup::Reboot => "Reboot",
+            CheckGroup::Dump => "Dump",
         }
     }
 }

@@ -3,7 +3,7 @@
 use kexec_plan::Method;
 
 use super::{Check, CheckGroup, LoadContext, Observation, Severity};
-use kexec_machine::snapshot::Lockdown;
+use kexec_machine::snapshot::{KexecFile, Lockdown};
 use kexec_machine::{Fact, Snapshot};
 
 pub(super) const CHECK: Check = Check {
@@ -47,7 +47,10 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         (None, Fact::Absent) => Observation::new(
             Severity::Refusal,
             what,
-            "it was built without kexec (/sys/kernel/kexec_loaded does not exist)",
+            format!(
+                "it was built without kexec ({} does not exist)",
+                host.kexec_file(KexecFile::Loaded)
+            ),
             "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
         (None, _) => Observation::new(

@@ -80,6 +80,7 @@ impl Snapshot {
             ("/proc/iomem", &snapshot.memory.iomem),
             ("the firmware map", &snapshot.memory.firmware_map),
             ("the KHO scratch areas", &snapshot.kexec.kho_scratch),
+            ("the CMA ranges", &snapshot.kexec.crash_cma_ranges),
         ] {
             check(name, map)?;
         }

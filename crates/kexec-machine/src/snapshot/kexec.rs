@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use kexec_plan::Cmdline;
 
+use super::sysfs::{self, KexecFile};
 use super::{KexecState, MemoryRange, version_at_least};
 use crate::Fact;
 use crate::Root;
@@ -19,16 +20,13 @@ pub(super) fn read(
     config: &Fact<BTreeMap<String, String>>,
 ) -> KexecState {
     KexecState {
-        // Documentation/ABI/testing/sysfs-kernel-kexec_loaded and its siblings;
-        // newer kernels have the files in /sys/kernel/kexec/ too.
-        loaded: either(root, "/sys/kernel/kexec_loaded", "/sys/kernel/kexec/loaded"),
-        crash_loaded: either(
-            root,
-            "/sys/kernel/kexec_crash_loaded",
-            "/sys/kernel/kexec/crash_loaded",
-        ),
-        crash_size: number(root, "/sys/kernel/kexec_crash_size")
-            .or(|| number(root, "/sys/kernel/kexec/crash_size")),
+        loaded: sysfs::flag(root, KexecFile::Loaded),
+        crash_loaded: sysfs::flag(root, KexecFile::CrashLoaded),
+        crash_size: sysfs::number(root, KexecFile::CrashSize),
+        elfcorehdr_size: sysfs::number(root, KexecFile::ElfcorehdrSize),
+        crash_cma_ranges: sysfs::cma_ranges(root),
+        crash_hotplug_cpu: sysfs::crash_hotplug(root, "cpu"),
+        crash_hotplug_memory: sysfs::crash_hotplug(root, "memory"),
         // Documentation/admin-guide/sysctl/kernel.rst, "kexec_load_disabled" and
         // "kexec_load_limit_*".
         load_disabled: root.flag("/proc/sys/kernel/kexec_load_disabled"),
@@ -38,26 +36,6 @@ pub(super) fn read(
         kho_scratch: kho_scratch(root),
         liveupdate_sessions: sessions(root),
     }
-}
-
-fn either(root: &Root, old: &str, new: &str) -> Fact<bool> {
-    match root.flag(old).or(|| root.flag(new)) {
-        // A kernel without kexec has none of the two; nobody has them without sysfs.
-        Fact::Absent if !shows_sysfs(root) => {
-            Fact::Unreadable("sysfs is not mounted on /sys".to_owned())
-        }
-        fact => fact,
-    }
-}
-
-/// An initramfs can have the folder without anything mounted there.
-fn shows_sysfs(root: &Root) -> bool {
-    let names = root.entries("/sys/kernel");
-    names.known().is_some_and(|names| !names.is_empty())
-}
-
-fn number(root: &Root, path: &str) -> Fact<u64> {
-    root.parse(path, "a number of bytes", |text| text.parse().ok())
 }
 
 fn limit(root: &Root, path: &str) -> Fact<i64> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use kexec_sys::Slot;
 
 use super::security;
+use super::sysfs::KexecFile;
 use crate::Root;
 use crate::{Fact, pseudo};
 
@@ -22,12 +23,11 @@ pub enum SlotState {
     Unknown,
 }
 
-/// Documentation/ABI/testing/sysfs-kernel-kexec_loaded, and its successor of 6.19
-/// (sysfs-kernel-kexec-kdump), below sysfs.
-fn files(slot: Slot) -> [&'static str; 2] {
+/// The paths of the slot's file.
+fn files(slot: Slot) -> &'static [&'static str] {
     match slot {
-        Slot::Normal => ["/kernel/kexec_loaded", "/kernel/kexec/loaded"],
-        Slot::Crash => ["/kernel/kexec_crash_loaded", "/kernel/kexec/crash_loaded"],
+        Slot::Normal => KexecFile::Loaded.places(),
+        Slot::Crash => KexecFile::CrashLoaded.places(),
     }
 }
 
@@ -35,7 +35,7 @@ fn files(slot: Slot) -> [&'static str; 2] {
 /// mounted over it) the kernel's own sysfs through a mount that nobody sees.
 pub fn ask(root: &Path, slot: Slot) -> SlotState {
     let root = Root::new(root);
-    match below(&root, "/sys", slot) {
+    match below(&root, SYS, slot) {
         Some(loaded) => loaded,
         None => match pseudo::look(&root, "sysfs") {
             Some(top) => below(&top, "", slot).unwrap_or_else(|| missing(&top, "", slot)),
@@ -44,10 +44,18 @@ pub fn ask(root: &Path, slot: Slot) -> SlotState {
     }
 }
 
+/// Where sysfs is mounted; the paths of its files begin with it.
+const SYS: &str = "/sys";
+
+/// The path of a file where sysfs is at `sysfs`.
+fn path(sysfs: &str, file: &str) -> String {
+    format!("{sysfs}{}", file.strip_prefix(SYS).unwrap_or(file))
+}
+
 fn below(root: &Root, sysfs: &str, slot: Slot) -> Option<SlotState> {
     files(slot)
         .iter()
-        .find_map(|file| match root.text(&format!("{sysfs}{file}")) {
+        .find_map(|file| match root.text(&path(sysfs, file)) {
             Fact::Known(text) if text == "0" => Some(SlotState::No),
             Fact::Known(text) if text == "1" => Some(SlotState::Yes),
             _ => None,
@@ -57,7 +65,7 @@ fn below(root: &Root, sysfs: &str, slot: Slot) -> Option<SlotState> {
 /// Only a sysfs that shows its folder `kernel`, and in it none of these files, is that
 /// of a kernel without kexec.
 fn missing(root: &Root, sysfs: &str, slot: Slot) -> SlotState {
-    let absent = |file: &&str| root.text(&format!("{sysfs}{file}")) == Fact::Absent;
+    let absent = |file: &&str| root.text(&path(sysfs, file)) == Fact::Absent;
     if root.exists(&format!("{sysfs}/kernel")) && files(slot).iter().all(absent) {
         return SlotState::NoKexec;
     }

@@ -18,6 +18,7 @@ mod security;
 mod serial;
 mod setup_data;
 pub mod srat;
+pub mod sysfs;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -37,6 +38,7 @@ pub use pages::PageUse;
 pub use rsdp::rsdp;
 pub use serial::SerialPort;
 pub use setup_data::SetupData;
+pub use sysfs::KexecFile;
 
 use crate::{Fact, Root};
 
@@ -78,15 +80,30 @@ pub struct Snapshot {
     pub config: Fact<BTreeMap<String, String>>,
 }
 
-/// /sys/kernel/kexec_* and /proc/sys/kernel/kexec_*.
+/// What [`KexecFile`] names in /sys, and /proc/sys/kernel/kexec_*.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KexecState {
-    /// A kernel is loaded for the next reboot (/sys/kernel/kexec_loaded).
+    /// A kernel is loaded for the next reboot ([`KexecFile::Loaded`]).
     pub loaded: Fact<bool>,
-    /// A crash kernel is loaded (/sys/kernel/kexec_crash_loaded).
+    /// A crash kernel is loaded ([`KexecFile::CrashLoaded`]).
     pub crash_loaded: Fact<bool>,
-    /// How many bytes are reserved for a crash kernel (/sys/kernel/kexec_crash_size).
+    /// How many bytes are reserved for a crash kernel ([`KexecFile::CrashSize`]).
     pub crash_size: Fact<u64>,
+    /// How many bytes the kernel wants for the elfcorehdr segment of a crash image
+    /// ([`KexecFile::ElfcorehdrSize`]).
+    #[serde(default = "Fact::not_recorded")]
+    pub elfcorehdr_size: Fact<u64>,
+    /// Memory of `crashkernel=SIZE,cma` ([`KexecFile::CmaRanges`]): RAM of the crash kernel
+    /// with what is reserved for it alone, and no part of the dump.
+    #[serde(default = "Fact::not_recorded")]
+    pub crash_cma_ranges: Fact<Vec<MemoryRange>>,
+    /// The kernel itself follows processors that come and go, for the crash image that is
+    /// loaded (/sys/devices/system/cpu/crash_hotplug); false while none is.
+    #[serde(default = "Fact::not_recorded")]
+    pub crash_hotplug_cpu: Fact<bool>,
+    /// The same for memory (/sys/devices/system/memory/crash_hotplug).
+    #[serde(default = "Fact::not_recorded")]
+    pub crash_hotplug_memory: Fact<bool>,
     /// Loading is switched off until the next boot (sysctl kernel.kexec_load_disabled).
     pub load_disabled: Fact<bool>,
     /// Sysctl kernel.kexec_load_limit_reboot: loads left, -1 for no limit.
@@ -323,6 +340,11 @@ impl Snapshot {
     /// release that does not begin with numbers.
     pub fn release_at_least(&self, major: u32, minor: u32) -> Option<bool> {
         version_at_least(&self.release, major, minor)
+    }
+
+    /// Where the running kernel has a file of its kexec, for a message.
+    pub fn kexec_file(&self, file: KexecFile) -> &'static str {
+        file.place(&self.release)
     }
 
     /// The memory reserved for a crash kernel, largest first.

@@ -29,6 +29,8 @@ pub enum EntryLine {
     Text(Cmdline),
     /// What `--cmdline` gives instead.
     Given(Cmdline),
+    /// What was derived for a crash kernel from another one.
+    Derived(Cmdline),
     /// What the UKI brings, which may be nothing.
     OfUki,
 }
@@ -216,6 +218,7 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
         let (line, from) = match entry {
             EntryLine::Text(line) => (line.clone(), "the boot entry"),
             EntryLine::Given(line) => (line.clone(), "--cmdline"),
+            EntryLine::Derived(line) => (line.clone(), "the rules for crash kernels"),
             EntryLine::OfUki => (own.unwrap_or_default(), "the UKI's .cmdline"),
         };
         let line = line.followed_by(&added);
@@ -225,6 +228,10 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
                 (line.followed_by(append), "the boot entry and --append")
             }
             (false, EntryLine::Given(_)) => (line.followed_by(append), "--cmdline and --append"),
+            (false, EntryLine::Derived(_)) => (
+                line.followed_by(append),
+                "the rules for crash kernels, and --append",
+            ),
             (false, EntryLine::OfUki) => {
                 (line.followed_by(append), "the UKI's .cmdline and --append")
             }

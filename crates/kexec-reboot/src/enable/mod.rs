@@ -2,6 +2,7 @@
 //! planned first, from what is there; then it is done, or taken back.
 
 mod apply;
+mod beside;
 mod files;
 mod parts;
 mod place;
@@ -19,6 +20,7 @@ use rustix::fs::FileType;
 use serde::Serialize;
 
 pub use apply::apply;
+pub use beside::{CRASH_UNITS, crash_loader};
 pub use parts::{FEATURES, Feature, FeatureFile, FeatureUnit};
 pub use place::{Image, Place, one_at_a_time};
 pub use program::{Quoting, trusted};
@@ -338,8 +340,13 @@ pub fn disable(root: &Path, feature: &Feature) -> Vec<FileChange> {
             remove(own);
         }
     }
+    let others = enabled_beside(root, feature);
+    let shared = |part: &FeatureFile| {
+        let mut hooks = others.iter().flat_map(|other| other.hooks);
+        hooks.any(|hook| hook.path == part.path)
+    };
     for part in feature.files.iter().chain(feature.hooks) {
-        if is_ours(tree, part.path) && !is_packaged(tree, part) {
+        if is_ours(tree, part.path) && !is_packaged(tree, part) && !shared(part) {
             remove(part.path.to_owned());
         }
     }
@@ -347,10 +354,16 @@ pub fn disable(root: &Path, feature: &Feature) -> Vec<FileChange> {
     changes
 }
 
-/// The units of a feature that another one needs, which is on.
-pub fn needed_elsewhere(root: &Path, feature: &Feature) -> Vec<&'static str> {
+/// The other features that are on.
+fn enabled_beside(root: &Path, feature: &Feature) -> Vec<&'static Feature> {
     let others = FEATURES.iter();
     let others = others.filter(|other| other.name != feature.name && is_enabled(root, other));
+    others.collect()
+}
+
+/// The units of a feature that another one needs, which is on.
+pub fn needed_elsewhere(root: &Path, feature: &Feature) -> Vec<&'static str> {
+    let others = enabled_beside(root, feature).into_iter();
     // The first unit is a feature's own; the others are what it needs besides.
     let needed = others.flat_map(|other| other.units.iter().skip(1));
     needed.map(|unit| unit.name).collect()

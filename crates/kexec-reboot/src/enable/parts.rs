@@ -113,6 +113,37 @@ const SERVICES_STOPPED: FeatureUnit = FeatureUnit {
     wants: WANTS,
 };
 
+const CRASH: FeatureUnit = FeatureUnit {
+    name: "kexec-crash.service",
+    text: dist!("systemd/kexec-crash.service"),
+    wants: WANTS,
+};
+
+const CRASH_CHANGED: FeatureUnit = FeatureUnit {
+    name: "kexec-crash-changed.path",
+    text: dist!("systemd/kexec-crash-changed.path"),
+    wants: WANTS,
+};
+
+/// The hook of kernel-install(8), for preload and crash.
+const KERNEL_INSTALL: FeatureFile = FeatureFile {
+    path: "/etc/kernel/install.d/95-kexec.install",
+    text: dist!("kernel-install/95-kexec.install"),
+    mode: SCRIPT,
+    syntax: Quoting::Shell,
+    packaged: Some("/usr/lib/kernel/install.d/95-kexec.install"),
+    with: Some("/usr/lib/kernel/install.d"),
+};
+
+/// Debian's, for the same.
+const KERNEL_POSTINST: FeatureFile =
+    debian("/etc/kernel/postinst.d/zzz-kexec", "/etc/kernel/postinst.d");
+const KERNEL_POSTRM: FeatureFile = debian("/etc/kernel/postrm.d/zzz-kexec", "/etc/kernel/postrm.d");
+const INITRAMFS: FeatureFile = debian(
+    "/etc/initramfs/post-update.d/zzz-kexec",
+    "/usr/share/initramfs-tools",
+);
+
 /// Debian's hooks: `zzz`, because update-grub has `zz` and comes first.
 const fn debian(path: &'static str, with: &'static str) -> FeatureFile {
     FeatureFile {
@@ -140,20 +171,10 @@ pub const FEATURES: &[Feature] = &[
             with: None,
         }],
         hooks: &[
-            FeatureFile {
-                path: "/etc/kernel/install.d/95-kexec.install",
-                text: dist!("kernel-install/95-kexec.install"),
-                mode: SCRIPT,
-                syntax: Quoting::Shell,
-                packaged: Some("/usr/lib/kernel/install.d/95-kexec.install"),
-                with: Some("/usr/lib/kernel/install.d"),
-            },
-            debian("/etc/kernel/postinst.d/zzz-kexec", "/etc/kernel/postinst.d"),
-            debian("/etc/kernel/postrm.d/zzz-kexec", "/etc/kernel/postrm.d"),
-            debian(
-                "/etc/initramfs/post-update.d/zzz-kexec",
-                "/usr/share/initramfs-tools",
-            ),
+            KERNEL_INSTALL,
+            KERNEL_POSTINST,
+            KERNEL_POSTRM,
+            INITRAMFS,
             FeatureFile {
                 path: "/etc/pacman.d/hooks/95-kexec.hook",
                 text: dist!("pacman/95-kexec.hook"),
@@ -236,5 +257,32 @@ pub const FEATURES: &[Feature] = &[
             packaged: Some("/usr/lib/systemd/system-shutdown/50-kexec"),
             with: None,
         }],
+    },
+    Feature {
+        name: "crash",
+        about: "the crash kernel is loaded at boot, and again when the machine or its files change",
+        units: &[CRASH, CRASH_CHANGED],
+        files: &[FeatureFile {
+            path: "/etc/udev/rules.d/98-kexec-crash.rules",
+            text: dist!("udev/98-kexec-crash.rules"),
+            mode: TEXT,
+            syntax: Quoting::Shell,
+            packaged: None,
+            with: None,
+        }],
+        hooks: &[
+            KERNEL_INSTALL,
+            KERNEL_POSTINST,
+            KERNEL_POSTRM,
+            INITRAMFS,
+            FeatureFile {
+                path: "/etc/pacman.d/hooks/95-kexec-crash.hook",
+                text: dist!("pacman/95-kexec-crash.hook"),
+                mode: TEXT,
+                syntax: Quoting::Pacman,
+                packaged: Some("/usr/share/libalpm/hooks/95-kexec-crash.hook"),
+                with: Some("/usr/share/libalpm/hooks"),
+            },
+        ],
     },
 ];

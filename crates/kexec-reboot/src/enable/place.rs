@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use kexec_load::Error;
 use kexec_machine::{Inside, Problem, Tree, open};
 
+use super::beside::crash_loader;
 use super::{Feature, FeatureUnit, MARK, packaged_unit};
 use crate::handover::init::{Init, in_files};
 
@@ -126,6 +127,11 @@ impl Image {
     /// # Errors
     /// When it has no systemd, whose units would do nothing.
     pub fn possible(&self, feature: &Feature) -> Result<(), Error> {
+        if let Some(unit) = crash_loader(&self.root).filter(|_| feature.name == "crash") {
+            let why = format!("{unit} is enabled there, which loads a crash kernel at boot");
+            let remedy = format!("`systemctl --root={} disable {unit}`", self.root.display());
+            return Err(self.refused(feature, why, &remedy));
+        }
         let Some(what) = feature.for_systemd() else {
             return Ok(());
         };
@@ -255,6 +261,12 @@ impl Image {
                 "whether the kernel of this system can load another one, which entry it would \
                  be, and how much memory that takes: kexec-preload.service reports it at the \
                  first boot (journalctl -u kexec-preload)",
+            );
+        }
+        if feature.name == "crash" {
+            all.push(
+                "whether memory is reserved for a crash kernel, and which kernel it would be: \
+                 kexec-crash.service reports it at the first boot (journalctl -u kexec-crash)",
             );
         }
         if feature.name == "exitrd" {

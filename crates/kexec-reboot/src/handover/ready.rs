@@ -89,8 +89,8 @@ mod tests {
         assert_eq!(ready(&kernel, root), elsewhere);
     }
 
-    /// Newer kernels have the file in a folder of its own; what says neither 0 nor
-    /// 1 says nothing.
+    /// Newer kernels have the file in a folder of its own, which counts; what says neither
+    /// 0 nor 1 says nothing.
     #[test]
     fn both_names_are_looked_at_and_no_answer_is_none() {
         let root = tempfile::tempdir().unwrap();
@@ -109,6 +109,8 @@ mod tests {
         write("sys/kernel/kexec/loaded", "0\n");
         assert_eq!(is_loaded(root), Some(false));
         write("sys/kernel/kexec_loaded", "1\n");
+        assert_eq!(is_loaded(root), Some(false));
+        write("sys/kernel/kexec/loaded", "");
         assert_eq!(is_loaded(root), Some(true));
     }
 }

@@ -1,12 +1,13 @@
 //! Whether what was loaded is still what the files are.
 
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use kexec_load::LoadRequest;
-use kexec_machine::volumes::Volumes;
+use kexec_machine::volumes::{FileRef, Volumes};
 
 /// A file as it was when it was looked at. No inode number: FAT has none that
 /// outlasts a mount.
@@ -21,6 +22,34 @@ pub struct FileStamp {
     pub modified: i128,
     /// When anything about it changed, the same.
     pub changed: i128,
+}
+
+impl FileStamp {
+    /// Why the file at this path is not the one that was looked at; `None` when it is.
+    pub fn changed_since(&self) -> Option<String> {
+        let shown = self.path.display();
+        let file = match FileRef::from(&self.path).open_regular(None) {
+            Ok(file) => file,
+            Err(reason) => return Some(format!("{shown}: {reason}")),
+        };
+        match file.metadata() {
+            Ok(found) if FileStamp::new(self.path.clone(), &found) == *self => None,
+            Ok(_) => Some(format!("{shown} was changed")),
+            Err(e) => Some(format!("{shown}: {e}")),
+        }
+    }
+
+    fn new(path: PathBuf, metadata: &Metadata) -> FileStamp {
+        let time = |seconds: i64, nanoseconds: i64| {
+            i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+        };
+        FileStamp {
+            path,
+            size: metadata.len(),
+            modified: time(metadata.mtime(), metadata.mtime_nsec()),
+            changed: time(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 /// What an image is made of, as far as can be seen without reading it.
@@ -56,15 +85,7 @@ impl Fingerprint {
             let failed = |reason: String| format!("{from}: {reason}");
             let file = from.open_regular(volumes).map_err(failed)?;
             let metadata = file.metadata().map_err(|e| failed(e.to_string()))?;
-            let time = |seconds: i64, nanoseconds: i64| {
-                i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
-            };
-            Ok(FileStamp {
-                path: from.shown(),
-                size: metadata.len(),
-                modified: time(metadata.mtime(), metadata.mtime_nsec()),
-                changed: time(metadata.ctime(), metadata.ctime_nsec()),
-            })
+            Ok(FileStamp::new(from.shown(), &metadata))
         });
         Ok(Fingerprint {
             entry: entry.to_owned(),
@@ -77,6 +98,22 @@ impl Fingerprint {
                 modules.map(|module| &module.string).collect::<Vec<_>>()
             ),
         })
+    }
+
+    /// The stamps of the files of a load that names them by their paths, in the order of
+    /// [`Fingerprint::files`], with paths from the root on; nothing where one of them has no
+    /// stamp, as a pipe.
+    pub fn stamps(request: &LoadRequest, volumes: Option<&Volumes>) -> Vec<FileStamp> {
+        let Ok(mut print) = Fingerprint::of("", request, volumes) else {
+            return Vec::new();
+        };
+        for file in &mut print.files {
+            match std::path::absolute(&file.path) {
+                Ok(path) => file.path = path,
+                Err(_) => return Vec::new(),
+            }
+        }
+        print.files
     }
 
     /// Bytes of all files.

@@ -25,7 +25,7 @@ use kexec_sys::Slot;
 use serde::{Deserialize, Serialize};
 
 use super::files::Store;
-use crate::record::Preloaded;
+use crate::record::{FileStamp, Preloaded};
 
 /// Version of the layout.
 const FORMAT: u32 = 1;
@@ -65,6 +65,10 @@ pub struct LoadRecord {
     /// It was loaded ahead, and from what.
     #[serde(default)]
     pub preloaded: Option<Preloaded>,
+    /// The files that it was made of, as they were before they were read: the kernel, then
+    /// the initrds. Empty where one of them was no file at a path.
+    #[serde(default)]
+    pub files: Vec<FileStamp>,
     /// Whether something was loaded when this load began, as the kernel said.
     #[serde(default)]
     pub over: Option<bool>,
@@ -92,6 +96,7 @@ impl LoadRecord {
             reason: decision.reason.clone(),
             unpacked,
             preloaded: None,
+            files: Vec::new(),
             over: None,
         }
     }
@@ -212,6 +217,7 @@ pub(super) mod tests {
             reason: "-s was given".into(),
             unpacked: Unpacked::default(),
             preloaded: None,
+            files: vec![],
             over: None,
         }
     }
@@ -249,7 +255,7 @@ pub(super) mod tests {
     fn a_record_of_an_earlier_version_is_read_and_others_are_told() {
         let mut json: serde_json::Value = serde_json::to_value(record()).unwrap();
         let fields = json.as_object_mut().unwrap();
-        for field in ["over", "preloaded"] {
+        for field in ["over", "preloaded", "files"] {
             fields.remove(field).unwrap();
         }
         assert_eq!(LoadRecord::parse(json.to_string().as_bytes()), Ok(record()));

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use kexec_load::Error;
+use kexec_machine::snapshot::KexecFile;
 use kexec_machine::snapshot::loaded::{self, SlotState};
 use kexec_machine::{Fact, Snapshot};
 use kexec_sys::Slot;
@@ -21,9 +22,9 @@ pub fn can_kexec(world: &World<'_>, host: &Snapshot) -> Result<(), Error> {
         // Something else may be mounted over it.
         Fact::Absent if is_there(world.root) => return Ok(()),
         // sysfs is mounted, and a kernel with either of the calls has the file.
-        Fact::Absent => "/sys/kernel/kexec_loaded does not exist",
+        Fact::Absent => format!("{} does not exist", host.kexec_file(KexecFile::Loaded)),
         Fact::Unreadable(_) if without("CONFIG_KEXEC") && without("CONFIG_KEXEC_FILE") => {
-            "its configuration has neither CONFIG_KEXEC nor CONFIG_KEXEC_FILE"
+            "its configuration has neither CONFIG_KEXEC nor CONFIG_KEXEC_FILE".to_owned()
         }
         Fact::Unreadable(_) => return Ok(()),
     };

@@ -166,6 +166,33 @@ impl ChosenLoad {
         ChosenLoad::of_entry(selection, entry, why, facts.booted_from(), volumes)
     }
 
+    /// The running kernel, from its file.
+    ///
+    /// # Errors
+    /// When its file cannot be found.
+    pub fn running(
+        world: &World<'_>,
+        selection: &Selection,
+        host: &Snapshot,
+    ) -> Result<ChosenLoad, Error> {
+        world.tell(Told::Doing("looking for the running kernel"));
+        let volumes = world.volumes();
+        let facts = Facts::read(host, &volumes);
+        let machine = BootedMachine {
+            volumes: &volumes,
+            facts: &facts,
+        };
+        let entry = kexec_entries::running(&machine).ok_or_else(|| {
+            Error::refused(
+                "finding the file of the running kernel",
+                "its release is unknown",
+                "name a kernel file",
+            )
+        })?;
+        let why = "it is running".to_owned();
+        ChosenLoad::of_entry(selection, entry, why, facts.booted_from(), volumes)
+    }
+
     fn of_entry(
         selection: &Selection,
         entry: BootEntry,

@@ -3,6 +3,7 @@
 use kexec_load::Error;
 use kexec_load::explain::{self, KernelCall};
 use kexec_load::jump_back::load_helper;
+use kexec_machine::snapshot::KexecFile;
 use kexec_sys::{Errno, Slot};
 
 use super::{can_kexec, put_right};
@@ -47,11 +48,15 @@ fn ready(world: &World<'_>) -> Result<(), Error> {
     let not_ready = |why: &str, remedy: &str| Error::not_ready("jumping", why, remedy);
     handover::ready(world.kernel, world.root).map_err(|obstacle| match obstacle {
         Obstacle::NothingLoaded => not_ready(
-            "nothing is loaded (/sys/kernel/kexec_loaded is 0)",
+            &format!(
+                "nothing is loaded ({} is 0)",
+                KexecFile::Loaded.shown(world.root)
+            ),
             "load a kernel first: kexec -l KERNEL --initrd=INITRD --reuse-cmdline",
         ),
         Obstacle::NoKexec => not_ready(
-            "the running kernel was built without kexec (it has no /sys/kernel/kexec_loaded)",
+            "the running kernel was built without kexec (it has neither /sys/kernel/kexec/loaded \
+             nor /sys/kernel/kexec_loaded)",
             "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
         Obstacle::Answer(errno) => did_not_jump(world, errno),

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use kexec_load::pipeline::{self, Prepared};
-use kexec_load::{Error, LoadRequest, SyscallChoice};
+use kexec_load::preflight::Finding;
+use kexec_load::{Error, SyscallChoice};
 use kexec_machine::{Problem, Snapshot};
 use kexec_sys::{FileFlags, Slot};
 
-use super::{ChosenLoad, Ready, can_kexec, remember, unload_held};
+use super::{ChosenLoad, Ready, can_kexec, reload, remember, unload_held};
 use crate::handover;
 use crate::record::slot::{self, Need};
 use crate::record::{self, Attempt, LoadRecord, Lock};
@@ -66,12 +67,31 @@ pub fn load(
     host: Snapshot,
     flags: FileFlags,
 ) -> Result<Prepared, Error> {
+    load_checked(world, command, chosen, host, flags, &|_| Vec::new())
+}
+
+/// The same with more checks than those of the load: `more` finds them in what is prepared,
+/// and one of them that refuses keeps the load from being tried.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_checked(
+    world: &World<'_>,
+    command: &str,
+    chosen: ChosenLoad,
+    host: Snapshot,
+    flags: FileFlags,
+    more: &dyn Fn(&Prepared) -> Vec<Finding>,
+) -> Result<Prepared, Error> {
     let can = can_kexec(world, &host);
     let ready = match Ready::new(world, chosen, host) {
         // What kexec-tools says first, with its exit code.
         Err(Error::KernelNotRead(problem)) => return Err(Error::KernelNotRead(problem)),
         ready => can.and(ready)?,
     };
+    let mut ready = ready;
+    let found = more(&ready.prepared);
+    ready.prepared.findings.extend(found);
     ready.tell(world);
     let lock = world.lock(command)?;
     let loaded = ready.load(world, &lock, &LoadOptions::image(flags))?;
@@ -100,6 +120,7 @@ impl Ready {
             host,
             inputs,
             prepared,
+            stamps,
         } = self;
         let request = &chosen.request;
         world.tell(Told::Doing("loading"));
@@ -116,12 +137,14 @@ impl Ready {
                 }
                 announce(&LoadRecord {
                     preloaded: chosen.preloaded.clone(),
+                    files: stamps.clone(),
                     ..LoadRecord::of(plan, SystemTime::now())
                 })
             };
             let (kernel, flags) = (world.kernel, options.flags);
             pipeline::load(kernel, request, flags, &inputs, prepared, &host, &mut begin)
         };
+        let previous = reload::Previous::look(world, request.slot);
         let before = handover::is_loaded_in(world.root, request.slot);
         let slot = (request.slot, before);
         let mut take_out = || unload_held(world, lock, request.slot, SyscallChoice::Auto);
@@ -130,7 +153,7 @@ impl Ready {
             if let Some(attempt) = &attempt {
                 let _ = record::attempt::forget(world.store(), attempt);
             }
-            after_failure(world, lock, request, before, error)
+            reload::after_failure(world, lock, &previous, error)
         })?;
         if let Some(why) = unrecorded {
             world.warn(format!(
@@ -190,29 +213,4 @@ pub(crate) fn put_right(world: &World<'_>, lock: &Lock, slot: Slot) -> Result<()
         world.tell(Told::Note(done));
     }
     Ok(())
-}
-
-/// The crash slot is the exception to "what was loaded stays": the kernel frees
-/// the old image before it looks at the new one.
-fn after_failure(
-    world: &World<'_>,
-    lock: &Lock,
-    request: &LoadRequest,
-    before: Option<bool>,
-    error: Error,
-) -> Error {
-    if request.slot != Slot::Crash || before != Some(true) {
-        return error;
-    }
-    if handover::is_loaded_in(world.root, Slot::Crash) == Some(true) {
-        return error;
-    }
-    // The record of what is gone would be believed of what another program loads next.
-    if let Err(stays) = put_right(world, lock, Slot::Crash) {
-        world.tell(Told::Failed(stays));
-    }
-    error.led_to(
-        "THIS MACHINE IS NOW WITHOUT A CRASH KERNEL: the kernel gave up the one that was loaded before",
-        "load a crash kernel again at once",
-    )
 }

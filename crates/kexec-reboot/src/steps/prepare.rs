@@ -5,12 +5,14 @@ use kexec_load::Error;
 use kexec_load::pipeline::{self, Carried, Inputs, Prepared};
 use kexec_load::preflight::Finding;
 use kexec_load::request::UnpackChoice;
+use kexec_machine::snapshot::KexecFile;
 use kexec_machine::{Fact, Snapshot};
 use kexec_plan::classic::KaslrSeed;
 use kexec_sys::Slot;
 
 use super::{ChosenLoad, Selection};
 use crate::arrival::{self, ArrivalFacts, last_jump};
+use crate::record::{FileStamp, Fingerprint};
 use crate::world::{Told, World};
 
 /// How the arrival is checked.
@@ -44,6 +46,8 @@ pub struct Ready {
     pub prepared: Prepared,
     pub(super) host: Snapshot,
     pub(super) inputs: Inputs,
+    /// The files, as they were before they were read.
+    pub(super) stamps: Vec<FileStamp>,
 }
 
 impl Ready {
@@ -63,8 +67,10 @@ impl Ready {
         }
         let request = &chosen.request;
         if request.slot == Slot::Crash && host.kexec.crash_size == Fact::Known(0) {
-            return Err(no_crash_region());
+            return Err(no_crash_region(&host));
         }
+        // Before they are read: what changes meanwhile is not taken for what was read.
+        let stamps = Fingerprint::stamps(request, chosen.volumes.as_ref());
         let inputs = chosen.read(world, &host)?;
         let inputs = inputs
             .with_config(world.root, request)
@@ -78,6 +84,7 @@ impl Ready {
             prepared,
             host,
             inputs,
+            stamps,
         })
     }
 }
@@ -138,10 +145,13 @@ impl ChosenLoad {
 }
 
 /// The remedy names the kernel parameter that makes the reservation.
-fn no_crash_region() -> Error {
+fn no_crash_region(host: &Snapshot) -> Error {
     Error::not_ready(
         "loading a crash kernel",
-        "the running kernel has reserved no memory for one (/sys/kernel/kexec_crash_size is 0)",
+        format!(
+            "the running kernel has reserved no memory for one ({} is 0)",
+            host.kexec_file(KexecFile::CrashSize)
+        ),
         "boot once with a reservation on the kernel command line, such as crashkernel=256M",
     )
 }

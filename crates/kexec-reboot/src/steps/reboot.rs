@@ -3,6 +3,7 @@
 
 use kexec_load::pipeline::Prepared;
 use kexec_load::{Error, SyscallChoice};
+use kexec_machine::snapshot::KexecFile;
 use kexec_plan::Token;
 use kexec_sys::{FileFlags, Slot};
 
@@ -131,8 +132,10 @@ impl Journey {
         if handover::is_loaded(world.root) == Some(false) {
             let error = Error::system(
                 "loading the kernel",
-                "the running kernel accepted it, but /sys/kernel/kexec_loaded says that nothing \
-                 is loaded",
+                format!(
+                    "the running kernel accepted it, but {} shows that nothing is loaded",
+                    KexecFile::Loaded.shown(world.root)
+                ),
                 "look for another program that unloads kernels",
             );
             return Err(departure.undo(world, error));

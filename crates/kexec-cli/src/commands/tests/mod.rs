@@ -23,6 +23,7 @@ use kexec_sys::{Errno, FileFlags, Slot};
 use super::*;
 
 mod cold_every;
+mod crash_slot;
 mod distrust;
 mod dry_run;
 mod truth;
@@ -400,49 +401,6 @@ fn a_disk_that_turns_read_only_at_every_step() {
 #[test]
 fn a_disk_that_breaks_at_every_step() {
     every_step(&[Some(Does::Preload("one"))], Fault::Broken);
-}
-
-/// The kernel gives up the old crash kernel before it looks at the new one: what another
-/// program loads then is not taken for the one that is gone.
-#[test]
-fn a_crash_kernel_that_was_given_up_leaves_no_record() {
-    let fixture = Fixture::new();
-    put(
-        fixture.root.path(),
-        "sys/kernel/kexec_crash_size",
-        "268435456\n",
-    );
-    let region = 0x2000_0000..0x3000_0000;
-    fixture.kernel.change(|m| m.crash_region = Some(region));
-    let world = fixture.world();
-    let load = |name| {
-        let mut request = fixture.request(name);
-        request.slot = Slot::Crash;
-        steps::load(
-            &world,
-            "kexec -p",
-            ChosenLoad::file(&request),
-            world.snapshot(),
-            FileFlags::EMPTY,
-        )
-        .map(drop)
-    };
-    load("one").unwrap();
-    let content = world.content(Slot::Crash);
-    assert!(matches!(content, SlotContent::Ours(_)), "{content:?}");
-    fixture
-        .kernel
-        .change(|m| m.file_denied = Some(Errno::EACCES));
-    let error = load("two").unwrap_err();
-    assert!(
-        error.to_string().contains("WITHOUT A CRASH KERNEL"),
-        "{error}"
-    );
-    let store = Store::new(fixture.root.path());
-    assert_eq!(
-        record::look(store, Slot::Crash, Some(true)),
-        SlotContent::Foreign
-    );
 }
 
 /// A kernel that others can write to is told before it is booted, with the remedy; a file

@@ -286,6 +286,7 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
                     }
                     json
                 }
+                VerbRequest::Crash(request) => crash(&mut out, request),
                 VerbRequest::Metrics { output } => {
                     write!(out, "verb metrics {output:?}").unwrap();
                     &false
@@ -328,6 +329,52 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
         write!(out, " ~{}", note.split(' ').next().unwrap_or_default()).unwrap();
     }
     out
+}
+
+/// A subcommand of `kexec crash`, and whether it answers as JSON.
+fn crash<'a>(out: &mut String, request: &'a CrashRequest) -> &'a bool {
+    out.push_str("verb crash");
+    let (dry_run, json) = match request {
+        CrashRequest::Load {
+            selection,
+            dry_run,
+            json,
+        } => {
+            out.push_str(" load");
+            about(out, selection);
+            (*dry_run, json)
+        }
+        CrashRequest::Status { json } => {
+            out.push_str(" status");
+            (false, json)
+        }
+        CrashRequest::Unload { syscall, json } => {
+            write!(out, " unload{}", call(*syscall)).unwrap();
+            (false, json)
+        }
+        CrashRequest::Estimate { selection, json } => {
+            out.push_str(" estimate");
+            about(out, selection);
+            (false, json)
+        }
+        CrashRequest::Shrink {
+            size,
+            dry_run,
+            json,
+        } => {
+            write!(out, " shrink {size:?}").unwrap();
+            (*dry_run, json)
+        }
+        CrashRequest::Dmesg(log) => {
+            let (show, style, select) = (log.show, log.style, log.select);
+            write!(out, " dmesg {:?} {show:?} {style:?} {select:?}", log.dumps).unwrap();
+            (false, &false)
+        }
+    };
+    if dry_run {
+        out.push_str(" dry-run");
+    }
+    json
 }
 
 /// What init is asked for.

@@ -146,6 +146,15 @@ fn lines(verb: Verb) -> Vec<String> {
     let operands: &[&str] = match verb {
         Verb::Enable | Verb::Disable => &[" preload"],
         Verb::Help => &["", " load"],
+        Verb::Crash => &[
+            " status",
+            " unload",
+            " estimate",
+            " shrink 64M",
+            " load",
+            " load ENTRY",
+            " load ./kernel",
+        ],
         Verb::ParallelShutdown => &[" kexec", " reboot"],
         verb if verb.takes_kernel() => &["", " ENTRY", " ./kernel"],
         _ => &[""],

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
+mod crash;
 mod faults;
 mod image;
 
@@ -404,7 +405,8 @@ fn no_text_calls_a_program_by_its_name_alone() {
         }
         for unit in feature.units {
             let starts = unit.text.lines().filter(|line| line.starts_with("Exec"));
-            for line in starts {
+            // A step before it, which is no program of ours.
+            for line in starts.filter(|line| !line.starts_with("ExecStartPre=-/bin/rm ")) {
                 assert!(line.contains("=/usr/sbin/kexec "), "{}: {line}", unit.name);
             }
         }

@@ -1,0 +1,266 @@
+//! Which kernel becomes the crash kernel, with which initrd and command line.
+
+use std::collections::BTreeMap;
+
+use kexec_crash::checks::{self, CrashContext, DUMP_UNIT};
+use kexec_crash::cmdline::{Derived, Extra, derive};
+use kexec_crash::estimate::{Estimate, Needs, Programs, estimate};
+use kexec_crash::facts::CrashFacts;
+use kexec_crash::initrd::Contents;
+use kexec_crash::target::Service;
+use kexec_image::{Image, ikconfig};
+use kexec_load::pipeline::{self, Prepared};
+use kexec_load::preflight::{self, Finding};
+use kexec_load::request::{CmdlineChoice, EntryLine};
+use kexec_load::{Error, LoadRequest};
+use kexec_machine::snapshot::{config_beside, kernel_options};
+use kexec_machine::volumes::FileRef;
+use kexec_machine::{Fact, Problem, Snapshot};
+use kexec_plan::{Cmdline, file};
+use kexec_reboot::steps::{ChosenLoad, Selection};
+use kexec_reboot::world::World;
+
+/// A kernel that is to become the crash kernel. Of its files, the kernel was looked at.
+#[derive(Debug)]
+pub struct CrashKernel {
+    /// The load, with the initrd and the command line of a crash kernel.
+    pub chosen: ChosenLoad,
+    /// How its command line was derived; `None` where the caller gave it as a whole.
+    pub derived: Option<Derived>,
+    /// What else decides about the dump.
+    pub facts: CrashFacts,
+    /// Worth saying, and nobody's mistake.
+    pub notes: Vec<String>,
+}
+
+/// The same, read, planned and checked.
+#[derive(Debug)]
+pub struct ReadyCrashKernel {
+    /// What was chosen.
+    pub kernel: CrashKernel,
+    /// The plan, and what the checks of a load found.
+    pub prepared: Prepared,
+}
+
+/// What is known of the files of a crash kernel, beyond the checks of a load.
+#[derive(Debug)]
+pub struct Judged {
+    /// What the checks of a crash kernel found.
+    pub findings: Vec<Finding>,
+    /// How large the region has to be.
+    pub estimate: Estimate,
+}
+
+impl CrashKernel {
+    /// Finds it: what is named, else the running kernel.
+    ///
+    /// # Errors
+    /// When there is no such kernel, or its command line cannot be derived.
+    pub fn choose(
+        world: &World<'_>,
+        selection: &Selection,
+        host: &Snapshot,
+    ) -> Result<CrashKernel, Error> {
+        let typed = &selection.load;
+        let mut chosen = match &selection.name {
+            None => ChosenLoad::running(world, selection, host)?,
+            Some(_) => ChosenLoad::choose(world, selection, host)?,
+        };
+        let facts = CrashFacts::read(world.root);
+        let image = chosen.kernel(host)?;
+        let mut notes = Vec::new();
+        let service = initrd(world, typed, &image, &mut chosen.request, &mut notes);
+        let derived = match selection.cmdline {
+            Some(_) => None,
+            None => {
+                let from = base(selection, &chosen.request, &image, host)?;
+                let extra = extra(service, &facts);
+                Some(derive(&from, &extra, typed.cmdline.append.as_ref()))
+            }
+        };
+        if let Some(derived) = &derived {
+            chosen.request.cmdline = CmdlineChoice {
+                entry: Some(EntryLine::Derived(derived.line.clone())),
+                append: None,
+                reuse: false,
+            };
+        }
+        Ok(CrashKernel {
+            chosen,
+            derived,
+            facts,
+            notes,
+        })
+    }
+
+    /// Reads, plans and runs the checks of a load. Unlike a load, it goes on where no
+    /// memory is reserved: that is a finding.
+    ///
+    /// # Errors
+    /// When a file or the image is broken.
+    pub fn prepare(self, world: &World<'_>, host: &Snapshot) -> Result<ReadyCrashKernel, Error> {
+        let request = &self.chosen.request;
+        let inputs = self.chosen.read(world, host)?;
+        let inputs = inputs.with_config(world.root, request);
+        let prepared = pipeline::prepare(request, &inputs, host)?;
+        Ok(ReadyCrashKernel {
+            kernel: self,
+            prepared,
+        })
+    }
+}
+
+impl ReadyCrashKernel {
+    /// How large its region has to be, and what the checks of a crash kernel find.
+    pub fn judged(&self, world: &World<'_>, host: &Snapshot) -> Judged {
+        judge(
+            world,
+            host,
+            &self.kernel.facts,
+            &self.kernel.chosen.request,
+            &self.prepared,
+        )
+    }
+
+    /// What every check found: of a load, and of a crash kernel.
+    pub fn every_finding(self, world: &World<'_>, host: &Snapshot) -> Vec<Finding> {
+        let judged = self.judged(world, host);
+        let mut all = self.prepared.findings;
+        all.extend(judged.findings);
+        all
+    }
+}
+
+/// The same for a load that is prepared.
+pub fn judge(
+    world: &World<'_>,
+    host: &Snapshot,
+    facts: &CrashFacts,
+    request: &LoadRequest,
+    prepared: &Prepared,
+) -> Judged {
+    let parts = prepared.initrds.iter().map(|piece| piece.bytes.as_ref());
+    let contents = Contents::of(parts);
+    let plan = &prepared.plan;
+    let initrd = u64::try_from(plan.initrd_len()).unwrap_or(u64::MAX);
+    let line = &plan.cmdline;
+    let estimate = estimate(&Needs {
+        release: plan.release.clone(),
+        kernel: preflight::held(&prepared.image, plan).saturating_sub(initrd),
+        initrd,
+        unpacked: contents.unpacked,
+        has_root: line.value("root").is_some(),
+        programs: match line.value("systemd.unit").as_deref() {
+            Some(DUMP_UNIT) => Programs::System,
+            _ if contents.systemd => Programs::Systemd,
+            _ => Programs::Few,
+        },
+        keys: 0,
+    });
+    let config = config(world, request, &prepared.image);
+    let findings = checks::run(&CrashContext {
+        host,
+        facts,
+        plan,
+        contents: &contents,
+        estimate: &estimate,
+        config: &config,
+    });
+    Judged { findings, estimate }
+}
+
+/// The initrd of the crash kernel: that of the caller, else that of a service, else that of
+/// the boot entry.
+fn initrd(
+    world: &World<'_>,
+    typed: &LoadRequest,
+    image: &Image,
+    request: &mut LoadRequest,
+    notes: &mut Vec<String>,
+) -> Option<Service> {
+    if !typed.initrds.is_empty() {
+        request.initrds.clone_from(&typed.initrds);
+        return None;
+    }
+    let release = file::release(image);
+    let found = Service::ALL.iter().find_map(|service| {
+        let path = world
+            .root
+            .join(service.initrd(release.as_deref()?).trim_start_matches('/'));
+        path.is_file().then_some((*service, path))
+    });
+    if let Some((service, path)) = found {
+        request.initrds = vec![FileRef::from(&path)];
+        return Some(service);
+    }
+    notes.push(match request.initrds.as_slice() {
+        [] => "no initrd was found for the crash kernel; --initrd names one".to_owned(),
+        _ => {
+            "no service has made an initrd for the crash kernel, so it gets the normal one, which \
+              may need more memory and save nothing"
+                .to_owned()
+        }
+    });
+    None
+}
+
+/// The line that the crash kernel's is derived from.
+fn base(
+    selection: &Selection,
+    request: &LoadRequest,
+    image: &Image,
+    host: &Snapshot,
+) -> Result<Cmdline, Error> {
+    let inside = image.uki.as_ref().and_then(|uki| uki.cmdline.as_deref());
+    match &request.cmdline.entry {
+        Some(EntryLine::Text(line)) if selection.name.is_some() => return Ok(line.clone()),
+        Some(EntryLine::OfUki) if inside.is_some() => {
+            return Ok(Cmdline::exact(inside.unwrap_or_default()));
+        }
+        _ => {}
+    }
+    match &host.cmdline {
+        Fact::Known(line) => Ok(line.clone()),
+        other => Err(Error::NotRead(Problem::new(
+            "cannot read the running kernel's command line /proc/cmdline",
+            format!(
+                "{}; that of the crash kernel is derived from it",
+                other
+                    .reason()
+                    .unwrap_or("no such file: /proc is not mounted")
+            ),
+            "mount /proc, or give the whole command line with --cmdline",
+        ))),
+    }
+}
+
+/// What this machine needs besides the rules.
+fn extra(service: Option<Service>, facts: &CrashFacts) -> Vec<Extra> {
+    let unit = Extra {
+        name: "systemd.unit",
+        value: DUMP_UNIT.to_owned(),
+        reason: "the initrd is that of kdump-tools, whose unit saves the dump",
+        source: "kdump-tools(5)",
+    };
+    let wanted = service == Some(Service::KdumpTools) && facts.dump_unit;
+    wanted.then_some(unit).into_iter().collect()
+}
+
+/// How the kernel was built: by the configuration beside it, else by its own.
+fn config(
+    world: &World<'_>,
+    request: &LoadRequest,
+    image: &Image,
+) -> Fact<BTreeMap<String, String>> {
+    let named = match &request.kernel {
+        FileRef::Path(path) => Some(path.as_path()),
+        FileRef::Boot(_) => None,
+    };
+    let beside = file::release(image)
+        .and_then(|release| config_beside(world.root, named, &release))
+        .map(|(_, text)| text);
+    match beside.or_else(|| ikconfig::of(image)) {
+        Some(text) => Fact::Known(kernel_options(&text)),
+        None => Fact::Absent,
+    }
+}

@@ -1,0 +1,100 @@
+//! `kexec crash status`.
+
+use kexec_crash::facts::CrashFacts;
+use kexec_crash::status::{
+    CheckedFile, CrashStatus, FileState, LoadedFile, TargetStatus, dump_seconds,
+};
+use kexec_load::{Error, LoadRequest};
+use kexec_machine::Snapshot;
+use kexec_machine::volumes::FileRef;
+use kexec_reboot::record::{self, LoadRecord, SlotContent};
+use kexec_reboot::steps::Selection;
+use kexec_reboot::world::World;
+use kexec_sys::Slot;
+
+use super::estimate;
+use crate::commands::{exit, print_json, terminal};
+use crate::render::crash;
+
+/// Shows whether a crash kernel is loaded, and whether it is ready.
+pub fn verb(world: &World<'_>, as_json: bool) -> u8 {
+    let status = status(world);
+    match as_json {
+        true => print_json(&crash::status_json(&status)),
+        false => terminal::page(&crash::status(&status, terminal::layout())),
+    }
+    exit::DONE
+}
+
+fn status(world: &World<'_>) -> CrashStatus {
+    let host = world.snapshot();
+    let armed = host.kexec.crash_loaded.known().copied();
+    let record = match record::look(world.store(), Slot::Crash, armed) {
+        SlotContent::Ours(record) => Some(record),
+        _ => None,
+    };
+    let record = record.as_deref();
+    let files = record
+        .map(|record| files(world, record))
+        .unwrap_or_default();
+    let needed = needed(world, record, &files, &host);
+    let facts = CrashFacts::read(world.root);
+    CrashStatus {
+        armed,
+        since: record.map(|record| record.time),
+        kernel: record.map(|record| record.kernel.clone()),
+        release: record.and_then(|record| record.release.clone()),
+        running: host.release.clone(),
+        files,
+        reserved: host.kexec.crash_size.known().copied(),
+        needed: needed.as_ref().ok().copied(),
+        needed_unknown: needed.err().map(|error| error.to_string()),
+        target: TargetStatus::of(&facts),
+        sysctls: facts.sysctls,
+        watchdogs: facts.watchdogs.known().cloned().unwrap_or_default(),
+        dump_seconds: host.memory.total.known().copied().map(dump_seconds),
+        last_rehearsal: None,
+    }
+}
+
+/// The files of the record, as they are now.
+fn files(world: &World<'_>, record: &LoadRecord) -> Vec<CheckedFile> {
+    let loaded = record.files.iter().map(|stamp| LoadedFile {
+        path: stamp.path.clone(),
+        size: stamp.size,
+        modified: stamp.modified,
+    });
+    loaded.map(|file| file.check(world.root)).collect()
+}
+
+/// What the loaded crash kernel needs, where its files are still the same; else what
+/// `kexec crash load` would load.
+fn needed(
+    world: &World<'_>,
+    record: Option<&LoadRecord>,
+    files: &[CheckedFile],
+    host: &Snapshot,
+) -> Result<u64, Error> {
+    let mut selection = Selection::new(LoadRequest {
+        slot: Slot::Crash,
+        ..LoadRequest::new("")
+    });
+    let same = files.iter().all(|file| file.state == FileState::Same);
+    if let (Some(record), [kernel, initrds @ ..], true) = (record, files, same)
+        && initrds.len() == record.initrd.len()
+    {
+        let at = |file: &CheckedFile| {
+            world
+                .root
+                .join(file.path.strip_prefix("/").unwrap_or(&file.path))
+        };
+        selection.name = Some(at(kernel).into());
+        selection.load.kernel = FileRef::from(&at(kernel));
+        selection.load.initrds = initrds
+            .iter()
+            .map(|file| FileRef::from(&at(file)))
+            .collect();
+        selection.cmdline = Some(record.cmdline.clone());
+    }
+    Ok(estimate::of(world, &selection, host)?.bytes)
+}

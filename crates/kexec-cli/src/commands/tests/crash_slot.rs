@@ -1,0 +1,152 @@
+//! The kernel gives up the old crash kernel before it looks at the new one.
+
+use super::*;
+
+/// A machine that has memory reserved for a crash kernel.
+fn reserved() -> Fixture {
+    let fixture = Fixture::new();
+    put(
+        fixture.root.path(),
+        "sys/kernel/kexec_crash_size",
+        "268435456\n",
+    );
+    let region = 0x2000_0000..0x3000_0000;
+    fixture.kernel.change(|m| m.crash_region = Some(region));
+    fixture
+}
+
+fn load(world: &World<'_>, request: &LoadRequest) -> Result<(), Error> {
+    let mut request = request.clone();
+    request.slot = Slot::Crash;
+    let chosen = ChosenLoad::file(&request);
+    let host = world.snapshot();
+    steps::load(world, "kexec -p", chosen, host, FileFlags::EMPTY).map(drop)
+}
+
+fn kernel_of(world: &World<'_>) -> Option<String> {
+    match world.content(Slot::Crash) {
+        SlotContent::Ours(record) => Some(record.kernel.clone()),
+        SlotContent::Empty => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The kernel refuses this many loads and takes those after them.
+fn refuses(fixture: &Fixture, refused: usize) -> impl Fn(Asked) -> Result<(), Errno> + '_ {
+    let asked = Cell::new(0);
+    move |what| {
+        if what == Asked::FileLoad {
+            asked.set(asked.get() + 1);
+            let errno = (asked.get() <= refused).then_some(Errno::EACCES);
+            fixture.kernel.change(|m| m.file_denied = errno);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_crash_kernel_that_was_given_up_is_loaded_again() {
+    let fixture = reserved();
+    let (one, two) = (fixture.request("one"), fixture.request("two"));
+    load(&fixture.world(), &one).unwrap();
+    let before = fixture.world().content(Slot::Crash);
+    let first = refuses(&fixture, 1);
+    let world = World {
+        kernel: &Between::new(&fixture.kernel, &first),
+        ..fixture.world()
+    };
+    let error = load(&world, &two).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("two"), "{text}");
+    assert!(text.contains("one was loaded again"), "{text}");
+    assert!(!text.contains("WITHOUT A CRASH KERNEL"), "{text}");
+    let after = world.content(Slot::Crash);
+    let (SlotContent::Ours(before), SlotContent::Ours(after)) = (before, after) else {
+        panic!("it has no record");
+    };
+    assert_eq!(
+        (
+            &after.kernel,
+            &after.cmdline,
+            &after.initrd,
+            &after.method,
+            &after.files
+        ),
+        (
+            &before.kernel,
+            &before.cmdline,
+            &before.initrd,
+            &before.method,
+            &before.files
+        )
+    );
+    assert!(fixture.kernel.crash().is_some());
+}
+
+/// Neither what is not the same any more, nor what cannot be known.
+#[test]
+fn a_crash_kernel_that_cannot_be_loaded_again_is_missed_loudly() {
+    let told = |prepare: &dyn Fn(&Fixture, &LoadRequest), refused: usize| {
+        let fixture = reserved();
+        let (one, two) = (fixture.request("one"), fixture.request("two"));
+        load(&fixture.world(), &one).unwrap();
+        prepare(&fixture, &one);
+        let first = refuses(&fixture, refused);
+        let world = World {
+            kernel: &Between::new(&fixture.kernel, &first),
+            ..fixture.world()
+        };
+        let error = load(&world, &two).unwrap_err();
+        assert!(error.remedy().contains("load a crash kernel again at once"));
+        assert_eq!(kernel_of(&world), None);
+        // What another program loads next is not taken for the one that is gone.
+        let store = Store::new(fixture.root.path());
+        let content = record::look(store, Slot::Crash, Some(true));
+        assert_eq!(content, SlotContent::Foreign);
+        let text = error.to_string();
+        let loud = "THE MACHINE IS NOW WITHOUT A CRASH KERNEL";
+        assert!(text.contains(loud), "{text}");
+        text
+    };
+    let refused = told(&|_, _| {}, 2);
+    assert!(refused.contains("not loaded again: "), "{refused}");
+    let changed = told(
+        &|_, one| {
+            let path = one.kernel.shown();
+            let bytes = fs::read(&path).unwrap();
+            // Of the same size: only the times tell.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            fs::write(&path, bytes).unwrap();
+        },
+        1,
+    );
+    assert!(changed.contains("was changed"), "{changed}");
+    let gone = told(&|_, one| fs::remove_file(one.kernel.shown()).unwrap(), 1);
+    assert!(gone.contains("not loaded again: /"), "{gone}");
+    let foreign = told(
+        &|fixture, _| {
+            fs::remove_file(fixture.root.path().join("run/kexec/crash.json")).unwrap();
+        },
+        1,
+    );
+    assert!(
+        foreign.contains("another program had loaded it"),
+        "{foreign}"
+    );
+}
+
+/// What is refused before the kernel is asked, or by it before it gives anything up, takes
+/// nothing away.
+#[test]
+fn a_crash_kernel_that_is_still_loaded_is_not_loaded_again() {
+    let fixture = reserved();
+    let (one, two) = (fixture.request("one"), fixture.request("two"));
+    load(&fixture.world(), &one).unwrap();
+    fixture.kernel.change(|m| m.load_disabled = true);
+    let error = load(&fixture.world(), &two).unwrap_err().to_string();
+    assert!(
+        !error.contains("CRASH KERNEL") && !error.contains("again"),
+        "{error}"
+    );
+    assert!(kernel_of(&fixture.world()).is_some_and(|kernel| kernel.ends_with("one")));
+}

@@ -1,0 +1,63 @@
+//! Does what goes wrong become a panic at all?
+
+use kexec_load::preflight::{CheckGroup, Observation, Severity};
+
+use super::{CrashCheck, CrashContext};
+
+pub(super) const CHECK: CrashCheck = CrashCheck {
+    name: "dump-triggers",
+    group: CheckGroup::Dump,
+    about: "an oops is a panic (kernel.panic_on_oops), and nothing runs between panic and dump",
+    run,
+};
+
+/// Sysctls that make a panic of something else; shown, and nobody's mistake.
+const OTHERS: &[&str] = &[
+    "kernel.hung_task_panic",
+    "kernel.softlockup_panic",
+    "kernel.hardlockup_panic",
+    "kernel.unknown_nmi_panic",
+    "kernel.panic_on_io_nmi",
+    "kernel.panic_on_unrecovered_nmi",
+];
+
+fn run(context: &CrashContext<'_>) -> Vec<Observation> {
+    let oops = "kernel.panic_on_oops";
+    let mut found = vec![match context.facts.sysctl(oops) {
+        Some(0) => Observation::new(
+            Severity::Warning,
+            oops,
+            "it is 0: after an oops the kernel kills the task and goes on, and there is no dump",
+            "sysctl kernel.panic_on_oops=1, and write it into /etc/sysctl.d",
+        ),
+        Some(_) => Observation::pass(oops, "an oops is a panic"),
+        None => Observation::new(Severity::Unknown, oops, "it cannot be read", "mount /proc"),
+    }];
+    let off: Vec<&str> = OTHERS
+        .iter()
+        .copied()
+        .filter(|name| context.facts.sysctl(name) == Some(0))
+        .collect();
+    if !off.is_empty() {
+        found.push(Observation::new(
+            Severity::Note,
+            "other causes of a panic",
+            format!("off: {}", off.join(", ")),
+            "",
+        ));
+    }
+    let running = context.host.cmdline.known();
+    let notifiers = running.is_some_and(|line| {
+        let mut words = line.words();
+        words.any(|word| word.starts_with(b"crash_kexec_post_notifiers"))
+    });
+    if notifiers {
+        found.push(Observation::new(
+            Severity::Warning,
+            "crash_kexec_post_notifiers",
+            "other code runs between the panic and the jump into the crash kernel, and may hang",
+            "boot without crash_kexec_post_notifiers, unless your hypervisor needs it",
+        ));
+    }
+    found
+}

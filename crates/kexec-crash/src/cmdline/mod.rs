@@ -1,0 +1,350 @@
+//! The command line of a crash kernel, derived from another one by a table of rules: one
+//! row for each parameter, with its reason and the document that describes it.
+//!
+//! What the caller adds counts more than every rule: it stays as it was typed, and no rule
+//! adds a parameter that it has.
+
+mod rules;
+
+use kexec_plan::Cmdline;
+use serde::Serialize;
+
+pub use rules::{Deed, RULES, Rule};
+
+/// What became of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It was removed.
+    Removed,
+    /// It was added.
+    Added,
+    /// A rule would add it, and what the caller gave takes its place.
+    LeftToCaller,
+}
+
+/// One change, and its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Step {
+    /// What became of it.
+    pub change: Change,
+    /// The parameter with its value.
+    pub parameter: String,
+    /// Why.
+    pub reason: String,
+    /// The document that describes it.
+    pub source: &'static str,
+}
+
+/// A derived command line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Derived {
+    /// What it was derived from.
+    pub from: Cmdline,
+    /// The result.
+    pub line: Cmdline,
+    /// Every difference, in the order of the rules.
+    pub steps: Vec<Step>,
+}
+
+/// A parameter that a machine needs besides those of [`RULES`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// The parameter, without its value.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Why.
+    pub reason: &'static str,
+    /// The document that describes it.
+    pub source: &'static str,
+}
+
+/// Derives the command line of a crash kernel from `from`; `extra` is what this machine
+/// needs besides, and `append` is what the caller adds.
+pub fn derive(from: &Cmdline, extra: &[Extra], append: Option<&Cmdline>) -> Derived {
+    let mut derived = Derived {
+        from: from.clone(),
+        line: from.clone(),
+        steps: Vec::new(),
+    };
+    for rule in RULES {
+        derived.remove(rule);
+    }
+    for extra in extra {
+        derived.drop_words(extra.name, extra.reason, extra.source, |value| {
+            value != Some(extra.value.as_str())
+        });
+    }
+    let empty = Cmdline::default();
+    let append = append.unwrap_or(&empty);
+    for rule in RULES {
+        let value = match rule.deed {
+            Deed::Set(value) | Deed::Add(value) => value,
+            Deed::Remove | Deed::RemoveIf(_) | Deed::RemovePrefix => continue,
+        };
+        let alone = !matches!(rule.deed, Deed::Add(_));
+        derived.add(append, (rule.name, value, alone), rule.reason, rule.source);
+    }
+    for extra in extra {
+        let parameter = (extra.name, extra.value.as_str(), true);
+        derived.add(append, parameter, extra.reason, extra.source);
+    }
+    if !append.is_empty() {
+        derived.line = derived.line.with_parameter(append);
+    }
+    derived
+}
+
+impl Derived {
+    /// Removes what a rule does not want.
+    fn remove(&mut self, rule: &Rule) {
+        let (reason, source) = (rule.reason, rule.source);
+        match rule.deed {
+            Deed::Remove => self.drop_words(rule.name, reason, source, |_| true),
+            Deed::RemoveIf(unwanted) => self.drop_words(rule.name, reason, source, |value| {
+                value.is_some_and(unwanted)
+            }),
+            Deed::Set(wanted) => self.drop_words(rule.name, reason, source, |value| {
+                value.unwrap_or_default() != wanted
+            }),
+            Deed::RemovePrefix => {
+                let prefix = rule.name.as_bytes();
+                self.drop(reason, source, |word| word.starts_with(prefix));
+            }
+            Deed::Add(_) => {}
+        }
+    }
+
+    /// Removes the words of this name whose value `unwanted` says yes to.
+    fn drop_words(
+        &mut self,
+        name: &str,
+        reason: &str,
+        source: &'static str,
+        unwanted: impl Fn(Option<&str>) -> bool,
+    ) {
+        self.drop(reason, source, |word| {
+            let word = String::from_utf8_lossy(word);
+            let (its, value) = parts(&word);
+            its == name && unwanted(value)
+        });
+    }
+
+    fn drop(&mut self, reason: &str, source: &'static str, unwanted: impl Fn(&[u8]) -> bool) {
+        let kernels = self.line.words().take_while(|word| *word != b"--");
+        let bare = |word: &[u8]| word.strip_prefix(b"\"").unwrap_or(word).to_vec();
+        let gone = kernels.map(bare).filter(|word| unwanted(word));
+        let steps: Vec<Step> = gone
+            .map(|word| Step {
+                change: Change::Removed,
+                parameter: String::from_utf8_lossy(&word).into_owned(),
+                reason: reason.to_owned(),
+                source,
+            })
+            .collect();
+        if !steps.is_empty() {
+            self.line = self.line.without_words(unwanted);
+            self.steps.extend(steps);
+        }
+    }
+
+    /// Adds a parameter that is not there yet. `alone`: there is one of its name.
+    fn add(
+        &mut self,
+        append: &Cmdline,
+        (name, value, alone): (&str, &str, bool),
+        reason: &str,
+        source: &'static str,
+    ) {
+        let word = match value {
+            "" => name.to_owned(),
+            value => format!("{name}={value}"),
+        };
+        let same = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text);
+            text == word || alone && parts(&text).0 == name
+        };
+        let has = |line: &Cmdline| {
+            let mut words = line.words().take_while(|word| *word != b"--");
+            words.any(same)
+        };
+        if has(append) {
+            self.steps.push(Step {
+                change: Change::LeftToCaller,
+                parameter: word,
+                reason: "you gave it yourself".to_owned(),
+                source,
+            });
+            return;
+        }
+        if has(&self.line) {
+            return;
+        }
+        self.line = self.line.with_parameter(&Cmdline::from(word.as_str()));
+        self.steps.push(Step {
+            change: Change::Added,
+            parameter: word,
+            reason: reason.to_owned(),
+            source,
+        });
+    }
+}
+
+/// Name and value of a word.
+fn parts(word: &str) -> (&str, Option<&str>) {
+    let word = word.strip_prefix('"').unwrap_or(word);
+    match word.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (word, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What is added to every line.
+    const ADDED: &str = "nr_cpus=1 reset_devices irqpoll panic=10 novmcoredd \
+        cgroup_disable=memory mce=off numa=off acpi_no_memhotplug transparent_hugepage=never \
+        hest_disable pcie_ports=compat cma=0";
+
+    fn line(from: &str, append: &str) -> String {
+        let append = Some(Cmdline::from(append)).filter(|line| !line.is_empty());
+        derive(&from.into(), &[], append.as_ref()).line.to_string()
+    }
+
+    #[test]
+    fn a_servers_line() {
+        let from = "BOOT_IMAGE=/vmlinuz-6.12 root=UUID=ab ro quiet crashkernel=256M \
+            hugepagesz=1G hugepages=16 console=ttyS0 isolcpus=2-7 resume=/dev/sda2 \
+            zswap.enabled=1 panic=0 kexec.id=00010203aabbccdd";
+        let expected = format!("root=UUID=ab ro console=ttyS0 {ADDED}");
+        assert_eq!(line(from, ""), expected);
+    }
+
+    #[test]
+    fn a_second_time_changes_nothing() {
+        let once = derive(&"root=/dev/a quiet".into(), &[], None);
+        let twice = derive(&once.line, &[], None);
+        assert_eq!(twice.line, once.line);
+        assert_eq!(twice.steps, []);
+    }
+
+    #[test]
+    fn the_caller_wins() {
+        let derived = derive(
+            &"root=/dev/a quiet".into(),
+            &[],
+            Some(&"nr_cpus=4 quiet hugepages=2".into()),
+        );
+        let line = derived.line.to_string();
+        assert!(line.ends_with(" nr_cpus=4 quiet hugepages=2"), "{line}");
+        assert_eq!(line.matches("nr_cpus").count(), 1);
+        let left = derived.steps.iter().find(|s| s.parameter == "nr_cpus=1");
+        assert_eq!(left.unwrap().change, Change::LeftToCaller);
+    }
+
+    #[test]
+    fn a_list_is_added_to() {
+        let line = line("cgroup_disable=hugetlb", "");
+        assert!(line.starts_with("cgroup_disable=hugetlb "), "{line}");
+        assert_eq!(line.matches("cgroup_disable=memory").count(), 1);
+    }
+
+    #[test]
+    fn maps_that_take_memory_away_stay() {
+        for stays in [
+            "memmap=64K$0x18690000",
+            "memmap=4K#0x1000",
+            "memmap=1M$2M,2M$8M",
+        ] {
+            assert!(line(stays, "").starts_with(stays), "{stays}");
+        }
+        for goes in [
+            "memmap=exactmap",
+            "memmap=1G@4G",
+            "memmap=4G!12G",
+            "memmap=2G",
+            "memmap=1M$2M,1G@4G",
+        ] {
+            assert_eq!(line(goes, ""), ADDED, "{goes}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_init_stay_behind() {
+        assert_eq!(
+            line("a quiet -- quiet x", ""),
+            format!("a {ADDED} -- quiet x")
+        );
+        assert_eq!(line("a -- x", "b"), format!("a {ADDED} b -- x"));
+    }
+
+    #[test]
+    fn what_the_machine_needs_comes_last_and_once() {
+        let unit = Extra {
+            name: "systemd.unit",
+            value: "kdump-tools-dump.service".to_owned(),
+            reason: "it saves the dump",
+            source: "systemd(1)",
+        };
+        let derived = derive(&"systemd.unit=rescue.target".into(), &[unit], None);
+        let line = derived.line.to_string();
+        assert_eq!(
+            line,
+            format!("{ADDED} systemd.unit=kdump-tools-dump.service")
+        );
+        let removed = &derived.steps[0];
+        assert_eq!(removed.change, Change::Removed);
+        assert_eq!(removed.parameter, "systemd.unit=rescue.target");
+    }
+
+    #[test]
+    fn every_row_is_whole_and_each_parameter_has_one() {
+        let mut names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RULES.len());
+        for rule in RULES {
+            assert!(
+                !rule.reason.is_empty() && !rule.reason.ends_with('.'),
+                "{}",
+                rule.name
+            );
+            assert!(!rule.source.is_empty(), "{}", rule.name);
+        }
+        let mut added = RULES.iter().filter_map(|rule| match rule.deed {
+            Deed::Set("") => Some(rule.name.to_owned()),
+            Deed::Set(value) | Deed::Add(value) => Some(format!("{}={value}", rule.name)),
+            _ => None,
+        });
+        assert!(
+            ADDED
+                .split(' ')
+                .all(|word| added.next().as_deref() == Some(word))
+        );
+        assert_eq!(added.next(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_difference_is_a_step(words in proptest::collection::vec("[a-z_=.$@0-9]{1,12}", 0..12)) {
+            let from = words.join(" ");
+            let derived = derive(&from.as_str().into(), &[], None);
+            let count = |change| derived.steps.iter().filter(|s| s.change == change).count();
+            let (before, after) = (derived.from.words().count(), derived.line.words().count());
+            prop_assert_eq!(before - count(Change::Removed) + count(Change::Added), after);
+        }
+
+        #[test]
+        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = derive(&Cmdline::exact(&bytes), &[], Some(&Cmdline::exact(&bytes)));
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! How large the region of a crash kernel has to be: a sum of parts, each with its reason.
+//! What the kernel takes for itself was measured in virtual machines, per release.
+
+use serde::Serialize;
+
+use crate::size::{MIB, parameter};
+
+/// What an estimate is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// The kernel's release, `6.12.57+deb13-amd64`.
+    pub release: Option<String>,
+    /// Bytes that the kernel takes until it runs: `init_size` of the boot protocol.
+    pub kernel: u64,
+    /// Bytes of the initrd as it is loaded.
+    pub initrd: u64,
+    /// Bytes of the initrd, unpacked; `None` where it could not be unpacked here.
+    pub unpacked: Option<u64>,
+    /// Whether the command line has `root=`: without it, the initrd is unpacked into a
+    /// tmpfs, which takes half of the memory at most.
+    pub has_root: bool,
+    /// What runs to save the dump.
+    pub programs: Programs,
+    /// Bytes for the keys of an encrypted target, where it is one.
+    pub keys: u64,
+}
+
+/// What runs to save the dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    /// A few programs of the initrd.
+    Few,
+    /// An initrd in which systemd runs.
+    Systemd,
+    /// The system on the disk.
+    System,
+}
+
+impl Programs {
+    /// Bytes, and what they are for. Those of the first were measured (makedumpfile with its
+    /// buffer of 4 MiB, makedumpfile(8), a shell); the others add what systemd, its journal
+    /// and udev take in a small guest, and the services that kdump-tools-dump.service
+    /// waits for.
+    fn need(self) -> (u64, &'static str) {
+        match self {
+            Programs::Few => (16 * MIB, "programs of the initrd save the dump"),
+            Programs::Systemd => (48 * MIB, "systemd of the initrd starts what saves the dump"),
+            Programs::System => (
+                96 * MIB,
+                "the system on the disk is started to save the dump",
+            ),
+        }
+    }
+}
+
+/// One part of the sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Part {
+    /// What takes it.
+    pub what: &'static str,
+    /// Bytes.
+    pub bytes: u64,
+    /// How that is known.
+    pub why: String,
+}
+
+/// How large the region has to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Estimate {
+    /// Bytes, a multiple of 8 MiB.
+    pub bytes: u64,
+    /// The parameter: `crashkernel=192M`.
+    pub parameter: String,
+    /// What it is the sum of.
+    pub parts: Vec<Part>,
+    /// What could not be looked at, and what was taken instead.
+    pub notes: Vec<String>,
+}
+
+/// The estimate is a multiple of this: no more exact than what was measured, in steps of
+/// 8 MiB.
+pub const STEP: u64 = 8 * MIB;
+
+/// What kernels from a release on take beyond `init_size`, while one processor runs: page
+/// tables, slabs, per-CPU areas, drivers, and the first programs. Measured as the smallest
+/// region in which Debian's cloud kernel read /proc/vmcore with an initrd of 2 MB (80 MiB of
+/// 6.1.0-50, 72 MiB of 6.12.117, 88 MiB of 7.3.4, in steps of 8 MiB), less `init_size` and
+/// the initrd; rounded up.
+const OWN: &[((u32, u32), u64)] = &[((0, 0), 24 * MIB), ((6, 12), 16 * MIB), ((7, 0), 24 * MIB)];
+
+/// Memory is described in sections of 128 MiB, 64 bytes for each page
+/// (Documentation/mm/memory-model.rst, "SPARSEMEM"): 2 MiB for a section that is only begun.
+const SECTION: u64 = 128 * MIB;
+/// Bytes that describe a section.
+const DESCRIPTION: u64 = 2 * MIB;
+/// Bytes of a tmpfs that are taken by what is no content: pages that are not full, inodes.
+const SLACK_SHARE: u64 = 16;
+/// Without a look into the initrd: what zstd and xz usually make of one.
+const USUAL_RATIO: u64 = 3;
+
+/// Estimates the region.
+pub fn estimate(needs: &Needs) -> Estimate {
+    let mut notes = Vec::new();
+    let unpacked = needs.unpacked.unwrap_or_else(|| {
+        notes.push(format!(
+            "the initrd could not be unpacked here; {USUAL_RATIO} times its size was taken"
+        ));
+        needs.initrd.saturating_mul(USUAL_RATIO)
+    });
+    let own = own(needs.release.as_deref(), &mut notes);
+    let (programs, programs_why) = needs.programs.need();
+    let part = |what, bytes, why: &str| Part {
+        what,
+        bytes,
+        why: why.to_owned(),
+    };
+    let mut parts = vec![
+        part("kernel", needs.kernel, "init_size of its header"),
+        part("initrd", needs.initrd, "as it is loaded"),
+        part("initrd, unpacked", unpacked, "beside the packed one"),
+        part("kernel's own memory", own, "measured per release"),
+        part("programs", programs, programs_why),
+    ];
+    if needs.keys > 0 {
+        let why = "argon2 of the LUKS header of the target";
+        parts.push(part("keys of the target", needs.keys, why));
+    }
+    let sum = |parts: &[Part]| parts.iter().fold(0, |s: u64, p| s.saturating_add(p.bytes));
+    let before = sum(&parts);
+    // The region begins and ends somewhere in a section, and low memory is in another one.
+    let sections = (before / SECTION).saturating_add(3);
+    let pages = sections.saturating_mul(DESCRIPTION);
+    let why = format!("{sections} sections of 128 MiB");
+    parts.push(part("descriptions of pages", pages, &why));
+    // While it is unpacked, the memory of the packed one is not counted.
+    let half = unpacked.saturating_mul(2);
+    let half = half.saturating_add(unpacked / SLACK_SHARE);
+    let half = half
+        .saturating_add(needs.kernel)
+        .saturating_add(needs.initrd);
+    let total = sum(&parts);
+    if !needs.has_root && half > total {
+        let why = "without root=, the initrd is unpacked into half of the memory at most";
+        parts.push(part("other half of the tmpfs", half - total, why));
+    }
+    let bytes = sum(&parts)
+        .checked_next_multiple_of(STEP)
+        .unwrap_or(u64::MAX);
+    Estimate {
+        bytes,
+        parameter: format!("crashkernel={}", parameter(bytes)),
+        parts,
+        notes,
+    }
+}
+
+/// What a kernel takes for itself.
+fn own(release: Option<&str>, notes: &mut Vec<String>) -> u64 {
+    let largest = || OWN.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+    let version = release.and_then(version);
+    let Some(version) = version else {
+        notes.push(
+            "the release of the kernel is unknown; the largest measured need was taken".to_owned(),
+        );
+        return largest();
+    };
+    let row = OWN.iter().rev().find(|(from, _)| *from <= version);
+    row.map_or_else(largest, |(_, bytes)| *bytes)
+}
+
+/// `major.minor` of a release.
+pub fn version(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    let major = parts.next()?.parse().ok()?;
+    let minor = parts.next()?.parse().ok()?;
+    Some((major, minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn needs() -> Needs {
+        Needs {
+            release: Some("6.12.57+deb13-cloud-amd64".to_owned()),
+            kernel: 40 * MIB,
+            initrd: MIB,
+            unpacked: Some(2 * MIB),
+            has_root: true,
+            programs: Programs::Few,
+            keys: 0,
+        }
+    }
+
+    #[test]
+    fn the_parts_are_the_sum() {
+        let found = estimate(&needs());
+        let sum: u64 = found.parts.iter().map(|p| p.bytes).sum();
+        assert!(found.bytes >= sum && found.bytes - sum < STEP);
+        assert_eq!(found.bytes % STEP, 0);
+        assert_eq!(
+            found.parameter,
+            format!("crashkernel={}M", found.bytes / MIB)
+        );
+        assert_eq!(found.notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_takes_more_needs_more() {
+        let plain = estimate(&needs()).bytes;
+        let of = |change: fn(&mut Needs)| {
+            let mut needs = needs();
+            change(&mut needs);
+            estimate(&needs)
+        };
+        assert!(of(|n| n.kernel += 32 * MIB).bytes > plain);
+        assert!(of(|n| n.initrd += 32 * MIB).bytes > plain);
+        assert!(of(|n| n.programs = Programs::Systemd).bytes > plain);
+        assert!(of(|n| n.programs = Programs::System).bytes > plain + 64 * MIB);
+        assert!(of(|n| n.keys = 1 << 30).bytes > plain + (1 << 30) - 1);
+        let unseen = of(|n| {
+            n.initrd = 40 * MIB;
+            n.unpacked = None;
+        });
+        assert!(unseen.bytes > plain + 150 * MIB);
+        assert_eq!(unseen.notes.len(), 1);
+        let unnamed = of(|n| n.release = None);
+        assert!(unnamed.bytes >= plain && unnamed.notes.len() == 1);
+    }
+
+    #[test]
+    fn a_tmpfs_has_half_of_the_memory() {
+        let large = |has_root| {
+            estimate(&Needs {
+                unpacked: Some(300 * MIB),
+                has_root,
+                ..needs()
+            })
+        };
+        assert!(large(false).bytes > large(true).bytes + 100 * MIB);
+        assert!(large(false).bytes >= 640 * MIB);
+    }
+
+    /// The smallest regions that were seen to work, with two initrds: an estimate is as
+    /// large at least, and at most 1.6 times as large.
+    #[test]
+    fn estimates_are_held_against_measured_regions() {
+        for (release, init_size, initrd, unpacked, measured) in [
+            ("6.1.0-50-cloud-amd64", 53_968_896, 2.0, 2.0, 80),
+            ("6.1.0-50-cloud-amd64", 53_968_896, 16.7, 60.0, 184),
+            ("6.12.117+deb13-cloud-amd64", 58_580_992, 2.0, 2.0, 72),
+            ("6.12.117+deb13-cloud-amd64", 58_580_992, 15.3, 60.0, 184),
+            ("7.3.4+deb13-cloud-amd64", 63_148_032, 2.0, 2.0, 88),
+            ("7.3.4+deb13-cloud-amd64", 63_148_032, 15.3, 60.0, 192),
+        ] {
+            let bytes = |mb: f64| (mb * 1e6) as u64;
+            let found = estimate(&Needs {
+                release: Some(release.to_owned()),
+                kernel: init_size,
+                initrd: bytes(initrd),
+                unpacked: Some(bytes(unpacked)),
+                has_root: false,
+                programs: Programs::Few,
+                keys: 0,
+            });
+            let (found, most) = (found.bytes / MIB, measured * 16 / 10);
+            println!("{release}, {unpacked} MB: measured {measured} MiB, estimated {found} MiB");
+            assert!(
+                (measured..=most).contains(&found),
+                "{release}: {found} for {measured}"
+            );
+        }
+    }
+
+    #[test]
+    fn releases_are_ordered() {
+        assert!(OWN.is_sorted_by_key(|row| row.0));
+        assert_eq!(version("6.12.57+deb13"), Some((6, 12)));
+        assert_eq!(version("7.3-rc1"), Some((7, 3)));
+        assert_eq!(version("next"), None);
+        assert_eq!(version("6"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers(kernel: u64, initrd: u64, unpacked: Option<u64>, keys: u64, release in "\\PC{0,9}") {
+            let found = estimate(&Needs { release: Some(release), kernel, initrd, unpacked, keys, has_root: false, programs: Programs::System });
+            prop_assert!(found.bytes >= kernel.max(initrd).max(keys));
+        }
+    }
+}

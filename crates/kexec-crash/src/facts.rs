@@ -1,0 +1,478 @@
+//! What decides about a dump and is no part of a [`kexec_machine::Snapshot`]: read below a
+//! root, with the reason where something could not be read.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use kexec_machine::{Fact, open};
+use serde::Serialize;
+
+use crate::target::{DEFAULT, Service, Target, parse};
+
+/// No configuration of a service is larger than this many bytes.
+const MAX_CONFIG: u64 = 1 << 20;
+/// No file of /proc and /sys that is read here is larger than this many bytes.
+const MAX_VALUE: u64 = 1 << 16;
+/// /proc/self/mountinfo of a machine with many containers has less than this many bytes.
+const MAX_MOUNTS: u64 = 16 << 20;
+/// No more entries of a folder are looked at.
+const MANY: usize = 256;
+/// Devices are built on each other no deeper than this.
+const DEEP: usize = 16;
+
+/// A sysctl that decides whether a panic comes about, or is followed by a dump.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Sysctl {
+    /// Its name: `kernel.panic_on_oops`.
+    pub name: &'static str,
+    /// Its value; null where the running kernel does not have it.
+    pub value: Option<i64>,
+    /// What that value does.
+    pub means: &'static str,
+}
+
+/// A hardware watchdog (Documentation/ABI/testing/sysfs-class-watchdog).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Watchdog {
+    /// `watchdog0`.
+    pub name: String,
+    /// What it says that it is.
+    pub identity: Option<String>,
+    /// Whether it counts; null where the running kernel does not show it.
+    pub active: Option<bool>,
+    /// Seconds after which it resets the machine.
+    pub timeout: Option<u64>,
+    /// The module of its driver.
+    pub driver: Option<String>,
+}
+
+/// The target of the dump, looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetFacts {
+    /// The service whose configuration names it; `None` where none is installed.
+    pub service: Option<Service>,
+    /// Where the dump goes.
+    pub target: Fact<Target>,
+    /// Whether the folder exists.
+    pub exists: Fact<bool>,
+    /// Bytes that are free on its file system.
+    pub free: Fact<u64>,
+    /// Modules that its file system and its disks need: those that the running kernel has
+    /// loaded for them.
+    pub modules: Fact<BTreeSet<String>>,
+}
+
+/// Everything that is read here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrashFacts {
+    /// The sysctls of [`SYSCTLS`], in its order.
+    pub sysctls: Vec<Sysctl>,
+    /// Watchdogs.
+    pub watchdogs: Fact<Vec<Watchdog>>,
+    /// IOMMUs that are in use, by their names: `dmar0`.
+    pub iommus: Fact<Vec<String>>,
+    /// Where the dump goes.
+    pub target: TargetFacts,
+    /// Whether the unit exists that saves a dump from the system on the disk.
+    pub dump_unit: bool,
+}
+
+/// The sysctls that are shown (Documentation/admin-guide/sysctl/kernel.rst).
+pub const SYSCTLS: &[(&str, &str)] = &[
+    (
+        "kernel.kexec_load_disabled",
+        "1: nothing can be loaded until the next boot",
+    ),
+    (
+        "kernel.panic",
+        "seconds until a panic reboots when no crash kernel is loaded; 0: never",
+    ),
+    (
+        "kernel.panic_on_oops",
+        "1: an oops is a panic, and is dumped",
+    ),
+    ("kernel.panic_on_warn", "1: a warning is a panic"),
+    ("kernel.hung_task_panic", "1: a task that hangs is a panic"),
+    (
+        "kernel.softlockup_panic",
+        "1: a processor that does not schedule is a panic",
+    ),
+    (
+        "kernel.hardlockup_panic",
+        "1: a processor that takes no interrupt is a panic",
+    ),
+    (
+        "kernel.unknown_nmi_panic",
+        "1: the NMI of a management controller is a panic",
+    ),
+    (
+        "kernel.panic_on_io_nmi",
+        "1: the NMI of an I/O error is a panic",
+    ),
+    (
+        "kernel.panic_on_unrecovered_nmi",
+        "1: an NMI that nobody recovers from is a panic",
+    ),
+];
+
+impl CrashFacts {
+    /// Reads them below `root`. Never fails: what could not be read has its reason.
+    pub fn read(root: &Path) -> CrashFacts {
+        CrashFacts {
+            sysctls: sysctls(root),
+            watchdogs: watchdogs(root),
+            iommus: names(&root.join("sys/class/iommu")),
+            target: target(root),
+            dump_unit: DUMP_UNITS.iter().any(|unit| root.join(unit).exists()),
+        }
+    }
+
+    /// The value of a sysctl.
+    pub fn sysctl(&self, name: &str) -> Option<i64> {
+        self.sysctls
+            .iter()
+            .find(|sysctl| sysctl.name == name)?
+            .value
+    }
+}
+
+/// The unit of Debian's kdump-tools that saves a dump, and in which folders it may be.
+const DUMP_UNITS: &[&str] = &[
+    "usr/lib/systemd/system/kdump-tools-dump.service",
+    "lib/systemd/system/kdump-tools-dump.service",
+    "etc/systemd/system/kdump-tools-dump.service",
+];
+
+fn sysctls(root: &Path) -> Vec<Sysctl> {
+    let read = |(name, means): &(&'static str, &'static str)| Sysctl {
+        name,
+        value: value(&root.join("proc/sys").join(name.replacen('.', "/", 1)))
+            .known()
+            .and_then(|text| text.parse().ok()),
+        means,
+    };
+    SYSCTLS.iter().map(read).collect()
+}
+
+/// A small file without the white space at its ends.
+fn value(path: &Path) -> Fact<String> {
+    text(path, MAX_VALUE).map(|text| text.trim().to_owned())
+}
+
+fn text(path: &Path, limit: u64) -> Fact<String> {
+    match open::contents(path, limit) {
+        Ok(bytes) => Fact::Known(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Fact::Absent,
+        Err(e) => Fact::Unreadable(format!("{}: {e}", path.display())),
+    }
+}
+
+/// The names in a folder, sorted.
+fn names(folder: &Path) -> Fact<Vec<String>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => {
+            let entries = entries.flatten().take(MANY);
+            let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            let mut names: Vec<String> = names.collect();
+            names.sort_unstable();
+            Fact::Known(names)
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => Fact::Absent,
+        Err(e) => Fact::Unreadable(format!("{}: {e}", folder.display())),
+    }
+}
+
+fn watchdogs(root: &Path) -> Fact<Vec<Watchdog>> {
+    let folder = root.join("sys/class/watchdog");
+    names(&folder).map(|names| {
+        let read = |name: String| {
+            let of = |file: &str| value(&folder.join(&name).join(file)).known().cloned();
+            Watchdog {
+                identity: of("identity"),
+                active: of("state").map(|state| state == "active"),
+                timeout: of("timeout").and_then(|seconds| seconds.parse().ok()),
+                driver: driver(&folder.join(&name).join("device")),
+                name,
+            }
+        };
+        names.into_iter().map(read).collect()
+    })
+}
+
+/// The module of the driver of a device.
+fn driver(device: &Path) -> Option<String> {
+    let module = fs::canonicalize(device.join("driver/module")).ok()?;
+    Some(module.file_name()?.to_string_lossy().into_owned())
+}
+
+fn target(root: &Path) -> TargetFacts {
+    let mut service = None;
+    let mut target = Fact::Known(Target::Folder(DEFAULT.to_owned()));
+    for one in Service::ALL {
+        let read = text(&root.join(one.file().trim_start_matches('/')), MAX_CONFIG);
+        match read {
+            Fact::Absent => continue,
+            Fact::Known(text) => target = Fact::Known(parse(*one, &text)),
+            Fact::Unreadable(reason) => target = Fact::Unreadable(reason),
+        }
+        service = Some(*one);
+        break;
+    }
+    let (mut exists, mut free, mut modules) = (Fact::Absent, Fact::Absent, Fact::Absent);
+    if let Fact::Known(Target::Folder(folder)) = &target {
+        let below = root.join(folder.trim_start_matches('/'));
+        exists = match fs::metadata(&below) {
+            Ok(metadata) => Fact::Known(metadata.is_dir()),
+            Err(e) if e.kind() == ErrorKind::NotFound => Fact::Known(false),
+            Err(e) => Fact::Unreadable(format!("{folder}: {e}")),
+        };
+        // A folder that does not exist yet is made on the file system above it.
+        let on = below.ancestors().find(|path| path.exists());
+        free = on.map_or(Fact::Absent, free_bytes);
+        modules = needed(root, folder);
+    }
+    TargetFacts {
+        service,
+        target,
+        exists,
+        free,
+        modules,
+    }
+}
+
+fn free_bytes(path: &Path) -> Fact<u64> {
+    match rustix::fs::statvfs(path) {
+        Ok(stat) => Fact::Known(stat.f_bavail.saturating_mul(stat.f_frsize)),
+        Err(e) => Fact::Unreadable(format!("{}: {e}", path.display())),
+    }
+}
+
+/// A mount: where, which file system, on which device.
+struct Mount {
+    point: String,
+    kind: String,
+    device: String,
+}
+
+/// A line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+fn mount(line: &str) -> Option<Mount> {
+    let (before, behind) = line.split_once(" - ")?;
+    let mut fields = before.split(' ');
+    let device = fields.nth(2)?.to_owned();
+    let point = fields.nth(1)?.to_owned();
+    let kind = behind.split(' ').next()?.to_owned();
+    Some(Mount {
+        point,
+        kind,
+        device,
+    })
+}
+
+/// The modules that the file system of a folder and its disks need, of those that are
+/// loaded now: what is built in needs none.
+fn needed(root: &Path, folder: &str) -> Fact<BTreeSet<String>> {
+    text(&root.join("proc/self/mountinfo"), MAX_MOUNTS).and_then(|mounts| {
+        let holds = |mount: &Mount| Path::new(folder).starts_with(&mount.point);
+        let mounts = mounts.lines().filter_map(mount).filter(holds);
+        // The last one of the longest path is the one that is seen.
+        let Some(mount) = mounts.max_by_key(|mount| mount.point.len()) else {
+            return Fact::Unreadable(format!("no mount in /proc/self/mountinfo holds {folder}"));
+        };
+        let mut modules = BTreeSet::new();
+        let mut wanted = |name: &str| {
+            // What is built in has no state.
+            let name = name.replace('-', "_");
+            if root
+                .join("sys/module")
+                .join(&name)
+                .join("initstate")
+                .exists()
+            {
+                modules.insert(name);
+            }
+        };
+        wanted(&mount.kind);
+        let device = root.join("sys/dev/block").join(&mount.device);
+        match device.exists() {
+            true => {
+                disks(&root.join("sys"), &device, DEEP, &mut wanted);
+                Fact::Known(modules)
+            }
+            // btrfs and others show a device that is none.
+            false => Fact::Unreadable(format!(
+                "/sys/dev/block/{} does not exist: the disks of {} ({}) are unknown",
+                mount.device, mount.point, mount.kind
+            )),
+        }
+    })
+}
+
+/// Shows the drivers of a block device, and of those that it is built on.
+fn disks(sysfs: &Path, device: &Path, deep: usize, wanted: &mut dyn FnMut(&str)) {
+    let (Ok(sysfs), Ok(device), true) =
+        (fs::canonicalize(sysfs), fs::canonicalize(device), deep > 0)
+    else {
+        return;
+    };
+    let above = device.ancestors().take_while(|path| **path != *sysfs);
+    for folder in above.map(Path::to_path_buf).collect::<Vec<PathBuf>>() {
+        if let Some(module) = driver(&folder) {
+            wanted(&module);
+        }
+    }
+    if device.join("dm").exists() {
+        wanted("dm_mod");
+        let uuid = value(&device.join("dm/uuid"));
+        if uuid.known().is_some_and(|uuid| uuid.starts_with("CRYPT-")) {
+            wanted("dm_crypt");
+        }
+    }
+    // A partition's own folder has none; its disk's has.
+    let of = [Some(device.as_path()), device.parent()];
+    for slaves in of.into_iter().flatten().map(|folder| folder.join("slaves")) {
+        for name in names(&slaves).known().into_iter().flatten() {
+            disks(&sysfs, &slaves.join(name), deep - 1, wanted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn a_machine_with_a_target_on_a_virtio_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        write(root, "proc/sys/kernel/panic_on_oops", "1\n");
+        write(root, "proc/sys/kernel/panic", "-1\n");
+        write(root, "etc/kdump.conf", "path /srv/dumps\n");
+        write(
+            root,
+            "proc/self/mountinfo",
+            "1 0 254:1 / / rw - ext4 /dev/vda1 rw\n2 1 254:2 / /srv rw - xfs /dev/vda2 rw\n",
+        );
+        let disk = "sys/devices/pci0/virtio1/block/vda";
+        write(root, &format!("{disk}/vda2/partition"), "2");
+        write(root, "sys/module/xfs/initstate", "live");
+        write(root, "sys/module/virtio_blk/initstate", "live");
+        // Built in.
+        write(root, "sys/module/virtio_pci/version", "1");
+        fs::create_dir_all(root.join("sys/dev/block")).unwrap();
+        fs::create_dir_all(root.join("sys/bus/drivers/virtio_blk")).unwrap();
+        fs::create_dir_all(root.join("sys/bus/drivers/virtio_pci")).unwrap();
+        for (to, from) in [
+            (
+                "../../devices/pci0/virtio1/block/vda/vda2",
+                "sys/dev/block/254:2",
+            ),
+            (
+                "../../../bus/drivers/virtio_blk",
+                "sys/devices/pci0/virtio1/driver",
+            ),
+            ("../../bus/drivers/virtio_pci", "sys/devices/pci0/driver"),
+            (
+                "../../../module/virtio_blk",
+                "sys/bus/drivers/virtio_blk/module",
+            ),
+            (
+                "../../../module/virtio_pci",
+                "sys/bus/drivers/virtio_pci/module",
+            ),
+        ] {
+            symlink(to, root.join(from)).unwrap();
+        }
+        write(root, "sys/class/watchdog/watchdog0/state", "active\n");
+        write(root, "sys/class/watchdog/watchdog0/timeout", "30\n");
+        let facts = CrashFacts::read(root);
+        assert_eq!(facts.sysctl("kernel.panic_on_oops"), Some(1));
+        assert_eq!(facts.sysctl("kernel.panic"), Some(-1));
+        assert_eq!(facts.sysctl("kernel.hung_task_panic"), None);
+        assert_eq!(facts.target.service, Some(Service::KdumpUtils));
+        let folder = Target::Folder("/srv/dumps".to_owned());
+        assert_eq!(facts.target.target, Fact::Known(folder));
+        assert_eq!(facts.target.exists, Fact::Known(false));
+        assert!(facts.target.free.known().is_some_and(|free| *free > 0));
+        let modules: Vec<&String> = facts.target.modules.known().unwrap().iter().collect();
+        assert_eq!(modules, ["virtio_blk", "xfs"]);
+        let watchdogs = facts.watchdogs.known().unwrap();
+        assert_eq!(
+            (watchdogs[0].active, watchdogs[0].timeout),
+            (Some(true), Some(30))
+        );
+        assert_eq!(facts.iommus, Fact::Absent);
+        assert!(!facts.dump_unit);
+    }
+
+    #[test]
+    fn a_target_on_an_encrypted_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        write(
+            root,
+            "proc/self/mountinfo",
+            "1 0 253:0 / / rw - ext4 /dev/dm-0 rw\n",
+        );
+        write(
+            root,
+            "sys/devices/virtual/block/dm-0/dm/uuid",
+            "CRYPT-LUKS2-ab-root\n",
+        );
+        write(root, "sys/devices/ahci/block/sda/size", "1");
+        for module in ["dm_crypt", "dm_mod", "ahci"] {
+            write(root, &format!("sys/module/{module}/initstate"), "live");
+        }
+        for folder in [
+            "sys/dev/block",
+            "sys/devices/virtual/block/dm-0/slaves",
+            "sys/bus/drivers/ahci",
+        ] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        for (to, from) in [
+            ("../../devices/virtual/block/dm-0", "sys/dev/block/253:0"),
+            (
+                "../../../../ahci/block/sda",
+                "sys/devices/virtual/block/dm-0/slaves/sda",
+            ),
+            ("../../bus/drivers/ahci", "sys/devices/ahci/driver"),
+            ("../../../module/ahci", "sys/bus/drivers/ahci/module"),
+        ] {
+            symlink(to, root.join(from)).unwrap();
+        }
+        // It is built on itself.
+        symlink(
+            "../../dm-0",
+            root.join("sys/devices/virtual/block/dm-0/slaves/dm-0"),
+        )
+        .unwrap();
+        let facts = CrashFacts::read(root);
+        assert_eq!(facts.target.service, None);
+        let symlinked = needed(root, DEFAULT);
+        let modules: Vec<String> = symlinked.known().unwrap().iter().cloned().collect();
+        assert!(modules.contains(&"dm_crypt".to_owned()), "{modules:?}");
+        assert!(modules.contains(&"ahci".to_owned()), "{modules:?}");
+    }
+
+    #[test]
+    fn nothing_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = CrashFacts::read(dir.path());
+        assert_eq!(facts.watchdogs, Fact::Absent);
+        assert_eq!(facts.target.modules, Fact::Absent);
+        assert!(facts.sysctls.iter().all(|sysctl| sysctl.value.is_none()));
+        assert!(mount("").is_none() && mount("1 2 - ").is_none());
+    }
+}

@@ -1,0 +1,180 @@
+//! Whether a crash kernel is ready, as one value.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::facts::{CrashFacts, Sysctl, Watchdog};
+use crate::target::Service;
+
+/// A file that was loaded, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedFile {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// When its content changed, nanoseconds since 1970.
+    pub modified: i128,
+}
+
+/// Whether a file is still what was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FileState {
+    /// Of the same size and time.
+    Same,
+    /// It was changed.
+    Changed,
+    /// It does not exist any more.
+    Gone,
+    /// It cannot be looked at.
+    Unknown,
+}
+
+/// A file of the loaded crash kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckedFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Whether it is still what was loaded.
+    pub state: FileState,
+}
+
+impl LoadedFile {
+    /// Looks at the file below `root`.
+    pub fn check(&self, root: &Path) -> CheckedFile {
+        let below = self.path.strip_prefix("/").unwrap_or(&self.path);
+        let state = match fs::metadata(root.join(below)) {
+            Ok(now) => {
+                let nanoseconds = i128::from(now.mtime()) * 1_000_000_000;
+                let modified = nanoseconds + i128::from(now.mtime_nsec());
+                match (now.len(), modified) == (self.size, self.modified) {
+                    true => FileState::Same,
+                    false => FileState::Changed,
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => match self.path.is_absolute() {
+                true => FileState::Gone,
+                false => FileState::Unknown,
+            },
+            Err(_) => FileState::Unknown,
+        };
+        CheckedFile {
+            path: self.path.clone(),
+            state,
+        }
+    }
+}
+
+/// Where the dump goes, and whether there is room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TargetStatus {
+    /// The service whose configuration names it; null where none is installed.
+    pub service: Option<Service>,
+    /// The folder, device or machine; null where that is unknown.
+    pub target: Option<crate::target::Target>,
+    /// Whether the folder exists.
+    pub exists: Option<bool>,
+    /// Bytes that are free there.
+    pub free: Option<u64>,
+}
+
+impl TargetStatus {
+    /// From what was read.
+    pub fn of(facts: &CrashFacts) -> TargetStatus {
+        let target = &facts.target;
+        TargetStatus {
+            service: target.service,
+            target: target.target.known().cloned(),
+            exists: target.exists.known().copied(),
+            free: target.free.known().copied(),
+        }
+    }
+}
+
+/// Everything that `kexec crash status` shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CrashStatus {
+    /// Whether a crash kernel is loaded; null where the running kernel does not show it.
+    pub armed: Option<bool>,
+    /// Seconds since 1970 when it was loaded; null where no record of it exists.
+    pub since: Option<u64>,
+    /// The kernel file of the record.
+    pub kernel: Option<String>,
+    /// Its release.
+    pub release: Option<String>,
+    /// The release of the running kernel.
+    pub running: String,
+    /// The files of the record, as they are now.
+    pub files: Vec<CheckedFile>,
+    /// Bytes that are reserved; null where the running kernel does not show it.
+    pub reserved: Option<u64>,
+    /// Bytes that the crash kernel needs, estimated; null where that is unknown.
+    pub needed: Option<u64>,
+    /// Why the need is unknown.
+    pub needed_unknown: Option<String>,
+    /// The sysctls that decide about panics.
+    pub sysctls: Vec<Sysctl>,
+    /// The watchdogs of the machine.
+    pub watchdogs: Vec<Watchdog>,
+    /// Seconds that a dump of this machine takes, roughly.
+    pub dump_seconds: Option<u64>,
+    /// Where the dump goes.
+    pub target: TargetStatus,
+    /// When a crash was rehearsed last: null, as no rehearsal is recorded yet.
+    pub last_rehearsal: Option<u64>,
+}
+
+/// Seconds that a dump takes on a machine with so many bytes of memory.
+pub fn dump_seconds(memory: u64) -> u64 {
+    crate::checks::dump_duration(memory)
+}
+
+impl CrashStatus {
+    /// Whether the watchdog resets the machine before the dump is saved; `None` where that
+    /// is unknown.
+    pub fn fires(&self, watchdog: &Watchdog) -> Option<bool> {
+        match (watchdog.active?, watchdog.timeout, self.dump_seconds) {
+            (false, _, _) => Some(false),
+            (true, Some(timeout), Some(needed)) => Some(timeout < needed),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_changed_is_seen() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("k");
+        fs::write(&path, "kernel").unwrap();
+        let now = fs::metadata(&path).unwrap();
+        let loaded = LoadedFile {
+            path: "/k".into(),
+            size: 6,
+            modified: i128::from(now.mtime()) * 1_000_000_000 + i128::from(now.mtime_nsec()),
+        };
+        let state = || loaded.check(root.path()).state;
+        assert_eq!(state(), FileState::Same);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(&path, "KERNEL").unwrap();
+        assert_eq!(state(), FileState::Changed);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(state(), FileState::Gone);
+        let unmounted = LoadedFile {
+            path: "vda2 (not mounted): /k".into(),
+            ..loaded
+        };
+        assert_eq!(unmounted.check(root.path()).state, FileState::Unknown);
+    }
+}

@@ -1,0 +1,247 @@
+//! `kexec crash` on real kernels: the crash kernel that it loads is the running one with a
+//! derived command line, and a panic really starts it.
+
+use anyhow::{Result, ensure};
+use kexec_lab::{Guest, Lab, NextKernel};
+use serde_json::Value;
+
+/// The running kernel in /boot, and an initrd where Debian's kdump-tools would put it.
+const FILES: &str = "\
+mkdir -p /run /boot /var/crash /var/lib/kdump
+ln -s $NEXT /boot/vmlinuz-$(uname -r)
+ln -s $NEXT_INITRD /var/lib/kdump/initrd.img-$(uname -r)
+";
+
+/// What the crash kernel must have on its command line, and nothing of it twice.
+const ADDED: &[&str] = &[
+    "nr_cpus=1",
+    "reset_devices",
+    "irqpoll",
+    "panic=10",
+    "novmcoredd",
+    "cgroup_disable=memory",
+    "mce=off",
+    "numa=off",
+    "acpi_no_memhotplug",
+    "transparent_hugepage=never",
+    "hest_disable",
+    "pcie_ports=compat",
+    "cma=0",
+];
+
+/// From an empty slot to the panic and into the crash kernel.
+fn cycle(version: &str) -> Result<()> {
+    let lab = Lab::open()?;
+    let kernel = lab.kernel(version)?;
+    let script = format!(
+        "{FILES}\
+         run before kexec crash status\n\
+         run check kexec check -p\n\
+         run estimate kexec crash estimate --json\n\
+         run dry kexec crash load --dry-run\n\
+         run empty kexec -S\n\
+         run load kexec crash load --append kept=2\n\
+         run armed kexec -S\n\
+         run status kexec crash status\n\
+         run json kexec crash status --json\n\
+         run shrink_loaded kexec crash shrink 160M\n\
+         run raw sh -c 'echo 167772160 > /sys/kernel/kexec_crash_size || \
+            echo 167772160 > /sys/kernel/kexec/crash_size'\n\
+         run unload kexec crash unload\n\
+         run unloaded kexec -S\n\
+         run shrink_dry kexec crash shrink 160M --dry-run\n\
+         run shrink kexec crash shrink 160M --json\n\
+         run size kexec --print-ckr-size\n\
+         run larger kexec crash shrink 200M\n\
+         run touch sh -c 'rm /var/lib/kdump/*; cp $NEXT_INITRD /var/lib/kdump/initrd.img-$(uname -r)'\n\
+         run again kexec crash load\n\
+         run touched sh -c 'echo >> /var/lib/kdump/initrd.img-$(uname -r)'\n\
+         run changed kexec crash status\n\
+         jump sh -c 'echo c > /proc/sysrq-trigger'\n"
+    );
+    let outcome = Guest::new(&lab, &kernel)
+        .with(&lab.product()?.files)
+        .append("crashkernel=256M BOOT_IMAGE=/vmlinuz hugepages=3 quiet kept=1")
+        .next(NextKernel::new(&kernel).script(
+            "run elf head -c 4 /proc/vmcore\n\
+             run memory cat /proc/meminfo\n",
+        ))
+        .script(&script)
+        .run()?;
+    let one = outcome.stage("first")?;
+    for label in [
+        "before", "check", "estimate", "dry", "load", "status", "json", "raw", "shrink", "changed",
+    ] {
+        let run = one.run(label)?;
+        println!("== {label}: {}\n{}{}", run.code, run.out(), run.err());
+    }
+    let code = |label: &str| one.run(label).map(|run| run.code);
+    let says = |label: &str, text: &str| -> Result<()> {
+        let run = one.run(label)?;
+        let all = run.out() + &run.err();
+        ensure!(all.contains(text), "{label}: no {text:?} in:\n{all}");
+        Ok(())
+    };
+    says("before", "armed       no")?;
+    assert_eq!(code("check")?, 0);
+    says("check", "[dump-region]")?;
+    says("dry", "removed   hugepages=3: it reserves memory")?;
+    says("dry", "added     nr_cpus=1")?;
+    assert_eq!((code("dry")?, code("empty")?), (0, 0));
+    assert_eq!((code("load")?, code("armed")?), (0, 1));
+    says("status", "armed       yes, since 20")?;
+    says("status", "as it was loaded")?;
+    let status: Value = serde_json::from_slice(&one.run("json")?.stdout)?;
+    assert_eq!(status["armed"], true);
+    assert_eq!(status["reserved"], 256 << 20);
+    assert_eq!(status["release"], status["running"]);
+    let files = status["files"].as_array().map(Vec::len);
+    assert_eq!(files, Some(2));
+    let estimate: Value = serde_json::from_slice(&one.run("estimate")?.stdout)?;
+    assert_eq!(status["needed"], estimate["bytes"]);
+    // Refused before the kernel is asked, which would answer ENOENT.
+    assert_eq!(code("shrink_loaded")?, 1);
+    says("shrink_loaded", "a crash kernel is loaded in it")?;
+    ensure!(
+        code("raw")? != 0,
+        "the kernel shrinks a region that is in use"
+    );
+    assert_eq!((code("unload")?, code("unloaded")?), (0, 0));
+    says("shrink_dry", "Would return 96 MiB")?;
+    assert_eq!(code("shrink")?, 0);
+    let shrunk: Value = serde_json::from_slice(&one.run("shrink")?.stdout)?;
+    assert_eq!(
+        (&shrunk["freed"], &shrunk["done"]),
+        (&(96 << 20).into(), &true.into())
+    );
+    says("size", "167772160")?;
+    assert_eq!(code("larger")?, 1);
+    assert_eq!(code("again")?, 0);
+    says("changed", "CHANGED since it was loaded")?;
+
+    let two = outcome.stage("second")?;
+    assert_eq!(two.run("elf")?.stdout, b"\x7fELF");
+    let line = two.report.command_line();
+    println!("== crash kernel: {line}");
+    for word in ADDED {
+        let count = line.split(' ').filter(|found| found == word).count();
+        assert_eq!(count, 1, "{word} in {line}");
+    }
+    for gone in [
+        "crashkernel=",
+        "BOOT_IMAGE=",
+        "hugepages=",
+        "quiet",
+        "panic=-1",
+    ] {
+        ensure!(!line.contains(gone), "{gone} in {line}");
+    }
+    ensure!(
+        line.contains("kept=1") && !line.contains("kept=2"),
+        "{line}"
+    );
+    Ok(())
+}
+
+#[test]
+fn armed_and_started_by_a_panic_on_6_12() -> Result<()> {
+    cycle("6.12")
+}
+
+#[test]
+fn armed_and_started_by_a_panic_on_7() -> Result<()> {
+    cycle("7.x")
+}
+
+/// Without a reservation every check is still shown, and one of them refuses.
+#[test]
+fn without_a_region_the_check_refuses() -> Result<()> {
+    let lab = Lab::open()?;
+    let kernel = lab.kernel("6.12")?;
+    let outcome = Guest::new(&lab, &kernel)
+        .with(&lab.product()?.files)
+        .next(NextKernel::new(&kernel))
+        .script(&format!(
+            "{FILES}\
+             run check kexec check -p\n\
+             run load kexec crash load\n\
+             run estimate kexec crash estimate\n\
+             run shrink kexec crash shrink\n\
+             run status kexec crash status\n"
+        ))
+        .run()?;
+    let one = outcome.stage("first")?;
+    for label in ["check", "load", "estimate", "shrink", "status"] {
+        let run = one.run(label)?;
+        println!("== {label}: {}\n{}{}", run.code, run.out(), run.err());
+    }
+    let check = one.run("check")?;
+    assert_eq!(check.code, 1);
+    ensure!(
+        check.out().contains("boot once with crashkernel="),
+        "{}",
+        check.out()
+    );
+    ensure!(check.out().contains("[vmcore-support]"), "{}", check.out());
+    let load = one.run("load")?;
+    assert_eq!(load.code, 1);
+    ensure!(load.err().contains("crashkernel="), "{}", load.err());
+    ensure!(one.run("estimate")?.out().contains("crashkernel="));
+    assert_eq!(one.run("shrink")?.code, 1);
+    ensure!(
+        one.run("status")?
+            .out()
+            .contains("nothing: boot once with crashkernel=")
+    );
+    Ok(())
+}
+
+/// The estimate against the smallest region in which the crash kernel comes up: the one is
+/// as large as the other at least, and not much larger.
+#[test]
+#[ignore = "some twenty guests, ten minutes: cargo xtask test --all"]
+fn the_estimate_is_enough_and_not_much_more() -> Result<()> {
+    const MIB: u64 = 1 << 20;
+    let lab = Lab::open()?;
+    for version in ["6.1", "6.12", "7.x"] {
+        let kernel = lab.kernel(version)?;
+        let mut estimated = 0;
+        let mut comes_up = |size: u64| -> Result<bool> {
+            let outcome = Guest::new(&lab, &kernel)
+                .with(&lab.product()?.files)
+                .append(&format!("crashkernel={size}M"))
+                .next(NextKernel::new(&kernel).script("run elf head -c 4 /proc/vmcore\n"))
+                .script(&format!(
+                    "{FILES}\
+                     run estimate kexec crash estimate --json\n\
+                     run load kexec crash load --append panic=-1\n\
+                     jump sh -c 'echo c > /proc/sysrq-trigger'\n"
+                ))
+                .observe()?;
+            let one = outcome.stage("first")?;
+            let estimate: Value = serde_json::from_slice(&one.run("estimate")?.stdout)?;
+            estimated = estimate["bytes"].as_u64().unwrap_or(0) / MIB;
+            let up = outcome
+                .stage("second")
+                .and_then(|two| two.good("elf").map(drop));
+            println!("{version}: {size} MiB: {}", up.is_ok());
+            Ok(up.is_ok())
+        };
+        // The lower end fails, the upper one comes up.
+        let (mut low, mut high) = (32, 256);
+        while high - low > 16 {
+            let middle = (low + high) / 2 / 16 * 16;
+            match comes_up(middle)? {
+                true => high = middle,
+                false => low = middle,
+            }
+        }
+        println!("{version}: smallest region {high} MiB, estimate {estimated} MiB");
+        ensure!(estimated >= high, "{version}: {estimated} < {high}");
+        ensure!(
+            estimated * 10 <= high * 16,
+            "{version}: {estimated} > 1.6 * {high}"
+        );
+    }
+    Ok(())
+}
