@@ -1,9 +1,9 @@
 //! Files that are too large for the serial line, out of any kernel of a guest: a disk onto
 //! which the guest writes an archive, and which the host reads afterwards.
 
-use crate::disk;
 use crate::initramfs::Initramfs;
 use crate::lab::LabKernel;
+use crate::modules;
 use crate::programs::StartProgram;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
@@ -14,21 +14,19 @@ use std::process::Command;
 /// The serial number by which a guest finds the disk.
 const SERIAL: &str = "kept";
 
-/// Shell, for the script of a kernel with [`KeptFiles::files`].
+/// The drivers, where they are not built in.
+const DRIVERS: [&str; 2] = ["virtio_pci", "virtio_blk"];
+
+/// Shell, behind the commands that load the drivers: finds the disk, `$KEPT`.
 ///
-/// - `kept_disk`: loads the driver; `$KEPT` is the disk.
 /// - `keep FOLDER`: the files of a folder, in the place of those that were there.
 /// - `is_kept`: whether a kernel before this one has kept files.
 const FUNCTIONS: &str = r#"
-kept_disk() {
-	[ -n "$KEPT" ] && return
-	insmod /lab/virtio_blk.ko
-	for disk in /sys/block/vd*; do
-		[ "$(cat "$disk/serial")" = kept ] && KEPT=/dev/${disk##*/}
-	done
-}
-keep() { kept_disk; tar -cf "$KEPT" -C "$1" . && sync; }
-is_kept() { kept_disk; [ "$(head -c 1 "$KEPT")" = . ]; }
+for disk in /sys/block/vd*; do
+	[ "$(cat "$disk/serial")" = kept ] && KEPT=/dev/${disk##*/}
+done
+keep() { tar -cf "$KEPT" -C "$1" . && sync; }
+is_kept() { [ "$(head -c 1 "$KEPT")" = . ]; }
 "#;
 
 /// An empty disk of a guest.
@@ -66,11 +64,17 @@ impl KeptFiles {
     /// begins with `. /lab/kept`.
     ///
     /// # Errors
-    /// If the kernel's driver cannot be read.
+    /// If the kernel's drivers cannot be read.
     pub fn files(kernel: &LabKernel) -> Result<Initramfs> {
         let mut files = Initramfs::new();
-        files.file(disk::DRIVER, kernel.module(disk::MODULE)?);
-        files.file("lab/kept", FUNCTIONS);
+        let mut script = String::new();
+        for (name, content) in modules::load_order(&kernel.modules, &DRIVERS)? {
+            let path = format!("lab/{name}.ko");
+            script.push_str(&format!("insmod /{path}\n"));
+            files.file(&path, content);
+        }
+        script.push_str(FUNCTIONS);
+        files.file("lab/kept", script);
         Ok(files)
     }
 

@@ -56,6 +56,8 @@ pub struct LabKernel {
     pub path: PathBuf,
     /// Folder with its modules (`kernel/...`, `.ko` or `.ko.xz`).
     pub modules: PathBuf,
+    /// The suite that has it.
+    pub suite: Suite,
 }
 
 impl LabKernel {
@@ -251,6 +253,7 @@ impl Lab {
                     release,
                     path,
                     modules,
+                    suite: *suite,
                 });
             }
             found.push(format!("{suite} has {release}"));

@@ -27,6 +27,7 @@
 
 pub mod apt;
 mod cpio;
+pub mod crash_size;
 pub mod demonstration;
 mod disk;
 pub mod downtime;

@@ -58,7 +58,7 @@ fn asked(name: &str, when: &str) -> String {
     )
 }
 
-fn code(stage: &Stage, label: &str) -> Result<i32> {
+fn code(stage: &Stage, label: &str) -> Result<u8> {
     let run = stage.run(label)?;
     println!("# {label} {}\n{}{}", run.code, run.out(), run.err());
     Ok(run.code)

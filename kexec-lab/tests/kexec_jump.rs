@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use kexec_image::{Options, recognise};
+use kexec_lab::apt::Suite;
 use kexec_lab::{Guest, GuestRun, Lab, LabKernel, NextKernel};
 
 const CONSOLE: &str = "console=ttyS0 panic=-1";
@@ -72,6 +73,7 @@ fn kernel() -> Result<LabKernel> {
         label: "jump",
         release: bzimage.release().unwrap_or_default().to_owned(),
         modules: PathBuf::new(),
+        suite: Suite::Sid,
         path,
     })
 }

@@ -69,13 +69,18 @@ const BENCH_FLAGS: &[CommandFlag] = &[
         value: Some("SIZE"),
         help: "downtime: only small, medium or large initrds",
     },
+    CommandFlag {
+        name: "--way",
+        value: Some("NAME"),
+        help: "downtime: only one way to load, without the rates of this machine",
+    },
     flag("--native", "downtime: only the rates of this machine"),
     flag("--docs", "downtime: into the documentation"),
     flag("--draw", "downtime: anew from what was measured"),
     CommandFlag {
         name: "--kernel",
         value: Some("LABEL"),
-        help: "downtime: 7.x (the default), 6.12 or 6.1",
+        help: "downtime: 7.x (the default), 6.12 or 6.1; crash: only this",
     },
 ];
 const CHECK: CommandFlag = flag("--check", "check the result with the programs that read it");
@@ -133,12 +138,13 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "bench",
-        words: "load | downtime",
+        words: "load | downtime | crash",
         help: &[
             "what a load costs in instructions and memory, beside",
             "kexec-tools; or how long a machine is down for a kexec,",
             "phase by phase: the tables of docs/performance.md, into",
-            "target/downtime. All of `downtime` takes over an hour",
+            "target/downtime. All of `downtime` takes over an hour.",
+            "`crash`: the smallest crashkernel= that is enough",
         ],
         flags: BENCH_FLAGS,
     },

@@ -88,6 +88,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         ("fuzz", []) => fuzz::run(seconds.unwrap_or(FUZZ_ALONE), None),
         ("fuzz", [target]) => fuzz::run(seconds.unwrap_or(FUZZ_ALONE), Some(target)),
         ("bench", ["load"]) => bench::load(),
+        ("bench", ["crash"]) => bench::crash(arguments),
         ("bench", ["downtime"]) => bench::downtime(arguments),
         ("man", []) => man(&host::root().join("target/man"), arguments.has("--check")),
         ("man", [folder]) => man(Path::new(folder), arguments.has("--check")),

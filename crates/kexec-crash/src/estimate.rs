@@ -249,20 +249,20 @@ mod tests {
     /// large at least, and at most 1.6 times as large.
     #[test]
     fn estimates_are_held_against_measured_regions() {
+        // Tenths of MB of the initrd, MB of what is in it, and MiB of the region.
         for (release, init_size, initrd, unpacked, measured) in [
-            ("6.1.0-50-cloud-amd64", 53_968_896, 2.0, 2.0, 80),
-            ("6.1.0-50-cloud-amd64", 53_968_896, 16.7, 60.0, 184),
-            ("6.12.117+deb13-cloud-amd64", 58_580_992, 2.0, 2.0, 72),
-            ("6.12.117+deb13-cloud-amd64", 58_580_992, 15.3, 60.0, 184),
-            ("7.3.4+deb13-cloud-amd64", 63_148_032, 2.0, 2.0, 88),
-            ("7.3.4+deb13-cloud-amd64", 63_148_032, 15.3, 60.0, 192),
+            ("6.1.0-50-cloud-amd64", 53_968_896, 20, 2, 80),
+            ("6.1.0-50-cloud-amd64", 53_968_896, 167, 60, 184),
+            ("6.12.117+deb13-cloud-amd64", 58_580_992, 20, 2, 72),
+            ("6.12.117+deb13-cloud-amd64", 58_580_992, 153, 60, 184),
+            ("7.3.4+deb13-cloud-amd64", 63_148_032, 20, 2, 88),
+            ("7.3.4+deb13-cloud-amd64", 63_148_032, 153, 60, 192),
         ] {
-            let bytes = |mb: f64| (mb * 1e6) as u64;
             let found = estimate(&Needs {
                 release: Some(release.to_owned()),
                 kernel: init_size,
-                initrd: bytes(initrd),
-                unpacked: Some(bytes(unpacked)),
+                initrd: initrd * 1_000_000 / 10,
+                unpacked: Some(unpacked * 1_000_000),
                 has_root: false,
                 programs: Programs::Few,
                 keys: 0,

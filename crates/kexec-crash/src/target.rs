@@ -74,11 +74,11 @@ pub fn parse(service: Service, text: &str) -> Target {
 
 /// The value of the last assignment of a shell file that is none of a comment.
 fn assigned<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let values = text.lines().filter_map(|line| {
+    let mut values = text.lines().filter_map(|line| {
         let (its, value) = line.trim().split_once('=')?;
         (its.trim() == name).then(|| value.trim().trim_matches(['"', '\'']))
     });
-    values.last().filter(|value| !value.is_empty())
+    values.next_back().filter(|value| !value.is_empty())
 }
 
 fn kdump_tools(text: &str) -> Target {

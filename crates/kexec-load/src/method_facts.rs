@@ -31,6 +31,7 @@ pub fn method_facts(
         ima_appraises: host.security.ima_appraises_kexec.is_true(),
         selinux_enforcing: host.security.selinux_enforcing.is_true(),
         handover_state: !request.classic.discard_liveupdate
+            && !plan.crash
             && (host.kexec.kho.is_true() || host.kexec.liveupdate_sessions.is_true()),
         // A kernel for another machine is refused by a check, which says it
         // better than a plan that cannot be made.
@@ -39,6 +40,7 @@ pub fn method_facts(
         long_cmdline: plan.cmdline.as_bytes().len() > longest.0,
         classic_option: request.classic.demands_classic(),
         crash: plan.crash,
+        dump_keys: plan.crash && host.crash.dump_keys.known().is_some_and(|keys| *keys > 0),
         not_placed_here: !kexec_plan::planners::is_planned(arch)
             || classic::purgatory_shape().is_err(),
         classic_not_built: host.built_with("CONFIG_KEXEC") == Some(false),

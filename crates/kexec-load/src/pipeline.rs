@@ -9,7 +9,7 @@
 use kexec_image::{Arch, Image, ImageError, Proof};
 use kexec_plan::unpack::KernelUnpacking;
 use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, LoadPlan, Method, Piece};
-use kexec_plan::{PlanError, file, method};
+use kexec_plan::{file, method};
 use kexec_sys::{Errno, FileFlags, Kernel, Slot};
 
 use crate::companions;
@@ -200,10 +200,6 @@ impl Understood {
             Method::FileLoad => {
                 file::accepts(arch, image)?;
                 Ok(None)
-            }
-            Method::ClassicLoad if plan.crash => {
-                let because = decision.reason.clone();
-                Err(PlanError::CrashNotYet { because }.into())
             }
             // A broken image is refused by the checks; there is nothing to place.
             Method::ClassicLoad if proofs.is_err() => Ok(None),
@@ -432,7 +428,7 @@ fn second_choice(
         Method::FileLoad => FILE_DOES_NOT,
         Method::ClassicLoad => CLASSIC_DOES_NOT,
     };
-    if !errnos.contains(&errno) || request.slot == Slot::Crash {
+    if !errnos.contains(&errno) {
         return None;
     }
     let facts = method_facts(request, &prepared.image, &prepared.plan, host.arch?, host);

@@ -50,6 +50,11 @@ pub(crate) fn place(
         free: carried.pages.handed_out(room(inputs, unpacked, plan)),
         ..classic::memory_facts(host)
     };
+    let hotplug = classic_options.options.hotplug;
+    let crash = plan
+        .crash
+        .then(|| classic::crash_facts(host, hotplug))
+        .transpose()?;
     let shape = classic::purgatory_shape().map_err(|e| no_purgatory(e.into()))?;
     let mut placed = kexec_plan::planners::plan(&ClassicRequest {
         path: &plan.kernel.origin,
@@ -65,8 +70,12 @@ pub(crate) fn place(
         options: &classic_options.options,
         rng_seed: rng_seed(),
         purgatory: shape,
+        crash: crash.as_ref(),
     })
     .map_err(PlanError::Classic)?;
+    if plan.crash {
+        placed.notes.extend(classic::crash_notes(host));
+    }
     placed.notes.extend(carried.notes.iter().cloned());
     let purgatory = PurgatoryOptions {
         reset_vga: classic_options.reset_vga,
@@ -142,6 +151,14 @@ pub(crate) fn load(kernel: &dyn Kernel, plan: &LoadPlan) -> Result<(), Errno> {
     let mut flags = LoadFlags::arch(elf_machine::of(plan.arch));
     if plan.preserve_context {
         flags |= LoadFlags::PRESERVE_CONTEXT;
+    }
+    if plan.crash {
+        flags |= LoadFlags::ON_CRASH;
+    }
+    // Of the two flags that say this, x86 kernels since 6.6 take this one; the other one
+    // came with 6.10.
+    if plan.hotplug {
+        flags |= LoadFlags::UPDATE_ELFCOREHDR;
     }
     kernel.load(plan.entry, &segments, flags)
 }

@@ -21,12 +21,6 @@ pub enum PlanError {
         /// What it would take.
         takes: &'static str,
     },
-    /// A crash kernel was to be loaded with `kexec_load(2)`.
-    #[error("loading a crash kernel with kexec_load(2) is not supported yet ({because})")]
-    CrashNotYet {
-        /// Why that system call would be used.
-        because: String,
-    },
     /// There is no plan of a load with `kexec_load(2)`.
     #[error(transparent)]
     Classic(#[from] crate::ClassicError),
@@ -39,10 +33,6 @@ impl PlanError {
             PlanError::FormatNotForFileSyscall { .. } => {
                 "use the kernel in the format that the boot loader boots (on x86_64 a bzImage: \
                  /boot/vmlinuz-RELEASE)"
-            }
-            PlanError::CrashNotYet { .. } => {
-                "leave -c out and use the kernel that the boot loader boots: kexec_file_load(2) \
-                 loads it"
             }
             PlanError::Classic(error) => error.remedy(),
         }

@@ -8,6 +8,7 @@ mod arch;
 
 pub mod classic;
 pub mod cmdline;
+pub mod crash;
 mod error;
 pub mod file;
 pub mod memory;

@@ -53,6 +53,11 @@ impl Suite {
         }
     }
 
+    /// The release that it belongs to: a system of it has packages of both.
+    pub(crate) fn release(self) -> &'static str {
+        self.root().0
+    }
+
     /// The release whose apt root holds it, and that root's suites.
     fn root(self) -> (&'static str, &'static str) {
         match self {

@@ -1,6 +1,6 @@
-//! `spoilt-load KERNEL INITRD COMMAND-LINE INTEGRITY TEXT`: for the lab's guests.
+//! `spoilt-load KERNEL INITRD COMMAND-LINE INTEGRITY TEXT [crash]`: for the lab's guests.
 //!
-//! Loads with `kexec_load(2)` as `kexec -c -l` does, with one difference: when the
+//! Loads with `kexec_load(2)` as `kexec -c -l` does, or `kexec -c -p`, with one difference: when the
 //! purgatory is finished and knows what every segment must hold, the first byte of
 //! `TEXT` in the initrd is changed. That is what a damaged memory looks like after
 //! the jump.
@@ -12,13 +12,17 @@ use kexec_load::{CmdlineChoice, LoadRequest, SyscallChoice, pipeline};
 use kexec_machine::Snapshot;
 use kexec_plan::classic::{ClassicOptions, Integrity, SegmentKind};
 use kexec_plan::{Cmdline, LoadPlan, Piece};
-use kexec_sys::{FileFlags, Linux};
+use kexec_sys::{FileFlags, Linux, Slot};
 use std::path::Path;
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [kernel, initrd, cmdline, integrity, text] = words.as_slice() else {
-        bail!("expected KERNEL INITRD COMMAND-LINE INTEGRITY TEXT, found {words:?}");
+    let (words, slot) = match words.split_last() {
+        Some((last, others)) if last == "crash" => (others, Slot::Crash),
+        _ => (words.as_slice(), Slot::Normal),
+    };
+    let [kernel, initrd, cmdline, integrity, text] = words else {
+        bail!("expected KERNEL INITRD COMMAND-LINE INTEGRITY TEXT [crash], found {words:?}");
     };
     let request = LoadRequest {
         initrds: vec![initrd.into()],
@@ -26,6 +30,7 @@ fn main() -> Result<()> {
             append: Some(Cmdline::from(cmdline.as_str())),
             ..CmdlineChoice::default()
         },
+        slot,
         syscall: SyscallChoice::Classic,
         classic: ClassicLoadOptions {
             options: ClassicOptions {

@@ -21,7 +21,7 @@ const HEAD: usize = 256;
 /// Adds files to `root` until its archive has about `bytes`: the kernel's modules, and
 /// programs and libraries of packages that the lab has. They begin again where they
 /// end, which is farther away than any packer looks back.
-pub(super) fn fill(
+pub(crate) fn fill(
     root: &mut Initramfs,
     lab: &Lab,
     kernel: &LabKernel,

@@ -175,7 +175,7 @@ impl DowntimeFiles {
                     raw.len()
                 }
                 packed => {
-                    let packed = packed_once(lab, size, *packed, &raw)?;
+                    let packed = packed_once(lab, size.name, *packed, &raw)?;
                     write(&name, &packed)?;
                     packed.len()
                 }
@@ -258,8 +258,8 @@ fn loadable(elf: &[u8]) -> Option<Vec<u8>> {
     Some(short)
 }
 
-/// The packed archive, out of the lab's folder if it was packed before.
-fn packed_once(lab: &Lab, size: InitrdSize, packing: Packing, raw: &[u8]) -> Result<Vec<u8>> {
+/// The packed archive of this name, out of the lab's folder if it was packed before.
+pub(crate) fn packed_once(lab: &Lab, name: &str, packing: Packing, raw: &[u8]) -> Result<Vec<u8>> {
     let cache = lab.folder().join("downtime");
     std::fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
     // Not the same in every version of Rust; then it is packed again.
@@ -268,15 +268,14 @@ fn packed_once(lab: &Lab, size: InitrdSize, packing: Packing, raw: &[u8]) -> Res
     for word in packing.arguments() {
         hasher.write(word.as_bytes());
     }
-    let kind = format!("{}.{}.", size.name, packing.name());
+    let kind = format!("{name}.{}.", packing.name());
     let name = format!("{kind}{:016x}", hasher.finish());
     let path = cache.join(&name);
     if let Ok(packed) = std::fs::read(&path) {
         return Ok(packed);
     }
     eprintln!(
-        "lab: packing the {} initrd ({} MB) with {}",
-        size.name,
+        "lab: packing an initrd ({} MB) with {}",
         raw.len() / 1_000_000,
         packing.name()
     );

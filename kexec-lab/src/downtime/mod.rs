@@ -9,6 +9,8 @@ mod content;
 mod files;
 mod run;
 
+pub(crate) use content::fill;
+pub(crate) use files::packed_once;
 pub use files::{DowntimeFiles, Packing, reference_decoder};
 pub use run::{Downtime, DowntimeRun};
 

@@ -22,7 +22,7 @@ pub enum UsedFor {
     Lab,
     /// Making the disks of installed systems.
     Systems,
-    /// The test that drives a fleet with Ansible.
+    /// Tests that run programs from PyPI: Ansible, which drives a fleet, and drgn.
     Ansible,
     /// Unit tests and command-line tests of every crate.
     Tests,
@@ -49,7 +49,7 @@ impl UsedFor {
             Self::Style => "style and lints",
             Self::Lab => "the lab",
             Self::Systems => "disks of installed systems",
-            Self::Ansible => "the test with Ansible",
+            Self::Ansible => "the tests with Ansible and drgn",
             Self::Tests => "unit tests",
             Self::Pages => "manual pages and completions",
             Self::Deb => "the Debian package",

@@ -56,7 +56,7 @@ while True:
             text = prog.read(data + first + 8, length)
         print(
             "".join(
-                chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in text
+                chr(byte) if 32 <= byte < 127 or byte == 9 else f"\\x{byte:02x}" for byte in text
             )
         )
     if number == head:

@@ -144,6 +144,7 @@ pub const fn kind(kind: SegmentKind) -> &'static str {
         SegmentKind::Initrd => "initrd",
         SegmentKind::Parameters => "parameters",
         SegmentKind::Module => "module",
+        SegmentKind::CoreHeader => "ELF core header",
         SegmentKind::Measurements => "measurements",
         SegmentKind::PageTables => "page tables",
         SegmentKind::Purgatory => "purgatory",

@@ -86,6 +86,7 @@ impl Ask {
             firmware: &FirmwareFacts::default(),
             options: &self.options,
             rng_seed: Some(RngSeed([7; 32])),
+            crash: None,
             purgatory: PurgatoryShape {
                 size: 0x5000,
                 align: 4096,

@@ -8,6 +8,7 @@ use kexec_image::Arch;
 use kexec_load::request::{ClassicLoadOptions, ModuleFile, Unpack, UnpackChoice, Unsigned};
 use kexec_load::{CmdlineChoice, LoadRequest};
 use kexec_plan::classic::{ClassicOptions, ElfArgs, Integrity};
+use kexec_plan::crash::CoreClass;
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_reboot::handover::JumpOptions;
 use kexec_sys::{FileFlags, Slot};
@@ -314,6 +315,17 @@ fn classic(typed: &Typed) -> ClassicLoadOptions {
             None => Integrity::default(),
         },
         preserve_context: typed.has(Id::LoadPreserveContext),
+        // Of both, the one that can describe everything.
+        core_class: match (
+            typed.has(Id::Elf64CoreHeaders),
+            typed.has(Id::Elf32CoreHeaders),
+        ) {
+            (true, _) => Some(CoreClass::Elf64),
+            (false, true) => Some(CoreClass::Elf32),
+            (false, false) => None,
+        },
+        hotplug: typed.has(Id::Hotplug),
+        pass_memmap: typed.has(Id::PassMemmapCmdline),
         ..ClassicOptions::default()
     };
     let port = |id| typed.last(id).filter(|_| typed.has(Id::ConsoleSerial));

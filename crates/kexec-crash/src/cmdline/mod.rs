@@ -108,9 +108,12 @@ impl Derived {
             Deed::RemoveIf(unwanted) => self.drop_words(rule.name, reason, source, |value| {
                 value.is_some_and(unwanted)
             }),
-            Deed::Set(wanted) => self.drop_words(rule.name, reason, source, |value| {
-                value.unwrap_or_default() != wanted
-            }),
+            Deed::Set(wanted) => {
+                let reason = format!("{} takes its place", word(rule.name, wanted));
+                self.drop_words(rule.name, &reason, source, |value| {
+                    value.unwrap_or_default() != wanted
+                });
+            }
             Deed::RemovePrefix => {
                 let prefix = rule.name.as_bytes();
                 self.drop(reason, source, |word| word.starts_with(prefix));
@@ -160,10 +163,7 @@ impl Derived {
         reason: &str,
         source: &'static str,
     ) {
-        let word = match value {
-            "" => name.to_owned(),
-            value => format!("{name}={value}"),
-        };
+        let word = word(name, value);
         let same = |text: &[u8]| {
             let text = String::from_utf8_lossy(text);
             text == word || alone && parts(&text).0 == name
@@ -176,7 +176,7 @@ impl Derived {
             self.steps.push(Step {
                 change: Change::LeftToCaller,
                 parameter: word,
-                reason: "you gave it yourself".to_owned(),
+                reason: "--append has its own".to_owned(),
                 source,
             });
             return;
@@ -191,6 +191,14 @@ impl Derived {
             reason: reason.to_owned(),
             source,
         });
+    }
+}
+
+/// A parameter with its value, if it has one.
+fn word(name: &str, value: &str) -> String {
+    match value {
+        "" => name.to_owned(),
+        value => format!("{name}={value}"),
     }
 }
 

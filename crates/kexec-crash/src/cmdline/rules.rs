@@ -238,7 +238,7 @@ pub const RULES: &[Rule] = &[
         "services of PCIe ports (hotplug, error reports) are not needed",
         PARAMETERS,
     ),
-    set("cma", "0", MEMORY, PARAMETERS),
+    set("cma", "0", "no memory is set aside for devices", PARAMETERS),
 ];
 
 /// `memmap=` with `$` or `#` takes memory away from the kernel, which firmware may need;

@@ -9,11 +9,13 @@
 //! ```
 
 mod consoles;
+mod crash;
 mod facts;
 mod purgatory;
 mod segments;
 
 pub use consoles::{consoles, serial_port, text_screen};
+pub use crash::{crash_facts, crash_notes};
 pub use facts::{display, firmware_facts, memory_facts};
 pub use purgatory::{PurgatoryFailure, PurgatoryOptions, purgatory, purgatory_shape, tsc_khz};
 pub use segments::{Handed, handed};

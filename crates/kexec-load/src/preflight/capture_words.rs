@@ -26,8 +26,9 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
 }
 
 fn judge(plan: &FilePlan) -> Option<Observation> {
-    // A UKI's own line is used again, too, and is nobody's accident.
-    if !plan.cmdline_from.contains("running kernel") {
+    // A UKI's own line is used again, too, and is nobody's accident. And a crash kernel is to
+    // act as a capture kernel.
+    if plan.crash || !plan.cmdline_from.contains("running kernel") {
         return None;
     }
     let named = |names: &[&str]| -> Vec<String> {
@@ -61,6 +62,10 @@ mod tests {
     use super::*;
 
     fn said(cmdline: &str, cmdline_from: &'static str) -> Option<String> {
+        said_of(cmdline, cmdline_from, false)
+    }
+
+    fn said_of(cmdline: &str, cmdline_from: &'static str, crash: bool) -> Option<String> {
         let plan = FilePlan {
             format: "bzImage".into(),
             release: None,
@@ -74,7 +79,7 @@ mod tests {
             initrd: vec![],
             cmdline: cmdline.into(),
             cmdline_from,
-            crash: false,
+            crash,
         };
         let outcome = judge(&plan)?;
         assert_eq!(outcome.severity, Severity::Warning);
@@ -94,5 +99,7 @@ mod tests {
         assert_eq!(said("elfcorehdrs=1 xreset_devices", reused), None);
         // Whoever writes them means them.
         assert_eq!(said(line, "--append"), None);
+        // `--reuse-cmdline --append reset_devices` for a crash kernel is as it should be.
+        assert_eq!(said_of(line, reused, true), None);
     }
 }

@@ -13,7 +13,8 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn run(context: &LoadContext<'_>) -> Vec<Observation> {
-    if context.decision.method != Method::ClassicLoad {
+    // A crash ends the running kernel without a handover, whichever call loaded.
+    if context.decision.method != Method::ClassicLoad || context.plan.crash {
         return Vec::new();
     }
     let kexec = &context.host.kexec;

@@ -5,6 +5,7 @@ mod architecture;
 mod capture_words;
 mod cmdline_length;
 mod crash_region;
+mod dump_keys;
 mod image_intact;
 mod initrd_intact;
 mod initrd_known;
@@ -234,6 +235,7 @@ pub const CHECKS: &[Check] = &[
     lockdown_signature::CHECK,
     memory::CHECK,
     crash_region::CHECK,
+    dump_keys::CHECK,
     live_update::CHECK,
     jump::CHECK,
     screen::CHECK,

@@ -55,6 +55,7 @@ fn plan_on(host: &Snapshot, integrity: Integrity) -> LoadPlan {
             ..ClassicOptions::default()
         },
         rng_seed: Some(RngSeed([7; 32])),
+        crash: None,
         purgatory: purgatory_shape().unwrap(),
     })
     .unwrap()

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::memory::MAX_RANGES;
-use super::{MemoryRange, serial, setup_data};
+use super::{MemoryRange, crash, serial, setup_data};
 use crate::{Fact, Snapshot};
 
 /// The version of the layout that this program writes and reads.
@@ -114,6 +114,11 @@ fn lists(snapshot: &Snapshot) -> Result<(), SnapshotError> {
             setup_data::MAX_ITEMS,
         ),
         ("serial ports", len(&snapshot.serial), serial::MAX_PORTS),
+        (
+            "notes of processors",
+            len(&snapshot.crash.cpu_notes),
+            crash::MAX_CPUS,
+        ),
     ] {
         if found > max {
             return Err(impossible(format!(

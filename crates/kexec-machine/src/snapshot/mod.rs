@@ -3,6 +3,7 @@
 //! elsewhere so that a bug report becomes a test.
 
 mod config;
+pub mod crash;
 mod display;
 mod efi;
 mod firmware;
@@ -30,6 +31,7 @@ use kexec_plan::Cmdline;
 use serde::{Deserialize, Serialize};
 
 pub use config::{OPTIONS, beside as config_beside, parse as kernel_options};
+pub use crash::{CpuNote, CrashState, KernelMap, NotePlace};
 pub use display::DisplayState;
 pub use efi::{EfiRange, EfiRuntime};
 pub use ima::measurements;
@@ -67,6 +69,9 @@ pub struct Snapshot {
     pub memory: MachineMemory,
     /// What the firmware is, and what it handed over.
     pub firmware: Firmware,
+    /// What the running kernel shows for a crash kernel.
+    #[serde(default)]
+    pub crash: CrashState,
     /// Who drives the screen.
     #[serde(default)]
     pub display: DisplayState,
@@ -264,12 +269,14 @@ impl Snapshot {
             .map(|bytes| Cmdline::new(&bytes));
         let config = config::read(root, &uname.release);
         let firmware = firmware::read(root);
+        let memory = memory::read(root);
         Snapshot {
             format: FORMAT,
             arch: Arch::from_uname(&uname.machine),
             kexec: kexec::read(root, &uname.release, &cmdline, &config),
             security: security::read(root, &cmdline, &config, &firmware),
-            memory: memory::read(root),
+            crash: crash::read(root, &memory),
+            memory,
             firmware,
             display: display::read(root),
             serial: serial::read(root),

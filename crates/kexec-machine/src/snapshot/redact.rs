@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use kexec_plan::Cmdline;
 
-use super::SetupData;
+use super::{KernelMap, SetupData};
 use crate::{Fact, Snapshot};
 
 /// Kernel parameters whose values are kept. Everything else may hold a secret
@@ -176,6 +176,9 @@ impl Snapshot {
         if let Fact::Known(ranges) = &mut redacted.memory.iomem {
             ranges.retain(|r| !KERNEL_ROWS.contains(&r.kind.as_str()));
         }
+        if let Fact::Known(map) = &mut redacted.crash.kernel_map {
+            *map = kernel_map(*map, redacted.firmware.la57.is_true());
+        }
         if let Fact::Known(params) = &mut redacted.firmware.boot_params {
             *params = boot_params(params);
         }
@@ -183,6 +186,23 @@ impl Snapshot {
             items.iter_mut().for_each(SetupData::redact);
         }
         redacted
+    }
+}
+
+/// Where the kernel would be without KASLR (Documentation/arch/x86/x86_64/mm.rst, "direct
+/// mapping of all physical memory" and "kernel text mapping"; `PHYSICAL_START` in
+/// arch/x86/Kconfig).
+fn kernel_map(map: KernelMap, five_level: bool) -> KernelMap {
+    const PHYSICAL: u64 = 0x100_0000;
+    const TEXT: u64 = 0xffff_ffff_8000_0000;
+    KernelMap {
+        page_offset: match five_level {
+            true => 0xff11_0000_0000_0000,
+            false => 0xffff_8880_0000_0000,
+        },
+        text: TEXT | PHYSICAL,
+        physical: PHYSICAL,
+        len: map.len,
     }
 }
 

@@ -113,7 +113,7 @@ pub(super) fn number(root: &Root, file: KexecFile) -> Fact<u64> {
 
 pub(super) fn cma_ranges(root: &Root) -> Fact<Vec<MemoryRange>> {
     let expected = "lines START-END in hexadecimal";
-    KexecFile::CmaRanges.fact(|path| root.parse(path, expected, parse_cma))
+    KexecFile::CmaRanges.fact(|path| root.parse(path, expected, cma_ranges_of))
 }
 
 /// Whether the kernel itself keeps a loaded crash image right when processors (`cpu`) or
@@ -131,7 +131,9 @@ fn shows_sysfs(root: &Root) -> bool {
     names.known().is_some_and(|names| !names.is_empty())
 }
 
-fn parse_cma(text: &str) -> Option<Vec<MemoryRange>> {
+/// The ranges of `crashkernel=SIZE,cma` by the text of the file ([`KexecFile::CmaRanges`]);
+/// `None` where it is another text.
+pub fn cma_ranges_of(text: &str) -> Option<Vec<MemoryRange>> {
     let mut ranges = Vec::new();
     for line in text.lines() {
         if ranges.len() == MAX_CMA_RANGES {

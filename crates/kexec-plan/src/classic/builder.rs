@@ -7,12 +7,13 @@ use super::{
     CheckRegion, ClassicError, ClassicRequest, Exit, Integrity, LoadPlan, Part, PurgatorySpec,
     SEGMENT_MAX, Segment, SegmentKind,
 };
-use crate::Piece;
+use crate::crash::CrashRegions;
 use crate::memory::limits::Limits;
 use crate::memory::range::{align_down, align_up};
 use crate::memory::{
     Destinations, MapEntry, PlaceRequest, Placer, Range, RangeSet, Resource, Search,
 };
+use crate::{Cmdline, Piece};
 use kexec_image::fields::len_u64;
 
 /// A segment to be.
@@ -43,6 +44,8 @@ pub struct Builder<'a> {
     reach: Option<RangeSet>,
     segments: Vec<Segment>,
     notes: Vec<String>,
+    /// The command line with what the plan adds to it; the request's where that is nothing.
+    cmdline: Option<Cmdline>,
 }
 
 impl<'a> Builder<'a> {
@@ -68,7 +71,18 @@ impl<'a> Builder<'a> {
         } else {
             arch_window.start
         };
-        let mut destinations = request.memory.destinations(floor, page)?;
+        let mut destinations = match request.crash {
+            None => request.memory.destinations(floor, page)?,
+            // The running kernel takes a segment nowhere else, and gives this memory to
+            // nobody else.
+            Some(_) => {
+                let window = CrashRegions::of(request.memory)?.window;
+                Destinations {
+                    free: RangeSet::from(window).aligned_inward(page),
+                    kept: Vec::new(),
+                }
+            }
+        };
         destinations.keep(keep, page);
         let last = options.mem_max.unwrap_or(u64::MAX);
         let window = Range::new(
@@ -84,6 +98,7 @@ impl<'a> Builder<'a> {
             reach: None,
             segments: Vec::new(),
             notes: Vec::new(),
+            cmdline: None,
         };
         let mut free = builder.destinations.free.clone();
         if linux {
@@ -118,6 +133,11 @@ impl<'a> Builder<'a> {
     /// Something that people should know.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
+    }
+
+    /// The next kernel gets this command line instead of the request's.
+    pub fn set_cmdline(&mut self, cmdline: Cmdline) {
+        self.cmdline = Some(cmdline);
     }
 
     /// Finds a place within `within` and the window.
@@ -324,7 +344,7 @@ impl<'a> Builder<'a> {
             method,
             format: request.image.describe(),
             path: request.path.to_owned(),
-            cmdline: request.cmdline.clone(),
+            cmdline: self.cmdline.unwrap_or_else(|| request.cmdline.clone()),
             segments,
             entry: base.saturating_add(request.purgatory.entry_offset),
             purgatory: PurgatorySpec {
@@ -341,6 +361,10 @@ impl<'a> Builder<'a> {
             total,
             limit,
             preserve_context: options.preserve_context,
+            crash: request.crash.is_some(),
+            hotplug: request
+                .crash
+                .is_some_and(|facts| facts.hotplug_size.is_some()),
             notes: self.notes,
         })
     }

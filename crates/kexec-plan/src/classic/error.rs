@@ -2,6 +2,7 @@
 
 use kexec_image::Arch;
 
+use crate::crash::CrashError;
 use crate::memory::{NoMap, NoRoom, Range};
 
 /// Why there is no plan of a classic load.
@@ -90,6 +91,9 @@ pub enum ClassicError {
         /// The most there may be.
         max: u64,
     },
+    /// It cannot be made for a crash kernel.
+    #[error(transparent)]
+    Crash(#[from] CrashError),
     /// The headers of an ELF or multiboot image do not make sense together.
     #[error("{format}: {reason}")]
     Layout {
@@ -139,6 +143,7 @@ impl ClassicError {
             }
             ClassicError::TooManySegments { .. } => "use fewer modules",
             ClassicError::CmdlineTooLong { .. } => "shorten the command line",
+            ClassicError::Crash(error) => error.remedy(),
             ClassicError::Layout { .. } => "the file is damaged, or not meant for this machine",
             ClassicError::PurgatoryTooLarge { .. } => "this is a bug in kexec: please report it",
         }

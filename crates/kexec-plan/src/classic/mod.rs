@@ -24,6 +24,7 @@ pub use facts::{
 };
 pub use options::{ClassicOptions, ElfArgs, Integrity, Module};
 
+use crate::crash::CrashFacts;
 use crate::memory::{Destinations, MapEntry, MemoryFacts, Range};
 use crate::{Cmdline, Piece};
 
@@ -62,6 +63,8 @@ pub struct ClassicRequest<'a> {
     pub rng_seed: Option<RngSeed>,
     /// The purgatory that will be used.
     pub purgatory: PurgatoryShape,
+    /// For the crash slot, what is known of the running kernel; `None` for the other one.
+    pub crash: Option<&'a CrashFacts>,
 }
 
 /// The kernel out of a bzImage, unpacked and moved to where it will run in its own
@@ -125,6 +128,8 @@ pub enum SegmentKind {
     Module,
     /// The measurements that IMA made so far.
     Measurements,
+    /// The ELF core header: what a crash kernel is told of the memory that it saves.
+    CoreHeader,
     /// Page tables for the purgatory to change to.
     PageTables,
     /// The program that runs between the two kernels.
@@ -307,6 +312,11 @@ pub struct LoadPlan {
     pub limit: u64,
     /// The image keeps the running kernel's memory (`KEXEC_PRESERVE_CONTEXT`).
     pub preserve_context: bool,
+    /// It is for the crash slot (`KEXEC_ON_CRASH`).
+    pub crash: bool,
+    /// The running kernel writes the ELF core header anew when processors or memory change
+    /// (`KEXEC_UPDATE_ELFCOREHDR`); the purgatory does not check it then.
+    pub hotplug: bool,
     /// What was decided and why, for people.
     pub notes: Vec<String>,
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::Cmdline;
+use crate::crash::CoreClass;
 use crate::memory::Search;
 
 /// How the purgatory checks what was loaded.
@@ -77,4 +78,12 @@ pub struct ClassicOptions {
     pub preserve_context: bool,
     /// Which end of memory is tried first.
     pub search: Search,
+    /// `--elf32-core-headers`, `--elf64-core-headers`: of a crash kernel; `None` is ELF64.
+    pub core_class: Option<CoreClass>,
+    /// `--hotplug`: the running kernel follows changes of processors and memory itself,
+    /// after it has loaded a crash kernel.
+    pub hotplug: bool,
+    /// `--pass-memmap-cmdline`: a crash kernel is told of its memory on its command line,
+    /// too.
+    pub pass_memmap: bool,
 }

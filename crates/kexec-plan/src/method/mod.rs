@@ -85,6 +85,9 @@ pub struct MethodFacts {
     pub classic_option: bool,
     /// It is for the crash slot.
     pub crash: bool,
+    /// It is for the crash slot, and the running kernel keeps keys of an encrypted dump
+    /// target for it.
+    pub dump_keys: bool,
     /// This program places nothing itself on such a machine.
     pub not_placed_here: bool,
     /// The running kernel was built without `kexec_load(2)`.
@@ -192,6 +195,13 @@ const TABLE: &[Row] = &[
         binding: true,
     },
     Row {
+        applies: |f| f.dump_keys,
+        method: Method::FileLoad,
+        reason: "only this call gives the crash kernel the keys of an encrypted dump target",
+        detail: nothing,
+        binding: true,
+    },
+    Row {
         applies: |f| f.secure_boot_unseen.is_some(),
         method: Method::FileLoad,
         reason: "whether Secure Boot is on is unknown, which counts as on",
@@ -247,7 +257,7 @@ const TABLE: &[Row] = &[
         method: Method::FileLoad,
         reason: "it is a crash kernel: the running kernel describes its memory to it",
         detail: nothing,
-        binding: true,
+        binding: false,
     },
     Row {
         applies: |f| f.slowed_by(f.not_placed_here),

@@ -41,6 +41,7 @@ fn every_row_gives_its_own_reason() {
         with(|f| f.signature_enforced = true),
         with(|f| f.ima_appraises = true),
         with(|f| f.handover_state = true),
+        with(|f| f.dump_keys = true),
         with(|f| f.secure_boot_unseen = unseen()),
         with(|f| f.selinux_enforcing = true),
         with(|f| f.not_for_file_load = true),
@@ -134,7 +135,13 @@ fn only_a_free_choice_has_a_second_one() {
         crash: true,
         ..fastest()
     };
-    assert_eq!(second_choice(&crash, "answered ENOSYS"), None);
+    let second = second_choice(&crash, "answered ENOSYS").unwrap();
+    assert_eq!(second.method, Method::ClassicLoad);
+    let keys = MethodFacts {
+        dump_keys: true,
+        ..crash.clone()
+    };
+    assert_eq!(second_choice(&keys, "answered ENOSYS"), None);
     let asked = MethodFacts {
         choice: SyscallChoice::File,
         ..free.clone()

@@ -10,6 +10,7 @@ use kexec_plan::classic::{
     self, ClassicError, ClassicOptions, ClassicRequest, Display, EfiDescriptor, EfiFacts,
     FirmwareFacts, LoadPlan, Module, PurgatoryShape, RngSeed, SegmentKind, UnpackedKernel,
 };
+use kexec_plan::crash::{CpuNotes, CrashFacts, KernelText};
 use kexec_plan::memory::{MemoryFacts, Range};
 use kexec_plan::{Cmdline, Piece, planners};
 
@@ -57,6 +58,7 @@ pub struct Ask {
     pub options: ClassicOptions,
     pub modules: Vec<Module>,
     pub dtb: Option<Bytes>,
+    pub crash: Option<CrashFacts>,
 }
 
 impl Ask {
@@ -74,6 +76,7 @@ impl Ask {
             options: ClassicOptions::default(),
             modules: Vec::new(),
             dtb: None,
+            crash: None,
         }
     }
 
@@ -91,12 +94,31 @@ impl Ask {
             firmware: &self.firmware,
             options: &self.options,
             rng_seed: Some(RngSeed([7; 32])),
+            crash: self.crash.as_ref(),
             purgatory: PurgatoryShape {
                 size: 0x5000,
                 align: 4096,
                 entry_offset: 0,
             },
         })
+    }
+}
+
+/// What a running kernel shows for a crash kernel: processors 0, 1 and 5.
+pub fn crash_facts() -> CrashFacts {
+    let note = |cpu: u32| CpuNotes {
+        cpu,
+        range: Range::sized(0x7_0000_0000 + u64::from(cpu) * 0x1000, 0x160).unwrap(),
+    };
+    CrashFacts {
+        cpus: [0, 1, 5].map(note).to_vec(),
+        vmcoreinfo: Range::sized(0x12_3000, 0x1024).unwrap(),
+        kernel_text: KernelText {
+            virtual_start: 0xffff_ffff_8100_0000,
+            physical: Range::sized(0x100_0000, 0x280_0000).unwrap(),
+        },
+        direct_map: 0xffff_8880_0000_0000,
+        ..CrashFacts::default()
     }
 }
 

@@ -88,6 +88,22 @@ impl SizeCells {
         Self { size, cells }
     }
 
+    /// Keeps the cells of the way with this name, as the tables have it; all where none is
+    /// named.
+    ///
+    /// # Errors
+    /// If there is no such way.
+    pub fn keep(&mut self, way: Option<&str>) -> Result<()> {
+        if let Some(name) = way {
+            self.cells.retain(|cell| cell.way.name() == name);
+            ensure!(
+                !self.cells.is_empty(),
+                "--way {name}: no such way is measured"
+            );
+        }
+        Ok(())
+    }
+
     /// Every packing of the cells, once.
     pub fn packings(&self) -> Vec<Packing> {
         let mut packings: Vec<Packing> = Vec::new();
@@ -121,5 +137,9 @@ mod tests {
         assert_eq!(all(false).len(), 3);
         assert_eq!(chosen(false, Some("large")).unwrap().len(), 1);
         assert!(chosen(true, Some("large")).is_err());
+        let mut one = all(true).remove(0);
+        one.keep(Some("kexec load")).unwrap();
+        assert_eq!(one.cells.len(), 2);
+        assert!(one.keep(Some("none")).is_err());
     }
 }

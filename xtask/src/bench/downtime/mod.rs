@@ -33,7 +33,7 @@ const PAGE: &str = "performance.md";
 
 /// Measures, and writes tables and picture.
 ///
-/// `--quick` and `--only`: less, `--kernel`: another kernel, `--native`: the rates of this machine
+/// `--quick`, `--only` and `--way`: less, `--kernel`: another kernel, `--native`: the rates of this machine
 /// alone, `--docs`: into the documentation, `--draw`: from the file that is there, without
 /// a measurement.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -56,12 +56,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         true => read(&folder.join(JSON)).or_else(|_| nothing_yet(&lab, &kernel, &binary))?,
         false => nothing_yet(&lab, &kernel, &binary)?,
     };
-    results.native = Some(native::measure(&lab, &kernel, &tsc)?);
+    let way = arguments.value("--way");
+    if way.is_none() {
+        results.native = Some(native::measure(&lab, &kernel, &tsc)?);
+    }
     write(&folder, &results, false)?;
     let mut failed = 0_u32;
     if !arguments.has("--native") {
         let only = arguments.value("--only");
-        for cells in matrix::chosen(arguments.has("--quick"), only)? {
+        for mut cells in matrix::chosen(arguments.has("--quick"), only)? {
+            cells.keep(way)?;
             failed =
                 failed.saturating_add(size(&lab, &kernel, &cells, &tsc, &mut results, &folder)?);
         }

@@ -325,6 +325,7 @@ const fn class(kind: SegmentKind) -> &'static str {
         SegmentKind::Initrd => "initrd",
         SegmentKind::Parameters => "parameters",
         SegmentKind::Module => "module",
+        SegmentKind::CoreHeader => "core-header",
         SegmentKind::Measurements => "measurements",
         SegmentKind::PageTables => "tables",
         SegmentKind::Purgatory => "purgatory",

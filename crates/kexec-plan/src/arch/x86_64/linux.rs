@@ -8,6 +8,7 @@ use bytes::Bytes;
 use kexec_image::formats::bzimage::xloadflags;
 use kexec_image::{Arch, BzImage, ElfKernel};
 
+use super::crash;
 use super::efi::{self, Efi};
 use super::four_level;
 use super::layout::{
@@ -254,7 +255,21 @@ pub(super) fn finish(
     let video = video::video(running, &firmware.display, request.options.reuse_video_type);
     builder.note(video.outcome.to_string());
     let efi = choose_efi(&mut builder, request, start.efi);
-    let map = next_map(&mut builder, request);
+    let told = match request.crash {
+        None => crash::Told {
+            map: next_map(&mut builder, request),
+            cmdline: request.cmdline.clone(),
+        },
+        Some(facts) => crash::tell(
+            &mut builder,
+            request,
+            facts,
+            efi.as_ref(),
+            start.small_end,
+            start.cmdline_max,
+        )?,
+    };
+    let crash::Told { map, cmdline } = told;
     if request.rng_seed.is_none() {
         builder.note("no random seed for the next kernel");
     }
@@ -263,7 +278,7 @@ pub(super) fn finish(
     let ima = place_ima(&mut builder, request, start.small_end)?;
     let input = Input {
         header: start.header,
-        cmdline: request.cmdline,
+        cmdline: &cmdline,
         spare: if request.options.preserve_context {
             JUMP_BACK_ROOM
         } else {
@@ -361,9 +376,10 @@ pub(super) fn next_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) 
     map.with(&beyond, MemoryKind::Reserved)
 }
 
-fn whole_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) -> MemoryMap {
+/// The map of the machine, as a kernel after this one would be given it.
+pub(super) fn whole_map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>) -> MemoryMap {
     let memory = request.memory;
-    if !memory.plugged_in.is_empty() {
+    if !memory.plugged_in.is_empty() && request.crash.is_none() {
         builder.note(format!(
             "{} bytes of memory that was plugged in later are left out: the next kernel finds them through ACPI",
             memory.plugged_in.total()

@@ -10,6 +10,7 @@
 //! | `unpacked.rs` | the kernel out of a bzImage, without the program that unpacks it |
 //! | `kaslr.rs` | places at random, for that one |
 //! | `params.rs` | `boot_params` with everything it points to |
+//! | `crash.rs` | what a crash kernel is told besides |
 //! | `boot_map.rs` | the memory that the running kernel was started with |
 //! | `setup_data.rs` `efi.rs` `video.rs` | parts of that |
 //! | `multiboot.rs` | multiboot kernels and plain ELF files |
@@ -20,6 +21,7 @@
 //! | `mbi.rs` `elf_notes.rs` | what those are told |
 
 mod boot_map;
+mod crash;
 mod efi;
 mod elf_notes;
 mod four_level;

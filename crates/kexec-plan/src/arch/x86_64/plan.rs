@@ -2,13 +2,27 @@
 
 use kexec_image::{BzImage, ElfKernel, Image, Kernel, Multiboot};
 
+use super::crash;
 use super::types::{self, Type};
 use super::{linux, multiboot, unpacked};
 use crate::classic::{ClassicError, ClassicRequest, ElfArgs, LoadPlan};
+use crate::crash::CrashError;
 
 /// Makes the plan.
 pub(crate) fn plan(request: &ClassicRequest<'_>) -> Result<LoadPlan, ClassicError> {
+    match by_format(request) {
+        Err(ClassicError::NoRoom(no_room)) if request.crash.is_some() => {
+            Err(CrashError::NoRoom(no_room).into())
+        }
+        planned => planned,
+    }
+}
+
+fn by_format(request: &ClassicRequest<'_>) -> Result<LoadPlan, ClassicError> {
     refuse(request)?;
+    if request.crash.is_some() {
+        crash::refuse(request)?;
+    }
     let image = request.image;
     let demanded = types::demanded(request.options.kernel_type.as_deref(), image)?;
     if let Some(Type::Multiboot(version)) = demanded
@@ -34,6 +48,7 @@ fn bz(request: &ClassicRequest<'_>, bzimage: &BzImage) -> Result<LoadPlan, Class
 
 fn multiboot(request: &ClassicRequest<'_>, header: &Multiboot) -> Result<LoadPlan, ClassicError> {
     no_device_tree(request)?;
+    only_linux(request)?;
     let elf = match &request.image.kernel {
         Kernel::Elf(elf) => Some(elf),
         _ => None,
@@ -68,6 +83,7 @@ fn from_elf(
             hint: "leave it out: Linux is recognised and gets what it reads",
         }),
         (args, _) => {
+            only_linux(request)?;
             no_modules(request)?;
             no_device_tree(request)?;
             multiboot::plain(request, elf, args == ElfArgs::ElfNotes)
@@ -136,6 +152,14 @@ fn no_modules(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
         reason: "the kernel is not a multiboot kernel and takes no modules".into(),
         hint: "give the files with --initrd",
     })
+}
+
+fn only_linux(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
+    if request.crash.is_none() {
+        return Ok(());
+    }
+    let format = request.image.describe();
+    Err(ClassicError::Crash(CrashError::NotLinux { format }))
 }
 
 fn no_device_tree(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {

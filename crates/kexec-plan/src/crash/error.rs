@@ -1,0 +1,100 @@
+//! Why there is no plan of a crash kernel.
+
+use crate::memory::{NoRoom, Range};
+
+/// Why there is no plan of a crash kernel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CrashError {
+    /// No memory is reserved.
+    #[error("no memory is reserved for a crash kernel: /proc/iomem has no \"Crash kernel\"")]
+    NoRegion,
+    /// The regions leave nothing to save.
+    #[error(
+        "/proc/iomem has no System RAM outside of the memory that is reserved for the crash kernel"
+    )]
+    NothingToSave,
+    /// The ELF core header would have more entries than one can have.
+    #[error(
+        "the memory to be saved has {ranges} ranges and the machine {cpus} processors: {count} \
+         entries of an ELF core header, which has room for {}",
+        super::HEADERS_MAX
+    )]
+    TooManyHeaders {
+        /// Ranges of memory.
+        ranges: usize,
+        /// Processors with notes.
+        cpus: usize,
+        /// Entries that are needed.
+        count: usize,
+    },
+    /// Something does not fit into a 32-bit header.
+    #[error(
+        "--elf32-core-headers: {what} is at {range}, beyond the 4 GiB that a 32-bit header describes"
+    )]
+    Beyond32Bit {
+        /// What it is.
+        what: &'static str,
+        /// Where it is.
+        range: Range,
+    },
+    /// A note or the kernel is where no memory is.
+    #[error("{what} is said to be at {range}, which is no memory of this machine")]
+    Nowhere {
+        /// What it is.
+        what: String,
+        /// Where it is said to be.
+        range: Range,
+    },
+    /// The image is no Linux kernel.
+    #[error("{format} cannot be a crash kernel: only Linux finds what it has to save")]
+    NotLinux {
+        /// What the image is.
+        format: String,
+    },
+    /// Something does not fit into the reserved memory.
+    #[error(
+        "{0}; an image is loaded into the highest part of the memory that is reserved for crash kernels only"
+    )]
+    NoRoom(NoRoom),
+    /// The command line has no room for what the crash kernel is told there.
+    #[error(
+        "the command line has {len} bytes with what the crash kernel is told there ({told}), the \
+         kernel takes {max}"
+    )]
+    CmdlineTooLong {
+        /// Its length without the terminating NUL.
+        len: u64,
+        /// The most there may be.
+        max: u64,
+        /// What was added.
+        told: &'static str,
+    },
+}
+
+impl CrashError {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            CrashError::NoRegion => {
+                "boot once with a reservation on the kernel command line, such as crashkernel=256M"
+            }
+            CrashError::NothingToSave | CrashError::Nowhere { .. } => {
+                "use -s: the running kernel then describes its memory itself"
+            }
+            CrashError::TooManyHeaders { .. } => {
+                "use a larger memory block size (memory_hotplug), so that the memory has fewer ranges"
+            }
+            CrashError::Beyond32Bit { .. } => "use --elf64-core-headers, or none of the two",
+            CrashError::NoRoom(_) => {
+                "boot once with a larger crashkernel=, or make a smaller initrd for the crash kernel"
+            }
+            CrashError::NotLinux { .. } => {
+                "use the kernel that the boot loader boots, such as /boot/vmlinuz-RELEASE"
+            }
+            CrashError::CmdlineTooLong { .. } => {
+                "shorten the command line, or leave --pass-memmap-cmdline out"
+            }
+        }
+    }
+}

@@ -1,0 +1,527 @@
+//! Plans of crash kernels: where the image goes, what is saved, and what the crash kernel
+//! is told of it. `INSTA_UPDATE=always cargo test -p kexec-plan` writes the snapshots anew.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use common::{Ask, Bz, MIB, crash_facts, map, ovmf, piece, show};
+use kexec_plan::ClassicError;
+use kexec_plan::classic::{LoadPlan, SegmentKind};
+use kexec_plan::crash::{CoreClass, CpuNotes, CrashError, CrashFacts, HEADERS_MAX};
+use kexec_plan::memory::{MemoryFacts, MemoryKind, Range, RangeSet, Resource};
+use proptest::prelude::*;
+
+const GIB: u64 = 1 << 30;
+
+fn resource(start: u64, end: u64, name: &str, depth: u32) -> Resource {
+    Resource {
+        range: Range::new(start, end),
+        name: name.into(),
+        depth,
+    }
+}
+
+/// 2 GiB on a BIOS machine, 256 MiB of it reserved.
+fn machine() -> MemoryFacts {
+    MemoryFacts {
+        iomem: vec![
+            resource(0, 0x1000, "Reserved", 0),
+            resource(0x1000, 0x9_fc00, "System RAM", 0),
+            resource(0x9_fc00, 0xa_0000, "Reserved", 0),
+            resource(MIB, 2 * GIB, "System RAM", 0),
+            resource(16 * MIB, 56 * MIB, "Kernel code", 1),
+            resource(GIB, GIB + 256 * MIB, "Crash kernel", 1),
+            resource(2 * GIB, 2 * GIB + MIB, "ACPI Tables", 0),
+            resource(3 * GIB, 3 * GIB + 256 * MIB, "Reserved", 0),
+        ],
+        firmware: vec![
+            (Range::new(0, 0x9_fc00), "System RAM".into()),
+            (Range::new(0x9_fc00, 0xa_0000), "Reserved".into()),
+            (Range::new(MIB, 2 * GIB), "System RAM".into()),
+            (Range::new(2 * GIB, 2 * GIB + MIB), "ACPI Tables".into()),
+            (Range::new(3 * GIB, 3 * GIB + 256 * MIB), "Reserved".into()),
+        ],
+        total: 2 * GIB - 100 * MIB,
+        ..MemoryFacts::default()
+    }
+}
+
+fn ask() -> Ask {
+    Ask {
+        crash: Some(crash_facts()),
+        ..Ask::new(Bz::default().build(), machine())
+    }
+}
+
+fn refused(ask: &Ask) -> CrashError {
+    match ask.plan() {
+        Err(ClassicError::Crash(error)) => error,
+        other => panic!("{}", show(&other)),
+    }
+}
+
+/// One entry of an ELF core header, read back without the writer's help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    kind: u32,
+    offset: u64,
+    virtual_start: u64,
+    physical: u64,
+    file: u64,
+    memory: u64,
+    flags: u32,
+    align: u64,
+}
+
+/// The entries of the header of a plan.
+fn entries(plan: &LoadPlan) -> Vec<Entry> {
+    let segment = plan.segment(SegmentKind::CoreHeader).unwrap();
+    let bytes = segment.bytes();
+    let half = |at: usize| u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap());
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    assert_eq!(&bytes[..4], b"\x7fELF");
+    assert_eq!((bytes[5], bytes[6]), (1, 1), "little-endian, version 1");
+    assert_eq!(
+        (half(16), half(18), word(20)),
+        (4, 62, 1),
+        "a core of x86-64"
+    );
+    let wide = bytes[4] == 2;
+    let (from, size, count) = match wide {
+        true => {
+            assert_eq!((long(24), long(40), word(48)), (0, 0, 0));
+            assert_eq!((half(52), half(54)), (64, 56));
+            (long(32), 56, half(56))
+        }
+        false => {
+            assert_eq!((word(24), word(32), word(36)), (0, 0, 0));
+            assert_eq!((half(40), half(42)), (52, 32));
+            (word(28).into(), 32, half(44))
+        }
+    };
+    let from = usize::try_from(from).unwrap();
+    assert_eq!(bytes.len(), from + usize::from(count) * size);
+    let all = (0..usize::from(count)).map(|i| {
+        let at = from + i * size;
+        let n = |k: usize| match wide {
+            true => long(at + 8 + 8 * k),
+            false => word(at + 4 + 4 * k).into(),
+        };
+        Entry {
+            kind: word(at),
+            offset: n(0),
+            virtual_start: n(1),
+            physical: n(2),
+            file: n(3),
+            memory: n(4),
+            flags: word(at + if wide { 4 } else { 24 }),
+            align: if wide { n(5) } else { word(at + 28).into() },
+        }
+    });
+    all.collect()
+}
+
+/// The memory that the header has, without the kernel's own entry, in its order.
+fn saved(entries: &[Entry]) -> Vec<Range> {
+    let loads = entries.iter().filter(|e| e.kind == 1).skip(1);
+    loads
+        .map(|e| Range::new(e.physical, e.physical + e.memory))
+        .collect()
+}
+
+/// What must hold for every plan of a crash kernel.
+fn sound(plan: &LoadPlan, ask: &Ask) {
+    let facts = ask.crash.as_ref().unwrap();
+    let crash = ask.memory.iomem.iter().filter(|r| r.name == "Crash kernel");
+    let window = crash.clone().map(|r| r.range).max().unwrap();
+    assert!(plan.crash && !plan.preserve_context);
+    let mut last = window.start;
+    for s in &plan.segments {
+        assert!(window.covers(s.memory), "{} is outside", s.name);
+        assert!(s.memory.start >= last, "{} overlaps", s.name);
+        assert_eq!((s.memory.start % 4096, s.memory.end % 4096), (0, 0));
+        last = s.memory.end;
+    }
+    assert!(window.contains(plan.entry));
+    // The header: notes first, each at its own address; then the kernel; then memory.
+    let entries = entries(plan);
+    let notes = facts.cpus.len() + 1;
+    for (i, e) in entries.iter().enumerate() {
+        assert_eq!(e.kind, if i < notes { 4 } else { 1 });
+        assert_eq!((e.offset, e.file, e.align), (e.physical, e.memory, 0));
+    }
+    let notes: Vec<Range> = entries[..notes]
+        .iter()
+        .map(|e| Range::new(e.physical, e.physical + e.memory))
+        .collect();
+    let cpus = facts.cpus.iter().map(|c| c.range);
+    assert_eq!(notes, cpus.chain([facts.vmcoreinfo]).collect::<Vec<_>>());
+    // Memory, address by address of every end: saved once, or left out for a reason.
+    let saved = saved(&entries);
+    assert!(saved.windows(2).all(|w| w[0].end < w[1].start));
+    let ends = ask.memory.iomem.iter().map(|r| r.range);
+    let ends = ends.chain(facts.cma.iter()).chain([Range::new(0, MIB)]);
+    for at in ends.flat_map(|r| [r.start.saturating_sub(1), r.start, r.end - 1, r.end]) {
+        let is = |name: &str| {
+            let mut all = ask.memory.iomem.iter();
+            all.any(|r| r.name.split(" (").next() == Some(name) && r.range.contains(at))
+        };
+        let out = at < MIB || is("Crash kernel") || facts.cma.iter().any(|r| r.contains(at));
+        let times = saved.iter().filter(|r| r.contains(at)).count();
+        assert_eq!(times, usize::from(is("System RAM") && !out), "{at:#x}");
+    }
+    // The map: what is the crash kernel's own, without the header.
+    let header = plan.segment(SegmentKind::CoreHeader).unwrap().memory;
+    let ram = plan.memory_map.iter().filter(|e| e.kind == MemoryKind::Ram);
+    for entry in ram.clone() {
+        assert!(!entry.range.overlaps(header));
+        assert!(saved.iter().all(|r| !r.overlaps(entry.range)));
+    }
+    for s in &plan.segments {
+        let inside = ram.clone().any(|e| e.range.covers(s.memory));
+        assert_eq!(inside, s.kind != SegmentKind::CoreHeader, "{}", s.name);
+    }
+    assert!(
+        plan.memory_map
+            .windows(2)
+            .all(|w| w[0].range.end <= w[1].range.start)
+    );
+    let word = format!("elfcorehdr={:#x}", header.start);
+    assert_eq!(
+        plan.cmdline.value("elfcorehdr"),
+        word.strip_prefix("elfcorehdr=").map(str::to_owned)
+    );
+    let parameters = plan.segment(SegmentKind::Parameters).unwrap().bytes();
+    let line = plan.cmdline.as_bytes();
+    assert!(parameters.windows(line.len()).any(|w| w == line));
+}
+
+#[test]
+fn crash_kernels_on_maps() {
+    let mut asks = vec![("plain", ask()), ("vmlinux", ask()), ("cma", ask())];
+    asks[1].1.image = common::recognise(common::vmlinux());
+    let cma = RangeSet::from(Range::new(1536 * MIB, 1792 * MIB));
+    asks[2].1.crash.as_mut().unwrap().cma = cma;
+    let high = Ask {
+        crash: Some(crash_facts()),
+        ..Ask::new(Bz::default().build(), map("crashkernel"))
+    };
+    asks.push(("high-and-low", high));
+    for (name, ask) in asks {
+        let plan = ask.plan();
+        sound(plan.as_ref().unwrap(), &ask);
+        insta::assert_snapshot!(format!("crash-{name}"), show(&plan));
+    }
+}
+
+#[test]
+fn entries_have_the_addresses_of_the_running_kernel() {
+    let plan = ask().plan().unwrap();
+    let entries = entries(&plan);
+    let kernel = entries.iter().find(|e| e.kind == 1).unwrap();
+    let text = crash_facts().kernel_text;
+    assert_eq!(kernel.virtual_start, text.virtual_start);
+    assert_eq!(
+        (kernel.physical, kernel.memory),
+        (text.physical.start, text.physical.len())
+    );
+    for load in entries.iter().filter(|e| e.kind == 1) {
+        assert_eq!(load.flags, 7);
+    }
+    for load in entries.iter().filter(|e| e.kind == 1).skip(1) {
+        assert_eq!(load.virtual_start - load.physical, 0xffff_8880_0000_0000);
+    }
+    for note in entries.iter().filter(|e| e.kind == 4) {
+        assert_eq!((note.flags, note.virtual_start), (0, 0));
+    }
+    assert_eq!(
+        saved(&entries),
+        [Range::new(MIB, GIB), Range::new(GIB + 256 * MIB, 2 * GIB)]
+    );
+}
+
+#[test]
+fn everything_is_checked_but_a_header_that_the_running_kernel_rewrites() {
+    let checked = |plan: &LoadPlan| {
+        let names = plan.purgatory.checks.iter().map(|c| c.name.clone());
+        names.collect::<Vec<_>>()
+    };
+    let plain = ask().plan().unwrap();
+    assert!(checked(&plain).contains(&"ELF core header".to_owned()));
+    assert_eq!(checked(&plain).len(), 4, "{:?}", checked(&plain));
+    assert!(!plain.hotplug);
+    let mut asked = ask();
+    asked.crash.as_mut().unwrap().hotplug_size = Some(0x9001);
+    let plan = asked.plan().unwrap();
+    sound(&plan, &asked);
+    assert!(plan.hotplug);
+    assert!(!checked(&plan).contains(&"ELF core header".to_owned()));
+    assert_eq!(checked(&plan).len(), 3);
+    let header = plan.segment(SegmentKind::CoreHeader).unwrap();
+    assert_eq!(header.memory.len(), 0xa000);
+}
+
+#[test]
+fn the_command_line() {
+    let line = |text: &str, pass_memmap| {
+        let mut asked = ask();
+        asked.cmdline = text.into();
+        asked.options.pass_memmap = pass_memmap;
+        let plan = asked.plan().unwrap();
+        sound(&plan, &asked);
+        let header = plan.segment(SegmentKind::CoreHeader).unwrap().memory;
+        plan.cmdline
+            .to_string()
+            .replace(&format!("{:#x}", header.start), "HEADER")
+    };
+    assert_eq!(line("", false), "elfcorehdr=HEADER");
+    assert_eq!(line("quiet", false), "quiet elfcorehdr=HEADER");
+    // What is behind -- is init's, and what was there for another crash kernel goes.
+    let given = "a elfcorehdr=0x1000 b -- elfcorehdr=5";
+    assert_eq!(line(given, false), "a b elfcorehdr=HEADER -- elfcorehdr=5");
+    let words = line("quiet", true);
+    let words: Vec<&str> = words.split(' ').collect();
+    assert_eq!(words[..3], ["quiet", "memmap=exactmap", "memmap=635K@4K"]);
+    assert_eq!(words.last(), Some(&"elfcorehdr=HEADER"));
+    for word in [
+        "memmap=1K$639K",
+        "memmap=1024K#2097152K",
+        "memmap=262144K$3145728K",
+    ] {
+        assert!(words.contains(&word), "{word}: {words:?}");
+    }
+}
+
+#[test]
+fn a_command_line_without_room_is_refused() {
+    let mut asked = ask();
+    asked.cmdline = "x".repeat(2040).as_str().into();
+    let error = refused(&asked);
+    assert!(matches!(
+        error,
+        CrashError::CmdlineTooLong { max: 2047, .. }
+    ));
+    assert!(error.to_string().contains("(elfcorehdr=)"), "{error}");
+    // It is the kernel's own limit without that.
+    asked.cmdline = "x".repeat(2048).as_str().into();
+    assert!(matches!(
+        asked.plan(),
+        Err(ClassicError::CmdlineTooLong { len: 2048, .. })
+    ));
+}
+
+/// ACPI's root pointer is where a kernel finds it itself, or on the command line.
+#[test]
+fn acpi_without_efi_runtime_services() {
+    let (firmware, _) = ovmf();
+    let mut asked = ask();
+    asked.firmware = firmware;
+    let with = asked.plan().unwrap();
+    assert_eq!(with.cmdline.value("acpi_rsdp"), None);
+    asked.options.no_efi = true;
+    let without = asked.plan().unwrap();
+    assert_eq!(
+        without.cmdline.value("acpi_rsdp").as_deref(),
+        Some("0x7fb7e014")
+    );
+    assert_eq!(ask().plan().unwrap().cmdline.value("acpi_rsdp"), None);
+}
+
+#[test]
+fn only_what_a_32_bit_header_can_describe() {
+    let mut asked = ask();
+    asked.options.core_class = Some(CoreClass::Elf32);
+    let facts = asked.crash.as_mut().unwrap();
+    facts.cpus.truncate(1);
+    facts.cpus[0].range = Range::new(0x7000_0000, 0x7000_0160);
+    // Addresses of a 64-bit kernel do not fit, and are left out.
+    let plan = asked.plan().unwrap();
+    let all = entries(&plan);
+    assert!(all.iter().all(|e| e.virtual_start == 0));
+    assert_eq!(saved(&all).len(), 2);
+    assert!(
+        plan.notes
+            .iter()
+            .any(|n| n.contains("no virtual addresses"))
+    );
+    let facts = asked.crash.as_mut().unwrap();
+    facts.cpus[0].range = Range::new(4 * GIB - 1, 4 * GIB + 1);
+    let error = refused(&asked);
+    assert!(error.to_string().contains("beyond the 4 GiB"), "{error}");
+    let mut asked = ask();
+    asked.options.core_class = Some(CoreClass::Elf32);
+    asked.options.hotplug = true;
+    assert!(
+        asked
+            .plan()
+            .unwrap_err()
+            .to_string()
+            .contains("always as ELF64")
+    );
+}
+
+#[test]
+fn thousands_of_ranges_and_processors() {
+    let mut asked = ask();
+    for i in 0..5000 {
+        let start = 8 * GIB + i * 4 * MIB;
+        let name = ["System RAM (virtio_mem)", "System RAM (kmem)"][usize::from(i % 2 == 0)];
+        asked
+            .memory
+            .iomem
+            .push(resource(start, start + 2 * MIB, name, 2));
+    }
+    let facts = asked.crash.as_mut().unwrap();
+    // Every third number.
+    facts.cpus = (0..3000)
+        .map(|n| CpuNotes {
+            cpu: n * 3,
+            range: Range::sized(0x10_0000 + u64::from(n) * 0x1000, 0x160).unwrap(),
+        })
+        .collect();
+    let plan = asked.plan().unwrap();
+    sound(&plan, &asked);
+    let entries = entries(&plan);
+    assert_eq!(entries.len(), 3000 + 1 + 1 + 2 + 5000);
+    // No more than fit.
+    let facts = asked.crash.as_mut().unwrap();
+    let many = u32::try_from(HEADERS_MAX - 5003).unwrap();
+    facts.cpus = (0..many)
+        .map(|cpu| CpuNotes {
+            cpu,
+            range: Range::new(0x1000, 0x2000),
+        })
+        .collect();
+    let error = refused(&asked);
+    assert!(
+        matches!(error, CrashError::TooManyHeaders { ranges: 5002, count, .. } if count == HEADERS_MAX + 1),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    type Change = fn(&mut Ask);
+    let table: &[(Change, &str)] = &[
+        (
+            |a| a.memory.iomem.retain(|r| r.name != "Crash kernel"),
+            "no memory is reserved",
+        ),
+        (
+            |a| a.crash.as_mut().unwrap().cpus[1].range = Range::default(),
+            "the note of processor 1 is said to be at 0x0..0x0",
+        ),
+        (
+            |a| a.crash.as_mut().unwrap().vmcoreinfo = Range::default(),
+            "vmcoreinfo is said",
+        ),
+        (
+            |a| a.crash.as_mut().unwrap().kernel_text.physical = Range::default(),
+            "the running kernel is said",
+        ),
+        (
+            |a| a.crash.as_mut().unwrap().kernel_text.virtual_start = u64::MAX,
+            "the running kernel is said",
+        ),
+        (
+            |a| a.crash.as_mut().unwrap().direct_map = u64::MAX - 5,
+            "System RAM is said",
+        ),
+        (
+            |a| a.image = common::recognise(common::multiboot1()),
+            "only Linux finds what it has to save",
+        ),
+        (|a| a.options.preserve_context = true, "is not returned to"),
+        (
+            |a| a.initrd = vec![piece("/initrd", 256 * MIB)],
+            "no place for initrd",
+        ),
+        (
+            |a| a.crash.as_mut().unwrap().hotplug_size = Some(u64::MAX),
+            "ELF core header",
+        ),
+    ];
+    for (change, words) in table {
+        let mut asked = ask();
+        change(&mut asked);
+        let error = asked.plan().unwrap_err();
+        assert!(error.to_string().contains(words), "{words}: {error}");
+        assert!(!error.remedy().is_empty());
+    }
+}
+
+/// Ranges behind each other, of RAM and else, with one or two regions in them.
+fn memory() -> impl Strategy<Value = MemoryFacts> {
+    let range = (0..6_usize, 0..3_u64, 300..900_u64, 0..4096_u64, 0..4_usize);
+    proptest::collection::vec(range, 2..30).prop_map(|ranges| {
+        let names = [
+            "System RAM",
+            "System RAM",
+            "System RAM (kmem)",
+            "Reserved",
+            "ACPI Tables",
+            "Persistent Memory (legacy)",
+        ];
+        let mut facts = MemoryFacts::default();
+        let mut at = 0x1000;
+        for (i, (name, gap, mib, odd, crash)) in ranges.into_iter().enumerate() {
+            let (start, end) = (at + gap * 0x1_1000, at + gap * 0x1_1000 + mib * MIB + odd);
+            let name = if i < 2 { "System RAM" } else { names[name] };
+            facts.iomem.push(resource(start, end, name, 0));
+            if i == 1 || (crash == 0 && name == "System RAM") {
+                let middle = (start + 32 * MIB).next_multiple_of(16 * MIB);
+                facts
+                    .iomem
+                    .push(resource(middle, middle + 224 * MIB, "Crash kernel", 1));
+            }
+            let kind = if name.ends_with("(kmem)") {
+                "Persistent Memory"
+            } else {
+                name
+            };
+            facts.firmware.push((Range::new(start, end), kind.into()));
+            at = end;
+        }
+        facts.total = 1 << 36;
+        facts
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn any_machine_gets_a_sound_plan(
+        memory in memory(), initrd in 0..0x700_0000_u64, hotplug in proptest::option::of(1..0x10_0000_u64),
+        cma in proptest::collection::vec((0..20_u64, 1..40_u64), 0..4), pass in any::<bool>(),
+        cpus in proptest::collection::btree_set(0..9000_u32, 1..40),
+    ) {
+        let mut asked = Ask::new(Bz::default().build(), memory);
+        asked.initrd = vec![piece("/initrd", initrd)];
+        asked.options.pass_memmap = pass;
+        let regions: RangeSet = asked.memory.iomem.iter()
+            .filter(|r| r.name == "Crash kernel").map(|r| r.range).collect();
+        let ram: RangeSet = asked.memory.iomem.iter()
+            .filter(|r| r.name == "System RAM").map(|r| r.range).collect();
+        let cma = cma.iter().map(|(at, len)| Range::new(at * 100 * MIB, (at * 100 + len) * MIB));
+        let note = |cpu: u32| CpuNotes {
+            cpu,
+            range: Range::sized(0x10_0000 + u64::from(cpu) * 0x200, 0x160).unwrap(),
+        };
+        let mut cma = ram.intersect(&cma.collect()).without(&regions);
+        cma.remove(Range::new(0, MIB));
+        asked.crash = Some(CrashFacts {
+            cpus: cpus.into_iter().map(note).collect(),
+            cma,
+            hotplug_size: hotplug,
+            ..crash_facts()
+        });
+        match asked.plan() {
+            Ok(plan) => sound(&plan, &asked),
+            Err(ClassicError::Crash(CrashError::NoRoom(no))) => prop_assert!(no.largest < no.size, "{}", no),
+            Err(ClassicError::Crash(CrashError::CmdlineTooLong { .. })) => prop_assert!(pass),
+            Err(other) => prop_assert!(false, "{}", other),
+        }
+    }
+}
