@@ -61,7 +61,7 @@ fn read_all() -> String {
          run tail tail -n 60 /tmp/vmcore\n\
          run cleared vmcore-dmesg --since-clear /proc/vmcore\n\
          run caller sh -c 'vmcore-dmesg --caller /proc/vmcore | grep needle'\n\
-         run level vmcore-dmesg -x -f user,daemon /proc/vmcore\n"
+         run level vmcore-dmesg -x --facility user,daemon /proc/vmcore\n"
         .to_owned();
     for (name, options) in FORMATS {
         let to = match name.starts_with("flat") {
@@ -86,9 +86,9 @@ fn read_all() -> String {
             script.push_str(&format!(
                 "rm -f /tmp/log\n\
                  run dump_dmesg_{name} makedumpfile --dump-dmesg /tmp/dump /tmp/log\n\
-                 run same_log_{name} cmp /tmp/log /tmp/ours\n\
-                 run differ_log_{name} sh -c 'diff /tmp/log /tmp/ours | head -n 20; head -n 3 \
-                 /tmp/log'\n"
+                 vmcore-dmesg --caller /tmp/dump > /tmp/caller\n\
+                 run same_log_{name} cmp /tmp/log /tmp/caller\n\
+                 run differ_log_{name} sh -c 'diff /tmp/log /tmp/caller | head -n 40'\n"
             ));
         }
         script.push_str("rm -f /tmp/dump\n");
@@ -302,7 +302,7 @@ fn of_a_guest(label: &str, device: bool) -> Result<()> {
             same(&vmcore_dmesg(options, &dump)?, &reference(name)?)
                 .with_context(|| format!("{format}, {options:?}"))?;
         }
-        let raw = vmcore_dmesg(&["--raw", "-l", "warn", "-f", "daemon"], &dump)?;
+        let raw = vmcore_dmesg(&["--raw", "--level", "warn", "--facility", "daemon"], &dump)?;
         ensure!(
             raw.starts_with("<28>[") && raw.contains("] daemon: warning\nof two"),
             "{raw}"

@@ -1,5 +1,6 @@
 //! What only `kexec crash dmesg` and `vmcore-dmesg` know: which messages, and how they are
-//! shown. The names are those of dmesg(1).
+//! shown. The names are those of dmesg(1), without its `-l` and `-f`, which say what to do
+//! in the old spelling of kexec.
 
 use super::{ALWAYS, Effect, Flag, Group, Id, Origin, Syntax, Value, Verb};
 
@@ -40,7 +41,6 @@ pub const FLAGS: &[Flag] = &[
         ..flag(Id::SinceClear, "since-clear")
     },
     Flag {
-        short: Some(b'l'),
         value: Value::Required("LIST", Syntax::Text),
         doc_short: "Print only messages of these levels: emerg, alert, crit, err, warn, notice, \
                     info, debug",
@@ -49,7 +49,6 @@ pub const FLAGS: &[Flag] = &[
         ..flag(Id::Level, "level")
     },
     Flag {
-        short: Some(b'f'),
         value: Value::Required("LIST", Syntax::Text),
         doc_short: "Print only messages of these facilities, such as kern, user or daemon",
         doc_long: "The list is separated by commas; the names are those of syslog(3), in small \

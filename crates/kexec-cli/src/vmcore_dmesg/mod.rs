@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(said("--vmcoreinfo x"), log("x", Show::Vmcoreinfo));
         assert_eq!(said("-"), log("-", Show::Text));
         assert_eq!(
-            said("-xP --caller --since-clear -l err+,debug -f kern a b"),
+            said("-xP --caller --since-clear --level err+,debug --facility kern a b"),
             Ok(DmesgRequest::Log(LogRequest {
                 dumps: vec!["a".into(), "b".into()],
                 show: Show::Text,
@@ -240,7 +240,7 @@ mod tests {
             ("", "no dump is named"),
             ("a -", "use it alone"),
             ("--level loud x", "no level \"loud\""),
-            ("-f x y", "no facility \"x\""),
+            ("--facility x y", "no facility \"x\""),
             ("--json -x x", "are for text"),
             ("--vmcoreinfo --level err x", "prints no messages"),
             ("--level", "needs a value: LIST"),
