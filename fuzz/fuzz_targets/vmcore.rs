@@ -4,7 +4,7 @@
 
 use std::ops::ControlFlow;
 
-use kexec_vmcore::log::{self, Item};
+use kexec_vmcore::log::{self, Item, Part};
 use kexec_vmcore::testing::{self, LITTLE64, Message};
 use kexec_vmcore::{Endian, Memory, Words};
 use libfuzzer_sys::fuzz_target;
@@ -58,7 +58,11 @@ fuzz_target!(|data: &[u8]| {
     let Ok(memory) = Memory::open(&dump) else {
         return;
     };
-    let _ = log::read(&memory, &mut |item| {
+    let part = match which & 0x10 {
+        0 => Part::All,
+        _ => Part::SinceClear,
+    };
+    let _ = log::read(&memory, part, &mut |item| {
         let text = match item {
             Item::Record(record) => record.text,
             Item::Text(text) => text,

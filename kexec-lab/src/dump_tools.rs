@@ -44,6 +44,15 @@ impl Lab {
             .context("the package makedumpfile is not in its own closure")
     }
 
+    /// Debian's dmesg of util-linux as `ref/dmesg`, with its libraries.
+    ///
+    /// # Errors
+    /// If the package cannot be fetched or does not look as expected.
+    pub fn util_linux_dmesg(&self) -> Result<Initramfs> {
+        let tree = self.package(Suite::Sid, "util-linux", Keep::Closure)?;
+        linked::programs(&tree.path, &[("usr/bin/dmesg", "ref/dmesg")])
+    }
+
     /// drgn, for dumps on the host.
     ///
     /// # Errors

@@ -111,11 +111,7 @@ pub fn vmcore_dmesg() -> String {
         "Print the log of a crashed kernel.\n\nUsage: {}\n",
         vmcore_dmesg::SYNOPSIS
     );
-    groups(
-        &mut out,
-        &vmcore_dmesg::FLAGS.iter().collect::<Vec<_>>(),
-        right,
-    );
+    groups(&mut out, &vmcore_dmesg::flags(), right);
     out.push_str("\nExamples:\n");
     for example in vmcore_dmesg::EXAMPLES {
         row(

@@ -15,7 +15,7 @@ const SMALL: usize = 512;
 
 /// A source whose last pages are kept.
 pub(crate) struct Cached<'a> {
-    source: &'a dyn Source,
+    source: Box<dyn Source + 'a>,
     pages: RefCell<[Page; PAGES]>,
 }
 
@@ -27,7 +27,7 @@ struct Page {
 }
 
 impl<'a> Cached<'a> {
-    pub(crate) fn new(source: &'a dyn Source) -> Cached<'a> {
+    pub(crate) fn new(source: Box<dyn Source + 'a>) -> Cached<'a> {
         Cached {
             source,
             pages: RefCell::default(),
@@ -97,7 +97,7 @@ mod tests {
             reads in proptest::collection::vec((0_u64..41_000, 0_usize..700), 1..40),
         ) {
             let bytes: Vec<u8> = (0..len).map(|n| (n * 7 + n / 256).to_le_bytes()[0]).collect();
-            let cached = Cached::new(&bytes);
+            let cached = Cached::new(Box::new(&bytes));
             for (at, size) in reads {
                 let (mut ours, mut theirs) = (vec![0; size], vec![0; size]);
                 let answer = cached.read_exact_at(at, &mut ours).is_ok();

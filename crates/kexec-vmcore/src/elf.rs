@@ -34,6 +34,9 @@ pub struct Load {
     pub offset: u64,
     /// `p_filesz`: how many bytes of it are there.
     pub filesz: u64,
+    /// `p_memsz`: how many bytes the machine had there. makedumpfile leaves pages out at
+    /// the end of a piece.
+    pub memsz: u64,
 }
 
 /// What the headers and the notes say.
@@ -45,8 +48,10 @@ pub struct Elf {
     pub machine: u16,
     /// The memory that it has.
     pub loads: Vec<Load>,
-    /// The content of the note `VMCOREINFO`.
+    /// The content of the note `VMCOREINFO`; empty where there is none.
     pub vmcoreinfo: Vec<u8>,
+    /// How many notes there are.
+    pub notes: String,
 }
 
 /// Where the fields of the headers are, which depends on the width of addresses:
@@ -61,6 +66,7 @@ struct Layout {
     p_vaddr: (usize, usize),
     p_paddr: (usize, usize),
     p_filesz: (usize, usize),
+    p_memsz: (usize, usize),
     sh_info: u64,
 }
 
@@ -74,6 +80,7 @@ const ELF32: Layout = Layout {
     p_vaddr: (8, 4),
     p_paddr: (12, 4),
     p_filesz: (16, 4),
+    p_memsz: (20, 4),
     sh_info: 28,
 };
 
@@ -87,8 +94,20 @@ const ELF64: Layout = Layout {
     p_vaddr: (16, 8),
     p_paddr: (24, 8),
     p_filesz: (32, 8),
+    p_memsz: (40, 8),
     sh_info: 44,
 };
+
+/// How the files of programs that compress begin (`magic`(5)).
+const PACKED: [(&[u8], &str, &str); 3] = [
+    (b"\x1f\x8b", "gzip", "use `gzip -dc FILE | vmcore-dmesg -`"),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "zstd",
+        "use `zstd -dc FILE | vmcore-dmesg -`",
+    ),
+    (b"\xfd7zXZ\0", "xz", "use `xz -dc FILE | vmcore-dmesg -`"),
+];
 
 /// Enough for either header.
 const HEADER: usize = 64;
@@ -103,8 +122,7 @@ impl Elf {
     /// Reads the headers and looks for the description of the kernel.
     ///
     /// # Errors
-    /// When it is no ELF core file, cannot be read, contradicts itself, or has no
-    /// description.
+    /// When it is no ELF core file, cannot be read, or contradicts itself.
     pub fn read(source: &dyn Source) -> Result<Elf, VmcoreError> {
         let mut header = [0_u8; HEADER];
         let there = usize::try_from(source.len()).unwrap_or(HEADER).min(HEADER);
@@ -112,7 +130,7 @@ impl Elf {
         let (layout, words) = ident(&header, there)?;
         let field = |at: usize, size: usize| words.number(&header, at, size).unwrap_or(0);
         if field(16, 2) != ET_CORE {
-            return Err(VmcoreError::NotElfCore {
+            return Err(VmcoreError::NotADump {
                 found: format!("an ELF file of type {}", field(16, 2)),
                 remedy: "a kernel or a program has no log in it",
             });
@@ -122,6 +140,7 @@ impl Elf {
             machine: u16::try_from(field(18, 2)).unwrap_or(0),
             loads: Vec::new(),
             vmcoreinfo: Vec::new(),
+            notes: String::new(),
         };
         let table = field(layout.e_phoff.0, layout.e_phoff.1);
         let size = field(layout.e_phentsize, 2);
@@ -162,22 +181,22 @@ impl Elf {
                 paddr: field(layout.p_paddr),
                 offset: field(layout.p_offset),
                 filesz: field(layout.p_filesz),
+                memsz: field(layout.p_memsz),
             };
             match field((0, 4)) {
-                // makedumpfile leaves headers of memory that it threw away.
-                PT_LOAD if load.filesz > 0 => elf.loads.push(load),
+                PT_LOAD => elf.loads.push(load),
                 PT_NOTE => notes.push(load),
                 _ => {}
             }
         }
-        elf.vmcoreinfo = find(source, words, &notes)?;
+        (elf.vmcoreinfo, elf.notes) = find(source, words, &notes)?;
         Ok(elf)
     }
 }
 
 /// What the first bytes say of the rest.
 fn ident(header: &[u8; HEADER], there: usize) -> Result<(&'static Layout, Words), VmcoreError> {
-    let other = |found: &str, remedy| VmcoreError::NotElfCore {
+    let other = |found: &str, remedy| VmcoreError::NotADump {
         found: found.to_owned(),
         remedy,
     };
@@ -189,19 +208,16 @@ fn ident(header: &[u8; HEADER], there: usize) -> Result<(&'static Layout, Words)
         ));
     }
     let begins = |magic: &[u8]| header.starts_with(magic);
-    if begins(b"KDUMP   ") || begins(b"DISKDUMP") {
-        let found = "a dump that makedumpfile has compressed (it begins with KDUMP)";
+    if begins(b"DISKDUMP") {
         return Err(other(
-            found,
-            "`makedumpfile --dump-dmesg DUMP LOG` reads those",
+            "a dump of diskdump, which Linux has not had since 2.6",
+            "use `crash` with it",
         ));
     }
-    if begins(b"makedumpfile") {
-        let found = "a dump in makedumpfile's flattened format";
-        return Err(other(
-            found,
-            "`makedumpfile -R DUMP < FILE` makes a dump of it",
-        ));
+    for (magic, name, remedy) in PACKED {
+        if begins(magic) {
+            return Err(other(&format!("a file that {name} has compressed"), remedy));
+        }
     }
     if !begins(b"\x7fELF") {
         let begin = header.get(..there.min(4)).unwrap_or_default();
@@ -235,8 +251,13 @@ fn ident(header: &[u8; HEADER], there: usize) -> Result<(&'static Layout, Words)
     Ok((layout, Words { endian, long }))
 }
 
-/// The content of the note `VMCOREINFO`: the first that is not empty.
-fn find(source: &dyn Source, words: Words, notes: &[Load]) -> Result<Vec<u8>, VmcoreError> {
+/// The content of the note `VMCOREINFO`, the first that is not empty, and how many notes
+/// there are up to it.
+fn find(
+    source: &dyn Source,
+    words: Words,
+    notes: &[Load],
+) -> Result<(Vec<u8>, String), VmcoreError> {
     let mut seen = 0_u64;
     // Where segments were that are done with, by their starts: where another one is
     // on it, nothing new is there.
@@ -286,20 +307,20 @@ fn find(source: &dyn Source, words: Words, notes: &[Load]) -> Result<Vec<u8>, Vm
                     let len = usize::try_from(len.min(vmcoreinfo::MAX)).unwrap_or(0);
                     let mut text = vec![0_u8; len];
                     read(source, content, &mut text)?;
-                    return Ok(text);
+                    return Ok((text, String::new()));
                 }
             }
             at = next;
         }
     }
-    Err(VmcoreError::NoVmcoreinfo {
-        found: format!("{seen} notes in {} segments", notes.len()),
-    })
+    let found = format!("{seen} notes in {} segments", notes.len());
+    Ok((Vec::new(), found))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Memory;
     use crate::testing::Dump;
 
     const BOTH: [(Endian, usize); 4] = [
@@ -317,8 +338,8 @@ mod tests {
     }
 
     fn said(bytes: &[u8]) -> String {
-        match Elf::read(&bytes.to_vec()) {
-            Ok(elf) => format!("{elf:?}"),
+        match Memory::open(&bytes.to_vec()) {
+            Ok(memory) => format!("{memory:?}"),
             Err(error) => error.to_string(),
         }
     }
@@ -341,9 +362,12 @@ mod tests {
     #[test]
     fn other_files_are_called_by_their_names() {
         for (bytes, words) in [
-            (&b"KDUMP   \x06"[..], "makedumpfile --dump-dmesg"),
-            (b"makedumpfile\0\0\0\0", "makedumpfile -R"),
-            (b"\x1f\x8b\x08", "it begins with [1f, 8b, 08]"),
+            (&b"KDUMP   \x06"[..], "a header of the dump is at byte 0"),
+            (b"makedumpfile\0\0\0\0", "reading 32 bytes at byte 0"),
+            (b"DISKDUMP", "use `crash`"),
+            (b"\x1f\x8b\x08", "use `gzip -dc FILE | vmcore-dmesg -`"),
+            (b"\xfd7zXZ\0\0", "xz has compressed"),
+            (b"\x01\x02\x03", "it begins with [01, 02, 03]"),
             (b"", "an empty file"),
             (b"\x7fELF\x02\x01\x01", "an ELF file of 7 bytes"),
             (b"\x7fELF\x03\x01\x01", "class 3"),
@@ -372,7 +396,7 @@ mod tests {
         .build();
         let headers = whole.len() - 6;
         for len in 0..headers {
-            assert!(Elf::read(&whole[..len].to_vec()).is_err(), "{len}");
+            assert!(Memory::open(&whole[..len].to_vec()).is_err(), "{len}");
         }
         assert!(said(&whole[..100]).contains("and the file has 100"));
     }
@@ -415,9 +439,8 @@ mod tests {
             bytes[header + 32..header + 40].copy_from_slice(&len.to_le_bytes());
         }
         let counting = Counting(bytes, std::cell::Cell::new(0));
-        let error = Elf::read(&counting).map_err(|e| e.to_string());
-        let error = error.expect_err("no description");
-        assert!(error.contains("4096 notes in 4097 segments"), "{error}");
+        let elf = Elf::read(&counting).expect("good headers");
+        assert_eq!(elf.notes, "4096 notes in 4097 segments");
         assert!(counting.1.get() < 4 * count, "{}", counting.1.get());
     }
 

@@ -6,8 +6,11 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum VmcoreError {
     /// It is another kind of file.
-    #[error("{found}, expected an ELF core file, such as /proc/vmcore or a copy of it; {remedy}")]
-    NotElfCore {
+    #[error(
+        "{found}, expected an ELF core file, such as /proc/vmcore or a copy of it, or a dump that \
+         makedumpfile or QEMU wrote; {remedy}"
+    )]
+    NotADump {
         /// What it is.
         found: String,
         /// What to do.
@@ -27,8 +30,9 @@ pub enum VmcoreError {
     },
     /// It does not describe itself.
     #[error(
-        "there is no VMCOREINFO note among its notes ({found}): without it the place of the log \
-         is unknown; a dump from QEMU has one when the guest had `-device vmcoreinfo`"
+        "no VMCOREINFO in its headers ({found}) or in its memory: without it the place of the log \
+         is unknown; a dump from QEMU has it when the guest had `-device vmcoreinfo` and the \
+         module qemu_fw_cfg"
     )]
     NoVmcoreinfo {
         /// What was found instead.
@@ -44,6 +48,29 @@ pub enum VmcoreError {
         what: &'static str,
         /// The virtual address that was looked up.
         address: u64,
+    },
+    /// A part of memory was left out of the dump on purpose.
+    #[error(
+        "{what} at virtual address {address:#x}: that page was left out of the dump; use a lower \
+         dump level (`makedumpfile -d`), or a makedumpfile that supports the crashed kernel"
+    )]
+    Excluded {
+        /// What is there.
+        what: &'static str,
+        /// The virtual address that was looked up.
+        address: u64,
+    },
+    /// The dump holds a page that cannot be read back.
+    #[error(
+        "{what} is in the page at physical address {paddr:#x}, which {found}; copy the dump again"
+    )]
+    Page {
+        /// What is there.
+        what: &'static str,
+        /// Where the page was in the crashed machine's memory.
+        paddr: u64,
+        /// What is wrong with it.
+        found: String,
     },
     /// The file ends before the memory that its headers promise.
     #[error(

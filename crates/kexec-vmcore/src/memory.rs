@@ -3,52 +3,159 @@
 use std::cell::Cell;
 
 use crate::cached::Cached;
-use crate::elf::{Elf, Load};
-use crate::{Source, VmcoreError, Vmcoreinfo, Words};
+use crate::elf::Elf;
+use crate::flattened::Flattened;
+use crate::kdump::Kdump;
+use crate::store::{Place, Store};
+use crate::translate::{Machine, Translation};
+use crate::{Source, VmcoreError, Vmcoreinfo, Words, flattened, kdump, scan};
+
+/// Bytes of a file that are looked at for its format.
+const SIGNATURE: usize = 16;
 
 /// What of the crashed kernel's memory is in a dump.
 pub struct Memory<'a> {
-    source: Cached<'a>,
-    /// By their addresses, and none on another.
-    loads: Vec<Load>,
-    /// The piece that was read last: the next read is there, too, nearly always.
-    last: Cell<usize>,
+    store: Store<'a>,
+    translation: Translation,
+    /// The virtual address that was translated last, the physical one, and how many bytes
+    /// follow each other there: the next one is among them, nearly always.
+    last: Cell<(u64, u64, u64)>,
     /// How it writes numbers.
     pub words: Words,
     /// What it says of itself.
     pub info: Vmcoreinfo,
+    /// Whether the dump is a flattened one that has no mark at its end: it was not copied
+    /// whole.
+    pub cut_short: bool,
 }
 
 impl std::fmt::Debug for Memory<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Memory")
-            .field("loads", &self.loads)
+            .field("translation", &self.translation)
             .field("words", &self.words)
             .field("info", &self.info)
             .finish_non_exhaustive()
     }
 }
 
+/// How a file begins; shorter where the file is.
+fn signature(source: &dyn Source) -> Result<Vec<u8>, VmcoreError> {
+    let len = usize::try_from(source.len()).unwrap_or(SIGNATURE);
+    let wanted = len.min(SIGNATURE);
+    let mut bytes = vec![0; wanted];
+    let failed = |source| VmcoreError::Read {
+        at: 0,
+        wanted,
+        source,
+    };
+    source.read_exact_at(0, &mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// The dump in a file, whether it is flattened or not, and whether it is whole.
+fn rearranged<'a>(
+    source: Box<dyn Source + 'a>,
+) -> Result<(Box<dyn Source + 'a>, bool), VmcoreError> {
+    if !signature(&*source)?.starts_with(flattened::SIGNATURE) {
+        return Ok((source, true));
+    }
+    let dump = Flattened::open(Box::new(Cached::new(source)))?;
+    let ended = dump.ended;
+    Ok((Box::new(dump), ended))
+}
+
 impl<'a> Memory<'a> {
-    /// The memory in a dump.
+    /// The memory in a dump: an ELF core file, or one in the format kdump-compressed;
+    /// either of them may be flattened.
     ///
     /// # Errors
-    /// As [`Elf::read`].
+    /// When it is neither, cannot be read, contradicts itself, or has no description of
+    /// its kernel.
     pub fn open(source: &'a dyn Source) -> Result<Memory<'a>, VmcoreError> {
+        Memory::open_parts(&[source])
+    }
+
+    /// The memory in all the files that `makedumpfile --split` has written of one dump.
+    ///
+    /// # Errors
+    /// As [`Memory::open`]; when there are several files that are not such parts.
+    pub fn open_parts(sources: &[&'a dyn Source]) -> Result<Memory<'a>, VmcoreError> {
+        let mut parts = Vec::new();
+        let mut cut_short = false;
+        for source in sources {
+            let (dump, ended) = rearranged(Box::new(*source))?;
+            cut_short |= !ended;
+            let is_kdump = signature(&*dump)?.starts_with(kdump::SIGNATURE);
+            if sources.len() == 1 && !is_kdump {
+                return Memory::of_elf(dump, cut_short);
+            }
+            let part = is_kdump.then(|| Kdump::open(dump)).transpose()?;
+            match part.filter(|part| part.split || sources.len() == 1) {
+                Some(part) => parts.push(part),
+                None => {
+                    return Err(VmcoreError::NotADump {
+                        found: "several files that are not the parts of one dump".to_owned(),
+                        remedy: "name one dump, or all that `makedumpfile --split` wrote of one",
+                    });
+                }
+            }
+        }
+        Memory::of_kdump(parts, cut_short)
+    }
+
+    fn of_elf(source: Box<dyn Source + 'a>, cut_short: bool) -> Result<Memory<'a>, VmcoreError> {
         let source = Cached::new(source);
         let elf = Elf::read(&source)?;
+        let store = Store::elf(source, &elf);
+        let machine = Machine::from_elf(elf.machine, elf.words);
+        let found = (elf.vmcoreinfo, elf.notes);
+        Memory::new(store, elf.words, machine, None, found, cut_short)
+    }
+
+    fn of_kdump(mut parts: Vec<Kdump<'a>>, cut_short: bool) -> Result<Memory<'a>, VmcoreError> {
+        let Some(first) = parts.first_mut() else {
+            return Err(VmcoreError::NoVmcoreinfo {
+                found: "no file".to_owned(),
+            });
+        };
+        let (words, machine, phys_base) = (first.words, first.machine, first.phys_base);
+        let text = std::mem::take(&mut first.vmcoreinfo);
+        let found = (text, "the second header names none".to_owned());
+        let store = Store::Kdump(parts);
+        Memory::new(store, words, machine, phys_base, found, cut_short)
+    }
+
+    /// `found`: the content of the note, or where it was looked for.
+    fn new(
+        store: Store<'a>,
+        words: Words,
+        machine: Machine,
+        phys_base: Option<u64>,
+        found: (Vec<u8>, String),
+        cut_short: bool,
+    ) -> Result<Memory<'a>, VmcoreError> {
+        let (mut text, found) = found;
+        if text.is_empty() {
+            text = scan::find(&store, words);
+        }
+        if text.is_empty() {
+            return Err(VmcoreError::NoVmcoreinfo { found });
+        }
+        let info = Vmcoreinfo::parse(&text);
         Ok(Memory {
-            source,
-            loads: apart(elf.loads),
-            last: Cell::new(0),
-            words: elf.words,
-            info: Vmcoreinfo::parse(&elf.vmcoreinfo),
+            translation: Translation::new(machine, &info, phys_base),
+            store,
+            last: Cell::new((0, 0, 0)),
+            words,
+            info,
+            cut_short,
         })
     }
 
-    /// How large the dump is: nothing in it can be larger.
-    pub fn file_len(&self) -> u64 {
-        self.source.len()
+    /// How many bytes of memory the machine had at most: nothing in it can be larger.
+    pub(crate) fn most(&self) -> u64 {
+        self.store.most()
     }
 
     /// Fills the buffer with what is at a virtual address; `what` is for the error.
@@ -68,26 +175,11 @@ impl<'a> Memory<'a> {
                 .ok()
                 .and_then(|done| address.checked_add(done))
                 .ok_or_else(missing)?;
-            let load = self.holds(at).ok_or_else(missing)?;
-            let inside = at - load.vaddr;
-            let there = usize::try_from(load.filesz - inside).unwrap_or(usize::MAX);
-            let part = rest.len().min(there);
+            let place = self.place(at)?;
+            let there = place.readable().unwrap_or(u64::MAX);
+            let part = usize::try_from(there).unwrap_or(usize::MAX).min(rest.len());
             let rest = rest.get_mut(..part).unwrap_or_default();
-            let offset = load.offset.checked_add(inside).ok_or_else(missing)?;
-            let failed = |source| {
-                let len = self.source.len();
-                let end = offset.checked_add(u64::try_from(part).unwrap_or(u64::MAX));
-                if end.is_none_or(|end| end > len) {
-                    let at = offset;
-                    return VmcoreError::CutShort { what, at, len };
-                }
-                VmcoreError::Read {
-                    at: offset,
-                    wanted: part,
-                    source,
-                }
-            };
-            self.source.read_exact_at(offset, rest).map_err(failed)?;
+            self.store.read(what, at, place, rest)?;
             done += part;
         }
         Ok(())
@@ -118,76 +210,51 @@ impl<'a> Memory<'a> {
         self.words.number(&bytes, 0, size).ok_or(missing)
     }
 
-    /// How many bytes from an address on are not in the dump.
-    pub(crate) fn missing(&self, address: u64) -> u64 {
-        if self.holds(address).is_some() {
-            return 0;
+    /// How many bytes from an address on are not in the dump, and whether that is because
+    /// they were left out of it.
+    pub(crate) fn missing(&self, address: u64) -> (u64, bool) {
+        match self.place(address) {
+            Ok(Place::Missing { len }) => (len, false),
+            Ok(Place::Excluded { len }) => (len, true),
+            _ => (0, false),
         }
-        let next = self.loads.partition_point(|load| load.vaddr <= address);
-        let next = self.loads.get(next).map_or(u64::MAX, |load| load.vaddr);
-        next.saturating_sub(address)
     }
 
     /// How many bytes from an address on are in a hole of the file.
     pub(crate) fn in_hole(&self, address: u64) -> u64 {
-        let Some(load) = self.holds(address) else {
-            return 0;
-        };
-        let inside = address - load.vaddr;
-        let Some(offset) = load.offset.checked_add(inside) else {
-            return 0;
-        };
-        let hole = self.source.next_data(offset).saturating_sub(offset);
-        hole.min(load.filesz - inside)
+        let place = self.place(address);
+        place.map_or(0, |place| self.store.in_hole(place))
     }
 
-    /// The piece that an address is in.
-    fn holds(&self, address: u64) -> Option<Load> {
-        let inside = |load: &&Load| {
-            address
-                .checked_sub(load.vaddr)
-                .is_some_and(|inside| inside < load.filesz)
+    /// Where a virtual address is: by the headers, or else by its physical address.
+    fn place(&self, address: u64) -> Result<Place, VmcoreError> {
+        let place = self.store.by_vaddr(address);
+        let Place::Missing { len: gap } = place else {
+            return Ok(place);
         };
-        if let Some(load) = self.loads.get(self.last.get()).filter(inside) {
-            return Some(*load);
+        match self.physical(address) {
+            Ok((paddr, left)) => Ok(self.store.by_paddr(paddr)?.at_most(left.min(gap))),
+            Err(len) => Ok(Place::Missing { len: len.min(gap) }),
         }
-        // The last one that does not begin behind the address.
-        let behind = self.loads.partition_point(|load| load.vaddr <= address);
-        let found = behind.checked_sub(1)?;
-        self.loads.get(found).filter(inside)?;
-        self.last.set(found);
-        self.loads.get(found).copied()
     }
-}
 
-/// The pieces in the order of their addresses. Where two have the same address, the
-/// one that begins first keeps it: in a dump that is not spoilt both are the same
-/// memory.
-fn apart(mut loads: Vec<Load>) -> Vec<Load> {
-    loads.sort_by_key(|load| load.vaddr);
-    let mut end = 0_u128;
-    loads.retain_mut(|load| {
-        let (start, stop) = (
-            u128::from(load.vaddr),
-            u128::from(load.vaddr) + u128::from(load.filesz),
-        );
-        let Ok(cut) = u64::try_from(end.saturating_sub(start)) else {
-            return false;
-        };
-        if cut >= load.filesz {
-            return false;
+    /// The physical address, and how many bytes from it on follow each other; or how many
+    /// bytes have none.
+    fn physical(&self, address: u64) -> Result<(u64, u64), u64> {
+        let (from, paddr, len) = self.last.get();
+        if let Some(inside) = address.checked_sub(from).filter(|inside| *inside < len) {
+            return Ok((paddr.wrapping_add(inside), len - inside));
         }
-        let Some(offset) = load.offset.checked_add(cut) else {
-            return false;
+        let what = "a page table";
+        let mut entry = |at: u64| {
+            let mut bytes = [0_u8; 8];
+            self.store.read_physical(what, at, &mut bytes).ok()?;
+            self.words.number(&bytes, 0, 8)
         };
-        // Cannot overflow: cut is less than filesz, and end is at most 2^64 here.
-        load.vaddr = load.vaddr.saturating_add(cut);
-        load.offset = offset;
-        load.filesz -= cut;
-        end = stop;
-        true
-    });
-    loads
+        let (paddr, len) = self.translation.of(address, &mut entry)?;
+        self.last.set((address, paddr, len));
+        Ok((paddr, len))
+    }
 }
 
 #[cfg(test)]

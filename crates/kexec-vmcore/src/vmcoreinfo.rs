@@ -41,7 +41,25 @@ impl Vmcoreinfo {
 
     /// `SYMBOL(name)`: the address of a variable, hexadecimal.
     pub fn symbol(&self, name: &str) -> Option<u64> {
-        let text = self.text(&format!("SYMBOL({name})"))?;
+        self.hexadecimal(&format!("SYMBOL({name})"))
+    }
+
+    /// `NUMBER(name)`: decimal, with or without a sign, or hexadecimal behind `0x`. A
+    /// negative one is what its 64 bits are without a sign.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        let text = self.text(&format!("NUMBER({name})"))?;
+        if let Some(digits) = text.strip_prefix("0x") {
+            return u64::from_str_radix(digits, 16).ok();
+        }
+        match text.parse::<i64>() {
+            Ok(number) => Some(number.cast_unsigned()),
+            Err(_) => text.parse().ok(),
+        }
+    }
+
+    /// A hexadecimal value with or without `0x`, such as that of `KERNELOFFSET`.
+    pub fn hexadecimal(&self, key: &str) -> Option<u64> {
+        let text = self.text(key)?;
         u64::from_str_radix(text.trim_start_matches("0x"), 16).ok()
     }
 
@@ -91,6 +109,12 @@ mod tests {
         assert_eq!(info.text("OSRELEASE"), Some("6.12.1"));
         assert_eq!(info.text("CRASHTIME"), Some("2"));
         assert_eq!(info.symbol("prb"), Some(0xffff_ffff_82a5_bd20));
+        assert_eq!(
+            info.number("phys_base"),
+            Some(0_u64.wrapping_sub(16_777_216))
+        );
+        assert_eq!(info.number("TCR"), Some(0x19));
+        assert_eq!(info.number("prb"), None);
         assert_eq!(info.size("prb_desc").ok(), Some(24));
         assert_eq!(info.offset("list_head.next").ok(), Some(0));
         assert_eq!(info.lines().count(), 8);

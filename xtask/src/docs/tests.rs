@@ -55,7 +55,10 @@ fn every_option_of_vmcore_dmesg_is_told_of() {
     let mut made = manual_pages("2026-01-02");
     made.extend(completions(Arch::X86_64));
     let text = |path: &str| &made.iter().find(|made| made.path == path).unwrap().text;
-    for spelling in kexec_cli::vmcore_dmesg::FLAGS.iter().flat_map(spellings) {
+    for spelling in kexec_cli::vmcore_dmesg::flags()
+        .into_iter()
+        .flat_map(spellings)
+    {
         let page = text("man8/vmcore-dmesg.8");
         assert!(page.contains(&roff::bold(&spelling)), "{spelling}");
         assert!(text("completions/vmcore-dmesg").contains(&spelling));

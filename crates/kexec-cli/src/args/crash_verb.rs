@@ -16,6 +16,8 @@ pub enum CrashAction {
     Estimate,
     /// Give back what is reserved and not needed.
     Shrink,
+    /// Print the log of a dump.
+    Dmesg,
 }
 
 /// A row of the table.
@@ -51,7 +53,7 @@ const LOAD: &[Id] = &[
 ];
 
 /// The words, in the order of [`COMMANDS`].
-pub(crate) const NAMES: &[&str] = &["load", "status", "unload", "estimate", "shrink"];
+pub(crate) const NAMES: &[&str] = &["load", "status", "unload", "estimate", "shrink", "dmesg"];
 
 /// Every subcommand, in the order of the help.
 pub const COMMANDS: &[CrashCommand] = &[
@@ -89,6 +91,13 @@ pub const COMMANDS: &[CrashCommand] = &[
         operand: "[SIZE]",
         about: "Return reserved memory that the crash kernel does not need",
         takes: &[Id::DryRun],
+    },
+    CrashCommand {
+        action: CrashAction::Dmesg,
+        name: "dmesg",
+        operand: "DUMP...",
+        about: "Print the log of the kernel that crashed, from a dump of its memory",
+        takes: super::crash_dmesg::IDS,
     },
 ];
 

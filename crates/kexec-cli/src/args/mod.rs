@@ -6,6 +6,7 @@
 
 mod boot;
 mod crash;
+pub mod crash_dmesg;
 pub mod crash_verb;
 mod effect;
 mod modes;
@@ -121,6 +122,12 @@ pub enum Id {
     Output,
     Raw,
     Vmcoreinfo,
+    SinceClear,
+    Level,
+    Facility,
+    Decode,
+    Caller,
+    ForcePrefix,
 }
 
 /// The headings of `--help`, in its order.
@@ -351,6 +358,7 @@ pub const TABLES: &[&[Flag]] = &[
     x86::FLAGS,
     other_arch::FLAGS,
     verb_options::FLAGS,
+    crash_dmesg::FLAGS,
 ];
 
 /// Every option of every architecture and spelling.

@@ -25,7 +25,7 @@ pub enum Verb {
     Check,
     /// Is a reboot due?
     NeedsReboot,
-    /// Crash kernels: load, look, unload, estimate, shrink.
+    /// Crash kernels: load, look, unload, estimate, shrink; the log of a dump.
     Crash,
     /// Switch a feature on.
     Enable,
@@ -100,7 +100,8 @@ impl Verb {
             Verb::Check => "kexec check [ENTRY|KERNEL] [OPTION]...",
             Verb::NeedsReboot => "kexec needs-reboot [OPTION]...",
             Verb::Crash => {
-                "kexec crash load|status|unload|estimate|shrink [ENTRY|KERNEL|SIZE] [OPTION]..."
+                "kexec crash load|status|unload|estimate|shrink|dmesg [ENTRY|KERNEL|SIZE|DUMP] \
+                 [OPTION]..."
             }
             Verb::Enable => {
                 "kexec enable preload|refresh|exitrd|metrics|parallel-shutdown|crash [OPTION]..."
@@ -133,7 +134,7 @@ impl Verb {
                 "Exit with 0 if a reboot is due: it would boot something else; else with 1"
             }
             Verb::Crash => {
-                "Load a crash kernel, show whether it is ready, and how much memory it needs"
+                "Load a crash kernel, show whether it is ready; print the log of a kernel that crashed"
             }
             Verb::Enable => "Make every reboot a kexec (preload), or switch on another feature",
             Verb::Disable => "Switch a feature off, and remove what enable wrote",
@@ -152,7 +153,8 @@ impl Verb {
     pub fn operands(self) -> usize {
         match self {
             Verb::Enable | Verb::Disable | Verb::ParallelShutdown | Verb::Help => 1,
-            Verb::Crash => 2,
+            // Its subcommands count them: a dump may have any number of parts.
+            Verb::Crash => usize::MAX,
             _ => usize::from(self.takes_kernel()),
         }
     }

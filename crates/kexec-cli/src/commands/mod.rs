@@ -4,6 +4,7 @@
 mod audience;
 pub mod check;
 pub mod crash;
+mod dump_file;
 pub mod enable;
 pub mod history;
 pub mod instances;

@@ -1,18 +1,16 @@
 //! `vmcore-dmesg`: the log of a crashed kernel.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use kexec_cli::help;
-use kexec_cli::vmcore_dmesg::{DmesgRequest, NAME, Show, parse};
-use kexec_machine::open;
+use kexec_cli::vmcore_dmesg::{DmesgRequest, LogRequest, NAME, STDIN, Show, parse};
 use kexec_sys::Errno;
-use kexec_vmcore::log::{self, Summary};
+use kexec_vmcore::log::{self, Part, Summary};
 use kexec_vmcore::{Memory, Source, VmcoreError};
 
+use super::dump_file::DumpFile;
 use super::print;
 use crate::render::dmesg;
 
@@ -21,38 +19,13 @@ mod exit {
     pub const DONE: u8 = 0;
     pub const USAGE: u8 = 1;
     pub const OPEN: u8 = 2;
-    pub const NO_CORE: u8 = 4;
+    pub const NO_DUMP: u8 = 4;
     pub const HEADERS: u8 = 10;
     pub const NO_VMCOREINFO: u8 = 20;
     pub const NOT_IN_DUMP: u8 = 30;
     pub const READ: u8 = 40;
     pub const UNKNOWN: u8 = 50;
     pub const WRITE: u8 = 53;
-}
-
-/// A dump in a file.
-struct Dump {
-    file: File,
-    len: u64,
-}
-
-impl Source for Dump {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn next_data(&self, offset: u64) -> u64 {
-        // Reads name their offset, so that it does not matter where the file stands.
-        match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
-            Ok(data) => data,
-            Err(rustix::io::Errno::NXIO) => self.len,
-            Err(_) => offset,
-        }
-    }
-
-    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
-    }
 }
 
 /// Carries out what was typed behind the name.
@@ -66,7 +39,7 @@ pub fn run(words: &[std::ffi::OsString]) -> u8 {
             print(&help::version());
             exit::DONE
         }
-        Ok(DmesgRequest::Log { vmcore, show }) => of(&vmcore, show),
+        Ok(DmesgRequest::Log(request)) => log_of(NAME, &request),
         Err(wrong) => {
             say!("{NAME}: {wrong}\n{}", help::vmcore_dmesg_usage());
             exit::USAGE
@@ -74,34 +47,61 @@ pub fn run(words: &[std::ffi::OsString]) -> u8 {
     }
 }
 
-fn of(path: &Path, show: Show) -> u8 {
-    let name = path.display();
-    let opened = open::regular(path).and_then(|file| {
-        let metadata = file.metadata();
-        let len = metadata.map_err(|e| Errno::from_io(&e).to_string())?.len();
-        Ok(Dump { file, len })
-    });
-    let dump = match opened {
-        Ok(dump) => dump,
-        Err(why) => {
-            say_line!("{NAME}: opening {name}: {why}");
-            if path == Path::new("/proc/vmcore") && !path.exists() {
-                say_line!(
-                    "{:14}it exists only while a crash kernel runs that was loaded with kexec -p",
-                    ""
-                );
+/// What messages call a dump that was named so.
+fn shown_name(path: &Path) -> String {
+    match path.as_os_str() == STDIN {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    }
+}
+
+/// Prints the log of a dump; `who` stands in front of what is said on standard error.
+/// The answer is the exit code.
+pub fn log_of(who: &str, request: &LogRequest) -> u8 {
+    let LogRequest {
+        dumps: paths,
+        show,
+        style,
+        select,
+    } = request;
+    let (show, style, select) = (*show, *style, *select);
+    let names: Vec<String> = paths.iter().map(|path| shown_name(path)).collect();
+    let name = names.join(", ");
+    let mut files = Vec::new();
+    for path in paths {
+        match DumpFile::open(path) {
+            Ok(file) => files.push(file),
+            Err(why) => {
+                say_line!("{who}: opening {}: {why}", shown_name(path));
+                if path == Path::new("/proc/vmcore") && !path.exists() {
+                    say_line!(
+                        "{:14}it exists only while a crash kernel runs that was loaded with kexec -p",
+                        ""
+                    );
+                }
+                return exit::OPEN;
             }
-            return exit::OPEN;
         }
+    }
+    let sources: Vec<&dyn Source> = files.iter().map(|file| file as &dyn Source).collect();
+    let part = match select.since_clear {
+        true => Part::SinceClear,
+        false => Part::All,
     };
-    let shown = Memory::open(&dump).and_then(|memory| {
+    let shown = Memory::open_parts(&sources).and_then(|memory| {
+        if memory.cut_short {
+            say_line!(
+                "{who}: {name}: the flattened dump has no mark at its end: it was not copied \
+                 whole, and what is missing may be a part of the log"
+            );
+        }
         let mut out = BufWriter::new(io::stdout().lock());
         if show == Show::Vmcoreinfo {
             return Ok((dmesg::vmcoreinfo(&mut out, &memory.info), None));
         }
-        let mut page = dmesg::Page::new(show, &memory.info);
+        let mut page = dmesg::Page::new(show, style, select, &memory.info);
         let mut written = page.begin(&mut out);
-        let summary = log::read(&memory, &mut |item| {
+        let summary = log::read(&memory, part, &mut |item| {
             if written.is_ok() {
                 written = page.item(&mut out, &item);
             }
@@ -125,28 +125,30 @@ fn of(path: &Path, show: Show) -> u8 {
     });
     match shown {
         Err(error) => {
-            say_line!("{NAME}: {name}: {error}");
+            say_line!("{who}: {name}: {error}");
             code(&error)
         }
         Ok((Err(error), _)) => {
             // Whoever has closed the pipe knows.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 say_line!(
-                    "{NAME}: writing to standard output: {}",
+                    "{who}: writing to standard output: {}",
                     Errno::from_io(&error)
                 );
             }
             exit::WRITE
         }
-        Ok((Ok(()), summary)) => summary.map_or(exit::DONE, |summary| verdict(&name, &summary)),
+        Ok((Ok(()), summary)) => {
+            summary.map_or(exit::DONE, |summary| verdict(who, &name, &summary))
+        }
     }
 }
 
 /// What is said of a log that was printed.
-fn verdict(name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
+fn verdict(who: &str, name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
     if summary.lost > 0 {
         say_line!(
-            "{NAME}: {name}: the text of {} messages was overwritten or never written",
+            "{who}: {name}: the text of {} messages was overwritten or never written",
             summary.lost
         );
     }
@@ -154,7 +156,7 @@ fn verdict(name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
         None => exit::DONE,
         Some(why) => {
             let many = summary.unreadable;
-            say_line!("{NAME}: {name}: {many} parts of the log are missing; the first: {why}");
+            say_line!("{who}: {name}: {many} parts of the log are missing; the first: {why}");
             code(why)
         }
     }
@@ -162,11 +164,13 @@ fn verdict(name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
 
 fn code(error: &VmcoreError) -> u8 {
     match error {
-        VmcoreError::NotElfCore { .. } => exit::NO_CORE,
+        VmcoreError::NotADump { .. } => exit::NO_DUMP,
         VmcoreError::Headers { .. } => exit::HEADERS,
         VmcoreError::NoVmcoreinfo { .. } => exit::NO_VMCOREINFO,
-        VmcoreError::NotInDump { .. } => exit::NOT_IN_DUMP,
-        VmcoreError::CutShort { .. } | VmcoreError::Read { .. } => exit::READ,
+        VmcoreError::NotInDump { .. } | VmcoreError::Excluded { .. } => exit::NOT_IN_DUMP,
+        VmcoreError::CutShort { .. } | VmcoreError::Read { .. } | VmcoreError::Page { .. } => {
+            exit::READ
+        }
         VmcoreError::Vmcoreinfo { .. } => exit::UNKNOWN,
     }
 }

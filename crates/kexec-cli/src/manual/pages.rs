@@ -135,7 +135,7 @@ pub const PAGES: &[Page] = &[
         says: &[],
         sections: &[],
         files: &[LOADED, SYS_LOADED],
-        see_also: &[("kdumpctl", 8), ("kdump-config", 8)],
+        see_also: &[("vmcore-dmesg", 8), ("kdumpctl", 8), ("kdump-config", 8)],
     },
     Page {
         name: "kexec-metrics",

@@ -268,6 +268,9 @@ static CRASH: Text = Text {
         "`shrink`: returns reserved memory, until the estimate or SIZE is left (a number with K, \
          M or G). The running kernel does that only while no crash kernel is loaded, and nothing \
          but a reboot makes the region larger again.",
+        "`dmesg`: prints the log of the kernel that crashed, from a dump of its memory. \
+         vmcore-dmesg(8) is the same under another name: it describes the dumps that are read, \
+         and the exit codes.",
     ],
     examples: &[
         example(
@@ -290,6 +293,10 @@ static CRASH: Text = Text {
         example(
             "kexec crash shrink --dry-run",
             "Show how much reserved memory is not needed.",
+        ),
+        example(
+            "kexec crash dmesg --level err+ /var/crash/dump",
+            "Show what was an error or worse in the log of a dump.",
         ),
     ],
 };

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
+use kexec_cli::vmcore_dmesg::{self, LogRequest};
 use kexec_plan::{Cmdline, SyscallChoice};
 use kexec_reboot::steps::Selection;
 use kexec_sys::Slot;
@@ -52,6 +53,8 @@ pub enum CrashRequest {
         /// As JSON.
         json: bool,
     },
+    /// Print the log of a dump.
+    Dmesg(LogRequest),
 }
 
 /// Understands the operands and options of `kexec crash`.
@@ -67,7 +70,11 @@ pub(super) fn parse(typed: &Typed) -> Result<CrashRequest, String> {
         return Err(command.refusal(flag));
     }
     let operand = typed.operands.get(1);
-    if let (Some(extra), "") = (operand, command.operand) {
+    let most = match command.action {
+        CrashAction::Dmesg => usize::MAX,
+        _ => usize::from(!command.operand.is_empty()),
+    };
+    if let Some(extra) = typed.operands.iter().skip(1).nth(most) {
         return Err(format!(
             "crash {} does not take {}: {}",
             command.name,
@@ -75,7 +82,8 @@ pub(super) fn parse(typed: &Typed) -> Result<CrashRequest, String> {
             command.synopsis()
         ));
     }
-    if operand.is_some_and(|operand| operand.is_empty()) {
+    let has_default = command.action != CrashAction::Dmesg;
+    if has_default && operand.is_some_and(|operand| operand.is_empty()) {
         // A variable of a script that is not set must not be the running kernel.
         return Err(format!(
             "the name is empty: {} without it takes the default",
@@ -104,7 +112,16 @@ pub(super) fn parse(typed: &Typed) -> Result<CrashRequest, String> {
             dry_run,
             json,
         },
+        CrashAction::Dmesg => CrashRequest::Dmesg(dmesg(typed)?),
     })
+}
+
+/// Which log, and how it is shown.
+fn dmesg(typed: &Typed) -> Result<LogRequest, String> {
+    let options = typed.options.iter();
+    let options = options.map(|(flag, value)| (flag.id, value.clone().unwrap_or_default()));
+    let dumps = typed.operands.get(1..).unwrap_or_default();
+    vmcore_dmesg::log(&options.collect::<Vec<_>>(), dumps)
 }
 
 /// Which subcommand it is.

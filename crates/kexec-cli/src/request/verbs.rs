@@ -24,7 +24,7 @@ use super::{
 };
 use crate::args::numbers;
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
-use crate::args::{Flag, Id, Verb, all, flags_of, listed, rules, similar};
+use crate::args::{Flag, Id, Verb, all, crash_dmesg, flags_of, listed, rules, similar};
 
 pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, UsageError> {
     let usage = |message: String| UsageError {
@@ -198,7 +198,12 @@ fn not_taken(verb: Verb, error: &TypedError) -> String {
             .short
             .is_some_and(|short| name.as_bytes() == [b'-', short]),
     };
-    let called: Vec<&Flag> = all().filter(called).collect();
+    let mut called: Vec<&Flag> = all().filter(called).collect();
+    // Of a letter that has two meanings, the one that is about a load.
+    let is_of_dmesg = |flag: &&Flag| crash_dmesg::IDS.contains(&flag.id);
+    if !called.iter().all(is_of_dmesg) {
+        called.retain(|flag| !is_of_dmesg(&flag));
+    }
     let takes = |verb: &&Verb| called.iter().any(|flag| flag.verbs.contains(verb));
     let verbs: Vec<&str> = Verb::ALL
         .iter()

@@ -104,6 +104,15 @@ impl Summary {
     }
 }
 
+/// Which part of the log is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything that the kernel still had.
+    All,
+    /// What was written since a user cleared the log (`dmesg --clear`).
+    SinceClear,
+}
+
 /// What is done with each part; breaking off ends the walk.
 pub type Sink<'a> = &'a mut dyn FnMut(Item) -> ControlFlow<()>;
 
@@ -112,13 +121,15 @@ pub type Sink<'a> = &'a mut dyn FnMut(Item) -> ControlFlow<()>;
 ///
 /// # Errors
 /// When the way to the log is not known or not in the dump.
-pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError> {
+pub fn read(memory: &Memory<'_>, part: Part, sink: Sink<'_>) -> Result<Summary, VmcoreError> {
     let has = |name| memory.info.symbol(name).is_some();
     if has("prb") {
-        ring::read(memory, sink)
+        ring::read(memory, part, sink)
     } else if has("log_first_idx") {
-        records::read(memory, sink)
+        records::read(memory, part, sink)
     } else {
+        // `dmesg --clear` sets the number of its bytes to 0: it is always what was
+        // written since then.
         bytes::read(memory, sink)
     }
 }
@@ -139,15 +150,16 @@ const MAX_LOG: u64 = 1 << 31;
 /// file); each has 24 bytes, and room to grow.
 const MAX_DESCS: u64 = (MAX_LOG >> 5) * 64;
 
-/// Refuses a buffer that is larger than the whole dump, which has to hold it, or than
-/// `most`: a dump with holes may call itself as large as it likes.
+/// Refuses a buffer that is larger than the machine's memory, which had to hold it, or
+/// than `most`: a dump with holes may call itself as large as it likes.
 fn bounded(memory: &Memory<'_>, key: &str, len: u64, most: u64) -> Result<u64, VmcoreError> {
-    if len == 0 || len > memory.file_len().min(most) {
+    if len == 0 || len > memory.most().min(most) {
         return Err(VmcoreError::Vmcoreinfo {
             key: key.to_owned(),
             found: format!(
-                "leads to a buffer of {len} bytes, in a dump of {}; a kernel has at most {most}",
-                memory.file_len()
+                "leads to a buffer of {len} bytes, in a dump of {} bytes of memory; a kernel has at \
+                 most {most}",
+                memory.most()
             ),
         });
     }

@@ -2,7 +2,9 @@
 //! it, from `log_first_idx` to `log_next_idx`. One without a length means that the
 //! next is at the start of the buffer.
 
-use super::{Item, Layout, MAX_LOG, Record, Sink, Summary, bounded, level, symbol};
+use std::ops::ControlFlow;
+
+use super::{Item, Layout, MAX_LOG, Part, Record, Sink, Summary, bounded, level, symbol};
 use crate::{Memory, VmcoreError};
 
 /// Where the fields of a record are. The structure is called `printk_log`; until
@@ -40,65 +42,113 @@ impl Offsets {
     }
 }
 
-pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError> {
+/// The buffer, and where the oldest message and the end of the newest are in it.
+struct Buffer {
+    at: Offsets,
+    start: u64,
+    len: u64,
+    first: u64,
+    next: u64,
+}
+
+pub fn read(memory: &Memory<'_>, part: Part, sink: Sink<'_>) -> Result<Summary, VmcoreError> {
     let what = "the log's buffer";
     let at = Offsets::new(memory)?;
     let number = |name| memory.number(what, symbol(memory, name)?, 4);
-    let buffer = memory.long("the pointer log_buf", symbol(memory, "log_buf")?)?;
-    let len = bounded(memory, "log_buf_len", number("log_buf_len")?, MAX_LOG)?;
-    let (first, next) = (number("log_first_idx")?, number("log_next_idx")?);
+    let buffer = Buffer {
+        at,
+        start: memory.long("the pointer log_buf", symbol(memory, "log_buf")?)?,
+        len: bounded(memory, "log_buf_len", number("log_buf_len")?, MAX_LOG)?,
+        first: number("log_first_idx")?,
+        next: number("log_next_idx")?,
+    };
+    let mut skipping = None;
+    if part == Part::SinceClear {
+        let clear = number("clear_idx")?;
+        // 0 until a user clears the log. Where the log went around since it was cleared, no
+        // message begins there any more: then everything is newer.
+        let mut begins = clear == buffer.next;
+        buffer.walk(memory, &mut |index, _| {
+            begins |= index == clear;
+            ControlFlow::Continue(())
+        });
+        skipping = (begins && clear != 0).then_some(clear);
+    }
     let mut summary = Summary::new(Layout::Records);
-    let size = at.size as u64;
-    let mut index = first;
-    let mut wrapped = false;
-    // Every step goes on by the length of a record, or back to the start once.
-    while index != next {
-        if wrapped && index > next || index.saturating_add(size) > len {
-            summary.unreadable(senseless(index, "no record fits there"));
-            break;
+    buffer.walk(memory, &mut |index, found| {
+        if skipping.is_some_and(|clear| clear != index) {
+            return ControlFlow::Continue(());
         }
-        let mut record = vec![0_u8; at.size];
-        let address = buffer.wrapping_add(index);
-        if let Err(error) = memory.read("a message", address, &mut record) {
-            // Without its length nobody knows where the next one is.
-            summary.unreadable(error);
-            break;
+        skipping = None;
+        match found {
+            Ok(record) => {
+                summary.records += 1;
+                sink(Item::Record(record))
+            }
+            Err(error) => {
+                summary.unreadable(error);
+                ControlFlow::Continue(())
+            }
         }
-        let words = memory.words;
-        let short = |at: usize| words.number(&record, at, 2).unwrap_or(0);
-        let step = short(at.len);
-        if step == 0 && !wrapped {
-            wrapped = true;
-            index = 0;
-            continue;
-        }
-        let text_len = short(at.text_len);
-        if step < size || size + text_len > step || index + step > len {
-            summary.unreadable(senseless(index, "its lengths contradict each other"));
-            break;
-        }
-        let mut text = vec![0_u8; usize::try_from(text_len).unwrap_or(0)];
-        match memory.read("a message's text", address.wrapping_add(size), &mut text) {
-            Ok(()) => {
+    });
+    Ok(summary)
+}
+
+/// What is done with each message, or with what stands in its place.
+type Each<'a> = &'a mut dyn FnMut(u64, Result<Record, VmcoreError>) -> ControlFlow<()>;
+
+impl Buffer {
+    /// Every step goes on by the length of a record, or back to the start once.
+    fn walk(&self, memory: &Memory<'_>, each: Each<'_>) {
+        let at = &self.at;
+        let size = at.size as u64;
+        let mut index = self.first;
+        let mut wrapped = false;
+        while index != self.next {
+            if wrapped && index > self.next || index.saturating_add(size) > self.len {
+                let _ = each(index, Err(senseless(index, "no record fits there")));
+                break;
+            }
+            let mut record = vec![0_u8; at.size];
+            let address = self.start.wrapping_add(index);
+            if let Err(error) = memory.read("a message", address, &mut record) {
+                // Without its length nobody knows where the next one is.
+                let _ = each(index, Err(error));
+                break;
+            }
+            let words = memory.words;
+            let short = |at: usize| words.number(&record, at, 2).unwrap_or(0);
+            let step = short(at.len);
+            if step == 0 && !wrapped {
+                wrapped = true;
+                index = 0;
+                continue;
+            }
+            let text_len = short(at.text_len);
+            if step < size || size + text_len > step || index + step > self.len {
+                let error = senseless(index, "its lengths contradict each other");
+                let _ = each(index, Err(error));
+                break;
+            }
+            let mut text = vec![0_u8; usize::try_from(text_len).unwrap_or(0)];
+            let read = memory.read("a message's text", address.wrapping_add(size), &mut text);
+            let found = read.map(|()| {
                 // `facility`, and `flags` with `level`, are behind dict_len.
                 let byte = |more: usize| record.get(at.dict_len? + more).copied();
-                summary.records += 1;
-                let found = Record {
+                Record {
                     ts_nsec: words.number(&record, at.ts_nsec, 8).unwrap_or(0),
                     facility: byte(2),
                     level: byte(3).map(|byte| level(memory, byte)),
                     text,
                     ..Record::default()
-                };
-                if sink(Item::Record(found)).is_break() {
-                    break;
                 }
+            });
+            if each(index, found).is_break() {
+                break;
             }
-            Err(error) => summary.unreadable(error),
+            index += step;
         }
-        index += step;
     }
-    Ok(summary)
 }
 
 fn senseless(index: u64, why: &str) -> VmcoreError {

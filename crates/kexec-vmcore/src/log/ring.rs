@@ -4,7 +4,7 @@
 //! in VMCOREINFO (Documentation/admin-guide/kdump/vmcoreinfo.rst, "printk").
 
 use super::{
-    Caller, Item, Layout, MAX_DESCS, MAX_LOG, Record, Sink, Summary, bounded, level, symbol,
+    Caller, Item, Layout, MAX_DESCS, MAX_LOG, Part, Record, Sink, Summary, bounded, level, symbol,
 };
 use crate::{Memory, VmcoreError};
 
@@ -79,9 +79,14 @@ enum Found {
     Nothing,
 }
 
-pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError> {
+pub fn read(memory: &Memory<'_>, part: Part, sink: Sink<'_>) -> Result<Summary, VmcoreError> {
     let ring = Ring::open(memory)?;
     let mut summary = Summary::new(Layout::Ring);
+    let clear = match part {
+        Part::All => 0,
+        Part::SinceClear => clear_seq(memory)?,
+    };
+    let mut unused = Unused::default();
     let mask = memory.words.max() >> STATE_BITS;
     let mut id = ring.tail;
     // Texts that do not lie on each other are not longer together than their ring.
@@ -103,13 +108,20 @@ pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError>
                 };
                 room = rest;
                 without = 0;
-                summary.records += 1;
-                if sink(Item::Record(record)).is_break() {
-                    break;
+                unused.message(record.seq, &mut summary);
+                if record.seq.is_none_or(|seq| seq >= clear) {
+                    summary.records += 1;
+                    if sink(Item::Record(record)).is_break() {
+                        break;
+                    }
                 }
             }
-            Ok(Found::Lost) => summary.lost += 1,
+            Ok(Found::Lost) => {
+                unused.message(None, &mut summary);
+                summary.lost += 1;
+            }
             Ok(Found::Nothing) => {}
+            Err(error @ VmcoreError::Excluded { .. }) => unused.excluded(1, error, &mut summary),
             Err(error) => summary.unreadable(error),
         }
         if id == ring.head {
@@ -121,12 +133,73 @@ pub fn read(memory: &Memory<'_>, sink: Sink<'_>) -> Result<Summary, VmcoreError>
             without = 0;
             let most = left.min(ring.head.wrapping_sub(id) & mask);
             let (empty, missing) = ring.holes(id, most);
-            summary.unreadable += missing;
-            id = id.wrapping_add(empty + missing) & mask;
-            left -= empty + missing;
+            if let Some(error) = missing {
+                match error {
+                    VmcoreError::Excluded { .. } => unused.excluded(empty, error, &mut summary),
+                    _ => {
+                        summary.unreadable += empty;
+                        summary.why.get_or_insert(error);
+                    }
+                }
+            }
+            id = id.wrapping_add(empty) & mask;
+            left -= empty;
         }
     }
+    unused.end(&mut summary);
     Ok(summary)
+}
+
+/// The number of the first message since a user cleared the log. Since 5.13 it is kept
+/// twice, and the lowest bit of a counter in front tells which is the good one
+/// (`latched_seq`; Documentation/locking/seqlock.rst, "Latch sequence counters").
+fn clear_seq(memory: &Memory<'_>) -> Result<u64, VmcoreError> {
+    let what = "the number of the first message since the log was cleared";
+    let address = symbol(memory, "clear_seq")?;
+    let Ok(offset) = memory.info.offset("latched_seq.val") else {
+        return memory.number(what, address, 8);
+    };
+    let which = memory.number(what, address, 4)? & 1;
+    let at = address.wrapping_add(offset as u64 + 8 * which);
+    memory.number(what, at, 8)
+}
+
+/// Descriptors in pages that were left out of the dump. makedumpfile leaves out pages that
+/// hold nothing but zeros, and so are descriptors that no message has used yet. As long as
+/// the first message of all is there, those before it were of that kind. Others are
+/// messages that are missing.
+#[derive(Default)]
+struct Unused {
+    count: u64,
+    why: Option<VmcoreError>,
+    /// Whether a message was seen.
+    used: bool,
+}
+
+impl Unused {
+    fn excluded(&mut self, count: u64, why: VmcoreError, summary: &mut Summary) {
+        self.count += count;
+        self.why.get_or_insert(why);
+        if self.used {
+            self.end(summary);
+        }
+    }
+
+    fn message(&mut self, seq: Option<u64>, summary: &mut Summary) {
+        if seq == Some(0) && !self.used {
+            *self = Unused::default();
+        }
+        self.used = true;
+        self.end(summary);
+    }
+
+    /// Those that are left are missing.
+    fn end(&mut self, summary: &mut Summary) {
+        if let Some(why) = self.why.take() {
+            summary.unreadable += std::mem::take(&mut self.count);
+            summary.why.get_or_insert(why);
+        }
+    }
 }
 
 impl<'a, 'b> Ring<'a, 'b> {
@@ -188,28 +261,34 @@ impl<'a, 'b> Ring<'a, 'b> {
     }
 
     /// How many descriptors from this one on, of `most`, are nothing but zeros, in a hole
-    /// of the file or not; and how many are not in the dump.
-    fn holes(&self, id: u64, most: u64) -> (u64, u64) {
+    /// of the file or not; or are not in the dump, and why.
+    fn holes(&self, id: u64, most: u64) -> (u64, Option<VmcoreError>) {
+        let what = "descriptors";
         let size = self.at.desc_size as u64;
         let count = 1_u64 << self.count_bits;
         let index = id & (count - 1);
         let most = most.min(count - index);
         let address = self.descs.wrapping_add(index.wrapping_mul(size));
-        let missing = (self.memory.missing(address) / size).min(most);
+        let (missing, excluded) = self.memory.missing(address);
+        let missing = (missing / size).min(most);
         if missing > 0 {
-            return (0, missing);
+            let why = match excluded {
+                true => VmcoreError::Excluded { what, address },
+                false => VmcoreError::NotInDump { what, address },
+            };
+            return (missing, Some(why));
         }
         let in_hole = (self.memory.in_hole(address) / size).min(most);
         if in_hole > 0 {
-            return (in_hole, 0);
+            return (in_hole, None);
         }
         let most = most.min(PIECE / size);
         let len = usize::try_from(most.saturating_mul(size)).unwrap_or(0);
         let mut bytes = vec![0_u8; len];
-        let read = self.memory.read("descriptors", address, &mut bytes);
+        let read = self.memory.read(what, address, &mut bytes);
         match read.is_ok() && bytes.iter().all(|byte| *byte == 0) {
-            true => (most, 0),
-            false => (0, 0),
+            true => (most, None),
+            false => (0, None),
         }
     }
 
@@ -291,5 +370,51 @@ impl<'a, 'b> Ring<'a, 'b> {
         let address = address.wrapping_add(head);
         self.memory.read("a message's text", address, &mut text)?;
         Ok(Some(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excluded() -> VmcoreError {
+        VmcoreError::Excluded {
+            what: "descriptors",
+            address: 0,
+        }
+    }
+
+    fn unreadable(walk: impl FnOnce(&mut Unused, &mut Summary)) -> u64 {
+        let mut summary = Summary::new(Layout::Ring);
+        let mut unused = Unused::default();
+        walk(&mut unused, &mut summary);
+        unused.end(&mut summary);
+        assert_eq!(summary.why.is_some(), summary.unreadable > 0);
+        summary.unreadable
+    }
+
+    #[test]
+    fn pages_of_unused_descriptors_are_no_loss() {
+        let unused = unreadable(|unused, summary| {
+            unused.excluded(100, excluded(), summary);
+            unused.message(Some(0), summary);
+        });
+        assert_eq!(unused, 0);
+        // The first message is gone: so are others.
+        let gone = unreadable(|unused, summary| {
+            unused.excluded(100, excluded(), summary);
+            unused.message(Some(7), summary);
+        });
+        assert_eq!(gone, 100);
+        let between = unreadable(|unused, summary| {
+            unused.message(Some(0), summary);
+            unused.excluded(3, excluded(), summary);
+            unused.message(Some(4), summary);
+        });
+        assert_eq!(between, 3);
+        assert_eq!(
+            unreadable(|unused, summary| unused.excluded(5, excluded(), summary)),
+            5
+        );
     }
 }

@@ -31,7 +31,7 @@ fn message(ts_nsec: u64, text: &str) -> Message<'_> {
 fn walk(bytes: Vec<u8>) -> Result<(Vec<Item>, Summary), VmcoreError> {
     let memory = Memory::open(&bytes)?;
     let mut items = Vec::new();
-    let summary = read(&memory, &mut |item| {
+    let summary = read(&memory, Part::All, &mut |item| {
         items.push(item);
         ControlFlow::Continue(())
     })?;
@@ -190,7 +190,7 @@ fn ring_with_holes(count_bits: u32, in_file: bool) -> (Result<Summary, VmcoreErr
         reads: std::cell::Cell::new(0),
     };
     let memory = Memory::open(&holes).expect("good headers");
-    let summary = read(&memory, &mut |_| ControlFlow::Continue(()));
+    let summary = read(&memory, Part::All, &mut |_| ControlFlow::Continue(()));
     (summary, holes.reads.get())
 }
 
@@ -293,4 +293,73 @@ proptest! {
         bytes.truncate(keep.index(bytes.len()));
         let _ = walk(bytes);
     }
+}
+
+/// A variable of the kernel behind the log.
+fn variable(dump: &mut Dump, words: Words, name: &str, values: &[(u64, usize)]) {
+    let address = 0x8001_0000;
+    dump.info(&format!("SYMBOL({name})={address:x}"));
+    let bytes: Vec<u8> = values
+        .iter()
+        .flat_map(|(value, size)| testing::number(words, *value, *size))
+        .collect();
+    dump.load(address, &bytes);
+}
+
+fn since_clear(dump: &Dump) -> Result<Vec<String>, VmcoreError> {
+    let bytes = dump.build();
+    let memory = Memory::open(&bytes)?;
+    let mut found = Vec::new();
+    read(&memory, Part::SinceClear, &mut |item| {
+        if let Item::Record(record) = item {
+            found.push(String::from_utf8_lossy(&record.text).into_owned());
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+#[test]
+fn a_ring_since_it_was_cleared() {
+    let messages = [message(0, "old"), message(1, "new"), message(2, "newer")];
+    for words in WORDS {
+        let dump = testing::ring(words, &messages);
+        assert!(since_clear(&dump).is_err(), "no clear_seq");
+        let mut plain = dump.clone();
+        variable(&mut plain, words, "clear_seq", &[(1, 8)]);
+        assert_eq!(
+            since_clear(&plain).ok(),
+            Some(vec!["new".into(), "newer".into()])
+        );
+        // Kept twice: the counter in front tells which one is good.
+        for (counter, wanted) in [(4, "new"), (5, "newer")] {
+            let mut twice = dump.clone();
+            twice.info("OFFSET(latched_seq.val)=8");
+            let values = [(counter, 4), (0, 4), (1, 8), (2, 8)];
+            variable(&mut twice, words, "clear_seq", &values);
+            let found = since_clear(&twice).expect("good");
+            assert_eq!(found.first().map(String::as_str), Some(wanted));
+        }
+    }
+}
+
+#[test]
+fn records_since_they_were_cleared() {
+    let messages = [message(0, "one"), message(1, "two"), message(2, "three")];
+    let clear = |before_end: usize, clear: u64| {
+        let mut dump = testing::records(LITTLE64, &messages, before_end);
+        variable(&mut dump, LITTLE64, "clear_idx", &[(clear, 4)]);
+        since_clear(&dump).expect("good")
+    };
+    // Each of these records has 20 bytes, the last one 24.
+    assert_eq!(clear(0, 20), ["two", "three"]);
+    assert_eq!(clear(0, 64), [] as [&str; 0]);
+    assert_eq!(clear(0, 0), ["one", "two", "three"], "never cleared");
+    assert_eq!(
+        clear(1, 0),
+        ["one", "two", "three"],
+        "never cleared, gone around"
+    );
+    assert_eq!(clear(1, 20), ["three"]);
+    assert_eq!(clear(0, 30), ["one", "two", "three"], "overwritten since");
 }

@@ -1,6 +1,6 @@
 //! Dumps with a log, as a kernel leaves it.
 
-use super::Dump;
+use super::{Dump, TestMachine};
 use crate::Words;
 
 /// Where the parts are.
@@ -27,6 +27,17 @@ pub struct Message<'a> {
 /// stay, as after a crash in the middle of it.
 pub fn ring(words: Words, messages: &[Message<'_>]) -> Dump {
     let mut dump = Dump::new(words);
+    dump.info("OSRELEASE=6.12.0-test");
+    put_ring(dump, BASE, messages)
+}
+
+/// The same on this machine.
+pub fn ring_on(machine: TestMachine, messages: &[Message<'_>]) -> Dump {
+    put_ring(Dump::on(machine), machine.base, messages)
+}
+
+fn put_ring(mut dump: Dump, base: u64, messages: &[Message<'_>]) -> Dump {
+    let words = dump.words;
     let long = words.long;
     let number = |value: u64, size| super::number(words, value, size);
     let (desc, info) = (3 * long, 32_usize);
@@ -81,7 +92,7 @@ pub fn ring(words: Words, messages: &[Message<'_>]) -> Dump {
     }
     let newest = messages.len().saturating_sub(1);
     let oldest = messages.len().saturating_sub(1 << COUNT_BITS);
-    let at = |page: u64| BASE + page * 0x1000;
+    let at = |page: u64| base + page * 0x1000;
     let rings = [
         // desc_ring: count_bits, descs, infos, head_id, tail_id
         number(COUNT_BITS.into(), long),
@@ -104,7 +115,6 @@ pub fn ring(words: Words, messages: &[Message<'_>]) -> Dump {
             rings
         }
     };
-    dump.info("OSRELEASE=6.12.0-test");
     dump.info(&format!("SYMBOL(prb)={:x}", at(0)));
     for (name, size) in [("prb_desc", desc), ("printk_info", info)] {
         dump.info(&format!("SIZE({name})={size}"));
@@ -146,6 +156,17 @@ const RECORD: usize = 16;
 /// anew; they are the older ones.
 pub fn records(words: Words, messages: &[Message<'_>], before_end: usize) -> Dump {
     let mut dump = Dump::new(words);
+    dump.info("OSRELEASE=4.19.0-test");
+    put_records(dump, BASE, messages, before_end)
+}
+
+/// The same on this machine.
+pub fn records_on(machine: TestMachine, messages: &[Message<'_>], before_end: usize) -> Dump {
+    put_records(Dump::on(machine), machine.base, messages, before_end)
+}
+
+fn put_records(mut dump: Dump, base: u64, messages: &[Message<'_>], before_end: usize) -> Dump {
+    let words = dump.words;
     let number = |value: u64, size| super::number(words, value, size);
     let record = |message: &Message<'_>| {
         let len = (RECORD + message.text.len()).next_multiple_of(4);
@@ -176,15 +197,14 @@ pub fn records(words: Words, messages: &[Message<'_>], before_end: usize) -> Dum
     let gap = if before_end == 0 { 0 } else { RECORD };
     let first = first + gap;
     let buffer = [newer, vec![0; gap], older, vec![0; RECORD]].concat();
-    dump.info("OSRELEASE=4.19.0-test");
     let variables = [
-        ("log_buf", BASE + 0x1000, words.long),
+        ("log_buf", base + 0x1000, words.long),
         ("log_buf_len", buffer.len() as u64, 4),
         ("log_first_idx", first as u64, 4),
         ("log_next_idx", next as u64, 4),
     ];
     for (at, (name, value, size)) in variables.iter().enumerate() {
-        let address = BASE + 16 * at as u64;
+        let address = base + 16 * at as u64;
         dump.info(&format!("SYMBOL({name})={address:x}"));
         dump.load(address, &number(*value, *size));
     }
@@ -197,30 +217,40 @@ pub fn records(words: Words, messages: &[Message<'_>], before_end: usize) -> Dum
     ] {
         dump.info(&format!("OFFSET(printk_log.{field})={offset}"));
     }
-    dump.load(BASE + 0x1000, &buffer);
+    dump.load(base + 0x1000, &buffer);
     dump
 }
 
 /// A log before 3.5: this text, of which the last 64 bytes are still there.
 pub fn bytes(words: Words, text: &[u8]) -> Dump {
     let mut dump = Dump::new(words);
+    dump.info("OSRELEASE=2.6.32-test");
+    put_bytes(dump, BASE, text)
+}
+
+/// The same on this machine.
+pub fn bytes_on(machine: TestMachine, text: &[u8]) -> Dump {
+    put_bytes(Dump::on(machine), machine.base, text)
+}
+
+fn put_bytes(mut dump: Dump, base: u64, text: &[u8]) -> Dump {
+    let words = dump.words;
     let mut buffer = vec![0_u8; 64];
     for (at, byte) in text.iter().enumerate() {
         buffer[at % 64] = *byte;
     }
-    dump.info("OSRELEASE=2.6.32-test");
     let variables = [
-        ("log_buf", BASE + 0x1000, words.long),
+        ("log_buf", base + 0x1000, words.long),
         ("log_buf_len", 64, 4),
         ("log_end", text.len() as u64, 4),
         ("logged_chars", text.len().min(64) as u64, 4),
     ];
     for (at, (name, value, size)) in variables.iter().enumerate() {
-        let address = BASE + 16 * at as u64;
+        let address = base + 16 * at as u64;
         dump.info(&format!("SYMBOL({name})={address:x}"));
         let value = super::number(words, *value, *size);
         dump.load(address, &value);
     }
-    dump.load(BASE + 0x1000, &buffer);
+    dump.load(base + 0x1000, &buffer);
     dump
 }

@@ -4,9 +4,13 @@
     reason = "what is written here is as large as it is made"
 )]
 
+mod containers;
 mod logs;
+mod machines;
 
-pub use logs::{Message, bytes, records, ring};
+pub use containers::{Compression, KdumpFile, flatten, flattened};
+pub use logs::{Message, bytes, bytes_on, records, records_on, ring, ring_on};
+pub use machines::{AARCH64, I686, MACHINES, PPC, RISCV64, S390X, TestMachine, X86_64};
 
 use crate::{Endian, Words};
 
@@ -23,6 +27,9 @@ pub struct Dump {
     info: String,
     loads: Vec<(u64, Vec<u8>)>,
     many: bool,
+    machine: Option<TestMachine>,
+    without_vaddr: bool,
+    noteless: bool,
 }
 
 impl Dump {
@@ -33,7 +40,63 @@ impl Dump {
             info: String::new(),
             loads: Vec::new(),
             many: false,
+            machine: None,
+            without_vaddr: false,
+            noteless: false,
         }
+    }
+
+    /// An empty one of this machine, which says of itself where it was.
+    pub fn on(machine: TestMachine) -> Dump {
+        let mut dump = Dump {
+            machine: Some(machine),
+            ..Dump::new(machine.words)
+        };
+        dump.info("OSRELEASE=6.12.0-test");
+        for line in machine.info {
+            dump.info(line);
+        }
+        dump
+    }
+
+    /// Leaves the virtual addresses of the ELF headers empty, as QEMU does.
+    #[must_use]
+    pub fn without_vaddr(mut self) -> Dump {
+        self.without_vaddr = true;
+        self
+    }
+
+    /// Puts the description into memory, where the kernel has it, and not into a note.
+    #[must_use]
+    pub fn noteless(mut self) -> Dump {
+        let note = self.note();
+        self.noteless = true;
+        if let Some(machine) = self.machine {
+            self.load(machine.base + 0x9e4, &note);
+        }
+        self
+    }
+
+    /// The physical address of a virtual one.
+    fn paddr(&self, vaddr: u64) -> u64 {
+        match self.machine {
+            Some(machine) => vaddr.wrapping_sub(machine.base).wrapping_add(machine.paddr),
+            None => 0,
+        }
+    }
+
+    /// The note VMCOREINFO.
+    fn note(&self) -> Vec<u8> {
+        let mut note = Vec::new();
+        if !self.info.is_empty() && !self.noteless {
+            for size in [11, self.info.len(), 0] {
+                note.extend(self.number(size as u64, 4));
+            }
+            note.extend(b"VMCOREINFO\0\0");
+            note.extend(self.info.as_bytes());
+            note.resize(note.len().next_multiple_of(4) + 16, 0);
+        }
+        note
     }
 
     /// Adds a line to its description.
@@ -65,15 +128,7 @@ impl Dump {
         let long = self.words.long;
         let (ehdr, phdr, shdr) = if wide { (64, 56, 64) } else { (52, 32, 40) };
         let count = self.loads.len() + 1;
-        let mut note = Vec::new();
-        if !self.info.is_empty() {
-            for size in [11, self.info.len(), 0] {
-                note.extend(self.number(size as u64, 4));
-            }
-            note.extend(b"VMCOREINFO\0\0");
-            note.extend(self.info.as_bytes());
-            note.resize(note.len().next_multiple_of(4) + 16, 0);
-        }
+        let note = self.note();
         let sections = ehdr + phdr * count;
         let mut data = sections + shdr;
         let mut out = vec![0x7f, b'E', b'L', b'F', if wide { 2 } else { 1 }];
@@ -87,7 +142,7 @@ impl Dump {
             |out: &mut Vec<u8>, value: usize, size| out.extend(self.number(value as u64, size));
         for (value, size) in [
             (4, 2),
-            (62, 2),
+            (self.machine.map_or(62, |machine| machine.elf), 2),
             (1, 4),
             (0, long),
             (ehdr, long),
@@ -108,8 +163,12 @@ impl Dump {
                 put(out, 0, 4);
             }
             put(out, data, long);
+            let (vaddr, paddr) = match self.without_vaddr {
+                true => (0, self.paddr(vaddr)),
+                false => (vaddr, 0),
+            };
             out.extend(self.number(vaddr, long));
-            put(out, 0, long);
+            out.extend(self.number(paddr, long));
             put(out, len, long);
             put(out, len, long);
             if !wide {

@@ -11,7 +11,7 @@ use kexec_reboot::steps::Selection;
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
-use super::{exit, print_json, terminal, unload};
+use super::{exit, print_json, terminal, unload, vmcore_dmesg};
 use crate::commands::load::refuse;
 use crate::render::{findings, json};
 use crate::request::CrashRequest;
@@ -33,6 +33,7 @@ pub fn verb(world: &World<'_>, request: &CrashRequest) -> u8 {
             dry_run,
             json,
         } => shrink::verb(world, *size, *dry_run, *json),
+        CrashRequest::Dmesg(request) => vmcore_dmesg::log_of("kexec", request),
     }
 }
 

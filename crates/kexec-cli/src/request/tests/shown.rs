@@ -365,6 +365,11 @@ fn crash<'a>(out: &mut String, request: &'a CrashRequest) -> &'a bool {
             write!(out, " shrink {size:?}").unwrap();
             (*dry_run, json)
         }
+        CrashRequest::Dmesg(log) => {
+            let (show, style, select) = (log.show, log.style, log.select);
+            write!(out, " dmesg {:?} {show:?} {style:?} {select:?}", log.dumps).unwrap();
+            (false, &false)
+        }
     };
     if dry_run {
         out.push_str(" dry-run");
