@@ -184,7 +184,11 @@ fn compare(two: &Stage, name: &str, wrong: &mut Vec<String>) -> Result<()> {
         return Ok(());
     }
     if make.code != 0 {
-        wrong.push(format!("{name}: makedumpfile: {}", make.err()));
+        wrong.push(format!(
+            "{name}: makedumpfile: {}{}",
+            make.out(),
+            make.err()
+        ));
         return Ok(());
     }
     let size = run("size")?.out();

@@ -285,10 +285,9 @@ impl<'a> Kdump<'a> {
                 page = data.saturating_sub(self.bitmap2).saturating_mul(8);
                 continue;
             }
-            match self.state(page) {
-                Ok(PageState::There) => return Some(page),
-                Ok(_) => page += 1,
-                Err(_) => return None,
+            match self.first_in_group(self.bitmap2, page).ok()? {
+                Some(found) => return (found < self.range.end).then_some(found),
+                None => page = pages::next_group(page),
             }
         }
         None

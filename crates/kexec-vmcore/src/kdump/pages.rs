@@ -39,6 +39,11 @@ pub(super) struct Pages {
     kept: [Option<(u64, Vec<u8>)>; KEPT],
 }
 
+/// The first page that is not counted together with this one.
+pub(super) fn next_group(page: u64) -> u64 {
+    (page / TOGETHER + 1) * TOGETHER
+}
+
 /// How many bits are set among those of some pages: from `from` to `to`, counted from the
 /// first bit of `bits`.
 fn count(bits: &[u8], from: u64, to: u64) -> u64 {
@@ -65,6 +70,27 @@ impl Kdump<'_> {
             bits.get(inside).copied().unwrap_or(0)
         })?;
         Ok(byte >> (page % 8) & 1 == 1)
+    }
+
+    /// The first page from this one on, of those that are counted together with it, whose
+    /// bit is set in a bitmap.
+    pub(super) fn first_in_group(
+        &self,
+        bitmap: u64,
+        page: u64,
+    ) -> Result<Option<u64>, VmcoreError> {
+        self.with_bits(bitmap, page, |bits| {
+            let from = page % TOGETHER;
+            let skip = usize::try_from(from / 8).unwrap_or(usize::MAX);
+            let bytes = (from / 8..).zip(bits.iter().skip(skip));
+            let set = |(number, byte): (u64, &u8)| {
+                let before = from.saturating_sub(number * 8).min(8);
+                let byte = (u32::from(*byte) & (0xff << before)) & 0xff;
+                (byte != 0).then(|| number * 8 + u64::from(byte.trailing_zeros()))
+            };
+            let found = bytes.filter_map(|one| set(one)).next()?;
+            Some(page - from + found)
+        })
     }
 
     /// Looks at the bits of the group that a page is in.
