@@ -182,13 +182,18 @@ impl ChosenLoad {
             volumes: &volumes,
             facts: &facts,
         };
-        let entry = kexec_entries::running(&machine).ok_or_else(|| {
+        let missing = |why: String| {
             Error::refused(
                 "finding the file of the running kernel",
-                "its release is unknown",
-                "name a kernel file",
+                why,
+                "name a boot entry (kexec list) or a kernel file",
             )
-        })?;
+        };
+        let entry = kexec_entries::running(&machine)
+            .ok_or_else(|| missing("its release is unknown".to_owned()))?;
+        if let Boots::Broken(broken) = &entry.boots {
+            return Err(missing(broken.to_string()));
+        }
         let why = "it is running".to_owned();
         ChosenLoad::of_entry(selection, entry, why, facts.booted_from(), volumes)
     }
