@@ -80,10 +80,13 @@ fn one_mark_is_made_watched_and_removed() {
 #[test]
 fn what_watches_is_not_behind_what_it_starts() {
     for unit in FEATURES.iter().flat_map(|feature| feature.units) {
-        let starts = unit.text.lines().find_map(|line| line.strip_prefix("Unit="));
+        let starts = unit
+            .text
+            .lines()
+            .find_map(|line| line.strip_prefix("Unit="));
         let Some(starts) = starts else { continue };
-        let after = unit.text.lines().filter(|line| line.starts_with("After="));
-        assert!(!after.clone().any(|line| line.contains(starts)), "{}", unit.name);
+        let mut after = unit.text.lines().filter(|line| line.starts_with("After="));
+        assert!(!after.any(|line| line.contains(starts)), "{}", unit.name);
     }
 }
 
