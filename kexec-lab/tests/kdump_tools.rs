@@ -58,9 +58,8 @@ const SAVED: &str = r#"
 run folder sh -c 'ls -lR /var/crash'
 run dump sh -c 'head -c 12 /var/crash/2*/dump.*'
 run dmesg sh -c 'cat /var/crash/2*/dmesg.*'
-run whole sh -c 'makedumpfile -R /var/crash/core < /var/crash/2*/dump.*'
+run whole sh -c 'cat /var/crash/2*/dump.* | makedumpfile -R /var/crash/core'
 run kind sh -c 'head -c 8 /var/crash/core'
-run ours vmcore-dmesg /var/crash/core
 run again kexec -S
 "#;
 

@@ -85,12 +85,8 @@ fn what_watches_is_not_behind_what_it_starts() {
             .lines()
             .find_map(|line| line.strip_prefix("Unit="));
         let Some(starts) = starts else { continue };
-        let after = unit.text.lines().filter(|line| line.starts_with("After="));
-        assert!(
-            !after.clone().any(|line| line.contains(starts)),
-            "{}",
-            unit.name
-        );
+        let mut after = unit.text.lines().filter(|line| line.starts_with("After="));
+        assert!(!after.any(|line| line.contains(starts)), "{}", unit.name);
     }
 }
 
