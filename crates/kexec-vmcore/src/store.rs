@@ -11,7 +11,7 @@ use crate::{Source, VmcoreError};
 pub(crate) enum Store<'a> {
     /// Pieces of an ELF file.
     Elf {
-        source: Cached<'a>,
+        source: Box<Cached<'a>>,
         /// Empty when the headers have no virtual addresses.
         by_vaddr: Pieces,
         by_paddr: Pieces,
@@ -83,7 +83,7 @@ impl<'a> Store<'a> {
             Pieces::new(elf.loads.iter().map(piece).collect())
         };
         Store::Elf {
-            source,
+            source: Box::new(source),
             by_vaddr: match has_vaddr {
                 true => pieces(|load| load.vaddr),
                 false => Pieces::default(),

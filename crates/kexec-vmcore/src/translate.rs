@@ -381,7 +381,7 @@ mod tests {
             // Entry 0 of every table leads to the next page, entry 1 of the third last is
             // a page of 1 GiB, entry 2 of the last but one a page of 2 MiB.
             let mut read = |at: u64| match (at & 0xfff) / 8 {
-                0 => Some((at & !0xfff) + 0x1000 | 1 | encrypted),
+                0 => Some(((at & !0xfff) + 0x1000) | 1 | encrypted),
                 1 => Some(0x4000_0000 | 0x81),
                 2 => Some(0x60_0000 | 0x81),
                 _ => None,

@@ -88,7 +88,7 @@ impl Kdump<'_> {
                 let byte = (u32::from(*byte) & (0xff << before)) & 0xff;
                 (byte != 0).then(|| number * 8 + u64::from(byte.trailing_zeros()))
             };
-            let found = bytes.filter_map(|one| set(one)).next()?;
+            let found = bytes.filter_map(set).next()?;
             Some(page - from + found)
         })
     }
