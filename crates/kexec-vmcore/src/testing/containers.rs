@@ -153,8 +153,8 @@ impl KdumpFile {
         out.resize(descs_at, 0);
         let (mut descs, mut data) = (Vec::new(), Vec::new());
         let is_kept = |page: &u64, bytes: &[u8]| {
-            let is_zero = self.without_zeros && bytes.iter().all(|b| *b == 0);
-            !(is_zero || self.without.contains(page))
+            let is_dropped = self.without_zeros && bytes.iter().all(|byte| *byte == 0);
+            !is_dropped && !self.without.contains(page)
         };
         let there = pages.iter().filter(|(page, bytes)| is_kept(page, bytes));
         let here = there.clone().filter(|(page, _)| range.contains(page));
