@@ -83,10 +83,12 @@ fn read_all() -> String {
                  run cut_{name} sh -c 'head -c 100000 /tmp/dump | vmcore-dmesg -'\n"
             ));
         } else {
+            // makedumpfile prints bytes above 127 as \xffffffNN.
             script.push_str(&format!(
                 "rm -f /tmp/log\n\
                  run dump_dmesg_{name} makedumpfile --dump-dmesg /tmp/dump /tmp/log\n\
                  vmcore-dmesg --caller /tmp/dump > /tmp/caller\n\
+                 sed -i 's/\\\\xffffff/\\\\x/g' /tmp/log\n\
                  run same_log_{name} cmp /tmp/log /tmp/caller\n\
                  run differ_log_{name} sh -c 'diff /tmp/log /tmp/caller | head -n 40'\n"
             ));
@@ -179,15 +181,15 @@ fn every_format(label: &str, append: &str) -> Result<()> {
 fn compare(two: &Stage, name: &str, wrong: &mut Vec<String>) -> Result<()> {
     let run = |what: &str| two.run(&format!("{what}_{name}"));
     let make = run("make")?;
-    if make.err().contains("disabled") {
-        println!("{name}: this makedumpfile was built without it");
+    if make.code > 128 {
+        // Seen: Debian's 1.7.8 with -E, in a guest of the lab.
+        println!("{name}: makedumpfile was killed ({})", make.code);
         return Ok(());
     }
     if make.code != 0 {
+        let (code, out, err) = (make.code, make.out(), make.err());
         wrong.push(format!(
-            "{name}: makedumpfile: {}{}",
-            make.out(),
-            make.err()
+            "{name}: makedumpfile ended with {code}: {out}{err}"
         ));
         return Ok(());
     }

@@ -202,7 +202,7 @@ fn not_taken(verb: Verb, error: &TypedError) -> String {
     // Of a letter that has two meanings, the one that is about a load.
     let is_of_dmesg = |flag: &&Flag| crash_dmesg::IDS.contains(&flag.id);
     if !called.iter().all(is_of_dmesg) {
-        called.retain(|flag| !is_of_dmesg(&flag));
+        called.retain(|flag| !is_of_dmesg(flag));
     }
     let takes = |verb: &&Verb| called.iter().any(|flag| flag.verbs.contains(verb));
     let verbs: Vec<&str> = Verb::ALL
