@@ -70,7 +70,7 @@ fn read_all() -> String {
         };
         script.push_str(&format!(
             "run make_{name} sh -c 'makedumpfile {options} /proc/vmcore {to} 2>/tmp/err || \
-             {{ cat /tmp/err >&2; exit 1; }}'\n\
+             {{ code=$?; cat /tmp/err >&2; exit $code; }}'\n\
              run size_{name} sh -c 'wc -c < /tmp/dump; head -c 16 /tmp/dump'\n\
              run ours_{name} sh -c 'vmcore-dmesg /tmp/dump > /tmp/ours'\n\
              run same_{name} cmp /tmp/ours /tmp/vmcore\n\
