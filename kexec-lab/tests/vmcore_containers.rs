@@ -39,16 +39,15 @@ mkdir -p /tmp/ref
 for file in syslog plain decoded prefixed levels facilities; do put_file $file /tmp/ref/$file; done
 "#;
 
-/// The formats: the options of makedumpfile for each.
-const FORMATS: [(&str, &str); 8] = [
+/// The formats: the options of makedumpfile for each. Not `-E`: Debian's 1.7.8 ends with 1
+/// and no message there. Flattened ELF is in the unit tests of kexec-vmcore.
+const FORMATS: [(&str, &str); 6] = [
     ("zlib", "-c -d 31"),
     ("lzo", "-l -d 31"),
     ("snappy", "-p -d 31"),
     ("zstd", "-z -d 31"),
     ("plain", "-d 31"),
-    ("elf", "-E -d 31"),
     ("flat_zlib", "-F -c -d 31"),
-    ("flat_elf", "-F -E -d 31"),
 ];
 
 /// In the crash kernel: every format, read by ours and by makedumpfile.
@@ -181,11 +180,6 @@ fn every_format(label: &str, append: &str) -> Result<()> {
 fn compare(two: &Stage, name: &str, wrong: &mut Vec<String>) -> Result<()> {
     let run = |what: &str| two.run(&format!("{what}_{name}"));
     let make = run("make")?;
-    if make.code > 128 {
-        // Seen: Debian's 1.7.8 with -E, in a guest of the lab.
-        println!("{name}: makedumpfile was killed ({})", make.code);
-        return Ok(());
-    }
     if make.code != 0 {
         let (code, out, err) = (make.code, make.out(), make.err());
         wrong.push(format!(
@@ -315,14 +309,12 @@ fn of_a_guest(label: &str, device: bool) -> Result<()> {
         );
     }
     if device {
-        for format in ["elf", "kdump-raw-zlib"] {
-            let dump = dumps.join(format);
-            let ours: Value = serde_json::from_str(&vmcore_dmesg(&["--json"], &dump)?)?;
-            let texts = ours["records"].as_array().context("records")?.iter();
-            let texts = texts.map(|record| escaped(record["text"].as_str().unwrap_or("")) + "\n");
-            same(&texts.collect::<String>(), &lab.drgn()?.log(&dump)?)
-                .with_context(|| format!("{format}, drgn"))?;
-        }
+        // drgn does not read QEMU's kdump: it has no name of the machine.
+        let dump = dumps.join("elf");
+        let ours: Value = serde_json::from_str(&vmcore_dmesg(&["--json"], &dump)?)?;
+        let texts = ours["records"].as_array().context("records")?.iter();
+        let texts = texts.map(|record| escaped(record["text"].as_str().unwrap_or("")) + "\n");
+        same(&texts.collect::<String>(), &lab.drgn()?.log(&dump)?).context("drgn")?;
     }
     Ok(())
 }
