@@ -39,16 +39,15 @@ mkdir -p /tmp/ref
 for file in syslog plain decoded prefixed levels facilities; do put_file $file /tmp/ref/$file; done
 "#;
 
-/// The formats: the options of makedumpfile for each.
-const FORMATS: [(&str, &str); 8] = [
+/// The formats: the options of makedumpfile for each. Not `-E`: Debian's 1.7.8 ends with 1
+/// and no message there. Flattened ELF is in the unit tests of kexec-vmcore.
+const FORMATS: [(&str, &str); 6] = [
     ("zlib", "-c -d 31"),
     ("lzo", "-l -d 31"),
     ("snappy", "-p -d 31"),
     ("zstd", "-z -d 31"),
     ("plain", "-d 31"),
-    ("elf", "-E -d 31"),
     ("flat_zlib", "-F -c -d 31"),
-    ("flat_elf", "-F -E -d 31"),
 ];
 
 /// In the crash kernel: every format, read by ours and by makedumpfile.
@@ -70,7 +69,7 @@ fn read_all() -> String {
         };
         script.push_str(&format!(
             "run make_{name} sh -c 'makedumpfile {options} /proc/vmcore {to} 2>/tmp/err || \
-             {{ cat /tmp/err >&2; exit 1; }}'\n\
+             {{ code=$?; cat /tmp/err >&2; exit $code; }}'\n\
              run size_{name} sh -c 'wc -c < /tmp/dump; head -c 16 /tmp/dump'\n\
              run ours_{name} sh -c 'vmcore-dmesg /tmp/dump > /tmp/ours'\n\
              run same_{name} cmp /tmp/ours /tmp/vmcore\n\
@@ -83,10 +82,12 @@ fn read_all() -> String {
                  run cut_{name} sh -c 'head -c 100000 /tmp/dump | vmcore-dmesg -'\n"
             ));
         } else {
+            // makedumpfile prints bytes above 127 as \xffffffNN.
             script.push_str(&format!(
                 "rm -f /tmp/log\n\
                  run dump_dmesg_{name} makedumpfile --dump-dmesg /tmp/dump /tmp/log\n\
                  vmcore-dmesg --caller /tmp/dump > /tmp/caller\n\
+                 sed -i 's/\\\\xffffff/\\\\x/g' /tmp/log\n\
                  run same_log_{name} cmp /tmp/log /tmp/caller\n\
                  run differ_log_{name} sh -c 'diff /tmp/log /tmp/caller | head -n 40'\n"
             ));
@@ -179,15 +180,10 @@ fn every_format(label: &str, append: &str) -> Result<()> {
 fn compare(two: &Stage, name: &str, wrong: &mut Vec<String>) -> Result<()> {
     let run = |what: &str| two.run(&format!("{what}_{name}"));
     let make = run("make")?;
-    if make.err().contains("disabled") {
-        println!("{name}: this makedumpfile was built without it");
-        return Ok(());
-    }
     if make.code != 0 {
+        let (code, out, err) = (make.code, make.out(), make.err());
         wrong.push(format!(
-            "{name}: makedumpfile: {}{}",
-            make.out(),
-            make.err()
+            "{name}: makedumpfile ended with {code}: {out}{err}"
         ));
         return Ok(());
     }
@@ -313,14 +309,12 @@ fn of_a_guest(label: &str, device: bool) -> Result<()> {
         );
     }
     if device {
-        for format in ["elf", "kdump-raw-zlib"] {
-            let dump = dumps.join(format);
-            let ours: Value = serde_json::from_str(&vmcore_dmesg(&["--json"], &dump)?)?;
-            let texts = ours["records"].as_array().context("records")?.iter();
-            let texts = texts.map(|record| escaped(record["text"].as_str().unwrap_or("")) + "\n");
-            same(&texts.collect::<String>(), &lab.drgn()?.log(&dump)?)
-                .with_context(|| format!("{format}, drgn"))?;
-        }
+        // drgn does not read QEMU's kdump: it has no name of the machine.
+        let dump = dumps.join("elf");
+        let ours: Value = serde_json::from_str(&vmcore_dmesg(&["--json"], &dump)?)?;
+        let texts = ours["records"].as_array().context("records")?.iter();
+        let texts = texts.map(|record| escaped(record["text"].as_str().unwrap_or("")) + "\n");
+        same(&texts.collect::<String>(), &lab.drgn()?.log(&dump)?).context("drgn")?;
     }
     Ok(())
 }
@@ -328,7 +322,7 @@ fn of_a_guest(label: &str, device: bool) -> Result<()> {
 /// As the lab's script for drgn prints a text.
 fn escaped(text: &str) -> String {
     let byte = |byte: &u8| match byte {
-        32..=126 => char::from(*byte).to_string(),
+        b'\t' | 32..=126 => char::from(*byte).to_string(),
         other => format!("\\x{other:02x}"),
     };
     text.as_bytes().iter().map(byte).collect()

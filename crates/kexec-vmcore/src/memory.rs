@@ -143,6 +143,10 @@ impl<'a> Memory<'a> {
             return Err(VmcoreError::NoVmcoreinfo { found });
         }
         let info = Vmcoreinfo::parse(&text);
+        let machine = match machine {
+            Machine::Other => Machine::from_info(&info, words),
+            known => known,
+        };
         Ok(Memory {
             translation: Translation::new(machine, &info, phys_base),
             store,

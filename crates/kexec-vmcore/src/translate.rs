@@ -3,7 +3,7 @@
 //! (Documentation/admin-guide/kdump/vmcoreinfo.rst); its memory map is documented per
 //! architecture. Nothing here reads a dump: page tables are read through a function.
 
-use crate::{Vmcoreinfo, Words};
+use crate::{Endian, Vmcoreinfo, Words};
 
 /// The machines whose kernels' memory maps are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,39 @@ impl Machine {
             _ if machine.starts_with("arm") => Machine::Arm,
             _ if machine.starts_with('i') && machine.ends_with("86") => Machine::I386,
             _ => Machine::Other,
+        }
+    }
+
+    /// By what its kernel says of itself: QEMU writes "Unknown" in the place of a name into
+    /// its dumps in the format kdump-compressed.
+    pub(crate) fn from_info(info: &Vmcoreinfo, words: Words) -> Machine {
+        let stext = info.symbol("_stext").unwrap_or(0);
+        let has_number = |name| info.number(name).is_some();
+        let has_symbol = |name| info.symbol(name).is_some();
+        match (words.long, words.endian) {
+            (8, _) if has_symbol("init_top_pgt") || has_symbol("init_level4_pgt") => {
+                Machine::X86_64
+            }
+            (8, _) if has_number("kimage_voffset") => Machine::Arm64,
+            (8, _) if has_number("phys_ram_base") => Machine::Riscv64,
+            (8, _) if info.text("SAMODE31").is_some() || info.text("IDENTITYBASE").is_some() => {
+                Machine::S390x
+            }
+            // The windows in which their kernels are; see `Translation::new`.
+            (8, _) => match stext >> 60 {
+                0xc => Machine::Ppc64,
+                0x9 => Machine::LoongArch64,
+                0xf => Machine::Mips64,
+                _ => Machine::S390x,
+            },
+            (_, _)
+                if (0x8000_0000..0xc000_0000).contains(&stext) && words.endian == Endian::Big =>
+            {
+                Machine::Mips
+            }
+            (_, Endian::Big) => Machine::Ppc,
+            // Of i386 the header has no base, and that is where its memory begins.
+            (_, Endian::Little) => Machine::Arm,
         }
     }
 

@@ -61,7 +61,7 @@ pub const FLAGS: &[Flag] = &[
         ..flag(Id::Decode, "decode")
     },
     Flag {
-        doc_short: "Print which thread or processor wrote each message: `[    T123]`, `[      C1]`",
+        doc_short: "Print which thread (T123) or processor (C1) wrote each message",
         doc_long: "`dmesg` prints that when the running kernel has CONFIG_PRINTK_CALLER. Since 5.10 \
                    the dump has it whatever the crashed kernel was built with; for older kernels \
                    nothing is printed.",

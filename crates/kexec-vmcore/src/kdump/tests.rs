@@ -74,6 +74,19 @@ fn every_version_and_compression_of_every_machine() {
     }
 }
 
+/// As QEMU writes them.
+#[test]
+fn machines_without_a_name() {
+    for machine in MACHINES {
+        let unnamed = TestMachine {
+            uname: "Unknown",
+            ..machine
+        };
+        let bytes = KdumpFile::new(Compression::Zlib).build(&testing::ring_on(unnamed, &MESSAGES));
+        read_well(&bytes, &machine.uname);
+    }
+}
+
 /// The first two versions do not name the description; it is in memory.
 #[test]
 fn without_a_note() {

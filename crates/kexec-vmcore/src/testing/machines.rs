@@ -32,7 +32,10 @@ pub const X86_64: TestMachine = TestMachine {
     words: LITTLE64,
     base: 0xffff_ffff_8200_0000,
     paddr: 0x0300_0000,
-    info: &["NUMBER(phys_base)=16777216"],
+    info: &[
+        "NUMBER(phys_base)=16777216",
+        "SYMBOL(init_top_pgt)=ffffffff82f00000",
+    ],
 };
 
 /// 64 bits, with an image apart from the map of all memory.
