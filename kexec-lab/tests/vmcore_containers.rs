@@ -312,7 +312,11 @@ fn of_a_guest(label: &str, device: bool) -> Result<()> {
         // drgn does not read QEMU's kdump: it has no name of the machine.
         let dump = dumps.join("elf");
         let ours: Value = serde_json::from_str(&vmcore_dmesg(&["--json"], &dump)?)?;
-        let texts = ours["records"].as_array().context("records")?.iter();
+        let texts = ours
+            .get("records")
+            .and_then(Value::as_array)
+            .context("records")?
+            .iter();
         let texts = texts.map(|record| escaped(record["text"].as_str().unwrap_or("")) + "\n");
         same(&texts.collect::<String>(), &lab.drgn()?.log(&dump)?).context("drgn")?;
     }

@@ -61,7 +61,11 @@ impl Qmp {
     /// The formats of dumps that this QEMU has.
     pub fn formats(&mut self) -> Result<Vec<String>> {
         let found = self.call("query-dump-guest-memory-capability", json!({}))?;
-        let formats = found["formats"].as_array().context("formats")?.iter();
+        let formats = found
+            .get("formats")
+            .and_then(Value::as_array)
+            .context("formats")?
+            .iter();
         let names = formats.filter_map(Value::as_str).map(str::to_owned);
         // Windows' own.
         Ok(names.filter(|name| !name.starts_with("win-")).collect())
