@@ -7,7 +7,7 @@ mod ranges;
 
 use anyhow::{Context, Result, ensure};
 use core_file::Core;
-use kexec_lab::{End, Guest, GuestRun, Initramfs, Lab, NextKernel, Stage};
+use kexec_lab::{End, Guest, GuestRun, Initramfs, Lab, MemmapEntry, NextKernel, Stage};
 use ranges::{Ranges, cma, joined, named, without};
 use std::collections::BTreeSet;
 
@@ -156,7 +156,7 @@ fn own_memory(one: &Stage, two: &Stage) -> Result<()> {
     let others = |stage: &Stage| -> BTreeSet<_> {
         let entries = stage.report.memmap.iter();
         entries
-            .filter(|e| e.kind != "System RAM")
+            .filter(|e| e.kind != "System RAM" && !is_first_page(e))
             .cloned()
             .collect()
     };
@@ -264,4 +264,10 @@ fn a_damaged_crash_image_is_refused() -> Result<()> {
     assert_eq!(outcome.end, End::Reset, "{}", outcome.tail());
     assert_eq!(outcome.stages.len(), 1, "the crash kernel ran");
     Ok(())
+}
+
+/// Difference: the running kernel lists the first page, which it never uses, as reserved; with
+/// `-c` it is in no range. It is RAM in neither.
+fn is_first_page(entry: &MemmapEntry) -> bool {
+    entry.end == 0xfff && entry.kind == "Reserved"
 }
