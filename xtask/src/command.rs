@@ -72,7 +72,7 @@ const BENCH_FLAGS: &[CommandFlag] = &[
     CommandFlag {
         name: "--way",
         value: Some("NAME"),
-        help: "downtime: only one way to load, without the rates of this machine",
+        help: "downtime: only one way to load, no rates",
     },
     flag("--native", "downtime: only the rates of this machine"),
     flag("--docs", "downtime: into the documentation"),
