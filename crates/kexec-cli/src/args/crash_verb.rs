@@ -68,7 +68,7 @@ pub const COMMANDS: &[CrashCommand] = &[
         action: CrashAction::Status,
         name: "status",
         operand: "",
-        about: "Show whether a crash kernel is loaded, and what would keep it from its work",
+        about: "Show whether a crash kernel is loaded, and what would keep it from its work; with -d, every sysctl",
         takes: &[Id::Debug],
     },
     CrashCommand {
