@@ -186,7 +186,7 @@ fn without_a_region_the_check_refuses() -> Result<()> {
     let check = one.run("check")?;
     assert_eq!(check.code, 1);
     ensure!(
-        check.out().contains("boot once with crashkernel="),
+        check.out().contains("add crashkernel="),
         "{}",
         check.out()
     );

@@ -101,7 +101,7 @@ fn the_crash_kernel_follows_what_changes() -> Result<()> {
     let unreserved = trial.stage("unreserved")?;
     show(unreserved);
     let refused = unreserved.run("unreserved")?;
-    ensure!(refused.code == 1 && refused.err().contains("crashkernel=256M"));
+    ensure!(refused.code == 1 && refused.err().contains("add crashkernel=SIZE"));
 
     let armed = trial.stage("armed")?;
     show(armed);
@@ -115,6 +115,10 @@ fn the_crash_kernel_follows_what_changes() -> Result<()> {
     ] {
         armed.good(label)?;
     }
+    let enabled = armed.run("enable")?;
+    let (out, err) = (enabled.out(), enabled.err());
+    ensure!(err.contains("nothing would save the dump"), "{err}");
+    ensure!(out.contains("loaded now and at every boot"), "{out}");
     assert_eq!(armed.run("before")?.code, 0);
     assert_eq!(armed.run("loaded")?.code, 1);
     assert_eq!(armed.run("hotplug")?.out().trim(), "1");

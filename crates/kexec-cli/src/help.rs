@@ -6,7 +6,7 @@ use std::fmt::Write;
 use kexec_image::Arch;
 use kexec_reboot::enable::FEATURES;
 
-use crate::args::crash_verb::COMMANDS;
+use crate::args::crash_verb::{COMMANDS, CrashAction, CrashCommand};
 use crate::args::typed::printable;
 use crate::args::{Call, Flag, Group, Value, Verb, flags_for, flags_of, listed};
 use crate::{coldreboot, vmcore_dmesg};
@@ -105,6 +105,52 @@ pub fn coldreboot() -> String {
     out
 }
 
+/// What `kexec crash load --help` prints: of one subcommand, with the options that it takes.
+pub fn crash(action: CrashAction) -> String {
+    let Some(command) = COMMANDS.iter().find(|row| row.action == action) else {
+        return of_verb(Verb::Crash);
+    };
+    let mut out = format!("{}.\n\nUsage: {}\n", command.about, command.synopsis());
+    let flags = flags_of(Verb::Crash);
+    let flags: Vec<&Flag> = flags.into_iter().filter(|f| command.has(f.id)).collect();
+    titled(&mut out, &flags, crash_title, |flag| {
+        described(flag, Verb::Crash)
+    });
+    let behind = format!("kexec crash {}", command.name);
+    let examples = Verb::Crash.text().examples.iter();
+    let mut examples = examples
+        .filter(|example| example.command.starts_with(&behind))
+        .peekable();
+    if examples.peek().is_some() {
+        out.push_str("\nExamples:\n");
+    }
+    for example in examples {
+        row(
+            &mut out,
+            example.command,
+            example.does.trim_end_matches('.'),
+        );
+    }
+    out.push_str("\nkexec crash --help has the other commands and the exit codes; kexec-crash(8) has more.\n");
+    out
+}
+
+/// The headings of the options of `kexec crash`.
+fn crash_title(group: Group) -> &'static str {
+    match group {
+        Group::Boot => "What the crash kernel gets",
+        _ => group.title(),
+    }
+}
+
+/// An option behind a verb: what it does, and what it goes with.
+fn described(flag: &Flag, verb: Verb) -> String {
+    match flag.details(&[verb]).as_str() {
+        "" => right(flag),
+        more => format!("{}. {more}", right(flag)),
+    }
+}
+
 /// What `vmcore-dmesg --help` prints.
 pub fn vmcore_dmesg() -> String {
     let mut out = format!(
@@ -172,12 +218,12 @@ fn of_verb(verb: Verb) -> String {
             row(&mut out, typed.trim_end(), command.about);
         }
     }
-    groups(&mut out, &flags_of(verb), |flag| {
-        match flag.details(&[verb]).as_str() {
-            "" => right(flag),
-            more => format!("{}. {more}", right(flag)),
-        }
-    });
+    match verb {
+        Verb::Crash => titled(&mut out, &flags_of(verb), crash_title, |flag| {
+            format!("{}{}", CrashCommand::takers(flag), described(flag, verb))
+        }),
+        _ => groups(&mut out, &flags_of(verb), |flag| described(flag, verb)),
+    }
     out.push_str("\nExamples:\n");
     for example in verb.text().examples {
         row(
@@ -195,6 +241,16 @@ fn of_verb(verb: Verb) -> String {
 
 /// The options below the headings of their groups, in the order in which they come.
 fn groups(out: &mut String, flags: &[&'static Flag], text: impl Fn(&Flag) -> String) {
+    titled(out, flags, Group::title, text);
+}
+
+/// The same with other headings.
+fn titled(
+    out: &mut String,
+    flags: &[&'static Flag],
+    title: impl Fn(Group) -> &'static str,
+    text: impl Fn(&Flag) -> String,
+) {
     let mut seen: Vec<Group> = Vec::new();
     for group in flags.iter().map(|flag| flag.group) {
         if seen.contains(&group) {
@@ -203,7 +259,7 @@ fn groups(out: &mut String, flags: &[&'static Flag], text: impl Fn(&Flag) -> Str
         seen.push(group);
         let members = flags.iter().filter(|flag| flag.group == group);
         // Writing to a String cannot fail.
-        let _ = write!(out, "\n{}:\n", group.title());
+        let _ = write!(out, "\n{}:\n", title(group));
         for flag in members {
             row(out, &left(flag), text(flag).trim_end());
         }
@@ -276,6 +332,7 @@ mod tests {
         verbs
             .chain(Arch::ALL.iter().map(|a| help(*a, None)))
             .chain([vmcore_dmesg()])
+            .chain(COMMANDS.iter().map(|row| crash(row.action)))
     }
 
     #[test]
@@ -284,6 +341,33 @@ mod tests {
             assert!(line.len() <= WIDTH, "{line}");
             assert_eq!(line.trim_end(), line);
         }
+    }
+
+    /// One table of options for six subcommands: each row says who takes it.
+    #[test]
+    fn the_help_of_crash_says_who_takes_an_option() {
+        let text = help(Arch::X86_64, Some(Verb::Crash));
+        let one = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for row in [
+            "--dry-run With load and shrink: Change nothing",
+            "--append=TEXT With load and estimate: Add parameters",
+            "--json Print JSON",
+            "What the crash kernel gets:",
+            "for a crash kernel, kexec_file_load(2) first",
+        ] {
+            assert!(one.contains(row), "{row}: {text}");
+        }
+        assert!(!text.contains("What the next kernel gets"), "{text}");
+        let status = crash(CrashAction::Status);
+        assert!(
+            status.contains("Usage: kexec crash status [OPTION]..."),
+            "{status}"
+        );
+        assert!(
+            status.contains("--json") && !status.contains("--append"),
+            "{status}"
+        );
+        assert!(status.contains("kexec crash status "), "{status}");
     }
 
     #[test]

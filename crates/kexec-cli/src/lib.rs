@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod before_panic;
 pub mod coldreboot;
 pub mod companions;
 pub mod help;

@@ -29,7 +29,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use kexec_cli::vmcore_dmesg::NAME;
-use kexec_cli::{args, help};
+use kexec_cli::{args, before_panic, help};
 use kexec_image::Arch;
 use kexec_load::Error;
 use kexec_machine::volumes::Automounts;
@@ -117,6 +117,10 @@ fn run(world: &World<'_>, arch: Arch, meant: &CommandLine, word: Option<&NotAVer
     match &meant.request {
         Request::HelpOfColdreboot => {
             terminal::page(&help::coldreboot());
+            0
+        }
+        Request::HelpOfCrash(action) => {
+            terminal::page(&help::crash(*action));
             0
         }
         Request::Help(verb) => {
@@ -254,7 +258,11 @@ fn old_load(world: &World<'_>, load: &Load, word: Option<&NotAVerb>) -> u8 {
     if let Err(error) = steps::load(world, command, chosen, world.snapshot(), load.file_flags) {
         return match word.filter(|word| is_missing(&error, Path::new(&word.word))) {
             Some(word) => {
-                say!("{}", help::neither_file_nor_verb(&word.word, &word.similar));
+                let text = match word.before_panic {
+                    true => before_panic::neither_file_nor_verb(&word.word, &word.similar),
+                    false => help::neither_file_nor_verb(&word.word, &word.similar),
+                };
+                say!("{text}");
                 DIED
             }
             None => failed(&error),

@@ -46,6 +46,36 @@ fn a_mistyped_verb_is_told_from_a_kernel_that_is_not_there() {
     assert!(!said.contains("verb"), "{said}");
 }
 
+/// `kexec check -p` is a verb; a letter less, and the word was a kernel file.
+#[test]
+fn a_mistyped_verb_before_p_is_told_from_a_kernel_that_is_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (words, said) in [
+        (
+            ["chek", "-p"],
+            "kexec: there is no file chek here; did you mean kexec check -p?",
+        ),
+        (
+            ["load", "-p"],
+            "kexec: with -p, \"load\" is a kernel file, and there is none here; did you mean kexec crash load?",
+        ),
+        (["vmlinuz", "-p"], "kexec: there is no file vmlinuz here"),
+        (
+            ["list", "-p"],
+            "kexec: with -p, \"list\" is a kernel file, and there is none here",
+        ),
+    ] {
+        let (code, out, err) = run(folder.path(), &words);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{err:?}");
+        let first = err.first().map(String::as_str);
+        assert_eq!((first, err.len()), (Some(said), 2), "{err:?}");
+    }
+    // Behind the option it is a kernel file, and nothing else.
+    let (_, _, err) = run(folder.path(), &["-p", "chek"]);
+    let said = err.join("\n");
+    assert!(said.contains("cannot read kernel"), "{said}");
+}
+
 /// With a file of that name it is kexec-tools' command line: then the word is ignored.
 #[test]
 fn a_verb_does_not_jump() {

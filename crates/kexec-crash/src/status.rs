@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use kexec_load::preflight::{Finding, Severity};
 use kexec_machine::Snapshot;
 use serde::Serialize;
 
@@ -79,7 +80,7 @@ pub struct TargetStatus {
     /// The service whose configuration names it; null where none is installed.
     pub service: Option<Service>,
     /// The folder, device or machine; null where that is unknown.
-    pub target: Option<crate::target::Target>,
+    pub place: Option<crate::target::Target>,
     /// Whether the folder exists.
     pub exists: Option<bool>,
     /// Bytes that are free there.
@@ -92,7 +93,7 @@ impl TargetStatus {
         let target = &facts.target;
         TargetStatus {
             service: target.service,
-            target: target.target.known().cloned(),
+            place: target.target.known().cloned(),
             exists: target.exists.known().copied(),
             free: target.free.known().copied(),
         }
@@ -103,7 +104,8 @@ impl TargetStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CrashStatus {
-    /// Whether a crash kernel is loaded; null where the running kernel does not show it.
+    /// Whether a crash kernel is loaded, which is not whether a dump would be saved; null
+    /// where the running kernel does not show it.
     pub armed: Option<bool>,
     /// Seconds since 1970 when it was loaded; null where no record of it exists.
     pub since: Option<u64>,
@@ -123,7 +125,7 @@ pub struct CrashStatus {
     pub needed: Option<u64>,
     /// Why the need is unknown.
     pub needed_unknown: Option<String>,
-    /// The sysctls that decide about panics.
+    /// The sysctls that decide about panics, each with a legend of its values.
     pub sysctls: Vec<Sysctl>,
     /// The watchdogs of the machine.
     pub watchdogs: Vec<Watchdog>,
@@ -131,8 +133,9 @@ pub struct CrashStatus {
     pub dump_seconds: Option<u64>,
     /// Where the dump goes.
     pub target: TargetStatus,
-    /// When a crash was rehearsed last: null, as no rehearsal is recorded yet.
-    pub last_rehearsal: Option<u64>,
+    /// Why a panic would not be saved, where a check has found that; null where none has.
+    /// `kexec check -p` has more.
+    pub not_saved: Option<String>,
 }
 
 /// Seconds that a dump takes on a machine with so many bytes of memory.
@@ -140,12 +143,43 @@ pub fn dump_seconds(memory: u64) -> u64 {
     crate::checks::dump_duration(memory)
 }
 
+/// What to do where nothing or too little is reserved for so many bytes.
+pub fn reserve(needed: u64) -> String {
+    crate::checks::reserve(&format!("crashkernel={}", crate::size::parameter(needed)))
+}
+
 /// Bytes of `crashkernel=SIZE,cma`.
 pub fn reserved_cma(host: &Snapshot) -> u64 {
     crate::checks::lent(host)
 }
 
+/// Why a panic would not be saved, of what the checks of a crash kernel have found. The
+/// reserved memory has its own row.
+pub fn not_saved(findings: &[Finding]) -> Option<String> {
+    let is_lost = |finding: &&Finding| match finding.check {
+        "dump-region" => false,
+        "dump-program" => finding.severity >= Severity::Warning,
+        _ => finding.severity == Severity::Refusal,
+    };
+    let lost = findings.iter().filter(is_lost);
+    let lost = lost.max_by_key(|finding| finding.severity)?;
+    Some(format!("{}: {}", lost.problem.what, lost.problem.why))
+}
+
+/// A sysctl that keeps a dump from being made with this value.
+fn prevents(sysctl: &Sysctl) -> bool {
+    matches!(
+        (sysctl.name, sysctl.value),
+        ("kernel.kexec_load_disabled", Some(1)) | ("kernel.panic_on_oops", Some(0))
+    )
+}
+
 impl CrashStatus {
+    /// The sysctls that keep a dump from being made.
+    pub fn preventing(&self) -> Vec<&Sysctl> {
+        self.sysctls.iter().filter(|one| prevents(one)).collect()
+    }
+
     /// Whether the watchdog resets the machine before the dump is saved; `None` where that
     /// is unknown.
     pub fn fires(&self, watchdog: &Watchdog) -> Option<bool> {
@@ -160,6 +194,27 @@ impl CrashStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_be_lost_is_named() {
+        let finding = |check, severity| Finding {
+            check,
+            group: kexec_load::preflight::CheckGroup::Dump,
+            severity,
+            problem: kexec_machine::Problem::new(check, "why", "remedy"),
+        };
+        let region = finding("dump-region", Severity::Refusal);
+        let program = finding("dump-program", Severity::Warning);
+        let support = finding("vmcore-support", Severity::Refusal);
+        let target = finding("dump-target", Severity::Warning);
+        let of = |findings: &[&Finding]| {
+            not_saved(&findings.iter().map(|f| (*f).clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[&region, &target]), None);
+        assert_eq!(of(&[&program]).as_deref(), Some("dump-program: why"));
+        let both = of(&[&support, &program]);
+        assert_eq!(both.as_deref(), Some("vmcore-support: why"));
+    }
 
     #[test]
     fn a_file_that_was_changed_is_seen() {

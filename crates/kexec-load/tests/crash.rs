@@ -270,7 +270,7 @@ fn without_reserved_memory_there_is_no_plan() {
         "{error}"
     );
     assert!(
-        error.remedy().contains("crashkernel=256M"),
+        error.remedy().contains("add crashkernel=SIZE"),
         "{}",
         error.remedy()
     );

@@ -49,6 +49,10 @@ impl Problem {
         let why = match system.filter(|error| error.raw_os_error().is_some()) {
             // As every other message names it, and without its bare number.
             Some(error) => Errno::from_io(error).to_string(),
+            // The standard library's words for its own: "entity not found".
+            None if any.downcast_ref::<io::Error>().is_some_and(is_missing) => {
+                "no such file".to_owned()
+            }
             None => source.to_string(),
         };
         Problem {
@@ -56,6 +60,11 @@ impl Problem {
             ..Problem::new(what, why, remedy)
         }
     }
+}
+
+/// Whether it is the standard library's own error of a missing file, without more words.
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound && error.get_ref().is_none()
 }
 
 /// What is said is what counts; the source is a detail.
@@ -83,5 +92,18 @@ impl Error for Problem {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         let source = self.source.as_deref()?;
         Some(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_is_named_so() {
+        let why = |error: io::Error| Problem::caused("reading it", error, "").why;
+        assert_eq!(why(io::ErrorKind::NotFound.into()), "no such file");
+        let told = io::Error::new(io::ErrorKind::NotFound, "no file has that name");
+        assert_eq!(why(told), "no file has that name");
     }
 }

@@ -55,7 +55,7 @@ fn what_does_not_fit_is_refused_and_the_old_image_stays() -> Result<()> {
         "classic",
         &["no place for initrd", memory, "crashkernel="],
     )?;
-    refused(one, "file", &["128.0 MiB", "larger crashkernel="])?;
+    refused(one, "file", &["128.0 MiB", "raise crashkernel="])?;
     for after in ["after-classic", "after-file"] {
         ensure!(is_armed(one, after)?, "{after}: nothing is loaded any more");
     }
@@ -84,7 +84,7 @@ fn what_this_machine_does_not_let_load() -> Result<()> {
     let outcome = run("", "")?;
     let one = outcome.stage("first")?;
     for label in ["classic", "file"] {
-        refused(one, label, &["crashkernel=256M"])?;
+        refused(one, label, &["add crashkernel=SIZE"])?;
     }
     ensure!(!is_armed(one, "armed")?);
     // The limit counts down, and what is at 0 stays there; the other one is for good.

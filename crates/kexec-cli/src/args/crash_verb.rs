@@ -68,8 +68,8 @@ pub const COMMANDS: &[CrashCommand] = &[
         action: CrashAction::Status,
         name: "status",
         operand: "",
-        about: "Show whether a crash kernel is loaded, and what would keep it from its work",
-        takes: &[],
+        about: "Show whether a crash kernel is loaded, and what would keep it from its work; with -d, every sysctl",
+        takes: &[Id::Debug],
     },
     CrashCommand {
         action: CrashAction::Unload,
@@ -83,7 +83,7 @@ pub const COMMANDS: &[CrashCommand] = &[
         name: "estimate",
         operand: "[ENTRY|KERNEL]",
         about: "Show how much memory to reserve, and the parameter that does it",
-        takes: &[Id::Initrd],
+        takes: &[Id::Append, Id::Initrd],
     },
     CrashCommand {
         action: CrashAction::Shrink,
@@ -119,6 +119,17 @@ impl CrashCommand {
             operand => format!(" {operand}"),
         };
         format!("kexec crash {}{operand} [OPTION]...", self.name)
+    }
+
+    /// Which subcommands take an option that not every one of them takes: `With load and
+    /// shrink: `; nothing for the others.
+    pub fn takers(flag: &Flag) -> String {
+        let who = COMMANDS.iter().filter(|row| row.has(flag.id));
+        let who: Vec<&str> = who.map(|row| row.name).collect();
+        match who.len() == COMMANDS.len() {
+            true => String::new(),
+            false => format!("With {}: ", super::listed(&who, "and")),
+        }
     }
 
     /// What is said of an option that it does not take.
@@ -173,7 +184,7 @@ mod tests {
         let said = |id| status.refusal(flag(id).unwrap());
         assert_eq!(
             said(Id::Append),
-            "crash status does not take --append: crash load does"
+            "crash status does not take --append: crash load and crash estimate do"
         );
         assert_eq!(
             said(Id::Initrd),

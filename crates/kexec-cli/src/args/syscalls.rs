@@ -64,7 +64,7 @@ pub(super) const FLAGS: &[Flag] = &[
         verbs: VERBS,
         doc_short: "Use kexec_file_load(2) first, then the other (the default without a verb)",
         doc_long: "A verb uses the call with the shortest downtime that the machine allows, \
-                   usually kexec_load(2).",
+                   usually kexec_load(2); for a crash kernel, kexec_file_load(2) first.",
         ..flag(
             Id::AutoSyscall,
             "kexec-syscall-auto",

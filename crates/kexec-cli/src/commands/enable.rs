@@ -15,7 +15,8 @@ use kexec_reboot::steps::{Selection, can_kexec, is_preloaded, unload};
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
-use super::{exit, load, prepare, print, print_json, terminal};
+use super::{crash, exit, load, prepare, print, print_json, terminal};
+use crate::render::findings;
 use crate::render::switching::{self, Switching};
 
 /// How `kexec enable FEATURE` or `kexec disable FEATURE` was typed.
@@ -77,6 +78,12 @@ fn on(world: &World<'_>, init: Init, wanted: &Wanted<'_>) -> Result<u8, Error> {
         held,
         ..Switching::new(feature, true, &changes)
     };
+    if feature.name == "crash" {
+        for finding in crash::unsaved(world) {
+            let layout = terminal::layout_of_messages();
+            say!("{}", findings::warning(&finding, layout));
+        }
+    }
     Ok(walk(world, wanted, planned, &now))
 }
 
@@ -284,7 +291,7 @@ fn crash_possible(world: &World<'_>) -> Result<(), Error> {
         let file = KexecFile::CrashSize.shown(world.root);
         return Err(refused(
             format!("the running kernel has reserved no memory for a crash kernel ({file} is 0)"),
-            "boot once with a reservation on the kernel command line, such as crashkernel=256M",
+            kexec_plan::crash::RESERVE,
         ));
     }
     Ok(())

@@ -57,8 +57,8 @@ impl Verb {
             ),
             Verb::Unload => ("the slot is empty", "not unloaded"),
             Verb::Crash => (
-                "done",
-                "refused or failed; the message reports what was changed, if anything was",
+                "done; of status: a crash kernel is loaded",
+                "of status: none is loaded, or that is unknown; of the others: refused or failed; the message reports what was changed, if anything was",
             ),
             // What was loaded before may be another kernel than the one wanted now.
             Verb::Preload => (

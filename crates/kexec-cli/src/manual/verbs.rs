@@ -260,8 +260,9 @@ static CRASH: Text = Text {
         "`status`: whether a crash kernel is loaded, since when, and whether its files are still \
          those that were loaded; the reserved memory and what is needed; the sysctls that make a \
          panic of something else; watchdogs, and whether they reset the machine before a dump \
-         ends; the target of the dump and its free space. The exit code is 0 whatever it shows: \
-         `kexec -p -S` is for scripts.",
+         ends; the target of the dump and its free space. Of the sysctls, those are shown that keep \
+         a dump from being made, and with -d all of them. The exit code is 0 where a crash kernel \
+         is loaded, and 1 where none is, or where that is unknown.",
         "`unload`: empties the crash slot. An empty slot is not an error.",
         "`estimate`: how much memory to reserve, as a sum of parts, and the parameter that does \
          it. It edits no boot loader.",

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use kexec_crash::cmdline::{Change, Derived};
 use kexec_crash::estimate::Estimate;
 use kexec_crash::shrink::Shrink;
-use kexec_crash::status::{CrashStatus, FileState};
+use kexec_crash::status::{CrashStatus, FileState, reserve};
 use kexec_crash::target::Target;
 use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::Finding;
@@ -151,8 +151,9 @@ pub fn shrink(shrink: Shrink, done: bool, layout: Layout) -> String {
     out
 }
 
-/// Whether a crash kernel is ready.
-pub fn status(status: &CrashStatus, layout: Layout) -> String {
+/// Whether a crash kernel is ready. Of the sysctls, those are shown that keep a dump from being
+/// made; or all of them.
+pub fn status(status: &CrashStatus, every_sysctl: bool, layout: Layout) -> String {
     let mut out = String::new();
     let row = |out: &mut String, label: &str, text: &str| layout.field(out, INDENT, label, text);
     let (armed, ink) = match (status.armed, status.since) {
@@ -192,15 +193,27 @@ pub fn status(status: &CrashStatus, layout: Layout) -> String {
     }
     row(&mut out, "reserved", &reserved(status));
     row(&mut out, "target", &target(status));
-    for (at, sysctl) in status.sysctls.iter().enumerate() {
+    if let Some(why) = &status.not_saved {
+        let text = format!("would not be saved: {why} (`kexec check -p` shows more)");
+        layout.field_in(
+            &mut out,
+            INDENT,
+            ("dump", None),
+            (&text, Some(Ink::Warning)),
+        );
+    }
+    let sysctls = match every_sysctl {
+        true => status.sysctls.iter().collect(),
+        false => status.preventing(),
+    };
+    for (at, sysctl) in sysctls.into_iter().enumerate() {
         let value = sysctl
             .value
-            .map_or_else(|| "-".to_owned(), |v| v.to_string());
+            .map_or_else(|| "unknown, no such sysctl".to_owned(), |v| v.to_string());
         let text = format!("{} = {value} ({})", sysctl.name, sysctl.means);
         row(&mut out, if at == 0 { "sysctls" } else { "" }, &text);
     }
     watchdogs(&mut out, status, layout);
-    row(&mut out, "rehearsal", "none");
     out
 }
 
@@ -215,16 +228,25 @@ fn reserved(status: &CrashStatus) -> String {
         None => "unknown".to_owned(),
     };
     match (status.needed, &status.needed_unknown, status.reserved) {
-        (Some(needed), _, Some(0)) => format!(
-            "{reserved}; {} are needed (`kexec crash estimate` prints the parameter)",
-            bytes(needed)
-        ),
+        (Some(needed), _, Some(0)) => {
+            format!(
+                "{reserved}; {} are needed: {}",
+                bytes(needed),
+                reserve(needed)
+            )
+        }
         (Some(needed), _, Some(size)) if size.saturating_add(status.reserved_cma) >= needed => {
             format!("{reserved}, {} are needed", bytes(needed))
         }
-        (Some(needed), _, _) => format!(
-            "{reserved}, but {} are needed (`kexec crash estimate`)",
-            bytes(needed)
+        (Some(needed), _, Some(_)) => format!(
+            "{reserved}, but {} are needed: {}",
+            bytes(needed),
+            reserve(needed)
+        ),
+        (Some(needed), _, None) => format!("{reserved}; {} are needed", bytes(needed)),
+        (None, Some(why), Some(0)) => format!(
+            "{reserved}; the need is unknown: {why}; {}",
+            kexec_plan::crash::RESERVE
         ),
         (None, Some(why), _) => format!("{reserved}; the need is unknown: {why}"),
         (None, None, _) => reserved,
@@ -238,7 +260,7 @@ fn target(status: &CrashStatus) -> String {
         Some(service) => format!("{} ({})", service.name(), service.file()),
         None => "no service is configured".to_owned(),
     };
-    let place = match (&target.target, target.exists) {
+    let place = match (&target.place, target.exists) {
         (Some(Target::Folder(folder)), Some(false)) => format!("{folder}, no such folder"),
         (Some(Target::Folder(folder)), _) => match target.free {
             Some(free) => format!("{folder}, {} are free", bytes(free)),
@@ -317,6 +339,7 @@ pub(super) mod tests {
                 value: Some(1),
                 means: "1: an oops is a panic, and is dumped",
             }],
+            not_saved: None,
             watchdogs: vec![Watchdog {
                 name: "watchdog0".into(),
                 identity: Some("iTCO_wdt".into()),
@@ -327,11 +350,10 @@ pub(super) mod tests {
             dump_seconds: Some(90),
             target: TargetStatus {
                 service: Some(Service::KdumpTools),
-                target: Some(Target::Folder("/var/crash".into())),
+                place: Some(Target::Folder("/var/crash".into())),
                 exists: Some(true),
                 free: Some(5 << 30),
             },
-            last_rehearsal: None,
         }
     }
 
@@ -345,10 +367,23 @@ pub(super) mod tests {
             reserved: Some(0),
             needed: None,
             needed_unknown: Some("no such file".into()),
+            sysctls: vec![
+                Sysctl {
+                    name: "kernel.kexec_load_disabled",
+                    value: None,
+                    means: "1: nothing can be loaded until the next boot",
+                },
+                Sysctl {
+                    name: "kernel.panic_on_oops",
+                    value: Some(0),
+                    means: "1: an oops is a panic, and is dumped",
+                },
+            ],
+            not_saved: Some("program that saves the dump: the initrd has none".into()),
             watchdogs: vec![],
             target: TargetStatus {
                 service: None,
-                target: Some(Target::Remote("ssh host".into())),
+                place: Some(Target::Remote("ssh host".into())),
                 exists: None,
                 free: None,
             },
@@ -368,10 +403,16 @@ pub(super) mod tests {
             after: 160 << 20,
         };
         let plain = Layout::PLAIN;
+        let small = CrashStatus {
+            reserved: Some(64 << 20),
+            ..ready()
+        };
         insta::assert_snapshot!(
             [
-                status(&ready(), plain),
-                status(&unarmed(), plain),
+                status(&ready(), false, plain),
+                status(&unarmed(), false, plain),
+                status(&unarmed(), true, plain),
+                status(&small, false, plain),
                 estimate_text(),
                 shrink(shrunk, true, plain),
                 shrink(shrunk, false, plain),

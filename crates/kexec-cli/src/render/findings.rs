@@ -20,6 +20,11 @@ fn found(finding: &Finding) -> String {
 /// Column in which the text of a finding stands.
 pub(super) const FOUND: usize = 18;
 
+/// The findings of `kexec check -p`, and whether a panic would be saved.
+pub fn findings_of_a_crash(findings: &[Finding], layout: Layout) -> String {
+    listed(findings, "", &crash_verdict(findings), layout)
+}
+
 /// Every finding with the name of its check: problems first, the others in their groups,
 /// and what it comes to.
 pub fn findings(findings: &[Finding], layout: Layout) -> String {
@@ -28,6 +33,10 @@ pub fn findings(findings: &[Finding], layout: Layout) -> String {
 
 /// The same with another section behind the groups.
 pub fn findings_and(findings: &[Finding], other: &str, layout: Layout) -> String {
+    listed(findings, other, &verdict(findings), layout)
+}
+
+fn listed(findings: &[Finding], other: &str, verdict: &str, layout: Layout) -> String {
     let mut out = String::new();
     let is_problem = |finding: &&Finding| finding.severity >= Severity::Unknown;
     let mut problems: Vec<&Finding> = findings.iter().filter(is_problem).collect();
@@ -39,7 +48,7 @@ pub fn findings_and(findings: &[Finding], other: &str, layout: Layout) -> String
         section(&mut out, group.title(), &others.collect::<Vec<_>>(), layout);
     }
     out.push_str(other);
-    layout.field(&mut out, 0, "", &verdict(findings));
+    layout.field(&mut out, 0, "", verdict);
     out
 }
 
@@ -61,7 +70,39 @@ fn section(out: &mut String, title: &str, findings: &[&Finding], layout: Layout)
 
 /// `1 refused, 2 warnings, 27 ok. It would not be loaded.`
 fn verdict(findings: &[Finding]) -> String {
-    let count = |s: Severity| findings.iter().filter(|f| f.severity == s).count();
+    let verdict = match (
+        count(findings, Severity::Refusal),
+        count(findings, Severity::Unknown),
+    ) {
+        (0, 0) => "It would be loaded.",
+        (0, _) => "It would be loaded, as far as could be checked.",
+        _ => "It would not be loaded.",
+    };
+    match counts(findings) {
+        counts if counts.is_empty() => verdict.to_owned(),
+        counts => format!("{counts}. {verdict}"),
+    }
+}
+
+/// `A panic would not be saved: 1 refused, 2 warnings, 27 ok.`
+fn crash_verdict(findings: &[Finding]) -> String {
+    let has = |severity| count(findings, severity) > 0;
+    let verdict = match () {
+        () if has(Severity::Refusal) => "A panic would not be saved",
+        () if has(Severity::Warning) => "A panic may not be saved",
+        () if has(Severity::Unknown) => "A panic would be saved, as far as could be checked",
+        () => "A panic would be saved",
+    };
+    format!("{verdict}: {}.", counts(findings))
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings.iter().filter(|f| f.severity == severity).count()
+}
+
+/// `1 refused, 2 warnings, 27 ok`
+fn counts(findings: &[Finding]) -> String {
+    let count = |severity| count(findings, severity);
     let counts = [
         (
             Severity::Refusal,
@@ -82,15 +123,7 @@ fn verdict(findings: &[Finding]) -> String {
         .into_iter()
         .filter(|(severity, _)| count(*severity) > 0);
     let counts: Vec<String> = counts.map(|(_, text)| text).collect();
-    let verdict = match (count(Severity::Refusal), count(Severity::Unknown)) {
-        (0, 0) => "It would be loaded.",
-        (0, _) => "It would be loaded, as far as could be checked.",
-        _ => "It would not be loaded.",
-    };
-    match counts.is_empty() {
-        true => verdict.to_owned(),
-        false => format!("{}. {verdict}", counts.join(", ")),
-    }
+    counts.join(", ")
 }
 
 #[cfg(test)]
@@ -166,6 +199,29 @@ mod tests {
             "1 could not be checked. It would be loaded, as far as could be checked."
         );
         assert_eq!(of(&[]), "It would be loaded.");
+        let of = |severities: &[Severity]| {
+            let all = severities
+                .iter()
+                .map(|s| finding("x", CheckGroup::Kernel, *s, "x"));
+            crash_verdict(&all.collect::<Vec<_>>())
+        };
+        for (severities, said) in [
+            (
+                [Refusal, Warning].as_slice(),
+                "A panic would not be saved: 1 refused, 1 warning.",
+            ),
+            (
+                &[Warning, Pass],
+                "A panic may not be saved: 1 warning, 1 ok.",
+            ),
+            (
+                &[Unknown],
+                "A panic would be saved, as far as could be checked: 1 could not be checked.",
+            ),
+            (&[Pass, Note], "A panic would be saved: 1 note, 1 ok."),
+        ] {
+            assert_eq!(of(severities), said);
+        }
     }
 
     /// What would clear the screen, turn the line around, begin another one.

@@ -96,6 +96,14 @@ pub fn text(planned: &Switching<'_>) -> String {
         let text = "init was not asked and nothing was started or loaded: it takes effect when \
                     that system boots";
         row(&mut out, layout, "then", text);
+    } else if name == "crash" {
+        let text = match planned.on {
+            true => {
+                "the crash kernel is loaded now and at every boot; `kexec crash status` shows it"
+            }
+            false => "a crash kernel that is loaded stays; `kexec crash unload` unloads it",
+        };
+        row(&mut out, layout, "then", text);
     } else if planned.on && name == "preload" {
         row(
             &mut out,
@@ -309,6 +317,27 @@ mod tests {
              daemon-reload, systemctl start kexec-preload.service.\n"
         );
         assert_eq!(not_done(&[]), "");
+    }
+
+    #[test]
+    fn what_becomes_of_the_crash_kernel_is_told() {
+        let crash = enable::feature("crash").unwrap();
+        let changes = [FileChange::Remove {
+            path: "/etc/x".to_owned(),
+        }];
+        let last = |on| {
+            let planned = Switching::new(crash, on, &changes);
+            let text = text(&planned);
+            text.lines().last().unwrap_or_default().to_owned()
+        };
+        assert!(last(true).contains("then"), "{}", last(true));
+        assert!(
+            last(true).ends_with("loaded now and at every boot; `kexec crash status` shows it")
+        );
+        assert!(
+            last(false)
+                .ends_with("a crash kernel that is loaded stays; `kexec crash unload` unloads it")
+        );
     }
 
     #[test]

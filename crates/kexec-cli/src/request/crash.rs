@@ -27,6 +27,8 @@ pub enum CrashRequest {
     },
     /// Whether one is loaded and ready.
     Status {
+        /// Show every sysctl.
+        debug: bool,
         /// As JSON.
         json: bool,
     },
@@ -98,7 +100,10 @@ pub(super) fn parse(typed: &Typed) -> Result<CrashRequest, String> {
             dry_run,
             json,
         },
-        CrashAction::Status => CrashRequest::Status { json },
+        CrashAction::Status => CrashRequest::Status {
+            debug: typed.has(Id::Debug),
+            json,
+        },
         CrashAction::Unload => CrashRequest::Unload {
             syscall: chosen(typed).unwrap_or_default(),
             json,

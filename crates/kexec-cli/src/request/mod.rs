@@ -25,6 +25,7 @@ use kexec_sys::{FileFlags, Slot};
 
 pub use crash::CrashRequest;
 
+use crate::args::crash_verb::CrashAction;
 use crate::args::typed::{Spelling, Token, Tokens, Typed, printable};
 use crate::args::{Flag, Id, Origin, Verb, all, listed, similar};
 
@@ -75,6 +76,8 @@ pub enum Request {
     Help(Option<Verb>),
     /// Print help of `coldreboot`, which is `kexec reboot --cold`.
     HelpOfColdreboot,
+    /// Print help of a subcommand of `kexec crash`.
+    HelpOfCrash(CrashAction),
     /// Print the version.
     Version {
         /// As JSON.
@@ -280,6 +283,8 @@ pub struct NotAVerb {
     pub word: OsString,
     /// The verbs that may be meant.
     pub similar: Vec<&'static str>,
+    /// Whether -p stands behind it, which loads a crash kernel without a verb.
+    pub before_panic: bool,
 }
 
 impl std::fmt::Display for NotAVerb {
@@ -292,15 +297,17 @@ impl std::fmt::Display for NotAVerb {
     }
 }
 
-/// The first word, where it may be a mistyped verb: it is an operand without a slash,
-/// and no option says what to do the old way. It is a kernel file all the same; that
-/// there is none of that name is found out by whoever opens it.
+/// The first word, where it may be a mistyped verb: it is an operand without a slash, and no
+/// option says what to do the old way. One is `-p`, which `kexec check -p` has too: there it
+/// may also be a verb that does not take it. It is a kernel file anyway; that there is none
+/// of that name is found out by whoever opens it.
 pub fn not_a_verb(arch: Arch, words: &[OsString]) -> Option<NotAVerb> {
     let (word, rest) = words.split_first()?;
     let bytes = word.as_bytes();
     let plain = !bytes.is_empty() && !bytes.starts_with(b"-") && !bytes.contains(&b'/');
-    (plain && !has_mode(arch, rest)).then(|| NotAVerb {
+    (plain && is_for_the_crash_slot(arch, rest)).then(|| NotAVerb {
         word: word.clone(),
+        before_panic: has_mode(arch, rest),
         similar: similar(bytes, Verb::ALL.iter().map(|verb| verb.name())),
     })
 }

@@ -22,6 +22,7 @@ use super::{
     ColourChoice, CommandLine, MANY, NotAVerb, OutputOptions, Request, USAGE_VERB, UsageError,
     VerbRequest, wrong_value,
 };
+use crate::args::crash_verb::CrashCommand;
 use crate::args::numbers;
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
 use crate::args::{Flag, Id, Verb, all, crash_dmesg, flags_of, listed, rules, similar};
@@ -47,7 +48,12 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
         return done(Request::HelpOfColdreboot);
     }
     if typed.has(Id::Help) {
-        return done(Request::Help(Some(verb)));
+        let word = typed.operands.first().filter(|_| verb == Verb::Crash);
+        let command = word.and_then(|word| CrashCommand::named(word.as_bytes()));
+        return done(match command {
+            Some(command) => Request::HelpOfCrash(command.action),
+            None => Request::Help(Some(verb)),
+        });
     }
     if let Some((_, wrong)) = wrong_value(&table, &typed) {
         return Err(usage(wrong));
@@ -250,7 +256,12 @@ fn about(typed: &Typed) -> Result<Option<Verb>, String> {
     known.ok_or_else(|| {
         let word = word.clone();
         let similar = similar(word.as_bytes(), Verb::ALL.iter().map(|verb| verb.name()));
-        NotAVerb { word, similar }.to_string()
+        NotAVerb {
+            word,
+            similar,
+            before_panic: false,
+        }
+        .to_string()
     })
 }
 

@@ -3,7 +3,7 @@
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 use kexec_machine::Fact;
 
-use super::{CrashCheck, CrashContext};
+use super::{CrashCheck, CrashContext, unread};
 use crate::target::Target;
 
 pub(super) const CHECK: CrashCheck = CrashCheck {
@@ -20,7 +20,9 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
         |why: &str, remedy: &str| vec![Observation::new(Severity::Unknown, what, why, remedy)];
     let needed = match (&target.modules, &target.target) {
         (Fact::Known(needed), _) => needed,
-        (Fact::Unreadable(why), _) => return unknown(why, "run it as root"),
+        (Fact::Unreadable(why), _) => {
+            return unknown(why, unread(context, "test it once: a crash on purpose"));
+        }
         (Fact::Absent, Fact::Known(Target::Remote(to))) => {
             return unknown(
                 &format!("the dump goes to {to}, and the drivers of the network are not compared"),

@@ -1,7 +1,7 @@
 //! Is the region large enough for what the crash kernel needs once it runs?
 
-use kexec_load::preflight::{CheckGroup, Observation, Severity};
-use kexec_machine::{Fact, Snapshot};
+use kexec_load::preflight::{self, CheckGroup, Observation, Severity};
+use kexec_machine::Snapshot;
 
 use super::{CrashCheck, CrashContext};
 use crate::size::Bytes;
@@ -24,45 +24,52 @@ pub(super) fn lent(host: &Snapshot) -> u64 {
 fn run(context: &CrashContext<'_>) -> Vec<Observation> {
     let what = "memory reserved for a crash kernel";
     let estimate = context.estimate;
-    let need = format!("the estimate is {}", Bytes(estimate.bytes));
-    let reserve = format!(
-        "boot once with {} (`kexec crash estimate` shows its parts)",
-        estimate.parameter
-    );
+    let need = format!("{} are needed", Bytes(estimate.bytes));
     let lent = lent(context.host);
     let more = match lent {
         0 => String::new(),
         lent => format!(" and {} of crashkernel=,cma", Bytes(lent)),
     };
-    vec![match &context.host.kexec.crash_size {
-        Fact::Known(0) => Observation::new(
+    vec![match preflight::crash_size(context.host) {
+        Some(0) => Observation::new(
             Severity::Refusal,
             what,
             format!("there is none; {need}"),
-            reserve,
+            reserve(&estimate.parameter),
         ),
-        Fact::Known(size) if size.saturating_add(lent) < estimate.bytes => Observation::new(
+        Some(size) if size.saturating_add(lent) < estimate.bytes => Observation::new(
             Severity::Warning,
             what,
             format!(
                 "{}{more}, but {need}: the crash kernel may run out of memory before the dump is \
                  saved",
-                Bytes(*size)
+                Bytes(size)
             ),
-            reserve,
+            reserve(&estimate.parameter),
         ),
-        Fact::Known(size) => Observation::pass(what, format!("{}{more}; {need}", Bytes(*size))),
-        Fact::Absent => Observation::new(
-            Severity::Unknown,
-            what,
-            "the running kernel does not show its size",
-            "mount /sys, and run kexec as root",
-        ),
-        Fact::Unreadable(why) => Observation::new(
-            Severity::Unknown,
-            what,
-            why,
-            "mount /sys, and run kexec as root",
-        ),
+        Some(size) => Observation::pass(what, format!("{}{more}; {need}", Bytes(size))),
+        None => {
+            let kexec = &context.host.kexec.crash_size;
+            Observation::new(
+                Severity::Unknown,
+                what,
+                format!(
+                    "how much is reserved is unknown ({}); {need}",
+                    kexec.reason().unwrap_or("no such file in /sys")
+                ),
+                match context.host.security.cap_sys_boot.is_true() {
+                    true => "mount /sys",
+                    false => "mount /sys, and run it as root",
+                },
+            )
+        }
     }]
+}
+
+/// What to do where nothing or too little is reserved; `parameter` is `crashkernel=192M`.
+pub(super) fn reserve(parameter: &str) -> String {
+    format!(
+        "add {parameter} to the kernel command line for good (Debian: /etc/default/grub.d/, then \
+         update-grub), and reboot"
+    )
 }

@@ -3,7 +3,8 @@
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 use kexec_machine::Fact;
 
-use super::{CrashCheck, CrashContext};
+use super::{CrashCheck, CrashContext, unread};
+use crate::facts::in_memory;
 use crate::size::{Bytes, MIB};
 use crate::target::Target;
 
@@ -40,7 +41,7 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
                 Severity::Unknown,
                 "target of the dump",
                 why,
-                "run it as root",
+                unread(context, "repair that file"),
             )];
         }
         Fact::Absent => return Vec::new(),
@@ -67,9 +68,17 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
                 Severity::Unknown,
                 what,
                 why,
-                "run it as root",
+                unread(context, "make the folder again, or name another one"),
             )];
         }
+    }
+    if let Fact::Known(kind) = &target.file_system
+        && in_memory(kind)
+    {
+        return warn(
+            format!("it is in memory ({kind}): a dump there is lost at the reboot"),
+            "name a folder on a disk".to_owned(),
+        );
     }
     let memory = context.host.memory.total.known().copied();
     let wanted = memory.map_or(LEAST, |memory| (memory / SHARE).max(LEAST));
@@ -90,7 +99,7 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
             Severity::Unknown,
             what,
             target.free.reason().unwrap_or("its file system is unknown"),
-            "run it as root",
+            unread(context, "look at it with df(1)"),
         )],
     }
 }

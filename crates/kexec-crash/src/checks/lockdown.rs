@@ -31,7 +31,10 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
             Severity::Unknown,
             what,
             why,
-            "mount securityfs, and run it as root",
+            match context.host.security.cap_sys_boot.is_true() {
+                true => "mount securityfs",
+                false => "mount securityfs, and run it as root",
+            },
         ),
     }]
 }

@@ -17,7 +17,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use kexec_load::preflight::{self, Check, Finding, Observation};
+use kexec_load::preflight::{self, Check, Finding, Observation, Severity};
 use kexec_machine::{Fact, Snapshot};
 use kexec_plan::FilePlan;
 
@@ -62,6 +62,43 @@ pub const CHECKS: &[CrashCheck] = &[
 /// Runs every check of [`CHECKS`].
 pub fn run(context: &CrashContext<'_>) -> Vec<Finding> {
     preflight::findings(CHECKS, |look| look(context))
+}
+
+/// The same memory is looked at by the check crash-region of a load, and by dump-region,
+/// which knows how much is needed: of two problems, the one that weighs less is left out,
+/// and crash-region's where both weigh the same.
+pub fn once(findings: &mut Vec<Finding>) {
+    let weight = |name: &str| {
+        let of_name = findings.iter().filter(|finding| finding.check == name);
+        of_name.map(|finding| finding.severity).max()
+    };
+    let (load, dump) = (weight(CRASH_REGION), weight(dump_region::CHECK.name));
+    if let (Some(load), Some(dump)) = (load, dump)
+        && load.min(dump) >= Severity::Unknown
+    {
+        let left_out = match load > dump {
+            true => dump_region::CHECK.name,
+            false => CRASH_REGION,
+        };
+        findings.retain(|finding| finding.check != left_out);
+    }
+}
+
+/// What to do where nothing or too little is reserved; `parameter` is `crashkernel=192M`.
+pub(crate) fn reserve(parameter: &str) -> String {
+    dump_region::reserve(parameter)
+}
+
+/// The check of every load of a crash kernel (`kexec_load::preflight::CHECKS`).
+const CRASH_REGION: &str = "crash-region";
+
+/// What to do about something that could not be read: root can read all of it, so another
+/// remedy is for root.
+fn unread(context: &CrashContext<'_>, as_root: &'static str) -> &'static str {
+    match context.host.security.cap_sys_boot.is_true() {
+        true => as_root,
+        false => "run it as root",
+    }
 }
 
 /// Bytes of memory that the crash kernel gets besides its region (`crashkernel=SIZE,cma`).

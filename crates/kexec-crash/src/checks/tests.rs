@@ -60,6 +60,7 @@ fn machine() -> Machine {
                 target: Fact::Known(Target::Folder("/var/crash".into())),
                 exists: Fact::Known(true),
                 free: Fact::Known(8 << 30),
+                file_system: Fact::Known("ext4".into()),
                 keys: Fact::Known(0),
                 modules: Fact::Known(["ext4".to_owned(), "virtio_blk".to_owned()].into()),
             },
@@ -157,7 +158,10 @@ fn what_is_wrong_is_found() {
         ),
         (
             "region unseen",
-            |m| m.host.kexec.crash_size = Fact::Unreadable("x".into()),
+            |m| {
+                m.host.kexec.crash_size = Fact::Unreadable("x".into());
+                m.host.memory.iomem = Fact::Unreadable("x".into());
+            },
             "dump-region",
             Unknown,
         ),
@@ -252,6 +256,12 @@ fn what_is_wrong_is_found() {
         (
             "target full",
             |m| m.facts.target.free = Fact::Known(MIB),
+            "dump-target",
+            Warning,
+        ),
+        (
+            "target in memory",
+            |m| m.facts.target.file_system = Fact::Known("tmpfs".into()),
             "dump-target",
             Warning,
         ),
@@ -393,4 +403,53 @@ fn names_are_listed_once() {
     names.dedup();
     assert_eq!(names.len(), all);
     assert!(CHECKS.iter().all(|check| !check.about.ends_with('.')));
+}
+
+/// The size of one finding once contradicted that of another.
+#[test]
+fn a_region_is_found_once_and_its_remedy_names_the_size() {
+    let with = |size, load: Severity| {
+        let mut machine = machine();
+        machine.host.kexec.crash_size = Fact::Known(size);
+        let mut findings = machine.findings();
+        findings.retain(|finding| finding.check == "dump-region");
+        findings.push(Finding {
+            check: "crash-region",
+            severity: load,
+            ..findings[0].clone()
+        });
+        once(&mut findings);
+        findings
+    };
+    let none = with(0, Severity::Refusal);
+    let [finding] = none.as_slice() else {
+        panic!("{none:?}")
+    };
+    assert_eq!(finding.check, "dump-region");
+    let estimate = "crashkernel=128M";
+    assert_eq!(
+        finding.problem.remedy,
+        format!(
+            "add {estimate} to the kernel command line for good (Debian: /etc/default/grub.d/, \
+             then update-grub), and reboot"
+        )
+    );
+    let small = with(64 * MIB, Severity::Refusal);
+    assert_eq!((small.len(), small[0].check), (1, "crash-region"));
+    assert_eq!(with(64 * MIB, Severity::Pass).len(), 2);
+    assert_eq!(with(256 * MIB, Severity::Pass).len(), 2);
+}
+
+#[test]
+fn root_is_not_sent_to_root() {
+    let remedy = |root| {
+        let mut machine = machine();
+        machine.host.security.cap_sys_boot = Fact::Known(root);
+        machine.facts.target.free = Fact::Unreadable("x".into());
+        let findings = machine.findings();
+        let found = findings.iter().find(|f| f.check == "dump-target");
+        found.unwrap().problem.remedy.clone()
+    };
+    assert_eq!(remedy(true), "look at it with df(1)");
+    assert_eq!(remedy(false), "run it as root");
 }

@@ -3,7 +3,7 @@
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 use kexec_machine::Fact;
 
-use super::{CrashCheck, CrashContext};
+use super::{CrashCheck, CrashContext, unread};
 
 pub(super) const CHECK: CrashCheck = CrashCheck {
     name: "vmcore-support",
@@ -32,7 +32,7 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
                 Severity::Unknown,
                 what,
                 why,
-                "run it as root",
+                unread(context, "install the configuration as /boot/config-RELEASE"),
             )];
         }
     };

@@ -68,18 +68,31 @@ impl Mount {
     }
 }
 
+/// The mount that a folder is on.
+fn holding(root: &Path, folder: &str) -> Fact<Mount> {
+    text(&root.join("proc/self/mountinfo"), MAX_MOUNTS).and_then(|mounts| {
+        let holds = |mount: &Mount| Path::new(folder).starts_with(&mount.point);
+        let mounts = mounts.lines().filter_map(mount).filter(holds);
+        // The last one of the longest path is the one that is seen.
+        match mounts.max_by_key(|mount| mount.point.len()) {
+            Some(mount) => Fact::Known(mount),
+            None => Fact::Unreadable(format!("no mount in /proc/self/mountinfo holds {folder}")),
+        }
+    })
+}
+
+/// The type of the file system that a folder is on.
+pub(super) fn file_system(root: &Path, folder: &str) -> Fact<String> {
+    holding(root, folder).map(|mount| mount.kind)
+}
+
 impl Disks {
     /// Those of a folder of the machine below `root`.
     pub(super) fn of(root: &Path, folder: &str) -> Fact<Disks> {
-        text(&root.join("proc/self/mountinfo"), MAX_MOUNTS).and_then(|mounts| {
-            let holds = |mount: &Mount| Path::new(folder).starts_with(&mount.point);
-            let mounts = mounts.lines().filter_map(mount).filter(holds);
-            // The last one of the longest path is the one that is seen.
-            let Some(mount) = mounts.max_by_key(|mount| mount.point.len()) else {
-                return Fact::Unreadable(format!(
-                    "no mount in /proc/self/mountinfo holds {folder}"
-                ));
-            };
+        holding(root, folder).and_then(|mount| {
+            if super::in_memory(&mount.kind) {
+                return Fact::Known(Disks::default());
+            }
             let Some(device) = mount.device(root) else {
                 return Fact::Unreadable(format!(
                     "/sys/dev/block/{} does not exist: the disks of {} ({}) are unknown",
@@ -248,9 +261,15 @@ mod tests {
         write(
             root,
             "proc/self/mountinfo",
-            "1 0 0:2 / / rw - rootfs rootfs rw\n",
+            "1 0 0:2 / / rw - nfs4 host:/ rw\n",
         );
         assert!(Disks::of(root, "/var/crash").reason().is_some());
+        let mounts = "1 0 0:2 / / rw - rootfs rootfs rw\n";
+        write(root, "proc/self/mountinfo", mounts);
+        let found = Disks::of(root, "/var/crash");
+        assert!(found.known().is_some_and(|disks| disks.modules.is_empty()));
+        let kind = file_system(root, "/var/crash");
+        assert_eq!(kind, Fact::Known("rootfs".to_owned()));
         assert!(mount("").is_none() && mount("1 2 - ").is_none());
     }
 }

@@ -30,7 +30,7 @@ pub struct Sysctl {
     pub name: &'static str,
     /// Its value; null where the running kernel does not have it.
     pub value: Option<i64>,
-    /// What that value does.
+    /// What its values do: a legend, the same whatever the value is.
     pub means: &'static str,
 }
 
@@ -61,12 +61,20 @@ pub struct TargetFacts {
     pub exists: Fact<bool>,
     /// Bytes that are free on its file system.
     pub free: Fact<u64>,
+    /// The type of its file system, as /proc/self/mountinfo has it: `ext4`.
+    pub file_system: Fact<String>,
     /// Modules that its file system and its disks need: those that the running kernel has
     /// loaded for them.
     pub modules: Fact<BTreeSet<String>>,
     /// Bytes that the crash kernel takes to open its encrypted disks with a passphrase; 0
     /// where there is none, or where the running kernel hands their keys over.
     pub keys: Fact<u64>,
+}
+
+/// Whether a file system of this type is lost at a reboot
+/// (Documentation/filesystems/tmpfs.rst, ramfs-rootfs-initramfs.rst).
+pub fn in_memory(file_system: &str) -> bool {
+    matches!(file_system, "tmpfs" | "ramfs" | "rootfs")
 }
 
 /// Everything that is read here.
@@ -118,7 +126,7 @@ pub const SYSCTLS: &[(&str, &str)] = &[
     ),
     (
         "kernel.panic_on_unrecovered_nmi",
-        "1: an NMI that nobody recovers from is a panic",
+        "1: an NMI that the kernel cannot handle is a panic",
     ),
 ];
 
@@ -226,7 +234,7 @@ fn target(root: &Path) -> TargetFacts {
         break;
     }
     let (mut exists, mut free) = (Fact::Absent, Fact::Absent);
-    let mut below_it = Fact::Absent;
+    let (mut below_it, mut file_system) = (Fact::Absent, Fact::Absent);
     if let Fact::Known(Target::Folder(folder)) = &target {
         let below = root.join(folder.trim_start_matches('/'));
         exists = match fs::metadata(&below) {
@@ -238,12 +246,14 @@ fn target(root: &Path) -> TargetFacts {
         let on = below.ancestors().find(|path| path.exists());
         free = on.map_or(Fact::Absent, free_bytes);
         below_it = Disks::of(root, folder);
+        file_system = disks::file_system(root, folder);
     }
     TargetFacts {
         service,
         target,
         exists,
         free,
+        file_system,
         keys: below_it.clone().and_then(|disks| disks.keys(root)),
         modules: below_it.map(|disks| disks.modules),
     }
@@ -321,6 +331,7 @@ mod tests {
         assert_eq!(facts.target.target, Fact::Known(folder));
         assert_eq!(facts.target.exists, Fact::Known(false));
         assert!(facts.target.free.known().is_some_and(|free| *free > 0));
+        assert_eq!(facts.target.file_system, Fact::Known("xfs".to_owned()));
         let modules: Vec<&String> = facts.target.modules.known().unwrap().iter().collect();
         assert_eq!(modules, ["virtio_blk", "xfs"]);
         let watchdogs = facts.watchdogs.known().unwrap();

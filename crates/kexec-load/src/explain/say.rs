@@ -116,8 +116,8 @@ pub(crate) fn why_enforced(host: &Snapshot) -> String {
     }
 }
 
-/// Bytes reserved for a crash kernel.
-pub(crate) fn crash_size(host: &Snapshot) -> Option<u64> {
+/// Bytes reserved for a crash kernel: as sysfs has them, else as /proc/iomem has them.
+pub fn crash_size(host: &Snapshot) -> Option<u64> {
     let sysfs = host.kexec.crash_size.known().copied();
     sysfs.or_else(|| {
         let regions = host.crash_regions();

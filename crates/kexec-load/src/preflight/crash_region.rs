@@ -4,6 +4,7 @@ use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::demand::demand;
 use crate::explain::say::{self, Bytes};
 use kexec_machine::snapshot::KexecFile;
+use kexec_plan::crash::{RESERVE, RESERVE_MORE};
 
 pub(super) const CHECK: Check = Check {
     name: "crash-region",
@@ -31,7 +32,10 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             Severity::Unknown,
             what,
             why,
-            "mount /sys, and run kexec as root",
+            match host.security.cap_sys_boot.is_true() {
+                true => "mount /sys",
+                false => "mount /sys, and run kexec as root",
+            },
         )];
     };
     if size == 0 {
@@ -39,18 +43,13 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
             Severity::Refusal,
             what,
             "there is none",
-            "boot once with a reservation on the kernel command line, such as crashkernel=256M",
+            RESERVE,
         )];
     }
     let demand = demand(context.image, context.plan);
     let why = format!("{}; the image takes {demand}", Bytes(size));
     let outcome = if demand.total() > size {
-        Observation::new(
-            Severity::Refusal,
-            what,
-            why,
-            "boot once with a larger crashkernel=, or make a smaller initrd for the crash kernel",
-        )
+        Observation::new(Severity::Refusal, what, why, RESERVE_MORE)
     } else {
         Observation::pass(what, why)
     };

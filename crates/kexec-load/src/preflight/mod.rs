@@ -22,6 +22,7 @@ mod syscall_built;
 mod uki_companions;
 
 pub use crate::demand::held;
+pub use crate::explain::say::crash_size;
 
 use kexec_image::{Image, ImageError, Proof};
 use kexec_plan::{Decision, FilePlan, LoadPlan, Piece};

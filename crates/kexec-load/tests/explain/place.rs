@@ -60,7 +60,7 @@ pub(super) fn cases() -> Vec<Case> {
             |m| m.crash_region = Some(0x2000_0000..0x2000_2000),
             |h| h.kexec.crash_size = Fact::Known(0x2000),
             "do not fit into the reserved memory of 8.0 KiB; the files alone need 8.0 KiB",
-            "larger crashkernel=",
+            "raise crashkernel=",
         ),
         case(
             E::EADDRNOTAVAIL,

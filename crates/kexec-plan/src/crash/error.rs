@@ -2,6 +2,14 @@
 
 use crate::memory::{NoRoom, Range};
 
+/// What to do where no memory is reserved, and how much is needed is unknown.
+pub const RESERVE: &str = "add crashkernel=SIZE to the kernel command line for good (`kexec crash estimate` shows SIZE), and \
+                           reboot";
+
+/// What to do where less is reserved than what is to be loaded takes.
+pub const RESERVE_MORE: &str = "raise crashkernel= on the kernel command line (`kexec crash estimate` shows the size) and reboot, \
+                                or make a smaller initrd for the crash kernel";
+
 /// Why there is no plan of a crash kernel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -76,9 +84,7 @@ impl CrashError {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            CrashError::NoRegion => {
-                "boot once with a reservation on the kernel command line, such as crashkernel=256M"
-            }
+            CrashError::NoRegion => RESERVE,
             CrashError::NothingToSave | CrashError::Nowhere { .. } => {
                 "use -s: the running kernel then describes its memory itself"
             }
@@ -86,9 +92,7 @@ impl CrashError {
                 "use a larger memory block size (memory_hotplug), so that the memory has fewer ranges"
             }
             CrashError::Beyond32Bit { .. } => "use --elf64-core-headers, or none of the two",
-            CrashError::NoRoom(_) => {
-                "boot once with a larger crashkernel=, or make a smaller initrd for the crash kernel"
-            }
+            CrashError::NoRoom(_) => RESERVE_MORE,
             CrashError::NotLinux { .. } => {
                 "use the kernel that the boot loader boots, such as /boot/vmlinuz-RELEASE"
             }

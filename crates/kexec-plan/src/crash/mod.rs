@@ -15,7 +15,7 @@ mod facts;
 mod regions;
 
 pub use elfcorehdr::{CoreClass, HEADERS_MAX, ProgramHeader, core_header, program_headers};
-pub use error::CrashError;
+pub use error::{CrashError, RESERVE, RESERVE_MORE};
 pub use facts::{CpuNotes, CrashFacts, KernelText};
 pub use regions::CrashRegions;
 pub(crate) use regions::system_ram;

@@ -186,7 +186,8 @@ impl ChosenLoad {
             Error::refused(
                 "finding the file of the running kernel",
                 why,
-                "name a boot entry (kexec list) or a kernel file",
+                "mount /boot, or install the package of that kernel again, or name a boot entry \
+                 (kexec list) or a kernel file",
             )
         };
         let entry = kexec_entries::running(&machine)

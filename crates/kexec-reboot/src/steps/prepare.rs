@@ -152,6 +152,6 @@ fn no_crash_region(host: &Snapshot) -> Error {
             "the running kernel has reserved no memory for one ({} is 0)",
             host.kexec_file(KexecFile::CrashSize)
         ),
-        "boot once with a reservation on the kernel command line, such as crashkernel=256M",
+        kexec_plan::crash::RESERVE,
     )
 }

@@ -1,5 +1,6 @@
 //! `kexec crash load`.
 
+use kexec_crash::checks::once;
 use kexec_load::Error;
 use kexec_load::preflight::refusal;
 use kexec_reboot::steps::{self, Selection, can_kexec};
@@ -33,6 +34,7 @@ fn show(world: &World<'_>, selection: &Selection, as_json: bool) -> Result<u8, E
     let mut ready = kernel.prepare(world, &host)?;
     let judged = ready.judged(world, &host);
     ready.prepared.findings.extend(judged.findings);
+    once(&mut ready.prepared.findings);
     let (prepared, derived) = (&ready.prepared, ready.kernel.derived.as_ref());
     if as_json {
         print_json(&crash::load_json(prepared, derived));

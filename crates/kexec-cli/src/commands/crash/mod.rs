@@ -7,7 +7,10 @@ mod load;
 mod shrink;
 mod status;
 
-use kexec_reboot::steps::Selection;
+use kexec_crash::checks::once;
+use kexec_load::LoadRequest;
+use kexec_load::preflight::{Finding, Severity};
+use kexec_reboot::steps::{Selection, can_kexec};
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
@@ -25,7 +28,7 @@ pub fn verb(world: &World<'_>, request: &CrashRequest) -> u8 {
             dry_run,
             json,
         } => load::verb(world, selection, *dry_run, *json),
-        CrashRequest::Status { json } => status::verb(world, *json),
+        CrashRequest::Status { debug, json } => status::verb(world, *debug, *json),
         CrashRequest::Unload { syscall, json } => unload::verb(world, Slot::Crash, *syscall, *json),
         CrashRequest::Estimate { selection, json } => estimate::verb(world, selection, *json),
         CrashRequest::Shrink {
@@ -37,22 +40,44 @@ pub fn verb(world: &World<'_>, request: &CrashRequest) -> u8 {
     }
 }
 
+/// What would keep a dump from being saved, of the crash kernel that `kexec crash load` would
+/// load: nothing in its initrd saves it. Nothing is found where there is no such kernel; its
+/// load reports that.
+pub fn unsaved(world: &World<'_>) -> Vec<Finding> {
+    let host = world.snapshot();
+    let selection = Selection::new(LoadRequest {
+        slot: Slot::Crash,
+        ..LoadRequest::new("")
+    });
+    let found = CrashKernel::choose(world, &selection, &host)
+        .and_then(|kernel| kernel.prepare(world, &host))
+        .map(|ready| ready.judged(world, &host).findings);
+    let mut found = found.unwrap_or_default();
+    found.retain(|one| one.check == "dump-program" && one.severity >= Severity::Warning);
+    found
+}
+
 /// `kexec check -p [ENTRY|KERNEL]`: everything that would make the dump fail. Exit 0 when
 /// nothing refuses.
 pub fn check(world: &World<'_>, selection: &Selection, as_json: bool) -> u8 {
     let host = world.snapshot();
-    let found = CrashKernel::choose(world, selection, &host)
+    let found = can_kexec(world, &host)
+        .and_then(|()| CrashKernel::choose(world, selection, &host))
         .and_then(|kernel| {
             kernel.tell_notes(world);
             kernel.prepare(world, &host)
         })
         .map(|ready| ready.every_finding(world, &host));
     match found {
-        Ok(found) => {
+        Ok(mut found) => {
+            once(&mut found);
             let refused = kexec_load::preflight::refusal(&found).is_some();
             match as_json {
                 true => print_json(&json::findings(&found, None)),
-                false => terminal::page(&findings::findings(&found, terminal::layout())),
+                false => {
+                    let layout = terminal::layout();
+                    terminal::page(&findings::findings_of_a_crash(&found, layout));
+                }
             }
             if refused { exit::REFUSED } else { exit::DONE }
         }

@@ -2,8 +2,10 @@
 
 use kexec_crash::facts::CrashFacts;
 use kexec_crash::status::{
-    CheckedFile, CrashStatus, FileState, LoadedFile, TargetStatus, dump_seconds, reserved_cma,
+    CheckedFile, CrashStatus, FileState, LoadedFile, TargetStatus, dump_seconds, not_saved,
+    reserved_cma,
 };
+use kexec_load::preflight::crash_size;
 use kexec_load::{Error, LoadRequest};
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::FileRef;
@@ -12,18 +14,25 @@ use kexec_reboot::steps::Selection;
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
-use super::estimate;
+use super::choice::{CrashKernel, Judged};
 use crate::commands::{exit, print_json, terminal};
 use crate::render::crash;
 
-/// Shows whether a crash kernel is loaded, and whether it is ready.
-pub fn verb(world: &World<'_>, as_json: bool) -> u8 {
+/// Shows whether a crash kernel is loaded, and whether it is ready. The exit code is 0 where
+/// one is loaded.
+pub fn verb(world: &World<'_>, every_sysctl: bool, as_json: bool) -> u8 {
     let status = status(world);
     match as_json {
         true => print_json(&crash::status_json(&status)),
-        false => terminal::page(&crash::status(&status, terminal::layout())),
+        false => {
+            let layout = terminal::layout();
+            terminal::page(&crash::status(&status, every_sysctl, layout));
+        }
     }
-    exit::DONE
+    match status.armed {
+        Some(true) => exit::DONE,
+        Some(false) | None => exit::REFUSED,
+    }
 }
 
 fn status(world: &World<'_>) -> CrashStatus {
@@ -37,7 +46,7 @@ fn status(world: &World<'_>) -> CrashStatus {
     let files = record
         .map(|record| files(world, record))
         .unwrap_or_default();
-    let needed = needed(world, record, &files, &host);
+    let judged = judged(world, record, &files, &host);
     let facts = CrashFacts::read(world.root);
     CrashStatus {
         armed,
@@ -46,15 +55,18 @@ fn status(world: &World<'_>) -> CrashStatus {
         release: record.and_then(|record| record.release.clone()),
         running: host.release.clone(),
         files,
-        reserved: host.kexec.crash_size.known().copied(),
+        reserved: crash_size(&host),
         reserved_cma: reserved_cma(&host),
-        needed: needed.as_ref().ok().copied(),
-        needed_unknown: needed.err().map(|error| error.to_string()),
+        needed: judged.as_ref().ok().map(|judged| judged.estimate.bytes),
+        not_saved: judged
+            .as_ref()
+            .ok()
+            .and_then(|judged| not_saved(&judged.findings)),
+        needed_unknown: judged.err().map(|error| error.to_string()),
         target: TargetStatus::of(&facts),
         sysctls: facts.sysctls,
         watchdogs: facts.watchdogs.known().cloned().unwrap_or_default(),
         dump_seconds: host.memory.total.known().copied().map(dump_seconds),
-        last_rehearsal: None,
     }
 }
 
@@ -68,14 +80,14 @@ fn files(world: &World<'_>, record: &LoadRecord) -> Vec<CheckedFile> {
     loaded.map(|file| file.check(world.root)).collect()
 }
 
-/// What the loaded crash kernel needs, where its files are still the same; else what
-/// `kexec crash load` would load.
-fn needed(
+/// What is found of the loaded crash kernel, where its files are still the same; else of
+/// what `kexec crash load` would load.
+fn judged(
     world: &World<'_>,
     record: Option<&LoadRecord>,
     files: &[CheckedFile],
     host: &Snapshot,
-) -> Result<u64, Error> {
+) -> Result<Judged, Error> {
     let mut selection = Selection::new(LoadRequest {
         slot: Slot::Crash,
         ..LoadRequest::new("")
@@ -97,5 +109,6 @@ fn needed(
             .collect();
         selection.cmdline = Some(record.cmdline.clone());
     }
-    Ok(estimate::of(world, &selection, host)?.bytes)
+    let kernel = CrashKernel::choose(world, &selection, host)?;
+    Ok(kernel.prepare(world, host)?.judged(world, host))
 }

@@ -1,6 +1,7 @@
 //! The kernel gives up the old crash kernel before it looks at the new one.
 
 use super::*;
+use crate::request::CrashRequest;
 
 /// A machine that has memory reserved for a crash kernel.
 fn reserved() -> Fixture {
@@ -149,4 +150,36 @@ fn a_crash_kernel_that_is_still_loaded_is_not_loaded_again() {
         "{error}"
     );
     assert!(kernel_of(&fixture.world()).is_some_and(|kernel| kernel.ends_with("one")));
+}
+
+#[test]
+fn a_script_sees_by_the_exit_code_whether_one_is_loaded() {
+    let fixture = reserved();
+    let world = fixture.world();
+    let status = |json| {
+        let request = CrashRequest::Status { debug: false, json };
+        crash::verb(&world, &request)
+    };
+    assert_eq!(
+        (status(false), status(true)),
+        (exit::REFUSED, exit::REFUSED)
+    );
+    load(&world, &fixture.request("one")).unwrap();
+    assert_eq!((status(false), status(true)), (exit::DONE, exit::DONE));
+}
+
+/// `kexec enable crash` warns with it: a crash kernel without a service saves nothing.
+#[test]
+fn a_crash_kernel_that_saves_nothing_is_found() {
+    let fixture = reserved();
+    let world = fixture.world();
+    assert_eq!(crash::unsaved(&world), [], "there is no kernel");
+    let kernel = fixture.root.path().join("boot/vmlinuz-6.12.0");
+    fs::copy(fixture.path("one"), kernel).unwrap();
+    let found = crash::unsaved(&world);
+    let [finding] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(finding.check, "dump-program");
+    assert!(finding.problem.why.contains("nothing would save the dump"));
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use kexec_load::request::{ClassicLoadOptions, UnpackChoice, Unsigned};
 
 use super::*;
+use crate::args::crash_verb::COMMANDS;
 use crate::args::typed::printable;
 
 fn slot(slot: Slot) -> &'static str {
@@ -108,6 +109,10 @@ pub(super) fn short(arch: Arch, words: &[OsString]) -> String {
             .unwrap_or_default()
     };
     match &meant.request {
+        Request::HelpOfCrash(action) => {
+            let row = COMMANDS.iter().find(|row| row.action == *action).unwrap();
+            write!(out, "help of crash {}", row.name).unwrap();
+        }
         Request::HelpOfColdreboot => out.push_str("help of coldreboot"),
         Request::Help(None) => out.push_str("help"),
         Request::Help(Some(verb)) => write!(out, "help {}", verb.name()).unwrap(),
@@ -344,8 +349,8 @@ fn crash<'a>(out: &mut String, request: &'a CrashRequest) -> &'a bool {
             about(out, selection);
             (*dry_run, json)
         }
-        CrashRequest::Status { json } => {
-            out.push_str(" status");
+        CrashRequest::Status { debug, json } => {
+            out.push_str(if *debug { " status debug" } else { " status" });
             (false, json)
         }
         CrashRequest::Unload { syscall, json } => {

@@ -1,6 +1,7 @@
 //! Is there a place for it, and does the request make sense?
 
 use kexec_image::Arch;
+use kexec_plan::crash::{RESERVE, RESERVE_MORE};
 use kexec_sys::{Errno, Slot};
 
 use super::super::say::{
@@ -30,10 +31,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         errno: Errno::EADDRNOTAVAIL,
         when: |c| c.call.slot() == Slot::Crash && crash_size(c.host) == Some(0),
         why: |_| "the running kernel has reserved no memory for a crash kernel".into(),
-        remedy: |_| {
-            "boot once with a reservation on the kernel command line, such as crashkernel=256M"
-                .into()
-        },
+        remedy: |_| RESERVE.into(),
     },
     ErrnoCause {
         errno: Errno::EADDRNOTAVAIL,
@@ -46,10 +44,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                 needs(c)
             )
         },
-        remedy: |_| {
-            "boot once with a larger crashkernel=, or make a smaller initrd for the crash kernel"
-                .into()
-        },
+        remedy: |_| RESERVE_MORE.into(),
     },
     ErrnoCause {
         errno: Errno::EADDRNOTAVAIL,
