@@ -27,7 +27,10 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
     let need = format!("the estimate is {}", Bytes(estimate.bytes));
     let reserve = format!(
         "boot once with {} (`kexec crash estimate` shows its parts)",
-        estimate.parameter
+        estimate
+            .parameter
+            .as_deref()
+            .unwrap_or("a larger crashkernel=")
     );
     let lent = lent(context.host);
     let more = match lent {
