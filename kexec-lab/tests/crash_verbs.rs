@@ -248,8 +248,9 @@ fn parts(iomem: &str) -> Result<Vec<u64>> {
 }
 
 /// A part above 4 GiB and one below: a crash kernel goes into the higher one only, and that is
-/// the one that becomes smaller. Since Linux 6.5 the size is that of both.
-fn shrunk_with_a_high_part(version: &str) -> Result<()> {
+/// the one that becomes smaller. Since Linux 6.5 the size is that of both. With `tight` MiB an
+/// image would not fit any more.
+fn shrunk_with_a_high_part(version: &str, tight: u32) -> Result<()> {
     let lab = Lab::open()?;
     let kernel = lab.kernel(version)?;
     let outcome = Guest::new(&lab, &kernel)
@@ -261,8 +262,14 @@ fn shrunk_with_a_high_part(version: &str) -> Result<()> {
             "{FILES}\
              run before cat /proc/iomem\n\
              run shown kexec --print-ckr-size\n\
-             run tight kexec crash shrink 80M\n\
+             run tight kexec crash shrink {tight}M\n\
              run unchanged kexec --print-ckr-size\n\
+             mv /var/lib/kdump/initrd.img-* /boot/\n\
+             run uncertain kexec crash shrink\n\
+             run normal kexec crash estimate /boot/vmlinuz-$(uname -r)\n\
+             mv /boot/initrd.img-* /var/lib/kdump/elsewhere\n\
+             run none kexec crash estimate /boot/vmlinuz-$(uname -r)\n\
+             mv /var/lib/kdump/elsewhere /var/lib/kdump/initrd.img-$(uname -r)\n\
              run shrink kexec crash shrink\n\
              run after cat /proc/iomem\n\
              run again kexec crash shrink\n\
@@ -271,7 +278,16 @@ fn shrunk_with_a_high_part(version: &str) -> Result<()> {
         ))
         .run()?;
     let one = outcome.stage("first")?;
-    for label in ["shown", "tight", "shrink", "again", "load"] {
+    for label in [
+        "shown",
+        "tight",
+        "uncertain",
+        "normal",
+        "none",
+        "shrink",
+        "again",
+        "load",
+    ] {
         let run = one.run(label)?;
         println!("== {label}: {}\n{}{}", run.code, run.out(), run.err());
     }
@@ -287,6 +303,24 @@ fn shrunk_with_a_high_part(version: &str) -> Result<()> {
     ensure!(tight.err().contains("would be left"), "{}", tight.err());
     let shown = |label: &str| one.run(label).map(|run| run.out());
     assert_eq!(shown("shown")?, shown("unchanged")?);
+    // Without the initrd of a service, nothing is certain.
+    let uncertain = one.run("uncertain")?;
+    assert_eq!(uncertain.code, 1);
+    ensure!(
+        uncertain.err().contains("is not certain: no service"),
+        "{}",
+        uncertain.err()
+    );
+    let normal = one.run("normal")?.out();
+    ensure!(
+        normal.contains("/boot/initrd.img-") && normal.contains("crashkernel="),
+        "{normal}"
+    );
+    let none = one.run("none")?.out();
+    ensure!(
+        none.contains("no initrd is known") && !none.contains("crashkernel="),
+        "{none}"
+    );
     let shrink = one.run("shrink")?;
     ensure!(shrink.code == 0, "{}", shrink.err());
     let after = of("after")?;
@@ -309,10 +343,10 @@ fn shrunk_with_a_high_part(version: &str) -> Result<()> {
 
 #[test]
 fn a_shrunk_high_part_still_takes_a_crash_kernel_6_12() -> Result<()> {
-    shrunk_with_a_high_part("6.12")
+    shrunk_with_a_high_part("6.12", 132)
 }
 
 #[test]
 fn a_shrunk_high_part_still_takes_a_crash_kernel_6_1() -> Result<()> {
-    shrunk_with_a_high_part("6.1")
+    shrunk_with_a_high_part("6.1", 64)
 }

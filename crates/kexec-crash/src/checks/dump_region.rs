@@ -27,10 +27,7 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
     let need = format!("the estimate is {}", Bytes(estimate.bytes));
     let reserve = format!(
         "boot once with {} (`kexec crash estimate` shows its parts)",
-        estimate
-            .parameter
-            .as_deref()
-            .unwrap_or("a larger crashkernel=")
+        estimate.parameter.as_deref().unwrap_or("crashkernel=SIZE")
     );
     let lent = lent(context.host);
     let more = match lent {

@@ -60,6 +60,7 @@ fn machine() -> Machine {
                 target: Fact::Known(Target::Folder("/var/crash".into())),
                 exists: Fact::Known(true),
                 free: Fact::Known(8 << 30),
+                file_system: Fact::Known("ext4".into()),
                 keys: Fact::Known(0),
                 modules: Fact::Known(["ext4".to_owned(), "virtio_blk".to_owned()].into()),
             },

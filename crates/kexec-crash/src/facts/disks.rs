@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use kexec_machine::{Fact, open};
 
 use super::mounts::Mount;
-use super::{driver, names, value};
+use super::{driver, in_memory, names, value};
 use crate::luks;
 
 /// No more devices are looked at below one file system.
@@ -75,6 +75,9 @@ fn disks_of_btrfs(root: &Path, one: &Path) -> Option<Vec<PathBuf>> {
 impl Disks {
     /// Those of a mount of the machine below `root`.
     pub(super) fn of(root: &Path, mount: &Mount) -> Fact<Disks> {
+        if in_memory(&mount.kind) {
+            return Fact::Known(Disks::default());
+        }
         let Some(device) = device(root, mount) else {
             return Fact::Unreadable(format!(
                 "/sys/dev/block/{} does not exist: the disks of {} ({}) are unknown",
@@ -415,7 +418,12 @@ mod tests {
         }
         let found = listed(disks(root, "btrfs", "sda2"));
         assert_eq!(found, ["btrfs", "md_mod", "raid1"]);
-        let nothing = Mount::parse("1 0 0:2 / / rw - rootfs rootfs rw").unwrap();
-        assert!(Disks::of(root, &nothing).reason().is_some());
+        let of = |line: &str| Disks::of(root, &Mount::parse(line).unwrap());
+        assert!(of("1 0 0:2 / / rw - zfs pool/root rw").reason().is_some());
+        let none = of("1 0 0:2 / / rw - rootfs rootfs rw")
+            .known()
+            .cloned()
+            .unwrap();
+        assert_eq!(none.modules(), Fact::Known(BTreeSet::new()));
     }
 }

@@ -63,12 +63,20 @@ pub struct TargetFacts {
     pub exists: Fact<bool>,
     /// Bytes that are free on its file system.
     pub free: Fact<u64>,
+    /// The type of its file system, as /proc/self/mountinfo has it: `ext4`.
+    pub file_system: Fact<String>,
     /// Modules that its file system and its disks need: those that the running kernel has
     /// loaded for them.
     pub modules: Fact<BTreeSet<String>>,
     /// Bytes that the crash kernel takes to open its encrypted disks with a passphrase; 0
     /// where there is none, or where the running kernel hands their keys over.
     pub keys: Fact<u64>,
+}
+
+/// Whether a file system of this type is lost at a reboot
+/// (Documentation/filesystems/tmpfs.rst, ramfs-rootfs-initramfs.rst).
+pub fn in_memory(file_system: &str) -> bool {
+    matches!(file_system, "tmpfs" | "ramfs" | "rootfs")
 }
 
 /// Everything that is read here.
@@ -245,6 +253,7 @@ fn target(root: &Path) -> TargetFacts {
         target,
         exists: looked.exists,
         free: looked.free,
+        file_system: looked.file_system,
         modules: looked.modules,
         keys: looked.keys,
     }
@@ -254,6 +263,7 @@ fn target(root: &Path) -> TargetFacts {
 struct Looked {
     exists: Fact<bool>,
     free: Fact<u64>,
+    file_system: Fact<String>,
     modules: Fact<BTreeSet<String>>,
     keys: Fact<u64>,
 }
@@ -263,6 +273,7 @@ impl Default for Looked {
         Looked {
             exists: Fact::Absent,
             free: Fact::Absent,
+            file_system: Fact::Absent,
             modules: Fact::Absent,
             keys: Fact::Absent,
         }
@@ -274,6 +285,7 @@ fn looked_at(root: &Path, folder: &str) -> Looked {
     let unread = |why: &str| Looked {
         exists: Fact::Unreadable(why.to_owned()),
         free: Fact::Unreadable(why.to_owned()),
+        file_system: Fact::Unreadable(why.to_owned()),
         modules: Fact::Unreadable(why.to_owned()),
         keys: Fact::Unreadable(why.to_owned()),
     };
@@ -286,15 +298,24 @@ fn looked_at(root: &Path, folder: &str) -> Looked {
                 ));
             }
         },
-        Fact::Absent => return Looked::default(),
+        Fact::Absent => {
+            return Looked {
+                modules: Fact::Absent,
+                keys: Fact::Absent,
+                ..unread("/proc/self/mountinfo does not exist, so what holds it is unknown")
+            };
+        }
         Fact::Unreadable(why) => return unread(&why),
     };
     let Place { folder, mount } = place;
     if mount.is_far() {
-        let far = unread(&format!(
-            "{} is {} ({}), which is not looked at: its answer may never come",
-            mount.point, mount.kind, mount.source
-        ));
+        let far = Looked {
+            file_system: Fact::Known(mount.kind.clone()),
+            ..unread(&format!(
+                "{} is {} ({}), which is not looked at: its answer may never come",
+                mount.point, mount.kind, mount.source
+            ))
+        };
         return match mount.is_automatic() {
             true => far,
             // Another machine opens its disks itself.
@@ -316,10 +337,8 @@ fn looked_at(root: &Path, folder: &str) -> Looked {
     Looked {
         exists,
         free: on.map_or(Fact::Absent, free_bytes),
-        keys: match mount.is_in_memory() {
-            true => Fact::Known(0),
-            false => disks.clone().and_then(|disks| disks.keys(root)),
-        },
+        keys: disks.clone().and_then(|disks| disks.keys(root)),
+        file_system: Fact::Known(mount.kind),
         modules: disks.and_then(Disks::modules),
     }
 }
@@ -396,6 +415,7 @@ mod tests {
         assert_eq!(facts.target.target, Fact::Known(folder));
         assert_eq!(facts.target.exists, Fact::Known(false));
         assert!(facts.target.free.known().is_some_and(|free| *free > 0));
+        assert_eq!(facts.target.file_system, Fact::Known("xfs".to_owned()));
         let modules: Vec<&String> = facts.target.modules.known().unwrap().iter().collect();
         assert_eq!(modules, ["virtio_blk", "xfs"]);
         let watchdogs = facts.watchdogs.known().unwrap();
@@ -451,6 +471,7 @@ mod tests {
         let facts = CrashFacts::read(dir.path());
         assert_eq!(facts.watchdogs, Fact::Absent);
         assert_eq!(facts.target.modules, Fact::Absent);
+        assert!(facts.target.exists.reason().is_some());
         assert!(facts.sysctls.iter().all(|sysctl| sysctl.value.is_none()));
     }
 }

@@ -37,10 +37,6 @@ const FAR: &[&str] = &[
     "smbfs",
     "virtiofs",
 ];
-/// File systems that are in memory (Documentation/filesystems/tmpfs.rst,
-/// ramfs-rootfs-initramfs.rst).
-const IN_MEMORY: &[&str] = &["ramfs", "rootfs", "tmpfs"];
-
 /// A mount: where, which file system, on which device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
@@ -78,11 +74,6 @@ impl Mount {
     /// Whether it is mounted only when somebody looks.
     pub(super) fn is_automatic(&self) -> bool {
         self.kind == "autofs"
-    }
-
-    /// Whether it is on no disk.
-    pub(super) fn is_in_memory(&self) -> bool {
-        IN_MEMORY.contains(&self.kind.as_str())
     }
 }
 
