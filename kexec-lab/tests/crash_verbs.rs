@@ -233,3 +233,120 @@ fn a_region_of_the_estimate_is_enough() -> Result<()> {
     }
     Ok(())
 }
+
+/// The `Crash kernel` parts of /proc/iomem, in MiB, lowest first.
+fn parts(iomem: &str) -> Result<Vec<u64>> {
+    let lines = iomem.lines().filter(|line| line.contains("Crash kernel"));
+    let mut parts = Vec::new();
+    for line in lines {
+        let range = line.split(" : ").next().unwrap_or_default().trim();
+        let (start, end) = range.split_once('-').context("no range")?;
+        let number = |text: &str| u64::from_str_radix(text, 16);
+        parts.push((number(end)? + 1 - number(start)?) >> 20);
+    }
+    Ok(parts)
+}
+
+/// A part above 4 GiB and one below: a crash kernel goes into the higher one only, and that is
+/// the one that becomes smaller. Since Linux 6.5 the size is that of both. With `tight` MiB an
+/// image would not fit any more.
+fn shrunk_with_a_high_part(version: &str, tight: u32) -> Result<()> {
+    let lab = Lab::open()?;
+    let kernel = lab.kernel(version)?;
+    let outcome = Guest::new(&lab, &kernel)
+        .memory_mb(4608)
+        .with(&lab.product()?.files)
+        .append("crashkernel=256M,high crashkernel=72M,low")
+        .next(NextKernel::new(&kernel).script("run elf head -c 4 /proc/vmcore\n"))
+        .script(&format!(
+            "{FILES}\
+             run before cat /proc/iomem\n\
+             run shown kexec --print-ckr-size\n\
+             run tight kexec crash shrink {tight}M\n\
+             run unchanged kexec --print-ckr-size\n\
+             mv /var/lib/kdump/initrd.img-* /boot/\n\
+             run uncertain kexec crash shrink\n\
+             run normal kexec crash estimate /boot/vmlinuz-$(uname -r)\n\
+             mv /boot/initrd.img-* /var/lib/kdump/elsewhere\n\
+             run none kexec crash estimate /boot/vmlinuz-$(uname -r)\n\
+             mv /var/lib/kdump/elsewhere /var/lib/kdump/initrd.img-$(uname -r)\n\
+             run shrink kexec crash shrink\n\
+             run after cat /proc/iomem\n\
+             run again kexec crash shrink\n\
+             run load kexec crash load\n\
+             jump sh -c 'echo c > /proc/sysrq-trigger'\n"
+        ))
+        .run()?;
+    let one = outcome.stage("first")?;
+    for label in [
+        "shown",
+        "tight",
+        "uncertain",
+        "normal",
+        "none",
+        "shrink",
+        "again",
+        "load",
+    ] {
+        let run = one.run(label)?;
+        println!("== {label}: {}\n{}{}", run.code, run.out(), run.err());
+    }
+    let of = |label: &str| parts(&one.run(label)?.out());
+    println!(
+        "== {version}: {:?} -> {:?} MiB",
+        of("before")?,
+        of("after")?
+    );
+    assert_eq!(of("before")?, [72, 256]);
+    let tight = one.run("tight")?;
+    assert_eq!(tight.code, 1);
+    ensure!(tight.err().contains("would be left"), "{}", tight.err());
+    let shown = |label: &str| one.run(label).map(|run| run.out());
+    assert_eq!(shown("shown")?, shown("unchanged")?);
+    // Without the initrd of a service, nothing is certain.
+    let uncertain = one.run("uncertain")?;
+    assert_eq!(uncertain.code, 1);
+    ensure!(
+        uncertain.err().contains("is not certain: no service"),
+        "{}",
+        uncertain.err()
+    );
+    let normal = one.run("normal")?.out();
+    ensure!(
+        normal.contains("/boot/initrd.img-") && normal.contains("crashkernel="),
+        "{normal}"
+    );
+    let none = one.run("none")?.out();
+    ensure!(
+        none.contains("no initrd is known") && !none.contains("crashkernel="),
+        "{none}"
+    );
+    let shrink = one.run("shrink")?;
+    ensure!(shrink.code == 0, "{}", shrink.err());
+    let after = of("after")?;
+    let [72, high] = *after.as_slice() else {
+        anyhow::bail!("{after:?}");
+    };
+    ensure!((64..256).contains(&high), "{after:?}");
+    let again = one.run("again")?;
+    ensure!(
+        again.err().contains("nothing can be returned"),
+        "{}",
+        again.err()
+    );
+    let load = one.run("load")?;
+    ensure!(load.code == 0, "{}", load.err());
+    let two = outcome.stage("second")?;
+    assert_eq!(two.run("elf")?.stdout, b"\x7fELF");
+    Ok(())
+}
+
+#[test]
+fn a_shrunk_high_part_still_takes_a_crash_kernel_6_12() -> Result<()> {
+    shrunk_with_a_high_part("6.12", 132)
+}
+
+#[test]
+fn a_shrunk_high_part_still_takes_a_crash_kernel_6_1() -> Result<()> {
+    shrunk_with_a_high_part("6.1", 64)
+}

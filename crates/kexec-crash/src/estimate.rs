@@ -44,7 +44,7 @@ impl Programs {
     /// waits for.
     fn need(self) -> (u64, &'static str) {
         match self {
-            Programs::Few => (16 * MIB, "programs of the initrd save the dump"),
+            Programs::Few => (16 * MIB, "a shell, makedumpfile and its buffer"),
             Programs::Systemd => (48 * MIB, "systemd of the initrd starts what saves the dump"),
             Programs::System => (
                 96 * MIB,
@@ -72,8 +72,11 @@ pub struct Part {
 pub struct Estimate {
     /// Bytes, a multiple of 8 MiB.
     pub bytes: u64,
-    /// The parameter: `crashkernel=192M`.
-    pub parameter: String,
+    /// The parameter: `crashkernel=192M`; null where the initrd is unknown, which may take
+    /// most of it.
+    pub parameter: Option<String>,
+    /// The kernel and the initrds that it is for; empty where it is for a kernel at large.
+    pub files: Vec<String>,
     /// What it is the sum of.
     pub parts: Vec<Part>,
     /// What could not be looked at, and what was taken instead.
@@ -88,8 +91,12 @@ pub const STEP: u64 = 8 * MIB;
 /// tables, slabs, per-CPU areas, drivers, and the first programs. Measured as the smallest
 /// region in which Debian's cloud kernel read /proc/vmcore with an initrd of 2 MB (80 MiB of
 /// 6.1.0-50, 72 MiB of 6.12.117, 88 MiB of 7.3.4, in steps of 8 MiB), less `init_size` and
-/// the initrd; rounded up.
-const OWN: &[((u32, u32), u64)] = &[((0, 0), 24 * MIB), ((6, 12), 16 * MIB), ((7, 0), 24 * MIB)];
+/// the initrd; rounded up. Each row: from which release on, with which it was measured, bytes.
+const OWN: &[((u32, u32), &str, u64)] = &[
+    ((0, 0), "6.1", 24 * MIB),
+    ((6, 12), "6.12", 16 * MIB),
+    ((7, 0), "7.3", 24 * MIB),
+];
 
 /// Memory is described in sections of 128 MiB, 64 bytes for each page
 /// (Documentation/mm/memory-model.rst, "SPARSEMEM"): 2 MiB for a section that is only begun.
@@ -110,7 +117,7 @@ pub fn estimate(needs: &Needs) -> Estimate {
         ));
         needs.initrd.saturating_mul(USUAL_RATIO)
     });
-    let own = own(needs.release.as_deref(), &mut notes);
+    let (own, measured) = own(needs.release.as_deref(), &mut notes);
     let (programs, programs_why) = needs.programs.need();
     let part = |what, bytes, why: &str| Part {
         what,
@@ -121,7 +128,11 @@ pub fn estimate(needs: &Needs) -> Estimate {
         part("kernel", needs.kernel, "init_size of its header"),
         part("initrd", needs.initrd, "as it is loaded"),
         part("initrd, unpacked", unpacked, "beside the packed one"),
-        part("kernel's own memory", own, "measured per release"),
+        part(
+            "kernel's own memory",
+            own,
+            &format!("measured for Linux {measured}"),
+        ),
         part("programs", programs, programs_why),
     ];
     match &needs.keys {
@@ -131,7 +142,7 @@ pub fn estimate(needs: &Needs) -> Estimate {
         }
         Fact::Known(_) | Fact::Absent => {}
         Fact::Unreadable(why) => notes.push(format!(
-            "the target is encrypted, and how much memory its passphrase takes is unknown: {why}"
+            "whether the target needs a passphrase, and how much memory that takes, is unknown: {why}"
         )),
     }
     let sum = |parts: &[Part]| parts.iter().fold(0, |s: u64, p| s.saturating_add(p.bytes));
@@ -157,15 +168,27 @@ pub fn estimate(needs: &Needs) -> Estimate {
         .unwrap_or(u64::MAX);
     Estimate {
         bytes,
-        parameter: format!("crashkernel={}", parameter(bytes)),
+        parameter: Some(format!("crashkernel={}", parameter(bytes))),
+        files: Vec::new(),
         parts,
         notes,
     }
 }
 
-/// What a kernel takes for itself.
-fn own(release: Option<&str>, notes: &mut Vec<String>) -> u64 {
-    let largest = || OWN.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+impl Estimate {
+    /// The same, where no initrd is known: the sum is no answer, and there is no parameter.
+    pub fn without_initrd(mut self) -> Estimate {
+        self.parameter = None;
+        self
+    }
+}
+
+/// What a kernel takes for itself, and with which release that was measured.
+fn own(release: Option<&str>, notes: &mut Vec<String>) -> (u64, &'static str) {
+    let largest = || {
+        let rows = OWN.iter().rev().max_by_key(|row| row.2);
+        rows.map_or((0, ""), |(_, measured, bytes)| (*bytes, *measured))
+    };
     let version = release.and_then(version);
     let Some(version) = version else {
         notes.push(
@@ -173,8 +196,8 @@ fn own(release: Option<&str>, notes: &mut Vec<String>) -> u64 {
         );
         return largest();
     };
-    let row = OWN.iter().rev().find(|(from, _)| *from <= version);
-    row.map_or_else(largest, |(_, bytes)| *bytes)
+    let row = OWN.iter().rev().find(|(from, _, _)| *from <= version);
+    row.map_or_else(largest, |(_, measured, bytes)| (*bytes, *measured))
 }
 
 /// `major.minor` of a release.
@@ -211,9 +234,29 @@ mod tests {
         assert_eq!(found.bytes % STEP, 0);
         assert_eq!(
             found.parameter,
-            format!("crashkernel={}M", found.bytes / MIB)
+            Some(format!("crashkernel={}M", found.bytes / MIB))
         );
         assert_eq!(found.notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_an_initrd_there_is_no_parameter() {
+        assert_eq!(estimate(&needs()).without_initrd().parameter, None);
+    }
+
+    #[test]
+    fn a_part_names_the_release_that_was_measured() {
+        let of = |release: &str| {
+            let found = estimate(&Needs {
+                release: Some(release.to_owned()),
+                ..needs()
+            });
+            let own = found.parts.into_iter().find(|p| p.what.contains("own"));
+            own.unwrap().why
+        };
+        assert_eq!(of("5.10.0"), "measured for Linux 6.1");
+        assert_eq!(of("6.12.57"), "measured for Linux 6.12");
+        assert_eq!(of("7.4"), "measured for Linux 7.3");
     }
 
     #[test]

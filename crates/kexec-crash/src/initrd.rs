@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use kexec_load::initrd::intact::look_into;
 use kexec_load::initrd::members::{MembersSeen, members};
 
-/// No more than this many bytes of an initrd are unpacked to look into it.
+/// No more than this many bytes of an initrd are unpacked to look into it, of all its parts
+/// together.
 const LIMIT: u64 = 4 << 30;
 /// No more names are looked at; a large initrd has some ten thousand.
 const MANY: usize = 1 << 20;
@@ -28,6 +29,16 @@ const SAVERS: &[&str] = &[
 /// The program of systemd, by the end of its path.
 const SYSTEMD: &str = "lib/systemd/systemd";
 
+/// File systems inside of an initrd, by the end of their path: dracut's modules "squash",
+/// "squash-squashfs" and "squash-erofs" (dracut.modules(7)), which kdump-utils uses, put
+/// programs and modules there. They always run systemd.
+const IMAGES: &[&str] = &[
+    "squash-root.img",
+    "squashfs-root.img",
+    "erofs-root.img",
+    "squash/root.img",
+];
+
 /// What was found in an initrd.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Contents {
@@ -41,6 +52,8 @@ pub struct Contents {
     pub systemd: bool,
     /// Whether every name was seen.
     pub whole: bool,
+    /// A file system in it that was not looked into, by its path; `whole` is false then.
+    pub image: Option<String>,
 }
 
 impl Contents {
@@ -51,24 +64,32 @@ impl Contents {
             whole: true,
             ..Contents::default()
         };
+        let mut left = LIMIT;
         for part in parts {
-            contents.look(part);
+            contents.look(part, &mut left);
         }
+        contents.whole &= contents.image.is_none();
         contents
     }
 
-    fn look(&mut self, part: &[u8]) {
-        let mut left = MANY;
-        let seen = members(part, LIMIT, &mut |name| {
+    /// Looks into a part; at most `left` bytes of it are unpacked.
+    fn look(&mut self, part: &[u8], left: &mut u64) {
+        if *left == 0 {
+            self.whole = false;
+            self.unpacked = None;
+            return;
+        }
+        let mut names = MANY;
+        let seen = members(part, *left, &mut |name| {
             self.name(&String::from_utf8_lossy(name));
-            left = left.saturating_sub(1);
-            match left {
+            names = names.saturating_sub(1);
+            match names {
                 0 => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             }
         });
         self.whole &= seen == MembersSeen::All;
-        let packed = look_into(part, LIMIT).packed;
+        let packed = look_into(part, *left).packed;
         let inside = packed
             .iter()
             .fold(0, |sum: u64, p| sum.saturating_add(p.unpacked));
@@ -81,6 +102,10 @@ impl Contents {
         // A part that was not unpacked to its end has no length.
         let known = packed.iter().all(|part| part.len > 0);
         let total = inside.saturating_add(plain);
+        *left = match known {
+            true => left.saturating_sub(inside),
+            false => 0,
+        };
         self.unpacked = self
             .unpacked
             .filter(|_| known)
@@ -91,6 +116,9 @@ impl Contents {
         if let Some(module) = module(path) {
             self.modules.insert(module);
         } else if ends_in(path, SYSTEMD) {
+            self.systemd = true;
+        } else if self.image.is_none() && IMAGES.iter().any(|image| ends_in(path, image)) {
+            self.image = Some(path.to_owned());
             self.systemd = true;
         } else if SAVERS.iter().any(|saver| ends_in(path, saver))
             && self.savers.len() < SAVERS.len()
@@ -164,6 +192,43 @@ mod tests {
         assert!(!found.whole);
         assert_eq!(found.unpacked, None);
         assert!(Contents::of([]).whole);
+    }
+
+    /// kdump-utils' usual initrd: nearly everything is in a file system in it.
+    #[test]
+    fn an_image_in_it_is_not_looked_into() {
+        for image in [
+            "squashfs-root.img",
+            "squash/root.img",
+            "usr/erofs-root.img",
+            "squash-root.img",
+        ] {
+            let found = Contents::of([archive(&["init", image]).as_slice()]);
+            assert_eq!(found.image.as_deref(), Some(image));
+            assert!(!found.whole && found.systemd && found.unpacked.is_some());
+        }
+        let other = Contents::of([archive(&["root.img", "notsquash-root.img"]).as_slice()]);
+        assert!(other.whole && other.image.is_none());
+    }
+
+    #[test]
+    fn all_parts_together_have_one_limit() {
+        let packed = (COMPRESSORS[0].compress)(&archive(&["usr/bin/makedumpfile"]));
+        let mut contents = Contents {
+            unpacked: Some(0),
+            whole: true,
+            ..Contents::default()
+        };
+        let mut left = LIMIT;
+        contents.look(&packed, &mut left);
+        assert!(left < LIMIT && contents.whole);
+        let mut left = 8;
+        contents.look(&packed, &mut left);
+        assert_eq!((left, contents.whole, contents.unpacked), (0, false, None));
+        // Nothing is left for the next one.
+        let before = contents.savers.len();
+        contents.look(&packed, &mut left);
+        assert_eq!(contents.savers.len(), before);
     }
 
     proptest! {

@@ -37,13 +37,52 @@ impl Service {
         }
     }
 
-    /// The initrd that it makes for a release.
-    pub fn initrd(self, release: &str) -> String {
+    /// Where it puts the initrds that it makes, in the order in which they are looked for.
+    pub fn initrds(self) -> &'static [InitrdPlace] {
+        const KDUMP_TOOLS: &[InitrdPlace] =
+            &[InitrdPlace::named("/var/lib/kdump/initrd.img-RELEASE")];
+        const KDUMP_UTILS: &[InitrdPlace] = &[
+            InitrdPlace::named("/boot/initramfs-RELEASEkdump.img"),
+            InitrdPlace::named("/boot/MACHINE/RELEASE/initrdkdump"),
+            InitrdPlace::named("/var/lib/kdump/initramfs-RELEASEkdump.img"),
+        ];
+        const KDUMP: &[InitrdPlace] = &[
+            InitrdPlace {
+                path: "/var/lib/kdump/initrd",
+                kernel: Some("/var/lib/kdump/kernel"),
+            },
+            InitrdPlace::named("/boot/initrd-RELEASE-kdump"),
+        ];
         match self {
-            Service::KdumpTools => format!("/var/lib/kdump/initrd.img-{release}"),
-            Service::KdumpUtils => format!("/boot/initramfs-{release}kdump.img"),
-            Service::Kdump => format!("/boot/initrd-{release}-kdump"),
+            Service::KdumpTools => KDUMP_TOOLS,
+            Service::KdumpUtils => KDUMP_UTILS,
+            Service::Kdump => KDUMP,
         }
+    }
+}
+
+/// A place of an initrd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InitrdPlace {
+    /// Its path, with `RELEASE` of the kernel and `MACHINE` of /etc/machine-id.
+    path: &'static str,
+    /// A link that leads to the kernel that it was made for; `None` where the path says it.
+    pub kernel: Option<&'static str>,
+}
+
+impl InitrdPlace {
+    const fn named(path: &'static str) -> InitrdPlace {
+        InitrdPlace { path, kernel: None }
+    }
+
+    /// The path for a release, and on a machine with this ID; `None` where the ID is
+    /// needed and unknown.
+    pub fn path(&self, release: &str, machine: Option<&str>) -> Option<String> {
+        let path = match (self.path.contains("MACHINE"), machine) {
+            (true, machine) => self.path.replace("MACHINE", machine?),
+            (false, _) => self.path.to_owned(),
+        };
+        Some(path.replace("RELEASE", release))
     }
 }
 
@@ -98,6 +137,9 @@ fn kdump_utils(text: &str) -> Target {
     let mut device = None;
     for line in text.lines() {
         let line = line.split('#').next().unwrap_or_default();
+        if let Some(mounted) = mounted_by_dracut(line) {
+            return mounted;
+        }
         let mut words = line.split_whitespace();
         let (Some(word), Some(value)) = (words.next(), words.next()) else {
             continue;
@@ -115,6 +157,26 @@ fn kdump_utils(text: &str) -> Target {
         Some(device) => Target::Device(device.to_owned()),
         None => folder(path),
     }
+}
+
+/// `dracut_args --mount "DEVICE FOLDER TYPE [OPTIONS]"`: kdump.conf(5) has it for targets
+/// that no other directive names (dracut(8), "--mount").
+fn mounted_by_dracut(line: &str) -> Option<Target> {
+    let arguments = line.trim_start().strip_prefix("dracut_args")?;
+    let (_, value) = arguments.split_once("--mount")?;
+    let value = value.trim_start_matches([' ', '\t', '=']);
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let value = match quote {
+        Some(quote) => value.get(1..)?.split(quote).next()?,
+        None => value,
+    };
+    let mut fields = value.split_whitespace();
+    let (device, kind) = (fields.next()?, fields.nth(1).unwrap_or_default());
+    let far = device.contains(":/") || device.starts_with("//");
+    Some(match far || kind.starts_with("nfs") || kind == "virtiofs" {
+        true => Target::Remote(format!("{kind} {device}").trim_start().to_owned()),
+        false => Target::Device(device.to_owned()),
+    })
 }
 
 /// A URL, or a folder.
@@ -176,6 +238,22 @@ mod tests {
             (KdumpUtils, "ext4 UUID=ab\npath /dumps", "device UUID=ab"),
             (KdumpUtils, "ssh user@host", "remote ssh user@host"),
             (KdumpUtils, "", "/var/crash"),
+            (
+                KdumpUtils,
+                "dracut_args --mount \"host:/x /var/crash nfs defaults\"",
+                "remote nfs host:/x",
+            ),
+            (
+                KdumpUtils,
+                "path /d\ndracut_args --no-hostonly --mount '/dev/sdb1 /var/crash xfs'",
+                "device /dev/sdb1",
+            ),
+            (
+                KdumpUtils,
+                "dracut_args --omit-drivers \"nfs\"",
+                "/var/crash",
+            ),
+            (KdumpUtils, "dracut_args --mount \"", "/var/crash"),
             (Kdump, "KDUMP_SAVEDIR=\"file:///data/crash\"", "/data/crash"),
             (Kdump, "KDUMP_SAVEDIR=\"/data\"", "/data"),
             (
@@ -189,9 +267,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn initrds_of_the_services() {
+        let of = |service: Service, machine| -> Vec<String> {
+            let places = service.initrds().iter();
+            places.filter_map(|p| p.path("6.12", machine)).collect()
+        };
+        assert_eq!(
+            of(Service::KdumpTools, None),
+            ["/var/lib/kdump/initrd.img-6.12"]
+        );
+        let utils = of(Service::KdumpUtils, Some("ab"));
+        assert_eq!(utils.get(1).unwrap(), "/boot/ab/6.12/initrdkdump");
+        assert_eq!(of(Service::KdumpUtils, None).len(), 2);
+        assert_eq!(
+            of(Service::Kdump, None),
+            ["/var/lib/kdump/initrd", "/boot/initrd-6.12-kdump"]
+        );
+        // The only one that does not say for which kernel it is.
+        assert_eq!(
+            Service::Kdump.initrds()[0].kernel,
+            Some("/var/lib/kdump/kernel")
+        );
+    }
+
     proptest! {
         #[test]
-        fn any_text(text in "\\PC{0,200}", lines in proptest::collection::vec("(KDUMP_SAVEDIR|SSH|path|ext4)[= ]\\PC{0,20}", 0..5)) {
+        fn any_text(text in "\\PC{0,200}", lines in proptest::collection::vec("(KDUMP_SAVEDIR|SSH|path|ext4|dracut_args --mount)[= ]\\PC{0,20}", 0..5)) {
             for service in Service::ALL {
                 let _ = parse(*service, &text);
                 let _ = parse(*service, &lines.join("\n"));

@@ -115,6 +115,9 @@ pub fn derived(derived: Option<&Derived>, layout: Layout) -> String {
 pub fn estimate(estimate: &Estimate, reserved: Option<u64>, layout: Layout) -> String {
     const COLUMN: usize = 26;
     let mut out = String::new();
+    for (at, file) in estimate.files.iter().enumerate() {
+        layout.field(&mut out, COLUMN, if at == 0 { "files" } else { "" }, file);
+    }
     for part in &estimate.parts {
         let text = format!("{} ({})", bytes(part.bytes), part.why);
         layout.field(&mut out, COLUMN, part.what, &text);
@@ -129,12 +132,10 @@ pub fn estimate(estimate: &Estimate, reserved: Option<u64>, layout: Layout) -> S
     };
     let sum = format!("{}, in steps of 8 MiB{reserved}", bytes(estimate.bytes));
     layout.field(&mut out, COLUMN, "sum", &sum);
-    layout.field_in(
-        &mut out,
-        COLUMN,
-        ("parameter", None),
-        (&estimate.parameter, Some(Ink::Strong)),
-    );
+    if let Some(parameter) = &estimate.parameter {
+        let value = (parameter.as_str(), Some(Ink::Strong));
+        layout.field_in(&mut out, COLUMN, ("parameter", None), value);
+    }
     out
 }
 

@@ -61,6 +61,16 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
         .join(", ");
     vec![match (lacking.is_empty(), contents.whole) {
         (true, _) => Observation::pass(what, listed),
+        (false, false) if contents.image.is_some() => {
+            return unknown(
+                &format!(
+                    "most of the initrd is in {}, which is not looked into; not seen: {}",
+                    contents.image.as_deref().unwrap_or_default(),
+                    lacking.join(", ")
+                ),
+                "test it once: a crash on purpose",
+            );
+        }
         (false, false) => {
             return unknown(
                 &format!(

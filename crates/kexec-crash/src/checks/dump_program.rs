@@ -44,6 +44,14 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
             format!("add it: --append systemd.unit={UNIT}"),
         )];
     }
+    if let Some(image) = &contents.image {
+        return vec![Observation::new(
+            Severity::Unknown,
+            what,
+            format!("most of the initrd is in {image}, which is not looked into"),
+            "test it once: a crash on purpose",
+        )];
+    }
     vec![match contents.whole {
         true => Observation::new(
             Severity::Warning,

@@ -35,7 +35,7 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
             Severity::Refusal,
             what,
             format!("there is none; {need}"),
-            reserve(&estimate.parameter),
+            reserve(estimate.parameter.as_deref()),
         ),
         Some(size) if size.saturating_add(lent) < estimate.bytes => Observation::new(
             Severity::Warning,
@@ -45,7 +45,7 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
                  saved",
                 Bytes(size)
             ),
-            reserve(&estimate.parameter),
+            reserve(estimate.parameter.as_deref()),
         ),
         Some(size) => Observation::pass(what, format!("{}{more}; {need}", Bytes(size))),
         None => {
@@ -66,8 +66,10 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
     }]
 }
 
-/// What to do where nothing or too little is reserved; `parameter` is `crashkernel=192M`.
-pub(super) fn reserve(parameter: &str) -> String {
+/// What to do where nothing or too little is reserved; `parameter` is `crashkernel=192M`,
+/// where it is known.
+pub(super) fn reserve(parameter: Option<&str>) -> String {
+    let parameter = parameter.unwrap_or("crashkernel=SIZE");
     format!(
         "add {parameter} to the kernel command line for good (Debian: /etc/default/grub.d/, then \
          update-grub), and reboot"

@@ -84,8 +84,9 @@ pub fn once(findings: &mut Vec<Finding>) {
     }
 }
 
-/// What to do where nothing or too little is reserved; `parameter` is `crashkernel=192M`.
-pub(crate) fn reserve(parameter: &str) -> String {
+/// What to do where nothing or too little is reserved; `parameter` is `crashkernel=192M`,
+/// where it is known.
+pub(crate) fn reserve(parameter: Option<&str>) -> String {
     dump_region::reserve(parameter)
 }
 

@@ -72,6 +72,7 @@ fn machine() -> Machine {
             unpacked: Some(20 * MIB),
             systemd: false,
             whole: true,
+            image: None,
         },
         config: Fact::Known([option("CONFIG_CRASH_DUMP"), option("CONFIG_PROC_VMCORE")].into()),
     }
@@ -97,6 +98,12 @@ impl Machine {
             config: &self.config,
         })
     }
+}
+
+/// Most of the initrd is in a file system of its own.
+fn squash(machine: &mut Machine) {
+    machine.contents.image = Some("squashfs-root.img".into());
+    machine.contents.whole = false;
 }
 
 /// What is found on a machine that differs in one way: only the checks that do not pass.
@@ -201,6 +208,24 @@ fn what_is_wrong_is_found() {
                 m.contents.whole = false;
             },
             "dump-modules",
+            Unknown,
+        ),
+        (
+            "image in the initrd, modules",
+            |m| {
+                m.contents.modules.clear();
+                squash(m);
+            },
+            "dump-modules",
+            Unknown,
+        ),
+        (
+            "image in the initrd, program",
+            |m| {
+                m.contents.savers.clear();
+                squash(m);
+            },
+            "dump-program",
             Unknown,
         ),
         (

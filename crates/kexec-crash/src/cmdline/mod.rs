@@ -5,11 +5,13 @@
 //! adds a parameter that it has.
 
 mod rules;
+mod services;
 
 use kexec_plan::Cmdline;
 use serde::Serialize;
 
 pub use rules::{Deed, RULES, Rule};
+pub use services::for_initrd_of;
 
 /// What became of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,48 +52,28 @@ pub struct Derived {
     pub steps: Vec<Step>,
 }
 
-/// A parameter that a machine needs besides those of [`RULES`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Extra {
-    /// The parameter, without its value.
-    pub name: &'static str,
-    /// Its value.
-    pub value: String,
-    /// Why.
-    pub reason: &'static str,
-    /// The document that describes it.
-    pub source: &'static str,
-}
-
-/// Derives the command line of a crash kernel from `from`; `extra` is what this machine
-/// needs besides, and `append` is what the caller adds.
-pub fn derive(from: &Cmdline, extra: &[Extra], append: Option<&Cmdline>) -> Derived {
+/// Derives the command line of a crash kernel from `from`; `more` are the rules on top of
+/// [`RULES`], such as those [for the initrd of a service](for_initrd_of), and `append` is
+/// what the caller adds.
+pub fn derive(from: &Cmdline, more: &[Rule], append: Option<&Cmdline>) -> Derived {
     let mut derived = Derived {
         from: from.clone(),
         line: from.clone(),
         steps: Vec::new(),
     };
-    for rule in RULES {
+    let rules = || RULES.iter().chain(more);
+    for rule in rules() {
         derived.remove(rule);
-    }
-    for extra in extra {
-        derived.drop_words(extra.name, extra.reason, extra.source, |value| {
-            value != Some(extra.value.as_str())
-        });
     }
     let empty = Cmdline::default();
     let append = append.unwrap_or(&empty);
-    for rule in RULES {
+    for rule in rules() {
         let value = match rule.deed {
             Deed::Set(value) | Deed::Add(value) => value,
             Deed::Remove | Deed::RemoveIf(_) | Deed::RemovePrefix => continue,
         };
         let alone = !matches!(rule.deed, Deed::Add(_));
         derived.add(append, (rule.name, value, alone), rule.reason, rule.source);
-    }
-    for extra in extra {
-        let parameter = (extra.name, extra.value.as_str(), true);
-        derived.add(append, parameter, extra.reason, extra.source);
     }
     if !append.is_empty() {
         derived.line = derived.line.with_parameter(append);
@@ -230,6 +212,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::target::Service;
 
     /// What is added to every line.
     const ADDED: &str = "nr_cpus=1 reset_devices irqpoll panic=10 novmcoredd \
@@ -312,6 +295,26 @@ mod tests {
         }
     }
 
+    /// The first warning of a driver that resets its device would end the crash kernel.
+    #[test]
+    fn nothing_makes_a_panic_of_less() {
+        for goes in [
+            "panic_on_warn=1",
+            "panic_on_warn",
+            "unknown_nmi_panic",
+            "softlockup_panic=1",
+            "hardlockup_panic=1",
+            "hung_task_panic=1",
+            "nmi_watchdog=panic",
+            "nmi_watchdog=panic,1",
+        ] {
+            assert_eq!(line(goes, ""), ADDED, "{goes}");
+        }
+        for stays in ["nmi_watchdog=0", "nmi_watchdog=nopanic"] {
+            assert!(line(stays, "").starts_with(stays), "{stays}");
+        }
+    }
+
     #[test]
     fn the_words_of_init_stay_behind() {
         assert_eq!(
@@ -323,13 +326,8 @@ mod tests {
 
     #[test]
     fn what_the_machine_needs_comes_last_and_once() {
-        let unit = Extra {
-            name: "systemd.unit",
-            value: "kdump-tools-dump.service".to_owned(),
-            reason: "it saves the dump",
-            source: "systemd(1)",
-        };
-        let derived = derive(&"systemd.unit=rescue.target".into(), &[unit], None);
+        let unit = for_initrd_of(Service::KdumpTools);
+        let derived = derive(&"systemd.unit=rescue.target".into(), unit, None);
         let line = derived.line.to_string();
         assert_eq!(
             line,

@@ -44,10 +44,13 @@ const SYSCONFIG: &str = "kdump-utils, /etc/sysconfig/kdump, KDUMP_COMMANDLINE_AP
 
 /// It would take memory that the crash kernel needs.
 const MEMORY: &str = "it reserves memory, of which the crash kernel has little";
+/// It makes a panic of what a crash kernel meets: devices in the state of the crash, and
+/// warnings of drivers that reset them.
+const PANICS: &str = "it would end the crash kernel by what the crash left behind";
 /// It names processors that the crash kernel does not start.
 const PROCESSORS: &str = "it names processors, of which the crash kernel starts one";
 
-const fn remove(name: &'static str, reason: &'static str, source: &'static str) -> Rule {
+pub(super) const fn remove(name: &'static str, reason: &'static str, source: &'static str) -> Rule {
     Rule {
         name,
         deed: Deed::Remove,
@@ -56,7 +59,7 @@ const fn remove(name: &'static str, reason: &'static str, source: &'static str) 
     }
 }
 
-const fn set(
+pub(super) const fn set(
     name: &'static str,
     value: &'static str,
     reason: &'static str,
@@ -169,6 +172,17 @@ pub const RULES: &[Rule] = &[
         "a splash screen takes memory and hides messages",
         "plymouth(8)",
     ),
+    remove("panic_on_warn", PANICS, PARAMETERS),
+    remove("unknown_nmi_panic", PANICS, PARAMETERS),
+    remove("softlockup_panic", PANICS, PARAMETERS),
+    remove("hardlockup_panic", PANICS, PARAMETERS),
+    remove("hung_task_panic", PANICS, PARAMETERS),
+    Rule {
+        name: "nmi_watchdog",
+        deed: Deed::RemoveIf(panics),
+        reason: PANICS,
+        source: PARAMETERS,
+    },
     set(
         "nr_cpus",
         "1",
@@ -243,6 +257,12 @@ pub const RULES: &[Rule] = &[
     ),
     set("cma", "0", "no memory is set aside for devices", PARAMETERS),
 ];
+
+/// `nmi_watchdog=panic`, `nmi_watchdog=nopanic`: one word of the list (kernel-parameters.txt,
+/// "nmi_watchdog=").
+fn panics(value: &str) -> bool {
+    value.split(',').any(|word| word == "panic")
+}
 
 /// `memmap=` with `$` or `#` takes memory away from the kernel, which firmware may need;
 /// every other form adds memory or limits it (kernel-parameters.txt, "memmap=").

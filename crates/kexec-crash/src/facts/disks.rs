@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use kexec_machine::{Fact, open};
 
-use super::{driver, names, text, value};
+use super::mounts::Mount;
+use super::{driver, in_memory, names, value};
 use crate::luks;
 
-/// /proc/self/mountinfo of a machine with many containers has less than this many bytes.
-const MAX_MOUNTS: u64 = 16 << 20;
 /// No more devices are looked at below one file system.
 const MANY: usize = 256;
 /// Where the keys of encrypted targets are handed to the crash kernel: a folder for each
@@ -19,91 +18,98 @@ const MANY: usize = 256;
 /// volume").
 const HANDED_OVER: &str = "sys/kernel/config/crash_dm_crypt_keys";
 
+/// Drivers of device mapper by what its UUIDs begin with: those of cryptsetup, multipath-tools
+/// and LVM, which has others than the linear ones of dm_mod by what they end in
+/// (libdevmapper's "UUID" of a subsystem; lvmthin(7)).
+const MAPPERS: &[(&str, Option<&str>)] = &[
+    ("CRYPT-", Some("dm_crypt")),
+    ("mpath-", Some("dm_multipath")),
+    ("LVM-", None),
+];
+/// What LVM appends to the UUID of a pool of thin volumes.
+const THIN_POOL: &str = "-tpool";
+
 /// What the file system of a folder is on.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Disks {
     /// The modules that it needs, of those that are loaded now: what is built in needs none.
-    pub(super) modules: BTreeSet<String>,
+    modules: BTreeSet<String>,
+    /// Something of which the modules are unknown.
+    unknown: Option<String>,
     /// Block devices that hold something encrypted, by their names below /dev.
     encrypted: Vec<String>,
     /// What was looked at.
     seen: BTreeSet<PathBuf>,
 }
 
-/// A mount: where, which file system, on which device.
-struct Mount {
-    point: String,
-    kind: String,
-    device: String,
-    source: String,
-}
-
-/// A line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
-fn mount(line: &str) -> Option<Mount> {
-    let (before, behind) = line.split_once(" - ")?;
-    let mut fields = before.split(' ');
-    let device = fields.nth(2)?.to_owned();
-    let point = fields.nth(1)?.to_owned();
-    let mut behind = behind.split(' ');
-    Some(Mount {
-        point,
-        device,
-        kind: behind.next()?.to_owned(),
-        source: behind.next()?.to_owned(),
-    })
-}
-
-impl Mount {
-    /// Its device in sysfs. btrfs and others have a number that is no device's; their
-    /// source is one of their disks.
-    fn device(&self, root: &Path) -> Option<PathBuf> {
-        let by_number = root.join("sys/dev/block").join(&self.device);
-        if by_number.exists() {
-            return Some(by_number);
-        }
-        let node = self.source.strip_prefix("/dev/")?;
-        let node = fs::canonicalize(root.join("dev").join(node)).ok()?;
-        let by_name = root.join("sys/class/block").join(node.file_name()?);
-        by_name.exists().then_some(by_name)
+/// The device of a mount in sysfs. btrfs and others have a number that is no device's; their
+/// source is one of their disks.
+fn device(root: &Path, mount: &Mount) -> Option<PathBuf> {
+    let by_number = root.join("sys/dev/block").join(&mount.device);
+    if by_number.exists() {
+        return Some(by_number);
     }
+    let node = mount.source.strip_prefix("/dev/")?;
+    let node = fs::canonicalize(root.join("dev").join(node)).ok()?;
+    let by_name = root.join("sys/class/block").join(node.file_name()?);
+    by_name.exists().then_some(by_name)
 }
 
-/// The mount that a folder is on.
-fn holding(root: &Path, folder: &str) -> Fact<Mount> {
-    text(&root.join("proc/self/mountinfo"), MAX_MOUNTS).and_then(|mounts| {
-        let holds = |mount: &Mount| Path::new(folder).starts_with(&mount.point);
-        let mounts = mounts.lines().filter_map(mount).filter(holds);
-        // The last one of the longest path is the one that is seen.
-        match mounts.max_by_key(|mount| mount.point.len()) {
-            Some(mount) => Fact::Known(mount),
-            None => Fact::Unreadable(format!("no mount in /proc/self/mountinfo holds {folder}")),
-        }
-    })
-}
-
-/// The type of the file system that a folder is on.
-pub(super) fn file_system(root: &Path, folder: &str) -> Fact<String> {
-    holding(root, folder).map(|mount| mount.kind)
+/// All disks of a btrfs of which one is known (Documentation/ABI/testing/sysfs-fs-btrfs:
+/// `/sys/fs/btrfs/UUID/devices`).
+fn disks_of_btrfs(root: &Path, one: &Path) -> Option<Vec<PathBuf>> {
+    let one = fs::canonicalize(one).ok()?;
+    let one = one.file_name()?.to_string_lossy().into_owned();
+    let all = root.join("sys/fs/btrfs");
+    let systems = names(&all);
+    let mut devices = systems.known()?.iter().filter_map(|uuid| {
+        let folder = all.join(uuid).join("devices");
+        let devices = names(&folder).known()?.clone();
+        devices
+            .contains(&one)
+            .then(|| devices.iter().map(|name| folder.join(name)).collect())
+    });
+    devices.next()
 }
 
 impl Disks {
-    /// Those of a folder of the machine below `root`.
-    pub(super) fn of(root: &Path, folder: &str) -> Fact<Disks> {
-        holding(root, folder).and_then(|mount| {
-            if super::in_memory(&mount.kind) {
-                return Fact::Known(Disks::default());
-            }
-            let Some(device) = mount.device(root) else {
-                return Fact::Unreadable(format!(
-                    "/sys/dev/block/{} does not exist: the disks of {} ({}) are unknown",
-                    mount.device, mount.point, mount.kind
-                ));
-            };
-            let mut disks = Disks::default();
-            disks.driver(root, &mount.kind);
-            disks.look(root, &device);
-            Fact::Known(disks)
-        })
+    /// Those of a mount of the machine below `root`.
+    pub(super) fn of(root: &Path, mount: &Mount) -> Fact<Disks> {
+        if in_memory(&mount.kind) {
+            return Fact::Known(Disks::default());
+        }
+        let Some(device) = device(root, mount) else {
+            return Fact::Unreadable(format!(
+                "/sys/dev/block/{} does not exist: the disks of {} ({}) are unknown",
+                mount.device, mount.point, mount.kind
+            ));
+        };
+        let mut disks = Disks::default();
+        disks.driver(root, &mount.kind);
+        match mount.kind.as_str() {
+            "btrfs" => match disks_of_btrfs(root, &device) {
+                Some(devices) => devices.iter().for_each(|device| disks.look(root, device)),
+                None => {
+                    disks.look(root, &device);
+                    disks.unknown(format!("which other disks {} has", mount.point));
+                }
+            },
+            _ => disks.look(root, &device),
+        }
+        Fact::Known(disks)
+    }
+
+    /// The modules that they need.
+    pub(super) fn modules(self) -> Fact<BTreeSet<String>> {
+        match self.unknown {
+            Some(unknown) => Fact::Unreadable(format!("unknown: {unknown}")),
+            None => Fact::Known(self.modules),
+        }
+    }
+
+    /// Notes what is unknown, once.
+    fn unknown(&mut self, what: String) {
+        self.unknown.get_or_insert(what);
     }
 
     /// Notes a driver, unless it is built in: then it has no state.
@@ -130,15 +136,8 @@ impl Disks {
                 self.driver(root, &module);
             }
         }
-        if device.join("dm").exists() {
-            self.driver(root, "dm_mod");
-        }
-        // dm-crypt names what it opens so (cryptsetup's UUIDs).
-        let uuid = value(&device.join("dm/uuid"));
-        let encrypted = uuid.known().is_some_and(|uuid| uuid.starts_with("CRYPT-"));
-        if encrypted {
-            self.driver(root, "dm_crypt");
-        }
+        let encrypted = self.mapper(root, &device);
+        self.array(root, &device);
         // A partition's own folder has none; its disk's has.
         for folder in [Some(device.as_path()), device.parent()]
             .into_iter()
@@ -151,6 +150,64 @@ impl Disks {
                 }
                 self.look(root, &slaves.join(name));
             }
+        }
+    }
+
+    /// A device of device mapper: notes its drivers. Whether it is encrypted.
+    fn mapper(&mut self, root: &Path, device: &Path) -> bool {
+        if !device.join("dm").exists() {
+            return false;
+        }
+        self.driver(root, "dm_mod");
+        let uuid_of = |device: &Path| value(&device.join("dm/uuid")).known().cloned();
+        let uuid = uuid_of(device).unwrap_or_default();
+        let shown = value(&device.join("dm/name"));
+        let shown = shown.known().cloned().unwrap_or_else(|| uuid.clone());
+        // A partition of one: `part1-mpath-...`.
+        let whole = match uuid
+            .strip_prefix("part")
+            .and_then(|rest| rest.split_once('-'))
+        {
+            Some((number, rest)) if number.parse::<u32>().is_ok() => rest,
+            _ => uuid.as_str(),
+        };
+        let row = MAPPERS.iter().find(|(prefix, _)| whole.starts_with(prefix));
+        match row {
+            Some((_, Some(driver))) => self.driver(root, driver),
+            Some((_, None)) if uuid.ends_with(THIN_POOL) => self.driver(root, "dm_thin_pool"),
+            Some((_, None)) => {
+                // A volume on volumes is a snapshot, a mirror, a cache and more.
+                let slaves = device.join("slaves");
+                let below = names(&slaves).known().cloned().unwrap_or_default();
+                let below = below.iter().filter_map(|name| uuid_of(&slaves.join(name)));
+                let of_lvm: Vec<String> = below.filter(|uuid| uuid.starts_with("LVM-")).collect();
+                if of_lvm.iter().any(|uuid| !uuid.ends_with(THIN_POOL)) {
+                    self.unknown(format!("of what kind the volume {shown} is"));
+                }
+            }
+            None => self.unknown(format!(
+                "of what kind the device {shown} of device mapper is"
+            )),
+        }
+        whole.starts_with("CRYPT-")
+    }
+
+    /// An array of disks: notes the driver of its level (Documentation/admin-guide/md.rst,
+    /// "level").
+    fn array(&mut self, root: &Path, device: &Path) {
+        let folders = [Some(device), device.parent()];
+        let level = folders
+            .into_iter()
+            .flatten()
+            .find_map(|folder| value(&folder.join("md/level")).known().cloned());
+        let Some(level) = level else {
+            return;
+        };
+        self.driver(root, "md_mod");
+        match level.as_str() {
+            "raid4" | "raid5" | "raid6" => self.driver(root, "raid456"),
+            "raid0" | "raid1" | "raid10" | "linear" => self.driver(root, &level),
+            other => self.unknown(format!("of what kind the array of level {other:?} is")),
         }
     }
 
@@ -196,11 +253,7 @@ mod tests {
     fn a_target_on_an_encrypted_disk() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        write(
-            root,
-            "proc/self/mountinfo",
-            "1 0 253:0 / / rw - ext4 /dev/dm-0 rw\n",
-        );
+        let mount = Mount::parse("1 0 253:0 / / rw - ext4 /dev/dm-0 rw").unwrap();
         write(
             root,
             "sys/devices/virtual/block/dm-0/dm/uuid",
@@ -234,9 +287,8 @@ mod tests {
             root.join("sys/devices/virtual/block/dm-0/slaves/dm-0"),
         )
         .unwrap();
-        let found = || Disks::of(root, "/var/crash").known().cloned().unwrap();
-        let modules: Vec<String> = found().modules.into_iter().collect();
-        assert_eq!(modules, ["ahci", "dm_crypt", "dm_mod"]);
+        let found = || Disks::of(root, &mount).known().cloned().unwrap();
+        assert_eq!(listed(found()), ["ahci", "dm_crypt", "dm_mod"]);
         assert!(found().keys(root).reason().is_some(), "no /dev/sda yet");
         let header = luks::tests::header(r#"{"keyslots":{"0":{"kdf":{"memory":1024}}}}"#);
         write(root, "dev/dm-0", "plain");
@@ -246,30 +298,132 @@ mod tests {
         assert_eq!(found().keys(root), Fact::Known(0));
     }
 
-    #[test]
-    fn a_file_system_over_several_disks_is_found_by_its_source() {
+    /// A machine with modules that are loaded, devices with their files, and what is below
+    /// which.
+    fn machine(
+        modules: &[&str],
+        files: &[(&str, &str)],
+        below: &[(&str, &str)],
+    ) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let mounts = "1 0 0:25 / / rw - btrfs /dev/sda2 rw\n";
-        write(root, "proc/self/mountinfo", mounts);
-        write(root, "dev/sda2", "");
-        write(root, "sys/class/block/sda2/size", "1");
-        write(root, "sys/module/btrfs/initstate", "live");
-        let found = Disks::of(root, "/var/crash");
-        let modules: Vec<&String> = found.known().unwrap().modules.iter().collect();
-        assert_eq!(modules, ["btrfs"]);
-        write(
-            root,
-            "proc/self/mountinfo",
-            "1 0 0:2 / / rw - nfs4 host:/ rw\n",
+        for module in modules {
+            write(root, &format!("sys/module/{module}/initstate"), "live");
+        }
+        fs::create_dir_all(root.join("sys/class/block")).unwrap();
+        let block = |name: &str| format!("sys/devices/virtual/block/{name}");
+        for (file, text) in files {
+            write(root, &block(file), text);
+            write(
+                root,
+                &format!("dev/{}", file.split('/').next().unwrap()),
+                "",
+            );
+        }
+        for (name, slave) in below {
+            let slaves = root.join(block(name)).join("slaves");
+            fs::create_dir_all(&slaves).unwrap();
+            symlink(format!("../../{slave}"), slaves.join(slave)).unwrap();
+        }
+        for name in names(&root.join("sys/devices/virtual/block"))
+            .known()
+            .unwrap()
+        {
+            let to = format!("../../devices/virtual/block/{name}");
+            symlink(to, root.join("sys/class/block").join(name)).unwrap();
+        }
+        dir
+    }
+
+    fn disks(root: &Path, kind: &str, source: &str) -> Disks {
+        let line = format!("1 0 0:40 / / rw - {kind} /dev/{source} rw");
+        Disks::of(root, &Mount::parse(&line).unwrap())
+            .known()
+            .cloned()
+            .unwrap()
+    }
+
+    fn listed(disks: Disks) -> Vec<String> {
+        match disks.modules() {
+            Fact::Known(modules) => modules.into_iter().collect(),
+            other => vec![other.reason().unwrap_or("absent").to_owned()],
+        }
+    }
+
+    #[test]
+    fn arrays_multipath_and_thin_volumes_want_their_drivers() {
+        let modules = [
+            "md_mod",
+            "raid1",
+            "raid456",
+            "dm_mod",
+            "dm_multipath",
+            "dm_thin_pool",
+            "ext4",
+        ];
+        let dir = machine(
+            &modules,
+            &[
+                ("md0/md/level", "raid1\n"),
+                ("md1/md/level", "raid6\n"),
+                ("md2/md/level", "container\n"),
+                ("dm-1/dm/uuid", "mpath-36001\n"),
+                ("dm-2/dm/uuid", "part2-mpath-36001\n"),
+                ("dm-3/dm/uuid", "LVM-abroot\n"),
+                ("dm-4/dm/uuid", "LVM-abpool-tpool\n"),
+                ("dm-5/dm/uuid", "LVM-abthin\n"),
+                ("dm-6/dm/uuid", "LVM-abimage\n"),
+                ("dm-7/dm/uuid", "LVM-abmirror\n"),
+                ("dm-7/dm/name", "v-mirror\n"),
+                ("dm-8/dm/uuid", "VDO-ab\n"),
+                ("sda/size", "1"),
+            ],
+            &[
+                ("md0", "sda"),
+                ("dm-1", "sda"),
+                ("dm-2", "dm-1"),
+                ("dm-3", "sda"),
+                ("dm-5", "dm-4"),
+                ("dm-4", "sda"),
+                ("dm-7", "dm-6"),
+            ],
         );
-        assert!(Disks::of(root, "/var/crash").reason().is_some());
-        let mounts = "1 0 0:2 / / rw - rootfs rootfs rw\n";
-        write(root, "proc/self/mountinfo", mounts);
-        let found = Disks::of(root, "/var/crash");
-        assert!(found.known().is_some_and(|disks| disks.modules.is_empty()));
-        let kind = file_system(root, "/var/crash");
-        assert_eq!(kind, Fact::Known("rootfs".to_owned()));
-        assert!(mount("").is_none() && mount("1 2 - ").is_none());
+        let of = |source: &str| listed(disks(dir.path(), "ext4", source)).join(" ");
+        assert_eq!(of("md0"), "ext4 md_mod raid1");
+        assert_eq!(of("md1"), "ext4 md_mod raid456");
+        assert!(of("md2").contains("container"));
+        assert_eq!(of("dm-1"), "dm_mod dm_multipath ext4");
+        assert_eq!(of("dm-2"), "dm_mod dm_multipath ext4");
+        assert_eq!(of("dm-3"), "dm_mod ext4");
+        assert_eq!(of("dm-5"), "dm_mod dm_thin_pool ext4");
+        assert_eq!(of("dm-7"), "unknown: of what kind the volume v-mirror is");
+        assert!(of("dm-8").contains("VDO-ab"));
+    }
+
+    #[test]
+    fn every_disk_of_a_btrfs_is_looked_at() {
+        let dir = machine(
+            &["btrfs", "md_mod", "raid1"],
+            &[("md0/md/level", "raid1\n"), ("sda2/size", "1")],
+            &[],
+        );
+        let root = dir.path();
+        let alone = listed(disks(root, "btrfs", "sda2"));
+        assert_eq!(alone, ["unknown: which other disks / has"]);
+        let devices = root.join("sys/fs/btrfs/ab/devices");
+        fs::create_dir_all(&devices).unwrap();
+        for name in ["sda2", "md0"] {
+            let to = format!("../../../../devices/virtual/block/{name}");
+            symlink(to, devices.join(name)).unwrap();
+        }
+        let found = listed(disks(root, "btrfs", "sda2"));
+        assert_eq!(found, ["btrfs", "md_mod", "raid1"]);
+        let of = |line: &str| Disks::of(root, &Mount::parse(line).unwrap());
+        assert!(of("1 0 0:2 / / rw - zfs pool/root rw").reason().is_some());
+        let none = of("1 0 0:2 / / rw - rootfs rootfs rw")
+            .known()
+            .cloned()
+            .unwrap();
+        assert_eq!(none.modules(), Fact::Known(BTreeSet::new()));
     }
 }

@@ -2,6 +2,7 @@
 //! root, with the reason where something could not be read.
 
 mod disks;
+mod mounts;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,6 +13,7 @@ use kexec_machine::{Fact, open};
 use serde::Serialize;
 
 use disks::Disks;
+use mounts::{Mounts, Place};
 
 use crate::target::{DEFAULT, Service, Target, parse};
 
@@ -233,29 +235,111 @@ fn target(root: &Path) -> TargetFacts {
         service = Some(*one);
         break;
     }
-    let (mut exists, mut free) = (Fact::Absent, Fact::Absent);
-    let (mut below_it, mut file_system) = (Fact::Absent, Fact::Absent);
-    if let Fact::Known(Target::Folder(folder)) = &target {
-        let below = root.join(folder.trim_start_matches('/'));
-        exists = match fs::metadata(&below) {
-            Ok(metadata) => Fact::Known(metadata.is_dir()),
-            Err(e) if e.kind() == ErrorKind::NotFound => Fact::Known(false),
-            Err(e) => Fact::Unreadable(format!("{folder}: {e}")),
-        };
-        // A folder that does not exist yet is made on the file system above it.
-        let on = below.ancestors().find(|path| path.exists());
-        free = on.map_or(Fact::Absent, free_bytes);
-        below_it = Disks::of(root, folder);
-        file_system = disks::file_system(root, folder);
-    }
+    let looked = match &target {
+        Fact::Known(Target::Folder(folder)) => looked_at(root, folder),
+        // Which disk it is, is not looked at: it may be an encrypted one.
+        Fact::Known(Target::Device(device)) => Looked {
+            keys: Fact::Unreadable(format!("the disks of {device} are not looked at")),
+            ..Looked::default()
+        },
+        Fact::Unreadable(reason) => Looked {
+            keys: Fact::Unreadable(reason.clone()),
+            ..Looked::default()
+        },
+        Fact::Known(Target::Remote(_)) | Fact::Absent => Looked::default(),
+    };
     TargetFacts {
         service,
         target,
+        exists: looked.exists,
+        free: looked.free,
+        file_system: looked.file_system,
+        modules: looked.modules,
+        keys: looked.keys,
+    }
+}
+
+/// What is known of the folder of a dump.
+struct Looked {
+    exists: Fact<bool>,
+    free: Fact<u64>,
+    file_system: Fact<String>,
+    modules: Fact<BTreeSet<String>>,
+    keys: Fact<u64>,
+}
+
+impl Default for Looked {
+    fn default() -> Looked {
+        Looked {
+            exists: Fact::Absent,
+            free: Fact::Absent,
+            file_system: Fact::Absent,
+            modules: Fact::Absent,
+            keys: Fact::Absent,
+        }
+    }
+}
+
+/// Looks at a folder, unless it is where an answer may never come.
+fn looked_at(root: &Path, folder: &str) -> Looked {
+    let unread = |why: &str| Looked {
+        exists: Fact::Unreadable(why.to_owned()),
+        free: Fact::Unreadable(why.to_owned()),
+        file_system: Fact::Unreadable(why.to_owned()),
+        modules: Fact::Unreadable(why.to_owned()),
+        keys: Fact::Unreadable(why.to_owned()),
+    };
+    let place = match Mounts::read(root) {
+        Fact::Known(mounts) => match mounts.place(root, folder) {
+            Some(place) => place,
+            None => {
+                return unread(&format!(
+                    "no mount in /proc/self/mountinfo holds {folder}, or its links are too many"
+                ));
+            }
+        },
+        Fact::Absent => {
+            return Looked {
+                modules: Fact::Absent,
+                keys: Fact::Absent,
+                ..unread("/proc/self/mountinfo does not exist, so what holds it is unknown")
+            };
+        }
+        Fact::Unreadable(why) => return unread(&why),
+    };
+    let Place { folder, mount } = place;
+    if mount.is_far() {
+        let far = Looked {
+            file_system: Fact::Known(mount.kind.clone()),
+            ..unread(&format!(
+                "{} is {} ({}), which is not looked at: its answer may never come",
+                mount.point, mount.kind, mount.source
+            ))
+        };
+        return match mount.is_automatic() {
+            true => far,
+            // Another machine opens its disks itself.
+            false => Looked {
+                keys: Fact::Absent,
+                ..far
+            },
+        };
+    }
+    let below = root.join(folder.strip_prefix("/").unwrap_or(&folder));
+    let exists = match fs::metadata(&below) {
+        Ok(metadata) => Fact::Known(metadata.is_dir()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Fact::Known(false),
+        Err(e) => Fact::Unreadable(format!("{}: {e}", folder.display())),
+    };
+    // A folder that does not exist yet is made on the file system above it.
+    let on = below.ancestors().find(|path| path.exists());
+    let disks = Disks::of(root, &mount);
+    Looked {
         exists,
-        free,
-        file_system,
-        keys: below_it.clone().and_then(|disks| disks.keys(root)),
-        modules: below_it.map(|disks| disks.modules),
+        free: on.map_or(Fact::Absent, free_bytes),
+        keys: disks.clone().and_then(|disks| disks.keys(root)),
+        file_system: Fact::Known(mount.kind),
+        modules: disks.and_then(Disks::modules),
     }
 }
 
@@ -343,12 +427,51 @@ mod tests {
         assert!(!facts.dump_unit);
     }
 
+    /// statvfs of a server that is gone would hang, and looking at autofs mounts it.
+    #[test]
+    fn a_target_on_another_machine_is_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs::create_dir_all(root.join("var/crash")).unwrap();
+        for (kind, keys) in [("nfs4", true), ("autofs", false)] {
+            let mounts = format!(
+                "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:40 / /var/crash rw - {kind} host:/x rw\n"
+            );
+            write(root, "proc/self/mountinfo", &mounts);
+            let target = CrashFacts::read(root).target;
+            assert!(target.exists.reason().is_some_and(|why| why.contains(kind)));
+            assert!(target.free.reason().is_some() && target.modules.reason().is_some());
+            assert_eq!(target.keys == Fact::Absent, keys, "{kind}");
+        }
+        let mounts = "1 0 0:2 / / rw - rootfs rootfs rw\n";
+        write(root, "proc/self/mountinfo", mounts);
+        let target = CrashFacts::read(root).target;
+        assert_eq!(
+            (target.exists, target.keys),
+            (Fact::Known(true), Fact::Known(0))
+        );
+    }
+
+    #[test]
+    fn the_keys_of_a_device_are_unknown() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "etc/kdump.conf", "ext4 UUID=ab\n");
+        let target = CrashFacts::read(dir.path()).target;
+        assert!(
+            target
+                .keys
+                .reason()
+                .is_some_and(|why| why.contains("UUID=ab"))
+        );
+    }
+
     #[test]
     fn nothing_is_there() {
         let dir = tempfile::tempdir().unwrap();
         let facts = CrashFacts::read(dir.path());
         assert_eq!(facts.watchdogs, Fact::Absent);
         assert_eq!(facts.target.modules, Fact::Absent);
+        assert!(facts.target.exists.reason().is_some());
         assert!(facts.sysctls.iter().all(|sysctl| sysctl.value.is_none()));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kexec_crash::checks::{self, CrashContext, DUMP_UNIT};
-use kexec_crash::cmdline::{Derived, Extra, derive};
+use kexec_crash::cmdline::{Derived, Rule, derive, for_initrd_of};
 use kexec_crash::estimate::{Estimate, Needs, Programs, estimate};
 use kexec_crash::facts::CrashFacts;
 use kexec_crash::initrd::Contents;
@@ -20,6 +20,8 @@ use kexec_plan::{Cmdline, file};
 use kexec_reboot::steps::{ChosenLoad, Selection};
 use kexec_reboot::world::{Told, World};
 
+use super::initrds;
+
 /// A kernel that is to become the crash kernel. Of its files, the kernel was looked at.
 #[derive(Debug)]
 pub struct CrashKernel {
@@ -30,7 +32,7 @@ pub struct CrashKernel {
     /// What else decides about the dump.
     pub facts: CrashFacts,
     /// Worth saying, and nobody's mistake.
-    pub notes: Vec<String>,
+    pub notes: Vec<&'static str>,
 }
 
 /// The same, read, planned and checked.
@@ -74,8 +76,8 @@ impl CrashKernel {
             Some(_) => None,
             None => {
                 let from = base(selection, &chosen.request, &image, host)?;
-                let extra = extra(service, &facts);
-                Some(derive(&from, &extra, typed.cmdline.append.as_ref()))
+                let more = rules(service, &facts);
+                Some(derive(&from, more, typed.cmdline.append.as_ref()))
             }
         };
         if let Some(derived) = &derived {
@@ -96,7 +98,7 @@ impl CrashKernel {
     /// Reports what is worth saying, and nobody's mistake.
     pub fn tell_notes(&self, world: &World<'_>) {
         for note in &self.notes {
-            world.tell(Told::Note(note.clone()));
+            world.tell(Told::Note((*note).to_owned()));
         }
     }
 
@@ -151,7 +153,7 @@ pub fn judge(
     let plan = &prepared.plan;
     let initrd = u64::try_from(plan.initrd_len()).unwrap_or(u64::MAX);
     let line = &plan.cmdline;
-    let estimate = estimate(&Needs {
+    let mut estimate = estimate(&Needs {
         release: plan.release.clone(),
         kernel: preflight::held(&prepared.image, plan).saturating_sub(initrd),
         initrd,
@@ -164,6 +166,10 @@ pub fn judge(
         },
         keys: facts.target.keys.clone(),
     });
+    estimate.files = files(request, prepared);
+    if initrd == 0 {
+        estimate = estimate.without_initrd();
+    }
     let config = config(world, host, request, &prepared.image);
     let findings = checks::run(&CrashContext {
         host,
@@ -176,36 +182,57 @@ pub fn judge(
     Judged { findings, estimate }
 }
 
+/// What an estimate is for.
+fn files(request: &LoadRequest, prepared: &Prepared) -> Vec<String> {
+    let mut files = vec![request.kernel.to_string()];
+    let pieces = &prepared.plan.initrd;
+    files.extend(pieces.iter().map(|piece| piece.origin.clone()));
+    files
+}
+
 /// The initrd of the crash kernel: that of the caller, else that of a service, else that of
-/// the boot entry.
+/// the boot entry, else the usual one of its release. Also the service that made it.
 fn initrd(
     world: &World<'_>,
     typed: &LoadRequest,
     image: &Image,
     request: &mut LoadRequest,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<&'static str>,
 ) -> Option<Service> {
+    let release = file::release(image);
+    let found = release
+        .as_deref()
+        .map(|release| initrds::of_services(world.root, release, &request.kernel))
+        .unwrap_or_default();
     if !typed.initrds.is_empty() {
         request.initrds.clone_from(&typed.initrds);
-        return None;
+        let [FileRef::Path(path)] = typed.initrds.as_slice() else {
+            return None;
+        };
+        let made = found.iter().find(|(_, its)| initrds::is_same(its, path));
+        return made.map(|(service, _)| *service);
     }
-    let release = file::release(image);
-    let found = Service::ALL.iter().find_map(|service| {
-        let path = world
-            .root
-            .join(service.initrd(release.as_deref()?).trim_start_matches('/'));
-        path.is_file().then_some((*service, path))
-    });
-    if let Some((service, path)) = found {
+    if let Some((service, path)) = found.first() {
+        request.initrds = vec![FileRef::from(path)];
+        return Some(*service);
+    }
+    let inside = image
+        .uki
+        .as_ref()
+        .is_some_and(|uki| !uki.initrds.is_empty());
+    let usual = release.filter(|_| request.initrds.is_empty() && !inside);
+    if let Some(path) = usual.and_then(|release| initrds::usual(world.root, &release)) {
         request.initrds = vec![FileRef::from(&path)];
-        return Some(service);
     }
-    notes.push(match request.initrds.as_slice() {
-        [] => "no initrd was found for the crash kernel; --initrd names one".to_owned(),
-        _ => {
+    notes.push(match inside || !request.initrds.is_empty() {
+        true => {
             "no service has made an initrd for the crash kernel, so it gets the normal one, which \
-              may need more memory and save nothing"
-                .to_owned()
+             may save nothing: install kdump-tools, kdump-utils or kdump first and run this \
+             again; the need of memory will be larger"
+        }
+        false => {
+            "no initrd is known for the crash kernel, so it gets none, and none is in an estimate; \
+             --initrd names one"
         }
     });
     None
@@ -241,16 +268,14 @@ fn base(
     }
 }
 
-/// What this machine needs besides the rules.
-fn extra(service: Option<Service>, facts: &CrashFacts) -> Vec<Extra> {
-    let unit = Extra {
-        name: "systemd.unit",
-        value: DUMP_UNIT.to_owned(),
-        reason: "the initrd is that of kdump-tools, whose unit saves the dump",
-        source: "kdump-tools(5)",
-    };
-    let wanted = service == Some(Service::KdumpTools) && facts.dump_unit;
-    wanted.then_some(unit).into_iter().collect()
+/// The rules for the initrd of a service.
+fn rules(service: Option<Service>, facts: &CrashFacts) -> &'static [Rule] {
+    match service {
+        // Its unit saves the dump, and is not there.
+        Some(Service::KdumpTools) if !facts.dump_unit => &[],
+        Some(service) => for_initrd_of(service),
+        None => &[],
+    }
 }
 
 /// How the kernel was built: as the running one, where it is that one; by the configuration

@@ -2,6 +2,7 @@
 
 use kexec_crash::estimate::Estimate;
 use kexec_load::Error;
+use kexec_load::preflight;
 use kexec_machine::Snapshot;
 use kexec_reboot::steps::Selection;
 use kexec_reboot::world::World;
@@ -35,7 +36,39 @@ pub fn verb(world: &World<'_>, selection: &Selection, as_json: bool) -> u8 {
 /// # Errors
 /// When a file cannot be read or is broken.
 pub fn of(world: &World<'_>, selection: &Selection, host: &Snapshot) -> Result<Estimate, Error> {
-    let kernel = CrashKernel::choose(world, selection, host)?;
-    let ready = kernel.prepare(world, host)?;
-    Ok(ready.judged(world, host).estimate)
+    Ok(Estimated::of(world, selection, host)?.estimate)
+}
+
+/// An estimate, and what the image takes of it while it is loaded.
+#[derive(Debug)]
+pub struct Estimated {
+    /// How large the region has to be.
+    pub estimate: Estimate,
+    /// Bytes that kernel and initrd take in it.
+    pub image: u64,
+}
+
+impl Estimated {
+    /// That of what is selected.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is broken.
+    pub fn of(
+        world: &World<'_>,
+        selection: &Selection,
+        host: &Snapshot,
+    ) -> Result<Estimated, Error> {
+        let kernel = CrashKernel::choose(world, selection, host)?;
+        let notes = kernel.notes.clone();
+        let ready = kernel.prepare(world, host)?;
+        let mut estimate = ready.judged(world, host).estimate;
+        estimate
+            .notes
+            .extend(notes.iter().map(|note| (*note).to_owned()));
+        let prepared = &ready.prepared;
+        Ok(Estimated {
+            estimate,
+            image: preflight::held(&prepared.image, &prepared.plan),
+        })
+    }
 }

@@ -3,6 +3,7 @@
 
 mod choice;
 mod estimate;
+mod initrds;
 mod load;
 mod shrink;
 mod status;
