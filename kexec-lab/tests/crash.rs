@@ -61,7 +61,11 @@ fn without_a_reservation_it_is_refused() -> Result<()> {
         .run()?;
     let load = outcome.stage("first")?.run("load")?;
     assert_eq!(load.code, 1);
-    ensure!(load.err().contains("add crashkernel=SIZE"), "{}", load.err());
+    ensure!(
+        load.err().contains("add crashkernel=SIZE"),
+        "{}",
+        load.err()
+    );
     Ok(())
 }
 

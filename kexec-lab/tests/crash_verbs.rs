@@ -185,11 +185,7 @@ fn without_a_region_the_check_refuses() -> Result<()> {
     }
     let check = one.run("check")?;
     assert_eq!(check.code, 1);
-    ensure!(
-        check.out().contains("add crashkernel="),
-        "{}",
-        check.out()
-    );
+    ensure!(check.out().contains("add crashkernel="), "{}", check.out());
     ensure!(check.out().contains("[vmcore-support]"), "{}", check.out());
     let load = one.run("load")?;
     assert_eq!(load.code, 1);

@@ -53,6 +53,15 @@ run processor processor
 run kernel-follows not_again
 run hook /etc/kernel/postinst.d/zzz-kexec
 run reloaded run_again
+mkdir -p /etc/systemd/system/multi-user.target.wants
+ln -s /usr/lib/systemd/system/kdump.service /etc/systemd/system/multi-user.target.wants/
+invocation > /run/before
+: > /run/kexec-crash-changed
+run left-alone run_again
+invocation > /run/before
+run no-loop not_again
+run note journalctl --boot --no-pager --unit kexec-crash.service
+rm /etc/systemd/system/multi-user.target.wants/kdump.service
 run failed systemctl --failed --no-legend
 jump kexec reboot /boot/vmlinuz-{other} --initrd /boot/initrd.img-{other} --reuse-cmdline
 "#
@@ -76,6 +85,7 @@ run gone sh -c 'find /etc -name "*kexec*" ! -path "/etc/kexec*"'
 mkdir -p /etc/systemd/system/basic.target.wants
 ln -s /usr/lib/systemd/system/kdump-tools.service /etc/systemd/system/basic.target.wants/
 run beside kexec enable crash
+run by-unit kexec crash load --by-unit
 run nothing sh -c 'find /etc -name "*kexec*" ! -path "/etc/kexec*"'
 "#;
 
@@ -112,6 +122,8 @@ fn the_crash_kernel_follows_what_changes() -> Result<()> {
         "kernel-follows",
         "hook",
         "reloaded",
+        "left-alone",
+        "no-loop",
     ] {
         armed.good(label)?;
     }
@@ -119,6 +131,13 @@ fn the_crash_kernel_follows_what_changes() -> Result<()> {
     let (out, err) = (enabled.out(), enabled.err());
     ensure!(err.contains("nothing would save the dump"), "{err}");
     ensure!(out.contains("loaded now and at every boot"), "{out}");
+    ensure!(
+        armed
+            .run("note")?
+            .out()
+            .contains("kdump.service is enabled, which loads one itself"),
+        "the unit does not say why it loaded nothing"
+    );
     assert_eq!(armed.run("before")?.code, 0);
     assert_eq!(armed.run("loaded")?.code, 1);
     assert_eq!(armed.run("hotplug")?.out().trim(), "1");
@@ -144,5 +163,6 @@ fn the_crash_kernel_follows_what_changes() -> Result<()> {
     }
     let beside = older.run("beside")?;
     ensure!(beside.code == 1 && beside.err().contains("kdump-tools.service is enabled"));
+    older.good("by-unit")?;
     Ok(())
 }

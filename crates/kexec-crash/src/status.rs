@@ -145,7 +145,8 @@ pub fn dump_seconds(memory: u64) -> u64 {
 
 /// What to do where nothing or too little is reserved for so many bytes.
 pub fn reserve(needed: u64) -> String {
-    crate::checks::reserve(&format!("crashkernel={}", crate::size::parameter(needed)))
+    let parameter = format!("crashkernel={}", crate::size::parameter(needed));
+    crate::checks::reserve(Some(&parameter))
 }
 
 /// Bytes of `crashkernel=SIZE,cma`.

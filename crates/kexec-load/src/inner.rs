@@ -1,11 +1,12 @@
 //! The kernel inside of a bzImage, taken out and moved to where it will run.
 
 use kexec_image::decompress::Checked;
-use kexec_image::{Image, Kernel};
+use kexec_image::{Image, ImageError, Kernel};
 use kexec_machine::Snapshot;
 use kexec_plan::classic::UnpackedKernel;
 use kexec_plan::{Cmdline, FilePlan, kaslr};
 
+use crate::explain::say::Bytes;
 use crate::inputs::{Carried, Inputs, image_options};
 use crate::request::LoadRequest;
 
@@ -48,9 +49,16 @@ fn unpack(
     let Kernel::BzImage(bzimage) = &image.kernel else {
         return Err("it is no bzImage".to_owned());
     };
-    let (mut inner, payload) = bzimage
-        .unpack_checked(&image.bytes, cap)
-        .map_err(|e| e.to_string())?;
+    let (mut inner, payload) =
+        bzimage
+            .unpack_checked(&image.bytes, cap)
+            .map_err(|error| match error {
+                ImageError::TooLarge { cap, .. } => format!(
+                    "unpacked, it is larger than the part of the free memory that it may take, {}",
+                    Bytes(cap)
+                ),
+                other => other.to_string(),
+            })?;
     let memory_len = inner.memory_len();
     let mut seed = None;
     if inner.is_movable() && !kaslr::is_off(cmdline) {

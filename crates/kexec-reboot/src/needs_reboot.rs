@@ -128,7 +128,7 @@ pub fn reasons(running: &Running, next: &RebootTarget) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::FileStamp;
+    use crate::record::{FileRole, FileStamp};
 
     const SECOND: i128 = 1_000_000_000;
 
@@ -152,6 +152,7 @@ mod tests {
                     size: 1,
                     modified,
                     changed: modified + 500_000 * SECOND,
+                    role: FileRole::default(),
                 }],
             },
         }

@@ -41,6 +41,7 @@ const OUTPUT: &[Id] = &[Id::Help, Id::Json, Id::Color, Id::NoPager];
 /// What describes a load.
 const LOAD: &[Id] = &[
     Id::DryRun,
+    Id::ByUnit,
     Id::Debug,
     Id::Append,
     Id::Cmdline,

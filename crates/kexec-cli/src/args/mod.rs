@@ -113,6 +113,7 @@ pub enum Id {
     AtShutdown,
     Enabled,
     IfEnabled,
+    ByUnit,
     Instance,
     Timeout,
     Steps,

@@ -234,6 +234,17 @@ pub(super) const FLAGS: &[Flag] = &[
         ..flag(Id::IfEnabled, "if-enabled", &[Verb::Preload])
     },
     Flag {
+        doc_short: "Do nothing where no memory is reserved or another service is enabled; for a unit",
+        doc_long: "For kexec-crash.service: where no memory is reserved for a crash kernel, or \
+                   where kdump-tools or another kdump service is enabled, nothing is loaded, and \
+                   the exit code is 0.",
+        rules: &[Rule {
+            limit: Limit::NotWith(&[Id::Json]),
+            why: "it is for a unit, which reads no output",
+        }],
+        ..flag(Id::ByUnit, "by-unit", &[Verb::Crash])
+    },
+    Flag {
         value: Value::Required("SECONDS", Syntax::Number),
         doc_short: "Stop waiting after this many seconds (default: 10)",
         ..flag(Id::Timeout, "timeout", &[Verb::ParallelShutdown])

@@ -121,6 +121,10 @@ pub const PAGES: &[Page] = &[
                         then loaded again, and the file removed.",
             },
             File {
+                path: "/run/kexec-crash-started",
+                holds: "Made by kexec-crash.service; before that, these rules do nothing.",
+            },
+            File {
                 path: "/run/kexec/cold",
                 holds: "Exists when the next reboot must go through the firmware.",
             },

@@ -322,7 +322,8 @@ static ENABLE: Text = Text {
          running kernel does not shut them down one after the other. `kexec parallel-shutdown \
          --dry-run` shows which. A unit records when services had been stopped, so `kexec status` \
          shows how long the devices took.",
-        "crash: at each boot, `kexec-crash.service` loads the crash kernel (`kexec crash load`). It \
+        "crash: at each boot, `kexec-crash.service` loads the crash kernel (`kexec crash load \
+         --by-unit`, which does nothing where that is not possible any more). It \
          is loaded again after processors or memory were added or removed, unless the running \
          kernel follows that itself (`crash_hotplug` in /sys/devices/system), and after a package \
          has changed a kernel or an initrd. Refused where kdump-tools, kdumpctl or another kdump \

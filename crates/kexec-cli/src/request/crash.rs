@@ -24,6 +24,8 @@ pub enum CrashRequest {
         dry_run: bool,
         /// As JSON.
         json: bool,
+        /// For kexec-crash.service.
+        by_unit: bool,
     },
     /// Whether one is loaded and ready.
     Status {
@@ -99,6 +101,7 @@ pub(super) fn parse(typed: &Typed) -> Result<CrashRequest, String> {
             selection: selection(typed, operand),
             dry_run,
             json,
+            by_unit: typed.has(Id::ByUnit),
         },
         CrashAction::Status => CrashRequest::Status {
             debug: typed.has(Id::Debug),

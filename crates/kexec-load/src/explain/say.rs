@@ -8,6 +8,7 @@ use kexec_sys::Slot;
 use super::{CallContext, KernelCall};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
+use kexec_machine::snapshot::MemoryRange;
 
 /// Where the kernel says more.
 pub(super) const DMESG: &str = "look at the kernel's messages with dmesg | tail";
@@ -124,6 +125,15 @@ pub fn crash_size(host: &Snapshot) -> Option<u64> {
         let regions = regions.known()?.iter();
         Some(regions.fold(0, |sum: u64, r| sum.saturating_add(r.len())))
     })
+}
+
+/// Bytes of the part of that memory which takes an image: the highest
+/// (`kexec_plan::crash::CrashRegions::window`). With `crashkernel=SIZE,high` there is another
+/// part below 4 GiB, for devices only. `None` where the parts are unknown.
+pub(crate) fn crash_window(host: &Snapshot) -> Option<u64> {
+    let regions = host.crash_regions();
+    let highest = regions.known()?.iter().max_by_key(|region| region.start);
+    highest.map(MemoryRange::len)
 }
 
 /// ` (4.0 MiB and 8.0 MiB)`: the KHO scratch areas, where they are known.

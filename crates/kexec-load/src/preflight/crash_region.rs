@@ -47,9 +47,29 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
         )];
     }
     let demand = demand(context.image, context.plan);
-    let why = format!("{}; the image takes {demand}", Bytes(size));
-    let outcome = if demand.total() > size {
+    let window = say::crash_window(host);
+    let room = window.map_or(size, |window| window.min(size));
+    let why = if room < size {
+        format!(
+            "{} in all, and {} in the part that takes an image, the highest; the image takes {demand}",
+            Bytes(size),
+            Bytes(room)
+        )
+    } else {
+        format!("{}; the image takes {demand}", Bytes(size))
+    };
+    let outcome = if demand.total() > room {
         Observation::new(Severity::Refusal, what, why, RESERVE_MORE)
+    } else if window.is_none() {
+        // It may be two parts, of which only one takes an image.
+        let reason = host.memory.iomem.reason();
+        let reason = reason.unwrap_or("/proc/iomem does not show it");
+        Observation::new(
+            Severity::Unknown,
+            what,
+            format!("{why}; whether it is one part is unknown: {reason}"),
+            "run kexec as root",
+        )
     } else {
         Observation::pass(what, why)
     };

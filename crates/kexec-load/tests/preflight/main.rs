@@ -15,7 +15,7 @@ use kexec_load::request::{ClassicLoadOptions, Unsigned};
 use kexec_load::unpacked::Unpacked;
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
-use kexec_machine::snapshot::Lockdown;
+use kexec_machine::snapshot::{Lockdown, MemoryRange};
 use kexec_plan::{Cmdline, Decision, FilePlan, FileRequest, InitrdFile, Method, file};
 
 use Severity::{Note, Pass, Refusal, Unknown, Warning};
@@ -389,6 +389,32 @@ fn crash_region() {
     crash("unprivileged", 64 << 20)
         .host(|h| h.kexec.crash_size = Fact::Absent)
         .says("crash-region", &[(Unknown, "shows zeros")]);
+    crash("unprivileged", 64 << 20)
+        .host(|h| h.kexec.crash_size = Fact::Known(256 << 20))
+        .says("crash-region", &[(Unknown, "one part is unknown: ")]);
+}
+
+/// With `crashkernel=SIZE,high` there are two parts; the lower one is for devices, and no
+/// image goes there however large it is.
+#[test]
+fn the_highest_part_of_the_crash_region_takes_the_image() {
+    let high = |high_mib: u64, init_size: u32| {
+        load_with(machine("crash-reserved"), init_size, 0, true).host(|h| {
+            let part = |start: u64, mib: u64| MemoryRange {
+                start,
+                end: start + (mib << 20),
+                kind: "Crash kernel".into(),
+                depth: 1,
+            };
+            h.memory.iomem = Fact::Known(vec![part(1 << 30, 256), part(8 << 30, high_mib)]);
+            h.kexec.crash_size = Fact::Known((256 + high_mib) << 20);
+        })
+    };
+    high(128, 200 << 20).says(
+        "crash-region",
+        &[(Refusal, "384.0 MiB in all, and 128.0 MiB in the part")],
+    );
+    high(256, 200 << 20).says("crash-region", &[(Pass, "512.0 MiB in all, and 256.0 MiB")]);
 }
 
 #[test]

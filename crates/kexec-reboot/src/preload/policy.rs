@@ -196,7 +196,7 @@ fn empty(situation: &Situation, now: &Fingerprint) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::FileStamp;
+    use crate::record::{FileRole, FileStamp};
 
     fn print(entry: &str, size: u64) -> Fingerprint {
         Fingerprint {
@@ -207,6 +207,7 @@ mod tests {
                 size,
                 modified: 1,
                 changed: 1,
+                role: FileRole::default(),
             }],
         }
     }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use kexec_load::LoadRequest;
-use kexec_machine::volumes::{FileRef, Volumes};
+use kexec_machine::volumes::Volumes;
+use kexec_plan::Cmdline;
 
 /// A file as it was when it was looked at. No inode number: FAT has none that
 /// outlasts a mount.
@@ -22,21 +23,71 @@ pub struct FileStamp {
     pub modified: i128,
     /// When anything about it changed, the same.
     pub changed: i128,
+    /// What it is in the load; known in the record of a load only.
+    #[serde(default, skip_serializing_if = "FileRole::is_unknown")]
+    pub role: FileRole,
+}
+
+/// What a file is in a load, with what the load says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FileRole {
+    /// It was not written down: by an earlier version, the kernel and then the initrds.
+    #[default]
+    Unknown,
+    /// The kernel.
+    Kernel {
+        /// Which profile of a UKI; `None` is the base profile.
+        profile: Option<usize>,
+    },
+    /// A part of the initrd.
+    Initrd,
+    /// A file beside a UKI.
+    Companion {
+        /// Its path from the top of its file system, which tells what it is for.
+        place: String,
+    },
+    /// A module of a multiboot kernel.
+    Module {
+        /// What the kernel is told of it.
+        string: Cmdline,
+    },
+    /// The device tree.
+    DeviceTree,
+}
+
+impl FileRole {
+    /// Whether it was not written down.
+    pub fn is_unknown(&self) -> bool {
+        *self == FileRole::Unknown
+    }
+
+    /// Those of the files of a load, in the order of [`Fingerprint::files`].
+    fn all(request: &LoadRequest) -> Vec<FileRole> {
+        let kernel = FileRole::Kernel {
+            profile: request.profile,
+        };
+        let companions = request.companions.iter().flatten();
+        let modules = request.classic.modules.iter();
+        std::iter::once(kernel)
+            .chain(request.initrds.iter().map(|_| FileRole::Initrd))
+            .chain(companions.map(|companion| FileRole::Companion {
+                place: companion.place.clone(),
+            }))
+            .chain(modules.map(|module| FileRole::Module {
+                string: module.string.clone(),
+            }))
+            .chain(request.classic.dtb.iter().map(|_| FileRole::DeviceTree))
+            .collect()
+    }
 }
 
 impl FileStamp {
-    /// Why the file at this path is not the one that was looked at; `None` when it is.
-    pub fn changed_since(&self) -> Option<String> {
-        let shown = self.path.display();
-        let file = match FileRef::from(&self.path).open_regular(None) {
-            Ok(file) => file,
-            Err(reason) => return Some(format!("{shown}: {reason}")),
-        };
-        match file.metadata() {
-            Ok(found) if FileStamp::new(self.path.clone(), &found) == *self => None,
-            Ok(_) => Some(format!("{shown} was changed")),
-            Err(e) => Some(format!("{shown}: {e}")),
-        }
+    /// Whether it is the same file, as it was then; what for does not count.
+    pub fn is_same_file(&self, other: &FileStamp) -> bool {
+        let of = |stamp: &FileStamp| (stamp.size, stamp.modified, stamp.changed);
+        self.path == other.path && of(self) == of(other)
     }
 
     fn new(path: PathBuf, metadata: &Metadata) -> FileStamp {
@@ -48,6 +99,7 @@ impl FileStamp {
             size: metadata.len(),
             modified: time(metadata.mtime(), metadata.mtime_nsec()),
             changed: time(metadata.ctime(), metadata.ctime_nsec()),
+            role: FileRole::Unknown,
         }
     }
 }
@@ -101,13 +153,14 @@ impl Fingerprint {
     }
 
     /// The stamps of the files of a load that names them by their paths, in the order of
-    /// [`Fingerprint::files`], with paths from the root on; nothing where one of them has no
+    /// [`Fingerprint::files`], with their roles and with paths from the root on; nothing where one of them has no
     /// stamp, as a pipe.
     pub fn stamps(request: &LoadRequest, volumes: Option<&Volumes>) -> Vec<FileStamp> {
         let Ok(mut print) = Fingerprint::of("", request, volumes) else {
             return Vec::new();
         };
-        for file in &mut print.files {
+        for (file, role) in print.files.iter_mut().zip(FileRole::all(request)) {
+            file.role = role;
             match std::path::absolute(&file.path) {
                 Ok(path) => file.path = path,
                 Err(_) => return Vec::new(),

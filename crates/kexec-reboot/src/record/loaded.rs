@@ -65,8 +65,8 @@ pub struct LoadRecord {
     /// It was loaded ahead, and from what.
     #[serde(default)]
     pub preloaded: Option<Preloaded>,
-    /// The files that it was made of, as they were before they were read: the kernel, then
-    /// the initrds. Empty where one of them was no file at a path.
+    /// The files that it was made of, as they were before they were read, with their roles:
+    /// the kernel, the initrds, then the others. Empty where one of them was no file at a path.
     #[serde(default)]
     pub files: Vec<FileStamp>,
     /// Whether something was loaded when this load began, as the kernel said.

@@ -34,7 +34,7 @@ mod stopped;
 pub use attempt::Attempt;
 pub use boot::BootFacts;
 pub use files::Store;
-pub use fingerprint::{FileStamp, Fingerprint};
+pub use fingerprint::{FileRole, FileStamp, Fingerprint};
 pub use init_times::InitTimes;
 pub use loaded::LoadRecord;
 pub use lock::Lock;

@@ -3,16 +3,16 @@
 //! loaded again, from the same files.
 
 use kexec_load::pipeline::Prepared;
-use kexec_load::request::Unsigned;
+use kexec_load::request::{CompanionFile, EntryLine, ModuleFile, Unsigned};
 use kexec_load::{Error, LoadRequest, SyscallChoice};
 use kexec_machine::volumes::FileRef;
-use kexec_plan::Method;
+use kexec_plan::{Cmdline, Method};
 use kexec_sys::{FileFlags, Slot};
 
 use super::load::{LoadOptions, put_right};
 use super::{ChosenLoad, Ready};
 use crate::handover;
-use crate::record::{LoadRecord, Lock, SlotContent};
+use crate::record::{FileRole, LoadRecord, Lock, SlotContent};
 use crate::world::{Told, World};
 
 /// What a failed load may have taken away.
@@ -81,30 +81,55 @@ pub(super) fn after_failure(
 
 /// Loads what the record names, if it is still the same.
 fn again(world: &World<'_>, lock: &Lock, record: &LoadRecord) -> Result<(), String> {
-    let request = request(record)?;
-    let text = |error: Error| error.to_string();
-    let ready = Ready::new(world, ChosenLoad::file(&request), world.snapshot()).map_err(text)?;
-    if let Some(other) = difference(&ready.prepared, record) {
+    let mut request = request(record)?;
+    let read = |request: &LoadRequest| {
+        let ready = Ready::new(world, ChosenLoad::file(request), world.snapshot());
+        ready.map_err(|error| error.to_string())
+    };
+    let mut ready = read(&request)?;
+    if let Some(line) = without_addons(&ready.prepared, record) {
+        request.cmdline.entry = Some(EntryLine::Derived(line));
+        ready = read(&request)?;
+    }
+    if let Some(other) = difference(&ready, record) {
         return Err(other);
     }
     // Its own failure has nothing that it could load again.
     let options = LoadOptions::image(FileFlags::EMPTY);
-    ready.load(world, lock, &options).map(drop).map_err(text)
+    let loaded = ready.load(world, lock, &options);
+    loaded.map(drop).map_err(|error| error.to_string())
 }
 
-/// The load that the record is of: its files by their paths, its command line as it was,
-/// its system call.
+/// The load that the record is of: its files by their paths and for what they were, its
+/// command line as it was, its system call.
 fn request(record: &LoadRecord) -> Result<LoadRequest, String> {
-    let Some((kernel, initrds)) = record.files.split_first() else {
+    let Some((kernel, others)) = record.files.split_first() else {
         return Err("its record does not name its files".to_owned());
     };
-    if let Some(changed) = record.files.iter().find_map(|file| file.changed_since()) {
-        return Err(changed);
-    }
     let mut request = LoadRequest::new(&kernel.path);
-    let initrds = initrds.iter().map(|file| FileRef::from(&file.path));
-    request.initrds = initrds.collect();
-    request.cmdline.append = Some(record.cmdline.clone());
+    if let FileRole::Kernel { profile } = kernel.role {
+        request.profile = profile;
+    }
+    for stamp in others {
+        let file = FileRef::from(&stamp.path);
+        match &stamp.role {
+            FileRole::Unknown | FileRole::Initrd => request.initrds.push(file),
+            FileRole::Companion { place } => {
+                let place = place.clone();
+                let companions = request.companions.get_or_insert_default();
+                companions.push(CompanionFile { file, place });
+            }
+            FileRole::Module { string } => request.classic.modules.push(ModuleFile {
+                file,
+                string: string.clone(),
+            }),
+            FileRole::DeviceTree => request.classic.dtb = Some(file),
+            FileRole::Kernel { .. } => {
+                return Err("its record names two kernels".to_owned());
+            }
+        }
+    }
+    request.cmdline.entry = Some(EntryLine::Derived(record.cmdline.clone()));
     request.slot = Slot::Crash;
     request.syscall = match record.method == Method::ClassicLoad.name() {
         true => SyscallChoice::Classic,
@@ -116,10 +141,26 @@ fn request(record: &LoadRecord) -> Result<LoadRequest, String> {
     Ok(request)
 }
 
-/// What is not as it is recorded.
-fn difference(prepared: &Prepared, record: &LoadRecord) -> Option<String> {
-    let plan = &prepared.plan;
+/// The recorded command line without what the addons of a UKI put behind it: they do that
+/// again. `None` where none do.
+fn without_addons(prepared: &Prepared, record: &LoadRecord) -> Option<Cmdline> {
+    let added = &prepared.image.uki.as_ref()?.added.cmdline;
+    let added = Some(added.as_slice()).filter(|added| !added.is_empty())?;
+    let line = record.cmdline.as_bytes().strip_suffix(added)?;
+    Some(Cmdline::exact(line.strip_suffix(b" ").unwrap_or(line)))
+}
+
+/// What is not as it is recorded: of the files as they were before they were read now.
+fn difference(ready: &Ready, record: &LoadRecord) -> Option<String> {
+    let plan = &ready.prepared.plan;
     let differs = |what: &str| Some(format!("{what} would not be what it was"));
+    let mut files = ready.stamps.iter().zip(&record.files);
+    if let Some((now, _)) = files.find(|(now, then)| !now.is_same_file(then)) {
+        return Some(format!("{} was changed", now.path.display()));
+    }
+    if ready.stamps.len() != record.files.len() {
+        return differs("the list of its files");
+    }
     if plan.cmdline != record.cmdline {
         return differs("its command line");
     }
@@ -130,4 +171,59 @@ fn difference(prepared: &Prepared, record: &LoadRecord) -> Option<String> {
         return differs("its initrd");
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use crate::record::Fingerprint;
+
+    use super::*;
+
+    /// Each file is again what it was, and not an initrd because it is behind the kernel.
+    #[test]
+    fn the_record_names_the_same_load() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| -> PathBuf {
+            let path = folder.path().join(name);
+            std::fs::write(&path, name).unwrap();
+            path
+        };
+        let mut asked = LoadRequest::new(file("k"));
+        asked.profile = Some(1);
+        asked.initrds = vec![FileRef::from(&file("i")), FileRef::from(&file("j"))];
+        asked.companions = Some(vec![CompanionFile {
+            file: FileRef::from(&file("a")),
+            place: "/loader/addons/a.addon.efi".into(),
+        }]);
+        asked.classic.modules = vec![ModuleFile {
+            file: FileRef::from(&file("m")),
+            string: "m debug".into(),
+        }];
+        asked.classic.dtb = Some(FileRef::from(&file("d")));
+        let text = serde_json::json!({
+            "format": 1, "time": 1, "kernel": "k", "image": "UKI", "release": null,
+            "kernel_len": 1, "initrd": [], "initrd_len": 2, "cmdline": "x=1",
+            "method": "kexec_load", "reason": "",
+            "files": Fingerprint::stamps(&asked, None),
+        });
+        let record = LoadRecord::parse(text.to_string().as_bytes()).unwrap();
+        let again = request(&record).unwrap();
+        let files = |request: &LoadRequest| {
+            let of = request.clone();
+            let (modules, dtb) = (of.classic.modules, of.classic.dtb);
+            (
+                of.kernel,
+                of.profile,
+                of.initrds,
+                of.companions,
+                modules,
+                dtb,
+            )
+        };
+        assert_eq!(files(&again), files(&asked));
+        assert_eq!(again.syscall, SyscallChoice::Classic);
+        assert_eq!(again.slot, Slot::Crash);
+    }
 }

@@ -1,6 +1,7 @@
 //! `kexec crash`: one file for each subcommand, and one for what they share: which kernel
 //! it is, its command line, and what the checks find.
 
+mod by_unit;
 mod choice;
 mod estimate;
 mod initrds;
@@ -24,10 +25,12 @@ use choice::CrashKernel;
 /// Carries out a subcommand.
 pub fn verb(world: &World<'_>, request: &CrashRequest) -> u8 {
     match request {
+        CrashRequest::Load { by_unit: true, .. } if by_unit::is_left_alone(world) => exit::DONE,
         CrashRequest::Load {
             selection,
             dry_run,
             json,
+            ..
         } => load::verb(world, selection, *dry_run, *json),
         CrashRequest::Status { debug, json } => status::verb(world, *debug, *json),
         CrashRequest::Unload { syscall, json } => unload::verb(world, Slot::Crash, *syscall, *json),

@@ -1,5 +1,9 @@
 //! The kernel gives up the old crash kernel before it looks at the new one.
 
+use kexec_load::request::CompanionFile;
+use kexec_machine::volumes::FileRef;
+use kexec_reboot::steps::Selection;
+
 use super::*;
 use crate::request::CrashRequest;
 
@@ -84,6 +88,61 @@ fn a_crash_kernel_that_was_given_up_is_loaded_again() {
     assert!(fixture.kernel.crash().is_some());
 }
 
+/// Not every file behind the kernel is an initrd.
+#[test]
+fn a_crash_kernel_with_files_beside_it_is_loaded_again() {
+    let fixture = reserved();
+    put(fixture.root.path(), "boot/initrd-one", "initrd");
+    put(fixture.root.path(), "boot/one.addon.efi", "addon");
+    let mut one = fixture.request("one");
+    let at = |name: &str| FileRef::from(&fixture.root.path().join("boot").join(name));
+    one.initrds = vec![at("initrd-one")];
+    one.companions = Some(vec![CompanionFile {
+        file: at("one.addon.efi"),
+        place: "/loader/addons/one.addon.efi".into(),
+    }]);
+    load(&fixture.world(), &one).unwrap();
+    let first = refuses(&fixture, 1);
+    let world = World {
+        kernel: &Between::new(&fixture.kernel, &first),
+        ..fixture.world()
+    };
+    let text = load(&world, &fixture.request("two"))
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("one was loaded again"), "{text}");
+    assert!(kernel_of(&world).is_some_and(|kernel| kernel.ends_with("one")));
+}
+
+/// kexec-crash.service ends well where it has nothing to do, so that it is not a failed unit
+/// at every boot, and where another service loads the crash kernel. By hand it is an error.
+#[test]
+fn the_unit_ends_well_where_it_has_nothing_to_do() {
+    let load = |fixture: &Fixture, by_unit| {
+        let request = CrashRequest::Load {
+            selection: Selection::new(LoadRequest {
+                slot: Slot::Crash,
+                ..LoadRequest::new("")
+            }),
+            dry_run: false,
+            json: false,
+            by_unit,
+        };
+        crash::verb(&fixture.world(), &request)
+    };
+    let none = Fixture::new();
+    put(none.root.path(), "sys/kernel/kexec_crash_size", "0\n");
+    assert_eq!(load(&none, true), exit::DONE);
+    assert_eq!(load(&none, false), exit::REFUSED);
+    // Its own mistakes are told: there is no file of the running kernel.
+    let fixture = reserved();
+    assert_eq!(load(&fixture, true), exit::REFUSED);
+    let wants = "etc/systemd/system/multi-user.target.wants/kdump.service";
+    put(fixture.root.path(), wants, "");
+    assert_eq!(load(&fixture, true), exit::DONE);
+    assert!(fixture.kernel.crash().is_none());
+}
+
 /// Neither what is not the same any more, nor what cannot be known.
 #[test]
 fn a_crash_kernel_that_cannot_be_loaded_again_is_missed_loudly() {
@@ -123,7 +182,8 @@ fn a_crash_kernel_that_cannot_be_loaded_again_is_missed_loudly() {
     );
     assert!(changed.contains("was changed"), "{changed}");
     let gone = told(&|_, one| fs::remove_file(one.kernel.shown()).unwrap(), 1);
-    assert!(gone.contains("not loaded again: /"), "{gone}");
+    let (_, gone) = gone.split_once("not loaded again: ").unwrap();
+    assert!(gone.contains("/boot/vmlinuz-one: no such file"), "{gone}");
     let foreign = told(
         &|fixture, _| {
             fs::remove_file(fixture.root.path().join("run/kexec/crash.json")).unwrap();

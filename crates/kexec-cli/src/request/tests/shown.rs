@@ -344,8 +344,9 @@ fn crash<'a>(out: &mut String, request: &'a CrashRequest) -> &'a bool {
             selection,
             dry_run,
             json,
+            by_unit,
         } => {
-            out.push_str(" load");
+            out.push_str(if *by_unit { " load by-unit" } else { " load" });
             about(out, selection);
             (*dry_run, json)
         }

@@ -5,7 +5,7 @@ use kexec_plan::crash::{RESERVE, RESERVE_MORE};
 use kexec_sys::{Errno, Slot};
 
 use super::super::say::{
-    Bytes, DMESG, cmdline_over, crash_size, half_of_ram_exceeded, needs, scratch,
+    Bytes, DMESG, cmdline_over, crash_size, crash_window, half_of_ram_exceeded, needs, scratch,
 };
 use super::super::{CallContext, ErrnoCause, KernelCall};
 use crate::explain::no_jump::WITH_JUMP;
@@ -37,7 +37,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         errno: Errno::EADDRNOTAVAIL,
         when: |c| c.call.slot() == Slot::Crash,
         why: |c| {
-            let size = crash_size(c.host);
+            let size = crash_window(c.host).or_else(|| crash_size(c.host));
             let region = size.map_or_else(String::new, |size| format!(" of {}", Bytes(size)));
             format!(
                 "the crash kernel and its initrd do not fit into the reserved memory{region}; the files alone need {}",

@@ -42,7 +42,7 @@ fn everything_of_it_is_written_and_removed() {
     let unit = below(root.path(), "/etc/systemd/system/kexec-crash.service");
     let unit = fs::read_to_string(unit).unwrap();
     assert!(
-        unit.contains("\nExecStart=/usr/local/bin/kexec crash load\n"),
+        unit.contains("\nExecStart=/usr/local/bin/kexec crash load --by-unit\n"),
         "{unit}"
     );
     assert_eq!(on(root.path(), "crash"), []);
@@ -88,6 +88,96 @@ fn what_watches_is_not_behind_what_it_starts() {
         let mut after = unit.text.lines().filter(|line| line.starts_with("After="));
         assert!(!after.any(|line| line.contains(starts)), "{}", unit.name);
     }
+}
+
+/// The conditions and assertions of a unit.
+fn conditions(unit: &str) -> Vec<&str> {
+    let lines = unit.lines();
+    lines
+        .filter(|line| line.starts_with("Condition") || line.starts_with("Assert"))
+        .collect()
+}
+
+/// Where a condition fails, nothing of the service runs, and the mark stays: the path unit
+/// starts it again at once, for ever (before systemd 250), or until its own limit. So both
+/// have the same conditions, and those are of what cannot change while a kernel runs.
+#[test]
+fn what_a_path_starts_is_never_skipped_while_the_path_watches() {
+    const UNCHANGING: &[&str] = &[
+        "ConditionPathExists=|/sys/kernel/kexec/loaded",
+        "ConditionPathExists=|/sys/kernel/kexec_loaded",
+        "ConditionPathExists=!/proc/vmcore",
+        "ConditionVirtualization=!container",
+        "ConditionCapability=CAP_SYS_BOOT",
+    ];
+    let units = || FEATURES.iter().flat_map(|feature| feature.units);
+    let mut seen = 0;
+    for path in units().filter(|unit| unit.text.contains("\nPathExists=")) {
+        let word = |key| path.text.lines().find_map(|line| line.strip_prefix(key));
+        let (mark, starts) = (word("PathExists=").unwrap(), word("Unit=").unwrap());
+        let service = units().find(|unit| unit.name == starts).unwrap();
+        assert_eq!(conditions(service.text), conditions(path.text), "{starts}");
+        for condition in conditions(service.text) {
+            assert!(UNCHANGING.contains(&condition), "{starts}: {condition}");
+        }
+        // The mark is removed before anything else can fail, the sandbox included.
+        let remove = format!("\nExecStartPre=-+/bin/rm -f {mark}\n");
+        let (before, _) = service.text.split_once(&remove).unwrap();
+        assert!(!before.contains("\nExecStart="), "{starts}");
+        assert!(
+            service.text.contains("\nStartLimitIntervalSec=0\n"),
+            "{starts}"
+        );
+        seen += 1;
+    }
+    assert_eq!(seen, 1);
+}
+
+/// A normal initrd boots the whole system in the crash kernel's memory, which is for the dump.
+#[test]
+fn nothing_is_loaded_in_a_crash_kernel() {
+    for name in ["preload", "refresh", "crash"] {
+        for unit in feature(name).unwrap().units {
+            let not_there = "ConditionPathExists=!/proc/vmcore";
+            assert!(conditions(unit.text).contains(&not_there), "{}", unit.name);
+        }
+    }
+}
+
+/// A unit names the page that describes its feature.
+#[test]
+fn units_of_crash_name_its_page() {
+    for unit in feature("crash").unwrap().units {
+        let page = "\nDocumentation=man:kexec-crash(8)\n";
+        assert!(unit.text.contains(page), "{}", unit.name);
+    }
+}
+
+/// udev runs the rules for each processor at boot, and for each block of a memory module:
+/// nothing is run before the first load, nor while the mark of an earlier change is there.
+#[test]
+fn no_process_is_run_for_what_is_already_known() {
+    let crash = feature("crash").unwrap();
+    let rules = crash.files.iter().find(|file| file.path.contains("udev"));
+    let mut rules = rules.unwrap().text.lines().filter(|line| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with('#')
+    });
+    let started = "TEST!=\"/run/kexec-crash-started\", GOTO=\"kexec_crash_end\"";
+    assert_eq!(rules.next(), Some(started));
+    let marked = "TEST==\"/run/kexec-crash-changed\", GOTO=\"kexec_crash_end\"";
+    assert_eq!(rules.next(), Some(marked));
+    let rest: Vec<&str> = rules.collect();
+    assert_eq!(rest.last(), Some(&"LABEL=\"kexec_crash_end\""));
+    let runs = rest.iter().filter(|line| line.contains("RUN")).count();
+    assert_eq!(runs, 1);
+    let service = crash
+        .units
+        .iter()
+        .find(|unit| unit.name == "kexec-crash.service");
+    let text = service.unwrap().text;
+    let makes = text.find("\nExecStartPre=-+/bin/touch /run/kexec-crash-started\n");
+    assert!(makes.unwrap() < text.find("\nExecStartPre=-+/bin/rm ").unwrap());
 }
 
 /// Another program's unit refuses it in an image as well.
