@@ -183,7 +183,7 @@ fn a_crash_kernel_that_cannot_be_loaded_again_is_missed_loudly() {
     assert!(changed.contains("was changed"), "{changed}");
     let gone = told(&|_, one| fs::remove_file(one.kernel.shown()).unwrap(), 1);
     let (_, gone) = gone.split_once("not loaded again: ").unwrap();
-    assert!(gone.contains("/boot/vmlinuz-one: no such file"), "{gone}");
+    assert!(gone.contains("/boot/vmlinuz-one: "), "{gone}");
     let foreign = told(
         &|fixture, _| {
             fs::remove_file(fixture.root.path().join("run/kexec/crash.json")).unwrap();
