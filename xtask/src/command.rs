@@ -80,7 +80,7 @@ const BENCH_FLAGS: &[CommandFlag] = &[
     CommandFlag {
         name: "--kernel",
         value: Some("LABEL"),
-        help: "downtime: 7.x (the default), 6.12 or 6.1; crash: only this",
+        help: "downtime: 7.x (default), 6.12, 6.1; crash: only it",
     },
 ];
 const CHECK: CommandFlag = flag("--check", "check the result with the programs that read it");
