@@ -326,7 +326,7 @@ fn of_a_guest(label: &str, device: bool) -> Result<()> {
 /// As the lab's script for drgn prints a text.
 fn escaped(text: &str) -> String {
     let byte = |byte: &u8| match byte {
-        b'\t' | 32..=126 => char::from(*byte).to_string(),
+        b'\t' | b'\n' | 32..=126 => char::from(*byte).to_string(),
         other => format!("\\x{other:02x}"),
     };
     text.as_bytes().iter().map(byte).collect()
