@@ -40,7 +40,10 @@ pub fn release_command(arch: Arch) -> Result<Command> {
             sources.display()
         ))
         .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        // The library of zstd is C.
+        .env_remove("CFLAGS")
+        .env_remove("CPPFLAGS");
     Ok(command)
 }
 

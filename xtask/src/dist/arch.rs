@@ -148,9 +148,16 @@ fn compiled(into: &Path) -> Result<()> {
             continue;
         }
         fs::create_dir_all(into.join("deps")).context("making a folder for objects")?;
+        // A build script that runs again writes over what it wrote, as another user.
+        let kept = "--preserve=mode,timestamps,links";
         host::call(
-            Command::new("cp")
-                .args(["--archive", "--target-directory"])
+            unprivileged("cp")?
+                .args([
+                    "--recursive",
+                    "--no-dereference",
+                    kept,
+                    "--target-directory",
+                ])
                 .arg(&into)
                 .args([from.join(".fingerprint"), from.join("build")]),
         )?;
