@@ -2,16 +2,19 @@
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::path::Path;
 
 use kexec_image::testing::bzimage::BzImageBuilder;
-use kexec_load::pipeline::{self, Prepared};
-use kexec_load::{Error, LoadRequest, SyscallChoice};
+use kexec_load::{LoadRequest, SyscallChoice};
 use kexec_machine::{Fact, Snapshot};
 use kexec_plan::Method;
 use kexec_plan::classic::SegmentKind;
 use kexec_sys::double::{Call, Double, Machine};
-use kexec_sys::{Errno, FileFlags, LoadFlags, Slot};
+use kexec_sys::{Errno, LoadFlags, Slot};
+
+use common::{load, prepared};
 
 const REGION: std::ops::Range<u64> = 0x2b00_0000..0x3b00_0000;
 
@@ -39,25 +42,6 @@ fn boot(syscall: SyscallChoice) -> Boot {
         _folder: folder,
         request,
     }
-}
-
-fn prepared(request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
-    let inputs = pipeline::read(request, None, None)?;
-    pipeline::prepare(request, &inputs, host)
-}
-
-fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
-    let inputs = pipeline::read(request, None, None)?;
-    let prepared = pipeline::prepare(request, &inputs, host)?;
-    pipeline::load(
-        kernel,
-        request,
-        FileFlags::EMPTY,
-        &inputs,
-        prepared,
-        host,
-        &mut |_| Ok(()),
-    )
 }
 
 fn machine(change: impl FnOnce(&mut Machine)) -> Double {

@@ -3,19 +3,23 @@
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::path::Path;
 
 use kexec_image::Arch;
 use kexec_image::testing::bzimage::BzImageBuilder;
-use kexec_load::pipeline::{self, Prepared};
+use kexec_load::pipeline;
 use kexec_load::request::Unsigned;
-use kexec_load::{Error, LoadRequest, SyscallChoice};
+use kexec_load::{LoadRequest, SyscallChoice};
 use kexec_machine::Fact;
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::{Lockdown, MemoryRange};
 use kexec_plan::Method;
 use kexec_sys::double::{Call, Double, Machine};
-use kexec_sys::{Errno, FileFlags, Slot};
+use kexec_sys::{Errno, Slot};
+
+use common::{load, prepared};
 
 fn host(change: impl FnOnce(&mut Snapshot)) -> Snapshot {
     let machines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kexec-machine/tests/machines");
@@ -36,25 +40,6 @@ fn boot() -> Boot {
     let mut request = LoadRequest::new(kernel);
     request.syscall = SyscallChoice::Fastest;
     Boot { folder, request }
-}
-
-fn prepared(request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
-    let inputs = pipeline::read(request, None, None)?;
-    pipeline::prepare(request, &inputs, host)
-}
-
-fn load(kernel: &Double, request: &LoadRequest, host: &Snapshot) -> Result<Prepared, Error> {
-    let inputs = pipeline::read(request, None, None)?;
-    let prepared = pipeline::prepare(request, &inputs, host)?;
-    pipeline::load(
-        kernel,
-        request,
-        FileFlags::EMPTY,
-        &inputs,
-        prepared,
-        host,
-        &mut |_| Ok(()),
-    )
 }
 
 #[test]
