@@ -201,7 +201,7 @@ fn without_a_region_the_check_refuses() -> Result<()> {
 }
 
 /// In a region of exactly the estimate, the crash kernel comes up. The smallest regions in
-/// which it does are 80, 72 and 88 MiB (`kexec-lab/tests/crash_size.rs`).
+/// which it does are 80, 72 and 88 MiB (`MEASURED` in `kexec-lab/tests/panics/estimate.rs``).
 #[test]
 fn a_region_of_the_estimate_is_enough() -> Result<()> {
     const MIB: u64 = 1 << 20;
@@ -244,7 +244,7 @@ fn parts(iomem: &str) -> Result<Vec<u64>> {
 }
 
 /// A part above 4 GiB and one below: a crash kernel goes into the higher one only, and that is
-/// the one that becomes smaller. Since Linux 6.5 the size is that of both. With `tight` MiB an
+/// the one that becomes smaller. A newer kernel counts both as the size. With `tight` MiB an
 /// image would not fit any more.
 fn shrunk_with_a_high_part(version: &str, tight: u32) -> Result<()> {
     let lab = Lab::open()?;

@@ -210,11 +210,10 @@ fn compare(two: &Stage, name: &str, wrong: &mut Vec<String>) -> Result<()> {
         return Ok(());
     }
     if run("dump_dmesg")?.code != 0 {
-        // Ours reads it all the same.
-        println!(
+        wrong.push(format!(
             "{name}: makedumpfile --dump-dmesg: {}",
             run("dump_dmesg")?.out()
-        );
+        ));
     } else if run("same_log")?.code != 0 {
         wrong.push(format!(
             "{name}, --dump-dmesg: {}",
@@ -271,6 +270,12 @@ fn of_a_guest(label: &str, device: bool) -> Result<()> {
         dumped.map(|formats| outcome.map(|outcome| (outcome, formats)))
     });
     let (outcome, formats) = outcome??;
+    for needed in ["elf", "kdump-zlib"] {
+        ensure!(
+            formats.iter().any(|format| format == needed),
+            "QEMU wrote no {needed}: {formats:?}"
+        );
+    }
     println!(
         "{}: {:.1} s, {formats:?}",
         kernel.release,

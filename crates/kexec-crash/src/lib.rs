@@ -7,8 +7,9 @@
 //!                                     └──────────────────▶ status
 //! ```
 //!
-//! [`facts`] and [`shrink`] read and write files; everything else is a pure function of
-//! plain values. What is in a slot, and who loads it, is known one floor up.
+//! [`facts`] reads files, [`shrink`] reads and writes one, and [`status`] looks at the files that
+//! were loaded; everything else is a pure function of plain values. `kexec-reboot` and `kexec-cli`
+//! know what is in a slot, and who loads it.
 #![forbid(unsafe_code)]
 
 pub mod checks;

@@ -22,8 +22,8 @@ pub struct Shrink {
 /// The region now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
-    /// Bytes as the running kernel counts them, and as it takes them: of all parts since
-    /// Linux 6.5 (commit 16c6006af4d4), of the highest one before.
+    /// Bytes as the running kernel counts them, and as it takes them: those of all parts, or of
+    /// the highest one alone in an older kernel (seen: 6.1; 6.12 counts all).
     pub size: u64,
     /// Bytes of the part that images go into: the highest one.
     pub window: u64,
@@ -204,7 +204,7 @@ mod tests {
         };
         assert!(plan(high, unseen).is_err());
         assert_eq!(of(0, 100, false).unwrap().after, 0);
-        // Before 6.5 the running kernel counts the part above alone.
+        // An older kernel counts the part above alone.
         let old = Region {
             size: 512 * MIB,
             window: 512 * MIB,

@@ -151,7 +151,8 @@ pub(super) const FLAGS: &[Flag] = &[
         short: Some(b'd'),
         verbs: &[Verb::Reboot, Verb::Load, Verb::Crash],
         doc_short: "Print more on stderr; the running kernel logs what it does",
-        doc_long: "Sets KEXEC_FILE_DEBUG for kexec_file_load(2), and nothing else.",
+        doc_long: "With a load, sets KEXEC_FILE_DEBUG for kexec_file_load(2), and nothing else. With \
+                   crash status, shows every sysctl.",
         ..common(Id::Debug, "debug", Effect::modes(LOADS))
     },
     Flag {

@@ -213,8 +213,8 @@ static CHECK: Text = Text {
          firmware take is not in it. `kexec check --json` has the same under the key downtime.",
         "With -p, checks whether a panic would be saved: the crash kernel and its initrd, the \
          reserved memory against the estimate, the programs and modules for the target, the \
-         target's free space, watchdogs, IOMMU, lockdown, and the sysctls that make a panic of an \
-         oops. What is checked is what `kexec crash load` would load.",
+         target's free space, watchdogs, IOMMU, lockdown, and the sysctls that turn an oops into a \
+         panic. What is checked is what `kexec crash load` would load.",
         "Checks ask the running kernel and its init, so there is no --root as in `kexec list`: \
          run this on the machine itself, or write a snapshot there with `kexec status --snapshot` \
          and pass it with --host.",

@@ -280,14 +280,14 @@ fn watchdogs(out: &mut String, status: &CrashStatus, layout: Layout) {
     }
     for (at, watchdog) in status.watchdogs.iter().enumerate() {
         let state = match (status.fires(watchdog), watchdog.timeout) {
-            (Some(false), _) if watchdog.active == Some(false) => "it does not count".to_owned(),
+            (Some(false), _) if watchdog.active == Some(false) => "it is not running".to_owned(),
             (Some(false), Some(timeout)) => {
                 format!("resets after {timeout} s; a dump takes about {takes} s")
             }
             (Some(true), Some(timeout)) => {
                 format!("RESETS after {timeout} s, before a dump ends (about {takes} s)")
             }
-            _ => "unknown whether it counts".to_owned(),
+            _ => "unknown whether it is running".to_owned(),
         };
         let name = watchdog.identity.as_deref().unwrap_or("no name");
         let text = format!("{} ({name}): {state}", watchdog.name);

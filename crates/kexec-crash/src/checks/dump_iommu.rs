@@ -3,7 +3,7 @@
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 use kexec_machine::Fact;
 
-use super::{CrashCheck, CrashContext, word};
+use super::{CrashCheck, CrashContext};
 
 pub(super) const CHECK: CrashCheck = CrashCheck {
     name: "dump-iommu",
@@ -30,7 +30,7 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
     let names = iommus.join(", ");
     let off = OFF
         .iter()
-        .find(|name| word(context, name).as_deref() == Some("off"));
+        .find(|name| context.plan.cmdline.value(name).as_deref() == Some("off"));
     if let Some(name) = off {
         return vec![Observation::new(
             Severity::Warning,
@@ -45,19 +45,21 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
     let on = |line: Option<String>| line.is_some_and(|value| value.starts_with("on"));
     let running = context.host.cmdline.known();
     let asked = on(running.and_then(|line| line.value("intel_iommu")));
-    vec![match asked && !on(word(context, "intel_iommu")) {
-        true => Observation::new(
-            Severity::Warning,
-            what,
-            format!(
-                "the running kernel has intel_iommu=on, and the crash kernel does not: it would \
+    vec![
+        match asked && !on(context.plan.cmdline.value("intel_iommu")) {
+            true => Observation::new(
+                Severity::Warning,
+                what,
+                format!(
+                    "the running kernel has intel_iommu=on, and the crash kernel does not: it would \
                  not take {names} over"
+                ),
+                "add intel_iommu=on to the crash kernel's command line: --append intel_iommu=on",
             ),
-            "add intel_iommu=on to the crash kernel's command line: --append intel_iommu=on",
-        ),
-        false => Observation::pass(
-            what,
-            format!("{names}: nothing on the command line switches it off"),
-        ),
-    }]
+            false => Observation::pass(
+                what,
+                format!("{names}: nothing on the command line switches it off"),
+            ),
+        },
+    ]
 }

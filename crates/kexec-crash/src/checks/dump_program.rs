@@ -2,7 +2,7 @@
 
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
-use super::{CrashCheck, CrashContext, word};
+use super::{CrashCheck, CrashContext};
 
 pub(super) const CHECK: CrashCheck = CrashCheck {
     name: "dump-program",
@@ -17,7 +17,7 @@ pub(super) const UNIT: &str = "kdump-tools-dump.service";
 
 fn run(context: &CrashContext<'_>) -> Vec<Observation> {
     let what = "program that saves the dump";
-    let unit = word(context, "systemd.unit");
+    let unit = context.plan.cmdline.value("systemd.unit");
     if unit.as_deref() == Some(UNIT) {
         return vec![match context.facts.dump_unit {
             true => Observation::pass(what, format!("{UNIT} (systemd.unit=)")),

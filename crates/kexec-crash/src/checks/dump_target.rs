@@ -3,6 +3,7 @@
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 use kexec_machine::Fact;
 
+use super::dump_watchdog::SHARE;
 use super::{CrashCheck, CrashContext, unread};
 use crate::facts::in_memory;
 use crate::size::{Bytes, MIB};
@@ -15,8 +16,6 @@ pub(super) const CHECK: CrashCheck = CrashCheck {
     run,
 };
 
-/// A dump is a tenth of the memory at most, as in the check of the watchdogs.
-const SHARE: u64 = 10;
 /// The log of the kernel and a small dump: less than this is no room.
 const LEAST: u64 = 64 * MIB;
 

@@ -11,7 +11,7 @@ pub(super) const CHECK: CrashCheck = CrashCheck {
     run,
 };
 
-/// Sysctls that make a panic of something else; shown, and nobody's mistake.
+/// Sysctls that turn other events into a panic; shown, whatever they are.
 const OTHERS: &[&str] = &[
     "kernel.hung_task_panic",
     "kernel.softlockup_panic",

@@ -18,9 +18,8 @@ pub(super) const CHECK: CrashCheck = CrashCheck {
 const START: u64 = 30;
 /// Bytes of dump in a second: a slow disk, with compression on one processor.
 const RATE: u64 = 50 << 20;
-/// A dump without user data and free pages is a tenth of the memory at most (Red Hat's
-/// figure for makedumpfile -d 31, over 1500 dumps: often below that).
-const SHARE: u64 = 10;
+/// Assumed: a dump without user data and free pages is a tenth of the memory at most.
+pub(super) const SHARE: u64 = 10;
 /// What the driver that counts in software says that it is; it ends with the kernel.
 const SOFTWARE: &str = "Software Watchdog";
 
@@ -54,7 +53,7 @@ fn judge(context: &CrashContext<'_>, watchdog: &Watchdog) -> Observation {
         return Observation::pass(what, "it ends with the kernel that crashes");
     }
     match (watchdog.active, watchdog.timeout) {
-        (Some(false), _) => Observation::pass(what, "it does not count"),
+        (Some(false), _) => Observation::pass(what, "it is not running"),
         (Some(true), Some(timeout)) => {
             let memory = context.host.memory.total.known().copied().unwrap_or(0);
             let needed = duration(memory);
@@ -82,7 +81,7 @@ fn judge(context: &CrashContext<'_>, watchdog: &Watchdog) -> Observation {
         _ => Observation::new(
             Severity::Unknown,
             what,
-            "the running kernel does not show whether it counts (CONFIG_WATCHDOG_SYSFS)",
+            "the running kernel does not show whether it is running (CONFIG_WATCHDOG_SYSFS)",
             "look at it with wdctl(8)",
         ),
     }

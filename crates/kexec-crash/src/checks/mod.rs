@@ -114,20 +114,3 @@ pub(crate) fn dump_duration(memory: u64) -> u64 {
 
 /// The unit of Debian's kdump-tools that saves the dump from the system on the disk.
 pub const DUMP_UNIT: &str = dump_program::UNIT;
-
-/// The value of a word of the crash kernel's command line: `Some("")` without one.
-fn word(context: &CrashContext<'_>, name: &str) -> Option<String> {
-    let words = context
-        .plan
-        .cmdline
-        .words()
-        .take_while(|word| *word != b"--");
-    let values = words.filter_map(|word| {
-        let word = String::from_utf8_lossy(word).into_owned();
-        match word.split_once('=') {
-            Some((its, value)) => (its == name).then(|| value.to_owned()),
-            None => (word == name).then(String::new),
-        }
-    });
-    values.last()
-}

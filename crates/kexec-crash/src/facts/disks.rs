@@ -241,13 +241,8 @@ impl Disks {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use super::super::tests::write;
     use super::*;
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
 
     #[test]
     fn a_target_on_an_encrypted_disk() {

@@ -356,7 +356,8 @@ mod tests {
 
     use super::*;
 
-    fn write(root: &Path, path: &str, text: &str) {
+    /// Writes a file of a described machine.
+    pub(super) fn write(root: &Path, path: &str, text: &str) {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();

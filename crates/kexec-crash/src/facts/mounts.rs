@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use kexec_machine::Fact;
+use kexec_machine::volumes::mountinfo::unescaped;
 
 use super::text;
 
@@ -75,27 +76,6 @@ impl Mount {
     pub(super) fn is_automatic(&self) -> bool {
         self.kind == "autofs"
     }
-}
-
-/// Blanks, tabs, line ends and backslashes are `\` and three octal digits there.
-fn unescaped(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, more @ ..] = rest {
-        let digits = more.get(..3).filter(|_| *first == b'\\');
-        let digits = digits.and_then(|d| std::str::from_utf8(d).ok());
-        match digits.and_then(|d| u8::from_str_radix(d, 8).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = more.get(3..).unwrap_or_default();
-            }
-            None => {
-                out.push(*first);
-                rest = more;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Every mount.

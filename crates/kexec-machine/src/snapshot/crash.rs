@@ -365,7 +365,11 @@ mod tests {
         let bytes = core(&[TEXT, TEXT]);
         assert_eq!(kcore::headers_end(&bytes), Ok(64 + 2 * 56));
         for end in 0..64 {
-            let _ = kcore::headers_end(&bytes[..end]).is_err() || end >= 58;
+            assert_eq!(
+                kcore::headers_end(&bytes[..end]).is_err(),
+                end < 58,
+                "{end}"
+            );
             let _ = kcore::kernel_map(&bytes[..end], CODE, &[]);
         }
         let mut narrow = bytes.clone();

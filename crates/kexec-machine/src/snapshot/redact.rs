@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use kexec_image::formats::bzimage::vmlinux::START_KERNEL_MAP;
 use kexec_plan::Cmdline;
 
 use super::{KernelMap, SetupData};
@@ -194,13 +195,12 @@ impl Snapshot {
 /// arch/x86/Kconfig).
 fn kernel_map(map: KernelMap, five_level: bool) -> KernelMap {
     const PHYSICAL: u64 = 0x100_0000;
-    const TEXT: u64 = 0xffff_ffff_8000_0000;
     KernelMap {
         page_offset: match five_level {
             true => 0xff11_0000_0000_0000,
             false => 0xffff_8880_0000_0000,
         },
-        text: TEXT | PHYSICAL,
+        text: START_KERNEL_MAP | PHYSICAL,
         physical: PHYSICAL,
         len: map.len,
     }

@@ -271,7 +271,7 @@ pub fn fstab(text: &str) -> Vec<Planned> {
 }
 
 /// Both files write blanks and backslashes as `\040`: three octal digits.
-pub(super) fn unescaped(text: &str) -> String {
+pub fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, more)) = rest.split_first() {

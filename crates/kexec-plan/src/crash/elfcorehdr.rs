@@ -35,14 +35,14 @@ enum EntryKind {
 
 /// One entry of the header. Where it is in the file is where it is in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProgramHeader {
+struct ProgramHeader {
     kind: EntryKind,
     /// What it describes, for an error.
     what: &'static str,
     /// The first virtual address; 0 for notes.
-    pub virtual_start: u64,
+    virtual_start: u64,
     /// The physical addresses.
-    pub physical: Range,
+    physical: Range,
 }
 
 /// The entries: the notes of each processor and of the kernel, the kernel itself, and every
@@ -51,10 +51,7 @@ pub struct ProgramHeader {
 /// # Errors
 /// [`CrashError::TooManyHeaders`]; [`CrashError::Nowhere`] for a note or a kernel without
 /// bytes, or for memory that the running kernel cannot map where it is said to.
-pub fn program_headers(
-    facts: &CrashFacts,
-    saved: &RangeSet,
-) -> Result<Vec<ProgramHeader>, CrashError> {
+fn program_headers(facts: &CrashFacts, saved: &RangeSet) -> Result<Vec<ProgramHeader>, CrashError> {
     let count = facts
         .cpus
         .len()
@@ -113,14 +110,17 @@ pub fn program_headers(
     Ok(headers)
 }
 
-/// The whole header: of a little-endian machine with this number (`e_machine`).
+/// The whole header: of a little-endian machine with this number (`e_machine`), with an entry
+/// for each note, for the kernel, and for every range of `saved`.
 ///
 /// # Errors
-/// [`CrashError::Beyond32Bit`], [`CrashError::TooManyHeaders`].
-pub fn core_header(
+/// [`CrashError::Beyond32Bit`]; [`CrashError::TooManyHeaders`]; [`CrashError::Nowhere`] for a
+/// note or a kernel without bytes, or for memory that the running kernel cannot map.
+pub(crate) fn core_header(
     class: CoreClass,
     machine: u16,
-    headers: &[ProgramHeader],
+    facts: &CrashFacts,
+    saved: &RangeSet,
 ) -> Result<Vec<u8>, CrashError> {
     /// `ET_CORE`.
     const CORE: u16 = 4;
@@ -128,14 +128,12 @@ pub fn core_header(
     const CURRENT: u8 = 1;
     /// `ELFDATA2LSB`.
     const LITTLE: u8 = 1;
-    let too_many = || CrashError::TooManyHeaders {
-        ranges: headers.len(),
-        cpus: 0,
+    let headers = program_headers(facts, saved)?;
+    let count = u16::try_from(headers.len()).map_err(|_| CrashError::TooManyHeaders {
+        ranges: saved.len(),
+        cpus: facts.cpus.len(),
         count: headers.len(),
-    };
-    let count = Some(headers.len()).filter(|count| *count <= HEADERS_MAX);
-    let count = count.and_then(|count| u16::try_from(count).ok());
-    let count = count.ok_or_else(too_many)?;
+    })?;
     // EI_CLASS, e_ehsize, e_phentsize.
     let (number, ehsize, phentsize) = match class {
         CoreClass::Elf64 => (2, 64_u16, 56_u16),
@@ -163,7 +161,7 @@ pub fn core_header(
     for half in [ehsize, phentsize, count, 0, 0, 0] {
         out.half(half);
     }
-    for header in headers {
+    for header in &headers {
         out.header(header)?;
     }
     Ok(out.bytes)

@@ -47,14 +47,16 @@ pub enum CrashError {
         range: Range,
     },
     /// A note or the kernel is where no memory is.
-    #[error("{what} is said to be at {range}, which is no memory of this machine")]
+    #[error(
+        "{what} is at {range} by what the running kernel shows, which is not memory of this machine"
+    )]
     Nowhere {
         /// What it is.
         what: String,
-        /// Where it is said to be.
+        /// Where the running kernel shows it.
         range: Range,
     },
-    /// The image is no Linux kernel.
+    /// The image is not a Linux kernel.
     #[error("{format} cannot be a crash kernel: only Linux finds what it has to save")]
     NotLinux {
         /// What the image is.
@@ -62,7 +64,7 @@ pub enum CrashError {
     },
     /// Something does not fit into the reserved memory.
     #[error(
-        "{0}; an image is loaded into the highest part of the memory that is reserved for crash kernels only"
+        "{0}; an image is loaded only into the highest part of the memory that is reserved for crash kernels"
     )]
     NoRoom(NoRoom),
     /// The command line has no room for what the crash kernel is told there.

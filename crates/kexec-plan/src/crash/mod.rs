@@ -14,7 +14,8 @@ mod error;
 mod facts;
 mod regions;
 
-pub use elfcorehdr::{CoreClass, HEADERS_MAX, ProgramHeader, core_header, program_headers};
+pub(crate) use elfcorehdr::core_header;
+pub use elfcorehdr::{CoreClass, HEADERS_MAX};
 pub use error::{CrashError, RESERVE, RESERVE_MORE};
 pub use facts::{CpuNotes, CrashFacts, KernelText};
 pub use regions::CrashRegions;

@@ -276,23 +276,23 @@ fn what_cannot_be_is_refused() {
         ),
         (
             |a| a.crash.as_mut().unwrap().cpus[1].range = Range::default(),
-            "the note of processor 1 is said to be at 0x0..0x0",
+            "the note of processor 1 is at 0x0..0x0",
         ),
         (
             |a| a.crash.as_mut().unwrap().vmcoreinfo = Range::default(),
-            "vmcoreinfo is said",
+            "vmcoreinfo is at",
         ),
         (
             |a| a.crash.as_mut().unwrap().kernel_text.physical = Range::default(),
-            "the running kernel is said",
+            "the running kernel is at",
         ),
         (
             |a| a.crash.as_mut().unwrap().kernel_text.virtual_start = u64::MAX,
-            "the running kernel is said",
+            "the running kernel is at",
         ),
         (
             |a| a.crash.as_mut().unwrap().direct_map = u64::MAX - 5,
-            "System RAM is said",
+            "System RAM is at",
         ),
         (
             |a| a.image = common::recognise(common::multiboot1()),

@@ -156,33 +156,51 @@ const fn debian(path: &'static str, with: &'static str) -> FeatureFile {
     }
 }
 
+/// A hook of pacman, and where a package has it.
+const fn pacman(path: &'static str, text: &'static str, packaged: &'static str) -> FeatureFile {
+    FeatureFile {
+        path,
+        text,
+        mode: TEXT,
+        syntax: Quoting::Pacman,
+        packaged: Some(packaged),
+        with: Some("/usr/share/libalpm/hooks"),
+    }
+}
+
+/// A file that no package has: it is there while the feature is on.
+const fn switch(path: &'static str, text: &'static str, syntax: Quoting) -> FeatureFile {
+    FeatureFile {
+        path,
+        text,
+        mode: TEXT,
+        syntax,
+        packaged: None,
+        with: None,
+    }
+}
+
 /// Every feature that `kexec enable` and `kexec disable` know.
 pub const FEATURES: &[Feature] = &[
     Feature {
         name: "preload",
         about: "what a reboot would boot is loaded ahead, so every reboot is a kexec",
         units: &[PRELOAD, REFRESH],
-        files: &[FeatureFile {
-            path: "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
-            text: dist!("systemd/systemd-reboot.service.d/50-kexec.conf"),
-            mode: TEXT,
-            syntax: Quoting::Unit,
-            packaged: None,
-            with: None,
-        }],
+        files: &[switch(
+            "/etc/systemd/system/systemd-reboot.service.d/50-kexec.conf",
+            dist!("systemd/systemd-reboot.service.d/50-kexec.conf"),
+            Quoting::Unit,
+        )],
         hooks: &[
             KERNEL_INSTALL,
             KERNEL_POSTINST,
             KERNEL_POSTRM,
             INITRAMFS,
-            FeatureFile {
-                path: "/etc/pacman.d/hooks/95-kexec.hook",
-                text: dist!("pacman/95-kexec.hook"),
-                mode: TEXT,
-                syntax: Quoting::Pacman,
-                packaged: Some("/usr/share/libalpm/hooks/95-kexec.hook"),
-                with: Some("/usr/share/libalpm/hooks"),
-            },
+            pacman(
+                "/etc/pacman.d/hooks/95-kexec.hook",
+                dist!("pacman/95-kexec.hook"),
+                "/usr/share/libalpm/hooks/95-kexec.hook",
+            ),
         ],
     },
     Feature {
@@ -241,14 +259,11 @@ pub const FEATURES: &[Feature] = &[
         name: "parallel-shutdown",
         about: "before the jump, unused devices are unbound at the same time",
         units: &[SERVICES_STOPPED],
-        files: &[FeatureFile {
-            path: parallel_shutdown::SWITCH,
-            text: dist!("systemd/parallel-shutdown.conf"),
-            mode: TEXT,
-            syntax: Quoting::Shell,
-            packaged: None,
-            with: None,
-        }],
+        files: &[switch(
+            parallel_shutdown::SWITCH,
+            dist!("systemd/parallel-shutdown.conf"),
+            Quoting::Shell,
+        )],
         hooks: &[FeatureFile {
             path: "/usr/lib/systemd/system-shutdown/50-kexec",
             text: dist!("systemd/system-shutdown/50-kexec"),
@@ -262,27 +277,21 @@ pub const FEATURES: &[Feature] = &[
         name: "crash",
         about: "the crash kernel is loaded at boot, and again when the machine or its files change",
         units: &[CRASH, CRASH_CHANGED],
-        files: &[FeatureFile {
-            path: "/etc/udev/rules.d/98-kexec-crash.rules",
-            text: dist!("udev/98-kexec-crash.rules"),
-            mode: TEXT,
-            syntax: Quoting::Shell,
-            packaged: None,
-            with: None,
-        }],
+        files: &[switch(
+            "/etc/udev/rules.d/98-kexec-crash.rules",
+            dist!("udev/98-kexec-crash.rules"),
+            Quoting::Shell,
+        )],
         hooks: &[
             KERNEL_INSTALL,
             KERNEL_POSTINST,
             KERNEL_POSTRM,
             INITRAMFS,
-            FeatureFile {
-                path: "/etc/pacman.d/hooks/95-kexec-crash.hook",
-                text: dist!("pacman/95-kexec-crash.hook"),
-                mode: TEXT,
-                syntax: Quoting::Pacman,
-                packaged: Some("/usr/share/libalpm/hooks/95-kexec-crash.hook"),
-                with: Some("/usr/share/libalpm/hooks"),
-            },
+            pacman(
+                "/etc/pacman.d/hooks/95-kexec-crash.hook",
+                dist!("pacman/95-kexec-crash.hook"),
+                "/usr/share/libalpm/hooks/95-kexec-crash.hook",
+            ),
         ],
     },
 ];

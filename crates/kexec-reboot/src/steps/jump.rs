@@ -55,8 +55,10 @@ fn ready(world: &World<'_>) -> Result<(), Error> {
             "load a kernel first: kexec -l KERNEL --initrd=INITRD --reuse-cmdline",
         ),
         Obstacle::NoKexec => not_ready(
-            "the running kernel was built without kexec (it has neither /sys/kernel/kexec/loaded \
-             nor /sys/kernel/kexec_loaded)",
+            &format!(
+                "the running kernel was built without kexec (it has neither {})",
+                KexecFile::Loaded.places().join(" nor ")
+            ),
             "boot a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
         Obstacle::Answer(errno) => did_not_jump(world, errno),

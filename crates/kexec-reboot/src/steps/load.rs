@@ -84,12 +84,11 @@ pub fn load_checked(
     more: &dyn Fn(&Prepared) -> Vec<Finding>,
 ) -> Result<Prepared, Error> {
     let can = can_kexec(world, &host);
-    let ready = match Ready::new(world, chosen, host) {
+    let mut ready = match Ready::new(world, chosen, host) {
         // What kexec-tools says first, with its exit code.
         Err(Error::KernelNotRead(problem)) => return Err(Error::KernelNotRead(problem)),
         ready => can.and(ready)?,
     };
-    let mut ready = ready;
     let found = more(&ready.prepared);
     ready.prepared.findings.extend(found);
     ready.tell(world);

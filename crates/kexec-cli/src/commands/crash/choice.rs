@@ -19,8 +19,17 @@ use kexec_machine::{Fact, Problem, Snapshot};
 use kexec_plan::{Cmdline, file};
 use kexec_reboot::steps::{ChosenLoad, Selection};
 use kexec_reboot::world::{Told, World};
+use kexec_sys::Slot;
 
 use super::initrds;
+
+/// The selection of `kexec crash load` without a name: the running kernel.
+pub fn unnamed() -> Selection {
+    Selection::new(LoadRequest {
+        slot: Slot::Crash,
+        ..LoadRequest::new("")
+    })
+}
 
 /// A kernel that is to become the crash kernel. Of its files, the kernel was looked at.
 #[derive(Debug)]

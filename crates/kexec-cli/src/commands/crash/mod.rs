@@ -10,7 +10,6 @@ mod shrink;
 mod status;
 
 use kexec_crash::checks::once;
-use kexec_load::LoadRequest;
 use kexec_load::preflight::{Finding, Severity};
 use kexec_reboot::steps::{Selection, can_kexec};
 use kexec_reboot::world::World;
@@ -49,10 +48,7 @@ pub fn verb(world: &World<'_>, request: &CrashRequest) -> u8 {
 /// load reports that.
 pub fn unsaved(world: &World<'_>) -> Vec<Finding> {
     let host = world.snapshot();
-    let selection = Selection::new(LoadRequest {
-        slot: Slot::Crash,
-        ..LoadRequest::new("")
-    });
+    let selection = choice::unnamed();
     let found = CrashKernel::choose(world, &selection, &host)
         .and_then(|kernel| kernel.prepare(world, &host))
         .map(|ready| ready.judged(world, &host).findings);

@@ -2,12 +2,11 @@
 
 use kexec_crash::shrink::{Kept, NotShrunk, Region, Shrink, apply, plan, size};
 use kexec_crash::size::Bytes;
+use kexec_load::Error;
 use kexec_load::classic::memory_facts;
-use kexec_load::{Error, LoadRequest};
 use kexec_machine::{Problem, Snapshot};
 use kexec_plan::crash::CrashRegions;
 use kexec_reboot::handover::is_loaded_in;
-use kexec_reboot::steps::Selection;
 use kexec_reboot::world::{Told, World};
 use kexec_sys::Slot;
 
@@ -66,7 +65,7 @@ fn shrink(world: &World<'_>, wanted: Option<u64>, dry_run: bool) -> Result<Shrin
     let after = apply(world.root, shrink).map_err(|e| {
         Error::System(Problem::caused(
             format!(
-                "cannot make the crash kernel's region {} small",
+                "cannot shrink the crash kernel's region to {}",
                 Bytes(shrink.after)
             ),
             e,
@@ -87,10 +86,7 @@ fn planned(
         size: before,
         window: window(host)?,
     };
-    let selection = Selection::new(LoadRequest {
-        slot: Slot::Crash,
-        ..LoadRequest::new("")
-    });
+    let selection = super::choice::unnamed();
     let estimated = Estimated::of(world, &selection, host);
     let (kept, parameter) = match (wanted, estimated) {
         (None, estimated) => {

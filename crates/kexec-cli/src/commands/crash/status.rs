@@ -5,12 +5,11 @@ use kexec_crash::status::{
     CheckedFile, CrashStatus, FileState, LoadedFile, TargetStatus, dump_seconds, not_saved,
     reserved_cma,
 };
+use kexec_load::Error;
 use kexec_load::preflight::crash_size;
-use kexec_load::{Error, LoadRequest};
 use kexec_machine::Snapshot;
 use kexec_machine::volumes::FileRef;
 use kexec_reboot::record::{self, LoadRecord, SlotContent};
-use kexec_reboot::steps::Selection;
 use kexec_reboot::world::World;
 use kexec_sys::Slot;
 
@@ -88,10 +87,7 @@ fn judged(
     files: &[CheckedFile],
     host: &Snapshot,
 ) -> Result<Judged, Error> {
-    let mut selection = Selection::new(LoadRequest {
-        slot: Slot::Crash,
-        ..LoadRequest::new("")
-    });
+    let mut selection = super::choice::unnamed();
     let same = files.iter().all(|file| file.state == FileState::Same);
     if let (Some(record), [kernel, initrds @ ..], true) = (record, files, same)
         && initrds.len() == record.initrd.len()

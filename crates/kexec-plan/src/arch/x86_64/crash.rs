@@ -11,9 +11,7 @@ use super::layout::{FLOOR, PAGE};
 use super::linux::{pieces, whole_map};
 use crate::Cmdline;
 use crate::classic::{Builder, ClassicError, ClassicRequest, Draft, SegmentKind};
-use crate::crash::{
-    CoreClass, CrashError, CrashFacts, CrashRegions, core_header, program_headers, system_ram,
-};
+use crate::crash::{CoreClass, CrashError, CrashFacts, CrashRegions, core_header, system_ram};
 use crate::memory::range::align_up;
 use crate::memory::{MapEntry, MemoryKind, MemoryMap, Range, RangeSet};
 use kexec_image::fields::len;
@@ -117,7 +115,7 @@ fn place_header(
     end: u64,
 ) -> Result<Range, ClassicError> {
     let class = request.options.core_class.unwrap_or_default();
-    let bytes = core_header(class, MACHINE, &program_headers(facts, saved)?)?;
+    let bytes = core_header(class, MACHINE, facts, saved)?;
     if class == CoreClass::Elf32 {
         builder.note(
             "the 32-bit ELF core header has no virtual addresses: those of a 64-bit kernel do not fit",
