@@ -85,9 +85,12 @@ fn physical_base(stage: &Stage) -> Result<u64> {
     Ok(u64::from_str_radix(digits, 16)?)
 }
 
-/// The seed that a stage loads with.
+/// The seed that a stage loads with. Plain multiples of one number gave stages the same
+/// place in the mapping.
 fn seed(stage: usize) -> u64 {
-    0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(1 + stage as u64)
+    let multiple = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(1 + stage as u64);
+    let mixed = (multiple ^ (multiple >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 27)
 }
 
 /// Where a kernel may be in its mapping.
