@@ -87,6 +87,24 @@ fn machines_without_a_name() {
     }
 }
 
+/// QEMU, of a machine of 32 bits whose firmware ends at 4 GiB.
+#[test]
+fn headers_of_64_bits_for_32() {
+    for info in ["CONFIG_X86_PAE=y", ""] {
+        let unnamed = TestMachine {
+            uname: "Unknown",
+            ..I686
+        };
+        let mut dump = testing::ring_on(unnamed, &MESSAGES);
+        if !info.is_empty() {
+            dump.info(info);
+        }
+        let mut file = KdumpFile::new(Compression::Zlib);
+        file.wide = true;
+        read_well(&file.build(&dump), &info);
+    }
+}
+
 /// The first two versions do not name the description; it is in memory.
 #[test]
 fn without_a_note() {

@@ -7,10 +7,12 @@
 mod containers;
 mod logs;
 mod machines;
+mod sparse;
 
 pub use containers::{Compression, KdumpFile, flatten, flattened};
-pub use logs::{Message, bytes, bytes_on, records, records_on, ring, ring_on};
+pub use logs::{Message, bytes, bytes_on, fragments, records, records_on, ring, ring_on};
 pub use machines::{AARCH64, I686, MACHINES, PPC, RISCV64, S390X, TestMachine, X86_64};
+pub use sparse::SparseDump;
 
 use crate::{Endian, Words};
 
@@ -127,6 +129,8 @@ impl Dump {
         let wide = self.words.long == 8;
         let long = self.words.long;
         let (ehdr, phdr, shdr) = if wide { (64, 56, 64) } else { (52, 32, 40) };
+        // x86_64 or i386.
+        let usual = if wide { 62 } else { 3 };
         let count = self.loads.len() + 1;
         let note = self.note();
         let sections = ehdr + phdr * count;
@@ -142,7 +146,7 @@ impl Dump {
             |out: &mut Vec<u8>, value: usize, size| out.extend(self.number(value as u64, size));
         for (value, size) in [
             (4, 2),
-            (self.machine.map_or(62, |machine| machine.elf), 2),
+            (self.machine.map_or(usual, |machine| machine.elf), 2),
             (1, 4),
             (0, long),
             (ehdr, long),
