@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use kexec_vmcore::log::{self, Item, Layout, Part};
 use kexec_vmcore::testing::SparseDump;
-use kexec_vmcore::{Endian, Memory, Words};
+use kexec_vmcore::{Endian, Memory, Source, Words};
+use proptest::prelude::*;
 
 /// A dump and its log.
 struct Fixture {
@@ -90,5 +91,63 @@ fn cutting_is_complete() {
         let dump = SparseDump::unpack(dump).expect("a packed dump");
         let again = SparseDump::cut(&dump).expect(release);
         assert!(again == dump, "{release}");
+    }
+}
+
+/// A dump some of whose bytes are other ones.
+struct Spoilt<'a> {
+    dump: &'a SparseDump,
+    bytes: Vec<(u64, u8)>,
+}
+
+impl Source for Spoilt<'_> {
+    fn len(&self) -> u64 {
+        self.dump.len()
+    }
+
+    fn next_data(&self, offset: u64) -> u64 {
+        self.dump.next_data(offset)
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        self.dump.read_exact_at(offset, buffer)?;
+        for (at, byte) in &self.bytes {
+            let inside = at.checked_sub(offset).map(usize::try_from);
+            if let Some(Ok(inside)) = inside
+                && let Some(there) = buffer.get_mut(inside)
+            {
+                *there = *byte;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every page of data, by its offset.
+fn pages(dump: &SparseDump) -> Vec<u64> {
+    let next = |at: &u64| Some(dump.next_data(at + 4096)).filter(|at| *at < dump.len());
+    std::iter::successors(Some(dump.next_data(0)), next).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Whatever a crash has spoilt: an answer, soon.
+    #[test]
+    fn a_spoilt_dump_ends_in_an_answer(
+        number in 0..FIXTURES.len(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), 0..4096_u64, any::<u8>()), 1..200),
+    ) {
+        let dump = SparseDump::unpack(FIXTURES[number].dump).expect("a packed dump");
+        let pages = pages(&dump);
+        let bytes = changes.iter().map(|(page, inside, byte)| (page.get(&pages) + inside, *byte));
+        let spoilt = Spoilt { dump: &dump, bytes: bytes.collect() };
+        let began = std::time::Instant::now();
+        if let Ok(memory) = Memory::open(&spoilt) {
+            for part in [Part::All, Part::SinceClear] {
+                let _ = log::read(&memory, part, &mut |_| ControlFlow::Continue(()));
+            }
+        }
+        prop_assert!(began.elapsed().as_secs() < 20);
     }
 }
