@@ -10,10 +10,14 @@ use std::time::Duration;
 /// Where RAM begins: page 0 is the BIOS's.
 const FIRST: usize = 0x1000;
 
-/// The third serial port is QEMU's monitor, which writes memory to a file of the host.
+/// The third serial port is QEMU's monitor, which writes memory to a file of the host. Before
+/// the port is told not to, it sends the monitor's own greeting back: that is a line by itself.
 fn save(file: &Path) -> String {
     format!(
         "stty -F /dev/ttyS2 raw -echo\n\
+         sleep 1\n\
+         echo > /dev/ttyS2\n\
+         sleep 1\n\
          echo 'pmemsave 0 0xa0000 \"{}\"' > /dev/ttyS2\n\
          sleep 3\n",
         file.display()
@@ -107,8 +111,8 @@ fn low_memory_is_saved_as_it_was_before_the_crash() -> Result<()> {
     let (lost, used) = (count(&differ, saved), count(&differ, after));
     let full = before.iter().filter(|byte| **byte != 0).count();
     println!("{full} bytes are not 0; the crash kernel changed {used}; {lost} differ in the dump");
-    // Without the copy, these would differ.
-    ensure!(full > 1000 && used > 1000, "nothing to see: {full}, {used}");
+    // Without the copy, those that were changed would differ.
+    ensure!(full > 1000 && used > 0, "nothing to see: {full}, {used}");
     assert_eq!(lost, 0, "bytes of low memory were not saved");
     Ok(())
 }
