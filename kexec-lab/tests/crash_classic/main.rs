@@ -94,13 +94,10 @@ impl Crash {
         let two = outcome.stage("second")?;
         assert_eq!(two.report.release, kernel.release);
         let narrow = self.options.contains("elf32");
-        // A 32-bit header has no virtual addresses, which are needed for the log.
-        if !narrow {
-            let dmesg = two.run("dmesg")?;
-            ensure!(dmesg.code == 0, "{}", dmesg.err());
-            ensure!(two.run("needle")?.out().contains(NEEDLE));
-            ensure!(two.run("panic")?.out().contains(PANIC));
-        }
+        let dmesg = two.run("dmesg")?;
+        ensure!(dmesg.code == 0, "{}", dmesg.err());
+        ensure!(two.run("needle")?.out().contains(NEEDLE));
+        ensure!(two.run("panic")?.out().contains(PANIC));
         let info = two.run("info")?.out();
         ensure!(
             info.contains(&format!("OSRELEASE={}\n", kernel.release)),

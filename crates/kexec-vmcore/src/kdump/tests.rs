@@ -127,6 +127,15 @@ fn without_a_note() {
     assert!(said(&file.build(&dump)).starts_with("no VMCOREINFO in its headers"));
 }
 
+/// `--elf64-core-headers` for a 32-bit kernel, and `--elf32-core-headers` for one of 64 bits.
+#[test]
+fn elf_headers_of_another_width() {
+    for (machine, headers) in [(I686, 8), (PPC, 8), (X86_64, 4), (AARCH64, 4)] {
+        let dump = testing::ring_on(machine, &MESSAGES).headers(headers);
+        read_well(&dump.without_vaddr().build(), &machine.uname);
+    }
+}
+
 #[test]
 fn elf_files_without_virtual_addresses() {
     for machine in MACHINES {

@@ -32,6 +32,8 @@ pub struct Dump {
     machine: Option<TestMachine>,
     without_vaddr: bool,
     noteless: bool,
+    /// Bytes of an address in the headers, where that is not the machine's own.
+    headers: Option<usize>,
 }
 
 impl Dump {
@@ -45,6 +47,7 @@ impl Dump {
             machine: None,
             without_vaddr: false,
             noteless: false,
+            headers: None,
         }
     }
 
@@ -65,6 +68,13 @@ impl Dump {
     #[must_use]
     pub fn without_vaddr(mut self) -> Dump {
         self.without_vaddr = true;
+        self
+    }
+
+    /// Gives it headers of 32 (4) or 64 (8) bits, whatever the machine is.
+    #[must_use]
+    pub fn headers(mut self, long: usize) -> Dump {
+        self.headers = Some(long);
         self
     }
 
@@ -126,8 +136,8 @@ impl Dump {
 
     /// The file, headers and memory.
     pub fn build(&self) -> Vec<u8> {
-        let wide = self.words.long == 8;
-        let long = self.words.long;
+        let long = self.headers.unwrap_or(self.words.long);
+        let wide = long == 8;
         let (ehdr, phdr, shdr) = if wide { (64, 56, 64) } else { (52, 32, 40) };
         // x86_64 or i386.
         let usual = if wide { 62 } else { 3 };
