@@ -34,6 +34,7 @@ pub mod downtime;
 mod driver;
 pub mod dump_tools;
 mod files;
+pub mod foreign;
 pub mod grub;
 mod guest;
 mod initramfs;
