@@ -22,3 +22,4 @@ pub mod shrink;
 pub mod size;
 pub mod status;
 pub mod target;
+pub mod watchdog;

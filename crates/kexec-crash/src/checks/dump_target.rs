@@ -3,7 +3,7 @@
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 use kexec_machine::Fact;
 
-use super::dump_watchdog::SHARE;
+use crate::watchdog::SHARE;
 use super::{CrashCheck, CrashContext, unread};
 use crate::facts::in_memory;
 use crate::size::{Bytes, MIB};

@@ -60,6 +60,8 @@ pub struct Judged {
     pub findings: Vec<Finding>,
     /// How large the region has to be.
     pub estimate: Estimate,
+    /// What is in the initrd.
+    pub contents: Contents,
 }
 
 impl CrashKernel {
@@ -72,12 +74,24 @@ impl CrashKernel {
         selection: &Selection,
         host: &Snapshot,
     ) -> Result<CrashKernel, Error> {
+        CrashKernel::choose_with(world, selection, host, CrashFacts::read(world.root))
+    }
+
+    /// The same for a caller that has read the facts.
+    ///
+    /// # Errors
+    /// As [`CrashKernel::choose`].
+    pub fn choose_with(
+        world: &World<'_>,
+        selection: &Selection,
+        host: &Snapshot,
+        facts: CrashFacts,
+    ) -> Result<CrashKernel, Error> {
         let typed = &selection.load;
         let mut chosen = match &selection.name {
             None => ChosenLoad::running(world, selection, host)?,
             Some(_) => ChosenLoad::choose(world, selection, host)?,
         };
-        let facts = CrashFacts::read(world.root);
         let image = chosen.kernel(host)?;
         let mut notes = Vec::new();
         let service = initrd(world, typed, &image, &mut chosen.request, &mut notes);
@@ -188,7 +202,11 @@ pub fn judge(
         estimate: &estimate,
         config: &config,
     });
-    Judged { findings, estimate }
+    Judged {
+        findings,
+        estimate,
+        contents,
+    }
 }
 
 /// What an estimate is for.
