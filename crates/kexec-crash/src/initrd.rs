@@ -185,7 +185,10 @@ mod tests {
     #[test]
     fn every_archive_of_one_file_is_looked_into() {
         let pack = COMPRESSORS[0].compress;
-        let (one, other) = (archive(&["usr/bin/makedumpfile"]), archive(&["lib/ext4.ko"]));
+        let (one, other) = (
+            archive(&["usr/bin/makedumpfile"]),
+            archive(&["lib/ext4.ko"]),
+        );
         let found = Contents::of([[pack(&one), pack(&other)].concat().as_slice()]);
         assert_eq!(found.savers, ["usr/bin/makedumpfile"]);
         assert!(found.modules.contains("ext4") && found.whole);

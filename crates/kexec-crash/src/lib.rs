@@ -18,6 +18,7 @@ pub mod estimate;
 pub mod facts;
 pub mod initrd;
 pub mod luks;
+pub mod shell;
 pub mod shrink;
 pub mod size;
 pub mod status;

@@ -156,7 +156,12 @@ mod tests {
             judge(&watchdog, memory, initrd).verdict
         };
         for (change, memory, initrd, verdict) in [
-            ((|_| {}) as fn(&mut Watchdog), gib, Some(&whole), Verdict::BeforeTheDump),
+            (
+                (|_| {}) as fn(&mut Watchdog),
+                gib,
+                Some(&whole),
+                Verdict::BeforeTheDump,
+            ),
             (|_| {}, gib, Some(&with), Verdict::DriverInInitrd),
             (|_| {}, gib, Some(&part), Verdict::Unknown),
             (|_| {}, gib, None, Verdict::Unknown),
@@ -165,7 +170,12 @@ mod tests {
             (|w| w.timeout = None, gib, Some(&whole), Verdict::Unknown),
             (|w| w.active = None, gib, Some(&whole), Verdict::Unknown),
             (|w| w.active = Some(false), None, None, Verdict::NotRunning),
-            (|w| w.timeout = Some(600), gib, None, Verdict::LaterThanTheDump),
+            (
+                |w| w.timeout = Some(600),
+                gib,
+                None,
+                Verdict::LaterThanTheDump,
+            ),
             (
                 |w| w.identity = Some(SOFTWARE.into()),
                 gib,

@@ -6,9 +6,9 @@ use kexec_machine::Snapshot;
 use kexec_plan::classic::UnpackedKernel;
 use kexec_plan::{Cmdline, FilePlan, kaslr};
 
-use crate::explain::say::Bytes;
 use crate::inputs::{Carried, Inputs, image_options};
 use crate::request::LoadRequest;
+use kexec_plan::size::Memory;
 
 /// The kernel out of a bzImage.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ fn unpack(
             .map_err(|error| match error {
                 ImageError::TooLarge { cap, .. } => format!(
                     "unpacked, it is larger than the part of the free memory that it may take, {}",
-                    Bytes(cap)
+                    Memory(cap)
                 ),
                 other => other.to_string(),
             })?;

@@ -7,8 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::terminal;
-use crate::render::text::size;
-use crate::render::{shortened, visible};
+use crate::render::{shortened, size, visible};
 
 /// A line comes when the work takes longer than this.
 const SLOW: Duration = Duration::from_millis(500);
@@ -135,10 +134,9 @@ fn write(text: &str) {
 
 /// `/ reading /boot/vmlinuz: 12.3 MB of 45.6 MB`, in one line of a terminal.
 fn line(what: &str, read: Option<(u64, u64)>, turns: usize, width: usize) -> String {
-    let part = |bytes: u64| size(usize::try_from(bytes).unwrap_or(usize::MAX));
     let much = match read {
         Some((read, total)) if total > 0 => {
-            format!(": {} of {}", part(read.min(total)), part(total))
+            format!(": {} of {}", size(read.min(total)), size(total))
         }
         _ => String::new(),
     };

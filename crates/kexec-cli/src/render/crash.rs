@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::documents;
 use super::json::parts;
 use super::layout::{Ink, Layout};
-use super::words::bytes;
+use super::words::{bytes, size};
 
 /// Column in which values stand.
 const INDENT: usize = 12;
@@ -265,7 +265,7 @@ fn target(status: &CrashStatus) -> String {
     let place = match (&target.place, target.exists) {
         (Some(Target::Folder(folder)), Some(false)) => format!("{folder}, no such folder"),
         (Some(Target::Folder(folder)), _) => match target.free {
-            Some(free) => format!("{folder}, {} are free", bytes(free)),
+            Some(free) => format!("{folder}, {} are free", size(free)),
             None => folder.clone(),
         },
         (Some(Target::Device(place) | Target::Remote(place)), _) => place.clone(),

@@ -41,9 +41,7 @@ fn observe(context: &CrashContext<'_>, watchdog: &Watchdog) -> Observation {
         WatchdogVerdict::EndsWithTheKernel
         | WatchdogVerdict::NotRunning
         | WatchdogVerdict::LaterThanTheDump => Observation::pass(what, judged.why),
-        WatchdogVerdict::DriverInInitrd => {
-            Observation::new(Severity::Note, what, judged.why, "")
-        }
+        WatchdogVerdict::DriverInInitrd => Observation::new(Severity::Note, what, judged.why, ""),
         WatchdogVerdict::BeforeTheDump => Observation::new(
             Severity::Warning,
             what,

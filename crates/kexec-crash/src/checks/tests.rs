@@ -65,6 +65,7 @@ fn machine() -> Machine {
                 modules: Fact::Known(["ext4".to_owned(), "virtio_blk".to_owned()].into()),
             },
             dump_unit: false,
+            lines: vec![],
         },
         contents: Contents {
             modules: ["ext4".to_owned(), "virtio_blk".to_owned()].into(),

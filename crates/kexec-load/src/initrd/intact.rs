@@ -7,6 +7,8 @@ use kexec_image::ImageError;
 use kexec_image::decompress::xz_methods::{Filter, methods};
 use kexec_image::decompress::{MAX_WINDOW, detect, is_window_refusal};
 
+use kexec_plan::size::Memory;
+
 use super::walk::{Walk, WalkPosition};
 use super::xz;
 
@@ -310,16 +312,16 @@ fn nothing(rest: &[u8], at: usize) -> Intact {
 /// A stream with a larger window than kexec takes. For zstd, kernels have the same limit
 /// (lib/decompress_unzstd.c), for the others none.
 fn window(codec: &str, at: usize) -> Intact {
-    let most = MAX_WINDOW >> 20;
+    let most = Memory(MAX_WINDOW);
     if codec == "zstd" {
         let reason = format!(
-            "its zstd stream asks for a window of more than {most} MiB, the most that kernels \
+            "its zstd stream asks for a window of more than {most}, the most that kernels \
              support (zstd --long=27)"
         );
         return Intact::NotForKernels { at, reason };
     }
     Intact::Unseen {
-        why: format!("its {codec} dictionary is larger than {most} MiB, the most that kexec takes"),
+        why: format!("its {codec} dictionary is larger than {most}, the most that kexec takes"),
     }
 }
 

@@ -2,9 +2,8 @@
 //! kernel while it is loaded, by the kernel's own rule, and in the next kernel, which holds
 //! the initrd and what it unpacks to at once.
 
-use std::fmt;
-
 use crate::Method;
+use crate::size::Memory;
 
 /// What the running machine keeps for itself, so that a load does not make it swap: bytes.
 const NOW_MARGIN: u64 = 64 << 20;
@@ -61,15 +60,6 @@ pub struct Room {
     pub because: String,
 }
 
-/// Bytes, for people.
-struct Mb(u64);
-
-impl fmt::Display for Mb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} MB", self.0 / 1_000_000)
-    }
-}
-
 impl UnpackMemory {
     /// How often a byte of the initrd is in memory while it is loaded: in this process and
     /// in the kernel; with `kexec_file_load(2)` also in the file that is handed over, and in
@@ -116,9 +106,9 @@ impl UnpackMemory {
             because: format!(
                 "{} are free, the files and the loaded kernel take {}, the machine keeps {}, and \
                  the initrd is in memory {copies} times while it is loaded",
-                Mb(available),
-                Mb(taken),
-                Mb(NOW_MARGIN)
+                Memory(available),
+                Memory(taken),
+                Memory(NOW_MARGIN)
             ),
         }
     }
@@ -130,8 +120,8 @@ impl UnpackMemory {
             most: half.saturating_sub(rest),
             because: format!(
                 "the running kernel loads at most half of the memory, {}, and the kernel takes {}",
-                Mb(half),
-                Mb(self.kernel)
+                Memory(half),
+                Memory(self.kernel)
             ),
         }
     }
@@ -148,8 +138,8 @@ impl UnpackMemory {
             because: format!(
                 "the next kernel has {}, needs about {} for itself, and holds the initrd and its \
                  files at once",
-                Mb(memory),
-                Mb(own)
+                Memory(memory),
+                Memory(own)
             ),
         }
     }
@@ -161,8 +151,8 @@ impl UnpackMemory {
             because: format!(
                 "an image that is loaded ahead takes at most a quarter of the free memory, {}, and \
                  the kernel takes {}",
-                Mb(share),
-                Mb(self.kernel)
+                Memory(share),
+                Memory(self.kernel)
             ),
         }
     }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{OnDisk, RecordFiles};
 use super::outcome::duration;
 use kexec_load::Error;
+use kexec_sys::in_words;
 
 /// How long a load or an unload waits for another one. The largest load that was
 /// measured in the lab takes 10 s.
@@ -177,8 +178,9 @@ fn correct(file: &File, path: &Path, say: &mut dyn FnMut(String)) {
     let path = path.display();
     match corrected {
         Err(e) => say(format!(
-            "warning: {path} has mode {mode:04o}, which could not be changed ({e}): other users \
-             may read what was loaded; make it private: chmod 0700 {path}"
+            "warning: {path} has mode {mode:04o}, which could not be changed: {}; other users \
+             may read what was loaded; make it private: chmod 0700 {path}",
+            in_words(e)
         )),
         // Whoever can write there can have put a record there.
         Ok(()) if mode & 0o022 != 0 => say(format!(

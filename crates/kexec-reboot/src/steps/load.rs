@@ -12,7 +12,7 @@ use kexec_sys::{FileFlags, Slot};
 use super::{ChosenLoad, Ready, can_kexec, reload, remember, unload_held};
 use crate::handover;
 use crate::record::slot::{self, Need};
-use crate::record::{self, Attempt, LoadRecord, Lock};
+use crate::record::{self, Attempt, LoadRecord, Lock, RecordedOptions};
 use crate::world::{Told, World};
 
 /// What becomes of a load beyond the image.
@@ -137,6 +137,7 @@ impl Ready {
                 announce(&LoadRecord {
                     preloaded: chosen.preloaded.clone(),
                     files: stamps.clone(),
+                    options: RecordedOptions::of(&request.classic),
                     ..LoadRecord::of(plan, SystemTime::now())
                 })
             };

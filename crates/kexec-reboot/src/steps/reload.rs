@@ -132,7 +132,11 @@ fn request(record: &LoadRecord) -> Result<LoadRequest, String> {
     request.cmdline.entry = Some(EntryLine::Derived(record.cmdline.clone()));
     request.slot = Slot::Crash;
     request.syscall = match record.method == Method::ClassicLoad.name() {
-        true => SyscallChoice::Classic,
+        true => {
+            record.options.apply(&mut request.classic);
+            SyscallChoice::Classic
+        }
+        // This call knows none of the options.
         false => SyscallChoice::File,
     };
     // What was loaded before is not judged anew.
@@ -177,7 +181,9 @@ fn difference(ready: &Ready, record: &LoadRecord) -> Option<String> {
 mod tests {
     use std::path::PathBuf;
 
-    use crate::record::Fingerprint;
+    use kexec_plan::crash::CoreClass;
+
+    use crate::record::{Fingerprint, RecordedOptions};
 
     use super::*;
 
@@ -202,11 +208,17 @@ mod tests {
             string: "m debug".into(),
         }];
         asked.classic.dtb = Some(FileRef::from(&file("d")));
+        asked.classic.options.hotplug = true;
+        asked.classic.options.pass_memmap = true;
+        asked.classic.options.core_class = Some(CoreClass::Elf32);
+        asked.classic.options.mem_min = Some(1 << 20);
+        asked.classic.serial = Some(0x2f8);
         let text = serde_json::json!({
             "format": 1, "time": 1, "kernel": "k", "image": "UKI", "release": null,
             "kernel_len": 1, "initrd": [], "initrd_len": 2, "cmdline": "x=1",
             "method": "kexec_load", "reason": "",
             "files": Fingerprint::stamps(&asked, None),
+            "options": RecordedOptions::of(&asked.classic),
         });
         let record = LoadRecord::parse(text.to_string().as_bytes()).unwrap();
         let again = request(&record).unwrap();
@@ -223,7 +235,15 @@ mod tests {
             )
         };
         assert_eq!(files(&again), files(&asked));
+        assert_eq!(again.classic.options, asked.classic.options);
+        assert_eq!(again.classic.serial, asked.classic.serial);
         assert_eq!(again.syscall, SyscallChoice::Classic);
+        let by_file = LoadRecord {
+            method: Method::FileLoad.name().to_owned(),
+            ..record
+        };
+        let again = request(&by_file).unwrap();
+        assert_eq!(again.classic.options, Default::default());
         assert_eq!(again.slot, Slot::Crash);
     }
 }

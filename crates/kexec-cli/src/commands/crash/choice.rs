@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kexec_crash::checks::{self, CrashContext, DUMP_UNIT};
-use kexec_crash::cmdline::{Derived, Rule, derive, for_initrd_of};
+use kexec_crash::cmdline::{Derived, LineSettings, Rule, derive_with, for_initrd_of};
 use kexec_crash::estimate::{Estimate, Needs, Programs, estimate};
 use kexec_crash::facts::CrashFacts;
 use kexec_crash::initrd::Contents;
@@ -41,7 +41,7 @@ pub struct CrashKernel {
     /// What else decides about the dump.
     pub facts: CrashFacts,
     /// Worth saying, and nobody's mistake.
-    pub notes: Vec<&'static str>,
+    pub notes: Vec<String>,
 }
 
 /// The same, read, planned and checked.
@@ -98,9 +98,12 @@ impl CrashKernel {
         let derived = match selection.cmdline {
             Some(_) => None,
             None => {
-                let from = base(selection, &chosen.request, &image, host)?;
+                let mut set = facts.lines.iter();
+                let set = set.find(|set| Some(set.service) == service);
+                notes.extend(set.iter().flat_map(|set| set.unclear.iter().cloned()));
+                let from = base(selection, &chosen.request, &image, (host, set), &mut notes)?;
                 let more = rules(service, &facts);
-                Some(derive(&from, more, typed.cmdline.append.as_ref()))
+                Some(derive_with(&from, more, set, typed.cmdline.append.as_ref()))
             }
         };
         if let Some(derived) = &derived {
@@ -121,7 +124,7 @@ impl CrashKernel {
     /// Reports what is worth saying, and nobody's mistake.
     pub fn tell_notes(&self, world: &World<'_>) {
         for note in &self.notes {
-            world.tell(Told::Note((*note).to_owned()));
+            world.tell(Told::Note(note.clone()));
         }
     }
 
@@ -224,7 +227,7 @@ fn initrd(
     typed: &LoadRequest,
     image: &Image,
     request: &mut LoadRequest,
-    notes: &mut Vec<&'static str>,
+    notes: &mut Vec<String>,
 ) -> Option<Service> {
     let release = file::release(image);
     let found = release
@@ -251,7 +254,7 @@ fn initrd(
     if let Some(path) = usual.and_then(|release| initrds::usual(world.root, &release)) {
         request.initrds = vec![FileRef::from(&path)];
     }
-    notes.push(match inside || !request.initrds.is_empty() {
+    let note = match inside || !request.initrds.is_empty() {
         true => {
             "no service has made an initrd for the crash kernel, so it gets the normal one, which \
              may save nothing: install kdump-tools, kdump-utils or kdump first and run this \
@@ -261,7 +264,8 @@ fn initrd(
             "no initrd is known for the crash kernel, so it gets none, and none is in an estimate; \
              --initrd names one"
         }
-    });
+    };
+    notes.push(note.to_owned());
     None
 }
 
@@ -270,7 +274,8 @@ fn base(
     selection: &Selection,
     request: &LoadRequest,
     image: &Image,
-    host: &Snapshot,
+    (host, set): (&Snapshot, Option<&LineSettings>),
+    notes: &mut Vec<String>,
 ) -> Result<Cmdline, Error> {
     let inside = image.uki.as_ref().and_then(|uki| uki.cmdline.as_deref());
     match &request.cmdline.entry {
@@ -279,6 +284,14 @@ fn base(
             return Ok(Cmdline::exact(inside.unwrap_or_default()));
         }
         _ => {}
+    }
+    if let Some((set, line)) = set.and_then(|set| Some((set, set.base.as_ref()?))) {
+        let names = set.service.line_variables();
+        notes.push(format!(
+            "the command line is derived from {} of {}, not from the running kernel's",
+            names.base, names.file
+        ));
+        return Ok(line.clone());
     }
     match &host.cmdline {
         Fact::Known(line) => Ok(line.clone()),

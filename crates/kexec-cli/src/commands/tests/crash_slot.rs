@@ -134,6 +134,11 @@ fn the_unit_ends_well_where_it_has_nothing_to_do() {
     put(none.root.path(), "sys/kernel/kexec_crash_size", "0\n");
     assert_eq!(load(&none, true), exit::DONE);
     assert_eq!(load(&none, false), exit::REFUSED);
+    // A crash kernel has no use for another one.
+    let inside = reserved();
+    put(inside.root.path(), "proc/vmcore", "");
+    assert_eq!(load(&inside, true), exit::DONE);
+    assert!(inside.kernel.crash().is_none());
     // Its own mistakes are told: there is no file of the running kernel.
     let fixture = reserved();
     assert_eq!(load(&fixture, true), exit::REFUSED);
