@@ -6,6 +6,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kexec_sys::{Kernel, Linux};
+
 use super::terminal;
 use crate::render::{shortened, size, visible};
 
@@ -77,6 +79,9 @@ fn begin(what: String, bytes: Option<(u64, u64)>) {
 
 /// Draws the line again and again, until the work is done.
 fn draw() {
+    // Signals are for the thread that works: it holds them where it must not be stopped, and a
+    // mask is of one thread (pthread_sigmask(3)).
+    Linux.hold_signals(true);
     loop {
         std::thread::sleep(STEP);
         match work().as_mut() {

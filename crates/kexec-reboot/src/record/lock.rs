@@ -160,9 +160,10 @@ fn open_own(path: &Path, user: rustix::process::Uid) -> Result<File, Absent> {
 
 fn unlockable(path: &Path, error: &io::Error) -> Absent {
     Absent::Said(format!(
-        "warning: {} cannot be locked: {error}; do not run kexec twice at a time, and mount a \
+        "warning: {} cannot be locked: {}; do not run kexec twice at a time, and mount a \
          tmpfs on /run",
-        path.display()
+        path.display(),
+        in_words(error)
     ))
 }
 

@@ -145,6 +145,12 @@ impl Ready {
             pipeline::load(kernel, request, flags, &inputs, prepared, &host, &mut begin)
         };
         let previous = reload::Previous::look(world, request.slot);
+        // From when the kernel gives up the crash kernel before until it is loaded again, or the
+        // user knows that it is not, no signal ends this program.
+        let has_to_end = previous.may_be_lost();
+        if has_to_end {
+            world.kernel.hold_signals(true);
+        }
         let before = handover::is_loaded_in(world.root, request.slot);
         let slot = (request.slot, before);
         let mut take_out = || unload_held(world, lock, request.slot, SyscallChoice::Auto);
@@ -153,8 +159,12 @@ impl Ready {
             if let Some(attempt) = &attempt {
                 let _ = record::attempt::forget(world.store(), attempt);
             }
+            // The error is still to be shown, so the signals are held until this program ends.
             reload::after_failure(world, lock, &previous, error)
         })?;
+        if has_to_end {
+            world.kernel.hold_signals(false);
+        }
         if let Some(why) = unrecorded {
             world.warn(format!(
                 "the kernel is loaded, but that could not be recorded ({why}): `kexec status` \

@@ -25,6 +25,11 @@ pub(super) enum Previous {
 }
 
 impl Previous {
+    /// Whether there is something that a failed load may take away.
+    pub(super) fn may_be_lost(&self) -> bool {
+        matches!(self, Previous::Crash(_))
+    }
+
     /// Looks at the slot before a load.
     pub(super) fn look(world: &World<'_>, slot: Slot) -> Previous {
         if slot != Slot::Crash {

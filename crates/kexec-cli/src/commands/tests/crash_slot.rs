@@ -88,6 +88,47 @@ fn a_crash_kernel_that_was_given_up_is_loaded_again() {
     assert!(fixture.kernel.crash().is_some());
 }
 
+/// A signal between the two would leave the machine without a crash kernel, and nobody told.
+#[test]
+fn no_signal_comes_between_giving_up_and_loading_again() {
+    let held = |refused: usize, loads: usize| {
+        let fixture = reserved();
+        let (one, two) = (fixture.request("one"), fixture.request("two"));
+        load(&fixture.world(), &one).unwrap();
+        let before = fixture.kernel.calls().len();
+        let first = refuses(&fixture, refused);
+        let world = World {
+            kernel: &Between::new(&fixture.kernel, &first),
+            ..fixture.world()
+        };
+        assert_eq!(load(&world, &two).is_ok(), refused == 0);
+        let calls = fixture.kernel.calls().split_off(before);
+        let mut held = Vec::new();
+        let mut asked = 0;
+        for call in &calls {
+            match call {
+                Call::HoldSignals { held: now } => held.push(*now),
+                Call::FileLoad { .. } => {
+                    asked += 1;
+                    assert_eq!(held, [true], "{calls:?}");
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(asked, loads);
+        held
+    };
+    assert_eq!(held(0, 1), [true, false]);
+    // Then the error is still to be shown.
+    assert_eq!(held(1, 2), [true]);
+    assert_eq!(held(2, 2), [true]);
+    // Nothing can be lost.
+    let fixture = reserved();
+    load(&fixture.world(), &fixture.request("one")).unwrap();
+    let mut calls = fixture.kernel.calls().into_iter();
+    assert!(!calls.any(|call| matches!(call, Call::HoldSignals { .. })));
+}
+
 /// Not every file behind the kernel is an initrd.
 #[test]
 fn a_crash_kernel_with_files_beside_it_is_loaded_again() {
