@@ -164,9 +164,14 @@ impl Reader<'_> {
                     Some('\n') | None => {}
                     Some(c) => text.push(c),
                 },
-                '$' | '`' => unclear = Some(EXPANDED),
-                '(' | ')' | '<' | '>' | '&' | '|' => {
-                    unclear = Some(Assigned::Unclear("it is more than an assignment"));
+                '$' => unclear = Some(EXPANDED),
+                // A command or a list may have blanks.
+                '`' | '(' | ')' | '<' | '>' | '&' | '|' => {
+                    while self.rest.next_if(|c| *c != '\n').is_some() {}
+                    return unclear.unwrap_or(match c {
+                        '`' => EXPANDED,
+                        _ => Assigned::Unclear("it is more than an assignment"),
+                    });
                 }
                 c => text.push(c),
             }
@@ -226,7 +231,8 @@ mod tests {
         for file in [
             "A=$B",
             "A=\"b ${B}\"",
-            "A=`date`",
+            "A=`date +%s`",
+            "A=$(date +%s)",
             "A=\"b",
             "A='b",
             "A+=\" b\"",

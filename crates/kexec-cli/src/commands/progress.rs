@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(line("x", Some((0, 0)), 0, 80), "| x");
         let narrow = line(&"/long".repeat(40), Some((1, 1000)), 0, 40);
         assert!(narrow.chars().count() < 40, "{narrow}");
-        assert!(narrow.ends_with(": 1 bytes of 1.0 kB"), "{narrow}");
+        assert!(narrow.ends_with(": 1 byte of 1.0 kB"), "{narrow}");
         assert!(!line("a\x1b[2J", None, 0, 80).contains('\x1b'));
     }
 

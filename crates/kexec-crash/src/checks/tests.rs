@@ -1,5 +1,7 @@
 //! The checks over machines of the snapshots.
 
+mod watchdogs;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -111,7 +111,7 @@ pub(crate) fn crash_window(host: &Snapshot) -> Option<u64> {
     highest.map(MemoryRange::len)
 }
 
-/// ` (4.0 MiB and 8.0 MiB)`: the KHO scratch areas, where they are known.
+/// ` (4 MiB and 8 MiB)`: the KHO scratch areas, where they are known.
 pub(super) fn scratch(host: &Snapshot) -> String {
     let areas = host.kexec.kho_scratch.known().map(|areas| {
         let sizes: Vec<String> = areas.iter().map(|r| Memory(r.len()).to_string()).collect();

@@ -202,10 +202,10 @@ mod tests {
     fn the_tightest_bound_counts() {
         for (memory, most, words) in [
             // (8000 - 90 - 63 - 69) / 2
-            (machine(8000, 32_000), 3888, "8000 MB are free"),
-            (machine(31_900, 32_000), 15_401, "needs about 1197 MB"),
-            (machine(1000, 8000), 388, "1000 MB are free"),
-            (machine(160, 8000), 0, "160 MB are free"),
+            (machine(8000, 32_000), 3888, "7.4 GiB are free"),
+            (machine(31_900, 32_000), 15_401, "needs about 1.1 GiB"),
+            (machine(1000, 8000), 388, "953.6 MiB are free"),
+            (machine(160, 8000), 0, "152.5 MiB are free"),
             (machine(1900, 2000), 838, "is in memory 2 times"),
             (
                 UnpackMemory {
@@ -213,7 +213,7 @@ mod tests {
                     ..machine(1_000_000, 100)
                 },
                 0,
-                "at most half of the memory, 50 MB",
+                "at most half of the memory, 47.6 MiB",
             ),
             (
                 UnpackMemory {
@@ -237,7 +237,7 @@ mod tests {
                     ..machine(8000, 32_000)
                 },
                 1934,
-                "a quarter of the free memory, 2000 MB",
+                "a quarter of the free memory, 1.8 GiB",
             ),
             (
                 UnpackMemory {
@@ -245,7 +245,7 @@ mod tests {
                     ..machine(8000, 32_000)
                 },
                 149,
-                "the next kernel has 512 MB",
+                "the next kernel has 488.2 MiB",
             ),
         ] {
             let found = room(&memory);
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(room.most, (117 * MB - NOW_MARGIN) / 2);
         assert!(
             room.because
-                .contains("131 MB are free, the files take 14 MB"),
+                .contains("124.9 MiB are free, the files take 13.3 MiB"),
             "{}",
             room.because
         );

@@ -2,11 +2,10 @@
 //! image before it looks at the new one. When it then refuses the new one, the old one is
 //! loaded again, from the same files.
 
-use kexec_load::pipeline::Prepared;
 use kexec_load::request::{CompanionFile, EntryLine, ModuleFile, Unsigned};
 use kexec_load::{Error, LoadRequest, SyscallChoice};
 use kexec_machine::volumes::FileRef;
-use kexec_plan::{Cmdline, Method};
+use kexec_plan::Method;
 use kexec_sys::{FileFlags, Slot};
 
 use super::load::{LoadOptions, put_right};
@@ -86,16 +85,9 @@ pub(super) fn after_failure(
 
 /// Loads what the record names, if it is still the same.
 fn again(world: &World<'_>, lock: &Lock, record: &LoadRecord) -> Result<(), String> {
-    let mut request = request(record)?;
-    let read = |request: &LoadRequest| {
-        let ready = Ready::new(world, ChosenLoad::file(request), world.snapshot());
-        ready.map_err(|error| error.to_string())
-    };
-    let mut ready = read(&request)?;
-    if let Some(line) = without_addons(&ready.prepared, record) {
-        request.cmdline.entry = Some(EntryLine::Derived(line));
-        ready = read(&request)?;
-    }
+    let request = request(record)?;
+    let ready = Ready::new(world, ChosenLoad::file(&request), world.snapshot());
+    let ready = ready.map_err(|error| error.to_string())?;
     if let Some(other) = difference(&ready, record) {
         return Err(other);
     }
@@ -134,7 +126,7 @@ fn request(record: &LoadRecord) -> Result<LoadRequest, String> {
             }
         }
     }
-    request.cmdline.entry = Some(EntryLine::Derived(record.cmdline.clone()));
+    request.cmdline.entry = Some(EntryLine::Recorded(record.cmdline.clone()));
     request.slot = Slot::Crash;
     request.syscall = match record.method == Method::ClassicLoad.name() {
         true => {
@@ -148,15 +140,6 @@ fn request(record: &LoadRecord) -> Result<LoadRequest, String> {
     request.old_spelling = true;
     request.classic.unsigned = Unsigned::ForTheKernel;
     Ok(request)
-}
-
-/// The recorded command line without what the addons of a UKI put behind it: they do that
-/// again. `None` where none do.
-fn without_addons(prepared: &Prepared, record: &LoadRecord) -> Option<Cmdline> {
-    let added = &prepared.image.uki.as_ref()?.added.cmdline;
-    let added = Some(added.as_slice()).filter(|added| !added.is_empty())?;
-    let line = record.cmdline.as_bytes().strip_suffix(added)?;
-    Some(Cmdline::exact(line.strip_suffix(b" ").unwrap_or(line)))
 }
 
 /// What is not as it is recorded: of the files as they were before they were read now.
