@@ -87,8 +87,8 @@ const PLAIN: &[(Errno, &str)] = &[
     (Errno::ENOMEM, "not enough memory"),
     (Errno::EBUSY, "it is in use"),
     (Errno::EEXIST, "it exists already"),
-    (Errno::ENOTDIR, "a part of the path is not a folder"),
-    (Errno::EISDIR, "it is a folder"),
+    (Errno::ENOTDIR, "not a folder where one is expected"),
+    (Errno::EISDIR, "a folder where none is expected"),
     (
         Errno::ETXTBSY,
         "a program is running from it, or it is being written",

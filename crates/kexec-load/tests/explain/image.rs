@@ -225,7 +225,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |m| m.file_denied = Some(Errno::ESRCH),
             |_| {},
-            "unknown for this call: ESRCH (No such process)",
+            "unknown for this call: no such process (ESRCH)",
             "dmesg",
         ),
     ]

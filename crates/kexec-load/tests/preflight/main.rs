@@ -364,9 +364,9 @@ fn memory() {
     );
     // The kernel does not read files with kexec_load.
     let once = || sized(64 << 20, 64 << 20, 1 << 30, 200 << 20);
-    once().says("memory", &[(Pass, ""), (Warning, "256 MiB are needed")]);
+    once().says("memory", &[(Pass, ""), (Warning, "256.0 MiB are needed")]);
     let classic = once().classic();
-    classic.says("memory", &[(Pass, ""), (Pass, "192 MiB are needed")]);
+    classic.says("memory", &[(Pass, ""), (Pass, "192.0 MiB are needed")]);
     load("debian-cloud")
         .host(|h| {
             h.memory.total = Fact::Unreadable("a".to_owned());
