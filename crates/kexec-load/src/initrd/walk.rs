@@ -123,14 +123,12 @@ impl Walk {
                     self.need = head.name_len;
                 }
             }
+            // Kernels collect a name with its padding, that of the last member, too.
             WalkPosition::Name(size) if self.need == 0 => {
                 self.skip_to(self.count, size);
                 let name = cpio::name(&self.collected);
-                match cpio::is_trailer(name) {
-                    // Nothing has to follow the last member.
-                    true if size == 0 => self.place = WalkPosition::Between,
-                    true => {}
-                    false => visit(name),
+                if !cpio::is_trailer(name) {
+                    visit(name);
                 }
             }
             _ => {}
@@ -143,7 +141,11 @@ impl Walk {
 
     /// The content of this size follows, behind a name that ends at `name_end`.
     fn skip_to(&mut self, name_end: u64, size: u64) {
-        let end = cpio::aligned(name_end).saturating_add(size);
+        // Where there is no content, only the padding of the name follows.
+        let end = match size {
+            0 => name_end,
+            size => cpio::aligned(name_end).saturating_add(size),
+        };
         let padded = cpio::aligned(end);
         self.place = WalkPosition::Content {
             left: padded.saturating_sub(self.count),

@@ -164,7 +164,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |m| m.ram_pages = 0x1000,
             |h| h.memory.total = Fact::Known(16 << 20),
-            "(9 MiB) are more than half of the machine's memory (16 MiB)",
+            "(9.0 MiB) are more than half of the machine's memory (16 MiB)",
             "smaller initrd",
         )
         .with(|i| i.initrd = 9 << 20),
