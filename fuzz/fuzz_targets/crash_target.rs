@@ -1,7 +1,8 @@
 //! Where the dump goes and what the command line gets, as the configuration of each distribution's service names it.
 #![no_main]
 
-use kexec_crash::cmdline::{LineSettings, derive_with};
+use kexec_crash::cmdline::derive_with;
+use kexec_crash::settings::LineSettings;
 use kexec_crash::target::{Service, Target, parse};
 use kexec_machine::Fact;
 use libfuzzer_sys::fuzz_target;

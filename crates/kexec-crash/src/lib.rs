@@ -18,6 +18,7 @@ pub mod estimate;
 pub mod facts;
 pub mod initrd;
 pub mod luks;
+pub mod settings;
 pub mod shell;
 pub mod shrink;
 pub mod size;

@@ -6,14 +6,14 @@
 
 mod rules;
 mod services;
-mod settings;
 
 use kexec_plan::Cmdline;
 use serde::Serialize;
 
+use crate::settings::LineSettings;
+
 pub use rules::{Deed, RULES, Rule};
 pub use services::for_initrd_of;
-pub use settings::LineSettings;
 
 /// What became of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -16,7 +16,7 @@ use serde::Serialize;
 use disks::Disks;
 use mounts::{Mounts, Place};
 
-use crate::cmdline::LineSettings;
+use crate::settings::LineSettings;
 use crate::target::{DEFAULT, Service, Target, parse};
 
 /// No configuration of a service is larger than this many bytes.

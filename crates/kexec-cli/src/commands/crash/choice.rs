@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use kexec_crash::checks::{self, CrashContext, DUMP_UNIT};
-use kexec_crash::cmdline::{Derived, LineSettings, Rule, derive_with, for_initrd_of};
+use kexec_crash::cmdline::{Derived, Rule, derive_with, for_initrd_of};
 use kexec_crash::estimate::{Estimate, Needs, Programs, estimate};
 use kexec_crash::facts::CrashFacts;
 use kexec_crash::initrd::Contents;
+use kexec_crash::settings::LineSettings;
 use kexec_crash::target::Service;
 use kexec_image::{Image, ikconfig};
 use kexec_load::pipeline::{self, Prepared};
