@@ -212,7 +212,7 @@ fn where_memory_is_short_it_stays_packed() {
     assert_eq!(forms(&prepared), [PartForm::Packed]);
     assert!(initrd.starts_with(&packed));
     let line = prepared.unpacked.lines().concat();
-    assert!(line.contains("104 MB are free"), "{line}");
+    assert!(line.contains("100 MiB are free"), "{line}");
     // Held, it gets less.
     let mut held = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
     held.host.memory.available = Fact::Known(230 << 20);
@@ -228,7 +228,7 @@ fn where_memory_is_short_it_stays_packed() {
     assert!(lines.contains("no /proc"), "{lines}");
     tight.request.unpack.choice = UnpackChoice::Always;
     let error = tight.prepared().unwrap_err();
-    assert!(error.to_string().contains("104 MB are free"), "{error}");
+    assert!(error.to_string().contains("100 MiB are free"), "{error}");
     assert!(error.remedy().contains("--unpack=auto"));
 }
 

@@ -12,7 +12,7 @@ use crate::memory::{Range, RangeSet};
 pub const HEADERS_MAX: usize = 0xfffe;
 
 /// Which of the two layouts of ELF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CoreClass {

@@ -2,9 +2,8 @@
 //! kernel while it is loaded, by the kernel's own rule, and in the next kernel, which holds
 //! the initrd and what it unpacks to at once.
 
-use std::fmt;
-
 use crate::Method;
+use crate::size::Memory;
 
 /// What the running machine keeps for itself, so that a load does not make it swap: bytes.
 const NOW_MARGIN: u64 = 64 << 20;
@@ -71,19 +70,10 @@ pub fn kernel_room(available: u64, files: u64) -> Room {
         because: format!(
             "{} are free, the files take {}, the machine keeps {}, and the unpacked kernel is in \
              memory twice while it is loaded",
-            Mb(available),
-            Mb(files),
-            Mb(NOW_MARGIN)
+            Memory(available),
+            Memory(files),
+            Memory(NOW_MARGIN)
         ),
-    }
-}
-
-/// Bytes, for people.
-struct Mb(u64);
-
-impl fmt::Display for Mb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} MB", self.0 / 1_000_000)
     }
 }
 
@@ -133,9 +123,9 @@ impl UnpackMemory {
             because: format!(
                 "{} are free, the files and the loaded kernel take {}, the machine keeps {}, and \
                  the initrd is in memory {copies} times while it is loaded",
-                Mb(available),
-                Mb(taken),
-                Mb(NOW_MARGIN)
+                Memory(available),
+                Memory(taken),
+                Memory(NOW_MARGIN)
             ),
         }
     }
@@ -147,8 +137,8 @@ impl UnpackMemory {
             most: half.saturating_sub(rest),
             because: format!(
                 "the running kernel loads at most half of the memory, {}, and the kernel takes {}",
-                Mb(half),
-                Mb(self.kernel)
+                Memory(half),
+                Memory(self.kernel)
             ),
         }
     }
@@ -165,8 +155,8 @@ impl UnpackMemory {
             because: format!(
                 "the next kernel has {}, needs about {} for itself, and holds the initrd and its \
                  files at once",
-                Mb(memory),
-                Mb(own)
+                Memory(memory),
+                Memory(own)
             ),
         }
     }
@@ -178,8 +168,8 @@ impl UnpackMemory {
             because: format!(
                 "an image that is loaded ahead takes at most a quarter of the free memory, {}, and \
                  the kernel takes {}",
-                Mb(share),
-                Mb(self.kernel)
+                Memory(share),
+                Memory(self.kernel)
             ),
         }
     }
@@ -212,10 +202,10 @@ mod tests {
     fn the_tightest_bound_counts() {
         for (memory, most, words) in [
             // (8000 - 90 - 63 - 69) / 2
-            (machine(8000, 32_000), 3888, "8000 MB are free"),
-            (machine(31_900, 32_000), 15_401, "needs about 1197 MB"),
-            (machine(1000, 8000), 388, "1000 MB are free"),
-            (machine(160, 8000), 0, "160 MB are free"),
+            (machine(8000, 32_000), 3888, "7.4 GiB are free"),
+            (machine(31_900, 32_000), 15_401, "needs about 1.1 GiB"),
+            (machine(1000, 8000), 388, "953.6 MiB are free"),
+            (machine(160, 8000), 0, "152.5 MiB are free"),
             (machine(1900, 2000), 838, "is in memory 2 times"),
             (
                 UnpackMemory {
@@ -223,7 +213,7 @@ mod tests {
                     ..machine(1_000_000, 100)
                 },
                 0,
-                "at most half of the memory, 50 MB",
+                "at most half of the memory, 47.6 MiB",
             ),
             (
                 UnpackMemory {
@@ -247,7 +237,7 @@ mod tests {
                     ..machine(8000, 32_000)
                 },
                 1934,
-                "a quarter of the free memory, 2000 MB",
+                "a quarter of the free memory, 1.8 GiB",
             ),
             (
                 UnpackMemory {
@@ -255,7 +245,7 @@ mod tests {
                     ..machine(8000, 32_000)
                 },
                 149,
-                "the next kernel has 512 MB",
+                "the next kernel has 488.2 MiB",
             ),
         ] {
             let found = room(&memory);
@@ -270,7 +260,7 @@ mod tests {
         assert_eq!(room.most, (117 * MB - NOW_MARGIN) / 2);
         assert!(
             room.because
-                .contains("131 MB are free, the files take 14 MB"),
+                .contains("124.9 MiB are free, the files take 13.3 MiB"),
             "{}",
             room.because
         );

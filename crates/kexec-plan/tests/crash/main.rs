@@ -304,6 +304,12 @@ fn thousands_of_ranges_and_processors() {
         matches!(error, CrashError::TooManyHeaders { ranges: 5002, count, .. } if count == HEADERS_MAX + 1),
         "{error}"
     );
+    // Each processor and each range less is an entry less.
+    let remedy = error.remedy();
+    assert!(
+        remedy.contains("nr_cpus=") && remedy.contains("mem="),
+        "{remedy}"
+    );
 }
 
 #[test]

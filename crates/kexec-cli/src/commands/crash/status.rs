@@ -2,9 +2,10 @@
 
 use kexec_crash::facts::CrashFacts;
 use kexec_crash::status::{
-    CheckedFile, CrashStatus, FileState, LoadedFile, TargetStatus, dump_seconds, not_saved,
-    reserved_cma,
+    CheckedFile, CrashStatus, FileState, LoadedFile, TargetStatus, not_saved, reserved_cma,
+    watchdogs,
 };
+use kexec_crash::watchdog::dump_seconds;
 use kexec_load::Error;
 use kexec_load::preflight::crash_size;
 use kexec_machine::Snapshot;
@@ -45,9 +46,11 @@ fn status(world: &World<'_>) -> CrashStatus {
     let files = record
         .map(|record| files(world, record))
         .unwrap_or_default();
-    let judged = judged(world, record, &files, &host);
     let facts = CrashFacts::read(world.root);
+    let judged = judged(world, record, &files, &host, &facts);
+    let initrd = judged.as_ref().ok().map(|judged| &judged.contents);
     CrashStatus {
+        watchdogs: watchdogs(&facts, &host, initrd),
         armed,
         since: record.map(|record| record.time),
         kernel: record.map(|record| record.kernel.clone()),
@@ -64,7 +67,6 @@ fn status(world: &World<'_>) -> CrashStatus {
         needed_unknown: judged.err().map(|error| error.to_string()),
         target: TargetStatus::of(&facts),
         sysctls: facts.sysctls,
-        watchdogs: facts.watchdogs.known().cloned().unwrap_or_default(),
         dump_seconds: host.memory.total.known().copied().map(dump_seconds),
     }
 }
@@ -86,6 +88,7 @@ fn judged(
     record: Option<&LoadRecord>,
     files: &[CheckedFile],
     host: &Snapshot,
+    facts: &CrashFacts,
 ) -> Result<Judged, Error> {
     let mut selection = super::choice::unnamed();
     let same = files.iter().all(|file| file.state == FileState::Same);
@@ -105,6 +108,6 @@ fn judged(
             .collect();
         selection.cmdline = Some(record.cmdline.clone());
     }
-    let kernel = CrashKernel::choose(world, &selection, host)?;
+    let kernel = CrashKernel::choose_with(world, &selection, host, facts.clone())?;
     Ok(kernel.prepare(world, host)?.judged(world, host))
 }
