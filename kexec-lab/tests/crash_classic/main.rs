@@ -3,6 +3,7 @@
 
 mod compare;
 mod core_file;
+mod efi;
 mod ranges;
 
 use anyhow::{Context, Result, ensure};

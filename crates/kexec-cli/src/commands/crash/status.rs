@@ -37,11 +37,11 @@ pub fn verb(world: &World<'_>, every_sysctl: bool, as_json: bool) -> u8 {
 fn status(world: &World<'_>) -> CrashStatus {
     let host = world.snapshot();
     let armed = host.kexec.crash_loaded.known().copied();
-    let record = match record::look(world.store(), Slot::Crash, armed) {
-        SlotContent::Ours(record) => Some(record),
+    let content = record::look(world.store(), Slot::Crash, armed);
+    let record = match &content {
+        SlotContent::Ours(record) => Some(&**record),
         _ => None,
     };
-    let record = record.as_deref();
     let files = record
         .map(|record| files(world, record))
         .unwrap_or_default();
@@ -50,6 +50,7 @@ fn status(world: &World<'_>) -> CrashStatus {
     CrashStatus {
         armed,
         since: record.map(|record| record.time),
+        image_unknown: image_unknown(&content, record::lock::held_by(world.root)),
         kernel: record.map(|record| record.kernel.clone()),
         release: record.and_then(|record| record.release.clone()),
         running: host.release.clone(),
@@ -66,6 +67,19 @@ fn status(world: &World<'_>) -> CrashStatus {
         sysctls: facts.sysctls,
         watchdogs: facts.watchdogs.known().cloned().unwrap_or_default(),
         dump_seconds: host.memory.total.known().copied().map(dump_seconds),
+    }
+}
+
+/// Why it is unknown which image is loaded. `at_work` is who changes a slot just now.
+fn image_unknown(content: &SlotContent, at_work: Option<String>) -> Option<String> {
+    match (content, at_work) {
+        (SlotContent::Ours(_) | SlotContent::Empty | SlotContent::Unknown, _) => None,
+        (SlotContent::Interrupted(_), Some(who)) => Some(format!("it is being changed: {who}")),
+        (SlotContent::Interrupted(found), None) => Some(found.text()),
+        (SlotContent::Hidden, _) => Some("only root can see which image".to_owned()),
+        (SlotContent::Foreign, _) => Some(
+            "without a record: another program loaded it, or no record could be written".to_owned(),
+        ),
     }
 }
 
