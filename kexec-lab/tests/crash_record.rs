@@ -168,16 +168,25 @@ fn guest(method: &str, script: &str, limit: u64) -> Result<GuestRun> {
     Ok(outcome)
 }
 
-/// Kills a command after so many microseconds. Before it, the image `one` is loaded, or none.
+/// Kills a command. Before it, the image `one` is loaded, or none. When: percents of the time that
+/// a load takes, or as soon as the record is written, which is just before the system call.
 const KILLED: &str = r#"
-# killed ROUND BEFORE DELAY COMMAND...
+now() { read -r up idle < /proc/uptime; echo ${up%.*}${up#*.}; }
+began=$(now)
+load one
+whole=$(($(now) - began))
+# killed ROUND BEFORE WHEN COMMAND...
 killed() {
-	round=$1 before=$2 delay=$3
+	round=$1 before=$2 when=$3
 	shift 3
 	[ $before = one ] || kexec -p -u
 	"$@" > /tmp/said 2>&1 &
 	pid=$!
-	usleep $delay
+	if [ $when = record ]; then
+		while [ ! -e /run/kexec/crash-loading.json ] && [ -d /proc/$pid ]; do :; done
+	else
+		usleep $((whole * when * 100))
+	fi
 	killall -9 -q kexec
 	wait $pid
 	say "@run killed-$round $?"
@@ -188,38 +197,32 @@ killed() {
 }
 "#;
 
-fn rounds(delays: &[u32]) -> (String, usize) {
-    let mut script = format!("{KILLED}load one\n");
-    let mut round = 0;
-    for delay in delays {
-        for (before, command) in [
-            ("one", "load two"),
-            ("one", "verb two"),
-            ("empty", "load two"),
-            ("one", "large"),
-            ("one", "kexec -p -u"),
-        ] {
-            // An unload is over soon.
-            let delay = if command.starts_with("kexec") {
-                delay / 20
-            } else {
-                *delay
-            };
-            script.push_str(&format!("killed {round} {before} {delay} {command}\n"));
-            round += 1;
-        }
+/// What is killed: what is loaded before it, and the command.
+const COMMANDS: [(&str, &str); 5] = [
+    ("one", "load two"),
+    ("empty", "load two"),
+    ("one", "large"),
+    ("one", "verb two"),
+    ("one", "kexec -p -u"),
+];
+
+/// A script with a round for each of these.
+fn rounds(whens: &[(&str, (&str, &str))]) -> String {
+    let mut script = KILLED.to_owned();
+    for (round, (when, (before, command))) in whens.iter().enumerate() {
+        script.push_str(&format!("killed {round} {before} {when} {command}\n"));
     }
-    (script, round)
+    script
 }
 
-/// What is killed at any time leaves the truth, and the next load works.
-fn killed(method: &str, delays: &[u32], limit: u64) -> Result<()> {
-    let (script, rounds) = rounds(delays);
-    let outcome = guest(method, &script, limit)?;
+/// What is killed leaves the truth, and the next load works. How many were found as interrupted.
+fn killed(method: &str, whens: &[(&str, (&str, &str))], limit: u64) -> Result<u32> {
+    let outcome = guest(method, &rounds(whens), limit)?;
     let stage = outcome.stage("first")?;
     let (mut interrupted, mut unloaded, mut new) = (0, 0, 0);
-    for round in 0..rounds {
+    for (round, when) in whens.iter().enumerate() {
         let seen = Seen::at(stage, &format!("killed-{round}"))?;
+        println!("{when:?}: {seen:?}");
         interrupted += u32::from(seen.interrupted);
         unloaded += u32::from(!seen.loaded);
         new += u32::from(seen.image.as_deref() == Some("two"));
@@ -227,23 +230,34 @@ fn killed(method: &str, delays: &[u32], limit: u64) -> Result<()> {
         Seen::known(stage, &format!("next-{round}"), "one")?;
     }
     println!(
-        "{method}, {rounds} rounds: {interrupted} interrupted, {unloaded} left nothing loaded, \
-         {new} left the new image"
+        "{method}, {} rounds: {interrupted} interrupted, {unloaded} left nothing loaded, \
+         {new} left the new image",
+        whens.len()
     );
-    Ok(())
+    Ok(interrupted)
 }
 
+/// With the record written: each leaves an image of which nobody can say which it is, or none.
 #[test]
-fn killed_at_growing_delays() -> Result<()> {
-    killed("-s", &[400_000], 400)
+fn killed_around_the_system_call() -> Result<()> {
+    let [load, empty, large, verb, _] = COMMANDS;
+    let whens = [load, empty, large, verb].map(|command| ("record", command));
+    let interrupted = killed("-s", &whens, 300)?;
+    ensure!(interrupted > 0, "no kill met a load");
+    Ok(())
 }
 
 #[test]
 #[ignore = "minutes: cargo xtask test --all"]
 fn killed_at_any_time() -> Result<()> {
-    let delays: Vec<u32> = (0..10).map(|step| 60_000 + step * 110_000).collect();
-    killed("-s", &delays, 900)?;
-    killed("-c", &delays, 900)
+    for method in ["-s", "-c"] {
+        let mut whens = Vec::new();
+        for when in ["20", "50", "70", "80", "90", "100", "record", "record"] {
+            whens.extend(COMMANDS.map(|command| (when, command)));
+        }
+        killed(method, &whens, 1500)?;
+    }
+    Ok(())
 }
 
 /// Two at once, and folders that take no record.

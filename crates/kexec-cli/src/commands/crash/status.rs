@@ -122,3 +122,44 @@ fn judged(
     let kernel = CrashKernel::choose(world, &selection, host)?;
     Ok(kernel.prepare(world, host)?.judged(world, host))
 }
+
+#[cfg(test)]
+mod tests {
+    use kexec_reboot::record::slot::{Interrupted, SlotChange};
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_named_is_explained() {
+        let interrupted = SlotContent::Interrupted(Interrupted {
+            change: SlotChange::LoadOver,
+            record: None,
+        });
+        let at_work = || Some("`kexec -p` (process 7)".to_owned());
+        for (content, at_work, words) in [
+            (
+                &interrupted,
+                None,
+                Some("interrupted: either of them is loaded"),
+            ),
+            (
+                &interrupted,
+                at_work(),
+                Some("being changed: `kexec -p` (process 7)"),
+            ),
+            (
+                &SlotContent::Foreign,
+                at_work(),
+                Some("no record could be written"),
+            ),
+            (&SlotContent::Hidden, None, Some("only root")),
+            (&SlotContent::Empty, at_work(), None),
+            (&SlotContent::Unknown, None, None),
+        ] {
+            let told = image_unknown(content, at_work);
+            assert_eq!(told.is_some(), words.is_some(), "{content:?}");
+            let told = told.unwrap_or_default();
+            assert!(told.contains(words.unwrap_or_default()), "{told}");
+        }
+    }
+}
