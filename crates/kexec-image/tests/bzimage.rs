@@ -233,6 +233,27 @@ fn a_payload_larger_than_init_size_is_refused() {
     );
 }
 
+/// A stream that is broken at once shows whether its decoder was asked at all.
+#[test]
+fn what_says_that_it_is_larger_than_the_room_is_not_begun_with() {
+    let mut stream = gzip(b"a kernel");
+    stream[12..].fill(0xff);
+    let end = stream.len() - 4;
+    stream[end..].copy_from_slice(&(1_u32 << 20).to_le_bytes());
+    let file = BzImageBuilder::new()
+        .payload(stream, 1 << 20, "gzip")
+        .build();
+    let b = kernel(&file);
+    let room = (1 << 20) - 1;
+    let error = b.unpack(&file, room).expect_err("larger than the room");
+    assert!(
+        matches!(error, ImageError::TooLarge { cap, .. } if cap == room),
+        "{error}"
+    );
+    let error = b.unpack(&file, 1 << 20).expect_err("broken");
+    assert!(!matches!(error, ImageError::TooLarge { .. }), "{error}");
+}
+
 #[test]
 fn bytes_between_the_stream_and_its_size_are_refused() {
     let data = vmlinux();

@@ -4,6 +4,7 @@ use kexec_image::decompress::Checked;
 use kexec_image::{Image, ImageError, Kernel};
 use kexec_machine::Snapshot;
 use kexec_plan::classic::UnpackedKernel;
+use kexec_plan::unpack::memory::{Room, kernel_room};
 use kexec_plan::{Cmdline, FilePlan, kaslr};
 
 use crate::explain::say::Bytes;
@@ -31,11 +32,17 @@ pub(crate) fn take_out(
     plan: &FilePlan,
     host: &Snapshot,
 ) -> Result<InnerKernel, String> {
-    let cap = image_options(request.profile, inputs, host).max_output;
-    unpack(image, &plan.cmdline, &inputs.carried, cap)
+    let room = match host.memory.available.known() {
+        Some(available) => kernel_room(*available, inputs.total()),
+        None => Room {
+            most: image_options(request.profile, inputs, host).max_output,
+            because: "how much memory is free is unknown".to_owned(),
+        },
+    };
+    unpack(image, &plan.cmdline, &inputs.carried, &room)
 }
 
-/// Takes the kernel out, to at most `cap` bytes, and moves it to where it will run in its
+/// Takes the kernel out, to at most what there is room for, and moves it to where it will run in its
 /// own mapping.
 ///
 /// # Errors
@@ -44,18 +51,20 @@ fn unpack(
     image: &Image,
     cmdline: &Cmdline,
     carried: &Carried,
-    cap: u64,
+    room: &Room,
 ) -> Result<InnerKernel, String> {
     let Kernel::BzImage(bzimage) = &image.kernel else {
         return Err("it is no bzImage".to_owned());
     };
     let (mut inner, payload) =
         bzimage
-            .unpack_checked(&image.bytes, cap)
+            .unpack_checked(&image.bytes, room.most)
             .map_err(|error| match error {
-                ImageError::TooLarge { cap, .. } => format!(
-                    "unpacked, it is larger than the part of the free memory that it may take, {}",
-                    Bytes(cap)
+                ImageError::TooLarge { .. } => format!(
+                    "unpacked, it is larger than the part of the free memory that it may take, \
+                     {}: {}",
+                    Bytes(room.most),
+                    room.because
                 ),
                 other => other.to_string(),
             })?;

@@ -61,6 +61,23 @@ pub struct Room {
     pub because: String,
 }
 
+/// The most that a kernel may have that is taken out of its bzImage, by the memory that is
+/// `available` before `files` bytes of files were read: it is in memory twice while it is
+/// loaded, in this process and in the kernel. All numbers are bytes.
+pub fn kernel_room(available: u64, files: u64) -> Room {
+    let taken = files.saturating_add(NOW_MARGIN);
+    Room {
+        most: available.saturating_sub(taken) / 2,
+        because: format!(
+            "{} are free, the files take {}, the machine keeps {}, and the unpacked kernel is in \
+             memory twice while it is loaded",
+            Mb(available),
+            Mb(files),
+            Mb(NOW_MARGIN)
+        ),
+    }
+}
+
 /// Bytes, for people.
 struct Mb(u64);
 
@@ -245,6 +262,20 @@ mod tests {
             assert_eq!(found.0, most, "{memory:?}: {found:?}");
             assert!(found.1.contains(words), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_kernel_is_not_unpacked_into_what_the_machine_keeps() {
+        let room = kernel_room(131 * MB, 14 * MB);
+        assert_eq!(room.most, (117 * MB - NOW_MARGIN) / 2);
+        assert!(
+            room.because
+                .contains("131 MB are free, the files take 14 MB"),
+            "{}",
+            room.because
+        );
+        assert_eq!(kernel_room(70 * MB, 14 * MB).most, 0);
+        assert_eq!(kernel_room(0, u64::MAX).most, 0);
     }
 
     #[test]

@@ -39,11 +39,15 @@ impl BzImage {
     ///
     /// # Errors
     /// When the payload does not decompress, or to something else than was
-    /// compressed.
+    /// compressed. What its build calls larger than `cap` is not begun with.
     pub fn unpack(&self, bytes: &[u8], cap: u64) -> Result<Option<Decoded>, ImageError> {
         let Some(packed) = self.packed(bytes)? else {
             return Ok(None);
         };
+        if packed.size > cap {
+            let codec = packed.codec.name;
+            return Err(ImageError::TooLarge { codec, cap });
+        }
         let decoded = packed.codec.decompress(packed.stream, self.limit(cap))?;
         packed.compare(fields::len(&decoded.bytes), decoded.consumed)?;
         Ok(Some(decoded))
