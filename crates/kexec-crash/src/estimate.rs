@@ -39,15 +39,17 @@ pub enum Programs {
 
 impl Programs {
     /// Bytes, and what they are for. Those of the first were measured (makedumpfile with its
-    /// buffer of 4 MiB, makedumpfile(8), a shell); the others add what systemd, its journal
-    /// and udev take in a small guest, and the services that kdump-tools-dump.service
-    /// waits for.
+    /// buffer of 4 MiB, makedumpfile(8), a shell). systemd with udev, journald, logind and D-Bus adds
+    /// 17 MiB: Debian 13's small installed system, started as a crash kernel of 512 MiB, left 415
+    /// available at the worst time, and the kernel's own parts of the sum are 80
+    /// (`kexec-lab/tests/crash_whole_system.rs`). Rounded up to 8 MiB; and for the system on the
+    /// disk half as much again, because a server has more services.
     fn need(self) -> (u64, &'static str) {
         match self {
             Programs::Few => (16 * MIB, "a shell, makedumpfile and its buffer"),
-            Programs::Systemd => (48 * MIB, "systemd of the initrd starts what saves the dump"),
+            Programs::Systemd => (40 * MIB, "systemd of the initrd starts what saves the dump"),
             Programs::System => (
-                96 * MIB,
+                64 * MIB,
                 "the system on the disk is started to save the dump",
             ),
         }
@@ -275,7 +277,7 @@ mod tests {
         assert!(of(|n| n.kernel += 32 * MIB).bytes > plain);
         assert!(of(|n| n.initrd += 32 * MIB).bytes > plain);
         assert!(of(|n| n.programs = Programs::Systemd).bytes > plain);
-        assert!(of(|n| n.programs = Programs::System).bytes > plain + 64 * MIB);
+        assert!(of(|n| n.programs = Programs::System).bytes >= plain + 48 * MIB);
         // 1,056,216 KiB were seen.
         let keys = of(|n| n.keys = Fact::Known(1 << 30));
         assert!(keys.bytes >= plain + 1_056_216 * 1024);
