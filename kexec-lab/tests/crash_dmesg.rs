@@ -16,7 +16,7 @@ echo '<6>before it was cleared' > /dev/kmsg
 /ref/dmesg --clear
 printf '<28>since it was cleared\nof two lines\n' > /dev/kmsg
 echo '<6>needle' > /dev/kmsg
-/ref/dmesg -P | put since
+/ref/dmesg -S | put since
 "#;
 
 /// The options, by the names of what dmesg showed.

@@ -122,7 +122,7 @@ fn end_of_ram(stage: &Stage) -> Result<u64> {
     let lines = iomem.lines().filter(|line| line.contains("System RAM"));
     let last = lines
         .filter_map(|line| line.trim().split([' ', '-']).nth(1))
-        .last();
+        .next_back();
     Ok(u64::from_str_radix(last.unwrap_or_default(), 16)? + 1)
 }
 

@@ -247,17 +247,25 @@ fn killed_around_the_system_call() -> Result<()> {
     Ok(())
 }
 
+/// Each command at each of these times.
+fn killed_at_any_time(method: &str) -> Result<()> {
+    let mut whens = Vec::new();
+    for when in ["30", "70", "95", "record"] {
+        whens.extend(COMMANDS.map(|command| (when, command)));
+    }
+    killed(method, &whens, 1500).map(drop)
+}
+
 #[test]
 #[ignore = "minutes: cargo xtask test --all"]
-fn killed_at_any_time() -> Result<()> {
-    for method in ["-s", "-c"] {
-        let mut whens = Vec::new();
-        for when in ["20", "50", "70", "80", "90", "100", "record", "record"] {
-            whens.extend(COMMANDS.map(|command| (when, command)));
-        }
-        killed(method, &whens, 1500)?;
-    }
-    Ok(())
+fn killed_at_any_time_with_the_file_call() -> Result<()> {
+    killed_at_any_time("-s")
+}
+
+#[test]
+#[ignore = "minutes: cargo xtask test --all"]
+fn killed_at_any_time_with_the_classic_call() -> Result<()> {
+    killed_at_any_time("-c")
 }
 
 /// Two at once, and folders that take no record.
