@@ -179,7 +179,8 @@ impl Qemu {
 }
 
 /// Arguments that make QEMU's monitor the third serial port of a guest, `/dev/ttyS2`: the same
-/// socket, which is made, from both sides.
+/// socket, which is made, from both sides. The monitor echoes each character of a command with all
+/// before it: the guest has to read that, or the monitor takes no more than a short command.
 #[must_use]
 pub fn monitor_port(socket: &Path) -> Vec<String> {
     let socket = socket.display();

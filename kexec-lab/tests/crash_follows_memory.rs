@@ -30,17 +30,21 @@ not_again() { # within 5 seconds
 total() { sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo; }
 plug() {
 	stty -F /dev/ttyS2 raw -echo
-	before=$(total) n=0
+	# What the monitor echoes has to be read, or it waits.
+	cat /dev/ttyS2 > /run/monitor &
+	reader=$! before=$(total) n=0
 	echo "device_add pc-dimm,id=$1,memdev=$1" > /dev/ttyS2
 	until [ "$(total)" -gt $((before + 200000)) ]; do
 		n=$((n + 1))
-		[ $n -le 60 ] || return 1
+		[ $n -le 60 ] || break
 		sleep 0.5
 		for state in /sys/devices/system/memory/memory*/state; do
 			[ "$(cat $state)" != offline ] || echo online > $state
 		done
 	done
+	kill $reader
 	udevadm settle
+	[ $n -le 60 ] || { cat /run/monitor >&2; return 1; }
 }
 saved() { loaded-core-header | base64 -w 0; }
 "#;
