@@ -53,6 +53,7 @@ mod pypi;
 mod qemu;
 pub mod readme;
 pub mod reboot_requests;
+pub mod reserved;
 mod scripts;
 
 pub use cpio::{ArchiveMember, CpioError, newc};
@@ -66,4 +67,4 @@ pub use lab::{KERNELS, Lab, LabKernel, lab_folder};
 pub use memory_map::{MapChange, MapChanges};
 pub use product::{Product, kexec_binary, kexec_deb, kexec_release};
 pub use pypi::PythonProgram;
-pub use qemu::{GuestFirmware, GuestSlot, Qemu};
+pub use qemu::{GuestFirmware, GuestSlot, Qemu, monitor_port};

@@ -3,6 +3,7 @@
 
 mod compare;
 mod core_file;
+mod efi;
 mod low_memory;
 mod ranges;
 
