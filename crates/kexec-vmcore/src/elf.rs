@@ -221,7 +221,8 @@ fn ident(header: &[u8; HEADER], there: usize) -> Result<(&'static Layout, Words)
     }
     if !begins(b"\x7fELF") {
         let begin = header.get(..there.min(4)).unwrap_or_default();
-        let found = format!("no ELF file: it begins with {begin:02x?}");
+        let begin: Vec<String> = begin.iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = format!("no ELF file: it begins with {}", begin.join(" "));
         return Err(other(
             &found,
             "the dump of a crash is /proc/vmcore of the crash kernel",

@@ -60,7 +60,7 @@ impl LabTest {
 
     /// The job that runs it with what it needs.
     pub fn job(&'static self, binary: Binary) -> Job {
-        Job::new(self.name(), JobRank::Guest, move |log| {
+        Job::twice(self.name(), JobRank::Guest, move |log| {
             let mut command = binary.command(&["--include-ignored"]);
             if let Some((variable, value)) = self.needs {
                 command.env(variable, value(&kexec_lab::Lab::open()?)?);

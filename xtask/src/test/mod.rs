@@ -11,6 +11,7 @@ mod plan;
 mod pool;
 mod progress;
 mod report;
+mod second_run;
 mod times;
 
 use crate::host::root;
@@ -67,6 +68,7 @@ pub fn run(options: &TestOptions) -> Result<ExitCode> {
     let _ = std::fs::remove_file(&restarts);
     let pool = Pool::new(workers, &times, plan.logs().to_owned());
     let mut state = pool.run(plan.jobs(), &progress);
+    second_run::run(&mut state, plan.logs(), &progress);
     plan.settle(&mut state);
     let kept = times.keep(&state.ended, &times_file);
     let restarts = lines(&restarts)?;

@@ -36,6 +36,8 @@ pub struct Job {
     pub needs: Vec<&'static str>,
     /// Runs it; its output goes to the log.
     pub work: Work,
+    /// The same for a second time, where one failure may be the busy host's.
+    pub again: Option<Work>,
 }
 
 impl Job {
@@ -50,6 +52,19 @@ impl Job {
             rank,
             needs: Vec::new(),
             work: Box::new(work),
+            again: None,
+        }
+    }
+
+    /// A job that gets a second run, which [`PoolState::again`] keeps.
+    pub fn twice(
+        name: impl Into<String>,
+        rank: JobRank,
+        work: impl Fn(&Log) -> Result<Success> + Clone + Send + 'static,
+    ) -> Self {
+        Job {
+            again: Some(Box::new(work.clone())),
+            ..Job::new(name, rank, work)
         }
     }
 
@@ -117,6 +132,15 @@ pub struct FinishedJob {
     pub failure: Option<Failure>,
 }
 
+/// A job that failed at first, and passed when it ran alone.
+#[derive(Debug)]
+pub struct UnsteadyTest {
+    /// That of its [`Job`].
+    pub name: String,
+    /// Why it failed.
+    pub failure: Failure,
+}
+
 /// A job that a worker is at.
 #[derive(Debug)]
 pub struct RunningJob {
@@ -141,6 +165,10 @@ pub struct PoolState {
     pub ended: Vec<FinishedJob>,
     /// Tests that were not run.
     pub skipped: Vec<SkippedTest>,
+    /// Second runs of jobs that failed, by the name of the job.
+    pub again: Vec<(String, Work)>,
+    /// What failed at first, and passed when it ran alone.
+    pub unsteady: Vec<UnsteadyTest>,
 }
 
 impl PoolState {
@@ -300,8 +328,13 @@ impl<'a> Pool<'a> {
                         log: log.path().to_owned(),
                     });
                     drop(state);
+                    let mut job = job;
+                    let again = job.again.take();
                     let ended = run(job, &log);
                     state = self.state();
+                    if let (Some(work), Some(_)) = (again, &ended.0.failure) {
+                        state.again.push((ended.0.name.clone(), work));
+                    }
                     state.running.retain(|one| one.name != ended.0.name);
                     state.ended.push(ended.0);
                     state.skipped.extend(ended.1.skipped);
@@ -328,7 +361,7 @@ impl<'a> Pool<'a> {
 }
 
 /// Runs one job; a panic of it is its failure.
-fn run(job: Job, log: &Log) -> (FinishedJob, Success) {
+pub(super) fn run(job: Job, log: &Log) -> (FinishedJob, Success) {
     let started = Instant::now();
     let work = job.work;
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(log)))

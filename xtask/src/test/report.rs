@@ -26,6 +26,17 @@ pub fn text(state: &PoolState, restarts: &[String], elapsed: Duration) -> String
             let _ = writeln!(out, "  {line}");
         }
     }
+    if !state.unsteady.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nFailed at first, and passed when they ran alone: {}",
+            state.unsteady.len()
+        );
+        for one in &state.unsteady {
+            let _ = writeln!(out, "\n==== UNSTEADY {}\n{}", one.name, one.failure.reason);
+            log_end(&mut out, one.failure.log.as_deref());
+        }
+    }
     let failed: Vec<&FinishedJob> = failed(&state.ended).collect();
     for one in &failed {
         failure(&mut out, one);
@@ -37,6 +48,9 @@ pub fn text(state: &PoolState, restarts: &[String], elapsed: Duration) -> String
         elapsed.as_secs_f64() / 60.0,
         busy.as_secs_f64() / 60.0
     );
+    for one in &state.unsteady {
+        let _ = writeln!(out, "UNSTEADY {}", one.name);
+    }
     for one in &failed {
         let _ = writeln!(out, "FAILED {}", one.name);
     }
@@ -95,7 +109,11 @@ fn failure(out: &mut String, one: &FinishedJob) {
         return;
     };
     let _ = writeln!(out, "\n==== FAILED {}\n{}", one.name, failure.reason);
-    if let Some(log) = &failure.log {
+    log_end(out, failure.log.as_deref());
+}
+
+fn log_end(out: &mut String, log: Option<&Path>) {
+    if let Some(log) = log {
         let _ = writeln!(out, "---- the end of {}", log.display());
         out.push_str(&tail(log));
     }
@@ -117,7 +135,7 @@ fn tail(log: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test::pool::Failure;
+    use crate::test::pool::{Failure, UnsteadyTest};
 
     #[test]
     fn the_last_line_counts_and_the_failed_are_named_before_it() {
@@ -138,14 +156,22 @@ mod tests {
                 reason: "no moon".to_owned(),
                 name: "c".to_owned(),
             }],
+            unsteady: vec![UnsteadyTest {
+                name: "e".to_owned(),
+                failure: Failure {
+                    reason: "too slow".to_owned(),
+                    log: None,
+                },
+            }],
             ..PoolState::default()
         };
         let text = text(&state, &["d".to_owned()], Duration::from_secs(60));
-        assert!(text.ends_with("\nFAILED b\n41 passed, 1 failed, 1 skipped"));
+        assert!(text.ends_with("\nUNSTEADY e\nFAILED b\n41 passed, 1 failed, 1 skipped"));
         for part in [
             "it broke",
             "no moon (1)\n    c",
             "ran: 1\n  d",
+            "UNSTEADY e\ntoo slow",
             "1.0 minutes",
         ] {
             assert!(text.contains(part), "{part}: {text}");

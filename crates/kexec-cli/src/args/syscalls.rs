@@ -17,7 +17,6 @@ const CHOOSES: &[Mode] = &[
 const VERBS: &[Verb] = &[
     Verb::Reboot,
     Verb::Load,
-    Verb::Unload,
     Verb::Plan,
     Verb::Check,
     Verb::Crash,

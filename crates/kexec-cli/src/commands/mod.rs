@@ -26,7 +26,9 @@ pub mod vmcore_dmesg;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -89,11 +91,14 @@ pub fn prepare(
     snapshot: Option<&Path>,
 ) -> Result<Prepared, Error> {
     let here = world.snapshot();
-    if let (None, Some(path)) = (&selection.name, snapshot) {
+    let names_file = |name: &OsString| name.as_bytes().contains(&b'/');
+    if let Some(path) = snapshot
+        && !selection.name.as_ref().is_some_and(names_file)
+    {
         return Err(Error::refused(
-            "finding what a reboot would boot",
+            "finding what is to be checked",
             format!("the snapshot {} has no boot entries", path.display()),
-            "name a kernel file",
+            "name a kernel file with its folder: ./vmlinuz",
         ));
     }
     let mut chosen = ChosenLoad::choose(world, selection, &here)?;

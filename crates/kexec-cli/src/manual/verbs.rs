@@ -296,7 +296,7 @@ static CRASH: Text = Text {
             "Show how much reserved memory is not needed.",
         ),
         example(
-            "kexec crash dmesg --level err+ /var/crash/dump",
+            "kexec crash dmesg --level err+ /var/crash/202611291200/dump.202611291200",
             "Show what was an error or worse in the log of a dump.",
         ),
     ],

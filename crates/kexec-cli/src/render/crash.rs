@@ -132,10 +132,14 @@ pub fn estimate(estimate: &Estimate, reserved: Option<u64>, layout: Layout) -> S
     };
     let sum = format!("{}, in steps of 8 MiB{reserved}", bytes(estimate.bytes));
     layout.field(&mut out, COLUMN, "sum", &sum);
-    if let Some(parameter) = &estimate.parameter {
-        let value = (parameter.as_str(), Some(Ink::Strong));
-        layout.field_in(&mut out, COLUMN, ("parameter", None), value);
-    }
+    let value = match &estimate.parameter {
+        Some(parameter) => (parameter.as_str(), Some(Ink::Strong)),
+        None => (
+            "none: an initrd is most of what is needed; name it with --initrd",
+            Some(Ink::Warning),
+        ),
+    };
+    layout.field_in(&mut out, COLUMN, ("parameter", None), value);
     out
 }
 

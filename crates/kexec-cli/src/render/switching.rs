@@ -121,7 +121,7 @@ pub fn not_done(planned: &[TriedStep]) -> String {
     match steps.is_empty() {
         true => String::new(),
         false => format!(
-            "Nothing was changed (--dry-run). Steps: {}.\n",
+            "Nothing was changed (--dry-run). It would: {}.\n",
             steps.join(", ")
         ),
     }
@@ -313,7 +313,7 @@ mod tests {
         let planned = || StepOutcome::Planned;
         assert_eq!(
             not_done(&tried([planned(), planned(), planned()])),
-            "Nothing was changed (--dry-run). Steps: write and remove the files, systemctl \
+            "Nothing was changed (--dry-run). It would: write and remove the files, systemctl \
              daemon-reload, systemctl start kexec-preload.service.\n"
         );
         assert_eq!(not_done(&[]), "");

@@ -18,7 +18,9 @@ use super::{
     UsageError, wrong_value,
 };
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
-use crate::args::{Call, Flag, Id, Mode, Refused, Syntax, all, flags_for, listed, numbers, rules};
+use crate::args::{
+    Call, Flag, Id, Mode, Refused, Syntax, Verb, all, flags_for, listed, numbers, rules,
+};
 
 pub(super) fn parse(arch: Arch, words: &[OsString]) -> Result<CommandLine, UsageError> {
     let table = flags_for(arch);
@@ -79,6 +81,15 @@ fn first(typed: &Typed, wanted: fn(&Flag) -> bool) -> Option<&'static Flag> {
 
 /// What is said of a word that is not understood, which may be a verb's option.
 fn not_here(error: &TypedError) -> String {
+    if let TypedError::Unknown { name, .. } = error
+        && let Some(long) = name.strip_prefix("--")
+        && let Some(verb) = Verb::from_bytes(long.as_bytes())
+    {
+        return format!(
+            "there is no option {name}; did you mean kexec {}?",
+            verb.name()
+        );
+    }
     if let TypedError::Unknown { name, .. } = error
         && let Some(long) = name.strip_prefix("--")
         && let Some(flag) = all().find(|f| f.longs().any(|l| l == long) && !f.verbs.is_empty())

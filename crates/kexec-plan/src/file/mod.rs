@@ -255,7 +255,7 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
     let (line, from) = match (request.append, own) {
         (Some(append), _) => (append.clone(), "--append"),
         (None, Some(own)) => (own, "the UKI's .cmdline"),
-        (None, None) => (empty, "nothing: it is empty"),
+        (None, None) => (empty, "no option: it is empty"),
     };
     (line.followed_by(&added), from)
 }

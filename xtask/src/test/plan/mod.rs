@@ -287,7 +287,7 @@ impl Plan {
             }
             Some(names)
         };
-        Ok(Some(Job::new(name, JobRank::Static, move |log| {
+        Ok(Some(Job::twice(name, JobRank::Static, move |log| {
             binary.run(only.as_deref(), log)
         })))
     }
@@ -310,7 +310,7 @@ impl Plan {
         for test in runs {
             let (binary, test) = (binary.clone(), test.name.clone());
             let restarts = self.restarts();
-            let job = Job::new(format!("{name}::{test}"), JobRank::Guest, move |log| {
+            let job = Job::twice(format!("{name}::{test}"), JobRank::Guest, move |log| {
                 let words = ["--exact", &test, "--include-ignored", "--nocapture"];
                 let mut command = binary.command(&words);
                 // An error shows the guest's console; a backtrace would hide it.
