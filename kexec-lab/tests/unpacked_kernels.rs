@@ -237,8 +237,8 @@ fn four_levels_where_there_could_be_five() -> Result<()> {
     let plan = unwrapped(&first.run("up")?.out());
     ensure!(plan.contains(why), "{plan}");
     let plan = unwrapped(&first.run("lost")?.out());
-    let lost = "kernel not unpacked before the jump: the last kernel that was unpacked before \
-                the jump did not arrive (/boot/vmlinuz, 6.12.1; --unpack=always tries it again)";
+    let lost = "kernel not unpacked before the jump: the last image that was unpacked before \
+                the jump was not seen to arrive (/boot/vmlinuz, 6.12.1; --unpack=always tries it again)";
     ensure!(plan.contains(lost), "{plan}");
     let always = first.run("always")?;
     ensure!(

@@ -114,13 +114,8 @@ impl Walk {
                     self.need = head.name_len;
                 }
             }
-            WalkPosition::Name(size) if self.need == 0 => {
-                self.skip_to(self.count, size);
-                // Nothing has to follow the last member.
-                if size == 0 && cpio::is_trailer(cpio::name(&self.collected)) {
-                    self.place = WalkPosition::Between;
-                }
-            }
+            // Kernels collect a name with its padding, that of the last member, too.
+            WalkPosition::Name(size) if self.need == 0 => self.skip_to(self.count, size),
             _ => {}
         }
         if let WalkPosition::Content { left: 0, .. } = self.place {
@@ -131,7 +126,11 @@ impl Walk {
 
     /// The content of this size follows, behind a name that ends at `name_end`.
     fn skip_to(&mut self, name_end: u64, size: u64) {
-        let end = cpio::aligned(name_end).saturating_add(size);
+        // Where there is no content, only the padding of the name follows.
+        let end = match size {
+            0 => name_end,
+            size => cpio::aligned(name_end).saturating_add(size),
+        };
         let padded = cpio::aligned(end);
         self.place = WalkPosition::Content {
             left: padded.saturating_sub(self.count),

@@ -10,7 +10,9 @@ use kexec_plan::classic::Integrity;
 use kexec_plan::memory::limits::Limits;
 use kexec_plan::unpack::KernelUnpacking;
 use kexec_plan::unpack::cost::Hashing;
+use kexec_plan::unpack::kernel::NOT_EARNED;
 use kexec_plan::unpack::memory::UnpackMemory;
+use kexec_plan::unpack::reserved::Reserved;
 use kexec_plan::{Cmdline, Decision, FilePlan, Method, Piece};
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +92,7 @@ impl InitrdStep<'_> {
         UnpackRules {
             choice: self.request.unpack.choice,
             setting: self.request.unpack.setting.clone(),
-            forbidden: self.forbidden().map(str::to_owned),
+            forbidden: self.forbidden(),
             hashing: match decision.method {
                 Method::FileLoad => Hashing::ByTheKernel,
                 Method::ClassicLoad => match self.request.classic.options.integrity {
@@ -106,7 +108,17 @@ impl InitrdStep<'_> {
     }
 
     /// Why the initrd has to stay as it is.
-    fn forbidden(&self) -> Option<&'static str> {
+    fn forbidden(&self) -> Option<String> {
+        let unpack = &self.request.unpack;
+        let lost = unpack.not_earned.as_ref();
+        let lost = lost.filter(|_| unpack.choice == UnpackChoice::Auto);
+        self.never()
+            .map(str::to_owned)
+            .or_else(|| lost.map(|lost| format!("{NOT_EARNED} ({lost})")))
+    }
+
+    /// The reasons that hold whatever is asked for.
+    fn never(&self) -> Option<&'static str> {
         let security = &self.host.security;
         let by_file = self.decision.method == Method::FileLoad;
         if self.plan.crash {
@@ -114,6 +126,14 @@ impl InitrdStep<'_> {
         }
         if !is_for_linux(self.request, self.image) {
             return Some("the kernel is not Linux");
+        }
+        if self
+            .plan
+            .cmdline
+            .words()
+            .any(|word| word == b"retain_initrd")
+        {
+            return Some("the next kernel keeps the initrd as it gets it (retain_initrd)");
         }
         if by_file && security.ima_appraises_kexec.is_true() {
             return Some(
@@ -142,12 +162,15 @@ impl InitrdStep<'_> {
             Method::ClassicLoad => kernel,
             Method::FileLoad => 0,
         };
+        let crash = self.host.kexec.crash_size.known().copied().unwrap_or(0);
         let limits = Limits::of(&self.plan.cmdline);
         let exact = limits.exact.as_ref().map(|ranges| ranges.total());
         let end = (limits.end != u64::MAX).then_some(limits.end);
         UnpackMemory {
             available: known(&usable.bytes),
             limit: usable.limit,
+            // The memory of the running kernel is without that of its own crash kernel.
+            reserved: Reserved::of(&self.plan.cmdline).beside(crash),
             tmpfs: root_is_tmpfs(&self.plan.cmdline),
             total: known(&memory.total),
             next: exact.into_iter().chain(end).min(),

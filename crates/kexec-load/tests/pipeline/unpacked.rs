@@ -370,7 +370,44 @@ fn a_kernel_that_would_encrypt_memory_but_cannot_is_unpacked() {
         lines.contains("memory is encrypted")
     };
     assert!(of(true, "quiet"));
+    // What the running kernel was told counts where the processor can.
+    let running = |sme: bool| {
+        let mut one = Try::new(&large("a"), SyscallChoice::Classic, UnpackChoice::Auto);
+        one.host.cmdline = Fact::Known("mem_encrypt=on".into());
+        one.host.firmware.sme_possible = Fact::Known(sme);
+        let lines = one.prepared().unwrap().unpacked.lines().concat();
+        lines.contains("memory is encrypted")
+    };
+    assert!(running(true));
+    assert!(!running(false));
     assert!(!of(true, "mem_encrypt=off"));
     assert!(!of(false, "quiet"));
     assert!(!of(false, "mem_encrypt=on"));
+}
+
+/// After an image that did not arrive, kernel and initrd stay as they are, unless it is
+/// insisted on.
+#[test]
+fn what_was_lost_is_not_tried_again_by_itself() {
+    let packed = zstd(&large("a"));
+    let tried = |choice, lost: Option<&str>, append: &str| {
+        let mut one = Try::new(&packed, SyscallChoice::Classic, choice);
+        one.request.unpack.not_earned = lost.map(str::to_owned);
+        one.request.cmdline.append = Some(append.into());
+        let prepared = one.prepared().unwrap();
+        (
+            prepared.unpacked.initrd.is_changed(),
+            prepared.unpacked.lines().concat(),
+        )
+    };
+    assert!(tried(UnpackChoice::Auto, None, "quiet").0);
+    let (changed, lines) = tried(UnpackChoice::Auto, Some("/boot/vmlinuz"), "quiet");
+    assert!(!changed, "{lines}");
+    assert!(
+        lines.contains("was not seen to arrive (/boot/vmlinuz)"),
+        "{lines}"
+    );
+    // The next kernel would keep the larger one.
+    let (changed, lines) = tried(UnpackChoice::Auto, None, "retain_initrd");
+    assert!(!changed && lines.contains("(retain_initrd)"), "{lines}");
 }

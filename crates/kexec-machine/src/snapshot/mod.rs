@@ -335,7 +335,8 @@ impl Snapshot {
         let cmdline = self.cmdline.known();
         let encrypted = cmdline.and_then(|line| line.value("mem_encrypt"));
         matches!(hypervisor, Some("tdx" | "sev-snp"))
-            || encrypted.as_deref() == Some("on")
+            || (encrypted.as_deref() == Some("on")
+                && self.firmware.sme_possible.known() != Some(&false))
             || self.firmware.encrypted_guest.is_true()
             || self
                 .memory

@@ -102,6 +102,10 @@ fn nothing(_: &KernelFacts) -> Option<&str> {
     None
 }
 
+/// Why nothing is unpacked where the last image that was did not arrive, as far as was seen.
+pub const NOT_EARNED: &str =
+    "the last image that was unpacked before the jump was not seen to arrive";
+
 /// The first row that applies decides.
 const TABLE: &[Row] = &[
     Row {
@@ -160,7 +164,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         applies: |f| f.not_earned.is_some(),
-        reason: "the last kernel that was unpacked before the jump did not arrive",
+        reason: NOT_EARNED,
         detail: |f| f.not_earned.as_deref(),
         binding: false,
     },
@@ -270,7 +274,7 @@ mod tests {
             ),
             (
                 |f| f.not_earned = Some("x".into()),
-                "did not arrive (x)",
+                "was not seen to arrive (x)",
                 false,
             ),
             (

@@ -52,6 +52,8 @@ pub struct UnpackMemory {
     pub total: Result<u64, String>,
     /// What the next kernel may use of it, where its command line says less (`mem=`).
     pub next: Option<u64>,
+    /// What its command line sets aside of it ([`super::reserved`]).
+    pub reserved: u64,
     /// Without `root=`, the files of the initrd go into a tmpfs (`init_rootfs`,
     /// init/do_mounts.c), which holds half of what the initrd leaves at most.
     pub tmpfs: bool,
@@ -195,9 +197,13 @@ impl UnpackMemory {
             .kernel
             .saturating_add(NEXT_MARGIN)
             .saturating_add(memory / NEXT_PER_MEMORY);
-        let left = memory.saturating_sub(own);
+        let left = memory.saturating_sub(own).saturating_sub(self.reserved);
+        let aside = match self.reserved {
+            0 => String::new(),
+            bytes => format!("its command line sets {} aside, ", Mb(bytes)),
+        };
         let (memory, own) = (Mb(memory), Mb(own));
-        let start = format!("the next kernel has {memory}, needs about {own} for itself, ");
+        let start = format!("the next kernel has {memory}, needs about {own} for itself, {aside}");
         if self.tmpfs {
             return Room {
                 most: left / TMPFS_PARTS * TMPFS_SHARE,
@@ -238,6 +244,7 @@ mod tests {
             total: Ok(total * MB),
             limit: None,
             tmpfs: false,
+            reserved: 0,
             next: None,
             files: 90 * MB,
             kernel: 63 * MB,
@@ -347,6 +354,17 @@ mod tests {
             room.because
                 .starts_with("300 MB are left by /sys/fs/cgroup/a")
         );
+    }
+
+    #[test]
+    fn what_the_next_command_line_sets_aside_is_not_left() {
+        let memory = UnpackMemory {
+            reserved: 3000 * MB,
+            ..machine(3700, 4000)
+        };
+        let (most, because) = room(&memory);
+        assert!(because.contains("sets 3000 MB aside"), "{because}");
+        assert!(most < 400, "{most}");
     }
 
     /// An initrd of more than a third of the memory boots packed, and would not unpacked.

@@ -4,6 +4,7 @@
 pub mod cost;
 pub mod kernel;
 pub mod memory;
+pub mod reserved;
 
 use serde::Serialize;
 

@@ -91,7 +91,7 @@ pub(super) fn attempt(
             prepared.decision.method.name(),
             prepared.decision.reason
         ),
-        unpacked: prepared.unpacked.kernel.unpacked,
+        unpacked: prepared.unpacked.kernel.unpacked || prepared.unpacked.initrd.is_changed(),
         handover,
         doubts: doubts
             .map(|f| format!("{}: {}", f.problem.what, f.problem.why))

@@ -120,6 +120,10 @@ pub(super) struct Split<'a> {
     stopped: Option<Rest>,
 }
 
+/// Behind so many parts the rest stays as it is: an archive of nothing takes 44 bytes, and
+/// each part takes a kilobyte in what is reported of it.
+const MOST_PARTS: usize = 256;
+
 /// Behind so many parts, which no real initrd has, one thread unpacks the rest.
 const MANY_PARTS: usize = 16;
 
@@ -170,6 +174,11 @@ impl<'a> Split<'a> {
             let at_all = self.base.saturating_add(self.at);
             let step = match self.stopped.take() {
                 Some(stopped) => Err(stopped),
+                None if self.parts >= MOST_PARTS => Err(Rest {
+                    codec: None,
+                    why: format!("it is behind {MOST_PARTS} parts, and no more are unpacked"),
+                    is_read: true,
+                }),
                 None => self.step(&rest, at_all, room),
             };
             let (len, found) = match step {

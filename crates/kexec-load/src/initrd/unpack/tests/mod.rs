@@ -377,6 +377,17 @@ fn bombs_stop_early() {
     println!("{:?}", began.elapsed());
 }
 
+/// Their number is bounded, and what is behind them is still the same to a kernel.
+#[test]
+fn a_thousand_parts() {
+    let many = vec![pack("zstd", &archive("a", 4)); 1000].concat();
+    let before = [piece(many)];
+    let (after, report) = auto(&before);
+    assert_eq!(report.parts.len(), 257);
+    assert!(report.parts.last().unwrap().why.contains("256 parts"));
+    same(&before, &after);
+}
+
 #[test]
 fn what_may_not_be_unpacked_is_not() {
     let packed = piece(pack("zstd", &archive("init", 500)));
