@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod places;
 mod sound;
 
 use common::{Ask, Bz, MIB, crash_facts, map, ovmf, piece, show};

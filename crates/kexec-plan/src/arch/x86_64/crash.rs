@@ -223,7 +223,21 @@ fn map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>, own: &RangeSet) 
     });
     let whole = whole_map(builder, request);
     let rest = whole.entries().iter().filter(|e| e.kind != MemoryKind::Ram);
-    MemoryMap::new(own.chain(rest.copied()))
+    MemoryMap::new(own.chain(rest.copied().map(left_alone)))
+}
+
+/// An entry that is not for the crash kernel. Linux makes memory of what is "Soft Reserved"
+/// (DAX, the driver kmem), and the running kernel may have done so: then it is to be saved
+/// (Linux commit b617c5266eed, "efi: Common enable/disable infrastructure for EFI soft
+/// reservation"). What is reserved is left alone.
+fn left_alone(entry: MapEntry) -> MapEntry {
+    match entry.kind {
+        MemoryKind::SoftReserved => MapEntry {
+            kind: MemoryKind::Reserved,
+            ..entry
+        },
+        _ => entry,
+    }
 }
 
 /// Where ACPI's root pointer is. A kernel that takes over EFI's runtime services finds it
