@@ -112,6 +112,9 @@ pub struct CrashStatus {
     pub armed: Option<bool>,
     /// Seconds since 1970 when it was loaded; null where no record of it exists.
     pub since: Option<u64>,
+    /// Why it is unknown which image is loaded; null where the record names it, or nothing is
+    /// loaded.
+    pub image_unknown: Option<String>,
     /// The kernel file of the record.
     pub kernel: Option<String>,
     /// Its release.

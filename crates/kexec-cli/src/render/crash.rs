@@ -168,7 +168,14 @@ pub fn status(status: &CrashStatus, every_sysctl: bool, layout: Layout) -> Strin
             let at = at.map(|at| humantime::format_rfc3339_seconds(at).to_string());
             (format!("yes, since {}", at.unwrap_or_default()), Ink::Ok)
         }
-        (Some(true), None) => ("yes; another program loaded it".to_owned(), Ink::Ok),
+        (Some(true), None) => {
+            let why = status
+                .image_unknown
+                .as_deref()
+                .unwrap_or("without a record");
+            let text = format!("yes, but which image is unknown: {why}");
+            (text, Ink::Warning)
+        }
         (Some(false), _) => (
             "no: a panic reboots or stops the machine, and saves nothing".to_owned(),
             Ink::Warning,
@@ -345,6 +352,7 @@ pub(super) mod tests {
         CrashStatus {
             armed: Some(true),
             since: Some(1_795_388_700),
+            image_unknown: None,
             kernel: Some("/boot/vmlinuz-6.12".into()),
             release: Some("6.12".into()),
             running: "6.12".into(),
@@ -423,9 +431,17 @@ pub(super) mod tests {
             reserved: Some(64 << 20),
             ..ready()
         };
+        let unsure = CrashStatus {
+            since: None,
+            kernel: None,
+            files: vec![],
+            image_unknown: Some("a load of /k was interrupted".into()),
+            ..ready()
+        };
         insta::assert_snapshot!(
             [
                 status(&ready(), false, plain),
+                status(&unsure, false, plain),
                 status(&unarmed(), false, plain),
                 status(&unarmed(), true, plain),
                 status(&small, false, plain),

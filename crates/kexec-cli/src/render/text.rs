@@ -210,6 +210,12 @@ pub fn needs_reboot(entry: &str, reasons: &[String]) -> String {
     format!("A reboot is due:\n{}", lines.collect::<String>())
 }
 
+/// What to do about an image that an interrupted change left in the normal slot.
+const UNSURE_NORMAL: &str =
+    "kexec unload unloads it; kexec load, kexec preload and kexec reboot do so first";
+/// The same for the crash slot, which is not emptied by itself.
+const UNSURE_CRASH: &str = "kexec crash load loads one anew; kexec crash unload unloads it";
+
 /// What is loaded in both slots.
 pub fn status(host: &Snapshot, slots: &Slots, layout: Layout) -> String {
     let mut out = String::new();
@@ -221,7 +227,7 @@ pub fn status(host: &Snapshot, slots: &Slots, layout: Layout) -> String {
         "normal",
         &slots.normal,
         at_work,
-        "nothing loaded",
+        ("nothing loaded", UNSURE_NORMAL),
     );
     let nothing = match host.kexec.crash_size.known() {
         Some(0) => {
@@ -230,7 +236,8 @@ pub fn status(host: &Snapshot, slots: &Slots, layout: Layout) -> String {
         Some(bytes) => format!("nothing loaded; {} are reserved", Memory(*bytes)),
         None => "nothing loaded".to_owned(),
     };
-    slot(&mut out, layout, "crash", &slots.crash, at_work, &nothing);
+    let words = (nothing.as_str(), UNSURE_CRASH);
+    slot(&mut out, layout, "crash", &slots.crash, at_work, words);
     if let Some(who) = at_work {
         row(
             &mut out,
@@ -267,7 +274,7 @@ fn slot(
     label: &str,
     content: &SlotContent,
     at_work: Option<&str>,
-    nothing: &str,
+    (nothing, unsure): (&str, &str),
 ) {
     match content {
         SlotContent::Unknown => {
@@ -286,12 +293,7 @@ fn slot(
         }
         SlotContent::Interrupted(found) => {
             row(out, layout, label, &format!("loaded, but {}", found.text()));
-            row(
-                out,
-                layout,
-                "",
-                "kexec unload unloads it; kexec load, kexec preload and kexec reboot do so first",
-            );
+            row(out, layout, "", unsure);
         }
         SlotContent::Ours(record) => image(out, layout, label, record),
     }

@@ -272,6 +272,8 @@ pub(super) fn load_request(
                 SyscallChoice::Fastest => UnpackChoice::Auto,
                 _ => UnpackChoice::Never,
             }),
+            // Without a verb, the files are loaded as they are, as kexec-tools does it.
+            by_default: unpack(typed).is_none() && usual == SyscallChoice::Fastest,
             ..Unpack::default()
         },
         profile: typed.last(Id::Profile).and_then(numbers::whole),
@@ -293,12 +295,7 @@ pub(super) fn chosen(typed: &Typed) -> Option<SyscallChoice> {
 
 /// What was said about unpacking.
 fn unpack(typed: &Typed) -> Option<UnpackChoice> {
-    match typed.last(Id::Unpack)?.as_bytes() {
-        b"auto" => Some(UnpackChoice::Auto),
-        b"never" => Some(UnpackChoice::Never),
-        b"always" => Some(UnpackChoice::Always),
-        _ => None,
-    }
+    UnpackChoice::from_word(typed.last(Id::Unpack)?.to_str()?)
 }
 
 /// What only kexec_load(2) knows.

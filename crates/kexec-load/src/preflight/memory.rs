@@ -74,15 +74,26 @@ fn free(context: &LoadContext<'_>, demand: Demand) -> Observation {
             .fold(0, |sum: usize, piece| sum.saturating_add(piece.len)),
         false => 0,
     };
+    // And so is the kernel that was taken out of its file.
+    let taken_out = match context.unpacked.kernel.unpacked {
+        true => demand.kernel,
+        false => 0,
+    };
     let peak = demand
         .total()
+        .saturating_add(taken_out)
         .saturating_add(files.saturating_mul(copies))
         .saturating_add(Memory::of(packed).0);
-    match &context.host.memory.available {
+    let usable = context.host.memory.usable();
+    let by = usable
+        .limit
+        .map(|limit| format!(" within the limit of {limit}"));
+    let by = by.unwrap_or_default();
+    match &usable.bytes {
         Fact::Known(available) if peak <= *available => Observation::pass(
             what,
             format!(
-                "{} are available, {} are needed while loading",
+                "{} are available{by}, {} are needed while loading",
                 Memory(*available),
                 Memory(peak)
             ),
@@ -91,7 +102,7 @@ fn free(context: &LoadContext<'_>, demand: Demand) -> Observation {
             Severity::Warning,
             what,
             format!(
-                "{} are available, {} are needed while loading",
+                "{} are available{by}, {} are needed while loading",
                 Memory(*available),
                 Memory(peak)
             ),

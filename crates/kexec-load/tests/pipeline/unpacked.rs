@@ -1,9 +1,11 @@
 //! Initrds that are unpacked before the jump, by both system calls.
 
 use kexec_image::testing::codec::{gzip, xz_filtered, zstd};
+use kexec_image::testing::vmlinux::VmlinuxBuilder;
 use kexec_load::pipeline::Prepared;
 use kexec_load::request::{Unpack, UnpackChoice};
 use kexec_machine::Fact;
+use kexec_machine::snapshot::GroupLimit;
 use kexec_plan::Method;
 use kexec_plan::unpack::cost::PartForm;
 use kexec_sys::Errno;
@@ -213,6 +215,17 @@ fn where_memory_is_short_it_stays_packed() {
     assert!(initrd.starts_with(&packed));
     let line = prepared.unpacked.lines().concat();
     assert!(line.contains("100 MiB are free"), "{line}");
+    // A control group's limit counts as little memory does, and is named.
+    let mut limited = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
+    limited.host.memory.group_limit = Fact::Known(GroupLimit {
+        left: 100 << 20,
+        file: "/sys/fs/cgroup/a.slice/memory.max".to_owned(),
+    });
+    let (prepared, initrd) = limited.loaded(&double());
+    assert!(initrd.starts_with(&packed));
+    let line = prepared.unpacked.lines().concat();
+    let named = "100 MiB are left by /sys/fs/cgroup/a.slice/memory.max";
+    assert!(line.contains(named), "{line}");
     // Held, it gets less.
     let mut held = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
     held.host.memory.available = Fact::Known(230 << 20);
@@ -249,6 +262,37 @@ fn a_kernel_without_memory_gets_the_files_as_they_are() {
     assert_eq!(kernel.calls().len(), 2);
     kernel.change(|m| m.free_pages = 1);
     assert!(auto.load(&kernel).is_err());
+}
+
+/// Unpacked, the kernel is in this process as well; its file may have room where it has not.
+#[test]
+fn a_kernel_without_memory_gets_the_bzimage() {
+    let vmlinux = VmlinuxBuilder {
+        relocations: Vec::new(),
+        ..VmlinuxBuilder::default()
+    };
+    let vmlinux = vmlinux.build();
+    let builder = BzImageBuilder {
+        init_size: 2 << 20,
+        ..BzImageBuilder::new()
+    };
+    let builder = builder.payload(gzip(&vmlinux), vmlinux.len(), "gzip");
+    let auto = Try::new(&cpio("x"), SyscallChoice::Classic, UnpackChoice::Auto);
+    auto.boot.file("vmlinuz", &builder.build());
+    let unpacked = auto.prepared().unwrap();
+    assert!(unpacked.unpacked.kernel.unpacked, "{:?}", unpacked.unpacked);
+    let placed = unpacked.placed.unwrap();
+    let memory: u64 = placed.segments.iter().map(|s| s.memory.len()).sum();
+    let kernel = double();
+    kernel.change(|m| m.free_pages = memory / 4096 - 1);
+    let (prepared, _) = auto.loaded(&kernel);
+    assert_eq!(kernel.calls().len(), 2);
+    assert!(!prepared.unpacked.kernel.unpacked);
+    let lines = prepared.unpacked.lines().concat();
+    assert!(
+        lines.contains("no memory for it, unpacked (ENOMEM)"),
+        "{lines}"
+    );
 }
 
 #[test]

@@ -11,6 +11,8 @@ use crate::Method;
 pub struct KernelFacts {
     /// What the caller wants.
     pub choice: UnpackChoice,
+    /// The setting that says so, where no option does.
+    pub setting: Option<String>,
     /// The system call that loads it.
     pub method: Method,
     /// It is a bzImage of a 64-bit kernel that can be moved.
@@ -109,7 +111,7 @@ const TABLE: &[Row] = &[
     Row {
         applies: |f| f.choice == UnpackChoice::Never,
         reason: UNWANTED,
-        detail: nothing,
+        detail: |f| f.setting.as_deref(),
         binding: true,
     },
     Row {
@@ -187,7 +189,10 @@ pub fn decide(facts: &KernelFacts) -> Result<KernelUnpacking, String> {
         return Ok(KernelUnpacking {
             unpacked: true,
             reason: match insists {
-                true => "--unpack=always was given".to_owned(),
+                true => match &facts.setting {
+                    Some(setting) => setting.clone(),
+                    None => "--unpack=always was given".to_owned(),
+                },
                 false => "the next kernel need not unpack it".to_owned(),
             },
         });
@@ -210,6 +215,7 @@ mod tests {
     fn facts() -> KernelFacts {
         KernelFacts {
             choice: UnpackChoice::Auto,
+            setting: None,
             method: Method::ClassicLoad,
             bzimage: true,
             untried: None,
@@ -221,6 +227,24 @@ mod tests {
             not_earned: None,
             forgotten: None,
         }
+    }
+
+    #[test]
+    fn a_setting_is_named() {
+        let setting = |choice| KernelFacts {
+            choice,
+            setting: Some("unpack = it in the.conf".into()),
+            ..facts()
+        };
+        let never = decide(&setting(UnpackChoice::Never)).unwrap();
+        assert!(!never.unpacked && !never.is_unwanted());
+        let line = never.line().unwrap();
+        assert!(line.ends_with("nothing is to be unpacked (unpack = it in the.conf)"));
+        let always = decide(&setting(UnpackChoice::Always)).unwrap();
+        assert_eq!(
+            always.line().unwrap(),
+            "kernel unpacked before the jump: unpack = it in the.conf"
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! kernel while it is loaded, by the kernel's own rule, and in the next kernel, which holds
 //! the initrd and what it unpacks to at once.
 
+use std::fmt;
+
 use crate::Method;
 use crate::size::Memory;
 
@@ -28,6 +30,14 @@ const HELD: u64 = 4;
 /// later 4 GiB: the limits in `kimage_file_prepare_segments`, kernel/kexec_file.c).
 const FILE_MOST: u64 = (1 << 31) - 1;
 
+/// Where the files go into a tmpfs, the initrd may take so many of [`TMPFS_PARTS`] of what the
+/// next kernel has left: it stays in memory itself, its files have to be half of what it leaves
+/// (Documentation/filesystems/tmpfs.rst, `size`), and they take a sixteenth more than they are.
+const TMPFS_SHARE: u64 = 16;
+
+/// See [`TMPFS_SHARE`].
+const TMPFS_PARTS: u64 = 49;
+
 /// Besides kernel and initrd: parameters, purgatory, command line, tables; bytes.
 const SMALL_SEGMENTS: u64 = 2 << 20;
 
@@ -37,10 +47,17 @@ pub struct UnpackMemory {
     /// What the running kernel can give (`MemAvailable`), before the files were read; or
     /// why that is unknown.
     pub available: Result<u64, String>,
+    /// What else than free memory bounds that, for people: a limit of this process.
+    pub limit: Option<String>,
     /// All memory of the machine (`MemTotal`), or why that is unknown.
     pub total: Result<u64, String>,
     /// What the next kernel may use of it, where its command line says less (`mem=`).
     pub next: Option<u64>,
+    /// What its command line sets aside of it ([`super::reserved`]).
+    pub reserved: u64,
+    /// Without `root=`, the files of the initrd go into a tmpfs (`init_rootfs`,
+    /// init/do_mounts.c), which holds half of what the initrd leaves at most.
+    pub tmpfs: bool,
     /// What the files take that are in memory already.
     pub files: u64,
     /// What the kernel takes, loaded.
@@ -61,19 +78,41 @@ pub struct Room {
 }
 
 /// The most that a kernel may have that is taken out of its bzImage, by the memory that is
-/// `available` before `files` bytes of files were read: it is in memory twice while it is
-/// loaded, in this process and in the kernel. All numbers are bytes.
-pub fn kernel_room(available: u64, files: u64) -> Room {
-    let taken = files.saturating_add(NOW_MARGIN);
+/// `available` before `files` bytes of files were read. Beside it and the files, the running
+/// kernel holds its copy of both while they are loaded: `kernel` with the room that its header
+/// asks for, and `initrd` as it is handed over. `limit` is what else than free memory bounds
+/// what is available. All numbers are bytes.
+pub fn kernel_room(
+    available: u64,
+    files: u64,
+    kernel: u64,
+    initrd: u64,
+    limit: Option<&str>,
+) -> Room {
+    let loaded = kernel.saturating_add(initrd).saturating_add(SMALL_SEGMENTS);
+    let taken = files.saturating_add(loaded).saturating_add(NOW_MARGIN);
     Room {
-        most: available.saturating_sub(taken) / 2,
+        most: available.saturating_sub(taken),
         because: format!(
-            "{} are free, the files take {}, the machine keeps {}, and the unpacked kernel is in \
-             memory twice while it is loaded",
-            Memory(available),
+            "{}, the files take {}, the loaded image {}, and the machine keeps {}",
+            Free(available, limit),
             Memory(files),
+            Memory(loaded),
             Memory(NOW_MARGIN)
         ),
+    }
+}
+
+/// What can be taken, and what bounds it, for people.
+struct Free<'a>(u64, Option<&'a str>);
+
+impl fmt::Display for Free<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Free(bytes, limit) = self;
+        match limit {
+            Some(limit) => write!(f, "{} are left by {limit}", Memory(*bytes)),
+            None => write!(f, "{} are free", Memory(*bytes)),
+        }
     }
 }
 
@@ -121,9 +160,9 @@ impl UnpackMemory {
         Room {
             most: left / copies,
             because: format!(
-                "{} are free, the files and the loaded kernel take {}, the machine keeps {}, and \
-                 the initrd is in memory {copies} times while it is loaded",
-                Memory(available),
+                "{}, the files and the loaded kernel take {}, the machine keeps {}, and the \
+                 initrd is in memory {copies} times while it is loaded",
+                Free(available, self.limit.as_deref()),
                 Memory(taken),
                 Memory(NOW_MARGIN)
             ),
@@ -150,14 +189,24 @@ impl UnpackMemory {
             .kernel
             .saturating_add(NEXT_MARGIN)
             .saturating_add(memory / NEXT_PER_MEMORY);
+        let left = memory.saturating_sub(own).saturating_sub(self.reserved);
+        let aside = match self.reserved {
+            0 => String::new(),
+            bytes => format!("its command line sets {} aside, ", Memory(bytes)),
+        };
+        let (memory, own) = (Memory(memory), Memory(own));
+        let start = format!("the next kernel has {memory}, needs about {own} for itself, {aside}");
+        if self.tmpfs {
+            return Room {
+                most: left / TMPFS_PARTS * TMPFS_SHARE,
+                because: format!(
+                    "{start}and without root= the files may take half of what the initrd leaves"
+                ),
+            };
+        }
         Room {
-            most: memory.saturating_sub(own) / 2,
-            because: format!(
-                "the next kernel has {}, needs about {} for itself, and holds the initrd and its \
-                 files at once",
-                Memory(memory),
-                Memory(own)
-            ),
+            most: left / 2,
+            because: format!("{start}and holds the initrd and its files at once"),
         }
     }
 
@@ -185,6 +234,9 @@ mod tests {
         UnpackMemory {
             available: Ok(available * MB),
             total: Ok(total * MB),
+            limit: None,
+            tmpfs: false,
+            reserved: 0,
             next: None,
             files: 90 * MB,
             kernel: 63 * MB,
@@ -256,16 +308,76 @@ mod tests {
 
     #[test]
     fn a_kernel_is_not_unpacked_into_what_the_machine_keeps() {
-        let room = kernel_room(131 * MB, 14 * MB);
-        assert_eq!(room.most, (117 * MB - NOW_MARGIN) / 2);
+        let room = |available, initrd| {
+            kernel_room(
+                available * MB,
+                (14 + initrd) * MB,
+                63 * MB,
+                initrd * MB,
+                None,
+            )
+        };
+        let margin = NOW_MARGIN + SMALL_SEGMENTS;
+        assert_eq!(room(300, 0).most, (300 - 14 - 63) * MB - margin);
+        // The initrd is in memory twice: as its file, and as the running kernel's copy.
+        assert!(room(320, 90).most < 62 * MB);
+        assert!(room(390, 90).most > 62 * MB);
+        let because = room(300, 10).because;
+        assert!(
+            because.starts_with(
+                "286.1 MiB are free, the files take 22.8 MiB, the loaded image 71.6 MiB"
+            ),
+            "{because}"
+        );
+        assert_eq!(room(70, 0).most, 0);
+        assert_eq!(kernel_room(0, u64::MAX, u64::MAX, u64::MAX, None).most, 0);
+    }
+
+    #[test]
+    fn a_limit_of_the_process_is_named() {
+        let limit = "/sys/fs/cgroup/a/memory.max";
+        let memory = UnpackMemory {
+            limit: Some(limit.to_owned()),
+            ..machine(300, 8000)
+        };
+        let (most, because) = room(&memory);
+        assert_eq!(most, 38);
+        assert!(
+            because.starts_with("286.1 MiB are left by /sys/fs/cgroup/a/memory.max, the files")
+        );
+        let room = kernel_room(300 * MB, 14 * MB, 0, 0, Some(limit));
         assert!(
             room.because
-                .contains("124.9 MiB are free, the files take 13.3 MiB"),
-            "{}",
-            room.because
+                .starts_with("286.1 MiB are left by /sys/fs/cgroup/a")
         );
-        assert_eq!(kernel_room(70 * MB, 14 * MB).most, 0);
-        assert_eq!(kernel_room(0, u64::MAX).most, 0);
+    }
+
+    #[test]
+    fn what_the_next_command_line_sets_aside_is_not_left() {
+        let memory = UnpackMemory {
+            reserved: 3000 * MB,
+            ..machine(3700, 4000)
+        };
+        let (most, because) = room(&memory);
+        assert!(because.contains("sets 2.7 GiB aside"), "{because}");
+        assert!(most < 400, "{most}");
+    }
+
+    /// An initrd of more than a third of the memory boots packed, and would not unpacked.
+    #[test]
+    fn without_a_root_the_files_are_in_a_tmpfs() {
+        let memory = UnpackMemory {
+            tmpfs: true,
+            ..machine(3700, 4000)
+        };
+        let (most, because) = room(&memory);
+        assert!(because.contains("without root="), "{because}");
+        assert!((1000..1300).contains(&most), "{most}");
+        let with_root = UnpackMemory {
+            tmpfs: false,
+            ..memory
+        };
+        assert!(room(&with_root).0 > 1500);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::{
     remember, unload_held,
 };
 use crate::arrival::{self, last_jump};
+use crate::conf;
 use crate::enable;
 use crate::handover::{self, shutdown_request};
 use crate::preload::cold_every;
@@ -238,7 +239,7 @@ fn cold(world: &World<'_>, host: &Snapshot) -> Option<String> {
 
 /// Why the next reboot has to be a cold one, if it is its turn (`--cold-every`).
 fn turn(world: &World<'_>) -> Option<String> {
-    match cold_every::read(world.root) {
+    match conf::read(world.root).map(|conf| conf.cold_every) {
         Ok(None) => None,
         Ok(Some(every)) => cold_every::due(every, kexecs_since_cold(world).unwrap_or(0)),
         // What it was to say is unknown, and the firmware is always right.

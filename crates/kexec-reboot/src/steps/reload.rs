@@ -37,7 +37,10 @@ impl Previous {
         Previous::Crash(match world.content(slot) {
             SlotContent::Empty | SlotContent::Unknown => return Previous::Nothing,
             SlotContent::Ours(record) => Ok(record),
-            SlotContent::Foreign => Err("another program had loaded it, so its files are unknown"),
+            SlotContent::Foreign => Err(
+                "it had no record (another program had loaded it, or none could be written), so \
+                 its files are unknown",
+            ),
             SlotContent::Hidden => Err("only root may read its record"),
             SlotContent::Interrupted(_) => {
                 Err("a change of it had been interrupted, so its files are unknown")

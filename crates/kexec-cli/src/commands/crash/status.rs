@@ -38,11 +38,11 @@ pub fn verb(world: &World<'_>, every_sysctl: bool, as_json: bool) -> u8 {
 fn status(world: &World<'_>) -> CrashStatus {
     let host = world.snapshot();
     let armed = host.kexec.crash_loaded.known().copied();
-    let record = match record::look(world.store(), Slot::Crash, armed) {
-        SlotContent::Ours(record) => Some(record),
+    let content = record::look(world.store(), Slot::Crash, armed);
+    let record = match &content {
+        SlotContent::Ours(record) => Some(&**record),
         _ => None,
     };
-    let record = record.as_deref();
     let files = record
         .map(|record| files(world, record))
         .unwrap_or_default();
@@ -53,6 +53,7 @@ fn status(world: &World<'_>) -> CrashStatus {
         watchdogs: watchdogs(&facts, &host, initrd),
         armed,
         since: record.map(|record| record.time),
+        image_unknown: image_unknown(&content, record::lock::held_by(world.root)),
         kernel: record.map(|record| record.kernel.clone()),
         release: record.and_then(|record| record.release.clone()),
         running: host.release.clone(),
@@ -68,6 +69,19 @@ fn status(world: &World<'_>) -> CrashStatus {
         target: TargetStatus::of(&facts),
         sysctls: facts.sysctls,
         dump_seconds: host.memory.total.known().copied().map(dump_seconds),
+    }
+}
+
+/// Why it is unknown which image is loaded. `at_work` is who changes a slot just now.
+fn image_unknown(content: &SlotContent, at_work: Option<String>) -> Option<String> {
+    match (content, at_work) {
+        (SlotContent::Ours(_) | SlotContent::Empty | SlotContent::Unknown, _) => None,
+        (SlotContent::Interrupted(_), Some(who)) => Some(format!("it is being changed: {who}")),
+        (SlotContent::Interrupted(found), None) => Some(found.text()),
+        (SlotContent::Hidden, _) => Some("only root can see which image".to_owned()),
+        (SlotContent::Foreign, _) => Some(
+            "without a record: another program loaded it, or no record could be written".to_owned(),
+        ),
     }
 }
 
@@ -110,4 +124,45 @@ fn judged(
     }
     let kernel = CrashKernel::choose_with(world, &selection, host, facts.clone())?;
     Ok(kernel.prepare(world, host)?.judged(world, host))
+}
+
+#[cfg(test)]
+mod tests {
+    use kexec_reboot::record::slot::{Interrupted, SlotChange};
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_named_is_explained() {
+        let interrupted = SlotContent::Interrupted(Interrupted {
+            change: SlotChange::LoadOver,
+            record: None,
+        });
+        let at_work = || Some("`kexec -p` (process 7)".to_owned());
+        for (content, at_work, words) in [
+            (
+                &interrupted,
+                None,
+                Some("interrupted: either of them is loaded"),
+            ),
+            (
+                &interrupted,
+                at_work(),
+                Some("being changed: `kexec -p` (process 7)"),
+            ),
+            (
+                &SlotContent::Foreign,
+                at_work(),
+                Some("no record could be written"),
+            ),
+            (&SlotContent::Hidden, None, Some("only root")),
+            (&SlotContent::Empty, at_work(), None),
+            (&SlotContent::Unknown, None, None),
+        ] {
+            let told = image_unknown(content, at_work);
+            assert_eq!(told.is_some(), words.is_some(), "{content:?}");
+            let told = told.unwrap_or_default();
+            assert!(told.contains(words.unwrap_or_default()), "{told}");
+        }
+    }
 }

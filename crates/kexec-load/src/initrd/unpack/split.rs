@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use kexec_image::ImageError;
 use kexec_image::decompress::xz_methods::methods;
-use kexec_image::decompress::{Codec, detect};
+use kexec_image::decompress::{Codec, Meanwhile, detect};
 use kexec_plan::Piece;
 use kexec_plan::unpack::cost::PartForm;
 use kexec_plan::unpack::memory::Room;
@@ -108,6 +108,8 @@ pub(super) struct Split<'a> {
     /// Bytes at the end of the last piece that are no archive.
     config: usize,
     threads: usize,
+    /// Done now and then while something is unpacked.
+    meanwhile: Meanwhile<'a>,
     /// Parts so far.
     parts: usize,
     piece: usize,
@@ -129,11 +131,17 @@ const MANY_PARTS: usize = 16;
 type Step = Result<(usize, Found), Rest>;
 
 impl<'a> Split<'a> {
-    pub(super) fn new(pieces: &'a [Piece], config: usize, threads: usize) -> Split<'a> {
+    pub(super) fn new(
+        pieces: &'a [Piece],
+        config: usize,
+        threads: usize,
+        meanwhile: Meanwhile<'a>,
+    ) -> Split<'a> {
         Split {
             pieces,
             config,
             threads,
+            meanwhile,
             parts: 0,
             piece: 0,
             at: 0,
@@ -261,7 +269,7 @@ impl<'a> Split<'a> {
             true => self.threads,
             false => 1,
         };
-        let decoded = codec.decompress_first(rest, room.most, threads);
+        let decoded = codec.decompress_first(rest, room.most, threads, self.meanwhile);
         let decoded = decoded.map_err(|error| named(why_not(codec, room, &error)))?;
         let used = decoded.consumed;
         let stream = rest.get(..used).unwrap_or_default();

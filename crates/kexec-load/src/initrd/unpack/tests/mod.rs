@@ -20,6 +20,7 @@ fn piece(bytes: Vec<u8>) -> Piece {
 fn rules(choice: UnpackChoice) -> UnpackRules {
     UnpackRules {
         choice,
+        setting: None,
         forbidden: None,
         hashing: Hashing::Crc32c,
         room: Ok(Room {
