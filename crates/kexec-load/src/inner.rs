@@ -8,9 +8,9 @@ use kexec_plan::unpack::memory::{Room, kernel_room};
 use kexec_plan::{Cmdline, FilePlan, kaslr};
 
 use crate::demand::held_by_kernel;
-use crate::explain::say::Bytes;
 use crate::inputs::{Carried, Inputs, image_options};
 use crate::request::LoadRequest;
+use kexec_plan::size::Memory;
 
 /// The kernel out of a bzImage.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ fn unpack(
                 ImageError::TooLarge { .. } => format!(
                     "unpacked, it is larger than the part of the free memory that it may take, \
                      {}: {}",
-                    Bytes(room.most),
+                    Memory(room.most),
                     room.because
                 ),
                 other => other.to_string(),

@@ -194,7 +194,7 @@ fn errors_say_the_step_and_the_errno() {
     );
     assert_eq!(
         error.to_string(),
-        "cannot read kernel (after 0 bytes): EISDIR (Is a directory)"
+        "cannot read kernel (after 0 bytes): a folder where none is expected (EISDIR)"
     );
     let error = SealedFile::from_bytes(b"x", &"n".repeat(300)).unwrap_err();
     assert!(

@@ -65,7 +65,15 @@ impl Machine {
         let stext = info.symbol("_stext").unwrap_or(0);
         let has_number = |name| info.number(name).is_some();
         let has_symbol = |name| info.symbol(name).is_some();
-        match (words.long, words.endian) {
+        // Kernels of 64 bits are in the upper half, but for s390x.
+        let is_32_bit = match words.endian {
+            Endian::Little => (1..=0xffff_ffff).contains(&stext),
+            Endian::Big => {
+                (0x8000_0000..=0xffff_ffff).contains(&stext) && !has_symbol("lowcore_ptr")
+            }
+        };
+        let long = if is_32_bit { 4 } else { words.long };
+        match (long, words.endian) {
             (8, _) if has_symbol("init_top_pgt") || has_symbol("init_level4_pgt") => {
                 Machine::X86_64
             }
@@ -87,6 +95,7 @@ impl Machine {
                 Machine::Mips
             }
             (_, Endian::Big) => Machine::Ppc,
+            (_, Endian::Little) if info.text("CONFIG_X86_PAE").is_some() => Machine::I386,
             // Of i386 the header has no base, and that is where its memory begins.
             (_, Endian::Little) => Machine::Arm,
         }
@@ -240,14 +249,19 @@ impl Translation {
         let upper = |bits: u64| 0_u64.wrapping_sub(1 << bits);
         let voffset = info.number("kimage_voffset");
         let image = |first: u64| voffset.map(|voffset| first.wrapping_sub(voffset));
-        // A kernel for 52 bits keeps the halves of the smaller machines that it runs on.
-        let smallest = match info.text("PAGESIZE") {
-            Some("16384") => bits.min(47),
-            _ => bits.min(48),
+        // A kernel for 52 bits keeps the halves of the smaller machines that it runs on: of 48
+        // bits, or of 47 with pages of 16 KiB. Kernels of 48 bits with such pages differ, so
+        // the image's own place tells: it begins where the linear map ends.
+        let sizes = match info.text("PAGESIZE") {
+            Some("16384") => [47, 48],
+            _ => [48, 48],
         };
+        let ends = sizes.map(|most| upper(bits.min(most) - 1));
         let is_upper = stext.is_none_or(|stext| stext >> (bits - 1) & 1 == 1);
         if is_upper {
-            let end = upper(smallest - 1);
+            let below = |end: &u64| stext.is_none_or(|stext| *end <= stext);
+            let [_, lowest] = ends;
+            let end = ends.into_iter().find(below).unwrap_or(lowest);
             self.add(upper(bits), end.wrapping_sub(1), ram);
             if let Some(paddr) = image(end) {
                 self.add(end, u64::MAX, paddr);
@@ -341,6 +355,30 @@ mod tests {
                      NUMBER(PHYS_OFFSET)=0x40000000\nSYMBOL(_stext)=ffff000008081000\n";
         let wide = "NUMBER(VA_BITS)=52\nNUMBER(kimage_voffset)=0xffff7fffc0000000\n\
                     NUMBER(PHYS_OFFSET)=0xfff1000080000000\nSYMBOL(_stext)=ffff800080010000\n";
+        // With pages of 16 KiB the linear map ends 2^46 or 2^47 bytes below the top.
+        let pages_of_16k = |bits: u64, stext: u64| {
+            format!(
+                "PAGESIZE=16384\nNUMBER(VA_BITS)={bits}\nNUMBER(PHYS_OFFSET)=0x80000000\n\
+                 NUMBER(kimage_voffset)={:#x}\nSYMBOL(_stext)={stext:x}\n",
+                stext - 0x9_0001_0000
+            )
+        };
+        for (bits, stext) in [
+            (47, 0xffff_c000_8001_0000),
+            (48, 0xffff_8000_8001_0000),
+            (48, 0xffff_c000_8001_0000),
+            (52, 0xffff_c000_8001_0000),
+        ] {
+            let info = pages_of_16k(bits, stext);
+            let linear = 0_u64.wrapping_sub(1 << bits);
+            for (address, paddr) in [
+                (stext + 0x123, 0x9_0001_0123),
+                (linear + 0x1000, 0x8000_1000),
+            ] {
+                let found = of(Machine::Arm64, &info, address);
+                assert_eq!(found, Some(paddr), "{bits} {address:#x}");
+            }
+        }
         let riscv = "NUMBER(PAGE_OFFSET)=0xff60000000000000\nNUMBER(phys_ram_base)=2147483648\n\
                      NUMBER(KERNEL_LINK_ADDR)=0xffffffff80000000\n\
                      NUMBER(va_kernel_pa_offset)=0xfffffffeffe00000\n";

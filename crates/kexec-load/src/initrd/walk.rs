@@ -60,6 +60,15 @@ impl Walk {
     /// Walks on over `bytes`, up to their end or to something that is no archive; gives
     /// how many they were.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<usize, String> {
+        self.take_with(bytes, &mut |_| {})
+    }
+
+    /// The same, and shows `visit` the name of each member, but not of the trailers.
+    pub(super) fn take_with(
+        &mut self,
+        bytes: &[u8],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, String> {
         let mut rest = bytes;
         while let Some(first) = rest.first() {
             let used = match &mut self.place {
@@ -94,13 +103,13 @@ impl Walk {
             };
             self.count = self.count.saturating_add(u64::try_from(used).unwrap_or(0));
             rest = rest.get(used..).unwrap_or_default();
-            self.turn()?;
+            self.turn(visit)?;
         }
         Ok(bytes.len() - rest.len())
     }
 
     /// What comes behind something that is complete.
-    fn turn(&mut self) -> Result<(), String> {
+    fn turn(&mut self, visit: &mut dyn FnMut(&[u8])) -> Result<(), String> {
         match self.place {
             WalkPosition::Head if self.need == 0 => {
                 let head = Head::parse(&self.collected).map_err(|e| e.to_string())?;
@@ -115,7 +124,13 @@ impl Walk {
                 }
             }
             // Kernels collect a name with its padding, that of the last member, too.
-            WalkPosition::Name(size) if self.need == 0 => self.skip_to(self.count, size),
+            WalkPosition::Name(size) if self.need == 0 => {
+                self.skip_to(self.count, size);
+                let name = cpio::name(&self.collected);
+                if !cpio::is_trailer(name) {
+                    visit(name);
+                }
+            }
             _ => {}
         }
         if let WalkPosition::Content { left: 0, .. } = self.place {

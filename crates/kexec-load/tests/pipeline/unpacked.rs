@@ -214,7 +214,7 @@ fn where_memory_is_short_it_stays_packed() {
     assert_eq!(forms(&prepared), [PartForm::Packed]);
     assert!(initrd.starts_with(&packed));
     let line = prepared.unpacked.lines().concat();
-    assert!(line.contains("104 MB are free"), "{line}");
+    assert!(line.contains("100 MiB are free"), "{line}");
     // A control group's limit counts as little memory does, and is named.
     let mut limited = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
     limited.host.memory.group_limit = Fact::Known(GroupLimit {
@@ -224,7 +224,7 @@ fn where_memory_is_short_it_stays_packed() {
     let (prepared, initrd) = limited.loaded(&double());
     assert!(initrd.starts_with(&packed));
     let line = prepared.unpacked.lines().concat();
-    let named = "104 MB are left by /sys/fs/cgroup/a.slice/memory.max";
+    let named = "100 MiB are left by /sys/fs/cgroup/a.slice/memory.max";
     assert!(line.contains(named), "{line}");
     // Held, it gets less.
     let mut held = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
@@ -241,7 +241,7 @@ fn where_memory_is_short_it_stays_packed() {
     assert!(lines.contains("no /proc"), "{lines}");
     tight.request.unpack.choice = UnpackChoice::Always;
     let error = tight.prepared().unwrap_err();
-    assert!(error.to_string().contains("104 MB are free"), "{error}");
+    assert!(error.to_string().contains("100 MiB are free"), "{error}");
     assert!(error.remedy().contains("--unpack=auto"));
 }
 

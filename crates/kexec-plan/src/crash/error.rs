@@ -67,6 +67,12 @@ pub enum CrashError {
         "{0}; an image is loaded only into the highest part of the memory that is reserved for crash kernels"
     )]
     NoRoom(NoRoom),
+    /// Something has to lie below all of the memory into which an image can be loaded.
+    #[error(
+        "{0}; an image is loaded only into the highest part of the memory that is reserved for \
+         crash kernels, and that begins at {1:#x}"
+    )]
+    TooHigh(NoRoom, u64),
     /// The command line has no room for what the crash kernel is told there.
     #[error(
         "the command line has {len} bytes with what the crash kernel is told there ({told}), the \
@@ -91,10 +97,15 @@ impl CrashError {
                 "use -s: the running kernel then describes its memory itself"
             }
             CrashError::TooManyHeaders { .. } => {
-                "use a larger memory block size (memory_hotplug), so that the memory has fewer ranges"
+                "reboot with fewer processors (nr_cpus=COUNT) or without a part of the memory \
+                 (mem=SIZE) on the kernel command line; the header that -s makes has no more room"
             }
             CrashError::Beyond32Bit { .. } => "use --elf64-core-headers, or none of the two",
             CrashError::NoRoom(_) => RESERVE_MORE,
+            CrashError::TooHigh(..) => {
+                "leave --entry-32bit, --mem-max and mem= out, or reserve memory that is lower \
+                 (crashkernel=SIZE without ,high and @OFFSET) and reboot"
+            }
             CrashError::NotLinux { .. } => {
                 "use the kernel that the boot loader boots, such as /boot/vmlinuz-RELEASE"
             }

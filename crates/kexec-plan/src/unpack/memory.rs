@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::Method;
+use crate::size::Memory;
 
 /// What the running machine keeps for itself, so that a load does not make it swap: bytes.
 const NOW_MARGIN: u64 = 64 << 20;
@@ -95,19 +96,10 @@ pub fn kernel_room(
         because: format!(
             "{}, the files take {}, the loaded image {}, and the machine keeps {}",
             Free(available, limit),
-            Mb(files),
-            Mb(loaded),
-            Mb(NOW_MARGIN)
+            Memory(files),
+            Memory(loaded),
+            Memory(NOW_MARGIN)
         ),
-    }
-}
-
-/// Bytes, for people.
-struct Mb(u64);
-
-impl fmt::Display for Mb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} MB", self.0 / 1_000_000)
     }
 }
 
@@ -118,8 +110,8 @@ impl fmt::Display for Free<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Free(bytes, limit) = self;
         match limit {
-            Some(limit) => write!(f, "{} are left by {limit}", Mb(*bytes)),
-            None => write!(f, "{} are free", Mb(*bytes)),
+            Some(limit) => write!(f, "{} are left by {limit}", Memory(*bytes)),
+            None => write!(f, "{} are free", Memory(*bytes)),
         }
     }
 }
@@ -171,8 +163,8 @@ impl UnpackMemory {
                 "{}, the files and the loaded kernel take {}, the machine keeps {}, and the \
                  initrd is in memory {copies} times while it is loaded",
                 Free(available, self.limit.as_deref()),
-                Mb(taken),
-                Mb(NOW_MARGIN)
+                Memory(taken),
+                Memory(NOW_MARGIN)
             ),
         }
     }
@@ -184,8 +176,8 @@ impl UnpackMemory {
             most: half.saturating_sub(rest),
             because: format!(
                 "the running kernel loads at most half of the memory, {}, and the kernel takes {}",
-                Mb(half),
-                Mb(self.kernel)
+                Memory(half),
+                Memory(self.kernel)
             ),
         }
     }
@@ -200,9 +192,9 @@ impl UnpackMemory {
         let left = memory.saturating_sub(own).saturating_sub(self.reserved);
         let aside = match self.reserved {
             0 => String::new(),
-            bytes => format!("its command line sets {} aside, ", Mb(bytes)),
+            bytes => format!("its command line sets {} aside, ", Memory(bytes)),
         };
-        let (memory, own) = (Mb(memory), Mb(own));
+        let (memory, own) = (Memory(memory), Memory(own));
         let start = format!("the next kernel has {memory}, needs about {own} for itself, {aside}");
         if self.tmpfs {
             return Room {
@@ -225,8 +217,8 @@ impl UnpackMemory {
             because: format!(
                 "an image that is loaded ahead takes at most a quarter of the free memory, {}, and \
                  the kernel takes {}",
-                Mb(share),
-                Mb(self.kernel)
+                Memory(share),
+                Memory(self.kernel)
             ),
         }
     }
@@ -262,10 +254,10 @@ mod tests {
     fn the_tightest_bound_counts() {
         for (memory, most, words) in [
             // (8000 - 90 - 63 - 69) / 2
-            (machine(8000, 32_000), 3888, "8000 MB are free"),
-            (machine(31_900, 32_000), 15_401, "needs about 1197 MB"),
-            (machine(1000, 8000), 388, "1000 MB are free"),
-            (machine(160, 8000), 0, "160 MB are free"),
+            (machine(8000, 32_000), 3888, "7.4 GiB are free"),
+            (machine(31_900, 32_000), 15_401, "needs about 1.1 GiB"),
+            (machine(1000, 8000), 388, "953.6 MiB are free"),
+            (machine(160, 8000), 0, "152.5 MiB are free"),
             (machine(1900, 2000), 838, "is in memory 2 times"),
             (
                 UnpackMemory {
@@ -273,7 +265,7 @@ mod tests {
                     ..machine(1_000_000, 100)
                 },
                 0,
-                "at most half of the memory, 50 MB",
+                "at most half of the memory, 47.6 MiB",
             ),
             (
                 UnpackMemory {
@@ -297,7 +289,7 @@ mod tests {
                     ..machine(8000, 32_000)
                 },
                 1934,
-                "a quarter of the free memory, 2000 MB",
+                "a quarter of the free memory, 1.8 GiB",
             ),
             (
                 UnpackMemory {
@@ -305,7 +297,7 @@ mod tests {
                     ..machine(8000, 32_000)
                 },
                 149,
-                "the next kernel has 512 MB",
+                "the next kernel has 488.2 MiB",
             ),
         ] {
             let found = room(&memory);
@@ -332,7 +324,9 @@ mod tests {
         assert!(room(390, 90).most > 62 * MB);
         let because = room(300, 10).because;
         assert!(
-            because.starts_with("300 MB are free, the files take 24 MB, the loaded image 75 MB"),
+            because.starts_with(
+                "286.1 MiB are free, the files take 22.8 MiB, the loaded image 71.6 MiB"
+            ),
             "{because}"
         );
         assert_eq!(room(70, 0).most, 0);
@@ -348,11 +342,13 @@ mod tests {
         };
         let (most, because) = room(&memory);
         assert_eq!(most, 38);
-        assert!(because.starts_with("300 MB are left by /sys/fs/cgroup/a/memory.max, the files"));
+        assert!(
+            because.starts_with("286.1 MiB are left by /sys/fs/cgroup/a/memory.max, the files")
+        );
         let room = kernel_room(300 * MB, 14 * MB, 0, 0, Some(limit));
         assert!(
             room.because
-                .starts_with("300 MB are left by /sys/fs/cgroup/a")
+                .starts_with("286.1 MiB are left by /sys/fs/cgroup/a")
         );
     }
 
@@ -363,7 +359,7 @@ mod tests {
             ..machine(3700, 4000)
         };
         let (most, because) = room(&memory);
-        assert!(because.contains("sets 3000 MB aside"), "{because}");
+        assert!(because.contains("sets 2.7 GiB aside"), "{because}");
         assert!(most < 400, "{most}");
     }
 

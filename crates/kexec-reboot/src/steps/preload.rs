@@ -4,7 +4,7 @@
 use kexec_load::pipeline::Prepared;
 use kexec_load::{Error, SyscallChoice};
 use kexec_machine::Snapshot;
-use kexec_sys::{FileFlags, Slot};
+use kexec_sys::{FileFlags, Slot, in_words};
 
 use super::{
     ArrivalOptions, ChosenLoad, ColdReason, LoadOptions, Ready, Selection, can_kexec, put_right,
@@ -343,6 +343,9 @@ fn announce(world: &World<'_>, by_name: bool, uncompared: Option<String>) {
     let (id, now) = (&boot.boot_id, &boot.now);
     let asked = attempt::ask_preloaded(world.store(), id, now, handover, uncompared);
     if let Err(e) = asked {
-        world.warn(format!("the next boot will not know how it went: {e}"));
+        world.warn(format!(
+            "the next boot will not know how it went: {}",
+            in_words(e)
+        ));
     }
 }

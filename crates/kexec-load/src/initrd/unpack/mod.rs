@@ -26,8 +26,8 @@ use kexec_plan::unpack::cost::{Hashing, PartForm, PartSizes, cheapest};
 use kexec_plan::unpack::memory::Room;
 
 use super::intact::without_bootconfig;
-use crate::explain::say::Bytes as Size;
 use join::Joined;
+use kexec_plan::size::Memory as Size;
 use split::{Found, Part, Split};
 
 /// What decides how an initrd is unpacked.

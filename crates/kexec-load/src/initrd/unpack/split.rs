@@ -10,10 +10,10 @@ use kexec_plan::unpack::cost::PartForm;
 use kexec_plan::unpack::memory::Room;
 
 use super::early;
-use crate::explain::say::Bytes as Size;
 use crate::initrd::intact::{LZ4_FRAME, begins_part, foreign_gzip_header, hidden_by_lz4};
 use crate::initrd::walk::{Walk, WalkPosition};
 use crate::initrd::xz;
+use kexec_plan::size::Memory as Size;
 
 /// A run of bytes in one piece of an initrd.
 #[derive(Debug)]

@@ -6,15 +6,28 @@ use super::crash;
 use super::types::{self, Type};
 use super::{linux, multiboot, unpacked};
 use crate::classic::{ClassicError, ClassicRequest, ElfArgs, LoadPlan};
-use crate::crash::CrashError;
+use crate::crash::{CrashError, CrashRegions};
+use crate::memory::NoRoom;
 
 /// Makes the plan.
 pub(crate) fn plan(request: &ClassicRequest<'_>) -> Result<LoadPlan, ClassicError> {
     match by_format(request) {
         Err(ClassicError::NoRoom(no_room)) if request.crash.is_some() => {
-            Err(CrashError::NoRoom(no_room).into())
+            Err(no_room_for_crash(no_room, request).into())
         }
         planned => planned,
+    }
+}
+
+/// Why a crash kernel does not fit. Where all of the reserved memory is too high for what is
+/// to be placed, no size of it helps.
+fn no_room_for_crash(no_room: NoRoom, request: &ClassicRequest<'_>) -> CrashError {
+    let last = request.options.mem_max.unwrap_or(u64::MAX);
+    let end = no_room.within.end.min(last);
+    let window = CrashRegions::of(request.memory).map(|regions| regions.window);
+    match window {
+        Ok(window) if window.start >= end => CrashError::TooHigh(no_room, window.start),
+        _ => CrashError::NoRoom(no_room),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The checks over machines of the snapshots.
 
+mod watchdogs;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -65,6 +67,7 @@ fn machine() -> Machine {
                 modules: Fact::Known(["ext4".to_owned(), "virtio_blk".to_owned()].into()),
             },
             dump_unit: false,
+            lines: vec![],
         },
         contents: Contents {
             modules: ["ext4".to_owned(), "virtio_blk".to_owned()].into(),
