@@ -68,17 +68,21 @@ fn vmcore_dmesg(options: &[&str], dump: &Path) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// What is behind the time at the start of a line.
+fn behind_time(line: &str) -> Option<&str> {
+    let (time, text) = line.strip_prefix('[')?.split_once(']')?;
+    let is_time = |letter: char| letter.is_ascii_digit() || matches!(letter, ' ' | '.');
+    // The text of an empty message went with the spaces at the end.
+    time.chars()
+        .all(is_time)
+        .then(|| text.strip_prefix(' ').unwrap_or(text))
+}
+
 /// The lines that begin with a time.
 fn timed(text: &str) -> Vec<String> {
     let lines = text.lines().map(str::trim_end);
-    let is_timed = |line: &&str| {
-        line.split_once("] ").is_some_and(|(time, _)| {
-            let digits = |letter: char| letter.is_ascii_digit() || matches!(letter, ' ' | '.');
-            time.strip_prefix('[')
-                .is_some_and(|time| time.chars().all(digits))
-        })
-    };
-    lines.filter(is_timed).map(str::to_owned).collect()
+    let timed = lines.filter(|line| behind_time(line).is_some());
+    timed.map(str::to_owned).collect()
 }
 
 fn check(machine: &ForeignMachine) -> Result<()> {
@@ -119,9 +123,7 @@ fn check(machine: &ForeignMachine) -> Result<()> {
         std::fs::write(&info, vmcore_dmesg(&["--vmcoreinfo"], &elf)?)?;
         let theirs = lab.drgn()?.log_with(&elf, &info)?;
         let ours = timed(&vmcore_dmesg(&[], &elf)?);
-        let ours = ours
-            .iter()
-            .filter_map(|line| Some(line.split_once("] ")?.1));
+        let ours = ours.iter().filter_map(|line| behind_time(line));
         let theirs: Vec<_> = theirs.lines().map(str::trim_end).collect();
         assert_eq!(ours.collect::<Vec<_>>(), theirs, "drgn");
     }
