@@ -3,6 +3,7 @@
 
 mod disks;
 mod mounts;
+mod notifiers;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use disks::Disks;
 use mounts::{Mounts, Place};
+pub use notifiers::{POST_NOTIFIERS, kernel_bool};
 
 use crate::target::{DEFAULT, Service, Target, parse};
 
@@ -90,6 +92,9 @@ pub struct CrashFacts {
     pub iommus: Fact<Vec<String>>,
     /// Where the dump goes.
     pub target: TargetFacts,
+    /// Whether other code of the kernel runs before the crash kernel
+    /// (`crash_kexec_post_notifiers`).
+    pub post_notifiers: Fact<bool>,
     /// Whether the unit exists that saves a dump from the system on the disk.
     pub dump_unit: bool,
 }
@@ -140,6 +145,7 @@ impl CrashFacts {
             watchdogs: watchdogs(root),
             iommus: names(&root.join("sys/class/iommu")),
             target: target(root),
+            post_notifiers: notifiers::read(root),
             dump_unit: DUMP_UNITS.iter().any(|unit| root.join(unit).exists()),
         }
     }
