@@ -42,6 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
             0 => UnpackChoice::Auto,
             _ => UnpackChoice::Always,
         },
+        setting: None,
         forbidden: None,
         hashing: match how & 2 {
             0 => Hashing::Crc32c,

@@ -20,6 +20,11 @@ const DRGN: PythonProgram = PythonProgram {
 /// Finds the log by vmcoreinfo alone (no type of the kernel is known without its debugging
 /// information) and prints the messages.
 const LOG: &str = include_str!("scripts/log.py");
+/// Opens the dump of the first argument with the VMCOREINFO of the second.
+const OPEN: &str = "import sys, drgn\n\
+                    info = open(sys.argv[2], 'rb').read()\n\
+                    prog = drgn.Program(vmcoreinfo=info)\n\
+                    prog.set_core_dump(sys.argv[1])\n";
 /// Prints what the dump says of its machine, and what drgn can read of the kernel.
 const FACTS: &str = include_str!("scripts/facts.py");
 
@@ -51,6 +56,15 @@ impl Lab {
     pub fn util_linux_dmesg(&self) -> Result<Initramfs> {
         let tree = self.package(Suite::Sid, "util-linux", Keep::Closure)?;
         linked::programs(&tree.path, &[("usr/bin/dmesg", "ref/dmesg")])
+    }
+
+    /// Debian's setarch of util-linux as `ref/setarch`, with its libraries.
+    ///
+    /// # Errors
+    /// If the package cannot be fetched or does not look as expected.
+    pub fn setarch(&self) -> Result<Initramfs> {
+        let tree = self.package(Suite::Sid, "util-linux", Keep::Closure)?;
+        linked::programs(&tree.path, &[("usr/bin/setarch", "ref/setarch")])
     }
 
     /// drgn, for dumps on the host.
@@ -102,6 +116,28 @@ impl Drgn {
     /// As [`Drgn::run`].
     pub fn log(&self, dump: &Path) -> Result<String> {
         self.run(dump, LOG)
+    }
+
+    /// The same of a dump whose headers lack VMCOREINFO, which is in a file.
+    ///
+    /// # Errors
+    /// As [`Drgn::run`].
+    pub fn log_with(&self, dump: &Path, vmcoreinfo: &Path) -> Result<String> {
+        let script = format!("{OPEN}{LOG}");
+        let output = Command::new(self.program.with_file_name("python3"))
+            .args(["-c", &script])
+            .args([dump, vmcoreinfo])
+            .env_remove("DEBUGINFOD_URLS")
+            .start_output()?;
+        if !output.status.success() {
+            bail!(
+                "drgn on {} ended with {}: {}",
+                dump.display(),
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Lines `key: value` of what the dump holds.

@@ -7,6 +7,7 @@ use crate::initramfs::Initramfs;
 use crate::qemu::Qemu;
 use crate::{linked, modules, scripts};
 use anyhow::{Context, Result, bail};
+use kexec_image::{Kernel, Options, recognise};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,29 @@ pub struct LabKernel {
 }
 
 impl LabKernel {
+    /// The bzImage that an environment variable names, for what no kernel of Debian can
+    /// show. It has no modules.
+    ///
+    /// # Errors
+    /// If the variable is not set, or names no bzImage.
+    pub fn named_by(variable: &str, label: &'static str) -> Result<Self> {
+        let path = std::env::var_os(variable)
+            .map(PathBuf::from)
+            .with_context(|| format!("{variable} is not set; it has to name a bzImage"))?;
+        let image = recognise(read(&path)?.into(), &Options::default())
+            .with_context(|| format!("reading {}, which {variable} names", path.display()))?;
+        let Kernel::BzImage(bzimage) = &image.kernel else {
+            bail!("{}, which {variable} names, is no bzImage", path.display());
+        };
+        Ok(Self {
+            label,
+            release: bzimage.release().unwrap_or_default().to_owned(),
+            modules: PathBuf::new(),
+            suite: Suite::Sid,
+            path,
+        })
+    }
+
     /// One of its modules, unpacked; the name as in `modules.dep`, up to `.ko`.
     ///
     /// # Errors

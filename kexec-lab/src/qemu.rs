@@ -178,6 +178,26 @@ impl Qemu {
     }
 }
 
+/// Arguments that make QEMU's monitor the third serial port of a guest, `/dev/ttyS2`: the same
+/// socket, which is made, from both sides. The monitor echoes each character of a command with all
+/// before it: the guest has to read that, or the monitor takes no more than a short command.
+#[must_use]
+pub fn monitor_port(socket: &Path) -> Vec<String> {
+    let socket = socket.display();
+    [
+        "-chardev",
+        &format!("socket,id=monitor,path={socket},server=on,wait=off"),
+        "-mon",
+        "chardev=monitor,mode=readline",
+        "-chardev",
+        &format!("socket,id=port,path={socket}"),
+        "-device",
+        "isa-serial,chardev=port,index=2",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
 /// A QEMU that is killed when it goes out of scope, so that a failed test leaves no guest
 /// behind.
 #[derive(Debug)]

@@ -149,11 +149,11 @@ fn all_or_nothing_by_a_program_of_roots() -> Result<()> {
     for label in ["small", "ro", "folder", "group", "fix", "copy", "move"] {
         stage.good(label)?;
     }
-    refused("full", &["No space left", "nothing was changed"])?;
+    refused("full", &["no space is left", "nothing was changed"])?;
     assert_eq!(stage.good("nothing")?.out(), "");
     refused(
         "read-only",
-        &["Read-only file system", "nothing was changed"],
+        &["the file system is read-only", "nothing was changed"],
     )?;
     refused("shared", &["/opt/tools", "mode 0775"])?;
     refused("theirs", &["/opt/tools/kexec", "user 1000"])?;

@@ -1,10 +1,11 @@
 //! Debian's kdump-tools with this package in place of kexec-tools: the whole way, from the
 //! unit that loads the crash kernel to the dump that the crash kernel saves.
 
-use anyhow::{Result, ensure};
-use kexec_lab::Lab;
+use anyhow::{Context, Result, ensure};
 use kexec_lab::apt::Suite;
 use kexec_lab::installed::{InstalledMachine, StartedBy, SystemLayout};
+use kexec_lab::{Lab, Stage};
+use serde_json::Value;
 use std::time::Duration;
 
 /// What the running kernel's log has before the crash.
@@ -45,6 +46,8 @@ run unloaded kexec -S
 run start systemctl start kdump-tools.service
 run started kexec -S
 run ready kdump-config show
+run estimate kexec crash estimate --json
+run parts kexec crash estimate
 run failed systemctl --failed --no-legend
 echo {NEEDLE} > /dev/kmsg
 sync
@@ -61,6 +64,7 @@ run dmesg sh -c 'cat /var/crash/2*/dmesg.*'
 run whole sh -c 'cat /var/crash/2*/dump.* | makedumpfile -R /var/crash/core'
 run kind sh -c 'head -c 8 /var/crash/core'
 run again kexec -S
+run least cat /var/lib/least
 "#;
 
 #[test]
@@ -72,6 +76,7 @@ fn debians_kdump_tools_saves_a_dump() -> Result<()> {
         // With kexec-tools, on which it depends.
         .debs("kdump-tools")?
         .debs("makedumpfile")?
+        .least_memory()
         // 320 MiB of it are the crash kernel's.
         .memory_mb(1536)
         .timeout(Duration::from_secs(900))
@@ -136,5 +141,17 @@ fn debians_kdump_tools_saves_a_dump() -> Result<()> {
     let log = saved.run("dmesg")?.out();
     ensure!(log.contains(NEEDLE), "{log}");
     ensure!(log.contains("sysrq: Trigger a crash"), "{log}");
+    is_enough(armed, saved)
+}
+
+/// What was needed of the 320 MiB is not more than the estimate for the same initrd.
+fn is_enough(armed: &Stage, saved: &Stage) -> Result<()> {
+    let estimate: Value = serde_json::from_slice(&armed.good("estimate")?.stdout)?;
+    let bytes = estimate.get("bytes").and_then(Value::as_u64);
+    let estimated = bytes.context("no bytes")? >> 20;
+    let least: u64 = saved.good("least")?.out().trim().parse()?;
+    let needed = 320 - (least >> 10);
+    println!("{needed} MiB were needed, {estimated} MiB were estimated");
+    ensure!(needed <= estimated);
     Ok(())
 }

@@ -6,11 +6,7 @@
 
 mod tiny;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, ensure};
-use kexec_image::{Options, recognise};
-use kexec_lab::apt::Suite;
 use kexec_lab::{Guest, GuestRun, Lab, LabKernel, NextKernel};
 
 const CONSOLE: &str = "console=ttyS0 panic=-1";
@@ -61,21 +57,7 @@ fn kernels_without_kexec_jump_say_so() -> Result<()> {
 
 /// The kernel that `KEXEC_JUMP_KERNEL` names.
 fn kernel() -> Result<LabKernel> {
-    let path = std::env::var_os("KEXEC_JUMP_KERNEL")
-        .context("KEXEC_JUMP_KERNEL names no kernel, and none of Debian's can do it")?;
-    let path = PathBuf::from(path);
-    let file = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let image = recognise(file.into(), &Options::default())?;
-    let kexec_image::Kernel::BzImage(bzimage) = &image.kernel else {
-        anyhow::bail!("{} is no bzImage", path.display());
-    };
-    Ok(LabKernel {
-        label: "jump",
-        release: bzimage.release().unwrap_or_default().to_owned(),
-        modules: PathBuf::new(),
-        suite: Suite::Sid,
-        path,
-    })
+    LabKernel::named_by("KEXEC_JUMP_KERNEL", "jump")
 }
 
 /// What was written after the kernel came back belongs to the stage that was

@@ -117,7 +117,7 @@ fn log_of(label: &str, fill: bool) -> Result<()> {
             "which ends at byte 10000: it was not copied whole",
         ),
         ("other", 4, "expected an ELF core file"),
-        ("nothing", 2, "opening /nowhere: ENOENT (No such file"),
+        ("nothing", 2, "opening /nowhere: no such file"),
         ("usage", 1, "no dump is named"),
     ] {
         let run = two.run(label)?;

@@ -39,8 +39,8 @@ mkdir -p /tmp/ref
 for file in syslog plain decoded prefixed levels facilities; do put_file $file /tmp/ref/$file; done
 "#;
 
-/// The formats: the options of makedumpfile for each. Not `-E`: Debian's 1.7.8 ends with 1
-/// and no message there. Flattened ELF is in the unit tests of kexec-vmcore.
+/// The formats: the options of makedumpfile for each. `-E` is in `crash_dmesg.rs`; flattened ELF
+/// is in the unit tests of kexec-vmcore.
 const FORMATS: [(&str, &str); 6] = [
     ("zlib", "-c -d 31"),
     ("lzo", "-l -d 31"),

@@ -78,6 +78,16 @@ pub fn jump_behind_a_verb(verb: Verb) -> String {
     )
 }
 
+/// What is said of a verb before an old option that loads, where there is no file of that
+/// name. Two lines.
+pub fn load_behind_a_verb(verb: Verb, mode: &Flag) -> String {
+    let (verb, mode) = (verb.name(), mode.spelled());
+    format!(
+        "kexec: with {mode}, \"{verb}\" is a kernel file, and there is none here\n       see kexec \
+         {verb} --help: the verb goes without {mode}\n"
+    )
+}
+
 /// What `coldreboot --help` prints, which is `kexec reboot --cold --help`.
 pub fn coldreboot() -> String {
     let mut out = format!(

@@ -62,13 +62,19 @@ fn main() -> ExitCode {
     let arch = running_arch();
     ExitCode::from(commands::exit_code(match request::parse(arch, &words) {
         Ok(meant) => {
-            if let (Request::Exec(_), Some(verb)) =
-                (&meant.request, request::verb_before_mode(&words))
-                && !Path::new(verb.name()).exists()
-            {
-                // A verb that is to load nothing would jump.
-                say!("{}", help::jump_behind_a_verb(verb));
-                return ExitCode::from(DIED);
+            let before = request::verb_before_mode(arch, &words);
+            let before = before.filter(|before| !Path::new(before.verb.name()).exists());
+            match (&meant.request, before) {
+                (Request::Exec(_), Some(before)) => {
+                    // A verb that is to load nothing would jump.
+                    say!("{}", help::jump_behind_a_verb(before.verb));
+                    return ExitCode::from(DIED);
+                }
+                (Request::Load(load), Some(before)) if load.request.slot == Slot::Normal => {
+                    say!("{}", help::load_behind_a_verb(before.verb, before.mode));
+                    return ExitCode::from(DIED);
+                }
+                _ => {}
             }
             for note in &meant.notes {
                 say_line!("kexec: note: {note}");

@@ -87,6 +87,21 @@ fn a_verb_does_not_jump() {
     assert_eq!((first, err.len()), (Some(said), 2), "{err:?}");
 }
 
+/// `-l` is an option of dmesg, and makes a kernel file of the verb here.
+#[test]
+fn a_verb_does_not_load() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, out, err) = run(folder.path(), &["crash", "-l"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{err:?}");
+    let first = err.first().map(String::as_str);
+    let said = "kexec: with -l (--load), \"crash\" is a kernel file, and there is none here";
+    assert_eq!((first, err.len()), (Some(said), 2), "{err:?}");
+    // Where there is such a file, it is taken for a kernel as ever.
+    std::fs::write(folder.path().join("crash"), "no kernel").expect("a file");
+    let (code, _, err) = run(folder.path(), &["crash", "-l"]);
+    assert_eq!(code, Some(255), "{err:?}");
+}
+
 #[test]
 fn a_wrong_command_line_is_answered_in_two_lines() {
     let folder = tempfile::tempdir().expect("a folder");

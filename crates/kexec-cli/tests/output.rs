@@ -20,7 +20,7 @@ fn a_full_disk_is_a_failure_that_is_told_once() {
     let said = String::from_utf8_lossy(&done.stderr);
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(
-        said.starts_with("kexec: cannot write the output: No space left"),
+        said.starts_with("kexec: cannot write the output: no space is left"),
         "{said}"
     );
 }

@@ -1,10 +1,8 @@
 //! What is in an initrd that matters for a dump: its programs and its modules.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
-use kexec_load::initrd::intact::look_into;
-use kexec_load::initrd::members::{MembersSeen, members};
+use kexec_load::initrd::intact::{Intact, look_into_names};
 
 /// No more than this many bytes of an initrd are unpacked to look into it, of all its parts
 /// together.
@@ -80,16 +78,14 @@ impl Contents {
             return;
         }
         let mut names = MANY;
-        let seen = members(part, *left, &mut |name| {
-            self.name(&String::from_utf8_lossy(name));
-            names = names.saturating_sub(1);
-            match names {
-                0 => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
+        let seen = look_into_names(part, *left, &mut |name| {
+            if names > 0 {
+                names -= 1;
+                self.name(&String::from_utf8_lossy(name));
             }
         });
-        self.whole &= seen == MembersSeen::All;
-        let packed = look_into(part, *left).packed;
+        self.whole &= seen.found == Intact::Whole && names > 0;
+        let packed = seen.packed;
         let inside = packed
             .iter()
             .fold(0, |sum: u64, p| sum.saturating_add(p.unpacked));
@@ -182,6 +178,21 @@ mod tests {
         assert_eq!(found.savers, ["usr/bin/makedumpfile"]);
         assert!(found.whole && found.systemd);
         let all = u64::try_from(early.len() + main.len()).unwrap();
+        assert_eq!(found.unpacked, Some(all));
+    }
+
+    /// They were unpacked twice, and the names behind the first one never seen.
+    #[test]
+    fn every_archive_of_one_file_is_looked_into() {
+        let pack = COMPRESSORS[0].compress;
+        let (one, other) = (
+            archive(&["usr/bin/makedumpfile"]),
+            archive(&["lib/ext4.ko"]),
+        );
+        let found = Contents::of([[pack(&one), pack(&other)].concat().as_slice()]);
+        assert_eq!(found.savers, ["usr/bin/makedumpfile"]);
+        assert!(found.modules.contains("ext4") && found.whole);
+        let all = u64::try_from(one.len() + other.len()).unwrap();
         assert_eq!(found.unpacked, Some(all));
     }
 

@@ -5,11 +5,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use kexec_load::preflight::{Finding, Severity};
-use kexec_machine::Snapshot;
+use kexec_machine::{Fact, Snapshot};
 use serde::Serialize;
 
+use crate::checks::keeps_from_panic;
 use crate::facts::{CrashFacts, Sysctl, Watchdog};
+use crate::initrd::Contents;
 use crate::target::Service;
+use crate::watchdog::{JudgedWatchdog, judge};
 
 /// A file that was loaded, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +112,9 @@ pub struct CrashStatus {
     pub armed: Option<bool>,
     /// Seconds since 1970 when it was loaded; null where no record of it exists.
     pub since: Option<u64>,
+    /// Why it is unknown which image is loaded; null where the record names it, or nothing is
+    /// loaded.
+    pub image_unknown: Option<String>,
     /// The kernel file of the record.
     pub kernel: Option<String>,
     /// Its release.
@@ -127,8 +133,9 @@ pub struct CrashStatus {
     pub needed_unknown: Option<String>,
     /// The sysctls that decide about panics, each with a legend of its values.
     pub sysctls: Vec<Sysctl>,
-    /// The watchdogs of the machine.
-    pub watchdogs: Vec<Watchdog>,
+    /// The watchdogs of the machine, and what each does while the dump is saved; null where
+    /// they cannot be read.
+    pub watchdogs: Option<Vec<JudgedWatchdog>>,
     /// Seconds that a dump of this machine takes, roughly.
     pub dump_seconds: Option<u64>,
     /// Where the dump goes.
@@ -136,11 +143,6 @@ pub struct CrashStatus {
     /// Why a panic would not be saved, where a check has found that; null where none has.
     /// `kexec check -p` has more.
     pub not_saved: Option<String>,
-}
-
-/// Seconds that a dump takes on a machine with so many bytes of memory.
-pub fn dump_seconds(memory: u64) -> u64 {
-    crate::checks::dump_duration(memory)
 }
 
 /// What to do where nothing or too little is reserved for so many bytes.
@@ -167,28 +169,35 @@ pub fn not_saved(findings: &[Finding]) -> Option<String> {
     Some(format!("{}: {}", lost.problem.what, lost.problem.why))
 }
 
-/// A sysctl that keeps a dump from being made with this value.
-fn prevents(sysctl: &Sysctl) -> bool {
-    matches!(
-        (sysctl.name, sysctl.value),
-        ("kernel.kexec_load_disabled", Some(1)) | ("kernel.panic_on_oops", Some(0))
-    )
+/// The watchdogs of the machine, judged for a crash kernel with this initrd; `None` where they
+/// cannot be read.
+pub fn watchdogs(
+    facts: &CrashFacts,
+    host: &Snapshot,
+    initrd: Option<&Contents>,
+) -> Option<Vec<JudgedWatchdog>> {
+    let memory = host.memory.total.known().copied();
+    let judged = |watchdog: &Watchdog| JudgedWatchdog {
+        judgement: judge(watchdog, memory, initrd),
+        watchdog: watchdog.clone(),
+    };
+    match &facts.watchdogs {
+        Fact::Known(watchdogs) => Some(watchdogs.iter().map(judged).collect()),
+        Fact::Absent => Some(Vec::new()),
+        Fact::Unreadable(_) => None,
+    }
 }
 
 impl CrashStatus {
-    /// The sysctls that keep a dump from being made.
+    /// The sysctls that keep a dump from being made: as the checks judge them, and where nothing
+    /// is loaded, the one that keeps it so.
     pub fn preventing(&self) -> Vec<&Sysctl> {
-        self.sysctls.iter().filter(|one| prevents(one)).collect()
-    }
-
-    /// Whether the watchdog resets the machine before the dump is saved; `None` where that
-    /// is unknown.
-    pub fn fires(&self, watchdog: &Watchdog) -> Option<bool> {
-        match (watchdog.active?, watchdog.timeout, self.dump_seconds) {
-            (false, _, _) => Some(false),
-            (true, Some(timeout), Some(needed)) => Some(timeout < needed),
-            _ => None,
-        }
+        let locked = |one: &&Sysctl| {
+            (one.name, one.value) == ("kernel.kexec_load_disabled", Some(1))
+                && self.armed != Some(true)
+        };
+        let prevents = |one: &&Sysctl| keeps_from_panic(one) || locked(one);
+        self.sysctls.iter().filter(prevents).collect()
     }
 }
 

@@ -1,6 +1,9 @@
 //! Where the dump is to go: what the configuration of the distribution's service names.
 
+use kexec_machine::Fact;
 use serde::Serialize;
+
+use crate::shell::{Assigned, assigned};
 
 /// Which service saves the dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,6 +40,31 @@ impl Service {
         }
     }
 
+    /// Where the command line of the crash kernel is set: kdump-tools(5), kdump(5) of openSUSE,
+    /// and the comments in that file of kdump-utils.
+    pub fn line_variables(self) -> &'static LineVariables {
+        match self {
+            Service::KdumpTools => &LineVariables {
+                file: "/etc/default/kdump-tools",
+                base: "KDUMP_CMDLINE",
+                remove: None,
+                append: "KDUMP_CMDLINE_APPEND",
+            },
+            Service::KdumpUtils => &LineVariables {
+                file: "/etc/sysconfig/kdump",
+                base: "KDUMP_COMMANDLINE",
+                remove: Some("KDUMP_COMMANDLINE_REMOVE"),
+                append: "KDUMP_COMMANDLINE_APPEND",
+            },
+            Service::Kdump => &LineVariables {
+                file: "/etc/sysconfig/kdump",
+                base: "KDUMP_COMMANDLINE",
+                remove: None,
+                append: "KDUMP_COMMANDLINE_APPEND",
+            },
+        }
+    }
+
     /// Where it puts the initrds that it makes, in the order in which they are looked for.
     pub fn initrds(self) -> &'static [InitrdPlace] {
         const KDUMP_TOOLS: &[InitrdPlace] =
@@ -59,6 +87,19 @@ impl Service {
             Service::Kdump => KDUMP,
         }
     }
+}
+
+/// In which file of a service the command line is set, and by which names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineVariables {
+    /// The file, read as shell.
+    pub file: &'static str,
+    /// What the line is derived from, in place of the running kernel's.
+    pub base: &'static str,
+    /// The names of parameters that are removed from it.
+    pub remove: Option<&'static str>,
+    /// Parameters that are added.
+    pub append: &'static str,
 }
 
 /// A place of an initrd.
@@ -102,33 +143,38 @@ pub enum Target {
     Remote(String),
 }
 
-/// What a configuration says.
-pub fn parse(service: Service, text: &str) -> Target {
-    match service {
+/// What a configuration says; unreadable where only a shell knows it.
+pub fn parse(service: Service, text: &str) -> Fact<Target> {
+    let target = match service {
         Service::KdumpTools => kdump_tools(text),
-        Service::KdumpUtils => kdump_utils(text),
+        Service::KdumpUtils => Ok(kdump_utils(text)),
         Service::Kdump => kdump(text),
+    };
+    match target {
+        Ok(target) => Fact::Known(target),
+        Err(why) => Fact::Unreadable(why),
     }
 }
 
-/// The value of the last assignment of a shell file that is none of a comment.
-fn assigned<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let mut values = text.lines().filter_map(|line| {
-        let (its, value) = line.trim().split_once('=')?;
-        (its.trim() == name).then(|| value.trim().trim_matches(['"', '\'']))
-    });
-    values.next_back().filter(|value| !value.is_empty())
+/// What a file of a service assigns to a name; `None` for nothing, or nothing but quotes.
+fn value(text: &str, file: &str, name: &str) -> Result<Option<String>, String> {
+    match assigned(text, name) {
+        None => Ok(None),
+        Some(Assigned::Text(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Some(Assigned::Unclear(why)) => Err(format!("{name} in {file} is unknown: {why}")),
+    }
 }
 
-fn kdump_tools(text: &str) -> Target {
-    let remote = ["SSH", "NFS", "FTP"];
-    let remote = remote
-        .iter()
-        .find_map(|name| Some(format!("{} {}", name.to_lowercase(), assigned(text, name)?)));
-    match remote {
-        Some(remote) => Target::Remote(remote),
-        None => folder(assigned(text, "KDUMP_COREDIR").unwrap_or(DEFAULT)),
+fn kdump_tools(text: &str) -> Result<Target, String> {
+    let value = |name| value(text, Service::KdumpTools.file(), name);
+    for name in ["SSH", "NFS", "FTP"] {
+        if let Some(remote) = value(name)? {
+            let kind = name.to_lowercase();
+            return Ok(Target::Remote(format!("{kind} {remote}")));
+        }
     }
+    let path = value("KDUMP_COREDIR")?;
+    Ok(folder(path.as_deref().unwrap_or(DEFAULT)))
 }
 
 /// Directives of kdump.conf(5): the first word says what it is.
@@ -180,9 +226,10 @@ fn mounted_by_dracut(line: &str) -> Option<Target> {
 }
 
 /// A URL, or a folder.
-fn kdump(text: &str) -> Target {
-    let value = assigned(text, "KDUMP_SAVEDIR").unwrap_or(DEFAULT);
-    match value.split_once("://") {
+fn kdump(text: &str) -> Result<Target, String> {
+    let value = value(text, Service::Kdump.file(), "KDUMP_SAVEDIR")?;
+    let value = value.as_deref().unwrap_or(DEFAULT);
+    Ok(match value.split_once("://") {
         Some(("file", path)) => folder(path),
         Some((scheme, rest)) => {
             // A password may be in it.
@@ -190,7 +237,7 @@ fn kdump(text: &str) -> Target {
             Target::Remote(format!("{scheme} {host}"))
         }
         None => folder(value.strip_prefix("file:").unwrap_or(value)),
-    }
+    })
 }
 
 fn folder(path: &str) -> Target {
@@ -208,9 +255,11 @@ mod tests {
 
     fn of(service: Service, text: &str) -> String {
         match parse(service, text) {
-            Target::Folder(path) => path,
-            Target::Device(device) => format!("device {device}"),
-            Target::Remote(host) => format!("remote {host}"),
+            Fact::Known(Target::Folder(path)) => path,
+            Fact::Known(Target::Device(device)) => format!("device {device}"),
+            Fact::Known(Target::Remote(host)) => format!("remote {host}"),
+            Fact::Unreadable(why) => why,
+            Fact::Absent => unreachable!(),
         }
     }
 
@@ -230,6 +279,13 @@ mod tests {
                 "remote nfs host:/x",
             ),
             (KdumpTools, "NFS=\"\"", "/var/crash"),
+            (KdumpTools, "KDUMP_COREDIR=/d # where", "/d"),
+            (
+                KdumpTools,
+                "KDUMP_COREDIR=/d/$(hostname)",
+                "KDUMP_COREDIR in /etc/default/kdump-tools is unknown: the shell puts something \
+                 into it ($ or `)",
+            ),
             (
                 KdumpUtils,
                 "#nfs a:/b\npath /dumps\ncore_collector makedumpfile -l",

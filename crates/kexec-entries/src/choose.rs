@@ -53,7 +53,7 @@ fn default(survey: &Survey) -> Result<&BootEntry, Problem> {
         Problem::new(
             "finding what a reboot would boot".to_owned(),
             why,
-            "name an entry or a kernel file: kexec list shows them",
+            "kexec list shows the entries and why none is the default; name one of them, or a kernel file",
         )
     };
     let listed = survey.answer.as_ref();

@@ -147,6 +147,14 @@ fn first(machine: &BootedMachine<'_>, paths: &[String]) -> Fact<BootFile> {
     unreadable.map_or(Fact::Absent, Fact::Unreadable)
 }
 
+/// The two names under which most distributions have the kernel of a release, for people.
+pub(super) fn usual_names(release: &str) -> [String; 2] {
+    [
+        format!("/usr/lib/modules/{release}/vmlinuz"),
+        format!("/boot/vmlinuz-{release}"),
+    ]
+}
+
 /// The kernel of a release: beside its modules (kernel-install(8)), or in /boot
 /// under its release.
 pub(super) fn kernel(machine: &BootedMachine<'_>, release: &str) -> Fact<BootFile> {

@@ -129,7 +129,14 @@ fn kernel(
     machine: &BootedMachine<'_>,
     release: &str,
 ) -> Result<(BootFile, Option<String>), String> {
-    let gone = || format!("the file of kernel {release} no longer exists");
+    let gone = || {
+        format!(
+            "the file of the running kernel {release} does not exist (looked for: {})",
+            kernels::usual_names(release).join(", ")
+        )
+    };
+    let remedy = "its package was removed or updated, or /boot is not mounted: mount /boot, name \
+                  another kernel, or reboot first";
     match kernels::kernel(machine, release) {
         Fact::Known(kernel) => return Ok((kernel, None)),
         Fact::Unreadable(reason) => return Err(reason),
@@ -139,7 +146,7 @@ fn kernel(
         return Ok((kernel, None));
     }
     let Some(path) = named(machine, "BOOT_IMAGE").into_iter().next() else {
-        return Err(gone());
+        return Err(format!("{}; {remedy}", gone()));
     };
     let file = match booted(machine, &path) {
         Fact::Known(file) => file,
@@ -147,14 +154,16 @@ fn kernel(
         Fact::Absent => {
             return Err(format!(
                 "{}: the boot loader read it from {path} (BOOT_IMAGE in /proc/cmdline), and there is \
-                 no such file below /boot, on the boot partitions or below /; was the package of \
-                 that kernel removed, or /boot not mounted?",
+                 no such file below /boot, on the boot partitions or below /; {remedy}",
                 gone()
             ));
         }
     };
     match kernels::release(machine, &file) {
-        Some(found) if found != release => Err(format!("{}: {file} is {found} now", gone())),
+        Some(found) if found != release => Err(format!(
+            "{}: {file} is {found} now; name that one, or reboot first",
+            gone()
+        )),
         Some(_) => Ok((file, None)),
         None => {
             let note = format!("{file} was booted; whether it still is {release} is unknown");

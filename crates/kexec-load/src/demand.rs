@@ -3,7 +3,7 @@
 use kexec_image::{Image, Kernel};
 use kexec_plan::FilePlan;
 
-use crate::explain::say::Bytes;
+use kexec_plan::size::Memory;
 
 /// Memory is handed out in pages; 4 KiB is the smallest of any machine, so that
 /// no need is rounded up too far.
@@ -27,8 +27,8 @@ impl Demand {
 
 impl std::fmt::Display for Demand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (kernel, initrd) = (Bytes(self.kernel), Bytes(self.initrd));
-        let total = Bytes(self.total());
+        let (kernel, initrd) = (Memory(self.kernel), Memory(self.initrd));
+        let total = Memory(self.total());
         match self.initrd {
             0 => write!(f, "{total}"),
             _ => write!(f, "{total} (kernel {kernel}, initrd {initrd})"),
@@ -48,7 +48,7 @@ pub(crate) fn held_by_kernel(image: &Image, plan: &FilePlan) -> u64 {
 
 /// What the load of an image takes, as its header says.
 pub(crate) fn demand(image: &Image, plan: &FilePlan) -> Demand {
-    let file = Bytes::of(plan.kernel.len).0;
+    let file = Memory::of(plan.kernel.len).0;
     let asked = match &image.kernel {
         // Documentation/arch/x86/boot.rst: init_size from 2.10 on; the code
         // moves itself to the end of that area, so all of it is taken.
@@ -66,6 +66,6 @@ pub(crate) fn demand(image: &Image, plan: &FilePlan) -> Demand {
     let pages = |bytes: u64| bytes.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
     Demand {
         kernel: pages(if asked == 0 { file } else { asked }),
-        initrd: pages(Bytes::of(plan.initrd_len()).0),
+        initrd: pages(Memory::of(plan.initrd_len()).0),
     }
 }

@@ -7,9 +7,10 @@ use kexec_plan::classic::UnpackedKernel;
 use kexec_plan::unpack::memory::{Room, kernel_room};
 use kexec_plan::{Cmdline, FilePlan, kaslr};
 
-use crate::explain::say::Bytes;
+use crate::demand::held_by_kernel;
 use crate::inputs::{Carried, Inputs, image_options};
 use crate::request::LoadRequest;
+use kexec_plan::size::Memory;
 
 /// The kernel out of a bzImage.
 #[derive(Debug)]
@@ -32,14 +33,24 @@ pub(crate) fn take_out(
     plan: &FilePlan,
     host: &Snapshot,
 ) -> Result<InnerKernel, String> {
-    let room = match host.memory.available.known() {
-        Some(available) => kernel_room(*available, inputs.total()),
+    let usable = host.memory.usable();
+    let room = match usable.bytes.known() {
+        Some(available) => kernel_room(
+            *available,
+            inputs.total(),
+            held_by_kernel(image, plan),
+            u64::try_from(plan.initrd_len()).unwrap_or(u64::MAX),
+            usable.limit.as_deref(),
+        ),
         None => Room {
             most: image_options(request.profile, inputs, host).max_output,
             because: "how much memory is free is unknown".to_owned(),
         },
     };
-    unpack(image, &plan.cmdline, &inputs.carried, &room)
+    let taken_out = unpack(image, &plan.cmdline, &inputs.carried, &room);
+    // Only its header is needed from here on.
+    inputs.unmap_kernel();
+    taken_out
 }
 
 /// Takes the kernel out, to at most what there is room for, and moves it to where it will run in its
@@ -63,7 +74,7 @@ fn unpack(
                 ImageError::TooLarge { .. } => format!(
                     "unpacked, it is larger than the part of the free memory that it may take, \
                      {}: {}",
-                    Bytes(room.most),
+                    Memory(room.most),
                     room.because
                 ),
                 other => other.to_string(),

@@ -96,6 +96,20 @@ impl Inputs {
             })
     }
 
+    /// Gives the pages back in which the kernel file is mapped. Its bytes stay what they are,
+    /// and are mapped again where they are read.
+    pub(crate) fn unmap_kernel(&self) {
+        self.kernel.sealed.unmap_pages();
+    }
+
+    /// The same for the initrds, and for a UKI, in which one may be.
+    pub(crate) fn unmap_initrds(&self) {
+        let files = self.initrds.iter().chain(&self.companions);
+        for input in files.chain([&self.kernel]) {
+            input.sealed.unmap_pages();
+        }
+    }
+
     /// The same files, with the configuration of the kernel, where a check asks for it.
     #[must_use]
     pub fn with_config(self, root: &Path, request: &LoadRequest) -> Inputs {
@@ -169,8 +183,11 @@ pub fn read(
 /// How the kernel of these files is unpacked: to half of the memory that is left,
 /// because the kernel's own copy of it has to have room as well.
 pub fn image_options(profile: Option<usize>, inputs: &Inputs, host: &Snapshot) -> Options {
-    let available = host.memory.available.known();
-    let left = available.map(|available| available.saturating_sub(inputs.total()) / 2);
+    let usable = host.memory.usable();
+    let left = usable
+        .bytes
+        .known()
+        .map(|available| available.saturating_sub(inputs.total()) / 2);
     Options {
         profile,
         max_output: left.unwrap_or(u64::MAX).min(kexec_image::MAX_OUTPUT),

@@ -149,7 +149,7 @@ impl Understood {
             (self.plan.initrd, self.unpacked.initrd) = (handed, report);
         }
         let placed = match self.place(request, inputs, host, decision) {
-            Err(error) if self.unpacked.may_be_left(request) => {
+            Err(error) if self.unpacked.initrd_may_be_left(request) => {
                 self.pack_again(Some(format!("unpacked, it has no place: {error}")));
                 self.place(request, inputs, host, decision)
             }
@@ -193,7 +193,7 @@ impl Understood {
             };
             match placed {
                 Ok(placed) => return Ok((Some(placed), unpacking)),
-                Err(reason) => unpacking = kernel::instead(facts.choice, &reason)?,
+                Err(reason) => unpacking = kernel::instead(&facts, &reason)?,
             }
         }
         let placed = match decision.method {
@@ -385,7 +385,12 @@ fn packed_again(
     let decision = prepared.decision.clone();
     let mut known = prepared.understood();
     let why = "the running kernel had no memory for it, unpacked (ENOMEM)";
-    known.pack_again(Some(why.to_owned()));
+    if known.unpacked.initrd.is_changed() {
+        known.pack_again(Some(why.to_owned()));
+    }
+    if known.unpacked.kernel.unpacked {
+        known.inner = Some(Err(why.to_owned()));
+    }
     let (placed, kernel) = known.place(request, inputs, host, &decision)?;
     known.unpacked.kernel = kernel;
     Ok(known.checked(request, host, decision, placed))

@@ -81,6 +81,10 @@ impl LoadRequest {
 pub struct Unpack {
     /// What the caller wants.
     pub choice: UnpackChoice,
+    /// No option says it, so a setting of the machine may.
+    pub by_default: bool,
+    /// The setting that said it, with its file, where one did.
+    pub setting: Option<String>,
     /// The image is held for as long as the machine is up, and not for the moments before
     /// a jump: it gets a smaller part of the free memory.
     pub held: bool,

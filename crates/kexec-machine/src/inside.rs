@@ -32,6 +32,13 @@ const FIRST_PIDS: &str = "pid:[4026531836]";
 /// `f_type` of procfs (linux/magic.h, `PROC_SUPER_MAGIC`).
 const PROCFS: u64 = 0x9fa0;
 
+/// Whether the running kernel is a crash kernel, which a panic started: the memory of the
+/// kernel before it can be read then (Documentation/admin-guide/kdump/kdump.rst, "Write Out the
+/// Dump File").
+pub fn is_crash_kernel(root: &Path) -> bool {
+    root.join("proc/vmcore").exists()
+}
+
 impl Inside {
     /// Looks at the system below `root`, `/` for this one; `None` where the machine runs
     /// from it, or it is a copy that says so.

@@ -22,7 +22,7 @@ pub mod volumes;
 mod walk;
 
 pub use fact::Fact;
-pub use inside::Inside;
+pub use inside::{Inside, is_crash_kernel};
 pub use problem::Problem;
 pub(crate) use root::Root;
 pub use snapshot::Snapshot;

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use kexec_sys::Errno;
+use kexec_sys::in_words;
 use serde::Serialize;
 
 /// What is wrong: what was tried on what, what was found, what to do.
@@ -45,14 +45,9 @@ impl Problem {
         remedy: impl Into<String>,
     ) -> Problem {
         let any: &dyn Any = &source;
-        let system = any.downcast_ref::<io::Error>();
-        let why = match system.filter(|error| error.raw_os_error().is_some()) {
+        let why = match any.downcast_ref::<io::Error>() {
             // As every other message names it, and without its bare number.
-            Some(error) => Errno::from_io(error).to_string(),
-            // The standard library's words for its own: "entity not found".
-            None if any.downcast_ref::<io::Error>().is_some_and(is_missing) => {
-                "no such file".to_owned()
-            }
+            Some(error) => in_words(error),
             None => source.to_string(),
         };
         Problem {
@@ -60,11 +55,6 @@ impl Problem {
             ..Problem::new(what, why, remedy)
         }
     }
-}
-
-/// Whether it is the standard library's own error of a missing file, without more words.
-fn is_missing(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound && error.get_ref().is_none()
 }
 
 /// What is said is what counts; the source is a detail.

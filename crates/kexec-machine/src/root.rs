@@ -475,7 +475,7 @@ mod tests {
             let said = root.text("/proc/version");
             assert_eq!(
                 said.reason(),
-                Some("/proc/version: EXDEV (Invalid cross-device link)")
+                Some("/proc/version: invalid cross-device link (EXDEV)")
             );
             assert!(root.entries("/proc").reason().is_some());
             assert!(root.exists("/"));

@@ -17,6 +17,7 @@ mod piece;
 pub mod planners;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod size;
 pub mod token;
 pub mod unpack;
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arrival;
+pub mod conf;
 pub mod downtime;
 pub mod enable;
 pub mod handover;

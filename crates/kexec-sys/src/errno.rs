@@ -1,12 +1,13 @@
 //! Error numbers by name.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::io;
 
 /// What the kernel answered instead of "done": an error number of errno(3).
 ///
-/// `Debug` writes `EPERM`, `Display` writes `EPERM (Operation not permitted)`;
-/// a number without a name is `errno 4000`. The texts are our own table, so that
+/// `Debug` writes `EPERM`, `Display` writes `operation not permitted (EPERM)`;
+/// a number without a name is `errno 4000`. The texts are our own tables, so that
 /// they are the same on every machine and with every C library.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Errno(i32);
@@ -54,9 +55,70 @@ impl fmt::Debug for Errno {
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.row() {
-            Some((_, name, text)) => write!(f, "{name} ({text})"),
+            Some((_, name, text)) => {
+                let plain = PLAIN.iter().find(|(errno, _)| errno == self);
+                match (plain, lower(text)) {
+                    (Some((_, plain)), _) => write!(f, "{plain} ({name})"),
+                    (None, Some((first, rest))) => write!(f, "{first}{rest} ({name})"),
+                    (None, None) => write!(f, "{text} ({name})"),
+                }
+            }
             None => write!(f, "errno {}", self.0),
         }
+    }
+}
+
+/// A text with a small first letter, unless it begins with an abbreviation.
+fn lower(text: &str) -> Option<(char, &str)> {
+    let mut letters = text.chars();
+    let first = letters.next()?.to_ascii_lowercase();
+    let rest = letters.as_str();
+    let word = rest.starts_with(|letter: char| letter.is_lowercase() || letter == ' ');
+    word.then_some((first, rest))
+}
+
+/// What a program meets that opens files, in plain words: the C library's are for programmers.
+const PLAIN: &[(Errno, &str)] = &[
+    (Errno::ENOENT, "no such file"),
+    (
+        Errno::EIO,
+        "the device reports an error in reading or writing",
+    ),
+    (Errno::ENOMEM, "not enough memory"),
+    (Errno::EBUSY, "it is in use"),
+    (Errno::EEXIST, "it exists already"),
+    (Errno::ENOTDIR, "not a folder where one is expected"),
+    (Errno::EISDIR, "a folder where none is expected"),
+    (
+        Errno::ETXTBSY,
+        "a program is running from it, or it is being written",
+    ),
+    (Errno::EFBIG, "the file would be too large"),
+    (Errno::ENOSPC, "no space is left"),
+    (Errno::EROFS, "the file system is read-only"),
+    (Errno::ENAMETOOLONG, "the name is too long"),
+    (Errno::ENOSYS, "the running kernel has no such system call"),
+    (Errno::ENOTEMPTY, "the folder is not empty"),
+    (
+        Errno::ELOOP,
+        "too many symbolic links, or one where none is allowed",
+    ),
+    (Errno::ESTALE, "the server no longer has the file"),
+    (Errno::EUCLEAN, "the file system is damaged"),
+    (Errno::EDQUOT, "the quota is used up"),
+];
+
+/// An error of the standard library for people: that of a system call as [`Errno`] names it, without
+/// `(os error 2)`, and another one in its own words.
+pub fn in_words(error: impl Borrow<io::Error>) -> String {
+    let error = error.borrow();
+    match error.raw_os_error() {
+        Some(number) => Errno(number).to_string(),
+        // The standard library's words for it: "entity not found".
+        None if error.kind() == io::ErrorKind::NotFound && error.get_ref().is_none() => {
+            "no such file".to_owned()
+        }
+        None => error.to_string(),
     }
 }
 
@@ -237,11 +299,21 @@ mod tests {
     #[test]
     fn errors_print_by_name_and_unknown_ones_by_number() {
         assert_eq!(format!("{:?}", Errno::EPERM), "EPERM");
-        assert_eq!(Errno::EPERM.to_string(), "EPERM (Operation not permitted)");
+        assert_eq!(Errno::EPERM.to_string(), "operation not permitted (EPERM)");
+        assert_eq!(Errno::ENOENT.to_string(), "no such file (ENOENT)");
+        assert_eq!(Errno::EDOTDOT.to_string(), "RFS specific error (EDOTDOT)");
         assert_eq!(
             Errno::EADDRNOTAVAIL.to_string(),
-            "EADDRNOTAVAIL (Cannot assign requested address)"
+            "cannot assign requested address (EADDRNOTAVAIL)"
         );
+        let made_up = io::Error::new(io::ErrorKind::NotFound, "no disk has it");
+        for (error, text) in [
+            (io::Error::from_raw_os_error(2), "no such file (ENOENT)"),
+            (io::ErrorKind::NotFound.into(), "no such file"),
+            (made_up, "no disk has it"),
+        ] {
+            assert_eq!(in_words(error), text);
+        }
         let odd = Errno::from_raw(4000);
         assert_eq!(odd.to_string(), "errno 4000");
         assert_eq!(format!("{odd:?}"), "errno 4000");

@@ -149,7 +149,8 @@ pub trait Kernel {
     ) -> Vec<Result<(), Errno>>;
 
     /// Keeps back the signals by which terminals and init end or stop a program
-    /// (SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP), or lets them come again.
+    /// (SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP), or lets them come again. It is for the
+    /// calling thread, and those that it starts later.
     fn hold_signals(&self, held: bool);
 
     /// Writes a mounted file system out and stops every write to it, or lets

@@ -30,7 +30,7 @@ mod sealed;
 
 pub use cpu::{has_encrypted_guest_memory, has_five_levels, has_memory_encryption};
 pub use cycles::cycles;
-pub use errno::Errno;
+pub use errno::{Errno, in_words};
 pub use flags::{FileFlags, LoadFlags, elf_machine};
 pub use kernel::{Kernel, SEGMENT_MAX, Segment, Slot};
 pub use linux::Linux;

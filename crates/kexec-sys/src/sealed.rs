@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 
 use bytes::Bytes;
 use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use crate::Errno;
 
@@ -138,6 +138,23 @@ impl SealedFile {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Gives the pages back in which this process has the content mapped, so that they no
+    /// longer count for it (`RSS`). The content stays in the memory file, and is mapped again
+    /// where it is read.
+    pub fn unmap_pages(&self) {
+        if self.bytes.is_empty() {
+            return;
+        }
+        let start = self.bytes.as_ptr().cast_mut().cast();
+        // SAFETY: `bytes` is the whole mapping, which it keeps alive. The mapping is private,
+        // so this would undo what was written to it; nothing is, so whoever holds a slice of
+        // it reads the same bytes as before, out of the sealed file.
+        let advised =
+            unsafe { rustix::mm::madvise(start, self.bytes.len(), Advice::LinuxDontNeed) };
+        // A kernel that does not do it keeps them mapped, which does no harm.
+        debug_assert!(advised.is_ok(), "madvise: {advised:?}");
     }
 
     /// Size in bytes.

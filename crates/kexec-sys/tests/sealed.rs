@@ -194,7 +194,7 @@ fn errors_say_the_step_and_the_errno() {
     );
     assert_eq!(
         error.to_string(),
-        "cannot read kernel (after 0 bytes): EISDIR (Is a directory)"
+        "cannot read kernel (after 0 bytes): a folder where none is expected (EISDIR)"
     );
     let error = SealedFile::from_bytes(b"x", &"n".repeat(300)).unwrap_err();
     assert!(
@@ -216,4 +216,35 @@ fn reading_starts_where_the_file_stands() {
     file.seek(SeekFrom::Start(4)).unwrap();
     let sealed = SealedFile::from_file(&file, "rest", 100).unwrap();
     assert_eq!(sealed.as_slice(), b"456789");
+}
+
+/// Bytes of the mapping at this address that are in memory for this process
+/// (/proc/self/smaps).
+fn resident(address: usize) -> usize {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let begin = format!("{address:x}-");
+    let mapping = smaps
+        .lines()
+        .skip_while(|line| !line.starts_with(&begin))
+        .find_map(|line| line.strip_prefix("Rss:"));
+    let kib = mapping.unwrap().trim().strip_suffix(" kB").unwrap();
+    kib.parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn pages_can_be_given_back_and_read_again() {
+    const LEN: usize = 3 << 20;
+    let content: Vec<u8> = (0..LEN).map(|n| (n / 11).to_le_bytes()[0]).collect();
+    let sealed = SealedFile::from_bytes(&content, "pages").unwrap();
+    let slice = sealed.bytes().slice(LEN / 2..);
+    let address = sealed.as_slice().as_ptr().addr();
+    assert!(sealed.as_slice() == content);
+    assert_eq!(resident(address), LEN);
+    sealed.unmap_pages();
+    assert_eq!(resident(address), 0);
+    assert!(sealed.as_slice() == content && slice == content[LEN / 2..]);
+    assert_eq!(resident(address), LEN);
+    SealedFile::from_bytes(b"", "nothing")
+        .unwrap()
+        .unmap_pages();
 }

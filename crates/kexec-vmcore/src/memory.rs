@@ -110,7 +110,11 @@ impl<'a> Memory<'a> {
         let store = Store::elf(source, &elf);
         let machine = Machine::from_elf(elf.machine, elf.words);
         let found = (elf.vmcoreinfo, elf.notes);
-        Memory::new(store, elf.words, machine, None, found, cut_short)
+        // An Arm kernel does not write down where its linear map begins in physical memory:
+        // it is where the first memory is (Documentation/arch/arm/porting.rst, "PHYS_OFFSET").
+        let lowest = || elf.loads.iter().map(|load| load.paddr).min();
+        let phys_base = (machine == Machine::Arm).then(lowest).flatten();
+        Memory::new(store, elf.words, machine, phys_base, found, cut_short)
     }
 
     fn of_kdump(mut parts: Vec<Kdump<'a>>, cut_short: bool) -> Result<Memory<'a>, VmcoreError> {
@@ -146,6 +150,13 @@ impl<'a> Memory<'a> {
         let machine = match machine {
             Machine::Other => Machine::from_info(&info, words),
             known => known,
+        };
+        // The headers of a 32-bit kernel's dump may be of 64 bits: QEMU's are as soon as
+        // anything ends above 4 GiB - 1, such as the firmware of an i386. The kernel's own
+        // structures are not.
+        let words = Words {
+            long: machine.long().unwrap_or(words.long),
+            ..words
         };
         Ok(Memory {
             translation: Translation::new(machine, &info, phys_base),

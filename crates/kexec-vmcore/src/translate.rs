@@ -65,7 +65,15 @@ impl Machine {
         let stext = info.symbol("_stext").unwrap_or(0);
         let has_number = |name| info.number(name).is_some();
         let has_symbol = |name| info.symbol(name).is_some();
-        match (words.long, words.endian) {
+        // Kernels of 64 bits are in the upper half, but for s390x.
+        let is_32_bit = match words.endian {
+            Endian::Little => (1..=0xffff_ffff).contains(&stext),
+            Endian::Big => {
+                (0x8000_0000..=0xffff_ffff).contains(&stext) && !has_symbol("lowcore_ptr")
+            }
+        };
+        let long = if is_32_bit { 4 } else { words.long };
+        match (long, words.endian) {
             (8, _) if has_symbol("init_top_pgt") || has_symbol("init_level4_pgt") => {
                 Machine::X86_64
             }
@@ -87,6 +95,7 @@ impl Machine {
                 Machine::Mips
             }
             (_, Endian::Big) => Machine::Ppc,
+            (_, Endian::Little) if info.text("CONFIG_X86_PAE").is_some() => Machine::I386,
             // Of i386 the header has no base, and that is where its memory begins.
             (_, Endian::Little) => Machine::Arm,
         }

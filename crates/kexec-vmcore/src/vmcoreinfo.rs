@@ -39,6 +39,14 @@ impl Vmcoreinfo {
         self.values.get(key).map(String::as_str)
     }
 
+    /// The first two numbers of `OSRELEASE`, such as 6 and 12 of `6.12.0-test`.
+    pub fn release(&self) -> Option<(u32, u32)> {
+        let (major, rest) = self.text("OSRELEASE")?.split_once('.')?;
+        let end = rest.find(|letter: char| !letter.is_ascii_digit());
+        let minor = rest.get(..end.unwrap_or(rest.len()))?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    }
+
     /// `SYMBOL(name)`: the address of a variable, hexadecimal.
     pub fn symbol(&self, name: &str) -> Option<u64> {
         self.hexadecimal(&format!("SYMBOL({name})"))
@@ -107,6 +115,18 @@ mod tests {
               no pair\n\xff=1\nCRASHTIME=1\nCRASHTIME=2\n\0\0OSRELEASE=behind the end\n",
         );
         assert_eq!(info.text("OSRELEASE"), Some("6.12.1"));
+        assert_eq!(info.release(), Some((6, 12)));
+        for (text, release) in [
+            ("3.5", Some((3, 5))),
+            ("4.19-rc1", Some((4, 19))),
+            ("4.-1", None),
+            ("99999999999.1", None),
+            ("4", None),
+            ("", None),
+        ] {
+            let info = Vmcoreinfo::parse(format!("OSRELEASE={text}\n").as_bytes());
+            assert_eq!(info.release(), release, "{text}");
+        }
         assert_eq!(info.text("CRASHTIME"), Some("2"));
         assert_eq!(info.symbol("prb"), Some(0xffff_ffff_82a5_bd20));
         assert_eq!(

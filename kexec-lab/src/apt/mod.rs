@@ -29,6 +29,14 @@ pub enum Suite {
     Bookworm,
     /// Debian 12 for 32-bit machines.
     BookwormI386,
+    /// Debian 12 for arm64.
+    BookwormArm64,
+    /// Debian 12 for armhf.
+    BookwormArmhf,
+    /// Debian 12 for ppc64el.
+    BookwormPpc64el,
+    /// Debian 12 for s390x.
+    BookwormS390x,
     /// Newer packages built for Debian 12.
     BookwormBackports,
     /// Debian 13.
@@ -45,7 +53,12 @@ impl Suite {
     pub fn name(self) -> &'static str {
         match self {
             Self::Bullseye => "bullseye",
-            Self::Bookworm | Self::BookwormI386 => "bookworm",
+            Self::Bookworm
+            | Self::BookwormI386
+            | Self::BookwormArm64
+            | Self::BookwormArmhf
+            | Self::BookwormPpc64el
+            | Self::BookwormS390x => "bookworm",
             Self::BookwormBackports => "bookworm-backports",
             Self::Trixie => "trixie",
             Self::TrixieBackports => "trixie-backports",
@@ -63,6 +76,10 @@ impl Suite {
         match self {
             Self::Bullseye => ("bullseye", "bullseye"),
             Self::BookwormI386 => ("bookworm-i386", "bookworm"),
+            Self::BookwormArm64 => ("bookworm-arm64", "bookworm"),
+            Self::BookwormArmhf => ("bookworm-armhf", "bookworm"),
+            Self::BookwormPpc64el => ("bookworm-ppc64el", "bookworm"),
+            Self::BookwormS390x => ("bookworm-s390x", "bookworm"),
             Self::Bookworm | Self::BookwormBackports => ("bookworm", "bookworm bookworm-backports"),
             Self::Trixie | Self::TrixieBackports => ("trixie", "trixie trixie-backports"),
             Self::Sid => ("sid", "sid"),
@@ -73,17 +90,26 @@ impl Suite {
     fn architecture(self) -> &'static str {
         match self {
             Self::BookwormI386 => "i386",
-            _ => "amd64",
+            Self::BookwormArm64 => "arm64",
+            Self::BookwormArmhf => "armhf",
+            Self::BookwormPpc64el => "ppc64el",
+            Self::BookwormS390x => "s390x",
+            Self::Bullseye
+            | Self::Bookworm
+            | Self::BookwormBackports
+            | Self::Trixie
+            | Self::TrixieBackports
+            | Self::Sid => "amd64",
         }
     }
 }
 
 impl std::fmt::Display for Suite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
+        match self.architecture() {
+            "amd64" => f.write_str(self.name()),
             // Its packages have the names and versions of the others.
-            Self::BookwormI386 => write!(f, "{}-{}", self.name(), self.architecture()),
-            _ => f.write_str(self.name()),
+            other => write!(f, "{}-{other}", self.name()),
         }
     }
 }

@@ -110,6 +110,10 @@ impl Recipe {
             Suite::Bullseye
             | Suite::Bookworm
             | Suite::BookwormI386
+            | Suite::BookwormArm64
+            | Suite::BookwormArmhf
+            | Suite::BookwormPpc64el
+            | Suite::BookwormS390x
             | Suite::BookwormBackports
             | Suite::Sid => "6.12",
         }

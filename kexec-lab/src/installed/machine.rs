@@ -19,6 +19,11 @@ use std::time::Duration;
 
 /// The unit of [`InstalledMachine::witness`].
 const WITNESS: &str = include_str!("scripts/witness.service");
+/// The unit and the script of [`InstalledMachine::least_memory`].
+const LEAST: [&str; 2] = [
+    include_str!("scripts/least.service"),
+    include_str!("scripts/least.sh"),
+];
 /// Brings the card of [`InstalledMachine::ssh`] up.
 const NETWORK: &str = include_str!("scripts/network.service");
 
@@ -157,6 +162,15 @@ impl<'lab> InstalledMachine<'lab> {
     #[must_use]
     pub fn witness(self) -> Self {
         self.unit("witness.service", "multi-user.target", WITNESS)
+    }
+
+    /// Adds a unit that keeps, in a crash kernel, the least memory that was available since systemd
+    /// took over from the initrd: KiB, in /var/lib/least.
+    #[must_use]
+    pub fn least_memory(self) -> Self {
+        let [unit, script] = LEAST;
+        self.file("lab/least", script)
+            .unit("lab-least.service", "sysinit.target", unit)
     }
 
     /// Adds files to the root file system. They are there before the system

@@ -56,7 +56,13 @@ pub fn table(seen: &[(Cell, Observation)]) -> String {
 fn system(suite: Suite, layout: SystemLayout) -> String {
     let systemd = match suite {
         Suite::Bullseye => 247,
-        Suite::Bookworm | Suite::BookwormI386 | Suite::BookwormBackports => 252,
+        Suite::Bookworm
+        | Suite::BookwormI386
+        | Suite::BookwormArm64
+        | Suite::BookwormArmhf
+        | Suite::BookwormPpc64el
+        | Suite::BookwormS390x
+        | Suite::BookwormBackports => 252,
         Suite::Trixie | Suite::TrixieBackports => 257,
         Suite::Sid => 262,
     };

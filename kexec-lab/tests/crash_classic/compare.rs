@@ -1,7 +1,8 @@
 //! What the crash kernel is told, against what the kernel itself tells it.
 
 use anyhow::{Result, ensure};
-use kexec_lab::{Guest, GuestRun, Lab, NextKernel, Stage};
+use kexec_lab::modules::load_order;
+use kexec_lab::{Guest, GuestRun, Initramfs, Lab, NextKernel, Stage};
 use std::collections::BTreeSet;
 
 use super::core_file::Core;
@@ -23,29 +24,89 @@ const MODULES: &[&str] = &[
     "pc-dimm,id=second,memdev=two",
 ];
 
+/// Memory beyond that of the machine.
+#[derive(Default)]
+struct Extra {
+    /// Arguments of QEMU.
+    arguments: &'static [&'static str],
+    /// Modules that the guest inserts, with what they need.
+    drivers: &'static [&'static str],
+    /// What it runs then.
+    script: &'static str,
+}
+
+/// Two memory modules.
+const TWO_MODULES: Extra = Extra {
+    arguments: MODULES,
+    drivers: &[],
+    script: "",
+};
+
+/// Memory that the driver of `virtio-mem` adds: `System RAM (virtio_mem)`. Half of what the
+/// device could have, so that the driver does not add all of it.
+const VIRTIO_MEM: Extra = Extra {
+    arguments: &[
+        "-m",
+        "maxmem=8G",
+        "-object",
+        "memory-backend-ram,id=more,size=512M",
+        "-device",
+        "virtio-mem-pci,memdev=more,requested-size=256M",
+    ],
+    drivers: &["virtio_pci", "virtio_mem"],
+    script: "\
+        n=0\n\
+        until [ \"$(cat /sys/devices/system/memory/memory*/state | grep -c online)\" -ge 10 ] || \
+        [ $n = 40 ]; do n=$((n + 1)); usleep 250000; \
+        for state in /sys/devices/system/memory/memory*/state; do \
+        [ $(cat $state) = offline ] && echo online > $state; done; done\n",
+};
+
+/// Memory that is set aside (`Soft Reserved`, as EFI does for special purposes), and that a
+/// driver then adds: `System RAM (kmem)`.
+const KMEM: Extra = Extra {
+    arguments: &[],
+    drivers: &["dax_hmem", "device_dax", "kmem"],
+    script: "\
+        cd /sys/bus/dax/drivers\n\
+        echo dax0.0 > device_dax/unbind\n\
+        echo dax0.0 > kmem/new_id\n\
+        cd /\n\
+        for state in /sys/devices/system/memory/memory*/state; do \
+        [ $(cat $state) = offline ] && echo online > $state; done\n",
+};
+
 /// Headers as they were loaded, by the labels of their runs.
 struct Loaded {
     outcome: GuestRun,
 }
 
 impl Loaded {
-    /// Runs `script` in a machine with two processors of four.
+    /// Runs `script` in a machine with two processors of four, once its memory is there.
     fn run(
         label: &str,
         reservation: &str,
         memory_mb: u32,
-        more: &[&str],
+        more: &Extra,
         script: &str,
     ) -> Result<Loaded> {
         let lab = Lab::open()?;
         let kernel = lab.kernel(label)?;
         let product = lab.product()?.files;
+        let mut drivers = Initramfs::new();
+        let mut insert = String::new();
+        for (name, content) in load_order(&kernel.modules, more.drivers)? {
+            let path = format!("lab/{name}.ko");
+            insert.push_str(&format!("insmod /{path}\n"));
+            drivers.file(&path, content);
+        }
         let outcome = Guest::new(&lab, &kernel)
             .memory_mb(memory_mb)
             .cpus(2)
             .qemu_arguments(&["-smp", "2,maxcpus=4"])
-            .qemu_arguments(more)
+            .qemu_arguments(more.arguments)
             .with(&product)
+            .with(&drivers)
             .program(
                 "bin/loaded-core-header",
                 std::fs::read(env!("CARGO_BIN_EXE_loaded-core-header"))?,
@@ -53,10 +114,12 @@ impl Loaded {
             .append(reservation)
             .next(NextKernel::new(&kernel).with(&product).script(READ))
             .script(&format!(
-                "run possible cat /sys/devices/system/cpu/possible\n\
+                "{insert}{}\
+                 run possible cat /sys/devices/system/cpu/possible\n\
                  run before cat /proc/iomem\n\
                  run cma cat /sys/kernel/kexec/crash_cma_ranges\n\
-                 {script}"
+                 {script}",
+                more.script
             ))
             .run()?;
         println!(
@@ -86,8 +149,8 @@ const BOTH: &str = "\
     run ours loaded-core-header\n";
 
 /// Both calls in one machine: what the crash kernel is told of the machine.
-fn compare(label: &str, reservation: &str, memory_mb: u32, modules: bool) -> Result<()> {
-    let more = if modules { MODULES } else { &[] };
+fn compare(label: &str, reservation: &str, memory_mb: u32, more: &Extra) -> Result<Loaded> {
+    let modules = more.arguments == MODULES;
     let loaded = Loaded::run(label, reservation, memory_mb, more, BOTH)?;
     let one = loaded.one()?;
     for label in ["load-s", "load-c"] {
@@ -133,12 +196,31 @@ fn compare(label: &str, reservation: &str, memory_mb: u32, modules: bool) -> Res
             "two modules that touch"
         );
     }
+    Ok(loaded)
+}
+
+/// The ranges of this name are in both headers, whole.
+fn with_memory_of(
+    name: &str,
+    label: &str,
+    reservation: &str,
+    memory_mb: u32,
+    more: &Extra,
+) -> Result<()> {
+    let loaded = compare(label, reservation, memory_mb, more)?;
+    let iomem = loaded.one()?.run("before")?.out();
+    let added = named(&iomem, name)?;
+    println!("{added:x?}");
+    let len: u64 = added.iter().map(|(start, end)| end - start).sum();
+    ensure!(len == 256 << 20, "{name}: {len:#x}: {iomem}");
+    let (_, ours) = loaded.header("ours")?;
+    ensure!(without(&added, &ours.ranges()).is_empty(), "{ours:x?}");
     Ok(())
 }
 
 #[test]
 fn the_header_is_that_of_the_kernel_6_1() -> Result<()> {
-    compare("6.1", "crashkernel=256M", 1024, true)
+    compare("6.1", "crashkernel=256M", 1024, &TWO_MODULES).map(drop)
 }
 
 #[test]
@@ -147,13 +229,29 @@ fn the_header_is_that_of_the_kernel_6_12() -> Result<()> {
         "6.12",
         "crashkernel=256M,high crashkernel=72M,low",
         4608,
-        false,
+        &Extra::default(),
     )
+    .map(drop)
 }
 
 #[test]
 fn the_header_is_that_of_the_kernel_7_with_cma() -> Result<()> {
-    compare("7.x", "crashkernel=384M,cma crashkernel=160M", 2048, false)
+    let reservation = "crashkernel=384M,cma crashkernel=160M";
+    compare("7.x", reservation, 2048, &Extra::default()).map(drop)
+}
+
+#[test]
+fn the_header_has_the_memory_of_virtio_mem() -> Result<()> {
+    let name = "System RAM (virtio_mem)";
+    with_memory_of(name, "6.12", "crashkernel=256M", 1024, &VIRTIO_MEM)
+}
+
+/// Type 0xefffffff of the memory map is memory that is set aside
+/// (Documentation/admin-guide/kernel-parameters.txt, `memmap=` with `%`; `enum e820_type`).
+#[test]
+fn the_header_has_the_memory_of_kmem() -> Result<()> {
+    let words = "crashkernel=256M memmap=0x10000000%0x50000000-1+0xefffffff";
+    with_memory_of("System RAM (kmem)", "6.12", words, 1792, &KMEM)
 }
 
 /// The crash kernel's own memory with both calls: the same but for the place of the header.
@@ -193,7 +291,7 @@ fn the_running_kernel_rewrites_the_header() -> Result<()> {
         run rewritten loaded-core-header\n\
         echo 'needle 4711: written before the crash' > /dev/kmsg\n\
         jump sh -c 'echo c > /proc/sysrq-trigger'\n";
-    let loaded = Loaded::run("6.12", "crashkernel=256M", 1024, MODULES, script)?;
+    let loaded = Loaded::run("6.12", "crashkernel=256M", 1024, &TWO_MODULES, script)?;
     for label in ["load", "offline"] {
         let run = loaded.one()?.run(label)?;
         ensure!(run.code == 0, "{label}: {}", run.err());

@@ -3,6 +3,8 @@
 
 mod compare;
 mod core_file;
+mod efi;
+mod low_memory;
 mod ranges;
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +12,7 @@ use core_file::Core;
 use kexec_lab::{End, Guest, GuestRun, Initramfs, Lab, MemmapEntry, NextKernel, Stage};
 use ranges::{Ranges, cma, joined, named, without};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 const MIB: u64 = 1 << 20;
 /// Written to the log before the crash, and looked for in the dump.
@@ -92,13 +95,10 @@ impl Crash {
         let two = outcome.stage("second")?;
         assert_eq!(two.report.release, kernel.release);
         let narrow = self.options.contains("elf32");
-        // A 32-bit header has no virtual addresses, which are needed for the log.
-        if !narrow {
-            let dmesg = two.run("dmesg")?;
-            ensure!(dmesg.code == 0, "{}", dmesg.err());
-            ensure!(two.run("needle")?.out().contains(NEEDLE));
-            ensure!(two.run("panic")?.out().contains(PANIC));
-        }
+        let dmesg = two.run("dmesg")?;
+        ensure!(dmesg.code == 0, "{}", dmesg.err());
+        ensure!(two.run("needle")?.out().contains(NEEDLE));
+        ensure!(two.run("panic")?.out().contains(PANIC));
         let info = two.run("info")?.out();
         ensure!(
             info.contains(&format!("OSRELEASE={}\n", kernel.release)),
@@ -270,4 +270,21 @@ fn a_damaged_crash_image_is_refused() -> Result<()> {
 /// `-c` it is in no range. It is RAM in neither.
 fn is_first_page(entry: &MemmapEntry) -> bool {
     entry.end == 0xfff && entry.kind == "Reserved"
+}
+
+/// QEMU's monitor as the third serial port of the guest: the same socket from both sides.
+fn monitor(socket: &Path) -> Vec<String> {
+    let socket = socket.display();
+    [
+        "-chardev",
+        &format!("socket,id=monitor,path={socket},server=on,wait=off"),
+        "-mon",
+        "chardev=monitor,mode=readline",
+        "-chardev",
+        &format!("socket,id=port,path={socket}"),
+        "-device",
+        "isa-serial,chardev=port,index=2",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }

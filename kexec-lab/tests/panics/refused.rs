@@ -55,7 +55,7 @@ fn what_does_not_fit_is_refused_and_the_old_image_stays() -> Result<()> {
         "classic",
         &["no place for initrd", memory, "crashkernel="],
     )?;
-    refused(one, "file", &["128.0 MiB", "raise crashkernel="])?;
+    refused(one, "file", &["128 MiB", "raise crashkernel="])?;
     for after in ["after-classic", "after-file"] {
         ensure!(is_armed(one, after)?, "{after}: nothing is loaded any more");
     }

@@ -1,7 +1,7 @@
 //! One crash: a row of the table, run in a guest, and everything that must be true of it.
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::{Guest, GuestRun, KeptFiles, Lab, LabKernel, NextKernel};
+use kexec_lab::{Guest, GuestRun, KeptFiles, Lab, LabKernel, NextKernel, monitor_port};
 use std::path::Path;
 use std::time::Duration;
 
@@ -203,7 +203,7 @@ impl Crash {
         // In the place of the lab's -no-reboot.
         arguments.extend(["-action".to_owned(), "reboot=reset".to_owned()]);
         if self.cause == Cause::Nmi {
-            arguments.extend(monitor(&folder.join("monitor")));
+            arguments.extend(monitor_port(&folder.join("monitor")));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let product = lab.product()?.files;
@@ -274,23 +274,6 @@ impl Crash {
         );
         Ok(())
     }
-}
-
-/// QEMU's monitor as the third serial port of the guest: the same socket from both sides.
-fn monitor(socket: &Path) -> Vec<String> {
-    let socket = socket.display();
-    [
-        "-chardev",
-        &format!("socket,id=monitor,path={socket},server=on,wait=off"),
-        "-mon",
-        "chardev=monitor,mode=readline",
-        "-chardev",
-        &format!("socket,id=port,path={socket}"),
-        "-device",
-        "isa-serial,chardev=port,index=2",
-    ]
-    .map(str::to_owned)
-    .to_vec()
 }
 
 /// The log of vmcore-dmesg, without times, and that of drgn. A message of several lines has its

@@ -33,7 +33,7 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Value::text("TEXT"),
         verbs: KERNEL_VERBS,
         doc_short: "The next kernel's command line",
-        doc_long: "Two names of one option: the last one counts. For a boot entry, it is added to \
+        doc_long: "Both names mean the same; the last one counts. For a boot entry, it is added to \
                    the entry's command line. For a kernel file, it is the whole command line, and \
                    replaces the one inside a UKI; with --reuse-cmdline, it is added to that one.",
         ..flag(Id::Append, "append", LOAD)

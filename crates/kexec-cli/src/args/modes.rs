@@ -149,10 +149,9 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: Some(b'd'),
-        verbs: &[Verb::Reboot, Verb::Load, Verb::Crash],
+        verbs: &[Verb::Reboot, Verb::Load],
         doc_short: "Print more on stderr; the running kernel logs what it does",
-        doc_long: "With a load, sets KEXEC_FILE_DEBUG for kexec_file_load(2), and nothing else. With \
-                   crash status, shows every sysctl.",
+        doc_long: "Sets KEXEC_FILE_DEBUG for kexec_file_load(2), and nothing else.",
         ..common(Id::Debug, "debug", Effect::modes(LOADS))
     },
     Flag {

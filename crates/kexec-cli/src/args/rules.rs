@@ -57,7 +57,7 @@ impl Limit {
             Some(listed(&names, and)).filter(|names| !names.is_empty())
         };
         Some(match self {
-            Limit::OnlyWith(ids) => format!("Goes with {} only.", names(ids, "and")?),
+            Limit::OnlyWith(ids) => format!("Can be combined only with {}.", names(ids, "and")?),
             Limit::NotWith(ids) => format!("Not with {}.", names(ids, "or")?),
             Limit::NotWithUnless(ids, other) => {
                 let unless = match taken(other) {

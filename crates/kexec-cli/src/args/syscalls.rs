@@ -17,7 +17,6 @@ const CHOOSES: &[Mode] = &[
 const VERBS: &[Verb] = &[
     Verb::Reboot,
     Verb::Load,
-    Verb::Unload,
     Verb::Plan,
     Verb::Check,
     Verb::Crash,
@@ -110,7 +109,8 @@ pub(super) const FLAGS: &[Flag] = &[
                    default of the verbs) unpacks what shortens the downtime and fits into memory; \
                    always refuses the load if something stays packed (with kexec_file_load(2) the \
                    kernel always does); never loads the files as they are, which is the default \
-                   without a verb.",
+                   without a verb. unpack = WHAT in /etc/kexec-rs.conf sets another default for \
+                   the verbs.",
         ..flag(Id::Unpack, "unpack", Effect::modes(NORMAL))
     },
     Flag {

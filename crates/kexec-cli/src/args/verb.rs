@@ -111,7 +111,7 @@ impl Verb {
             }
             Verb::Preload => "kexec preload [OPTION]...",
             Verb::ParallelShutdown => "kexec parallel-shutdown [ACTION] [OPTION]...",
-            Verb::Help => "kexec help [VERB]",
+            Verb::Help => "kexec help [VERB [SUBCOMMAND]]",
             Verb::Version => "kexec version [OPTION]...",
         }
     }
@@ -152,7 +152,9 @@ impl Verb {
     /// How many words may follow it that are no options.
     pub fn operands(self) -> usize {
         match self {
-            Verb::Enable | Verb::Disable | Verb::ParallelShutdown | Verb::Help => 1,
+            Verb::Enable | Verb::Disable | Verb::ParallelShutdown => 1,
+            // One, and a subcommand of it.
+            Verb::Help => 2,
             // Its subcommands count them: a dump may have any number of parts.
             Verb::Crash => usize::MAX,
             _ => usize::from(self.takes_kernel()),

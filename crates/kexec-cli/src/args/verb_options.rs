@@ -90,8 +90,16 @@ pub(super) const FLAGS: &[Flag] = &[
                 why: "the checks of a reboot do not apply to a crash kernel",
             },
             Rule {
-                limit: Limit::NotWith(&[Id::Integrity, Id::DiscardLiveupdate, Id::Unpack]),
-                why: "a crash kernel is loaded with kexec_file_load(2)",
+                limit: Limit::NotWith(&[Id::Unpack]),
+                why: "a crash kernel is loaded as it is, into the memory that is reserved for it",
+            },
+            Rule {
+                limit: Limit::NotWith(&[Id::Integrity]),
+                why: "a verb always has a crash kernel checked before it starts",
+            },
+            Rule {
+                limit: Limit::NotWith(&[Id::DiscardLiveupdate]),
+                why: "a crash kernel keeps no live-update state in either system call",
             },
         ],
         ..flag(Id::Crash, "crash", &[Verb::Load, Verb::Unload, Verb::Plan])
@@ -106,8 +114,16 @@ pub(super) const FLAGS: &[Flag] = &[
                 why: "the checks of a reboot do not apply to a crash kernel",
             },
             Rule {
-                limit: Limit::NotWith(&[Id::Integrity, Id::DiscardLiveupdate, Id::Unpack]),
-                why: "a crash kernel is loaded with kexec_file_load(2)",
+                limit: Limit::NotWith(&[Id::Unpack]),
+                why: "a crash kernel is loaded as it is, into the memory that is reserved for it",
+            },
+            Rule {
+                limit: Limit::NotWith(&[Id::Integrity]),
+                why: "a verb always has a crash kernel checked before it starts",
+            },
+            Rule {
+                limit: Limit::NotWith(&[Id::DiscardLiveupdate]),
+                why: "a crash kernel keeps no live-update state in either system call",
             },
         ],
         ..flag(Id::Crash, "crash", &[Verb::Check])
@@ -197,7 +213,7 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         value: Value::Required("DIR", Syntax::Folder),
-        doc_short: "Switch it in the system below this folder, which does not run",
+        doc_short: "Change the system below this folder, not the running one",
         doc_long: "Like systemctl --root: files and links are written; nothing is started, \
                    and nothing is loaded.",
         ..flag(Id::Root, "root", &[Verb::Enable, Verb::Disable])
@@ -277,18 +293,39 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         doc_short: "Continue even if a kexec is reported to fail on such machines",
-        doc_long: "With preload: also if the last kexec of this machine did not arrive.",
         ..flag(
             Id::YesThisMachine,
             "yes-this-machine",
-            &[
-                Verb::Reboot,
-                Verb::Load,
-                Verb::Plan,
-                Verb::Check,
-                Verb::Preload,
-            ],
+            &[Verb::Reboot, Verb::Load, Verb::Plan, Verb::Check],
         )
+    },
+    Flag {
+        doc_short: "Continue even if a kexec is reported to fail on such machines",
+        doc_long: "Also if the last kexec of this machine did not arrive.",
+        ..flag(Id::YesThisMachine, "yes-this-machine", &[Verb::Preload])
+    },
+    Flag {
+        short: Some(b'd'),
+        doc_short: "Print more on stderr; the running kernel logs what it does",
+        doc_long: "With load, sets KEXEC_FILE_DEBUG for kexec_file_load(2), and nothing else. With \
+                   status, shows every sysctl.",
+        ..flag(Id::Debug, "debug", &[Verb::Crash])
+    },
+    Flag {
+        short: Some(b's'),
+        doc_short: "Unload with kexec_file_load(2)",
+        doc_long: "Of -s, -c and -a the last one counts.",
+        ..flag(Id::FileSyscall, "kexec-file-syscall", &[Verb::Unload])
+    },
+    Flag {
+        short: Some(b'c'),
+        doc_short: "Unload with kexec_load(2)",
+        ..flag(Id::ClassicSyscall, "kexec-syscall", &[Verb::Unload])
+    },
+    Flag {
+        short: Some(b'a'),
+        doc_short: "Unload with kexec_file_load(2), or else the other (the default)",
+        ..flag(Id::AutoSyscall, "kexec-syscall-auto", &[Verb::Unload])
     },
     Flag {
         doc_short: "Load with kexec_load(2) even if Secure Boot is on",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use kexec_cli::vmcore_dmesg::STDIN;
 use kexec_machine::open;
+use kexec_plan::size::Memory;
 use kexec_sys::Errno;
 use kexec_vmcore::Source;
 use rustix::fs::{CWD, FileType, MemfdFlags, Mode, OFlags};
@@ -123,10 +124,7 @@ impl Spool {
         Ok(Spool {
             file: file.into(),
             most,
-            why: format!(
-                "half of the {} MiB of memory that are available",
-                free >> 20
-            ),
+            why: format!("half of the {} of memory that are available", Memory(free)),
         })
     }
 
@@ -151,9 +149,9 @@ impl Spool {
                 stored = stored.saturating_add(count);
                 if stored > self.most {
                     return Err(format!(
-                        "the dump in the pipe has more than {} MiB, which is {}: save it to a \
+                        "the dump in the pipe has more than {}, which is {}: save it to a \
                          file and name that, or name a folder with more room in TMPDIR",
-                        self.most >> 20,
+                        Memory(self.most),
                         self.why
                     ));
                 }

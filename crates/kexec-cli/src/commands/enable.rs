@@ -13,7 +13,7 @@ use kexec_reboot::handover::init::{Init, InitFacts};
 use kexec_reboot::preload;
 use kexec_reboot::steps::{Selection, can_kexec, is_preloaded, unload};
 use kexec_reboot::world::World;
-use kexec_sys::Slot;
+use kexec_sys::{Slot, in_words};
 
 use super::{crash, exit, load, prepare, print, print_json, terminal};
 use crate::render::findings;
@@ -322,7 +322,7 @@ fn program(world: &World<'_>, feature: &Feature) -> Result<String, Error> {
     };
     let path = std::env::current_exe().map_err(|e| {
         refused(
-            format!("the path of this program is unknown: {e}"),
+            format!("the path of this program is unknown: {}", in_words(e)),
             "mount /proc",
         )
     })?;

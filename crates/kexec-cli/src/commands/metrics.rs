@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use kexec_load::Error;
 use kexec_machine::Problem;
+use kexec_reboot::conf;
 use kexec_reboot::handover;
 use kexec_reboot::preload::{self, cold_every};
 use kexec_reboot::record::BootFacts;
@@ -60,10 +61,12 @@ fn read(world: &World<'_>) -> Result<MetricsFacts, Error> {
     let kexecs = boot.as_ref();
     let kexecs =
         kexecs.and_then(|boot| cold_every::kexecs_since_cold(&settled.attempts, &boot.boot_id));
-    let every = cold_every::read(world.root).unwrap_or_else(|wrong| {
-        say_line!("kexec: warning: {}", visible(&wrong));
-        None
-    });
+    let every = conf::read(world.root)
+        .map(|conf| conf.cold_every)
+        .unwrap_or_else(|wrong| {
+            say_line!("kexec: warning: {}", visible(&wrong));
+            None
+        });
     let loaded = [Slot::Normal, Slot::Crash].map(|slot| handover::is_loaded_in(world.root, slot));
     Ok(MetricsFacts {
         now: ClockReading::now(world.root).realtime,

@@ -26,7 +26,9 @@ pub mod vmcore_dmesg;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,6 +38,7 @@ use kexec_machine::Problem;
 use kexec_machine::{Snapshot, open};
 use kexec_reboot::steps::{ArrivalOptions, ChosenLoad, Ready, Selection, prepare_for};
 use kexec_reboot::world::World;
+use kexec_sys::in_words;
 
 pub use onlooker::Terminal;
 
@@ -66,7 +69,7 @@ pub fn machine(world: &World<'_>, snapshot: Option<&Path>) -> Result<Snapshot, E
     let file = open::named(path).map_err(failed)?;
     let mut text = String::new();
     let read = file.take(MAX_SNAPSHOT + 1).read_to_string(&mut text);
-    read.map_err(|e| failed(e.to_string()))?;
+    read.map_err(|e| failed(in_words(e)))?;
     if text.len() as u64 > MAX_SNAPSHOT {
         return Err(failed(format!(
             "it is larger than {MAX_SNAPSHOT} bytes, which is more than any snapshot"
@@ -89,11 +92,14 @@ pub fn prepare(
     snapshot: Option<&Path>,
 ) -> Result<Prepared, Error> {
     let here = world.snapshot();
-    if let (None, Some(path)) = (&selection.name, snapshot) {
+    let names_file = |name: &OsString| name.as_bytes().contains(&b'/');
+    if let Some(path) = snapshot
+        && !selection.name.as_ref().is_some_and(names_file)
+    {
         return Err(Error::refused(
-            "finding what a reboot would boot",
+            "finding what is to be checked",
             format!("the snapshot {} has no boot entries", path.display()),
-            "name a kernel file",
+            "name a kernel file with its folder: ./vmlinuz",
         ));
     }
     let mut chosen = ChosenLoad::choose(world, selection, &here)?;
@@ -146,7 +152,7 @@ pub fn print(text: &str) {
         return;
     };
     if e.kind() != ErrorKind::BrokenPipe && !NOT_WRITTEN.swap(true, Ordering::Relaxed) {
-        say_line!("kexec: cannot write the output: {e}");
+        say_line!("kexec: cannot write the output: {}", in_words(e));
     }
 }
 

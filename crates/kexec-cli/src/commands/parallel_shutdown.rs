@@ -8,7 +8,7 @@ use kexec_reboot::parallel_shutdown::{
 };
 use kexec_reboot::steps::remember;
 use kexec_reboot::world::World;
-use kexec_sys::Slot;
+use kexec_sys::{Slot, in_words};
 
 use super::{exit, load, print, print_json, terminal};
 use crate::render::devices;
@@ -70,7 +70,7 @@ pub fn steps(world: &World<'_>) -> u8 {
     let mut text = String::new();
     let read = std::io::stdin().take(STEPS).read_to_string(&mut text);
     let done = read
-        .map_err(|e| format!("reading the steps: {e}"))
+        .map_err(|e| format!("reading the steps: {}", in_words(e)))
         .and_then(|_| parallel_shutdown::parse(&text))
         .and_then(|steps| parallel_shutdown::carry_out(world.root, &steps));
     match done {

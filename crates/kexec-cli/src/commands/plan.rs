@@ -29,7 +29,10 @@ pub fn verb(
             print_json(&json::plan(&prepared));
         } else {
             match &prepared.placed {
-                Some(placed) => terminal::page(&classic::plan(placed)),
+                Some(placed) => {
+                    let decided = text::plan(&prepared, terminal::layout());
+                    terminal::page(&(decided + &classic::plan(placed)));
+                }
                 None => terminal::page(&text::plan(&prepared, terminal::layout())),
             }
         }

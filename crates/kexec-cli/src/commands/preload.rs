@@ -2,8 +2,8 @@
 //! the reboot. For units and hooks; `kexec enable preload` switches them on.
 
 use kexec_load::Error;
-use kexec_machine::Inside;
 use kexec_machine::volumes::Automounts;
+use kexec_machine::{Inside, is_crash_kernel};
 use kexec_reboot::enable;
 use kexec_reboot::preload::{PreloadMoment, Step};
 use kexec_reboot::record::Lock;
@@ -29,6 +29,13 @@ pub fn verb(world: &World<'_>, how: &PreloadOptions, json: bool) -> u8 {
     // A kernel that is installed into an image is none for the system that makes it.
     if let Some(inside) = Inside::of(world.root).filter(|_| how.if_enabled) {
         say(&Step::Leave(inside.to_string()), json);
+        return exit::DONE;
+    }
+    // Units have the same as a condition; hooks, other inits and users come this way.
+    if is_crash_kernel(world.root) {
+        let why = "the running kernel is a crash kernel (/proc/vmcore exists), whose memory is for \
+                   saving the dump";
+        say(&Step::Leave(why.to_owned()), json);
         return exit::DONE;
     }
     let lock = match how.dry_run {

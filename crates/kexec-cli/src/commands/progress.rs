@@ -6,9 +6,10 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kexec_sys::{Kernel, Linux};
+
 use super::terminal;
-use crate::render::text::size;
-use crate::render::{shortened, visible};
+use crate::render::{shortened, size, visible};
 
 /// A line comes when the work takes longer than this.
 const SLOW: Duration = Duration::from_millis(500);
@@ -78,6 +79,9 @@ fn begin(what: String, bytes: Option<(u64, u64)>) {
 
 /// Draws the line again and again, until the work is done.
 fn draw() {
+    // Signals are for the thread that works: it holds them where it must not be stopped, and a
+    // mask is of one thread (pthread_sigmask(3)).
+    Linux.hold_signals(true);
     loop {
         std::thread::sleep(STEP);
         match work().as_mut() {
@@ -135,10 +139,9 @@ fn write(text: &str) {
 
 /// `/ reading /boot/vmlinuz: 12.3 MB of 45.6 MB`, in one line of a terminal.
 fn line(what: &str, read: Option<(u64, u64)>, turns: usize, width: usize) -> String {
-    let part = |bytes: u64| size(usize::try_from(bytes).unwrap_or(usize::MAX));
     let much = match read {
         Some((read, total)) if total > 0 => {
-            format!(": {} of {}", part(read.min(total)), part(total))
+            format!(": {} of {}", size(read.min(total)), size(total))
         }
         _ => String::new(),
     };
@@ -172,7 +175,7 @@ mod tests {
         assert_eq!(line("x", Some((0, 0)), 0, 80), "| x");
         let narrow = line(&"/long".repeat(40), Some((1, 1000)), 0, 40);
         assert!(narrow.chars().count() < 40, "{narrow}");
-        assert!(narrow.ends_with(": 1 bytes of 1.0 kB"), "{narrow}");
+        assert!(narrow.ends_with(": 1 byte of 1.0 kB"), "{narrow}");
         assert!(!line("a\x1b[2J", None, 0, 80).contains('\x1b'));
     }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use kexec_load::Error;
 use kexec_machine::snapshot::sysfs;
 use kexec_machine::{Fact, Problem};
+use kexec_reboot::conf;
 use kexec_reboot::handover;
-use kexec_reboot::preload::cold_every;
 use kexec_reboot::record;
 use kexec_reboot::record::lock::held_by;
 use kexec_reboot::record::{Attempt, SlotContent};
@@ -89,10 +89,12 @@ pub fn verb(
 
 /// Which reboots go through the firmware, if that is set.
 fn cold_every(world: &World<'_>) -> Option<u64> {
-    cold_every::read(world.root).unwrap_or_else(|wrong| {
-        say_line!("kexec: warning: {}", visible(&wrong));
-        None
-    })
+    conf::read(world.root)
+        .map(|conf| conf.cold_every)
+        .unwrap_or_else(|wrong| {
+            say_line!("kexec: warning: {}", visible(&wrong));
+            None
+        })
 }
 
 /// The newest request and what became of it. That it cannot be read is no

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use kexec_cli::help;
 use kexec_cli::vmcore_dmesg::{DmesgRequest, LogRequest, NAME, STDIN, Show, parse};
-use kexec_sys::Errno;
+use kexec_sys::{Errno, in_words};
 use kexec_vmcore::log::{self, Part, Summary};
 use kexec_vmcore::{Memory, Source, VmcoreError};
 
@@ -105,7 +105,7 @@ pub fn log_of(who: &str, request: &LogRequest) -> u8 {
     });
     match shown {
         Err(error) => {
-            say_line!("{who}: {name}: {error}");
+            say_line!("{who}: {name}: {}", text(&error));
             code(&error)
         }
         Ok((Err(error), _)) => {
@@ -162,9 +162,23 @@ fn verdict(who: &str, name: &dyn std::fmt::Display, summary: &Summary) -> u8 {
         None => exit::DONE,
         Some(why) => {
             let many = summary.unreadable;
-            say_line!("{who}: {name}: {many} parts of the log are missing; the first: {why}");
+            say_line!(
+                "{who}: {name}: {many} parts of the log are missing; the first: {}",
+                text(why)
+            );
             code(why)
         }
+    }
+}
+
+/// The error for people: what the system said, without its bare number.
+fn text(error: &VmcoreError) -> String {
+    match error {
+        VmcoreError::Read { at, wanted, source } => format!(
+            "reading {wanted} bytes at byte {at} of the dump: {}",
+            in_words(source)
+        ),
+        error => error.to_string(),
     }
 }
 

@@ -101,7 +101,9 @@ pub const PAGES: &[Page] = &[
             },
             File {
                 path: "/etc/kexec-rs.conf",
-                holds: "Optional. `cold-every = N`: every Nth reboot goes through the firmware.",
+                holds: "Optional. `cold-every = N`: every Nth reboot goes through the firmware. \
+                        `unpack = auto`, `always` or `never`: what the verbs unpack before the \
+                        jump without --unpack. `#` begins a comment.",
             },
             File {
                 path: "/etc/kexec-rs.parallel-shutdown",

@@ -253,8 +253,9 @@ static CRASH: Text = Text {
         "`load`: takes the running kernel, or the one that is named, and the initrd that the \
          distribution's service made for it (kdump-tools, kdump-utils, kdump), else the normal \
          one. Derives the command line: what breaks a crash kernel or takes memory is removed, \
-         and what it needs is added. --dry-run and -d show each change with its reason; what \
-         --append gives counts more, and --cmdline replaces the whole line. Every check runs, \
+         and what it needs is added, with what that service's configuration sets \
+         (KDUMP_CMDLINE_APPEND, KDUMP_COMMANDLINE_APPEND). --dry-run and -d show each change with \
+         its reason; what --append gives counts more, and --cmdline replaces the whole line. Every check runs, \
          those of `kexec check -p` among them, before the crash kernel that was loaded before is \
          replaced.",
         "`status`: whether a crash kernel is loaded, since when, and whether its files are still \
@@ -296,7 +297,7 @@ static CRASH: Text = Text {
             "Show how much reserved memory is not needed.",
         ),
         example(
-            "kexec crash dmesg --level err+ /var/crash/dump",
+            "kexec crash dmesg --level err+ /var/crash/202611291200/dump.202611291200",
             "Show what was an error or worse in the log of a dump.",
         ),
     ],

@@ -16,20 +16,18 @@ const INDENT: usize = 11;
 const SIZE: usize = 10;
 
 /// Where every byte goes, who owns the memory around it, and how the next
-/// kernel is entered.
+/// kernel is entered. What is loaded, and why in this way, stands before it:
+/// [`super::text::plan`].
 pub fn plan(plan: &LoadPlan) -> String {
     let mut out = String::new();
-    let line = plan.cmdline.to_string();
-    let length = counted(plan.cmdline.as_bytes().len(), "byte");
-    field(&mut out, "kernel", &plan.path);
-    field(&mut out, "", &format!("{}, {}", plan.format, plan.arch));
-    field(&mut out, "method", &plan.method);
+    field(
+        &mut out,
+        "entry",
+        &format!("{}, {}", plan.method, plan.arch),
+    );
     if plan.preserve_context {
         field(&mut out, "", "keeps this kernel's memory for a jump back");
     }
-    field(&mut out, "cmdline", &line);
-    let label = if line.is_empty() { "cmdline" } else { "" };
-    field(&mut out, label, &format!("({length})"));
     jump(&mut out, plan);
     for (at, note) in plan.notes.iter().enumerate() {
         field(&mut out, if at == 0 { "notes" } else { "" }, note);

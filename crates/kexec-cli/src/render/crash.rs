@@ -7,6 +7,7 @@ use kexec_crash::estimate::Estimate;
 use kexec_crash::shrink::Shrink;
 use kexec_crash::status::{CrashStatus, FileState, reserve};
 use kexec_crash::target::Target;
+use kexec_crash::watchdog::WatchdogVerdict;
 use kexec_load::pipeline::Prepared;
 use kexec_load::preflight::Finding;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use super::documents;
 use super::json::parts;
 use super::layout::{Ink, Layout};
-use super::words::bytes;
+use super::words::{bytes, size};
 
 /// Column in which values stand.
 const INDENT: usize = 12;
@@ -132,10 +133,14 @@ pub fn estimate(estimate: &Estimate, reserved: Option<u64>, layout: Layout) -> S
     };
     let sum = format!("{}, in steps of 8 MiB{reserved}", bytes(estimate.bytes));
     layout.field(&mut out, COLUMN, "sum", &sum);
-    if let Some(parameter) = &estimate.parameter {
-        let value = (parameter.as_str(), Some(Ink::Strong));
-        layout.field_in(&mut out, COLUMN, ("parameter", None), value);
-    }
+    let value = match &estimate.parameter {
+        Some(parameter) => (parameter.as_str(), Some(Ink::Strong)),
+        None => (
+            "none: an initrd is most of what is needed; name it with --initrd",
+            Some(Ink::Warning),
+        ),
+    };
+    layout.field_in(&mut out, COLUMN, ("parameter", None), value);
     out
 }
 
@@ -163,7 +168,14 @@ pub fn status(status: &CrashStatus, every_sysctl: bool, layout: Layout) -> Strin
             let at = at.map(|at| humantime::format_rfc3339_seconds(at).to_string());
             (format!("yes, since {}", at.unwrap_or_default()), Ink::Ok)
         }
-        (Some(true), None) => ("yes; another program loaded it".to_owned(), Ink::Ok),
+        (Some(true), None) => {
+            let why = status
+                .image_unknown
+                .as_deref()
+                .unwrap_or("without a record");
+            let text = format!("yes, but which image is unknown: {why}");
+            (text, Ink::Warning)
+        }
         (Some(false), _) => (
             "no: a panic reboots or stops the machine, and saves nothing".to_owned(),
             Ink::Warning,
@@ -264,7 +276,7 @@ fn target(status: &CrashStatus) -> String {
     let place = match (&target.place, target.exists) {
         (Some(Target::Folder(folder)), Some(false)) => format!("{folder}, no such folder"),
         (Some(Target::Folder(folder)), _) => match target.free {
-            Some(free) => format!("{folder}, {} are free", bytes(free)),
+            Some(free) => format!("{folder}, {} are free", size(free)),
             None => folder.clone(),
         },
         (Some(Target::Device(place) | Target::Remote(place)), _) => place.clone(),
@@ -274,24 +286,23 @@ fn target(status: &CrashStatus) -> String {
 }
 
 fn watchdogs(out: &mut String, status: &CrashStatus, layout: Layout) {
-    let takes = status.dump_seconds.unwrap_or(0);
-    if status.watchdogs.is_empty() {
-        layout.field(out, INDENT, "watchdogs", "none");
-    }
-    for (at, watchdog) in status.watchdogs.iter().enumerate() {
-        let state = match (status.fires(watchdog), watchdog.timeout) {
-            (Some(false), _) if watchdog.active == Some(false) => "it is not running".to_owned(),
-            (Some(false), Some(timeout)) => {
-                format!("resets after {timeout} s; a dump takes about {takes} s")
-            }
-            (Some(true), Some(timeout)) => {
-                format!("RESETS after {timeout} s, before a dump ends (about {takes} s)")
-            }
-            _ => "unknown whether it is running".to_owned(),
-        };
-        let name = watchdog.identity.as_deref().unwrap_or("no name");
-        let text = format!("{} ({name}): {state}", watchdog.name);
-        layout.field(out, INDENT, if at == 0 { "watchdogs" } else { "" }, &text);
+    let watchdogs = match &status.watchdogs {
+        Some(watchdogs) if watchdogs.is_empty() => {
+            layout.field(out, INDENT, "watchdogs", "none");
+            return;
+        }
+        Some(watchdogs) => watchdogs,
+        None => {
+            layout.field(out, INDENT, "watchdogs", "unknown: they cannot be read");
+            return;
+        }
+    };
+    for (at, one) in watchdogs.iter().enumerate() {
+        let name = one.watchdog.identity.as_deref().unwrap_or("no name");
+        let ink = (one.judgement.verdict == WatchdogVerdict::BeforeTheDump).then_some(Ink::Warning);
+        let text = format!("{} ({name}): {}", one.watchdog.name, one.judgement.why);
+        let label = if at == 0 { "watchdogs" } else { "" };
+        layout.field_in(out, INDENT, (label, None), (&text, ink));
     }
 }
 
@@ -299,8 +310,10 @@ fn watchdogs(out: &mut String, status: &CrashStatus, layout: Layout) {
 pub(super) mod tests {
     use kexec_crash::estimate::{Needs, Programs, estimate};
     use kexec_crash::facts::{Sysctl, Watchdog};
+    use kexec_crash::initrd::Contents;
     use kexec_crash::status::{CheckedFile, TargetStatus};
     use kexec_crash::target::Service;
+    use kexec_crash::watchdog::{JudgedWatchdog, judge};
 
     use super::*;
 
@@ -317,6 +330,21 @@ pub(super) mod tests {
         })
     }
 
+    fn watchdog() -> JudgedWatchdog {
+        let watchdog = Watchdog {
+            name: "watchdog0".into(),
+            identity: Some("iTCO_wdt".into()),
+            active: Some(true),
+            timeout: Some(30),
+            driver: Some("iTCO_wdt".into()),
+        };
+        let initrd = Contents::of([]);
+        JudgedWatchdog {
+            judgement: judge(&watchdog, Some(4 << 30), Some(&initrd)),
+            watchdog,
+        }
+    }
+
     pub(crate) fn ready() -> CrashStatus {
         let file = |path: &str, state| CheckedFile {
             path: path.into(),
@@ -325,6 +353,7 @@ pub(super) mod tests {
         CrashStatus {
             armed: Some(true),
             since: Some(1_795_388_700),
+            image_unknown: None,
             kernel: Some("/boot/vmlinuz-6.12".into()),
             release: Some("6.12".into()),
             running: "6.12".into(),
@@ -342,13 +371,7 @@ pub(super) mod tests {
                 means: "1: an oops is a panic, and is dumped",
             }],
             not_saved: None,
-            watchdogs: vec![Watchdog {
-                name: "watchdog0".into(),
-                identity: Some("iTCO_wdt".into()),
-                active: Some(true),
-                timeout: Some(30),
-                driver: None,
-            }],
+            watchdogs: Some(vec![watchdog()]),
             dump_seconds: Some(90),
             target: TargetStatus {
                 service: Some(Service::KdumpTools),
@@ -382,7 +405,7 @@ pub(super) mod tests {
                 },
             ],
             not_saved: Some("program that saves the dump: the initrd has none".into()),
-            watchdogs: vec![],
+            watchdogs: Some(vec![]),
             target: TargetStatus {
                 service: None,
                 place: Some(Target::Remote("ssh host".into())),
@@ -409,9 +432,17 @@ pub(super) mod tests {
             reserved: Some(64 << 20),
             ..ready()
         };
+        let unsure = CrashStatus {
+            since: None,
+            kernel: None,
+            files: vec![],
+            image_unknown: Some("a load of /k was interrupted".into()),
+            ..ready()
+        };
         insta::assert_snapshot!(
             [
                 status(&ready(), false, plain),
+                status(&unsure, false, plain),
                 status(&unarmed(), false, plain),
                 status(&unarmed(), true, plain),
                 status(&small, false, plain),

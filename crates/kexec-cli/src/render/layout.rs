@@ -94,6 +94,8 @@ impl Layout {
         (label, ink): (&str, Option<Ink>),
         (text, text_ink): (&str, Option<Ink>),
     ) {
+        // docs/style.md, "Errors": never a bare errno. `kexec_sys::in_words` has the words.
+        debug_assert!(!text.contains("(os error "), "a bare error number: {text}");
         let text = visible(text);
         if text.is_empty() {
             return;

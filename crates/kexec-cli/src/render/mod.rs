@@ -26,7 +26,7 @@ mod words;
 
 use kexec_reboot::record::SlotContent;
 
-pub use words::{shortened, visible};
+pub use words::{shortened, size, visible};
 
 /// What is in the two slots.
 #[derive(Debug)]

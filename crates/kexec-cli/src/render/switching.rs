@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::documents::{self, SwitchOutcome};
 use super::layout::Layout;
-use super::text::{error, row, size};
-use super::words::visible;
+use super::text::{error, row};
+use super::words::{bytes, visible};
 
 /// What is to be done.
 #[derive(Debug, Clone)]
@@ -77,15 +77,14 @@ pub fn text(planned: &Switching<'_>) -> String {
     for change in planned.changes {
         row(&mut out, layout, "", &change.text());
     }
-    if let Some(bytes) = planned.held {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    if let Some(held) = planned.held {
         row(
             &mut out,
             layout,
             "costs",
             &format!(
                 "about {} of memory that nothing else can use while the image is loaded",
-                size(bytes)
+                bytes(held)
             ),
         );
     }
@@ -121,7 +120,7 @@ pub fn not_done(planned: &[TriedStep]) -> String {
     match steps.is_empty() {
         true => String::new(),
         false => format!(
-            "Nothing was changed (--dry-run). Steps: {}.\n",
+            "Nothing was changed (--dry-run). It would: {}.\n",
             steps.join(", ")
         ),
     }
@@ -313,7 +312,7 @@ mod tests {
         let planned = || StepOutcome::Planned;
         assert_eq!(
             not_done(&tried([planned(), planned(), planned()])),
-            "Nothing was changed (--dry-run). Steps: write and remove the files, systemctl \
+            "Nothing was changed (--dry-run). It would: write and remove the files, systemctl \
              daemon-reload, systemctl start kexec-preload.service.\n"
         );
         assert_eq!(not_done(&[]), "");

@@ -5,6 +5,7 @@ use kexec_load::pipeline::Prepared;
 use kexec_machine::Snapshot;
 use kexec_machine::snapshot::redact;
 use kexec_plan::Cmdline;
+use kexec_plan::size::{FileSize, Memory};
 use kexec_reboot::handover::shutdown_request::Handover;
 use kexec_reboot::preload::Step;
 use kexec_reboot::preload::cold_every::ordinal;
@@ -16,18 +17,6 @@ use super::{Slots, reboots};
 
 /// Column in which values stand.
 const INDENT: usize = 11;
-
-/// A number of bytes for people: `12.3 MB` (powers of ten, as packages and disks count).
-pub fn size(bytes: usize) -> String {
-    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    for (unit, name) in [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")] {
-        if bytes >= unit {
-            let tenths = bytes / (unit / 10);
-            return format!("{}.{} {name}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} bytes")
-}
 
 /// A label and its text; nothing when there is nothing to say.
 pub(super) fn row(out: &mut String, layout: Layout, label: &str, text: &str) {
@@ -86,7 +75,11 @@ fn plan_with(prepared: &Prepared, cmdline: &Cmdline, layout: Layout) -> String {
         &mut out,
         layout,
         "",
-        &format!("{}, {}, {release}", plan.format, size(plan.kernel.len)),
+        &format!(
+            "{}, {}, {release}",
+            plan.format,
+            FileSize::of(plan.kernel.len)
+        ),
     );
     match plan.initrd.as_slice() {
         [] => row(&mut out, layout, "initrd", "none"),
@@ -97,11 +90,11 @@ fn plan_with(prepared: &Prepared, cmdline: &Cmdline, layout: Layout) -> String {
                     &mut out,
                     layout,
                     label,
-                    &format!("{} ({})", piece.origin, size(piece.len)),
+                    &format!("{} ({})", piece.origin, FileSize::of(piece.len)),
                 );
             }
             if pieces.len() > 1 {
-                let total = size(plan.initrd_len());
+                let total = FileSize::of(plan.initrd_len());
                 row(
                     &mut out,
                     layout,
@@ -217,6 +210,12 @@ pub fn needs_reboot(entry: &str, reasons: &[String]) -> String {
     format!("A reboot is due:\n{}", lines.collect::<String>())
 }
 
+/// What to do about an image that an interrupted change left in the normal slot.
+const UNSURE_NORMAL: &str =
+    "kexec unload unloads it; kexec load, kexec preload and kexec reboot do so first";
+/// The same for the crash slot, which is not emptied by itself.
+const UNSURE_CRASH: &str = "kexec crash load loads one anew; kexec crash unload unloads it";
+
 /// What is loaded in both slots.
 pub fn status(host: &Snapshot, slots: &Slots, layout: Layout) -> String {
     let mut out = String::new();
@@ -228,19 +227,17 @@ pub fn status(host: &Snapshot, slots: &Slots, layout: Layout) -> String {
         "normal",
         &slots.normal,
         at_work,
-        "nothing loaded",
+        ("nothing loaded", UNSURE_NORMAL),
     );
     let nothing = match host.kexec.crash_size.known() {
         Some(0) => {
             "nothing loaded; no memory is reserved for a crash kernel (crashkernel=)".to_owned()
         }
-        Some(bytes) => {
-            let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);
-            format!("nothing loaded; {} are reserved", size(bytes))
-        }
+        Some(bytes) => format!("nothing loaded; {} are reserved", Memory(*bytes)),
         None => "nothing loaded".to_owned(),
     };
-    slot(&mut out, layout, "crash", &slots.crash, at_work, &nothing);
+    let words = (nothing.as_str(), UNSURE_CRASH);
+    slot(&mut out, layout, "crash", &slots.crash, at_work, words);
     if let Some(who) = at_work {
         row(
             &mut out,
@@ -277,7 +274,7 @@ fn slot(
     label: &str,
     content: &SlotContent,
     at_work: Option<&str>,
-    nothing: &str,
+    (nothing, unsure): (&str, &str),
 ) {
     match content {
         SlotContent::Unknown => {
@@ -296,12 +293,7 @@ fn slot(
         }
         SlotContent::Interrupted(found) => {
             row(out, layout, label, &format!("loaded, but {}", found.text()));
-            row(
-                out,
-                layout,
-                "",
-                "kexec unload unloads it; kexec load, kexec preload and kexec reboot do so first",
-            );
+            row(out, layout, "", unsure);
         }
         SlotContent::Ours(record) => image(out, layout, label, record),
     }
@@ -407,14 +399,5 @@ mod tests {
             cold_every(Some(1), 2, Layout::PLAIN)
                 .ends_with("; the next reboot goes through the firmware\n")
         );
-    }
-
-    #[test]
-    fn sizes_for_people() {
-        assert_eq!(size(0), "0 bytes");
-        assert_eq!(size(999), "999 bytes");
-        assert_eq!(size(1000), "1.0 kB");
-        assert_eq!(size(12_345_678), "12.3 MB");
-        assert_eq!(size(2_000_000_000), "2.0 GB");
     }
 }

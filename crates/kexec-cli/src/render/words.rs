@@ -3,28 +3,16 @@
 
 pub use kexec_cli::visible::visible;
 
-/// A number of bytes of memory: `60.2 MiB` (powers of two, as memory maps
-/// count), without a fraction when it is a whole number.
+use kexec_plan::size::{FileSize, Memory};
+
+/// A number of bytes of memory: `60.2 MiB`.
 pub fn bytes(bytes: u64) -> String {
-    const UNITS: [(u32, &str); 5] = [
-        (50, "PiB"),
-        (40, "TiB"),
-        (30, "GiB"),
-        (20, "MiB"),
-        (10, "KiB"),
-    ];
-    for (shift, name) in UNITS {
-        let unit = 1_u64 << shift;
-        if bytes >= unit {
-            let (whole, rest) = (bytes / unit, bytes % unit);
-            return match rest {
-                0 => format!("{whole} {name}"),
-                // Never rounded up: what does not fit must not look as if it did.
-                _ => format!("{whole}.{} {name}", rest * 10 / unit),
-            };
-        }
-    }
-    counted(bytes, "byte")
+    Memory(bytes).to_string()
+}
+
+/// A number of bytes of files or of a disk: `12.3 MB`.
+pub fn size(bytes: u64) -> String {
+    FileSize(bytes).to_string()
 }
 
 /// A number and its word: `1 range`, `2 ranges`.
@@ -147,18 +135,6 @@ pub fn shortened(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn sizes_of_memory() {
-        assert_eq!(bytes(0), "0 bytes");
-        assert_eq!(bytes(1), "1 byte");
-        assert_eq!(bytes(1023), "1023 bytes");
-        assert_eq!(bytes(0x5000), "20 KiB");
-        assert_eq!(bytes(0x3c3_8000), "60.2 MiB");
-        assert_eq!(bytes((2 << 20) - 1), "1.9 MiB");
-        assert_eq!(bytes(5 << 40), "5 TiB");
-        assert_eq!(bytes(u64::MAX), "16383.9 PiB");
-    }
 
     #[test]
     fn shares() {

@@ -1,6 +1,6 @@
 //! What follows `kexec crash`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use kexec_cli::vmcore_dmesg::{self, LogRequest};
@@ -139,14 +139,23 @@ fn command(typed: &Typed) -> Result<&'static CrashCommand, String> {
         let names: Vec<&str> = names().collect();
         return Err(format!("say what to do: {}", listed(&names, "or")));
     };
-    CrashCommand::named(word.as_bytes()).ok_or_else(|| {
-        let similar = similar(word.as_bytes(), names());
-        let mean = match similar.is_empty() {
-            true => String::new(),
-            false => format!("; did you mean {}?", listed(&similar, "or")),
-        };
-        format!("there is no command crash {}{mean}", printable(word))
-    })
+    CrashCommand::named(word.as_bytes()).ok_or_else(|| unknown(word))
+}
+
+/// What is said of a word that is no subcommand.
+pub(super) fn unknown(word: &OsStr) -> String {
+    let elsewhere = match word.as_bytes() {
+        b"enable" => vec!["kexec enable crash"],
+        b"disable" => vec!["kexec disable crash"],
+        b"check" | b"test" => vec!["kexec check -p"],
+        b"log" | b"vmcore-dmesg" => vec!["kexec crash dmesg"],
+        _ => similar(word.as_bytes(), COMMANDS.iter().map(|row| row.name)),
+    };
+    let mean = match elsewhere.is_empty() {
+        true => String::new(),
+        false => format!("; did you mean {}?", listed(&elsewhere, "or")),
+    };
+    format!("there is no command crash {}{mean}", printable(word))
 }
 
 /// What is loaded into the crash slot.

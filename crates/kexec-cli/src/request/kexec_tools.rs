@@ -18,7 +18,9 @@ use super::{
     UsageError, wrong_value,
 };
 use crate::args::typed::{Spelling, Typed, TypedError, printable};
-use crate::args::{Call, Flag, Id, Mode, Refused, Syntax, all, flags_for, listed, numbers, rules};
+use crate::args::{
+    Call, Flag, Id, Mode, Refused, Syntax, Verb, all, flags_for, listed, numbers, rules,
+};
 
 pub(super) fn parse(arch: Arch, words: &[OsString]) -> Result<CommandLine, UsageError> {
     let table = flags_for(arch);
@@ -79,6 +81,15 @@ fn first(typed: &Typed, wanted: fn(&Flag) -> bool) -> Option<&'static Flag> {
 
 /// What is said of a word that is not understood, which may be a verb's option.
 fn not_here(error: &TypedError) -> String {
+    if let TypedError::Unknown { name, .. } = error
+        && let Some(long) = name.strip_prefix("--")
+        && let Some(verb) = Verb::from_bytes(long.as_bytes())
+    {
+        return format!(
+            "there is no option {name}; did you mean kexec {}?",
+            verb.name()
+        );
+    }
     if let TypedError::Unknown { name, .. } = error
         && let Some(long) = name.strip_prefix("--")
         && let Some(flag) = all().find(|f| f.longs().any(|l| l == long) && !f.verbs.is_empty())
@@ -261,6 +272,8 @@ pub(super) fn load_request(
                 SyscallChoice::Fastest => UnpackChoice::Auto,
                 _ => UnpackChoice::Never,
             }),
+            // Without a verb, the files are loaded as they are, as kexec-tools does it.
+            by_default: unpack(typed).is_none() && usual == SyscallChoice::Fastest,
             ..Unpack::default()
         },
         profile: typed.last(Id::Profile).and_then(numbers::whole),
@@ -282,12 +295,7 @@ pub(super) fn chosen(typed: &Typed) -> Option<SyscallChoice> {
 
 /// What was said about unpacking.
 fn unpack(typed: &Typed) -> Option<UnpackChoice> {
-    match typed.last(Id::Unpack)?.as_bytes() {
-        b"auto" => Some(UnpackChoice::Auto),
-        b"never" => Some(UnpackChoice::Never),
-        b"always" => Some(UnpackChoice::Always),
-        _ => None,
-    }
+    UnpackChoice::from_word(typed.last(Id::Unpack)?.to_str()?)
 }
 
 /// What only kexec_load(2) knows.

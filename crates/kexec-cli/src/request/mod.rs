@@ -267,8 +267,13 @@ pub fn parse(arch: Arch, words: &[OsString]) -> Result<CommandLine, UsageError> 
         return verbs::parse(verb, rest);
     }
     kexec_tools::parse(arch, words).map_err(|error| match not_a_verb(arch, words) {
+        _ if error.message.is_empty() => error,
+        _ if let Some(before) = verb_before_mode(arch, words) => UsageError {
+            message: format!("{before}: {}", error.message),
+            ..error
+        },
         // Its options are a verb's, too, so they are not what is wrong first.
-        Some(word) if !word.similar.is_empty() && !error.message.is_empty() => UsageError {
+        Some(word) if !word.similar.is_empty() => UsageError {
             message: format!("{word} If it is a kernel file: {}", error.message),
             ..error
         },
@@ -312,10 +317,29 @@ pub fn not_a_verb(arch: Arch, words: &[OsString]) -> Option<NotAVerb> {
     })
 }
 
-/// The verb that stands first, before an old option that says what to do: it counts for
-/// a kernel file then.
-pub fn verb_before_mode(words: &[OsString]) -> Option<Verb> {
-    Verb::from_bytes(words.first()?.as_bytes())
+/// A verb before an old option that says what to do: it counts for a kernel file then.
+#[derive(Debug, Clone, Copy)]
+pub struct VerbBeforeMode {
+    /// The verb.
+    pub verb: Verb,
+    /// The option.
+    pub mode: &'static Flag,
+}
+
+impl std::fmt::Display for VerbBeforeMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (mode, verb) = (self.mode.spelled(), self.verb.name());
+        write!(f, "with {mode}, \"{verb}\" is a kernel file")
+    }
+}
+
+/// The verb that stands first, where an old option behind it says what to do.
+pub fn verb_before_mode(arch: Arch, words: &[OsString]) -> Option<VerbBeforeMode> {
+    let (first, rest) = words.split_first()?;
+    let verb = Verb::from_bytes(first.as_bytes())?;
+    let mode = *modes(arch, rest).first()?;
+    let mode = all().find(|flag| flag.id == mode)?;
+    Some(VerbBeforeMode { verb, mode })
 }
 
 /// Of the options in `table`, the first whose value makes no sense, and what is wrong.

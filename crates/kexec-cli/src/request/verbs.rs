@@ -58,6 +58,14 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
     if let Some((_, wrong)) = wrong_value(&table, &typed) {
         return Err(usage(wrong));
     }
+    if let (Some(extra), 1) = (typed.operands.get(1), verb.operands()) {
+        return Err(usage(format!(
+            "{} takes one name at a time, and {} is the second: {}",
+            verb.name(),
+            printable(extra),
+            verb.synopsis()
+        )));
+    }
     if let Some(extra) = typed.operands.get(verb.operands()) {
         return Err(usage(format!(
             "{} does not take {}: {}",
@@ -186,7 +194,7 @@ pub(super) fn parse(verb: Verb, words: &[OsString]) -> Result<CommandLine, Usage
             how: parallel_shutdown(&typed).map_err(usage)?,
             json,
         },
-        Verb::Help => return done(Request::Help(about(&typed).map_err(usage)?)),
+        Verb::Help => return done(about(&typed).map_err(usage)?),
         Verb::Version => return done(Request::Version { json }),
     };
     done(Request::Verb(what))
@@ -227,8 +235,18 @@ fn not_taken(verb: Verb, error: &TypedError) -> String {
         ([], []) => "no verb does".to_owned(),
         ([], _) => format!("it goes with {}, without a verb", listed(&modes, "or")),
         ([one], _) => format!("{one} does"),
-        (several, _) if several.len() <= MANY => format!("{} do", listed(several, "and")),
-        _ => "the other verbs do".to_owned(),
+        (several, _) => match Verb::ALL.len().saturating_sub(several.len()) {
+            rest if rest <= MANY && several.len() > MANY => {
+                let refuses = |verb: &&Verb| !several.contains(&verb.name());
+                let others: Vec<&str> = Verb::ALL
+                    .iter()
+                    .filter(refuses)
+                    .map(|verb| verb.name())
+                    .collect();
+                format!("every verb but {} does", listed(&others, "and"))
+            }
+            _ => format!("{} do", listed(several, "and")),
+        },
     };
     format!("{} does not take {name}: {who}", verb.name())
 }
@@ -248,12 +266,28 @@ fn output(typed: &Typed) -> OutputOptions {
 }
 
 /// Whose help is wanted.
-fn about(typed: &Typed) -> Result<Option<Verb>, String> {
+fn about(typed: &Typed) -> Result<Request, String> {
     let Some(word) = typed.operands.first() else {
-        return Ok(None);
+        return Ok(Request::Help(None));
     };
-    let known = Verb::from_bytes(word.as_bytes()).map(Some);
-    known.ok_or_else(|| {
+    // A manual page is called kexec-crash.
+    let bytes = word.as_bytes();
+    let verb = Verb::from_bytes(bytes.strip_prefix(b"kexec-").unwrap_or(bytes));
+    match (verb, typed.operands.get(1)) {
+        (Some(Verb::Crash), Some(command)) => {
+            let known = CrashCommand::named(command.as_bytes());
+            let known = known.ok_or_else(|| crash::unknown(command))?;
+            return Ok(Request::HelpOfCrash(known.action));
+        }
+        (_, Some(extra)) => {
+            let (word, extra) = (printable(word), printable(extra));
+            return Err(format!(
+                "help takes one verb: {extra} behind {word} is one too many"
+            ));
+        }
+        _ => {}
+    }
+    verb.map(|verb| Request::Help(Some(verb))).ok_or_else(|| {
         let word = word.clone();
         let similar = similar(word.as_bytes(), Verb::ALL.iter().map(|verb| verb.name()));
         NotAVerb {

@@ -51,7 +51,7 @@ pub const EXAMPLES: &[Example] = &[
         does: "In the crash kernel: save the log, whatever happens to the rest.",
     },
     Example {
-        command: "ssh host cat /var/crash/dump | vmcore-dmesg --level err+ -",
+        command: "ssh host cat /var/crash/202611291200/dump.202611291200 | vmcore-dmesg --level err+ -",
         does: "Print what was an error or worse, from a dump on another machine.",
     },
     Example {

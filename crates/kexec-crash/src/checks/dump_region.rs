@@ -4,7 +4,7 @@ use kexec_load::preflight::{self, CheckGroup, Observation, Severity};
 use kexec_machine::Snapshot;
 
 use super::{CrashCheck, CrashContext};
-use crate::size::Bytes;
+use crate::size::Memory;
 
 pub(super) const CHECK: CrashCheck = CrashCheck {
     name: "dump-region",
@@ -58,11 +58,11 @@ fn too_high(host: &Snapshot) -> Option<Observation> {
 fn size(context: &CrashContext<'_>) -> Vec<Observation> {
     let what = "memory reserved for a crash kernel";
     let estimate = context.estimate;
-    let need = format!("{} are needed", Bytes(estimate.bytes));
+    let need = format!("{} are needed", Memory(estimate.bytes));
     let lent = lent(context.host);
     let more = match lent {
         0 => String::new(),
-        lent => format!(" and {} of crashkernel=,cma", Bytes(lent)),
+        lent => format!(" and {} of crashkernel=,cma", Memory(lent)),
     };
     vec![match preflight::crash_size(context.host) {
         Some(0) => Observation::new(
@@ -77,11 +77,11 @@ fn size(context: &CrashContext<'_>) -> Vec<Observation> {
             format!(
                 "{}{more}, but {need}: the crash kernel may run out of memory before the dump is \
                  saved",
-                Bytes(size)
+                Memory(size)
             ),
             reserve(estimate.parameter.as_deref()),
         ),
-        Some(size) => Observation::pass(what, format!("{}{more}; {need}", Bytes(size))),
+        Some(size) => Observation::pass(what, format!("{}{more}; {need}", Memory(size))),
         None => {
             let kexec = &context.host.kexec.crash_size;
             Observation::new(

@@ -3,11 +3,11 @@
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 use kexec_machine::Fact;
 
-use super::dump_watchdog::SHARE;
 use super::{CrashCheck, CrashContext, unread};
 use crate::facts::in_memory;
-use crate::size::{Bytes, MIB};
+use crate::size::{FileSize, MIB};
 use crate::target::Target;
+use crate::watchdog::SHARE;
 
 pub(super) const CHECK: CrashCheck = CrashCheck {
     name: "dump-target",
@@ -85,14 +85,14 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
         Fact::Known(free) if *free < wanted => warn(
             format!(
                 "{} are free, and a dump may take {} (a tenth of the memory)",
-                Bytes(*free),
-                Bytes(wanted)
+                FileSize(*free),
+                FileSize(wanted)
             ),
             "remove old dumps, or name a place with more room".to_owned(),
         ),
         Fact::Known(free) => vec![Observation::pass(
             what,
-            format!("{} are free ({named})", Bytes(*free)),
+            format!("{} are free ({named})", FileSize(*free)),
         )],
         Fact::Absent | Fact::Unreadable(_) => vec![Observation::new(
             Severity::Unknown,

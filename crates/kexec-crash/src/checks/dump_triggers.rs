@@ -3,7 +3,7 @@
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 use super::{CrashCheck, CrashContext};
-use crate::facts::{POST_NOTIFIERS, kernel_bool};
+use crate::facts::{POST_NOTIFIERS, Sysctl, kernel_bool};
 
 pub(super) const CHECK: CrashCheck = CrashCheck {
     name: "dump-triggers",
@@ -22,17 +22,26 @@ const OTHERS: &[&str] = &[
     "kernel.panic_on_unrecovered_nmi",
 ];
 
+/// Whether an oops is a panic.
+const OOPS: &str = "kernel.panic_on_oops";
+
+/// Whether a sysctl keeps a panic from coming about: the others are the machine's choice.
+pub(super) fn keeps_from_panic(sysctl: &Sysctl) -> bool {
+    sysctl.name == OOPS && sysctl.value == Some(0)
+}
+
 fn run(context: &CrashContext<'_>) -> Vec<Observation> {
-    let oops = "kernel.panic_on_oops";
-    let mut found = vec![match context.facts.sysctl(oops) {
-        Some(0) => Observation::new(
+    let oops = context.facts.sysctls.iter().find(|one| one.name == OOPS);
+    let known = oops.filter(|oops| oops.value.is_some());
+    let mut found = vec![match known {
+        Some(oops) if keeps_from_panic(oops) => Observation::new(
             Severity::Warning,
-            oops,
+            OOPS,
             "it is 0: after an oops the kernel kills the task and goes on, and there is no dump",
             "sysctl kernel.panic_on_oops=1, and write it into /etc/sysctl.d",
         ),
-        Some(_) => Observation::pass(oops, "an oops is a panic"),
-        None => Observation::new(Severity::Unknown, oops, "it cannot be read", "mount /proc"),
+        Some(_) => Observation::pass(OOPS, "an oops is a panic"),
+        None => Observation::new(Severity::Unknown, OOPS, "it cannot be read", "mount /proc"),
     }];
     let off: Vec<&str> = OTHERS
         .iter()

@@ -23,7 +23,7 @@ use kexec_machine::{Fact, Snapshot};
 use kexec_plan::FilePlan;
 
 use crate::estimate::Estimate;
-use crate::facts::CrashFacts;
+use crate::facts::{CrashFacts, Sysctl};
 use crate::initrd::Contents;
 
 /// What a check looks at.
@@ -109,9 +109,9 @@ pub(crate) fn lent(host: &Snapshot) -> u64 {
     dump_region::lent(host)
 }
 
-/// Seconds from a panic until the dump is saved, of a machine with so many bytes of memory.
-pub(crate) fn dump_duration(memory: u64) -> u64 {
-    dump_watchdog::duration(memory)
+/// Whether a sysctl keeps a panic from coming about.
+pub(crate) fn keeps_from_panic(sysctl: &Sysctl) -> bool {
+    dump_triggers::keeps_from_panic(sysctl)
 }
 
 /// The unit of Debian's kdump-tools that saves the dump from the system on the disk.

@@ -10,6 +10,8 @@ mod services;
 use kexec_plan::Cmdline;
 use serde::Serialize;
 
+use crate::settings::LineSettings;
+
 pub use rules::{Deed, RULES, Rule};
 pub use services::for_initrd_of;
 
@@ -56,6 +58,17 @@ pub struct Derived {
 /// [`RULES`], such as those [for the initrd of a service](for_initrd_of), and `append` is
 /// what the caller adds.
 pub fn derive(from: &Cmdline, more: &[Rule], append: Option<&Cmdline>) -> Derived {
+    derive_with(from, more, None, append)
+}
+
+/// The same with what the service [sets](LineSettings) whose initrd it is: it counts more than the
+/// rules, and less than what the caller adds. Its [`LineSettings::base`] is up to the caller.
+pub fn derive_with(
+    from: &Cmdline,
+    more: &[Rule],
+    set: Option<&LineSettings>,
+    append: Option<&Cmdline>,
+) -> Derived {
     let mut derived = Derived {
         from: from.clone(),
         line: from.clone(),
@@ -66,7 +79,13 @@ pub fn derive(from: &Cmdline, more: &[Rule], append: Option<&Cmdline>) -> Derive
         derived.remove(rule);
     }
     let empty = Cmdline::default();
-    let append = append.unwrap_or(&empty);
+    let append = Given {
+        line: append.unwrap_or(&empty),
+        by: "--append",
+    };
+    if let Some(set) = set {
+        derived.settings(set, append);
+    }
     for rule in rules() {
         let value = match rule.deed {
             Deed::Set(value) | Deed::Add(value) => value,
@@ -75,13 +94,59 @@ pub fn derive(from: &Cmdline, more: &[Rule], append: Option<&Cmdline>) -> Derive
         let alone = !matches!(rule.deed, Deed::Add(_));
         derived.add(append, (rule.name, value, alone), rule.reason, rule.source);
     }
-    if !append.is_empty() {
-        derived.line = derived.line.with_parameter(append);
+    if !append.line.is_empty() {
+        derived.line = derived.line.with_parameter(append.line);
     }
     derived
 }
 
+/// Parameters that count more than rules.
+#[derive(Debug, Clone, Copy)]
+struct Given<'a> {
+    line: &'a Cmdline,
+    /// What gives them.
+    by: &'static str,
+}
+
 impl Derived {
+    /// Removes and adds what the service of the initrd sets. Behind this, no rule adds what it has.
+    fn settings(&mut self, set: &LineSettings, append: Given<'_>) {
+        let names = set.service.line_variables();
+        let reason = |name: &str| {
+            let service = set.service.name();
+            format!("{name} has it, and the initrd is that of {service}")
+        };
+        for name in &set.remove {
+            let reason = reason(names.remove.unwrap_or_default());
+            self.drop_words(name, &reason, names.file, |_| true);
+        }
+        let reason = reason(names.append);
+        let added = set.append.iter().flat_map(Cmdline::words);
+        for word in added.take_while(|word| *word != b"--") {
+            let text = String::from_utf8_lossy(word).into_owned();
+            let name = parts(&text).0;
+            let has = |line: &Cmdline, same: &dyn Fn(&[u8]) -> bool| {
+                let mut words = line.words().take_while(|word| *word != b"--");
+                words.any(same)
+            };
+            let of_name = |other: &[u8]| is_name(parts(&String::from_utf8_lossy(other)).0, name);
+            let (change, reason) = match has(append.line, &of_name) {
+                true => (Change::LeftToCaller, format!("{} has its own", append.by)),
+                false if has(&self.line, &|other| other == word) => continue,
+                false => (Change::Added, reason.clone()),
+            };
+            if change == Change::Added {
+                self.line = self.line.with_parameter(&Cmdline::exact(word));
+            }
+            self.steps.push(Step {
+                change,
+                parameter: text,
+                reason,
+                source: names.file,
+            });
+        }
+    }
+
     /// Removes what a rule does not want.
     fn remove(&mut self, rule: &Rule) {
         let (reason, source) = (rule.reason, rule.source);
@@ -141,7 +206,7 @@ impl Derived {
     /// Adds a parameter that is not there yet. `alone`: there is one of its name.
     fn add(
         &mut self,
-        append: &Cmdline,
+        append: Given<'_>,
         (name, value, alone): (&str, &str, bool),
         reason: &str,
         source: &'static str,
@@ -156,11 +221,11 @@ impl Derived {
             let mut words = line.words().take_while(|word| *word != b"--");
             words.any(same)
         };
-        if has(append) {
+        if has(append.line) {
             self.steps.push(Step {
                 change: Change::LeftToCaller,
                 parameter: word,
-                reason: "--append has its own".to_owned(),
+                reason: format!("{} has its own", append.by),
                 source,
             });
             return;
@@ -253,6 +318,35 @@ mod tests {
         assert_eq!(line.matches("nr_cpus").count(), 1);
         let left = derived.steps.iter().find(|s| s.parameter == "nr_cpus=1");
         assert_eq!(left.unwrap().change, Change::LeftToCaller);
+    }
+
+    /// Each initrd was made for what its service sets; the user's own line comes last.
+    #[test]
+    fn what_a_service_sets_counts_more_than_rules_and_less_than_the_caller() {
+        let text = "KDUMP_COMMANDLINE_REMOVE=\"foo rd.lvm.lv\"\n\
+            KDUMP_COMMANDLINE_APPEND=\"nr_cpus=4 panic=1 console=ttyS1 irqpoll \\\"a=b c\\\" -- x\"\n";
+        let set = LineSettings::parse(Service::KdumpUtils, text);
+        let from = "foo=1 foo=2 root=/dev/a console=ttyS0 irqpoll rd.lvm.lv=v/r";
+        let derived = derive_with(&from.into(), &[], Some(&set), Some(&"panic=30".into()));
+        let added = ADDED.replace("nr_cpus=1 ", "").replace("panic=10 ", "");
+        let added = added.replace("irqpoll ", "");
+        assert_eq!(
+            derived.line.to_string(),
+            format!(
+                "root=/dev/a console=ttyS0 irqpoll nr_cpus=4 console=ttyS1 \"a=b c\" {added} panic=30"
+            )
+        );
+        let of = |change| -> Vec<&str> {
+            let its = |step: &&Step| step.change == change && step.source == "/etc/sysconfig/kdump";
+            let steps = derived.steps.iter().filter(its);
+            steps.map(|step| step.parameter.as_str()).collect()
+        };
+        assert_eq!(of(Change::Removed), ["foo=1", "foo=2", "rd.lvm.lv=v/r"]);
+        assert_eq!(
+            of(Change::Added),
+            ["nr_cpus=4", "console=ttyS1", "\"a=b c\""]
+        );
+        assert_eq!(of(Change::LeftToCaller), ["panic=1"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use kexec_machine::{Fact, open};
+use kexec_sys::in_words;
 
 use super::mounts::Mount;
 use super::{driver, in_memory, names, value};
@@ -228,7 +229,7 @@ impl Disks {
             };
             let mut header = Vec::new();
             if let Err(e) = device.take(luks::LARGEST).read_to_end(&mut header) {
-                return unread(e.to_string());
+                return unread(in_words(e));
             }
             // LUKS1 has PBKDF2, which takes no memory.
             most = most.max(luks::memory(&header).unwrap_or(0));

@@ -11,12 +11,14 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use kexec_machine::{Fact, open};
+use kexec_sys::{Errno, in_words};
 use serde::Serialize;
 
 use disks::Disks;
 use mounts::{Mounts, Place};
 pub use notifiers::{POST_NOTIFIERS, kernel_bool};
 
+use crate::settings::LineSettings;
 use crate::target::{DEFAULT, Service, Target, parse};
 
 /// No configuration of a service is larger than this many bytes.
@@ -97,6 +99,8 @@ pub struct CrashFacts {
     pub post_notifiers: Fact<bool>,
     /// Whether the unit exists that saves a dump from the system on the disk.
     pub dump_unit: bool,
+    /// What each service of [`Service::ALL`] sets for the command line, in its order.
+    pub lines: Vec<LineSettings>,
 }
 
 /// The sysctls that are shown (Documentation/admin-guide/sysctl/kernel.rst).
@@ -147,6 +151,7 @@ impl CrashFacts {
             target: target(root),
             post_notifiers: notifiers::read(root),
             dump_unit: DUMP_UNITS.iter().any(|unit| root.join(unit).exists()),
+            lines: Service::ALL.iter().map(|one| line(root, *one)).collect(),
         }
     }
 
@@ -186,7 +191,7 @@ fn text(path: &Path, limit: u64) -> Fact<String> {
     match open::contents(path, limit) {
         Ok(bytes) => Fact::Known(String::from_utf8_lossy(&bytes).into_owned()),
         Err(e) if e.kind() == ErrorKind::NotFound => Fact::Absent,
-        Err(e) => Fact::Unreadable(format!("{}: {e}", path.display())),
+        Err(e) => Fact::Unreadable(format!("{}: {}", path.display(), in_words(e))),
     }
 }
 
@@ -201,7 +206,7 @@ fn names(folder: &Path) -> Fact<Vec<String>> {
             Fact::Known(names)
         }
         Err(e) if e.kind() == ErrorKind::NotFound => Fact::Absent,
-        Err(e) => Fact::Unreadable(format!("{}: {e}", folder.display())),
+        Err(e) => Fact::Unreadable(format!("{}: {}", folder.display(), in_words(e))),
     }
 }
 
@@ -228,6 +233,16 @@ fn driver(device: &Path) -> Option<String> {
     Some(module.file_name()?.to_string_lossy().into_owned())
 }
 
+/// What a service sets for the command line.
+fn line(root: &Path, service: Service) -> LineSettings {
+    let file = service.line_variables().file;
+    match text(&root.join(file.trim_start_matches('/')), MAX_CONFIG) {
+        Fact::Known(text) => LineSettings::parse(service, &text),
+        Fact::Absent => LineSettings::none(service),
+        Fact::Unreadable(why) => LineSettings::unread(service, why),
+    }
+}
+
 fn target(root: &Path) -> TargetFacts {
     let mut service = None;
     let mut target = Fact::Known(Target::Folder(DEFAULT.to_owned()));
@@ -235,7 +250,7 @@ fn target(root: &Path) -> TargetFacts {
         let read = text(&root.join(one.file().trim_start_matches('/')), MAX_CONFIG);
         match read {
             Fact::Absent => continue,
-            Fact::Known(text) => target = Fact::Known(parse(*one, &text)),
+            Fact::Known(text) => target = parse(*one, &text),
             Fact::Unreadable(reason) => target = Fact::Unreadable(reason),
         }
         service = Some(*one);
@@ -335,7 +350,7 @@ fn looked_at(root: &Path, folder: &str) -> Looked {
     let exists = match fs::metadata(&below) {
         Ok(metadata) => Fact::Known(metadata.is_dir()),
         Err(e) if e.kind() == ErrorKind::NotFound => Fact::Known(false),
-        Err(e) => Fact::Unreadable(format!("{}: {e}", folder.display())),
+        Err(e) => Fact::Unreadable(format!("{}: {}", folder.display(), in_words(e))),
     };
     // A folder that does not exist yet is made on the file system above it.
     let on = below.ancestors().find(|path| path.exists());
@@ -352,7 +367,7 @@ fn looked_at(root: &Path, folder: &str) -> Looked {
 fn free_bytes(path: &Path) -> Fact<u64> {
     match rustix::fs::statvfs(path) {
         Ok(stat) => Fact::Known(stat.f_bavail.saturating_mul(stat.f_frsize)),
-        Err(e) => Fact::Unreadable(format!("{}: {e}", path.display())),
+        Err(e) => Fact::Unreadable(format!("{}: {}", path.display(), Errno::from(e))),
     }
 }
 

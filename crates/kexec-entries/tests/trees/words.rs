@@ -69,7 +69,9 @@ fn a_kernel_that_is_gone_is_told_with_where_it_was() {
     let running = survey.sources.iter().find(|s| s.source == "running");
     let text = format!("{:?}", running.unwrap().found.choice);
     for words in [
-        "the file of kernel 6.1.0 no longer exists",
+        "the file of the running kernel 6.1.0 does not exist (looked for: \
+         /usr/lib/modules/6.1.0/vmlinuz, /boot/vmlinuz-6.1.0)",
+        "name another kernel, or reboot first",
         "read it from /vmlinuz-special (BOOT_IMAGE in /proc/cmdline)",
         "no such file below /boot",
     ] {

@@ -35,6 +35,10 @@ use output::Output;
 /// `scripts/xz_wrap.sh`, and `zstd -22 --ultra`, whose window is 2^27.
 pub const MAX_WINDOW: u64 = 128 << 20;
 
+/// What is done now and then while a stream is decoded, by whichever thread: its caller may
+/// give memory back, as that of the packed bytes that were read by then.
+pub type Meanwhile<'a> = &'a (dyn Fn() + Sync);
+
 /// One codec: how to tell it and how to undo it.
 pub struct Codec {
     /// The field's own name for it.
@@ -64,7 +68,8 @@ impl Codec {
 
     /// The same for the first stream alone, as kernels unpack the parts of an initrd (see
     /// [`Codec::check_first_with`]), with as many threads as its format has a use for, at
-    /// most `threads`.
+    /// most `threads`. Each time that some MiB are decoded, and at the end, `meanwhile` is
+    /// called.
     ///
     /// # Errors
     /// As [`Codec::decompress`].
@@ -73,12 +78,15 @@ impl Codec {
         bytes: &[u8],
         cap: u64,
         threads: usize,
+        meanwhile: Meanwhile<'_>,
     ) -> Result<Decoded, ImageError> {
-        if let Some(decoded) = parallel::decompress(self, bytes, cap, threads) {
+        if let Some(decoded) = parallel::decompress(self, bytes, cap, threads, meanwhile) {
+            meanwhile();
             return Ok(decoded);
         }
-        let mut out = Output::kept(cap).first_only();
+        let mut out = Output::kept(cap).first_only().with_meanwhile(meanwhile);
         let checked = (self.decode)(bytes, &mut out)?;
+        meanwhile();
         Ok(Decoded {
             bytes: out.into_bytes(),
             consumed: checked.consumed,

@@ -2,11 +2,14 @@
 
 use std::io::{ErrorKind, Read};
 
-use super::broken;
+use super::{Meanwhile, broken};
 use crate::{ImageError, fields};
 
 /// Bytes that a decoder is asked for at a time.
 const CHUNK: usize = 64 << 10;
+
+/// What is done meanwhile is done after so many bytes of content.
+const STEP: u64 = 8 << 20;
 
 /// What is done with decoded bytes beside counting them.
 enum Sink<'a> {
@@ -21,6 +24,9 @@ pub(super) struct Output<'a> {
     len: u64,
     cap: u64,
     first_only: bool,
+    meanwhile: Meanwhile<'a>,
+    /// What is done meanwhile is done when there are so many bytes.
+    next: u64,
 }
 
 impl<'a> Output<'a> {
@@ -45,6 +51,8 @@ impl<'a> Output<'a> {
             len: 0,
             cap,
             first_only: false,
+            meanwhile: &|| (),
+            next: STEP,
         }
     }
 
@@ -56,9 +64,19 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// The same; after each [`STEP`] of content, `meanwhile` is called.
+    pub(super) fn with_meanwhile(self, meanwhile: Meanwhile<'a>) -> Output<'a> {
+        Output { meanwhile, ..self }
+    }
+
     /// Whether streams of the same codec that follow are left alone.
     pub(super) fn is_first_only(&self) -> bool {
         self.first_only
+    }
+
+    /// How many bytes there may be.
+    pub(super) fn cap(&self) -> u64 {
+        self.cap
     }
 
     /// How many bytes there were.
@@ -96,27 +114,36 @@ impl<'a> Output<'a> {
             Sink::Forget => {}
             Sink::Show(show) => show(bytes),
         }
+        if self.len >= self.next {
+            (self.meanwhile)();
+            self.next = self.len.saturating_add(STEP);
+        }
         Ok(())
     }
 
-    /// Lets a decoder write at most `most` bytes right into the memory in which they are
-    /// kept; whether it could, and did. What it wrote before it failed is forgotten.
+    /// Lets a decoder write at most `most` bytes, and no more than may be kept, right into the
+    /// memory in which they are kept; whether it could, and did. What it wrote before it failed
+    /// is forgotten. It calls what it is given now and then.
     ///
     /// The room costs address space, and memory only where it is written to.
-    pub(super) fn fill(&mut self, most: u64, decode: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+    pub(super) fn fill(
+        &mut self,
+        most: u64,
+        decode: impl FnOnce(&mut Vec<u8>, Meanwhile<'_>) -> bool,
+    ) -> bool {
         let Sink::Keep(kept) = &mut self.sink else {
             return false;
         };
-        if most > self.cap || !kept.is_empty() {
+        if !kept.is_empty() {
             return false;
         }
-        let Some(()) = usize::try_from(most)
+        let Some(()) = usize::try_from(most.min(self.cap))
             .ok()
             .and_then(|most| kept.try_reserve_exact(most).ok())
         else {
             return false;
         };
-        if !decode(kept) || fields::len(kept) > self.cap {
+        if !decode(kept, self.meanwhile) || fields::len(kept) > self.cap {
             *kept = Vec::new();
             return false;
         }

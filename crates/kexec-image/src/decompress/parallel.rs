@@ -10,7 +10,7 @@ use lz4_flex::block::decompress_into;
 use lzma_rust2::XzReader;
 
 use super::xz_methods::{self, ENDS, XzBlock};
-use super::{Codec, Decoded, LZ4, XZ, lz4};
+use super::{Codec, Decoded, LZ4, Meanwhile, XZ, lz4};
 use crate::fields;
 
 /// More threads than this gain nothing that a reboot would notice.
@@ -22,14 +22,20 @@ const XZ_LIMIT_KIB: u32 = 33 * 1024;
 
 /// The content of the stream that `bytes` begin with, which is not followed by another one
 /// of its codec; `None` where one thread has to do it.
-pub(super) fn decompress(codec: &Codec, bytes: &[u8], cap: u64, threads: usize) -> Option<Decoded> {
+pub(super) fn decompress(
+    codec: &Codec,
+    bytes: &[u8],
+    cap: u64,
+    threads: usize,
+    meanwhile: Meanwhile<'_>,
+) -> Option<Decoded> {
     let threads = threads.min(MOST_THREADS);
     if threads < 2 {
         return None;
     }
     match codec.name {
-        name if name == LZ4.name => lz4_frame(bytes, cap, threads),
-        name if name == XZ.name => xz_stream(bytes, cap, threads),
+        name if name == LZ4.name => lz4_frame(bytes, cap, threads, meanwhile),
+        name if name == XZ.name => xz_stream(bytes, cap, threads, meanwhile),
         _ => None,
     }
 }
@@ -81,7 +87,7 @@ fn runs(out: &mut [u8], lengths: impl Iterator<Item = usize>) -> Option<Vec<&mut
 }
 
 /// A legacy frame, in which every block but the last one holds 8 MiB.
-fn lz4_frame(bytes: &[u8], cap: u64, threads: usize) -> Option<Decoded> {
+fn lz4_frame(bytes: &[u8], cap: u64, threads: usize, meanwhile: Meanwhile<'_>) -> Option<Decoded> {
     let (blocks, consumed) = lz4::legacy_blocks(bytes)?;
     let (last, whole) = blocks.split_last()?;
     if whole.is_empty() {
@@ -104,7 +110,9 @@ fn lz4_frame(bytes: &[u8], cap: u64, threads: usize) -> Option<Decoded> {
         .zip(front.chunks_mut(lz4::LEGACY_BLOCK))
         .collect();
     let all = share(work, threads, |(block, out)| {
-        decompress_into(block, out).is_ok_and(|len| len == out.len())
+        let len = decompress_into(block, out);
+        meanwhile();
+        len.is_ok_and(|len| len == out.len())
     });
     all.then_some(Decoded {
         bytes: out,
@@ -114,7 +122,7 @@ fn lz4_frame(bytes: &[u8], cap: u64, threads: usize) -> Option<Decoded> {
 }
 
 /// A stream that nothing but zeros follows, so that its index is found.
-fn xz_stream(bytes: &[u8], cap: u64, threads: usize) -> Option<Decoded> {
+fn xz_stream(bytes: &[u8], cap: u64, threads: usize, meanwhile: Meanwhile<'_>) -> Option<Decoded> {
     let stream = xz_methods::last_stream(bytes)?;
     if !stream.front.is_empty() || stream.blocks.len() < 2 || !stream.is_sound() {
         return None;
@@ -133,7 +141,9 @@ fn xz_stream(bytes: &[u8], cap: u64, threads: usize) -> Option<Decoded> {
     let runs = runs(&mut out, lengths)?;
     let work: Vec<_> = stream.blocks.iter().zip(runs).collect();
     let all = share(work, threads, |(block, out)| {
-        xz_block(bytes, header, block, out).is_some()
+        let decoded = xz_block(bytes, header, block, out);
+        meanwhile();
+        decoded.is_some()
     });
     all.then_some(Decoded {
         bytes: out,
@@ -180,21 +190,25 @@ mod tests {
             for zeros in [0, 4, 7] {
                 let mut bytes = packed.clone();
                 bytes.resize(packed.len() + zeros, 0);
-                let one = codec.decompress_first(&bytes, 1 << 30, 1).unwrap();
-                let found = decompress(codec, &bytes, 1 << 30, 3).unwrap();
+                let one = codec.decompress_first(&bytes, 1 << 30, 1, &|| ()).unwrap();
+                let found = decompress(codec, &bytes, 1 << 30, 3, &|| ()).unwrap();
                 assert_eq!(found.consumed, packed.len(), "{codec:?}");
                 assert!(found == one && found.bytes == plain, "{codec:?}");
             }
             // What follows does not belong to it; xz is then left to one thread.
             let both = [&packed[..], &[0; 4], b"070701"].concat();
-            let found = codec.decompress_first(&both, 1 << 30, 2).unwrap();
+            let found = codec.decompress_first(&both, 1 << 30, 2, &|| ()).unwrap();
             assert_eq!(found.consumed, packed.len());
             assert!(found.bytes == plain);
             // Nor is more put out than is allowed.
-            assert!(decompress(codec, &packed, 9_499_999, 2).is_none());
-            assert!(codec.decompress_first(&packed, 9_499_999, 2).is_err());
-            assert!(decompress(codec, &packed, 9_500_000, 2).is_some());
-            assert!(decompress(codec, &packed, 9_500_000, 1).is_none());
+            assert!(decompress(codec, &packed, 9_499_999, 2, &|| ()).is_none());
+            assert!(
+                codec
+                    .decompress_first(&packed, 9_499_999, 2, &|| ())
+                    .is_err()
+            );
+            assert!(decompress(codec, &packed, 9_500_000, 2, &|| ()).is_some());
+            assert!(decompress(codec, &packed, 9_500_000, 1, &|| ()).is_none());
         }
     }
 
@@ -203,8 +217,8 @@ mod tests {
         for compressor in COMPRESSORS {
             let packed = (compressor.compress)(&content(100_000));
             let codec = super::super::detect(&packed).unwrap();
-            assert!(decompress(codec, &packed, 1 << 30, 4).is_none());
-            let found = codec.decompress_first(&packed, 1 << 30, 4).unwrap();
+            assert!(decompress(codec, &packed, 1 << 30, 4, &|| ()).is_none());
+            let found = codec.decompress_first(&packed, 1 << 30, 4, &|| ()).unwrap();
             assert_eq!(found.bytes, content(100_000), "{}", compressor.name);
         }
     }
@@ -215,15 +229,15 @@ mod tests {
             for at in (0..packed.len()).step_by(packed.len() / 12) {
                 let mut bytes = packed.clone();
                 bytes[at] ^= 0x10;
-                let one = codec.decompress_first(&bytes, 1 << 26, 1);
-                let found = codec.decompress_first(&bytes, 1 << 26, 2);
+                let one = codec.decompress_first(&bytes, 1 << 26, 1, &|| ());
+                let found = codec.decompress_first(&bytes, 1 << 26, 2, &|| ());
                 match (one, found) {
                     (Ok(one), Ok(found)) => assert!(one == found, "{codec:?} {at}"),
                     (one, found) => assert_eq!(one.is_err(), found.is_err(), "{codec:?} {at}"),
                 }
             }
             let cut = packed.get(..packed.len() / 2).unwrap();
-            assert!(decompress(codec, cut, 1 << 26, 2).is_none());
+            assert!(decompress(codec, cut, 1 << 26, 2, &|| ()).is_none());
         }
     }
 
@@ -233,7 +247,7 @@ mod tests {
             for codec in [LZ4, XZ] {
                 for start in [&b"\x02\x21\x4c\x18"[..], b"\xfd7zXZ\0\0\x01", b""] {
                     let bytes = [start, &bytes].concat();
-                    let _ = decompress(&codec, &bytes, 1 << 24, 2);
+                    let _ = decompress(&codec, &bytes, 1 << 24, 2, &|| ());
                 }
             }
         }

@@ -279,3 +279,35 @@ fn zeros_behind_a_legacy_frame_of_lz4() {
     let half = [&one[..], &[0, 1]].concat();
     assert!(LZ4.decompress(&half, 1 << 20).is_err());
 }
+
+/// Whoever wants to give memory back meanwhile is asked often enough: once at least for
+/// each 10 MB of content, and once everything is decoded.
+#[test]
+fn the_caller_is_asked_meanwhile() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    // Noise, so that the packed bytes are as many.
+    let mut state = 1_u32;
+    let content: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_le_bytes()[3]
+    })
+    .take(30 << 20)
+    .collect();
+    for compressor in COMPRESSORS
+        .iter()
+        .filter(|one| ["zstd", "gzip", "lz4 legacy"].contains(&one.name))
+    {
+        let packed = (compressor.compress)(&content);
+        let codec = detect(&packed).unwrap();
+        for threads in [1, 2] {
+            let calls = AtomicUsize::new(0);
+            let meanwhile = || {
+                calls.fetch_add(1, Ordering::Relaxed);
+            };
+            let decoded = codec.decompress_first(&packed, 1 << 30, threads, &meanwhile);
+            assert!(decoded.unwrap().bytes == content, "{}", compressor.name);
+            let calls = calls.into_inner();
+            assert!(calls >= 3, "{}, {threads}: {calls}", compressor.name);
+        }
+    }
+}

@@ -3,9 +3,9 @@
 use std::io;
 
 use ::zstd::stream::read::Decoder;
-use ::zstd::zstd_safe::DCtx;
+use ::zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
-use super::{Checked, Codec, MAX_WINDOW, Output, broken, damaged, window_too_large};
+use super::{Checked, Codec, MAX_WINDOW, Meanwhile, Output, broken, damaged, window_too_large};
 use crate::{ImageError, fields};
 
 pub(super) const CODEC: Codec = Codec {
@@ -19,6 +19,9 @@ const MAX_WINDOW_LOG: u32 = MAX_WINDOW.trailing_zeros();
 
 /// `Block_Maximum_Size` (3.1.1.2.4) where the window is not smaller.
 const BLOCK_MAX: u64 = 128 << 10;
+
+/// Bytes of a frame that are decoded at a time, where its content is kept as a whole.
+const STEP: usize = 4 << 20;
 
 /// `Magic_Number` (3.1.1).
 fn probe(bytes: &[u8]) -> bool {
@@ -155,9 +158,40 @@ fn decode(bytes: &[u8], out: &mut Output) -> Result<Checked, ImageError> {
 fn at_once<'a>(header: Header, bytes: &'a [u8], out: &mut Output) -> Option<&'a [u8]> {
     let (len, most) = header.extent(bytes)?;
     let (frame, rest) = bytes.split_at_checked(len)?;
-    let decode = |room: &mut Vec<u8>| DCtx::try_create()?.decompress(room, frame).ok();
-    out.fill(most, |room| decode(room).is_some())
-        .then_some(rest)
+    // It would be found to be too large in the end only.
+    if header.content.is_some_and(|content| content > out.cap()) {
+        return None;
+    }
+    out.fill(most, |room, meanwhile| {
+        decode_into(room, frame, meanwhile).is_some()
+    })
+    .then_some(rest)
+}
+
+/// Decodes one whole frame into `room`, a step at a time.
+fn decode_into(room: &mut Vec<u8>, frame: &[u8], meanwhile: Meanwhile<'_>) -> Option<()> {
+    let mut decoder = DCtx::try_create()?;
+    // The content stays where it is written, so it is its own window.
+    for parameter in [
+        DParameter::StableOutBuffer(true),
+        DParameter::WindowLogMax(MAX_WINDOW_LOG),
+    ] {
+        decoder.set_parameter(parameter).ok()?;
+    }
+    let mut out = OutBuffer::around(room);
+    let mut left = 1;
+    for step in frame.chunks(STEP) {
+        let mut input = InBuffer::around(step);
+        while input.pos() < step.len() {
+            let before = (input.pos(), out.pos());
+            left = decoder.decompress_stream(&mut out, &mut input).ok()?;
+            if before == (input.pos(), out.pos()) {
+                return None;
+            }
+        }
+        meanwhile();
+    }
+    (left == 0).then_some(())
 }
 
 /// Decodes a frame through a window. What follows it.

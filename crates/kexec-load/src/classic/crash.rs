@@ -9,8 +9,8 @@ use kexec_plan::memory::Range;
 use crate::Error;
 
 /// The first series of Linux that keeps out of the first MiB of memory on x86 when memory is
-/// reserved for a crash kernel (commit 6f599d84231f in 5.5). Before that it has to be copied
-/// out of the way, which is not done here.
+/// reserved for a crash kernel (commit 6f599d84231f in 5.5). Before that it is copied out of
+/// the way at the crash.
 const KEEPS_LOW_MEMORY: (u32, u32) = (5, 5);
 
 /// What the planner has to know of the running kernel. With `hotplug`, that kernel is to keep
@@ -21,17 +21,6 @@ const KEEPS_LOW_MEMORY: (u32, u32) = (5, 5);
 pub fn crash_facts(host: &Snapshot, hotplug: bool) -> Result<CrashFacts, Error> {
     let crash = &host.crash;
     let (major, minor) = KEEPS_LOW_MEMORY;
-    if host.release_at_least(major, minor) != Some(true) {
-        return Err(Error::refused(
-            "loading a crash kernel with kexec_load(2)",
-            format!(
-                "the running kernel is {}, and before Linux {major}.{minor} the first MiB of \
-                 memory has to be copied out of the way at a crash, which this version does not do",
-                host.release
-            ),
-            "use -s, or a newer kernel",
-        ));
-    }
     needed(&host.memory.iomem, "/proc/iomem")?;
     if host.crash_regions().known().is_some_and(Vec::is_empty) {
         return Err(PlanError::Classic(CrashError::NoRegion.into()).into());
@@ -62,6 +51,8 @@ pub fn crash_facts(host: &Snapshot, hotplug: bool) -> Result<CrashFacts, Error> 
         direct_map: map.page_offset,
         cma: cma.iter().map(range).collect(),
         hotplug_size,
+        // Where the release is unknown, a copy does no harm.
+        uses_low_memory: host.release_at_least(major, minor) != Some(true),
     })
 }
 

@@ -7,8 +7,8 @@ use kexec_plan::classic::{
 };
 use kexec_plan::token::{STAMP, STAMP_ROOM};
 use kexec_purgatory::{
-    BLOB, Check, Console, Crc32c, EntryState, JumpBack, Label, Mode, Params, PurgatoryError,
-    Region, Stack,
+    BLOB, Backup, Check, Console, Crc32c, EntryState, JumpBack, Label, Mode, Params,
+    PurgatoryError, Region, Stack,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -129,6 +129,11 @@ fn params(
         capacity: range.len(),
     });
     params.stamp = stamp(plan);
+    params.backup = spec.copy.map(|copy| Backup {
+        source: copy.from.start,
+        destination: copy.to,
+        len: copy.from.len(),
+    });
     params.reset_vga = options.reset_vga;
     params.hello = options.hello;
     Ok(params)

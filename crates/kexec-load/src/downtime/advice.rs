@@ -178,10 +178,15 @@ fn initrd_codec(costs: &Costs<'_>) -> Option<Advice> {
             "the next kernel unpacks its initrd out of {}",
             codecs.join(" and ")
         ),
-        remedy: "rebuild it with zstd (COMPRESS=zstd in /etc/initramfs-tools/initramfs.conf, \
-                 compress=\"zstd\" in /etc/dracut.conf.d/, COMPRESSION=\"zstd\" in \
-                 /etc/mkinitcpio.conf); or free memory, so it can be unpacked before the jump"
-            .to_owned(),
+        remedy: format!(
+            "rebuild it with zstd (COMPRESS=zstd in /etc/initramfs-tools/initramfs.conf, \
+             compress=\"zstd\" in /etc/dracut.conf.d/, COMPRESSION=\"zstd\" in \
+             /etc/mkinitcpio.conf); {}",
+            match &facts.kernel.not_unpacked {
+                Some(why) if why.unwanted => "or leave `--unpack=never` out",
+                _ => "`kexec plan` shows why it stays packed",
+            }
+        ),
     })
 }
 

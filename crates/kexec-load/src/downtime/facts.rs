@@ -9,10 +9,10 @@ use kexec_plan::unpack::cost::PartForm;
 use kexec_plan::{FilePlan, LoadPlan, Method, Piece, SyscallChoice};
 
 use super::consoles::{SerialConsole, is_verbose, serial_consoles};
-use crate::explain::say::Bytes as Size;
 use crate::initrd::intact::{look_into, look_into_joined};
 use crate::initrd::unpack::{InitrdUnpacked, UnpackedPart};
 use crate::pipeline::Prepared;
+use kexec_plan::size::Memory as Size;
 
 /// How the bytes are checked between the two kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

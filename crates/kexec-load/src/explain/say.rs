@@ -1,8 +1,7 @@
 //! The numbers and half-sentences that the rows of the table share.
 
-use std::fmt;
-
 use kexec_image::Arch;
+use kexec_plan::size::Memory;
 use kexec_sys::Slot;
 
 use super::{CallContext, KernelCall};
@@ -18,40 +17,16 @@ pub(super) const DMESG: &str = "look at the kernel's messages with dmesg | tail"
 /// longer than `cmdline_size` less this is EINVAL).
 pub(crate) const ELFCOREHDR_ROOM: usize = 30;
 
-/// A size for people, in the binary units that `crashkernel=` and `free` use.
-pub(crate) struct Bytes(pub(crate) u64);
-
-impl Bytes {
-    /// Of a length in memory.
-    pub(crate) fn of(len: usize) -> Bytes {
-        Bytes(u64::try_from(len).unwrap_or(u64::MAX))
-    }
-}
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        for (unit, name) in units {
-            if self.0 >= unit {
-                let whole = self.0 / unit;
-                let tenth = (self.0 % unit) * 10 / unit;
-                return write!(f, "{whole}.{tenth} {name}");
-            }
-        }
-        write!(f, "{} bytes", self.0)
-    }
-}
-
 /// Bytes of the kernel file and the initrds.
 pub(super) fn file_bytes(c: &CallContext<'_>) -> u64 {
     c.image.map_or(0, |image| {
-        Bytes::of(image.kernel_len.saturating_add(image.initrd_len)).0
+        Memory::of(image.kernel_len.saturating_add(image.initrd_len)).0
     })
 }
 
 /// The same for people.
-pub(super) fn needs(c: &CallContext<'_>) -> Bytes {
-    Bytes(file_bytes(c))
+pub(super) fn needs(c: &CallContext<'_>) -> Memory {
+    Memory(file_bytes(c))
 }
 
 /// The files alone are more than half of all memory; in memory they are never
@@ -136,10 +111,10 @@ pub(crate) fn crash_window(host: &Snapshot) -> Option<u64> {
     highest.map(MemoryRange::len)
 }
 
-/// ` (4.0 MiB and 8.0 MiB)`: the KHO scratch areas, where they are known.
+/// ` (4 MiB and 8 MiB)`: the KHO scratch areas, where they are known.
 pub(super) fn scratch(host: &Snapshot) -> String {
     let areas = host.kexec.kho_scratch.known().map(|areas| {
-        let sizes: Vec<String> = areas.iter().map(|r| Bytes(r.len()).to_string()).collect();
+        let sizes: Vec<String> = areas.iter().map(|r| Memory(r.len()).to_string()).collect();
         sizes.join(" and ")
     });
     match areas {

@@ -7,6 +7,8 @@ use kexec_image::ImageError;
 use kexec_image::decompress::xz_methods::{Filter, methods};
 use kexec_image::decompress::{MAX_WINDOW, detect, is_window_refusal};
 
+use kexec_plan::size::Memory;
+
 use super::walk::{Walk, WalkPosition};
 use super::xz;
 
@@ -72,18 +74,32 @@ pub(crate) const LZ4_FRAME: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
 /// Looks at all of `initrd`; of each part that is compressed, at `largest` bytes of its
 /// content at most, none of which are kept.
 pub fn look_into(initrd: &[u8], largest: u64) -> InitrdFindings {
-    look(without_bootconfig(initrd), largest, false)
+    look_into_names(initrd, largest, &mut |_| {})
+}
+
+/// The same, and shows `visit` the name of each member of each archive on the way.
+pub fn look_into_names(
+    initrd: &[u8],
+    largest: u64,
+    visit: &mut dyn FnMut(&[u8]),
+) -> InitrdFindings {
+    look(without_bootconfig(initrd), largest, false, visit)
 }
 
 /// The same for an initrd that others follow in memory: what kernels do not unpack at
 /// its end keeps them from the others.
 pub fn look_into_joined(initrd: &[u8], largest: u64) -> InitrdFindings {
-    look(initrd, largest, true)
+    look(initrd, largest, true, &mut |_| {})
 }
 
-fn look(initrd: &[u8], largest: u64, followed: bool) -> InitrdFindings {
+fn look(
+    initrd: &[u8],
+    largest: u64,
+    followed: bool,
+    visit: &mut dyn FnMut(&[u8]),
+) -> InitrdFindings {
     let mut packed = Vec::new();
-    let found = walk(initrd, largest, followed, &mut packed);
+    let found = walk(initrd, largest, followed, &mut packed, visit);
     InitrdFindings { found, packed }
 }
 
@@ -139,13 +155,19 @@ pub(super) fn hidden_by_lz4(rest: &[u8]) -> bool {
     zeros < 4 && begins_part(rest.get(zeros..).unwrap_or_default())
 }
 
-fn walk(initrd: &[u8], largest: u64, followed: bool, packed: &mut Vec<CompressedPart>) -> Intact {
+fn walk(
+    initrd: &[u8],
+    largest: u64,
+    followed: bool,
+    packed: &mut Vec<CompressedPart>,
+    visit: &mut dyn FnMut(&[u8]),
+) -> Intact {
     let mut at = 0_usize;
     let mut walk = Walk::default();
     loop {
         let rest = initrd.get(at..).unwrap_or_default();
         let broken = |at, reason| Intact::Broken { at, reason };
-        match walk.take(rest) {
+        match walk.take_with(rest, visit) {
             Ok(used) => at = at.saturating_add(used),
             Err(reason) => return broken(walk.begin, reason),
         }
@@ -205,7 +227,7 @@ fn walk(initrd: &[u8], largest: u64, followed: bool, packed: &mut Vec<Compressed
         let mut wrong = None;
         let checked = codec.check_first_with(rest, largest, &mut |bytes| {
             if wrong.is_none() && !inner.stopped {
-                wrong = inner.take(bytes).err();
+                wrong = inner.take_with(bytes, visit).err();
             }
         });
         let used = match checked {
@@ -290,16 +312,16 @@ fn nothing(rest: &[u8], at: usize) -> Intact {
 /// A stream with a larger window than kexec takes. For zstd, kernels have the same limit
 /// (lib/decompress_unzstd.c), for the others none.
 fn window(codec: &str, at: usize) -> Intact {
-    let most = MAX_WINDOW >> 20;
+    let most = Memory(MAX_WINDOW);
     if codec == "zstd" {
         let reason = format!(
-            "its zstd stream asks for a window of more than {most} MiB, the most that kernels \
+            "its zstd stream asks for a window of more than {most}, the most that kernels \
              support (zstd --long=27)"
         );
         return Intact::NotForKernels { at, reason };
     }
     Intact::Unseen {
-        why: format!("its {codec} dictionary is larger than {most} MiB, the most that kexec takes"),
+        why: format!("its {codec} dictionary is larger than {most}, the most that kexec takes"),
     }
 }
 

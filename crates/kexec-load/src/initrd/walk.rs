@@ -60,6 +60,15 @@ impl Walk {
     /// Walks on over `bytes`, up to their end or to something that is no archive; gives
     /// how many they were.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<usize, String> {
+        self.take_with(bytes, &mut |_| {})
+    }
+
+    /// The same, and shows `visit` the name of each member, but not of the trailers.
+    pub(super) fn take_with(
+        &mut self,
+        bytes: &[u8],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, String> {
         let mut rest = bytes;
         while let Some(first) = rest.first() {
             let used = match &mut self.place {
@@ -94,13 +103,13 @@ impl Walk {
             };
             self.count = self.count.saturating_add(u64::try_from(used).unwrap_or(0));
             rest = rest.get(used..).unwrap_or_default();
-            self.turn()?;
+            self.turn(visit)?;
         }
         Ok(bytes.len() - rest.len())
     }
 
     /// What comes behind something that is complete.
-    fn turn(&mut self) -> Result<(), String> {
+    fn turn(&mut self, visit: &mut dyn FnMut(&[u8])) -> Result<(), String> {
         match self.place {
             WalkPosition::Head if self.need == 0 => {
                 let head = Head::parse(&self.collected).map_err(|e| e.to_string())?;
@@ -114,11 +123,12 @@ impl Walk {
                     self.need = head.name_len;
                 }
             }
+            // Kernels collect a name with its padding, that of the last member, too.
             WalkPosition::Name(size) if self.need == 0 => {
                 self.skip_to(self.count, size);
-                // Nothing has to follow the last member.
-                if size == 0 && cpio::is_trailer(cpio::name(&self.collected)) {
-                    self.place = WalkPosition::Between;
+                let name = cpio::name(&self.collected);
+                if !cpio::is_trailer(name) {
+                    visit(name);
                 }
             }
             _ => {}
@@ -131,7 +141,11 @@ impl Walk {
 
     /// The content of this size follows, behind a name that ends at `name_end`.
     fn skip_to(&mut self, name_end: u64, size: u64) {
-        let end = cpio::aligned(name_end).saturating_add(size);
+        // Where there is no content, only the padding of the name follows.
+        let end = match size {
+            0 => name_end,
+            size => cpio::aligned(name_end).saturating_add(size),
+        };
         let padded = cpio::aligned(end);
         self.place = WalkPosition::Content {
             left: padded.saturating_sub(self.count),

@@ -2,9 +2,10 @@
 
 use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::demand::demand;
-use crate::explain::say::{self, Bytes};
+use crate::explain::say;
 use kexec_machine::snapshot::KexecFile;
 use kexec_plan::crash::{RESERVE, RESERVE_MORE};
+use kexec_plan::size::Memory;
 
 pub(super) const CHECK: Check = Check {
     name: "crash-region",
@@ -52,11 +53,11 @@ fn run(context: &LoadContext<'_>) -> Vec<Observation> {
     let why = if room < size {
         format!(
             "{} in all, and {} in the part that takes an image, the highest; the image takes {demand}",
-            Bytes(size),
-            Bytes(room)
+            Memory(size),
+            Memory(room)
         )
     } else {
-        format!("{}; the image takes {demand}", Bytes(size))
+        format!("{}; the image takes {demand}", Memory(size))
     };
     let outcome = if demand.total() > room {
         Observation::new(Severity::Refusal, what, why, RESERVE_MORE)

@@ -4,8 +4,8 @@ use kexec_plan::Method;
 
 use super::{Check, CheckGroup, LoadContext, Observation, Severity};
 use crate::demand::{Demand, demand};
-use crate::explain::say::Bytes;
 use kexec_machine::Fact;
+use kexec_plan::size::Memory;
 
 pub(super) const CHECK: Check = Check {
     name: "memory",
@@ -41,8 +41,8 @@ fn half(context: &LoadContext<'_>, demand: Demand) -> Observation {
     };
     let compared = format!(
         "{demand}; half of the RAM of {} is {}",
-        Bytes(total),
-        Bytes(total / 2)
+        Memory(total),
+        Memory(total / 2)
     );
     if demand.total() <= total / 2 {
         return Observation::pass(what, compared);
@@ -59,9 +59,9 @@ fn half(context: &LoadContext<'_>, demand: Demand) -> Observation {
 /// where the kernel reads them itself.
 fn free(context: &LoadContext<'_>, demand: Demand) -> Observation {
     let what = "free memory";
-    let files = Bytes::of(context.plan.kernel.len)
+    let files = Memory::of(context.plan.kernel.len)
         .0
-        .saturating_add(Bytes::of(context.plan.initrd_len()).0);
+        .saturating_add(Memory::of(context.plan.initrd_len()).0);
     let copies = match context.decision.method {
         Method::FileLoad => 2,
         Method::ClassicLoad => 1,
@@ -74,26 +74,37 @@ fn free(context: &LoadContext<'_>, demand: Demand) -> Observation {
             .fold(0, |sum: usize, piece| sum.saturating_add(piece.len)),
         false => 0,
     };
+    // And so is the kernel that was taken out of its file.
+    let taken_out = match context.unpacked.kernel.unpacked {
+        true => demand.kernel,
+        false => 0,
+    };
     let peak = demand
         .total()
+        .saturating_add(taken_out)
         .saturating_add(files.saturating_mul(copies))
-        .saturating_add(Bytes::of(packed).0);
-    match &context.host.memory.available {
+        .saturating_add(Memory::of(packed).0);
+    let usable = context.host.memory.usable();
+    let by = usable
+        .limit
+        .map(|limit| format!(" within the limit of {limit}"));
+    let by = by.unwrap_or_default();
+    match &usable.bytes {
         Fact::Known(available) if peak <= *available => Observation::pass(
             what,
             format!(
-                "{} are available, {} are needed while loading",
-                Bytes(*available),
-                Bytes(peak)
+                "{} are available{by}, {} are needed while loading",
+                Memory(*available),
+                Memory(peak)
             ),
         ),
         Fact::Known(available) => Observation::new(
             Severity::Warning,
             what,
             format!(
-                "{} are available, {} are needed while loading",
-                Bytes(*available),
-                Bytes(peak)
+                "{} are available{by}, {} are needed while loading",
+                Memory(*available),
+                Memory(peak)
             ),
             "stop what uses much memory, or use a smaller initrd",
         ),

@@ -32,6 +32,7 @@ pub(crate) fn facts(
     let firmware = &host.firmware;
     KernelFacts {
         choice: request.unpack.choice,
+        setting: request.unpack.setting.clone(),
         method,
         bzimage: bzimage.is_some_and(is_movable),
         untried: bzimage.and_then(untried),
@@ -88,7 +89,7 @@ fn untried(image: &BzImage) -> Option<String> {
 /// # Errors
 /// When the caller insists, and it cannot be done.
 pub(crate) fn decide(facts: &KernelFacts) -> Result<KernelUnpacking, Error> {
-    kernel::decide(facts).map_err(not_possible)
+    kernel::decide(facts).map_err(|reason| not_possible(facts, &reason))
 }
 
 /// What becomes of a failure: an error where the caller insists, else a reason to load
@@ -96,16 +97,16 @@ pub(crate) fn decide(facts: &KernelFacts) -> Result<KernelUnpacking, Error> {
 ///
 /// # Errors
 /// The failure, as what it means for `--unpack=always`.
-pub(crate) fn instead(choice: UnpackChoice, failure: &str) -> Result<KernelUnpacking, Error> {
-    match choice {
-        UnpackChoice::Always => Err(not_possible(failure.to_owned())),
+pub(crate) fn instead(facts: &KernelFacts, failure: &str) -> Result<KernelUnpacking, Error> {
+    match facts.choice {
+        UnpackChoice::Always => Err(not_possible(facts, failure)),
         UnpackChoice::Auto | UnpackChoice::Never => Ok(KernelUnpacking::not(failure)),
     }
 }
 
-fn not_possible(reason: String) -> Error {
+fn not_possible(facts: &KernelFacts, reason: &str) -> Error {
     Error::refused(
-        "--unpack=always",
+        facts.setting.as_deref().unwrap_or("--unpack=always"),
         format!("the kernel cannot be unpacked before the jump: {reason}"),
         "use --unpack=auto, which unpacks what can be",
     )

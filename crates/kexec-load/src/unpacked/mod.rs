@@ -10,13 +10,15 @@ use kexec_plan::classic::Integrity;
 use kexec_plan::memory::limits::Limits;
 use kexec_plan::unpack::KernelUnpacking;
 use kexec_plan::unpack::cost::Hashing;
+use kexec_plan::unpack::kernel::NOT_EARNED;
 use kexec_plan::unpack::memory::UnpackMemory;
-use kexec_plan::{Decision, FilePlan, Method, Piece};
+use kexec_plan::unpack::reserved::Reserved;
+use kexec_plan::{Cmdline, Decision, FilePlan, Method, Piece};
 use serde::{Deserialize, Serialize};
 
 use crate::demand::held_by_kernel;
 use crate::initrd::is_for_linux;
-use crate::initrd::unpack::{InitrdUnpacked, UnpackRules, unpack};
+use crate::initrd::unpack::{InitrdUnpacked, UnpackRules, unpack_with};
 use crate::next_config::NextConfig;
 use crate::request::{LoadRequest, UnpackChoice};
 use crate::{Error, Inputs};
@@ -36,6 +38,12 @@ pub struct Unpacked {
 impl Unpacked {
     /// Whether the load may be tried once more with the files as they are.
     pub(crate) fn may_be_left(&self, request: &LoadRequest) -> bool {
+        request.unpack.choice == UnpackChoice::Auto
+            && (self.initrd.is_changed() || self.kernel.unpacked)
+    }
+
+    /// The same for the initrd alone.
+    pub(crate) fn initrd_may_be_left(&self, request: &LoadRequest) -> bool {
         request.unpack.choice == UnpackChoice::Auto && self.initrd.is_changed()
     }
 
@@ -68,7 +76,9 @@ impl InitrdStep<'_> {
         if choice == UnpackChoice::Never {
             return Ok((files.to_vec(), InitrdUnpacked::default()));
         }
-        unpack(files, &self.rules()).map_err(|not| {
+        // What was read of the packed files need not stay mapped beside what it unpacks to.
+        let meanwhile = || self.inputs.unmap_initrds();
+        unpack_with(files, &self.rules(), &meanwhile).map_err(|not| {
             Error::refused(
                 not.part,
                 format!("it cannot be unpacked before the jump: {}", not.why),
@@ -81,7 +91,8 @@ impl InitrdStep<'_> {
         let decision = self.decision;
         UnpackRules {
             choice: self.request.unpack.choice,
-            forbidden: self.forbidden().map(str::to_owned),
+            setting: self.request.unpack.setting.clone(),
+            forbidden: self.forbidden(),
             hashing: match decision.method {
                 Method::FileLoad => Hashing::ByTheKernel,
                 Method::ClassicLoad => match self.request.classic.options.integrity {
@@ -97,7 +108,17 @@ impl InitrdStep<'_> {
     }
 
     /// Why the initrd has to stay as it is.
-    fn forbidden(&self) -> Option<&'static str> {
+    fn forbidden(&self) -> Option<String> {
+        let unpack = &self.request.unpack;
+        let lost = unpack.not_earned.as_ref();
+        let lost = lost.filter(|_| unpack.choice == UnpackChoice::Auto);
+        self.never()
+            .map(str::to_owned)
+            .or_else(|| lost.map(|lost| format!("{NOT_EARNED} ({lost})")))
+    }
+
+    /// The reasons that hold whatever is asked for.
+    fn never(&self) -> Option<&'static str> {
         let security = &self.host.security;
         let by_file = self.decision.method == Method::FileLoad;
         if self.plan.crash {
@@ -105,6 +126,14 @@ impl InitrdStep<'_> {
         }
         if !is_for_linux(self.request, self.image) {
             return Some("the kernel is not Linux");
+        }
+        if self
+            .plan
+            .cmdline
+            .words()
+            .any(|word| word == b"retain_initrd")
+        {
+            return Some("the next kernel keeps the initrd as it gets it (retain_initrd)");
         }
         if by_file && security.ima_appraises_kexec.is_true() {
             return Some(
@@ -126,17 +155,23 @@ impl InitrdStep<'_> {
             Fact::Unreadable(why) => Err(why.clone()),
         };
         let memory = &self.host.memory;
+        let usable = memory.usable();
         let kernel = held_by_kernel(self.image, self.plan);
         // It may be unpacked in this process as well.
         let unpacked_kernel = match self.decision.method {
             Method::ClassicLoad => kernel,
             Method::FileLoad => 0,
         };
+        let crash = self.host.kexec.crash_size.known().copied().unwrap_or(0);
         let limits = Limits::of(&self.plan.cmdline);
         let exact = limits.exact.as_ref().map(|ranges| ranges.total());
         let end = (limits.end != u64::MAX).then_some(limits.end);
         UnpackMemory {
-            available: known(&memory.available),
+            available: known(&usable.bytes),
+            limit: usable.limit,
+            // The memory of the running kernel is without that of its own crash kernel.
+            reserved: Reserved::of(&self.plan.cmdline).beside(crash),
+            tmpfs: root_is_tmpfs(&self.plan.cmdline),
             total: known(&memory.total),
             next: exact.into_iter().chain(end).min(),
             files: self.inputs.total().saturating_add(unpacked_kernel),
@@ -144,5 +179,15 @@ impl InitrdStep<'_> {
             method: self.decision.method,
             held: self.request.unpack.held,
         }
+    }
+}
+
+/// Whether the next kernel's first root file system is a tmpfs and no ramfs, which has no
+/// limit: no `root=`, and no `rootfstype=` without it (Documentation/filesystems/
+/// ramfs-rootfs-initramfs.rst, "What is rootfs?").
+fn root_is_tmpfs(line: &Cmdline) -> bool {
+    match line.value("rootfstype") {
+        Some(kinds) => kinds.contains("tmpfs"),
+        None => line.value("root").is_none_or(|root| root.is_empty()),
     }
 }

@@ -195,7 +195,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |m| m.file_denied = Some(Errno::EFBIG),
             |_| {},
-            "the largest here is 3.0 GiB",
+            "the largest here is 3 GiB",
             "smaller initrd",
         )
         .with(|i| i.facts = |f| f.initrd_len = 3 << 30),
@@ -225,7 +225,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |m| m.file_denied = Some(Errno::ESRCH),
             |_| {},
-            "unknown for this call: ESRCH (No such process)",
+            "unknown for this call: no such process (ESRCH)",
             "dmesg",
         ),
     ]

@@ -43,7 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
                     depth: 0,
                 }]);
             },
-            "scratch memory (4.0 KiB); they need 8.0 KiB",
+            "scratch memory (4 KiB); they need 8 KiB",
             "kho_scratch=",
         ),
         case(
@@ -59,7 +59,7 @@ pub(super) fn cases() -> Vec<Case> {
             CRASH,
             |m| m.crash_region = Some(0x2000_0000..0x2000_2000),
             |h| h.kexec.crash_size = Fact::Known(0x2000),
-            "do not fit into the reserved memory of 8.0 KiB; the files alone need 8.0 KiB",
+            "do not fit into the reserved memory of 8 KiB; the files alone need 8 KiB",
             "raise crashkernel=",
         ),
         case(
@@ -83,7 +83,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |m| m.free_pages = 1,
             |_| {},
-            "the files are 8.0 KiB, 793.3 MiB were available",
+            "the files are 8 KiB, 793.3 MiB were available",
             "smaller initrd",
         ),
         case(
@@ -164,7 +164,7 @@ pub(super) fn cases() -> Vec<Case> {
             FILE,
             |m| m.ram_pages = 0x1000,
             |h| h.memory.total = Fact::Known(16 << 20),
-            "(9.0 MiB) are more than half of the machine's memory (16.0 MiB)",
+            "(9.0 MiB) are more than half of the machine's memory (16 MiB)",
             "smaller initrd",
         )
         .with(|i| i.initrd = 9 << 20),
@@ -185,7 +185,7 @@ pub(super) fn cases() -> Vec<Case> {
                 h.memory.total = Fact::Known(1 << 20);
                 h.release = "6.1.0-50-amd64".to_owned();
             },
-            "may take half of the RAM (512.0 KiB); the files are 8.0 KiB; this kernel does not \
+            "may take half of the RAM (512 KiB); the files are 8 KiB; this kernel does not \
              support the debug flag",
             "dmesg",
         ),

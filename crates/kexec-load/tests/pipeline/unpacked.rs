@@ -1,9 +1,11 @@
 //! Initrds that are unpacked before the jump, by both system calls.
 
 use kexec_image::testing::codec::{gzip, xz_filtered, zstd};
+use kexec_image::testing::vmlinux::VmlinuxBuilder;
 use kexec_load::pipeline::Prepared;
 use kexec_load::request::{Unpack, UnpackChoice};
 use kexec_machine::Fact;
+use kexec_machine::snapshot::GroupLimit;
 use kexec_plan::Method;
 use kexec_plan::unpack::cost::PartForm;
 use kexec_sys::Errno;
@@ -212,7 +214,18 @@ fn where_memory_is_short_it_stays_packed() {
     assert_eq!(forms(&prepared), [PartForm::Packed]);
     assert!(initrd.starts_with(&packed));
     let line = prepared.unpacked.lines().concat();
-    assert!(line.contains("104 MB are free"), "{line}");
+    assert!(line.contains("100 MiB are free"), "{line}");
+    // A control group's limit counts as little memory does, and is named.
+    let mut limited = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
+    limited.host.memory.group_limit = Fact::Known(GroupLimit {
+        left: 100 << 20,
+        file: "/sys/fs/cgroup/a.slice/memory.max".to_owned(),
+    });
+    let (prepared, initrd) = limited.loaded(&double());
+    assert!(initrd.starts_with(&packed));
+    let line = prepared.unpacked.lines().concat();
+    let named = "100 MiB are left by /sys/fs/cgroup/a.slice/memory.max";
+    assert!(line.contains(named), "{line}");
     // Held, it gets less.
     let mut held = Try::new(&packed, SyscallChoice::Classic, UnpackChoice::Auto);
     held.host.memory.available = Fact::Known(230 << 20);
@@ -228,7 +241,7 @@ fn where_memory_is_short_it_stays_packed() {
     assert!(lines.contains("no /proc"), "{lines}");
     tight.request.unpack.choice = UnpackChoice::Always;
     let error = tight.prepared().unwrap_err();
-    assert!(error.to_string().contains("104 MB are free"), "{error}");
+    assert!(error.to_string().contains("100 MiB are free"), "{error}");
     assert!(error.remedy().contains("--unpack=auto"));
 }
 
@@ -249,6 +262,37 @@ fn a_kernel_without_memory_gets_the_files_as_they_are() {
     assert_eq!(kernel.calls().len(), 2);
     kernel.change(|m| m.free_pages = 1);
     assert!(auto.load(&kernel).is_err());
+}
+
+/// Unpacked, the kernel is in this process as well; its file may have room where it has not.
+#[test]
+fn a_kernel_without_memory_gets_the_bzimage() {
+    let vmlinux = VmlinuxBuilder {
+        relocations: Vec::new(),
+        ..VmlinuxBuilder::default()
+    };
+    let vmlinux = vmlinux.build();
+    let builder = BzImageBuilder {
+        init_size: 2 << 20,
+        ..BzImageBuilder::new()
+    };
+    let builder = builder.payload(gzip(&vmlinux), vmlinux.len(), "gzip");
+    let auto = Try::new(&cpio("x"), SyscallChoice::Classic, UnpackChoice::Auto);
+    auto.boot.file("vmlinuz", &builder.build());
+    let unpacked = auto.prepared().unwrap();
+    assert!(unpacked.unpacked.kernel.unpacked, "{:?}", unpacked.unpacked);
+    let placed = unpacked.placed.unwrap();
+    let memory: u64 = placed.segments.iter().map(|s| s.memory.len()).sum();
+    let kernel = double();
+    kernel.change(|m| m.free_pages = memory / 4096 - 1);
+    let (prepared, _) = auto.loaded(&kernel);
+    assert_eq!(kernel.calls().len(), 2);
+    assert!(!prepared.unpacked.kernel.unpacked);
+    let lines = prepared.unpacked.lines().concat();
+    assert!(
+        lines.contains("no memory for it, unpacked (ENOMEM)"),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -326,7 +370,44 @@ fn a_kernel_that_would_encrypt_memory_but_cannot_is_unpacked() {
         lines.contains("memory is encrypted")
     };
     assert!(of(true, "quiet"));
+    // What the running kernel was told counts where the processor can.
+    let running = |sme: bool| {
+        let mut one = Try::new(&large("a"), SyscallChoice::Classic, UnpackChoice::Auto);
+        one.host.cmdline = Fact::Known("mem_encrypt=on".into());
+        one.host.firmware.sme_possible = Fact::Known(sme);
+        let lines = one.prepared().unwrap().unpacked.lines().concat();
+        lines.contains("memory is encrypted")
+    };
+    assert!(running(true));
+    assert!(!running(false));
     assert!(!of(true, "mem_encrypt=off"));
     assert!(!of(false, "quiet"));
     assert!(!of(false, "mem_encrypt=on"));
+}
+
+/// After an image that did not arrive, kernel and initrd stay as they are, unless it is
+/// insisted on.
+#[test]
+fn what_was_lost_is_not_tried_again_by_itself() {
+    let packed = zstd(&large("a"));
+    let tried = |choice, lost: Option<&str>, append: &str| {
+        let mut one = Try::new(&packed, SyscallChoice::Classic, choice);
+        one.request.unpack.not_earned = lost.map(str::to_owned);
+        one.request.cmdline.append = Some(append.into());
+        let prepared = one.prepared().unwrap();
+        (
+            prepared.unpacked.initrd.is_changed(),
+            prepared.unpacked.lines().concat(),
+        )
+    };
+    assert!(tried(UnpackChoice::Auto, None, "quiet").0);
+    let (changed, lines) = tried(UnpackChoice::Auto, Some("/boot/vmlinuz"), "quiet");
+    assert!(!changed, "{lines}");
+    assert!(
+        lines.contains("was not seen to arrive (/boot/vmlinuz)"),
+        "{lines}"
+    );
+    // The next kernel would keep the larger one.
+    let (changed, lines) = tried(UnpackChoice::Auto, None, "retain_initrd");
+    assert!(!changed && lines.contains("(retain_initrd)"), "{lines}");
 }

@@ -1,6 +1,6 @@
 //! Memory: how much there is, and who has what.
 
-use super::{MachineMemory, MemoryRange, srat};
+use super::{MachineMemory, MemoryRange, limits, srat};
 use crate::Fact;
 use crate::Root;
 
@@ -22,6 +22,12 @@ pub(super) fn read(root: &Root) -> MachineMemory {
         removable: srat::read(root),
         cma: meminfo_field(&meminfo, "CmaTotal:"),
         unaccepted: meminfo_field(&meminfo, "Unaccepted:"),
+        commit_left: limits::commit_left(
+            root,
+            meminfo_field(&meminfo, "CommitLimit:"),
+            meminfo_field(&meminfo, "Committed_AS:"),
+        ),
+        group_limit: limits::group_limit(root),
     }
 }
 

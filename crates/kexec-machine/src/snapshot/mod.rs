@@ -10,6 +10,7 @@ mod firmware;
 mod ima;
 mod json;
 mod kexec;
+mod limits;
 pub mod loaded;
 mod memory;
 mod pages;
@@ -36,6 +37,7 @@ pub use display::DisplayState;
 pub use efi::{EfiRange, EfiRuntime};
 pub use ima::measurements;
 pub use json::{FORMAT, SnapshotError};
+pub use limits::{GroupLimit, UsableMemory};
 pub use pages::PageUse;
 pub use rsdp::rsdp;
 pub use serial::SerialPort;
@@ -197,6 +199,13 @@ pub struct MachineMemory {
     /// in a guest with protected memory.
     #[serde(default = "Fact::not_recorded")]
     pub unaccepted: Fact<u64>,
+    /// Bytes that the running kernel still promises to its processes; absent where it
+    /// promises more than it has (`vm.overcommit_memory` is not 2).
+    #[serde(default = "Fact::not_recorded")]
+    pub commit_left: Fact<u64>,
+    /// The limit of this process's control group, or of one above it, that leaves the least.
+    #[serde(default = "Fact::not_recorded")]
+    pub group_limit: Fact<GroupLimit>,
 }
 
 /// What the firmware is, and what it told the running kernel.
@@ -326,7 +335,8 @@ impl Snapshot {
         let cmdline = self.cmdline.known();
         let encrypted = cmdline.and_then(|line| line.value("mem_encrypt"));
         matches!(hypervisor, Some("tdx" | "sev-snp"))
-            || encrypted.as_deref() == Some("on")
+            || (encrypted.as_deref() == Some("on")
+                && self.firmware.sme_possible.known() != Some(&false))
             || self.firmware.encrypted_guest.is_true()
             || self
                 .memory

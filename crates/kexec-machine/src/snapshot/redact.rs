@@ -177,6 +177,11 @@ impl Snapshot {
         if let Fact::Known(ranges) = &mut redacted.memory.iomem {
             ranges.retain(|r| !KERNEL_ROWS.contains(&r.kind.as_str()));
         }
+        // Its folder may name a user or a container.
+        if let Fact::Known(group) = &mut redacted.memory.group_limit {
+            let name = group.file.rsplit('/').next().unwrap_or_default();
+            group.file = format!("/sys/fs/cgroup/.../{name}");
+        }
         if let Fact::Known(map) = &mut redacted.crash.kernel_map {
             *map = kernel_map(*map, redacted.firmware.la57.is_true());
         }

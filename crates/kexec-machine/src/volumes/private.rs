@@ -202,7 +202,10 @@ mod tests {
     #[test]
     fn what_is_no_block_device_is_refused_with_a_reason() {
         let error = mount(null("ext4")).unwrap_err();
-        assert!(error.starts_with("looking into it, E"), "{error}");
+        assert!(
+            error.starts_with("looking into it, ") && error.contains(" (E"),
+            "{error}"
+        );
         assert!(
             error.contains("mount it") || error.contains("root"),
             "{error}"
@@ -214,7 +217,7 @@ mod tests {
         let said = explain("/dev/vda1", "vfat", Errno::EBUSY, "e Can't");
         assert_eq!(
             said,
-            "looking into it, EBUSY (Device or resource busy), \"e Can't\": /dev/vda1 is in use \
+            "looking into it, it is in use (EBUSY), \"e Can't\": /dev/vda1 is in use \
              elsewhere; mount it"
         );
         assert!(explain("/dev/vda1", "vfat", Errno::ENODEV, "").contains("no driver for vfat"));

@@ -7,7 +7,7 @@ use super::{
     CheckRegion, ClassicError, ClassicRequest, Exit, Integrity, LoadPlan, Part, PurgatorySpec,
     SEGMENT_MAX, Segment, SegmentKind,
 };
-use crate::crash::CrashRegions;
+use crate::crash::{CrashRegions, MemoryCopy};
 use crate::memory::limits::Limits;
 use crate::memory::range::{align_down, align_up};
 use crate::memory::{
@@ -46,6 +46,7 @@ pub struct Builder<'a> {
     notes: Vec<String>,
     /// The command line with what the plan adds to it; the request's where that is nothing.
     cmdline: Option<Cmdline>,
+    copy: Option<MemoryCopy>,
 }
 
 impl<'a> Builder<'a> {
@@ -99,6 +100,7 @@ impl<'a> Builder<'a> {
             segments: Vec::new(),
             notes: Vec::new(),
             cmdline: None,
+            copy: None,
         };
         let mut free = builder.destinations.free.clone();
         if linux {
@@ -138,6 +140,11 @@ impl<'a> Builder<'a> {
     /// The next kernel gets this command line instead of the request's.
     pub fn set_cmdline(&mut self, cmdline: Cmdline) {
         self.cmdline = Some(cmdline);
+    }
+
+    /// The purgatory copies this before it jumps; there is a segment for the copy.
+    pub fn set_copy(&mut self, copy: MemoryCopy) {
+        self.copy = Some(copy);
     }
 
     /// Finds a place within `within` and the window.
@@ -355,6 +362,7 @@ impl<'a> Builder<'a> {
                 checks,
                 exit,
                 jump_back: jump_back.filter(|_| options.preserve_context),
+                copy: self.copy,
             },
             memory_map,
             destinations: self.destinations,

@@ -24,7 +24,7 @@ pub use facts::{
 };
 pub use options::{ClassicOptions, ElfArgs, Integrity, Module};
 
-use crate::crash::CrashFacts;
+use crate::crash::{CrashFacts, MemoryCopy};
 use crate::memory::{Destinations, MapEntry, MemoryFacts, Range};
 use crate::{Cmdline, Piece};
 
@@ -135,7 +135,7 @@ pub enum SegmentKind {
     /// The program that runs between the two kernels.
     Purgatory,
     /// Memory without content, kept apart for a kernel that will be jumped
-    /// back to.
+    /// back to, or for what the purgatory copies at a crash.
     Backup,
 }
 
@@ -280,6 +280,9 @@ pub struct PurgatorySpec {
     /// The command line with the room behind it, where the address to jump
     /// back to can be appended; only when the context is preserved.
     pub jump_back: Option<Range>,
+    /// What it copies before it jumps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<MemoryCopy>,
 }
 
 /// What will be handed to `kexec_load(2)`.

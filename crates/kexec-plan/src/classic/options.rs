@@ -1,14 +1,14 @@
 //! What the caller can ask of a classic load.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Cmdline;
 use crate::crash::CoreClass;
 use crate::memory::Search;
 
 /// How the purgatory checks what was loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Integrity {
@@ -23,7 +23,8 @@ pub enum Integrity {
 
 /// What an ELF file that is neither Linux nor multiboot is given
 /// (`--args-linux`, `--args-elf`, `--args-none`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ElfArgs {
     /// What the file is decides: `boot_params` for Linux, nothing for others.
@@ -50,7 +51,9 @@ pub struct Module {
 
 /// What the caller can ask of a classic load. Files that belong to it are in
 /// [`super::ClassicRequest`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct ClassicOptions {
     /// `--type`: what the kernel must be, by kexec-tools' name for it.
     pub kernel_type: Option<String>,

@@ -4,7 +4,7 @@
 //! `PT_LOAD`, `PT_NOTE`, and the two layouts); Documentation/admin-guide/kdump/kdump.rst
 //! ("elfcorehdr="); and what the kernel makes for `kexec_file_load(2)`, read back in a guest.
 
-use super::{CrashError, CrashFacts};
+use super::{CrashError, CrashFacts, MemoryCopy};
 use crate::memory::{Range, RangeSet};
 
 /// The most entries that fit into `e_phnum`; 0xffff means that the number is elsewhere
@@ -12,7 +12,7 @@ use crate::memory::{Range, RangeSet};
 pub const HEADERS_MAX: usize = 0xfffe;
 
 /// Which of the two layouts of ELF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CoreClass {
@@ -33,7 +33,7 @@ enum EntryKind {
     Note,
 }
 
-/// One entry of the header. Where it is in the file is where it is in memory.
+/// One entry of the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ProgramHeader {
     kind: EntryKind,
@@ -43,6 +43,8 @@ struct ProgramHeader {
     virtual_start: u64,
     /// The physical addresses.
     physical: Range,
+    /// Where the crash kernel finds it: at its physical address, unless it was copied.
+    offset: u64,
 }
 
 /// The entries: the notes of each processor and of the kernel, the kernel itself, and every
@@ -51,11 +53,18 @@ struct ProgramHeader {
 /// # Errors
 /// [`CrashError::TooManyHeaders`]; [`CrashError::Nowhere`] for a note or a kernel without
 /// bytes, or for memory that the running kernel cannot map where it is said to.
-fn program_headers(facts: &CrashFacts, saved: &RangeSet) -> Result<Vec<ProgramHeader>, CrashError> {
+fn program_headers(
+    facts: &CrashFacts,
+    saved: &RangeSet,
+    copy: Option<MemoryCopy>,
+) -> Result<Vec<ProgramHeader>, CrashError> {
+    let copied = copy.map_or_else(RangeSet::new, |copy| saved.intersect(&copy.from.into()));
+    let in_place = saved.without(&copied);
     let count = facts
         .cpus
         .len()
-        .saturating_add(saved.len())
+        .saturating_add(copied.len())
+        .saturating_add(in_place.len())
         .saturating_add(2);
     if count > HEADERS_MAX {
         return Err(CrashError::TooManyHeaders {
@@ -71,6 +80,7 @@ fn program_headers(facts: &CrashFacts, saved: &RangeSet) -> Result<Vec<ProgramHe
         what,
         virtual_start: 0,
         physical,
+        offset: physical.start,
     };
     for cpu in &facts.cpus {
         if cpu.range.is_empty() || cpu.range.start == 0 {
@@ -93,8 +103,16 @@ fn program_headers(facts: &CrashFacts, saved: &RangeSet) -> Result<Vec<ProgramHe
         what: "the running kernel",
         virtual_start: text.virtual_start,
         physical: text.physical,
+        offset: text.physical.start,
     });
-    for physical in saved.iter() {
+    let moved = |range: Range| {
+        let copy = copy?;
+        let inside = range.start.checked_sub(copy.from.start)?;
+        Some((range, copy.to.checked_add(inside)?))
+    };
+    let copied = copied.iter().filter_map(moved);
+    let in_place = in_place.iter().map(|range| (range, range.start));
+    for (physical, offset) in copied.chain(in_place) {
         let virtual_start = facts.direct_map.checked_add(physical.start);
         let end = virtual_start.and_then(|start| start.checked_add(physical.len()));
         let (Some(virtual_start), Some(_)) = (virtual_start, end) else {
@@ -105,13 +123,15 @@ fn program_headers(facts: &CrashFacts, saved: &RangeSet) -> Result<Vec<ProgramHe
             what: "System RAM",
             virtual_start,
             physical,
+            offset,
         });
     }
     Ok(headers)
 }
 
 /// The whole header: of a little-endian machine with this number (`e_machine`), with an entry
-/// for each note, for the kernel, and for every range of `saved`.
+/// for each note, for the kernel, and for every range of `saved`. What is in `copy` is found
+/// where it was copied to.
 ///
 /// # Errors
 /// [`CrashError::Beyond32Bit`]; [`CrashError::TooManyHeaders`]; [`CrashError::Nowhere`] for a
@@ -121,6 +141,7 @@ pub(crate) fn core_header(
     machine: u16,
     facts: &CrashFacts,
     saved: &RangeSet,
+    copy: Option<MemoryCopy>,
 ) -> Result<Vec<u8>, CrashError> {
     /// `ET_CORE`.
     const CORE: u16 = 4;
@@ -128,7 +149,7 @@ pub(crate) fn core_header(
     const CURRENT: u8 = 1;
     /// `ELFDATA2LSB`.
     const LITTLE: u8 = 1;
-    let headers = program_headers(facts, saved)?;
+    let headers = program_headers(facts, saved, copy)?;
     let count = u16::try_from(headers.len()).map_err(|_| CrashError::TooManyHeaders {
         ranges: saved.len(),
         cpus: facts.cpus.len(),
@@ -201,6 +222,7 @@ impl Out {
             what,
             virtual_start,
             physical,
+            offset,
             ..
         } = *header;
         let len = physical.len();
@@ -209,19 +231,24 @@ impl Out {
                 self.word(kind);
                 self.word(flags);
                 // p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align.
-                for value in [physical.start, virtual_start, physical.start, len, len, 0] {
+                for value in [offset, virtual_start, physical.start, len, len, 0] {
                     self.number(value);
                 }
             }
             CoreClass::Elf32 => {
-                if physical.end > 1 << 32 || u32::try_from(len).is_err() {
+                let found = Range::sized(offset, len).unwrap_or_default();
+                let beyond = [physical, found].into_iter().find(|r| r.end > 1 << 32);
+                if let Some(range) = beyond {
+                    return Err(CrashError::Beyond32Bit { what, range });
+                }
+                if u32::try_from(len).is_err() {
                     return Err(CrashError::Beyond32Bit {
                         what,
                         range: physical,
                     });
                 }
                 self.word(kind);
-                for value in [physical.start, virtual_start, physical.start, len, len] {
+                for value in [offset, virtual_start, physical.start, len, len] {
                     self.number(value);
                 }
                 self.word(flags);

@@ -97,7 +97,8 @@ impl CrashError {
                 "use -s: the running kernel then describes its memory itself"
             }
             CrashError::TooManyHeaders { .. } => {
-                "use a larger memory block size (memory_hotplug), so that the memory has fewer ranges"
+                "reboot with fewer processors (nr_cpus=COUNT) or without a part of the memory \
+                 (mem=SIZE) on the kernel command line; the header that -s makes has no more room"
             }
             CrashError::Beyond32Bit { .. } => "use --elf64-core-headers, or none of the two",
             CrashError::NoRoom(_) => RESERVE_MORE,

@@ -5,9 +5,6 @@ use serde::Serialize;
 use crate::memory::{Range, RangeSet};
 
 /// What has to be known of the running kernel before a crash kernel can save its memory.
-///
-/// A running kernel that uses the first MiB of memory itself (x86 before Linux 5.5) is not
-/// among those that are planned for: nothing is copied out of the way there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CrashFacts {
     /// Where the processors leave their registers, by their numbers. Numbers may be missing.
@@ -25,6 +22,26 @@ pub struct CrashFacts {
     /// anew after a change of processors or memory (`crash_elfcorehdr_size`); `None` where
     /// it is not to do that.
     pub hotplug_size: Option<u64>,
+    /// Whether the running kernel uses memory below 1 MiB itself, which a crash kernel needs
+    /// too (x86 before Linux 5.5): it is copied out of the way at the crash.
+    pub uses_low_memory: bool,
+}
+
+/// Memory that is copied between the two kernels, because the next one uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MemoryCopy {
+    /// The physical addresses that are copied from: whole pages.
+    pub from: Range,
+    /// The physical address that is copied to.
+    pub to: u64,
+}
+
+impl MemoryCopy {
+    /// Where the copy is.
+    pub fn destination(&self) -> Range {
+        Range::sized(self.to, self.from.len()).unwrap_or_default()
+    }
 }
 
 /// Where one processor leaves its registers: an ELF note (`crash_notes` and

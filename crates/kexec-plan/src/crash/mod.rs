@@ -17,6 +17,6 @@ mod regions;
 pub(crate) use elfcorehdr::core_header;
 pub use elfcorehdr::{CoreClass, HEADERS_MAX};
 pub use error::{CrashError, RESERVE, RESERVE_MORE};
-pub use facts::{CpuNotes, CrashFacts, KernelText};
+pub use facts::{CpuNotes, CrashFacts, KernelText, MemoryCopy};
 pub use regions::CrashRegions;
 pub(crate) use regions::system_ram;

@@ -31,6 +31,8 @@ pub enum EntryLine {
     Given(Cmdline),
     /// What was derived for a crash kernel from another one.
     Derived(Cmdline),
+    /// What a record of the same load has. It is whole: what addons bring is in it already.
+    Recorded(Cmdline),
     /// What the UKI brings, which may be nothing.
     OfUki,
 }
@@ -216,6 +218,9 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
     let added = added.map_or_else(Cmdline::default, |line| Cmdline::exact(line));
     if let Some(entry) = request.entry {
         let (line, from) = match entry {
+            EntryLine::Recorded(line) => {
+                return (line.clone(), "the record of the load before");
+            }
             EntryLine::Text(line) => (line.clone(), "the boot entry"),
             EntryLine::Given(line) => (line.clone(), "--cmdline"),
             EntryLine::Derived(line) => (line.clone(), "the rules for crash kernels"),
@@ -223,7 +228,7 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
         };
         let line = line.followed_by(&added);
         return match (append.is_empty(), entry) {
-            (true, _) => (line, from),
+            (true, _) | (false, EntryLine::Recorded(_)) => (line, from),
             (false, EntryLine::Text(_)) => {
                 (line.followed_by(append), "the boot entry and --append")
             }
@@ -255,7 +260,7 @@ fn command_line(request: &FileRequest<'_>) -> (Cmdline, &'static str) {
     let (line, from) = match (request.append, own) {
         (Some(append), _) => (append.clone(), "--append"),
         (None, Some(own)) => (own, "the UKI's .cmdline"),
-        (None, None) => (empty, "nothing: it is empty"),
+        (None, None) => (empty, "no option: it is empty"),
     };
     (line.followed_by(&added), from)
 }

@@ -345,4 +345,8 @@ fn what_addons_bring_goes_behind_every_line_and_around_the_archives() {
     ask.reuse = true;
     let both = Cmdline::from("own addon options");
     assert_eq!(ask.plan().unwrap().cmdline, both);
+    // Of a record it is whole.
+    ask.entry = Some(EntryLine::Recorded(both.clone()));
+    ask.append = None;
+    assert_eq!(ask.plan().unwrap().cmdline, both);
 }

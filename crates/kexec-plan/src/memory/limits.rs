@@ -30,11 +30,13 @@ impl Limits {
             let Ok(word) = std::str::from_utf8(word) else {
                 continue;
             };
+            // Around the whole word, or around its value: `next_arg` (lib/cmdline.c).
             let word = word.trim_matches('"');
             if let Some(value) = word.strip_prefix("mem=") {
-                limits.cut(value);
+                limits.cut(value.trim_matches('"'));
             } else if let Some(value) = word.strip_prefix("memmap=") {
-                value.split(',').for_each(|item| limits.memmap(item));
+                let items = value.trim_matches('"').split(',');
+                items.for_each(|item| limits.memmap(item));
             }
         }
         limits
@@ -55,8 +57,10 @@ impl Limits {
         }
     }
 
+    /// Memory ends at this size. What stands behind it is ignored, as the kernel does it:
+    /// `mem=512MB` is `mem=512M` (`parse_memopt`, arch/x86/kernel/e820.c).
     fn cut(&mut self, value: &str) {
-        if let Some((size, "")) = memparse(value)
+        if let Some((size, _)) = memparse(value)
             && size > 0
         {
             self.end = self.end.min(size);
@@ -75,7 +79,9 @@ impl Limits {
             return;
         };
         let mut signs = rest.chars();
-        let Some(sign) = signs.next() else {
+        let known = signs.next().filter(|sign| "@#$!%".contains(*sign));
+        let Some(sign) = known else {
+            // `parse_memmap_one`, arch/x86/kernel/e820.c: whatever stands there.
             self.cut(item);
             return;
         };
@@ -164,7 +170,17 @@ mod tests {
         }
         assert!(Limits::of(&Cmdline::from("quiet")).is_none());
         assert_eq!(left("mem=1G mem=2G"), [Range::new(0, 1 << 30)]);
-        assert_eq!(left("memmap=1G"), [Range::new(0, 1 << 30)]);
+        let first = [Range::new(0, 1 << 30)];
+        for line in [
+            "memmap=1G",
+            "memmap=1GB",
+            "mem=1GB",
+            "mem=\"1G\"",
+            "\"mem=1G\"",
+            "memmap=\"3G$1G\"",
+        ] {
+            assert_eq!(left(line), first, "{line}");
+        }
         assert_eq!(
             left("memmap=1G$1G,1M#3G"),
             [

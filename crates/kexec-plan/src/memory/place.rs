@@ -11,13 +11,14 @@
 //! Among equal places it is the highest address that fits, so that low memory
 //! stays free for the next kernel's own needs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::range::{align_down, align_up};
 use super::{Range, RangeSet};
 
 /// Which end of memory is tried first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Search {
     /// The highest addresses.

@@ -11,6 +11,8 @@ use crate::Method;
 pub struct KernelFacts {
     /// What the caller wants.
     pub choice: UnpackChoice,
+    /// The setting that says so, where no option does.
+    pub setting: Option<String>,
     /// The system call that loads it.
     pub method: Method,
     /// It is a bzImage of a 64-bit kernel that can be moved.
@@ -100,12 +102,16 @@ fn nothing(_: &KernelFacts) -> Option<&str> {
     None
 }
 
+/// Why nothing is unpacked where the last image that was did not arrive, as far as was seen.
+pub const NOT_EARNED: &str =
+    "the last image that was unpacked before the jump was not seen to arrive";
+
 /// The first row that applies decides.
 const TABLE: &[Row] = &[
     Row {
         applies: |f| f.choice == UnpackChoice::Never,
         reason: UNWANTED,
-        detail: nothing,
+        detail: |f| f.setting.as_deref(),
         binding: true,
     },
     Row {
@@ -158,7 +164,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         applies: |f| f.not_earned.is_some(),
-        reason: "the last kernel that was unpacked before the jump did not arrive",
+        reason: NOT_EARNED,
         detail: |f| f.not_earned.as_deref(),
         binding: false,
     },
@@ -183,7 +189,10 @@ pub fn decide(facts: &KernelFacts) -> Result<KernelUnpacking, String> {
         return Ok(KernelUnpacking {
             unpacked: true,
             reason: match insists {
-                true => "--unpack=always was given".to_owned(),
+                true => match &facts.setting {
+                    Some(setting) => setting.clone(),
+                    None => "--unpack=always was given".to_owned(),
+                },
                 false => "the next kernel need not unpack it".to_owned(),
             },
         });
@@ -206,6 +215,7 @@ mod tests {
     fn facts() -> KernelFacts {
         KernelFacts {
             choice: UnpackChoice::Auto,
+            setting: None,
             method: Method::ClassicLoad,
             bzimage: true,
             untried: None,
@@ -217,6 +227,24 @@ mod tests {
             not_earned: None,
             forgotten: None,
         }
+    }
+
+    #[test]
+    fn a_setting_is_named() {
+        let setting = |choice| KernelFacts {
+            choice,
+            setting: Some("unpack = it in the.conf".into()),
+            ..facts()
+        };
+        let never = decide(&setting(UnpackChoice::Never)).unwrap();
+        assert!(!never.unpacked && !never.is_unwanted());
+        let line = never.line().unwrap();
+        assert!(line.ends_with("nothing is to be unpacked (unpack = it in the.conf)"));
+        let always = decide(&setting(UnpackChoice::Always)).unwrap();
+        assert_eq!(
+            always.line().unwrap(),
+            "kernel unpacked before the jump: unpack = it in the.conf"
+        );
     }
 
     #[test]
@@ -246,7 +274,7 @@ mod tests {
             ),
             (
                 |f| f.not_earned = Some("x".into()),
-                "did not arrive (x)",
+                "was not seen to arrive (x)",
                 false,
             ),
             (

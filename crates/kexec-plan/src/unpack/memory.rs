@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::Method;
+use crate::size::Memory;
 
 /// What the running machine keeps for itself, so that a load does not make it swap: bytes.
 const NOW_MARGIN: u64 = 64 << 20;
@@ -29,6 +30,14 @@ const HELD: u64 = 4;
 /// later 4 GiB: the limits in `kimage_file_prepare_segments`, kernel/kexec_file.c).
 const FILE_MOST: u64 = (1 << 31) - 1;
 
+/// Where the files go into a tmpfs, the initrd may take so many of [`TMPFS_PARTS`] of what the
+/// next kernel has left: it stays in memory itself, its files have to be half of what it leaves
+/// (Documentation/filesystems/tmpfs.rst, `size`), and they take a sixteenth more than they are.
+const TMPFS_SHARE: u64 = 16;
+
+/// See [`TMPFS_SHARE`].
+const TMPFS_PARTS: u64 = 49;
+
 /// Besides kernel and initrd: parameters, purgatory, command line, tables; bytes.
 const SMALL_SEGMENTS: u64 = 2 << 20;
 
@@ -38,10 +47,17 @@ pub struct UnpackMemory {
     /// What the running kernel can give (`MemAvailable`), before the files were read; or
     /// why that is unknown.
     pub available: Result<u64, String>,
+    /// What else than free memory bounds that, for people: a limit of this process.
+    pub limit: Option<String>,
     /// All memory of the machine (`MemTotal`), or why that is unknown.
     pub total: Result<u64, String>,
     /// What the next kernel may use of it, where its command line says less (`mem=`).
     pub next: Option<u64>,
+    /// What its command line sets aside of it ([`super::reserved`]).
+    pub reserved: u64,
+    /// Without `root=`, the files of the initrd go into a tmpfs (`init_rootfs`,
+    /// init/do_mounts.c), which holds half of what the initrd leaves at most.
+    pub tmpfs: bool,
     /// What the files take that are in memory already.
     pub files: u64,
     /// What the kernel takes, loaded.
@@ -62,28 +78,41 @@ pub struct Room {
 }
 
 /// The most that a kernel may have that is taken out of its bzImage, by the memory that is
-/// `available` before `files` bytes of files were read: it is in memory twice while it is
-/// loaded, in this process and in the kernel. All numbers are bytes.
-pub fn kernel_room(available: u64, files: u64) -> Room {
-    let taken = files.saturating_add(NOW_MARGIN);
+/// `available` before `files` bytes of files were read. Beside it and the files, the running
+/// kernel holds its copy of both while they are loaded: `kernel` with the room that its header
+/// asks for, and `initrd` as it is handed over. `limit` is what else than free memory bounds
+/// what is available. All numbers are bytes.
+pub fn kernel_room(
+    available: u64,
+    files: u64,
+    kernel: u64,
+    initrd: u64,
+    limit: Option<&str>,
+) -> Room {
+    let loaded = kernel.saturating_add(initrd).saturating_add(SMALL_SEGMENTS);
+    let taken = files.saturating_add(loaded).saturating_add(NOW_MARGIN);
     Room {
-        most: available.saturating_sub(taken) / 2,
+        most: available.saturating_sub(taken),
         because: format!(
-            "{} are free, the files take {}, the machine keeps {}, and the unpacked kernel is in \
-             memory twice while it is loaded",
-            Mb(available),
-            Mb(files),
-            Mb(NOW_MARGIN)
+            "{}, the files take {}, the loaded image {}, and the machine keeps {}",
+            Free(available, limit),
+            Memory(files),
+            Memory(loaded),
+            Memory(NOW_MARGIN)
         ),
     }
 }
 
-/// Bytes, for people.
-struct Mb(u64);
+/// What can be taken, and what bounds it, for people.
+struct Free<'a>(u64, Option<&'a str>);
 
-impl fmt::Display for Mb {
+impl fmt::Display for Free<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} MB", self.0 / 1_000_000)
+        let Free(bytes, limit) = self;
+        match limit {
+            Some(limit) => write!(f, "{} are left by {limit}", Memory(*bytes)),
+            None => write!(f, "{} are free", Memory(*bytes)),
+        }
     }
 }
 
@@ -131,11 +160,11 @@ impl UnpackMemory {
         Room {
             most: left / copies,
             because: format!(
-                "{} are free, the files and the loaded kernel take {}, the machine keeps {}, and \
-                 the initrd is in memory {copies} times while it is loaded",
-                Mb(available),
-                Mb(taken),
-                Mb(NOW_MARGIN)
+                "{}, the files and the loaded kernel take {}, the machine keeps {}, and the \
+                 initrd is in memory {copies} times while it is loaded",
+                Free(available, self.limit.as_deref()),
+                Memory(taken),
+                Memory(NOW_MARGIN)
             ),
         }
     }
@@ -147,8 +176,8 @@ impl UnpackMemory {
             most: half.saturating_sub(rest),
             because: format!(
                 "the running kernel loads at most half of the memory, {}, and the kernel takes {}",
-                Mb(half),
-                Mb(self.kernel)
+                Memory(half),
+                Memory(self.kernel)
             ),
         }
     }
@@ -160,14 +189,24 @@ impl UnpackMemory {
             .kernel
             .saturating_add(NEXT_MARGIN)
             .saturating_add(memory / NEXT_PER_MEMORY);
+        let left = memory.saturating_sub(own).saturating_sub(self.reserved);
+        let aside = match self.reserved {
+            0 => String::new(),
+            bytes => format!("its command line sets {} aside, ", Memory(bytes)),
+        };
+        let (memory, own) = (Memory(memory), Memory(own));
+        let start = format!("the next kernel has {memory}, needs about {own} for itself, {aside}");
+        if self.tmpfs {
+            return Room {
+                most: left / TMPFS_PARTS * TMPFS_SHARE,
+                because: format!(
+                    "{start}and without root= the files may take half of what the initrd leaves"
+                ),
+            };
+        }
         Room {
-            most: memory.saturating_sub(own) / 2,
-            because: format!(
-                "the next kernel has {}, needs about {} for itself, and holds the initrd and its \
-                 files at once",
-                Mb(memory),
-                Mb(own)
-            ),
+            most: left / 2,
+            because: format!("{start}and holds the initrd and its files at once"),
         }
     }
 
@@ -178,8 +217,8 @@ impl UnpackMemory {
             because: format!(
                 "an image that is loaded ahead takes at most a quarter of the free memory, {}, and \
                  the kernel takes {}",
-                Mb(share),
-                Mb(self.kernel)
+                Memory(share),
+                Memory(self.kernel)
             ),
         }
     }
@@ -195,6 +234,9 @@ mod tests {
         UnpackMemory {
             available: Ok(available * MB),
             total: Ok(total * MB),
+            limit: None,
+            tmpfs: false,
+            reserved: 0,
             next: None,
             files: 90 * MB,
             kernel: 63 * MB,
@@ -212,10 +254,10 @@ mod tests {
     fn the_tightest_bound_counts() {
         for (memory, most, words) in [
             // (8000 - 90 - 63 - 69) / 2
-            (machine(8000, 32_000), 3888, "8000 MB are free"),
-            (machine(31_900, 32_000), 15_401, "needs about 1197 MB"),
-            (machine(1000, 8000), 388, "1000 MB are free"),
-            (machine(160, 8000), 0, "160 MB are free"),
+            (machine(8000, 32_000), 3888, "7.4 GiB are free"),
+            (machine(31_900, 32_000), 15_401, "needs about 1.1 GiB"),
+            (machine(1000, 8000), 388, "953.6 MiB are free"),
+            (machine(160, 8000), 0, "152.5 MiB are free"),
             (machine(1900, 2000), 838, "is in memory 2 times"),
             (
                 UnpackMemory {
@@ -223,7 +265,7 @@ mod tests {
                     ..machine(1_000_000, 100)
                 },
                 0,
-                "at most half of the memory, 50 MB",
+                "at most half of the memory, 47.6 MiB",
             ),
             (
                 UnpackMemory {
@@ -247,7 +289,7 @@ mod tests {
                     ..machine(8000, 32_000)
                 },
                 1934,
-                "a quarter of the free memory, 2000 MB",
+                "a quarter of the free memory, 1.8 GiB",
             ),
             (
                 UnpackMemory {
@@ -255,7 +297,7 @@ mod tests {
                     ..machine(8000, 32_000)
                 },
                 149,
-                "the next kernel has 512 MB",
+                "the next kernel has 488.2 MiB",
             ),
         ] {
             let found = room(&memory);
@@ -266,16 +308,76 @@ mod tests {
 
     #[test]
     fn a_kernel_is_not_unpacked_into_what_the_machine_keeps() {
-        let room = kernel_room(131 * MB, 14 * MB);
-        assert_eq!(room.most, (117 * MB - NOW_MARGIN) / 2);
+        let room = |available, initrd| {
+            kernel_room(
+                available * MB,
+                (14 + initrd) * MB,
+                63 * MB,
+                initrd * MB,
+                None,
+            )
+        };
+        let margin = NOW_MARGIN + SMALL_SEGMENTS;
+        assert_eq!(room(300, 0).most, (300 - 14 - 63) * MB - margin);
+        // The initrd is in memory twice: as its file, and as the running kernel's copy.
+        assert!(room(320, 90).most < 62 * MB);
+        assert!(room(390, 90).most > 62 * MB);
+        let because = room(300, 10).because;
+        assert!(
+            because.starts_with(
+                "286.1 MiB are free, the files take 22.8 MiB, the loaded image 71.6 MiB"
+            ),
+            "{because}"
+        );
+        assert_eq!(room(70, 0).most, 0);
+        assert_eq!(kernel_room(0, u64::MAX, u64::MAX, u64::MAX, None).most, 0);
+    }
+
+    #[test]
+    fn a_limit_of_the_process_is_named() {
+        let limit = "/sys/fs/cgroup/a/memory.max";
+        let memory = UnpackMemory {
+            limit: Some(limit.to_owned()),
+            ..machine(300, 8000)
+        };
+        let (most, because) = room(&memory);
+        assert_eq!(most, 38);
+        assert!(
+            because.starts_with("286.1 MiB are left by /sys/fs/cgroup/a/memory.max, the files")
+        );
+        let room = kernel_room(300 * MB, 14 * MB, 0, 0, Some(limit));
         assert!(
             room.because
-                .contains("131 MB are free, the files take 14 MB"),
-            "{}",
-            room.because
+                .starts_with("286.1 MiB are left by /sys/fs/cgroup/a")
         );
-        assert_eq!(kernel_room(70 * MB, 14 * MB).most, 0);
-        assert_eq!(kernel_room(0, u64::MAX).most, 0);
+    }
+
+    #[test]
+    fn what_the_next_command_line_sets_aside_is_not_left() {
+        let memory = UnpackMemory {
+            reserved: 3000 * MB,
+            ..machine(3700, 4000)
+        };
+        let (most, because) = room(&memory);
+        assert!(because.contains("sets 2.7 GiB aside"), "{because}");
+        assert!(most < 400, "{most}");
+    }
+
+    /// An initrd of more than a third of the memory boots packed, and would not unpacked.
+    #[test]
+    fn without_a_root_the_files_are_in_a_tmpfs() {
+        let memory = UnpackMemory {
+            tmpfs: true,
+            ..machine(3700, 4000)
+        };
+        let (most, because) = room(&memory);
+        assert!(because.contains("without root="), "{because}");
+        assert!((1000..1300).contains(&most), "{most}");
+        let with_root = UnpackMemory {
+            tmpfs: false,
+            ..memory
+        };
+        assert!(room(&with_root).0 > 1500);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod cost;
 pub mod kernel;
 pub mod memory;
+pub mod reserved;
 
 use serde::Serialize;
 
@@ -23,4 +24,26 @@ pub enum UnpackChoice {
     /// Everything; what cannot be unpacked is an error. (With `kexec_file_load(2)` the kernel
     /// always stays packed.)
     Always,
+}
+
+impl UnpackChoice {
+    /// The choice that a word means, as `--unpack` and /etc/kexec-rs.conf take it.
+    pub fn from_word(word: &str) -> Option<UnpackChoice> {
+        match word {
+            "auto" => Some(UnpackChoice::Auto),
+            "never" => Some(UnpackChoice::Never),
+            "always" => Some(UnpackChoice::Always),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for UnpackChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            UnpackChoice::Auto => "auto",
+            UnpackChoice::Never => "never",
+            UnpackChoice::Always => "always",
+        })
+    }
 }

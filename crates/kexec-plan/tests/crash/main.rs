@@ -67,6 +67,9 @@ fn refused(ask: &Ask) -> CrashError {
 #[test]
 fn crash_kernels_on_maps() {
     let mut asks = vec![("plain", ask()), ("vmlinux", ask()), ("cma", ask())];
+    let mut old = ask();
+    old.crash.as_mut().unwrap().uses_low_memory = true;
+    asks.push(("low-memory-copied", old));
     asks[1].1.image = common::recognise(common::vmlinux());
     let cma = RangeSet::from(Range::new(1536 * MIB, 1792 * MIB));
     asks[2].1.crash.as_mut().unwrap().cma = cma;
@@ -106,6 +109,43 @@ fn entries_have_the_addresses_of_the_running_kernel() {
         saved(&entries),
         [Range::new(MIB, GIB), Range::new(GIB + 256 * MIB, 2 * GIB)]
     );
+}
+
+/// Before Linux 5.5: what is below 640 KiB is saved from a copy, and is the crash kernel's.
+#[test]
+fn low_memory_in_use_is_copied() {
+    let mut asked = ask();
+    asked.crash.as_mut().unwrap().uses_low_memory = true;
+    let plan = asked.plan().unwrap();
+    sound(&plan, &asked);
+    let copy = plan.purgatory.copy.unwrap();
+    assert_eq!(copy.from, Range::new(0x1000, 0xa_0000));
+    let entries = entries(&plan);
+    let low = entries.iter().find(|e| e.physical == 0x1000).unwrap();
+    assert_eq!((low.offset, low.memory), (copy.to, 0x9_ec00));
+    assert_eq!(low.virtual_start, 0xffff_8880_0000_1000);
+    assert_eq!(
+        saved(&entries),
+        [
+            Range::new(0x1000, 0x9_fc00),
+            Range::new(MIB, GIB),
+            Range::new(GIB + 256 * MIB, 2 * GIB)
+        ]
+    );
+    let names: Vec<_> = plan.purgatory.checks.iter().map(|c| &c.name).collect();
+    assert!(!names.iter().any(|name| *name == "low memory"), "{names:?}");
+    // A 32-bit header has no room for a copy above 4 GiB.
+    let mut high = Ask {
+        crash: asked.crash.clone(),
+        ..Ask::new(Bz::default().build(), map("crashkernel"))
+    };
+    high.options.core_class = Some(CoreClass::Elf32);
+    assert!(matches!(refused(&high), CrashError::Beyond32Bit { .. }));
+    // A machine without such memory needs no copy.
+    asked.memory.iomem.retain(|r| r.range.start >= MIB);
+    let plan = asked.plan().unwrap();
+    sound(&plan, &asked);
+    assert_eq!(plan.purgatory.copy, None);
 }
 
 #[test]
@@ -265,6 +305,12 @@ fn thousands_of_ranges_and_processors() {
         matches!(error, CrashError::TooManyHeaders { ranges: 5002, count, .. } if count == HEADERS_MAX + 1),
         "{error}"
     );
+    // Each processor and each range less is an entry less.
+    let remedy = error.remedy();
+    assert!(
+        remedy.contains("nr_cpus=") && remedy.contains("mem="),
+        "{remedy}"
+    );
 }
 
 #[test]
@@ -362,6 +408,7 @@ proptest! {
     fn any_machine_gets_a_sound_plan(
         memory in memory(), initrd in 0..0x700_0000_u64, hotplug in proptest::option::of(1..0x10_0000_u64),
         cma in proptest::collection::vec((0..20_u64, 1..40_u64), 0..4), pass in any::<bool>(),
+        uses_low_memory in any::<bool>(),
         cpus in proptest::collection::btree_set(0..9000_u32, 1..40),
     ) {
         let mut asked = Ask::new(Bz::default().build(), memory);
@@ -382,6 +429,7 @@ proptest! {
             cpus: cpus.into_iter().map(note).collect(),
             cma,
             hotplug_size: hotplug,
+            uses_low_memory,
             ..crash_facts()
         });
         match asked.plan() {

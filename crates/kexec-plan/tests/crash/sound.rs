@@ -89,12 +89,17 @@ pub fn sound(plan: &LoadPlan, ask: &Ask) {
         last = s.memory.end;
     }
     assert!(window.contains(plan.entry));
+    let copy = plan.purgatory.copy;
     // The header: notes first, each at its own address; then the kernel; then memory.
     let entries = entries(plan);
     let notes = facts.cpus.len() + 1;
     for (i, e) in entries.iter().enumerate() {
         assert_eq!(e.kind, if i < notes { 4 } else { 1 });
-        assert_eq!((e.offset, e.file, e.align), (e.physical, e.memory, 0));
+        let place = match copy.filter(|copy| copy.from.contains(e.physical)) {
+            Some(copy) => copy.to + (e.physical - copy.from.start),
+            None => e.physical,
+        };
+        assert_eq!((e.offset, e.file, e.align), (place, e.memory, 0));
     }
     let notes: Vec<Range> = entries[..notes]
         .iter()
@@ -104,7 +109,12 @@ pub fn sound(plan: &LoadPlan, ask: &Ask) {
     assert_eq!(notes, cpus.chain([facts.vmcoreinfo]).collect::<Vec<_>>());
     // Memory, address by address of every end: saved once, or left out for a reason.
     let saved = saved(&entries);
-    assert!(saved.windows(2).all(|w| w[0].end < w[1].start));
+    let touch = |w: &[Range]| copy.is_some_and(|copy| copy.from.end == w[1].start);
+    assert!(
+        saved
+            .windows(2)
+            .all(|w| w[0].end < w[1].start || (w[0].end == w[1].start && touch(w)))
+    );
     let ends = ask.memory.iomem.iter().map(|r| r.range);
     let ends = ends.chain(facts.cma.iter()).chain([Range::new(0, MIB)]);
     // Of thousands, some hundred.
@@ -117,20 +127,44 @@ pub fn sound(plan: &LoadPlan, ask: &Ask) {
             let mut all = ask.memory.iomem.iter();
             all.any(|r| r.name.split(" (").next() == Some(name) && r.range.contains(at))
         };
-        let out = at < MIB || is("Crash kernel") || facts.cma.iter().any(|r| r.contains(at));
+        let unused = at < MIB && !facts.uses_low_memory;
+        let out = unused || is("Crash kernel") || facts.cma.iter().any(|r| r.contains(at));
         let times = saved.iter().filter(|r| r.contains(at)).count();
         assert_eq!(times, usize::from(is("System RAM") && !out), "{at:#x}");
     }
     // The map: what is the crash kernel's own, without the header.
     let header = plan.segment(SegmentKind::CoreHeader).unwrap().memory;
     let ram = plan.memory_map.iter().filter(|e| e.kind == MemoryKind::Ram);
+    let copied = |r: &Range| copy.is_some_and(|copy| copy.from.covers(*r));
     for entry in ram.clone() {
         assert!(!entry.range.overlaps(header));
-        assert!(saved.iter().all(|r| !r.overlaps(entry.range)));
+        let twice = saved.iter().filter(|r| r.overlaps(entry.range));
+        assert!(twice.clone().all(copied), "{twice:?}");
+    }
+    let low = Range::new(0, 640 << 10);
+    let has_low = ask
+        .memory
+        .iomem
+        .iter()
+        .any(|r| r.name.split(" (").next() == Some("System RAM") && r.range.overlaps(low));
+    assert_eq!(copy.is_some(), facts.uses_low_memory && has_low);
+    assert_eq!(
+        plan.segment(SegmentKind::Backup).map(|s| s.memory),
+        copy.map(|copy| copy.destination())
+    );
+    if let Some(copy) = copy {
+        assert!(low.covers(copy.from) && !copy.from.is_empty());
+        let inside = saved.iter().filter(|r| r.overlaps(low));
+        assert!(
+            inside.clone().count() > 0 && inside.clone().all(copied),
+            "{copy:?}"
+        );
+        assert!(window.covers(copy.destination()));
     }
     for s in &plan.segments {
         let inside = ram.clone().any(|e| e.range.covers(s.memory));
-        assert_eq!(inside, s.kind != SegmentKind::CoreHeader, "{}", s.name);
+        let is_kept = matches!(s.kind, SegmentKind::CoreHeader | SegmentKind::Backup);
+        assert_eq!(inside, !is_kept, "{}", s.name);
     }
     assert!(
         plan.memory_map

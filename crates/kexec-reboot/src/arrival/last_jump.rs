@@ -98,8 +98,12 @@ fn lost(attempts: &[Attempt]) -> Option<String> {
         outcome.is_some_and(|outcome| !matches!(outcome, Outcome::Pending))
     });
     let last = over.next()?;
-    if let Some(Outcome::Kexec(_) | Outcome::Cold { jumped: true, .. }) = last.outcome {
-        return None;
+    match last.outcome {
+        Some(Outcome::Kexec(_) | Outcome::Cold { jumped: true, .. }) => return None,
+        // Nobody saw the boot after it; but a jump that arrived since then shows that boots
+        // of this machine are seen.
+        Some(Outcome::Unknown { .. }) if arrived_since(attempts, last) => return None,
+        _ => {}
     }
     let Target {
         kernel, release, ..
@@ -109,6 +113,14 @@ fn lost(attempts: &[Attempt]) -> Option<String> {
         "{kernel}{}; --unpack=always tries it again",
         release.unwrap_or_default()
     ))
+}
+
+/// Whether a jump after this one arrived; the newest attempt comes first.
+fn arrived_since(attempts: &[Attempt], last: &Attempt) -> bool {
+    attempts
+        .iter()
+        .take_while(|attempt| !std::ptr::eq(*attempt, last))
+        .any(|attempt| attempt.cold.is_none() && matches!(attempt.outcome, Some(Outcome::Kexec(_))))
 }
 
 /// Why nothing would be known after the next boot, where that can be seen: what is below
@@ -186,7 +198,10 @@ mod tests {
             ..with(outcome)
         };
         assert!(lost(&[fast(unknown())]).is_some());
-        assert!(lost(&[with(kexec()), fast(unknown()), fast(kexec())]).is_some());
+        assert!(lost(&[with(unknown()), fast(unknown()), fast(kexec())]).is_some());
+        assert!(lost(&[fast(unknown()), with(kexec()), fast(kexec())]).is_some());
+        // A later kexec that was seen shows that boots of this machine are seen.
+        assert_eq!(lost(&[with(kexec()), fast(unknown()), fast(kexec())]), None);
         assert_eq!(lost(&[fast(Some(Outcome::Pending)), fast(kexec())]), None);
         assert_eq!(lost(&[fast(None), fast(kexec()), fast(unknown())]), None);
     }

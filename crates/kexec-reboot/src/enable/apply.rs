@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use kexec_machine::Problem;
-use kexec_sys::Errno;
+use kexec_sys::{Errno, in_words};
 
 use super::files::{Disk, FileSteps};
 use super::{Feature, FileChange};
@@ -139,7 +139,7 @@ fn clean_up(files: &dyn FileSteps, changes: &[FileChange]) -> Vec<String> {
     for change in changes {
         let old = old_name(change.path());
         if let Err(e) = remove(files, &old) {
-            left.push(format!("{old} cannot be removed ({e})"));
+            left.push(format!("{old} cannot be removed: {}", in_words(e)));
         }
     }
     for change in changes {
@@ -258,7 +258,8 @@ impl Done<'_> {
         for folder in folders.into_iter().filter(|_| moved) {
             match self.files.sync_folder(folder) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => left.push(format!(
-                    "{folder} could not be synced to the disk ({e}): a crash may undo the changes"
+                    "{folder} could not be synced to the disk: {}; a crash may undo the changes",
+                    in_words(e)
                 )),
                 _ => {}
             }
@@ -281,7 +282,7 @@ fn take_back(files: &dyn FileSteps, undo: &Undo) -> Option<String> {
     };
     match result {
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => Some(format!("{stays}, stays ({e})")),
+        Err(e) => Some(format!("{stays}, stays: {}", in_words(e))),
         Ok(()) => None,
     }
 }

@@ -16,6 +16,7 @@ use crate::arrival::{Exitrd, ExitrdJump};
 use std::path::Path;
 
 use kexec_machine::{Problem, Tree, open};
+use kexec_sys::in_words;
 use rustix::fs::FileType;
 use serde::Serialize;
 
@@ -139,7 +140,7 @@ fn look(tree: &Tree, path: &str) -> There {
     let found = match tree.stat_itself(path) {
         Ok(found) => found,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return There::Nothing,
-        Err(e) => return There::Foreign(format!("cannot be examined ({e})")),
+        Err(e) => return There::Foreign(format!("cannot be examined: {}", in_words(e))),
     };
     if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
         let to = tree.link(path).unwrap_or_default();
@@ -152,7 +153,7 @@ fn look(tree: &Tree, path: &str) -> There {
         return There::Foreign("is not a regular file".to_owned());
     }
     match tree.read(path, LARGEST) {
-        Err(e) => There::Foreign(format!("cannot be read ({e})")),
+        Err(e) => There::Foreign(format!("cannot be read: {}", in_words(e))),
         Ok(bytes) if is_marked(&bytes) => There::Ours {
             bytes,
             mode: found.st_mode & 0o7777,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use kexec_load::Error;
 use kexec_machine::{Inside, Problem, Tree, open};
+use kexec_sys::in_words;
 
 use super::beside::crash_loader;
 use super::{Feature, FeatureUnit, MARK, packaged_unit};
@@ -186,7 +187,7 @@ impl Image {
         let theirs = theirs.map_err(|e| {
             self.refused(
                 feature,
-                format!("{path} cannot be read ({e})"),
+                format!("{path} cannot be read: {}", in_words(e)),
                 "check that file",
             )
         })?;

@@ -235,7 +235,7 @@ mod tests {
         symlink(bin, &link).unwrap();
         assert_eq!(trusted(&link, owner).as_deref(), Ok(real.as_path()));
         let none = trusted(&dir.path().join("none"), owner).unwrap_err();
-        assert!(none.why.contains("No such file"), "{none:?}");
+        assert!(none.why.contains("no such file"), "{none:?}");
         assert!(std::error::Error::source(&none).is_some(), "{none:?}");
         let folder = trusted(Path::new("/usr"), owner).unwrap_err();
         assert_eq!(folder.why, "it is no program");

@@ -6,7 +6,8 @@ use kexec_machine::{Problem, Tree};
 
 use super::{Feature, is_ours};
 use super::{FileChange, LARGEST, There, apply, exists, look, marked};
-use crate::preload::cold_every::{self, CONF, ColdEvery};
+use crate::conf::{self, PATH as CONF};
+use crate::preload::cold_every::{self, ColdEvery};
 
 /// Where node_exporter's textfile collector reads, as Debian has it.
 pub const TEXTFILES: &str = "/var/lib/prometheus/node-exporter";
@@ -37,7 +38,7 @@ impl Settings {
     pub fn changes(&self, root: &Path, feature: &Feature) -> Result<Vec<FileChange>, Problem> {
         let mut changes = Vec::new();
         match (feature.name, self.cold_every, &self.textfiles) {
-            ("preload", Some(every), _) => changes.extend(conf(root, every)?),
+            ("preload", Some(every), _) => changes.extend(conf_change(root, every)?),
             ("metrics", _, Some(folder)) => changes.extend(drop_in(root, folder)?),
             _ => {}
         }
@@ -59,7 +60,8 @@ pub fn removals(root: &Path, feature: &Feature) -> Vec<FileChange> {
         }
     }
     for path in files(feature) {
-        if is_ours(&Tree::new(root), path) {
+        let shared = *path == CONF && has_others(root);
+        if is_ours(&Tree::new(root), path) && !shared {
             changes.push(FileChange::Remove {
                 path: (*path).to_owned(),
             });
@@ -95,7 +97,12 @@ fn files(feature: &Feature) -> &'static [&'static str] {
     }
 }
 
-fn conf(root: &Path, every: ColdEvery) -> Result<Option<FileChange>, Problem> {
+/// Whether the file has settings that `kexec enable` does not write.
+fn has_others(root: &Path) -> bool {
+    conf::read(root).is_ok_and(|conf| conf.unpack.is_some())
+}
+
+fn conf_change(root: &Path, every: ColdEvery) -> Result<Option<FileChange>, Problem> {
     let refused = |why: String| {
         let wanted = match every {
             ColdEvery::Never => 0,
@@ -107,7 +114,13 @@ fn conf(root: &Path, every: ColdEvery) -> Result<Option<FileChange>, Problem> {
             format!("write `cold-every = {wanted}` there, and leave the option out"),
         )
     };
-    match (look(&Tree::new(root), CONF), every) {
+    let there = match look(&Tree::new(root), CONF) {
+        There::Ours { .. } if has_others(root) => {
+            There::Foreign("has other settings, too".to_owned())
+        }
+        there => there,
+    };
+    match (there, every) {
         (There::Nothing, ColdEvery::Never) => Ok(None),
         (There::Ours { .. }, ColdEvery::Never) => Ok(Some(FileChange::Remove {
             path: CONF.to_owned(),
@@ -118,8 +131,8 @@ fn conf(root: &Path, every: ColdEvery) -> Result<Option<FileChange>, Problem> {
                 ColdEvery::Every(every) => Some(every),
             };
             // Somebody keeps it, and it says so already.
-            match cold_every::read(root) {
-                Ok(is) if is == wanted => Ok(None),
+            match conf::read(root) {
+                Ok(conf) if conf.cold_every == wanted => Ok(None),
                 _ => Err(refused(format!("the file {what}"))),
             }
         }
@@ -226,7 +239,10 @@ mod tests {
             let changes = every(number).changes(root, preload).unwrap();
             assert_eq!(changes.len(), 1);
             carry_out(root, "preload", &changes);
-            assert_eq!(cold_every::read(root), Ok(Some(number)));
+            assert_eq!(
+                conf::read(root).map(|conf| conf.cold_every),
+                Ok(Some(number))
+            );
             assert_eq!(every(number).changes(root, preload), Ok(vec![]));
         }
         let never = Settings {
@@ -237,7 +253,7 @@ mod tests {
         let removed = never.changes(root, preload).unwrap();
         assert_eq!(removed, removals(root, preload));
         carry_out(root, "preload", &removed);
-        assert_eq!(cold_every::read(root), Ok(None));
+        assert_eq!(conf::read(root).map(|conf| conf.cold_every), Ok(None));
         assert_eq!(
             (never.changes(root, preload), removals(root, preload)),
             (Ok(vec![]), vec![])
@@ -253,6 +269,19 @@ mod tests {
         let problem = every(6).changes(root.path(), preload).unwrap_err();
         assert!(problem.remedy.contains("`cold-every = 6`"), "{problem:?}");
         assert_eq!(removals(root.path(), preload), []);
+    }
+
+    /// A line that somebody added to a file of ours is not lost with the rest of it.
+    #[test]
+    fn other_settings_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        put(root, CONF, &marked("cold-every = 5\nunpack = never\n"));
+        let preload = feature("preload").unwrap();
+        assert_eq!(every(5).changes(root, preload), Ok(vec![]));
+        let problem = every(6).changes(root, preload).unwrap_err();
+        assert!(problem.why.contains("has other settings"), "{problem:?}");
+        assert_eq!(removals(root, preload), []);
     }
 
     #[test]

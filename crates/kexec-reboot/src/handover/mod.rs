@@ -9,7 +9,7 @@ pub mod shutdown_request;
 
 use std::os::unix::process::CommandExt;
 
-use kexec_sys::{Errno, Kernel};
+use kexec_sys::{Errno, Kernel, in_words};
 
 use kexec_machine::programs;
 
@@ -98,7 +98,7 @@ const SHUTDOWN: &[&str] = &["/sbin/shutdown", "/etc/shutdown", "/bin/shutdown"];
 pub fn shutdown() -> Vec<String> {
     let failed = SHUTDOWN.iter().map(|program| {
         let error = programs::command(program).args(["-r", "now"]).exec();
-        format!("{program}: {error}")
+        format!("{program}: {}", in_words(error))
     });
     failed.collect()
 }

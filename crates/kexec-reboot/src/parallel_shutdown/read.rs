@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use kexec_machine::{Fact, Tree};
+use kexec_sys::in_words;
 
 use super::kinds::{NEEDED, NETWORK};
 use super::uses::{self, Uses};
@@ -136,7 +137,7 @@ fn parts(tree: &Tree) -> Vec<Part> {
 fn mounts(tree: &Tree) -> Fact<Vec<uses::MountUse>> {
     let mut all = match table(tree, "/proc/self/mountinfo") {
         Ok(own) => own,
-        Err(e) => return Fact::Unreadable(format!("/proc/self/mountinfo: {e}")),
+        Err(e) => return Fact::Unreadable(format!("/proc/self/mountinfo: {}", in_words(e))),
     };
     let mut seen: BTreeSet<_> = tree.link("/proc/self/ns/mnt").into_iter().collect();
     for name in tree.names("/proc") {
@@ -153,7 +154,7 @@ fn mounts(tree: &Tree) -> Fact<Vec<uses::MountUse>> {
         match table(tree, &format!("/proc/{name}/mountinfo")) {
             Ok(more) => all.extend(more),
             Err(e) if tree.link(&format!("/proc/{name}/ns/mnt")).is_ok() => {
-                return Fact::Unreadable(format!("/proc/{name}/mountinfo: {e}"));
+                return Fact::Unreadable(format!("/proc/{name}/mountinfo: {}", in_words(e)));
             }
             // It ended meanwhile.
             Err(_) => {}
@@ -171,7 +172,7 @@ fn swaps(tree: &Tree) -> Fact<Vec<String>> {
     match tree.read("/proc/swaps", TABLE) {
         Ok(bytes) => Fact::Known(uses::swaps(&String::from_utf8_lossy(&bytes))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Fact::Absent,
-        Err(e) => Fact::Unreadable(format!("/proc/swaps: {e}")),
+        Err(e) => Fact::Unreadable(format!("/proc/swaps: {}", in_words(e))),
     }
 }
 

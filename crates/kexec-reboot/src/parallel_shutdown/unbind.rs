@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kexec_sys::in_words;
+
 use serde::Serialize;
 
 use super::{Unbinding, worker};
@@ -110,7 +112,7 @@ impl Unbinder for Processes {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let failed = |e: std::io::Error| format!("starting a process for it: {e}");
+        let failed = |e: std::io::Error| format!("starting a process for it: {}", in_words(e));
         let mut child = command.spawn().map_err(failed)?;
         if let Some(mut stdin) = child.stdin.take() {
             stdin
@@ -128,7 +130,7 @@ impl Work for Process {
         let status = match self.0.try_wait() {
             Ok(None) => return None,
             Ok(Some(status)) => status,
-            Err(e) => return Some(Err(format!("waiting for its process: {e}"))),
+            Err(e) => return Some(Err(format!("waiting for its process: {}", in_words(e)))),
         };
         if status.success() {
             return Some(Ok(()));

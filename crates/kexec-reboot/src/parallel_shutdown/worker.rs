@@ -10,6 +10,8 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use kexec_sys::in_words;
+
 use super::{Bus, Unbinding, is_plain};
 
 /// One step of a process, as a line.
@@ -79,8 +81,9 @@ fn free(root: &Path, disk: &str) -> Result<(), String> {
         // A drive without a disk.
         Some(Errno::NOMEDIUM) => Ok(()),
         _ => Err(format!(
-            "whether {disk} is in use is unknown: opening {}: {e}",
-            path.display()
+            "whether {disk} is in use is unknown: opening {}: {}",
+            path.display(),
+            in_words(e)
         )),
     }
 }
@@ -92,6 +95,10 @@ fn unbind(root: &Path, bus: Bus, device: &str) -> Result<(), String> {
         Ok(()) => Ok(()),
         // Its driver is gone already.
         Err(e) if e.kind() == io::ErrorKind::NotFound && !folder.join("driver").exists() => Ok(()),
-        Err(e) => Err(format!("writing {device} to {}: {e}", path.display())),
+        Err(e) => Err(format!(
+            "writing {device} to {}: {}",
+            path.display(),
+            in_words(e)
+        )),
     }
 }

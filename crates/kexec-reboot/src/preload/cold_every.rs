@@ -1,23 +1,11 @@
 //! Every so many reboots go through the firmware, although the next kernel could be
 //! loaded ahead: firmware updates are installed then, and memory is trained anew.
 //!
-//! The number is in [`CONF`], because not only a unit has to know it: hooks of kernel
+//! The number is in /etc/kexec-rs.conf ([`crate::conf`]), because not only a unit has to know it: hooks of kernel
 //! packages load ahead, too, and `kexec status` shows it. How many kexecs there were is
 //! counted in the records of requests.
 
-use std::io;
-use std::path::Path;
-
-use kexec_machine::Tree;
-
 use crate::record::{Attempt, Outcome};
-
-/// The file with the number; optional. Not /etc/kexec.conf: that name is a fragment of
-/// shell on Gentoo (docs/compatibility.md).
-pub const CONF: &str = "/etc/kexec-rs.conf";
-
-/// The one key of [`CONF`].
-const KEY: &str = "cold-every";
 
 /// The smallest number: every second reboot.
 pub const SMALLEST: u64 = 2;
@@ -25,60 +13,13 @@ pub const SMALLEST: u64 = 2;
 /// kexec.
 pub const LARGEST: u64 = 50;
 
-/// More than a file for people has, in bytes.
-const MOST: u64 = 64 << 10;
-
-/// The text of a [`CONF`] that has this number.
+/// The text of a /etc/kexec-rs.conf that has this number.
 pub fn text(every: u64) -> String {
     format!(
         "# Every so many reboots go through the firmware instead of a preloaded image:\n\
          # kexec-preload(8). A number from {SMALLEST} to {LARGEST}.\n\
-         {KEY} = {every}\n"
+         cold-every = {every}\n"
     )
-}
-
-/// Reads [`CONF`] below `root`: the number, if there is one.
-///
-/// # Errors
-/// What is wrong with the file, and what to do.
-pub fn read(root: &Path) -> Result<Option<u64>, String> {
-    match Tree::new(root).read(CONF, MOST + 1) {
-        // What is cut off could be another number.
-        Ok(text) if text.len() as u64 > MOST => Err(format!("{CONF} has more than {MOST} bytes")),
-        Ok(text) => match str::from_utf8(&text) {
-            Ok(text) => parse(text),
-            Err(_) => Err(format!("{CONF} is not a text (UTF-8)")),
-        },
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(format!("{CONF} cannot be read ({e})")),
-    }
-}
-
-/// The number in the text of a [`CONF`]: `cold-every = 10`; the last one counts, `#`
-/// begins a comment, and 0 is none.
-///
-/// # Errors
-/// The first line that is wrong, what is expected there.
-pub fn parse(text: &str) -> Result<Option<u64>, String> {
-    let mut every = None;
-    for (line, number) in text.lines().zip(1_u64..) {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        if line.is_empty() {
-            continue;
-        }
-        let wrong = |what: String| format!("{CONF}, line {number}: {what}");
-        let (key, value) = line
-            .split_once('=')
-            .map(|(key, value)| (key.trim(), value.trim()))
-            .ok_or_else(|| wrong(format!("no \"{KEY} = NUMBER\"")))?;
-        if key != KEY {
-            return Err(wrong(format!("unknown setting; known is {KEY}")));
-        }
-        every = number_of(value)
-            .ok_or_else(|| wrong(format!("{KEY} is not {EXPECTED}")))?
-            .into_setting();
-    }
-    Ok(every)
 }
 
 /// What a number for `--cold-every` is, for messages.
@@ -91,15 +32,6 @@ pub enum ColdEvery {
     Never,
     /// Every reboot of this number.
     Every(u64),
-}
-
-impl ColdEvery {
-    fn into_setting(self) -> Option<u64> {
-        match self {
-            ColdEvery::Never => None,
-            ColdEvery::Every(every) => Some(every),
-        }
-    }
 }
 
 /// Reads a number as it is typed; `None` where it is out of range or no number.
@@ -143,7 +75,7 @@ pub fn kexecs_since_cold(attempts: &[Attempt], boot_id: &str) -> Option<u64> {
 pub fn due(every: u64, kexecs: u64) -> Option<String> {
     (kexecs.saturating_add(1) >= every).then(|| {
         format!(
-            "every {} reboot goes through the firmware ({KEY} in {CONF}), and this boot is kexec \
+            "every {} reboot goes through the firmware (cold-every in /etc/kexec-rs.conf), and this boot is kexec \
              {kexecs} since the last cold boot",
             ordinal(every)
         )
@@ -198,55 +130,6 @@ mod tests {
             outcome: Some(Outcome::Pending),
             ..kexec(from, "")
         }
-    }
-
-    /// A pipe would be waited for, at every boot and every reboot.
-    #[test]
-    fn what_is_no_text_file_is_an_error_and_not_waited_for() {
-        let root = tempfile::tempdir().unwrap();
-        assert_eq!(read(root.path()), Ok(None));
-        std::fs::create_dir(root.path().join("etc")).unwrap();
-        let conf = root.path().join("etc/kexec-rs.conf");
-        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-        let fifo = rustix::fs::FileType::Fifo;
-        rustix::fs::mknodat(rustix::fs::CWD, &conf, fifo, mode, 0).unwrap();
-        assert!(read(root.path()).is_err());
-        for wrong in [&b"cold-every = \xff"[..], &vec![b'#'; 1 << 20]] {
-            std::fs::remove_file(&conf).unwrap();
-            std::fs::write(&conf, wrong).unwrap();
-            assert!(read(root.path()).is_err());
-        }
-        // A link of an image leads to the image's own file.
-        let outside = tempfile::tempdir().unwrap();
-        let host = outside.path().join("host.conf");
-        std::fs::write(&host, "cold-every = 3\n").unwrap();
-        std::fs::remove_file(&conf).unwrap();
-        std::os::unix::fs::symlink(&host, &conf).unwrap();
-        assert_eq!(read(root.path()), Ok(None));
-    }
-
-    #[test]
-    fn the_file() {
-        assert_eq!(parse(""), Ok(None));
-        assert_eq!(parse(&text(10)), Ok(Some(10)));
-        assert_eq!(parse("\n # x\ncold-every=2 # two\n"), Ok(Some(2)));
-        assert_eq!(parse("cold-every = 5\ncold-every = 0"), Ok(None));
-        for (wrong, says) in [
-            ("cold-every", "line 1: no \"cold-every = NUMBER\""),
-            ("#\ncold-evry = 3", "line 2: unknown setting"),
-            ("cold-every = 1", "a whole number from 2 to 50"),
-            ("cold-every = 51", "a whole number from 2 to 50"),
-            ("cold-every = +3", "a whole number from 2 to 50"),
-            ("cold-every = ten", "a whole number from 2 to 50"),
-            ("cold-every = 99999999999999999999", "a whole number"),
-        ] {
-            let error = parse(wrong).unwrap_err();
-            assert!(error.contains(says), "{error}");
-        }
-        let root = tempfile::tempdir().unwrap();
-        assert_eq!(read(root.path()), Ok(None));
-        std::fs::create_dir_all(root.path().join("etc/kexec-rs.conf")).unwrap();
-        assert!(read(root.path()).is_err());
     }
 
     #[test]

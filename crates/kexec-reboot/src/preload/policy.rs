@@ -1,6 +1,8 @@
 //! Whether something is loaded ahead: one pure function, and the only place
 //! where that is decided.
 
+use kexec_plan::size::{FileSize, Memory};
+
 use crate::record::{Fingerprint, PreloadTarget, Preloaded};
 
 /// What is in the kernel's slot.
@@ -182,10 +184,10 @@ fn empty(situation: &Situation, now: &Fingerprint) -> Step {
         && now.size() > available / SHARE
     {
         let why = format!(
-            "{} has {} bytes, and preloading uses at most a quarter of the {available} bytes of \
-             free memory",
+            "{} has {}, and preloading uses at most a quarter of the {} of free memory",
             now.entry,
-            now.size()
+            FileSize(now.size()),
+            Memory(available)
         );
         let remedy = "free memory, or make the initrd smaller; `kexec reboot` has no such limit";
         return cannot(situation, why, remedy);

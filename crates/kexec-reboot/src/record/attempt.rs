@@ -47,7 +47,7 @@ pub struct Attempt {
     pub target: Target,
     /// By which system call it was loaded, and why.
     pub method: String,
-    /// The kernel was taken out of its bzImage before the jump.
+    /// The kernel was taken out of its bzImage before the jump, or the initrd unpacked.
     #[serde(default)]
     pub unpacked: bool,
     /// How the shutdown was asked for: `systemctl kexec`.

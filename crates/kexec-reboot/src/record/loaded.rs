@@ -25,7 +25,7 @@ use kexec_sys::Slot;
 use serde::{Deserialize, Serialize};
 
 use super::files::Store;
-use crate::record::{FileStamp, Preloaded};
+use crate::record::{FileStamp, Preloaded, RecordedOptions};
 
 /// Version of the layout.
 const FORMAT: u32 = 1;
@@ -69,6 +69,10 @@ pub struct LoadRecord {
     /// the kernel, the initrds, then the others. Empty where one of them was no file at a path.
     #[serde(default)]
     pub files: Vec<FileStamp>,
+    /// The options of `kexec_load(2)` that the image was loaded with. Earlier versions did not
+    /// write them down, and pass over them.
+    #[serde(default, skip_serializing_if = "RecordedOptions::is_default")]
+    pub options: RecordedOptions,
     /// Whether something was loaded when this load began, as the kernel said.
     #[serde(default)]
     pub over: Option<bool>,
@@ -97,6 +101,7 @@ impl LoadRecord {
             unpacked,
             preloaded: None,
             files: Vec::new(),
+            options: RecordedOptions::default(),
             over: None,
         }
     }
@@ -218,6 +223,7 @@ pub(super) mod tests {
             unpacked: Unpacked::default(),
             preloaded: None,
             files: vec![],
+            options: RecordedOptions::default(),
             over: None,
         }
     }
@@ -259,6 +265,15 @@ pub(super) mod tests {
             fields.remove(field).unwrap();
         }
         assert_eq!(LoadRecord::parse(json.to_string().as_bytes()), Ok(record()));
+        // A later version may write down more.
+        let fields = json.as_object_mut().unwrap();
+        fields.insert(
+            "options".into(),
+            serde_json::json!({"hotplug": true, "later": 1}),
+        );
+        fields.insert("later".into(), serde_json::json!([1]));
+        let read = LoadRecord::parse(json.to_string().as_bytes()).unwrap();
+        assert!(read.options.planner.hotplug && !read.options.planner.pass_memmap);
         let mut other = record();
         other.format = 9;
         let other = serde_json::to_vec(&other).unwrap();

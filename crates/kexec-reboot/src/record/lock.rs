@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{OnDisk, RecordFiles};
 use super::outcome::duration;
 use kexec_load::Error;
+use kexec_sys::in_words;
 
 /// How long a load or an unload waits for another one. The largest load that was
 /// measured in the lab takes 10 s.
@@ -159,9 +160,10 @@ fn open_own(path: &Path, user: rustix::process::Uid) -> Result<File, Absent> {
 
 fn unlockable(path: &Path, error: &io::Error) -> Absent {
     Absent::Said(format!(
-        "warning: {} cannot be locked: {error}; do not run kexec twice at a time, and mount a \
+        "warning: {} cannot be locked: {}; do not run kexec twice at a time, and mount a \
          tmpfs on /run",
-        path.display()
+        path.display(),
+        in_words(error)
     ))
 }
 
@@ -177,8 +179,9 @@ fn correct(file: &File, path: &Path, say: &mut dyn FnMut(String)) {
     let path = path.display();
     match corrected {
         Err(e) => say(format!(
-            "warning: {path} has mode {mode:04o}, which could not be changed ({e}): other users \
-             may read what was loaded; make it private: chmod 0700 {path}"
+            "warning: {path} has mode {mode:04o}, which could not be changed: {}; other users \
+             may read what was loaded; make it private: chmod 0700 {path}",
+            in_words(e)
         )),
         // Whoever can write there can have put a record there.
         Ok(()) if mode & 0o022 != 0 => say(format!(

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use kexec_sys::in_words;
+
 use super::attempt::{self, Attempt};
 use super::outcome::{Outcome, judge};
 use super::{BootFacts, Store};
@@ -42,7 +44,10 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
     });
     for one in ended.iter().filter(|_| write) {
         if let Err(e) = attempt::forget(store, one) {
-            notes.push(format!("cannot forget what was loaded ahead: {e}"));
+            notes.push(format!(
+                "cannot forget what was loaded ahead: {}",
+                in_words(e)
+            ));
         }
     }
     attempts = kept;
@@ -54,7 +59,10 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
         if let Some(more) = later(one, boot) {
             one.outcome = Some(more);
             if write && let Err(e) = attempt::write(store, one) {
-                notes.push(format!("cannot record how long the boot took: {e}"));
+                notes.push(format!(
+                    "cannot record how long the boot took: {}",
+                    in_words(e)
+                ));
             }
         }
         if one.outcome.as_ref().is_some_and(Outcome::is_final) {
@@ -71,7 +79,10 @@ pub fn settle(store: Store<'_>, boot: &BootFacts, write: bool) -> std::io::Resul
         if outcome.is_final() && write {
             one.outcome = Some(outcome.clone());
             if let Err(e) = attempt::write(store, one) {
-                notes.push(format!("cannot record the outcome of the last kexec: {e}"));
+                notes.push(format!(
+                    "cannot record the outcome of the last kexec: {}",
+                    in_words(e)
+                ));
             } else if matches!(outcome, Outcome::Kexec(_)) {
                 notes.extend(forget_one_shot(store.root(), one));
             }
@@ -119,10 +130,11 @@ fn forget_one_shot(root: &Path, attempt: &Attempt) -> Option<String> {
         Ok(true) => Some("the boot loader's one-shot entry was booted, and is cleared now".into()),
         Ok(false) => None,
         Err(e) => Some(format!(
-            "the boot loader's one-shot entry was booted and cannot be cleared in {} ({e}): the \
+            "the boot loader's one-shot entry was booted and cannot be cleared in {}: {}; the \
              next start through the firmware will boot it once more; mount what it is on, and clear \
              it with `bootctl set-oneshot \"\"` or `grub-editenv - unset next_entry`",
-            one_shot.path()
+            one_shot.path(),
+            in_words(e)
         )),
     }
 }

@@ -56,6 +56,7 @@ impl Selection {
             syscall: SyscallChoice::Fastest,
             unpack: Unpack {
                 choice: UnpackChoice::Auto,
+                by_default: true,
                 ..Unpack::default()
             },
             ..LoadRequest::new("")

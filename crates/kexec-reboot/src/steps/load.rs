@@ -12,7 +12,7 @@ use kexec_sys::{FileFlags, Slot};
 use super::{ChosenLoad, Ready, can_kexec, reload, remember, unload_held};
 use crate::handover;
 use crate::record::slot::{self, Need};
-use crate::record::{self, Attempt, LoadRecord, Lock};
+use crate::record::{self, Attempt, LoadRecord, Lock, RecordedOptions};
 use crate::world::{Told, World};
 
 /// What becomes of a load beyond the image.
@@ -137,6 +137,7 @@ impl Ready {
                 announce(&LoadRecord {
                     preloaded: chosen.preloaded.clone(),
                     files: stamps.clone(),
+                    options: RecordedOptions::of(&request.classic),
                     ..LoadRecord::of(plan, SystemTime::now())
                 })
             };
@@ -144,6 +145,12 @@ impl Ready {
             pipeline::load(kernel, request, flags, &inputs, prepared, &host, &mut begin)
         };
         let previous = reload::Previous::look(world, request.slot);
+        // From when the kernel gives up the crash kernel before until it is loaded again, or the
+        // user knows that it is not, no signal ends this program.
+        let has_to_end = previous.may_be_lost();
+        if has_to_end {
+            world.kernel.hold_signals(true);
+        }
         let before = handover::is_loaded_in(world.root, request.slot);
         let slot = (request.slot, before);
         let mut take_out = || unload_held(world, lock, request.slot, SyscallChoice::Auto);
@@ -152,8 +159,12 @@ impl Ready {
             if let Some(attempt) = &attempt {
                 let _ = record::attempt::forget(world.store(), attempt);
             }
+            // The error is still to be shown, so the signals are held until this program ends.
             reload::after_failure(world, lock, &previous, error)
         })?;
+        if has_to_end {
+            world.kernel.hold_signals(false);
+        }
         if let Some(why) = unrecorded {
             world.warn(format!(
                 "the kernel is loaded, but that could not be recorded ({why}): `kexec status` \

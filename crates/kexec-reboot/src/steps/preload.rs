@@ -4,13 +4,14 @@
 use kexec_load::pipeline::Prepared;
 use kexec_load::{Error, SyscallChoice};
 use kexec_machine::Snapshot;
-use kexec_sys::{FileFlags, Slot};
+use kexec_sys::{FileFlags, Slot, in_words};
 
 use super::{
     ArrivalOptions, ChosenLoad, ColdReason, LoadOptions, Ready, Selection, can_kexec, put_right,
     remember, unload_held,
 };
 use crate::arrival::{self, last_jump};
+use crate::conf;
 use crate::enable;
 use crate::handover::{self, shutdown_request};
 use crate::preload::cold_every;
@@ -238,7 +239,7 @@ fn cold(world: &World<'_>, host: &Snapshot) -> Option<String> {
 
 /// Why the next reboot has to be a cold one, if it is its turn (`--cold-every`).
 fn turn(world: &World<'_>) -> Option<String> {
-    match cold_every::read(world.root) {
+    match conf::read(world.root).map(|conf| conf.cold_every) {
         Ok(None) => None,
         Ok(Some(every)) => cold_every::due(every, kexecs_since_cold(world).unwrap_or(0)),
         // What it was to say is unknown, and the firmware is always right.
@@ -342,6 +343,9 @@ fn announce(world: &World<'_>, by_name: bool, uncompared: Option<String>) {
     let (id, now) = (&boot.boot_id, &boot.now);
     let asked = attempt::ask_preloaded(world.store(), id, now, handover, uncompared);
     if let Err(e) = asked {
-        world.warn(format!("the next boot will not know how it went: {e}"));
+        world.warn(format!(
+            "the next boot will not know how it went: {}",
+            in_words(e)
+        ));
     }
 }

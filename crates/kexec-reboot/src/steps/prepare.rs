@@ -1,10 +1,12 @@
 //! The third step: the files are understood, the load is planned, and everything is
 //! checked. Changes nothing.
 
+use std::path::Path;
+
 use kexec_load::Error;
 use kexec_load::pipeline::{self, Carried, Inputs, Prepared};
 use kexec_load::preflight::Finding;
-use kexec_load::request::UnpackChoice;
+use kexec_load::request::{Unpack, UnpackChoice};
 use kexec_machine::snapshot::KexecFile;
 use kexec_machine::{Fact, Snapshot};
 use kexec_plan::classic::KaslrSeed;
@@ -12,6 +14,7 @@ use kexec_sys::Slot;
 
 use super::{ChosenLoad, Selection};
 use crate::arrival::{self, ArrivalFacts, last_jump};
+use crate::conf;
 use crate::record::{FileStamp, Fingerprint};
 use crate::world::{Told, World};
 
@@ -58,6 +61,10 @@ impl Ready {
     /// error of the load.
     pub fn new(world: &World<'_>, mut chosen: ChosenLoad, host: Snapshot) -> Result<Ready, Error> {
         chosen.request.unpack.held = chosen.preloaded.is_some();
+        // A crash kernel is loaded as it is, whatever a file for reboots says.
+        if chosen.request.slot == Slot::Normal {
+            set_unpacking(world.root, &mut chosen.request.unpack)?;
+        }
         if chosen.request.unpack.choice == UnpackChoice::Auto {
             chosen.request.unpack.not_earned = last_jump::unpacked_lost(world.root);
             // A jump that somebody makes by hand is not remembered at all.
@@ -87,6 +94,25 @@ impl Ready {
             stamps,
         })
     }
+}
+
+/// What /etc/kexec-rs.conf says of unpacking, where no option says it.
+fn set_unpacking(root: &Path, unpack: &mut Unpack) -> Result<(), Error> {
+    if !unpack.by_default {
+        return Ok(());
+    }
+    let conf = conf::read(root).map_err(|wrong| {
+        Error::refused(
+            "choosing what is unpacked before the jump",
+            wrong,
+            "correct the file, or give --unpack",
+        )
+    })?;
+    if let Some(choice) = conf.unpack {
+        unpack.choice = choice;
+        unpack.setting = Some(format!("{} = {choice} in {}", conf::UNPACK, conf::PATH));
+    }
+    Ok(())
 }
 
 /// Plans and checks for another machine, of which `there` is the snapshot. The files are

@@ -15,7 +15,7 @@ impl ChosenLoad {
     /// # Errors
     /// As [`pipeline::read`].
     pub fn read(&self, world: &World<'_>, host: &Snapshot) -> Result<Inputs, Error> {
-        let available = host.memory.available.known().copied();
+        let available = host.memory.usable().bytes.known().copied();
         world.onlooker.told(Told::Reading(self.sizes()));
         pipeline::read(&self.request, self.volumes.as_ref(), available)
     }
@@ -52,7 +52,7 @@ impl ChosenLoad {
             profile: self.request.profile,
             ..LoadRequest::new(self.request.kernel.clone())
         };
-        let available = host.memory.available.known().copied();
+        let available = host.memory.usable().bytes.known().copied();
         let inputs = pipeline::read(&alone, self.volumes.as_ref(), available)?;
         let options = pipeline::image_options(alone.profile, &inputs, host);
         let image = kexec_image::recognise(inputs.kernel.sealed.bytes(), &options);

@@ -5,7 +5,7 @@ use kexec_load::pipeline::Prepared;
 use kexec_load::{Error, SyscallChoice};
 use kexec_machine::snapshot::KexecFile;
 use kexec_plan::Token;
-use kexec_sys::{FileFlags, Slot};
+use kexec_sys::{FileFlags, Slot, in_words};
 
 use super::jump::jump_now;
 use super::remember::{self, remember};
@@ -228,7 +228,11 @@ pub fn through_firmware(
     }
     if let Err(e) = preload::choose_cold(root) {
         let flag = preload::cold_flag(root);
-        world.warn(format!("{} cannot be written: {e}", flag.display()));
+        world.warn(format!(
+            "{} cannot be written: {}",
+            flag.display(),
+            in_words(e)
+        ));
     }
     if let Some(mut attempt) = remember::cold(world, handover.text(), why) {
         remember(world, &mut attempt);

@@ -2,11 +2,10 @@
 //! image before it looks at the new one. When it then refuses the new one, the old one is
 //! loaded again, from the same files.
 
-use kexec_load::pipeline::Prepared;
 use kexec_load::request::{CompanionFile, EntryLine, ModuleFile, Unsigned};
 use kexec_load::{Error, LoadRequest, SyscallChoice};
 use kexec_machine::volumes::FileRef;
-use kexec_plan::{Cmdline, Method};
+use kexec_plan::Method;
 use kexec_sys::{FileFlags, Slot};
 
 use super::load::{LoadOptions, put_right};
@@ -25,6 +24,11 @@ pub(super) enum Previous {
 }
 
 impl Previous {
+    /// Whether there is something that a failed load may take away.
+    pub(super) fn may_be_lost(&self) -> bool {
+        matches!(self, Previous::Crash(_))
+    }
+
     /// Looks at the slot before a load.
     pub(super) fn look(world: &World<'_>, slot: Slot) -> Previous {
         if slot != Slot::Crash {
@@ -33,7 +37,10 @@ impl Previous {
         Previous::Crash(match world.content(slot) {
             SlotContent::Empty | SlotContent::Unknown => return Previous::Nothing,
             SlotContent::Ours(record) => Ok(record),
-            SlotContent::Foreign => Err("another program had loaded it, so its files are unknown"),
+            SlotContent::Foreign => Err(
+                "it had no record (another program had loaded it, or none could be written), so \
+                 its files are unknown",
+            ),
             SlotContent::Hidden => Err("only root may read its record"),
             SlotContent::Interrupted(_) => {
                 Err("a change of it had been interrupted, so its files are unknown")
@@ -81,16 +88,9 @@ pub(super) fn after_failure(
 
 /// Loads what the record names, if it is still the same.
 fn again(world: &World<'_>, lock: &Lock, record: &LoadRecord) -> Result<(), String> {
-    let mut request = request(record)?;
-    let read = |request: &LoadRequest| {
-        let ready = Ready::new(world, ChosenLoad::file(request), world.snapshot());
-        ready.map_err(|error| error.to_string())
-    };
-    let mut ready = read(&request)?;
-    if let Some(line) = without_addons(&ready.prepared, record) {
-        request.cmdline.entry = Some(EntryLine::Derived(line));
-        ready = read(&request)?;
-    }
+    let request = request(record)?;
+    let ready = Ready::new(world, ChosenLoad::file(&request), world.snapshot());
+    let ready = ready.map_err(|error| error.to_string())?;
     if let Some(other) = difference(&ready, record) {
         return Err(other);
     }
@@ -129,25 +129,20 @@ fn request(record: &LoadRecord) -> Result<LoadRequest, String> {
             }
         }
     }
-    request.cmdline.entry = Some(EntryLine::Derived(record.cmdline.clone()));
+    request.cmdline.entry = Some(EntryLine::Recorded(record.cmdline.clone()));
     request.slot = Slot::Crash;
     request.syscall = match record.method == Method::ClassicLoad.name() {
-        true => SyscallChoice::Classic,
+        true => {
+            record.options.apply(&mut request.classic);
+            SyscallChoice::Classic
+        }
+        // This call knows none of the options.
         false => SyscallChoice::File,
     };
     // What was loaded before is not judged anew.
     request.old_spelling = true;
     request.classic.unsigned = Unsigned::ForTheKernel;
     Ok(request)
-}
-
-/// The recorded command line without what the addons of a UKI put behind it: they do that
-/// again. `None` where none do.
-fn without_addons(prepared: &Prepared, record: &LoadRecord) -> Option<Cmdline> {
-    let added = &prepared.image.uki.as_ref()?.added.cmdline;
-    let added = Some(added.as_slice()).filter(|added| !added.is_empty())?;
-    let line = record.cmdline.as_bytes().strip_suffix(added)?;
-    Some(Cmdline::exact(line.strip_suffix(b" ").unwrap_or(line)))
 }
 
 /// What is not as it is recorded: of the files as they were before they were read now.
@@ -177,7 +172,9 @@ fn difference(ready: &Ready, record: &LoadRecord) -> Option<String> {
 mod tests {
     use std::path::PathBuf;
 
-    use crate::record::Fingerprint;
+    use kexec_plan::crash::CoreClass;
+
+    use crate::record::{Fingerprint, RecordedOptions};
 
     use super::*;
 
@@ -202,11 +199,17 @@ mod tests {
             string: "m debug".into(),
         }];
         asked.classic.dtb = Some(FileRef::from(&file("d")));
+        asked.classic.options.hotplug = true;
+        asked.classic.options.pass_memmap = true;
+        asked.classic.options.core_class = Some(CoreClass::Elf32);
+        asked.classic.options.mem_min = Some(1 << 20);
+        asked.classic.serial = Some(0x2f8);
         let text = serde_json::json!({
             "format": 1, "time": 1, "kernel": "k", "image": "UKI", "release": null,
             "kernel_len": 1, "initrd": [], "initrd_len": 2, "cmdline": "x=1",
             "method": "kexec_load", "reason": "",
             "files": Fingerprint::stamps(&asked, None),
+            "options": RecordedOptions::of(&asked.classic),
         });
         let record = LoadRecord::parse(text.to_string().as_bytes()).unwrap();
         let again = request(&record).unwrap();
@@ -223,7 +226,15 @@ mod tests {
             )
         };
         assert_eq!(files(&again), files(&asked));
+        assert_eq!(again.classic.options, asked.classic.options);
+        assert_eq!(again.classic.serial, asked.classic.serial);
         assert_eq!(again.syscall, SyscallChoice::Classic);
+        let by_file = LoadRecord {
+            method: Method::FileLoad.name().to_owned(),
+            ..record
+        };
+        let again = request(&by_file).unwrap();
+        assert_eq!(again.classic.options, Default::default());
         assert_eq!(again.slot, Slot::Crash);
     }
 }

@@ -9,6 +9,7 @@ use kexec_load::preflight::Severity;
 use kexec_load::request::Mark;
 use kexec_machine::Problem;
 use kexec_plan::Token;
+use kexec_sys::in_words;
 
 use super::{ChosenLoad, ColdReason};
 use crate::arrival::hardware::firmware;
@@ -91,7 +92,7 @@ pub(super) fn attempt(
             prepared.decision.method.name(),
             prepared.decision.reason
         ),
-        unpacked: prepared.unpacked.kernel.unpacked,
+        unpacked: prepared.unpacked.kernel.unpacked || prepared.unpacked.initrd.is_changed(),
         handover,
         doubts: doubts
             .map(|f| format!("{}: {}", f.problem.what, f.problem.why))
@@ -180,8 +181,9 @@ pub fn services_stopped(world: &World<'_>) -> Result<bool, Error> {
 pub(super) fn not_remembered(world: &World<'_>, e: &std::io::Error) {
     let folder = attempt::folder(Path::new("/"));
     world.warn(format!(
-        "{} cannot be written ({e}): the next boot will not know how the reboot went",
-        folder.display()
+        "{} cannot be written: {}; the next boot will not know how the reboot went",
+        folder.display(),
+        in_words(e)
     ));
 }
 

@@ -87,6 +87,24 @@ fn machines_without_a_name() {
     }
 }
 
+/// QEMU, of a machine of 32 bits whose firmware ends at 4 GiB.
+#[test]
+fn headers_of_64_bits_for_32() {
+    for info in ["CONFIG_X86_PAE=y", ""] {
+        let unnamed = TestMachine {
+            uname: "Unknown",
+            ..I686
+        };
+        let mut dump = testing::ring_on(unnamed, &MESSAGES);
+        if !info.is_empty() {
+            dump.info(info);
+        }
+        let mut file = KdumpFile::new(Compression::Zlib);
+        file.wide = true;
+        read_well(&file.build(&dump), &info);
+    }
+}
+
 /// The first two versions do not name the description; it is in memory.
 #[test]
 fn without_a_note() {
@@ -107,6 +125,15 @@ fn without_a_note() {
     let mut file = KdumpFile::new(Compression::Zlib);
     file.version = 1;
     assert!(said(&file.build(&dump)).starts_with("no VMCOREINFO in its headers"));
+}
+
+/// `--elf64-core-headers` for a 32-bit kernel, and `--elf32-core-headers` for one of 64 bits.
+#[test]
+fn elf_headers_of_another_width() {
+    for (machine, headers) in [(I686, 8), (PPC, 8), (X86_64, 4), (AARCH64, 4)] {
+        let dump = testing::ring_on(machine, &MESSAGES).headers(headers);
+        read_well(&dump.without_vaddr().build(), &machine.uname);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! what it says of itself tells which: one file each.
 
 mod bytes;
+mod fragments;
 mod records;
 mod ring;
 #[cfg(test)]
@@ -168,6 +169,14 @@ fn bounded(memory: &Memory<'_>, key: &str, len: u64, most: u64) -> Result<u64, V
 
 /// `flags` and `level` share a byte: five and three bits, from the end that the order
 /// of bytes begins at.
+fn flags(memory: &Memory<'_>, byte: u8) -> u8 {
+    match memory.words.endian {
+        crate::Endian::Little => byte & 0x1f,
+        crate::Endian::Big => byte >> 3,
+    }
+}
+
+/// The other part of that byte.
 fn level(memory: &Memory<'_>, byte: u8) -> u8 {
     match memory.words.endian {
         crate::Endian::Little => byte >> 5,

@@ -4,7 +4,8 @@
 
 use std::ops::ControlFlow;
 
-use super::{Item, Layout, MAX_LOG, Part, Record, Sink, Summary, bounded, level, symbol};
+use super::fragments::Fragments;
+use super::{Item, Layout, MAX_LOG, Part, Record, Sink, Summary, bounded, flags, level, symbol};
 use crate::{Memory, VmcoreError};
 
 /// Where the fields of a record are. The structure is called `printk_log`; until
@@ -75,27 +76,38 @@ pub fn read(memory: &Memory<'_>, part: Part, sink: Sink<'_>) -> Result<Summary, 
         skipping = (begins && clear != 0).then_some(clear);
     }
     let mut summary = Summary::new(Layout::Records);
+    let mut fragments = Fragments::new(&memory.info);
+    let mut flow = ControlFlow::Continue(());
+    let mut give = |summary: &mut Summary, line: Option<Record>| match line {
+        Some(line) => {
+            summary.records += 1;
+            sink(Item::Record(line))
+        }
+        None => ControlFlow::Continue(()),
+    };
     buffer.walk(memory, &mut |index, found| {
         if skipping.is_some_and(|clear| clear != index) {
             return ControlFlow::Continue(());
         }
         skipping = None;
-        match found {
-            Ok(record) => {
-                summary.records += 1;
-                sink(Item::Record(record))
-            }
+        flow = match found {
+            Ok((record, flags)) => give(&mut summary, fragments.add(record, flags)),
             Err(error) => {
+                let flow = give(&mut summary, fragments.end());
                 summary.unreadable(error);
-                ControlFlow::Continue(())
+                flow
             }
-        }
+        };
+        flow
     });
+    if flow.is_continue() {
+        let _ = give(&mut summary, fragments.end());
+    }
     Ok(summary)
 }
 
-/// What is done with each message, or with what stands in its place.
-type Each<'a> = &'a mut dyn FnMut(u64, Result<Record, VmcoreError>) -> ControlFlow<()>;
+/// What is done with each message and its flags, or with what stands in its place.
+type Each<'a> = &'a mut dyn FnMut(u64, Result<(Record, u8), VmcoreError>) -> ControlFlow<()>;
 
 impl Buffer {
     /// Every step goes on by the length of a record, or back to the start once.
@@ -135,13 +147,14 @@ impl Buffer {
             let found = read.map(|()| {
                 // `facility`, and `flags` with `level`, are behind dict_len.
                 let byte = |more: usize| record.get(at.dict_len? + more).copied();
-                Record {
+                let found = Record {
                     ts_nsec: words.number(&record, at.ts_nsec, 8).unwrap_or(0),
                     facility: byte(2),
                     level: byte(3).map(|byte| level(memory, byte)),
                     text,
                     ..Record::default()
-                }
+                };
+                (found, byte(3).map_or(0, |byte| flags(memory, byte)))
             });
             if each(index, found).is_break() {
                 break;

@@ -3,7 +3,7 @@ use crate::testing::{self, Dump, LITTLE64, Message};
 use crate::{Endian, Words};
 use proptest::prelude::*;
 
-const WORDS: [Words; 4] = [
+pub(super) const WORDS: [Words; 4] = [
     LITTLE64,
     Words {
         endian: Endian::Little,
@@ -19,7 +19,7 @@ const WORDS: [Words; 4] = [
     },
 ];
 
-fn message(ts_nsec: u64, text: &str) -> Message<'_> {
+pub(super) fn message(ts_nsec: u64, text: &str) -> Message<'_> {
     Message {
         ts_nsec,
         level: 6,

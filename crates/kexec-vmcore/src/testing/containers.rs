@@ -65,6 +65,9 @@ pub struct KdumpFile {
     pub aligned: bool,
     /// Times have 64 bits on 32 bits, too.
     pub time64: bool,
+    /// The headers are of 64 bits, whatever the machine is: QEMU, as soon as anything ends
+    /// above 4 GiB - 1.
+    pub wide: bool,
     /// Pages of zeros are left out.
     pub without_zeros: bool,
     /// These pages are left out, by their numbers.
@@ -81,6 +84,7 @@ impl KdumpFile {
             compression,
             aligned: false,
             time64: false,
+            wide: false,
             without_zeros: false,
             without: BTreeSet::new(),
             split: None,
@@ -89,7 +93,7 @@ impl KdumpFile {
 
     /// The file.
     pub fn build(&self, dump: &Dump) -> Vec<u8> {
-        let long = dump.words.long;
+        let long = if self.wide { 8 } else { dump.words.long };
         let wide = long == 8;
         let number = |value: u64, size| dump.number(value, size);
         let mut pages: BTreeMap<u64, Vec<u8>> = BTreeMap::new();

@@ -157,22 +157,37 @@ const RECORD: usize = 16;
 pub fn records(words: Words, messages: &[Message<'_>], before_end: usize) -> Dump {
     let mut dump = Dump::new(words);
     dump.info("OSRELEASE=4.19.0-test");
-    put_records(dump, BASE, messages, before_end)
+    put_records(dump, BASE, messages, &[], before_end)
+}
+
+/// A log of this release of 3.5 to 5.9: messages with their flags.
+pub fn fragments(words: Words, release: &str, messages: &[(Message<'_>, u8)]) -> Dump {
+    let mut dump = Dump::new(words);
+    dump.info(&format!("OSRELEASE={release}"));
+    let (messages, flags): (Vec<_>, Vec<_>) = messages.iter().copied().unzip();
+    put_records(dump, BASE, &messages, &flags, 0)
 }
 
 /// The same on this machine.
 pub fn records_on(machine: TestMachine, messages: &[Message<'_>], before_end: usize) -> Dump {
-    put_records(Dump::on(machine), machine.base, messages, before_end)
+    put_records(Dump::on(machine), machine.base, messages, &[], before_end)
 }
 
-fn put_records(mut dump: Dump, base: u64, messages: &[Message<'_>], before_end: usize) -> Dump {
+fn put_records(
+    mut dump: Dump,
+    base: u64,
+    messages: &[Message<'_>],
+    flags: &[u8],
+    before_end: usize,
+) -> Dump {
     let words = dump.words;
     let number = |value: u64, size| super::number(words, value, size);
-    let record = |message: &Message<'_>| {
+    let record = |(number_of, message): (usize, &Message<'_>)| {
+        let flags = flags.get(number_of).copied().unwrap_or(0);
         let len = (RECORD + message.text.len()).next_multiple_of(4);
         let flags = match words.endian {
-            crate::Endian::Little => message.level << 5,
-            crate::Endian::Big => message.level,
+            crate::Endian::Little => message.level << 5 | flags,
+            crate::Endian::Big => flags << 3 | message.level,
         };
         let mut out = [
             number(message.ts_nsec, 8),
@@ -187,8 +202,8 @@ fn put_records(mut dump: Dump, base: u64, messages: &[Message<'_>], before_end: 
         out
     };
     let (older, newer) = messages.split_at(before_end.min(messages.len()));
-    let newer: Vec<u8> = newer.iter().flat_map(record).collect();
-    let older: Vec<u8> = older.iter().flat_map(record).collect();
+    let newer: Vec<u8> = (older.len()..).zip(newer).flat_map(record).collect();
+    let older: Vec<u8> = (0..).zip(older).flat_map(record).collect();
     let (first, next) = match before_end {
         0 => (0, newer.len()),
         _ => (newer.len(), newer.len()),

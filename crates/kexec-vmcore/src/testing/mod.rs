@@ -7,10 +7,12 @@
 mod containers;
 mod logs;
 mod machines;
+mod sparse;
 
 pub use containers::{Compression, KdumpFile, flatten, flattened};
-pub use logs::{Message, bytes, bytes_on, records, records_on, ring, ring_on};
+pub use logs::{Message, bytes, bytes_on, fragments, records, records_on, ring, ring_on};
 pub use machines::{AARCH64, I686, MACHINES, PPC, RISCV64, S390X, TestMachine, X86_64};
+pub use sparse::SparseDump;
 
 use crate::{Endian, Words};
 
@@ -30,6 +32,8 @@ pub struct Dump {
     machine: Option<TestMachine>,
     without_vaddr: bool,
     noteless: bool,
+    /// Bytes of an address in the headers, where that is not the machine's own.
+    headers: Option<usize>,
 }
 
 impl Dump {
@@ -43,6 +47,7 @@ impl Dump {
             machine: None,
             without_vaddr: false,
             noteless: false,
+            headers: None,
         }
     }
 
@@ -63,6 +68,13 @@ impl Dump {
     #[must_use]
     pub fn without_vaddr(mut self) -> Dump {
         self.without_vaddr = true;
+        self
+    }
+
+    /// Gives it headers of 32 (4) or 64 (8) bits, whatever the machine is.
+    #[must_use]
+    pub fn headers(mut self, long: usize) -> Dump {
+        self.headers = Some(long);
         self
     }
 
@@ -124,9 +136,11 @@ impl Dump {
 
     /// The file, headers and memory.
     pub fn build(&self) -> Vec<u8> {
-        let wide = self.words.long == 8;
-        let long = self.words.long;
+        let long = self.headers.unwrap_or(self.words.long);
+        let wide = long == 8;
         let (ehdr, phdr, shdr) = if wide { (64, 56, 64) } else { (52, 32, 40) };
+        // x86_64 or i386.
+        let usual = if wide { 62 } else { 3 };
         let count = self.loads.len() + 1;
         let note = self.note();
         let sections = ehdr + phdr * count;
@@ -142,7 +156,7 @@ impl Dump {
             |out: &mut Vec<u8>, value: usize, size| out.extend(self.number(value as u64, size));
         for (value, size) in [
             (4, 2),
-            (self.machine.map_or(62, |machine| machine.elf), 2),
+            (self.machine.map_or(usual, |machine| machine.elf), 2),
             (1, 4),
             (0, long),
             (ehdr, long),

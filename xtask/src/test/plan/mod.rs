@@ -52,10 +52,13 @@ const STEPS: &[&str] = &[
 
 /// The package of the lab: each of its scenarios is a job.
 const LAB_PACKAGE: &str = "kexec-lab";
-/// Names a kernel with CONFIG_KEXEC_JUMP, which no kernel of Debian has.
-const JUMP_KERNEL: &str = "KEXEC_JUMP_KERNEL";
-/// The scenarios that need [`JUMP_KERNEL`].
-const JUMPS: &[&str] = &["a_program_returns", "a_second_linux_jumps_back"];
+/// Scenarios that need a kernel which Debian does not have, each with the variable of the
+/// environment that names one: a kernel with CONFIG_KEXEC_JUMP, and one of another compiler.
+const NAMED_KERNELS: &[(&str, &str)] = &[
+    ("a_program_returns", "KEXEC_JUMP_KERNEL"),
+    ("a_second_linux_jumps_back", "KEXEC_JUMP_KERNEL"),
+    ("another_compilers_kernel", "KEXEC_OTHER_KERNEL"),
+];
 /// A file to which the lab adds a line for each guest that it started once more.
 const RESTARTS: &str = "KEXEC_LAB_RESTARTS";
 
@@ -327,9 +330,9 @@ impl Plan {
     }
 
     fn runs(&self, test: &TestCase) -> bool {
-        let jumps = JUMPS.iter().any(|name| test.name.ends_with(name));
-        if jumps {
-            return std::env::var_os(JUMP_KERNEL).is_some();
+        let needs = |(scenario, _): &&(&str, &str)| test.name.ends_with(scenario);
+        if let Some((_, variable)) = NAMED_KERNELS.iter().find(needs) {
+            return std::env::var_os(variable).is_some();
         }
         self.options.all || !test.ignored
     }

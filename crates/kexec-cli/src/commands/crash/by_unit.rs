@@ -4,8 +4,8 @@
 //! service, its `ExecStartPre=` included, which removes the mark that
 //! kexec-crash-changed.path watches (systemd.path(5), `PathExists=`).
 
-use kexec_machine::Fact;
 use kexec_machine::snapshot::{KexecFile, sysfs};
+use kexec_machine::{Fact, is_crash_kernel};
 use kexec_reboot::enable;
 use kexec_reboot::world::{Told, World};
 
@@ -20,6 +20,11 @@ pub fn is_left_alone(world: &World<'_>) -> bool {
 
 /// Why nothing is to be loaded here.
 fn reason(world: &World<'_>) -> Option<String> {
+    if is_crash_kernel(world.root) {
+        return Some(
+            "the running kernel is a crash kernel itself (/proc/vmcore exists)".to_owned(),
+        );
+    }
     if let Some(unit) = enable::crash_loader(world.root) {
         return Some(format!(
             "{unit} is enabled, which loads one itself; `kexec disable crash` or \

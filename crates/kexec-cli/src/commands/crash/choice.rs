@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use kexec_crash::checks::{self, CrashContext, DUMP_UNIT};
-use kexec_crash::cmdline::{Derived, Rule, derive, for_initrd_of};
+use kexec_crash::cmdline::{Derived, Rule, derive_with, for_initrd_of};
 use kexec_crash::estimate::{Estimate, Needs, Programs, estimate, is_encrypted};
 use kexec_crash::facts::CrashFacts;
 use kexec_crash::initrd::Contents;
+use kexec_crash::settings::LineSettings;
 use kexec_crash::target::Service;
 use kexec_image::{Image, ikconfig};
 use kexec_load::pipeline::{self, Prepared};
@@ -41,7 +42,7 @@ pub struct CrashKernel {
     /// What else decides about the dump.
     pub facts: CrashFacts,
     /// Worth saying, and nobody's mistake.
-    pub notes: Vec<&'static str>,
+    pub notes: Vec<String>,
 }
 
 /// The same, read, planned and checked.
@@ -60,6 +61,8 @@ pub struct Judged {
     pub findings: Vec<Finding>,
     /// How large the region has to be.
     pub estimate: Estimate,
+    /// What is in the initrd.
+    pub contents: Contents,
 }
 
 impl CrashKernel {
@@ -72,21 +75,36 @@ impl CrashKernel {
         selection: &Selection,
         host: &Snapshot,
     ) -> Result<CrashKernel, Error> {
+        CrashKernel::choose_with(world, selection, host, CrashFacts::read(world.root))
+    }
+
+    /// The same for a caller that has read the facts.
+    ///
+    /// # Errors
+    /// As [`CrashKernel::choose`].
+    pub fn choose_with(
+        world: &World<'_>,
+        selection: &Selection,
+        host: &Snapshot,
+        facts: CrashFacts,
+    ) -> Result<CrashKernel, Error> {
         let typed = &selection.load;
         let mut chosen = match &selection.name {
             None => ChosenLoad::running(world, selection, host)?,
             Some(_) => ChosenLoad::choose(world, selection, host)?,
         };
-        let facts = CrashFacts::read(world.root);
         let image = chosen.kernel(host)?;
         let mut notes = Vec::new();
         let service = initrd(world, typed, &image, &mut chosen.request, &mut notes);
         let derived = match selection.cmdline {
             Some(_) => None,
             None => {
-                let from = base(selection, &chosen.request, &image, host)?;
+                let mut set = facts.lines.iter();
+                let set = set.find(|set| Some(set.service) == service);
+                notes.extend(set.iter().flat_map(|set| set.unclear.iter().cloned()));
+                let from = base(selection, &chosen.request, &image, (host, set), &mut notes)?;
                 let more = rules(service, &facts);
-                Some(derive(&from, more, typed.cmdline.append.as_ref()))
+                Some(derive_with(&from, more, set, typed.cmdline.append.as_ref()))
             }
         };
         if let Some(derived) = &derived {
@@ -107,7 +125,7 @@ impl CrashKernel {
     /// Reports what is worth saying, and nobody's mistake.
     pub fn tell_notes(&self, world: &World<'_>) {
         for note in &self.notes {
-            world.tell(Told::Note((*note).to_owned()));
+            world.tell(Told::Note(note.clone()));
         }
     }
 
@@ -189,7 +207,11 @@ pub fn judge(
         estimate: &estimate,
         config: &config,
     });
-    Judged { findings, estimate }
+    Judged {
+        findings,
+        estimate,
+        contents,
+    }
 }
 
 /// What an estimate is for.
@@ -207,7 +229,7 @@ fn initrd(
     typed: &LoadRequest,
     image: &Image,
     request: &mut LoadRequest,
-    notes: &mut Vec<&'static str>,
+    notes: &mut Vec<String>,
 ) -> Option<Service> {
     let release = file::release(image);
     let found = release
@@ -234,7 +256,7 @@ fn initrd(
     if let Some(path) = usual.and_then(|release| initrds::usual(world.root, &release)) {
         request.initrds = vec![FileRef::from(&path)];
     }
-    notes.push(match inside || !request.initrds.is_empty() {
+    let note = match inside || !request.initrds.is_empty() {
         true => {
             "no service has made an initrd for the crash kernel, so it gets the normal one, which \
              may save nothing: install kdump-tools, kdump-utils or kdump first and run this \
@@ -244,7 +266,8 @@ fn initrd(
             "no initrd is known for the crash kernel, so it gets none, and none is in an estimate; \
              --initrd names one"
         }
-    });
+    };
+    notes.push(note.to_owned());
     None
 }
 
@@ -253,7 +276,8 @@ fn base(
     selection: &Selection,
     request: &LoadRequest,
     image: &Image,
-    host: &Snapshot,
+    (host, set): (&Snapshot, Option<&LineSettings>),
+    notes: &mut Vec<String>,
 ) -> Result<Cmdline, Error> {
     let inside = image.uki.as_ref().and_then(|uki| uki.cmdline.as_deref());
     match &request.cmdline.entry {
@@ -262,6 +286,14 @@ fn base(
             return Ok(Cmdline::exact(inside.unwrap_or_default()));
         }
         _ => {}
+    }
+    if let Some((set, line)) = set.and_then(|set| Some((set, set.base.as_ref()?))) {
+        let names = set.service.line_variables();
+        notes.push(format!(
+            "the command line is derived from {} of {}, not from the running kernel's",
+            names.base, names.file
+        ));
+        return Ok(line.clone());
     }
     match &host.cmdline {
         Fact::Known(line) => Ok(line.clone()),

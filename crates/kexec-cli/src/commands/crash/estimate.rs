@@ -62,9 +62,7 @@ impl Estimated {
         let notes = kernel.notes.clone();
         let ready = kernel.prepare(world, host)?;
         let mut estimate = ready.judged(world, host).estimate;
-        estimate
-            .notes
-            .extend(notes.iter().map(|note| (*note).to_owned()));
+        estimate.notes.extend(notes);
         let prepared = &ready.prepared;
         Ok(Estimated {
             estimate,

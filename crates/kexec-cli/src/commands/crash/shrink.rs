@@ -1,7 +1,7 @@
 //! `kexec crash shrink`.
 
 use kexec_crash::shrink::{Kept, NotShrunk, Region, Shrink, apply, plan, size};
-use kexec_crash::size::Bytes;
+use kexec_crash::size::Memory;
 use kexec_load::Error;
 use kexec_load::classic::memory_facts;
 use kexec_machine::{Problem, Snapshot};
@@ -66,7 +66,7 @@ fn shrink(world: &World<'_>, wanted: Option<u64>, dry_run: bool) -> Result<Shrin
         Error::System(Problem::caused(
             format!(
                 "cannot shrink the crash kernel's region to {}",
-                Bytes(shrink.after)
+                Memory(shrink.after)
             ),
             e,
             "run it as root; the region is as large as before",
@@ -105,13 +105,13 @@ fn planned(
                     world.tell(Told::Note(format!(
                         "{} are less than the estimate of {} (kexec crash estimate): the crash \
                          kernel may run out of memory before the dump is saved",
-                        Bytes(total),
-                        Bytes(known.estimate.bytes)
+                        Memory(total),
+                        Memory(known.estimate.bytes)
                     )));
                 }
                 Err(error) if total > 0 => world.tell(Told::Note(format!(
                     "whether a crash kernel fits into {} could not be checked: {error}",
-                    Bytes(total)
+                    Memory(total)
                 ))),
                 _ => {}
             }
@@ -147,7 +147,7 @@ fn trusted(estimated: &Estimated) -> Result<&str, Error> {
             WHAT,
             format!(
                 "the estimate of {} is not certain: {}",
-                Bytes(estimate.bytes),
+                Memory(estimate.bytes),
                 estimate.notes.join("; ")
             ),
             "name the size that is to stay: kexec crash shrink SIZE",
@@ -157,7 +157,7 @@ fn trusted(estimated: &Estimated) -> Result<&str, Error> {
 
 /// Why nothing is returned, for people.
 fn refused(not: NotShrunk, before: u64, typed: Option<u64>, parameter: &str) -> Error {
-    let reserved = format!("{} are reserved", Bytes(before));
+    let reserved = format!("{} are reserved", Memory(before));
     match not {
         NotShrunk::NoRegion => Error::not_ready(
             WHAT,
@@ -168,7 +168,7 @@ fn refused(not: NotShrunk, before: u64, typed: Option<u64>, parameter: &str) -> 
             WHAT,
             format!(
                 "{reserved}, and {} are to stay: nothing can be returned",
-                Bytes(wanted)
+                Memory(wanted)
             ),
             "name a smaller SIZE: it is what stays; more is reserved by crashkernel= and a reboot",
         ),
@@ -176,7 +176,7 @@ fn refused(not: NotShrunk, before: u64, typed: Option<u64>, parameter: &str) -> 
             WHAT,
             format!(
                 "{reserved}, and {} are needed: nothing can be returned",
-                Bytes(wanted)
+                Memory(wanted)
             ),
             match wanted > before {
                 true => format!("reserve more: {parameter} on the kernel command line, and reboot"),
@@ -191,12 +191,12 @@ fn refused(not: NotShrunk, before: u64, typed: Option<u64>, parameter: &str) -> 
             WHAT,
             format!(
                 "{} would be left of the part that a crash kernel is loaded into, and it takes {}",
-                Bytes(window),
-                Bytes(image)
+                Memory(window),
+                Memory(image)
             ),
             format!(
                 "leave {} at least: kexec crash shrink {}",
-                Bytes(least),
+                Memory(least),
                 kexec_crash::size::parameter(least)
             ),
         ),

@@ -1,8 +1,10 @@
 //! The kernel gives up the old crash kernel before it looks at the new one.
 
-use kexec_load::request::CompanionFile;
+use kexec_image::testing::PeBuilder;
+use kexec_load::request::{CompanionFile, EntryLine};
 use kexec_machine::volumes::FileRef;
 use kexec_reboot::steps::Selection;
+use kexec_sys::double::Call;
 
 use super::*;
 use crate::request::CrashRequest;
@@ -88,6 +90,47 @@ fn a_crash_kernel_that_was_given_up_is_loaded_again() {
     assert!(fixture.kernel.crash().is_some());
 }
 
+/// A signal between the two would leave the machine without a crash kernel, and nobody told.
+#[test]
+fn no_signal_comes_between_giving_up_and_loading_again() {
+    let held = |refused: usize, loads: usize| {
+        let fixture = reserved();
+        let (one, two) = (fixture.request("one"), fixture.request("two"));
+        load(&fixture.world(), &one).unwrap();
+        let before = fixture.kernel.calls().len();
+        let first = refuses(&fixture, refused);
+        let world = World {
+            kernel: &Between::new(&fixture.kernel, &first),
+            ..fixture.world()
+        };
+        assert_eq!(load(&world, &two).is_ok(), refused == 0);
+        let calls = fixture.kernel.calls().split_off(before);
+        let mut held = Vec::new();
+        let mut asked = 0;
+        for call in &calls {
+            match call {
+                Call::HoldSignals { held: now } => held.push(*now),
+                Call::FileLoad { .. } => {
+                    asked += 1;
+                    assert_eq!(held, [true], "{calls:?}");
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(asked, loads);
+        held
+    };
+    assert_eq!(held(0, 1), [true, false]);
+    // Then the error is still to be shown.
+    assert_eq!(held(1, 2), [true]);
+    assert_eq!(held(2, 2), [true]);
+    // Nothing can be lost.
+    let fixture = reserved();
+    load(&fixture.world(), &fixture.request("one")).unwrap();
+    let mut calls = fixture.kernel.calls().into_iter();
+    assert!(!calls.any(|call| matches!(call, Call::HoldSignals { .. })));
+}
+
 /// Not every file behind the kernel is an initrd.
 #[test]
 fn a_crash_kernel_with_files_beside_it_is_loaded_again() {
@@ -134,6 +177,11 @@ fn the_unit_ends_well_where_it_has_nothing_to_do() {
     put(none.root.path(), "sys/kernel/kexec_crash_size", "0\n");
     assert_eq!(load(&none, true), exit::DONE);
     assert_eq!(load(&none, false), exit::REFUSED);
+    // A crash kernel has no use for another one.
+    let inside = reserved();
+    put(inside.root.path(), "proc/vmcore", "");
+    assert_eq!(load(&inside, true), exit::DONE);
+    assert!(inside.kernel.crash().is_none());
     // Its own mistakes are told: there is no file of the running kernel.
     let fixture = reserved();
     assert_eq!(load(&fixture, true), exit::REFUSED);
@@ -141,6 +189,69 @@ fn the_unit_ends_well_where_it_has_nothing_to_do() {
     put(fixture.root.path(), wants, "");
     assert_eq!(load(&fixture, true), exit::DONE);
     assert!(fixture.kernel.crash().is_none());
+}
+
+/// What addons bring is in the recorded command line, and not always at its end.
+#[test]
+fn a_uki_with_addons_is_loaded_again_with_its_line() {
+    for (given, append, expected) in [
+        (None, None, "own=1 addon=1 addon=2"),
+        (Some("given=1"), None, "given=1 addon=1 addon=2"),
+        (
+            Some("given=1"),
+            Some("mine=1"),
+            "given=1 addon=1 addon=2 mine=1",
+        ),
+        // A line that ends as an addon does.
+        (
+            Some("x addon=1 addon=2"),
+            None,
+            "x addon=1 addon=2 addon=1 addon=2",
+        ),
+    ] {
+        let fixture = reserved();
+        let linux = fs::read(fixture.path("one")).unwrap();
+        let uki = PeBuilder::new()
+            .section(".osrel", "ID=test\n")
+            .section(".cmdline", "own=1")
+            .section(".linux", linux)
+            .section(".initrd", "")
+            .build();
+        put(fixture.root.path(), "boot/one.efi", uki);
+        let addons = ["1", "2"].map(|name| {
+            let addon = PeBuilder::new().section(".cmdline", format!("addon={name}"));
+            let path = format!("boot/{name}.addon.efi");
+            put(fixture.root.path(), &path, addon.build());
+            CompanionFile {
+                file: FileRef::from(&fixture.root.path().join(path)),
+                place: format!("/EFI/Linux/one.efi.extra.d/{name}.addon.efi"),
+            }
+        });
+        let mut one = LoadRequest::new(fixture.root.path().join("boot/one.efi"));
+        one.syscall = SyscallChoice::File;
+        one.companions = Some(addons.to_vec());
+        one.cmdline.entry = Some(match given {
+            Some(line) => EntryLine::Given(line.into()),
+            None => EntryLine::OfUki,
+        });
+        one.cmdline.append = append.map(Cmdline::from);
+        load(&fixture.world(), &one).unwrap();
+        let line = || {
+            let image = fixture.kernel.crash().unwrap();
+            String::from_utf8(image.cmdline().unwrap().to_bytes().to_vec()).unwrap()
+        };
+        assert_eq!(line(), expected);
+        let first = refuses(&fixture, 1);
+        let world = World {
+            kernel: &Between::new(&fixture.kernel, &first),
+            ..fixture.world()
+        };
+        let text = load(&world, &fixture.request("two"))
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("one.efi was loaded again"), "{text}");
+        assert_eq!(line(), expected);
+    }
 }
 
 /// Neither what is not the same any more, nor what cannot be known.

@@ -23,6 +23,7 @@ use kexec_sys::{Errno, FileFlags, Slot};
 use super::*;
 
 mod cold_every;
+mod crash_line;
 mod crash_slot;
 mod distrust;
 mod dry_run;

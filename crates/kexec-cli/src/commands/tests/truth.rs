@@ -87,7 +87,7 @@ fn a_mistyped_name_is_known_as_one() {
     let named = |name: &str| unnamed(&world, &fixture.selects(name)).map(|e| e.to_string());
     let path = fixture.path("one").display().to_string();
     assert_eq!(named(&path), None);
-    assert!(named(&format!("{path}x")).unwrap().contains("No such file"));
+    assert!(named(&format!("{path}x")).unwrap().contains("no such file"));
     assert!(named("nosuch").unwrap().contains("no entry of that name"));
     // What a reboot would boot has no name.
     assert!(unnamed(&world, &Selection::default_entry()).is_none());

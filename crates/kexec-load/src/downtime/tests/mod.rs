@@ -338,6 +338,7 @@ fn parts_of_an_initrd_as_they_are_handed_over() {
     assert_eq!(initrd(&pieces, &InitrdUnpacked::default()), as_they_are);
     let mut rules = UnpackRules {
         choice: UnpackChoice::Auto,
+        setting: None,
         forbidden: None,
         hashing: Hashing::Crc32c,
         room: Ok(Room {

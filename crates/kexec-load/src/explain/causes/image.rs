@@ -1,8 +1,9 @@
 //! Does the kernel take this image, and has it the call?
 
+use kexec_plan::size::Memory;
 use kexec_sys::Errno;
 
-use super::super::say::{Bytes, DMESG, inside, left, need, signed_by, why_enforced};
+use super::super::say::{DMESG, inside, left, need, signed_by, why_enforced};
 use super::super::{CallContext, ErrnoCause, KernelCall};
 
 pub(super) const CAUSES: &[ErrnoCause] = &[
@@ -224,7 +225,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             let larger = c.image.map_or(0, |i| i.kernel_len.max(i.initrd_len));
             format!(
                 "a file is larger than the 2 GiB that the kernel reads; the largest here is {}",
-                Bytes::of(larger)
+                Memory::of(larger)
             )
         },
         remedy: |_| "use a smaller initrd, or -c, which does not have this limit".into(),

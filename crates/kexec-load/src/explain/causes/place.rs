@@ -2,10 +2,11 @@
 
 use kexec_image::Arch;
 use kexec_plan::crash::{RESERVE, RESERVE_MORE};
+use kexec_plan::size::Memory;
 use kexec_sys::{Errno, Slot};
 
 use super::super::say::{
-    Bytes, DMESG, cmdline_over, crash_size, crash_window, half_of_ram_exceeded, needs, scratch,
+    DMESG, cmdline_over, crash_size, crash_window, half_of_ram_exceeded, needs, scratch,
 };
 use super::super::{CallContext, ErrnoCause, KernelCall};
 use crate::explain::no_jump::WITH_JUMP;
@@ -38,7 +39,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
         when: |c| c.call.slot() == Slot::Crash,
         why: |c| {
             let size = crash_window(c.host).or_else(|| crash_size(c.host));
-            let region = size.map_or_else(String::new, |size| format!(" of {}", Bytes(size)));
+            let region = size.map_or_else(String::new, |size| format!(" of {}", Memory(size)));
             format!(
                 "the crash kernel and its initrd do not fit into the reserved memory{region}; the files alone need {}",
                 needs(c)
@@ -80,7 +81,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             format!(
                 "the kernel could not get the memory: the files are {}{}",
                 needs(c),
-                available.map_or_else(String::new, |a| format!(", {} were available", Bytes(a)))
+                available.map_or_else(String::new, |a| format!(", {} were available", Memory(a)))
             )
         },
         remedy: |_| "stop what uses much memory, or use a smaller initrd, and try again".into(),
@@ -180,7 +181,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
             format!(
                 "the kernel and its initrd ({}) are more than half of the machine's memory ({}), which the kernel does not allow",
                 needs(c),
-                Bytes(total)
+                Memory(total)
             )
         },
         remedy: |_| "use a smaller initrd, or give the machine more memory".into(),
@@ -212,7 +213,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                     .memory
                     .total
                     .known()
-                    .map_or_else(|| "size unknown".to_owned(), |t| Bytes(t / 2).to_string()),
+                    .map_or_else(|| "size unknown".to_owned(), |t| Memory(t / 2).to_string()),
                 needs(c),
                 if c.host.release_at_least(6, 8) == Some(false) {
                     "; this kernel does not support the debug flag of -d"
@@ -234,7 +235,7 @@ pub(super) const CAUSES: &[ErrnoCause] = &[
                     .memory
                     .total
                     .known()
-                    .map_or_else(|| "size unknown".to_owned(), |t| Bytes(t / 2).to_string()),
+                    .map_or_else(|| "size unknown".to_owned(), |t| Memory(t / 2).to_string()),
                 c.host.release
             )
         },

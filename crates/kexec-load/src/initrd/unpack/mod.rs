@@ -19,15 +19,15 @@ mod tests;
 pub use report::{InitrdUnpacked, UnpackedPart};
 
 use bytes::Bytes;
-use kexec_image::decompress::compress_lz4;
+use kexec_image::decompress::{Meanwhile, compress_lz4};
 use kexec_plan::Piece;
 use kexec_plan::unpack::UnpackChoice;
 use kexec_plan::unpack::cost::{Hashing, PartForm, PartSizes, cheapest};
 use kexec_plan::unpack::memory::Room;
 
 use super::intact::without_bootconfig;
-use crate::explain::say::Bytes as Size;
 use join::Joined;
+use kexec_plan::size::Memory as Size;
 use split::{Found, Part, Split};
 
 /// What decides how an initrd is unpacked.
@@ -35,6 +35,8 @@ use split::{Found, Part, Split};
 pub struct UnpackRules {
     /// What the caller wants.
     pub choice: UnpackChoice,
+    /// The setting that says so, where no option does.
+    pub setting: Option<String>,
     /// Why nothing may be unpacked, where that is so.
     pub forbidden: Option<String>,
     /// How the bytes are checked between the two kernels.
@@ -66,12 +68,24 @@ pub fn unpack(
     pieces: &[Piece],
     rules: &UnpackRules,
 ) -> Result<(Vec<Piece>, InitrdUnpacked), NotUnpacked> {
+    unpack_with(pieces, rules, &|| ())
+}
+
+/// The same; now and then, `meanwhile` is called.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_with(
+    pieces: &[Piece],
+    rules: &UnpackRules,
+    meanwhile: Meanwhile<'_>,
+) -> Result<(Vec<Piece>, InitrdUnpacked), NotUnpacked> {
     let as_it_is = |note| (pieces.to_vec(), InitrdUnpacked::nothing(note));
     if rules.choice == UnpackChoice::Never || pieces.iter().all(Piece::is_empty_initrd) {
         return Ok(as_it_is(None));
     }
     let unpacked = match rules.forbidden.clone().map_or_else(|| config(pieces), Err) {
-        Ok(config) => replaced(pieces, config, rules),
+        Ok(config) => replaced(pieces, config, rules, meanwhile),
         Err(why) if is_packed(pieces) => Ok(as_it_is(Some(why))),
         Err(_) => Ok(as_it_is(None)),
     };
@@ -123,6 +137,7 @@ fn replaced(
     pieces: &[Piece],
     config: Option<Bytes>,
     rules: &UnpackRules,
+    meanwhile: Meanwhile<'_>,
 ) -> Result<(Vec<Piece>, InitrdUnpacked), String> {
     let room = match &rules.room {
         Ok(room) => room,
@@ -134,7 +149,7 @@ fn replaced(
         room,
         others: length(pieces),
     };
-    let mut split = Split::new(pieces, config_len, rules.threads);
+    let mut split = Split::new(pieces, config_len, rules.threads, meanwhile);
     let mut parts = Vec::new();
     while let Some(mut part) = split.next_part(room) {
         if let Found::Packed(_) = part.found {
@@ -217,7 +232,8 @@ fn choose(part: &mut Part, rules: &UnpackRules, budget: &mut Budget<'_>) {
         packed.why = report::cheapest(rules.hashing, form, packed.codec, &costs);
     } else {
         packed.form = PartForm::Raw;
-        packed.why = "--unpack=always".to_owned();
+        let setting = rules.setting.clone();
+        packed.why = setting.unwrap_or_else(|| "--unpack=always".to_owned());
     }
     let handed = Size::of(packed.content.len()).0;
     if packed.form != PartForm::Packed && !budget.takes(sizes.packed, handed) {

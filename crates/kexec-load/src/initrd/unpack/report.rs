@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NotUnpacked;
 use super::split::{Found, Part};
-use crate::explain::say::Bytes as Size;
+use kexec_plan::size::Memory as Size;
 
 /// What was unpacked of an initrd before the jump, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -4,16 +4,16 @@
 use bytes::Bytes;
 use kexec_image::ImageError;
 use kexec_image::decompress::xz_methods::methods;
-use kexec_image::decompress::{Codec, detect};
+use kexec_image::decompress::{Codec, Meanwhile, detect};
 use kexec_plan::Piece;
 use kexec_plan::unpack::cost::PartForm;
 use kexec_plan::unpack::memory::Room;
 
 use super::early;
-use crate::explain::say::Bytes as Size;
 use crate::initrd::intact::{LZ4_FRAME, begins_part, foreign_gzip_header, hidden_by_lz4};
 use crate::initrd::walk::{Walk, WalkPosition};
 use crate::initrd::xz;
+use kexec_plan::size::Memory as Size;
 
 /// A run of bytes in one piece of an initrd.
 #[derive(Debug)]
@@ -108,6 +108,8 @@ pub(super) struct Split<'a> {
     /// Bytes at the end of the last piece that are no archive.
     config: usize,
     threads: usize,
+    /// Done now and then while something is unpacked.
+    meanwhile: Meanwhile<'a>,
     /// Parts so far.
     parts: usize,
     piece: usize,
@@ -118,6 +120,10 @@ pub(super) struct Split<'a> {
     stopped: Option<Rest>,
 }
 
+/// Behind so many parts the rest stays as it is: an archive of nothing takes 44 bytes, and
+/// each part takes a kilobyte in what is reported of it.
+const MOST_PARTS: usize = 256;
+
 /// Behind so many parts, which no real initrd has, one thread unpacks the rest.
 const MANY_PARTS: usize = 16;
 
@@ -125,11 +131,17 @@ const MANY_PARTS: usize = 16;
 type Step = Result<(usize, Found), Rest>;
 
 impl<'a> Split<'a> {
-    pub(super) fn new(pieces: &'a [Piece], config: usize, threads: usize) -> Split<'a> {
+    pub(super) fn new(
+        pieces: &'a [Piece],
+        config: usize,
+        threads: usize,
+        meanwhile: Meanwhile<'a>,
+    ) -> Split<'a> {
         Split {
             pieces,
             config,
             threads,
+            meanwhile,
             parts: 0,
             piece: 0,
             at: 0,
@@ -162,6 +174,11 @@ impl<'a> Split<'a> {
             let at_all = self.base.saturating_add(self.at);
             let step = match self.stopped.take() {
                 Some(stopped) => Err(stopped),
+                None if self.parts >= MOST_PARTS => Err(Rest {
+                    codec: None,
+                    why: format!("it is behind {MOST_PARTS} parts, and no more are unpacked"),
+                    is_read: true,
+                }),
                 None => self.step(&rest, at_all, room),
             };
             let (len, found) = match step {
@@ -252,7 +269,7 @@ impl<'a> Split<'a> {
             true => self.threads,
             false => 1,
         };
-        let decoded = codec.decompress_first(rest, room.most, threads);
+        let decoded = codec.decompress_first(rest, room.most, threads, self.meanwhile);
         let decoded = decoded.map_err(|error| named(why_not(codec, room, &error)))?;
         let used = decoded.consumed;
         let stream = rest.get(..used).unwrap_or_default();

@@ -295,7 +295,7 @@ fn automounts_that_must_not_be_woken() {
     tree.put("efi/loader/loader.conf", "x");
     assert_eq!(
         volumes.machine_bytes("/efi/loader/loader.conf"),
-        Fact::Unreadable("/efi/loader/loader.conf: EHOSTDOWN (Host is down)".into())
+        Fact::Unreadable("/efi/loader/loader.conf: host is down (EHOSTDOWN)".into())
     );
     assert!(Volumes::read(tree.root()).machine_has("/efi/loader/loader.conf"));
 }
@@ -318,7 +318,7 @@ fn an_automount_stays_asleep_while_two_answer_to_its_name() {
     tree.put("efi/loader/loader.conf", "x");
     assert_eq!(
         volumes.machine_bytes(path),
-        Fact::Unreadable(format!("{path}: EHOSTDOWN (Host is down)"))
+        Fact::Unreadable(format!("{path}: host is down (EHOSTDOWN)"))
     );
     assert_eq!(
         volumes.locate(path),
@@ -396,7 +396,7 @@ fn a_fuse_file_system_is_what_it_is_and_is_not_entered() {
         let volumes = tree.volumes();
         assert_eq!(
             volumes.machine_bytes("/boot/vmlinuz"),
-            Fact::Unreadable("/boot/vmlinuz: EHOSTDOWN (Host is down)".into())
+            Fact::Unreadable("/boot/vmlinuz: host is down (EHOSTDOWN)".into())
         );
         let said = volumes.locate("/vmlinuz").unwrap_err();
         assert!(said.contains("is not a boot source"), "{said}");

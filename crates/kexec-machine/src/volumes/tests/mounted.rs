@@ -121,7 +121,7 @@ fn an_awake_automount_without_openat2_is_not_walked_over() {
     let path = "/boot/linux";
     assert_eq!(
         volumes.machine_bytes(path),
-        Fact::Unreadable(format!("{path}: EHOSTDOWN (Host is down)"))
+        Fact::Unreadable(format!("{path}: host is down (EHOSTDOWN)"))
     );
     assert_eq!(
         volumes.locate(path),

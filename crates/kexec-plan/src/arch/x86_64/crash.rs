@@ -11,13 +11,22 @@ use super::layout::{FLOOR, PAGE};
 use super::linux::{pieces, whole_map};
 use crate::Cmdline;
 use crate::classic::{Builder, ClassicError, ClassicRequest, Draft, SegmentKind};
-use crate::crash::{CoreClass, CrashError, CrashFacts, CrashRegions, core_header, system_ram};
-use crate::memory::range::align_up;
+use crate::crash::{
+    CoreClass, CrashError, CrashFacts, CrashRegions, MemoryCopy, core_header, system_ram,
+};
+use crate::memory::range::{align_down, align_up};
 use crate::memory::{MapEntry, MemoryKind, MemoryMap, Range, RangeSet};
 use kexec_image::fields::len;
 
 /// `EM_X86_64` (System V ABI, AMD64 supplement 1.0, 4.1.1).
 const MACHINE: u16 = 62;
+
+/// The memory below 640 KiB, which a PC has always had ("conventional memory"): above it are
+/// the screen and the BIOS.
+const CONVENTIONAL: Range = Range {
+    start: 0,
+    end: 640 << 10,
+};
 
 /// What a crash kernel is told.
 #[derive(Debug)]
@@ -46,15 +55,20 @@ pub(super) fn tell(
     // Since Linux 5.5 the running kernel keeps out of the first MiB, so nothing there is
     // worth saving, and the crash kernel can have it (commit 6f599d84231f, "x86/kdump:
     // Always reserve the low 1M when the crashkernel option is specified").
-    let saved = regions.saved(request.memory, &facts.cma, Range::new(0, FLOOR))?;
-    let header = place_header(builder, request, facts, &saved, end)?;
+    let (copy, unused) = match facts.uses_low_memory {
+        true => (place_copy(builder, request, end)?, Range::default()),
+        false => (None, Range::new(0, FLOOR)),
+    };
+    let saved = regions.saved(request.memory, &facts.cma, unused)?;
+    let header = place_header(builder, request, facts, &saved, copy, end)?;
     builder.note(format!(
         "the crash kernel saves {} bytes of memory in {} ranges, and the registers of {} processors",
         saved.total(),
         saved.len(),
         facts.cpus.len()
     ));
-    let map = map(builder, request, facts, &regions, header);
+    let own = own_memory(request, facts, &regions, header, copy);
+    let map = map(builder, request, &own);
     let mut words = Vec::new();
     if options.pass_memmap {
         words.extend(memmap_words(&map));
@@ -107,15 +121,47 @@ pub(super) fn refuse(request: &ClassicRequest<'_>) -> Result<(), ClassicError> {
     Ok(())
 }
 
+/// Room for a copy of the memory below 640 KiB. The running kernel has used it, and the crash
+/// kernel needs it: its other processors start there.
+fn place_copy(
+    builder: &mut Builder<'_>,
+    request: &ClassicRequest<'_>,
+    end: u64,
+) -> Result<Option<MemoryCopy>, ClassicError> {
+    let low = system_ram(request.memory).intersect(&CONVENTIONAL.into());
+    let bounds = low.iter().map(|range| range.start).min();
+    let bounds = bounds.zip(low.iter().map(|range| range.end).max());
+    let Some((first, last)) = bounds else {
+        return Ok(None);
+    };
+    let last = align_up(last, PAGE).unwrap_or(CONVENTIONAL.end);
+    let from = Range::new(align_down(first, PAGE), last);
+    let draft = Draft {
+        name: "low memory".into(),
+        kind: SegmentKind::Backup,
+        size: from.len(),
+        content: Vec::new(),
+        check_len: 0,
+    };
+    let to = builder.place(draft, PAGE, Range::new(0, end))?;
+    let copy = MemoryCopy { from, to };
+    builder.set_copy(copy);
+    builder.note(format!(
+        "the running kernel uses the memory at {from}; the purgatory copies it to {to:#x} at the crash"
+    ));
+    Ok(Some(copy))
+}
+
 fn place_header(
     builder: &mut Builder<'_>,
     request: &ClassicRequest<'_>,
     facts: &CrashFacts,
     saved: &RangeSet,
+    copy: Option<MemoryCopy>,
     end: u64,
 ) -> Result<Range, ClassicError> {
     let class = request.options.core_class.unwrap_or_default();
-    let bytes = core_header(class, MACHINE, facts, saved)?;
+    let bytes = core_header(class, MACHINE, facts, saved, copy)?;
     if class == CoreClass::Elf32 {
         builder.note(
             "the 32-bit ELF core header has no virtual addresses: those of a 64-bit kernel do not fit",
@@ -144,20 +190,33 @@ fn place_header(
     })
 }
 
-/// The memory of the crash kernel: what is reserved for it, without the ELF core header,
-/// which would be overwritten; and the first MiB, where the other processors are started.
-/// What is not RAM stays as it is, so that ACPI and devices are found.
-fn map(
-    builder: &mut Builder<'_>,
+/// The memory of the crash kernel: what is reserved for it, without the ELF core header and
+/// the copy, which would be overwritten; and the first MiB, where the other processors are
+/// started, or as much of it as was copied.
+fn own_memory(
     request: &ClassicRequest<'_>,
     facts: &CrashFacts,
     regions: &CrashRegions,
     header: Range,
-) -> MemoryMap {
-    let low = system_ram(request.memory).intersect(&Range::new(0, FLOOR).into());
+    copy: Option<MemoryCopy>,
+) -> RangeSet {
+    let low = match facts.uses_low_memory {
+        true => copy.map_or_else(Range::default, |copy| copy.from),
+        false => Range::new(0, FLOOR),
+    };
+    let low = system_ram(request.memory).intersect(&low.into());
     let parts = [&low, &regions.all, &facts.cma];
     let mut own: RangeSet = parts.iter().flat_map(|set| set.iter()).collect();
     own.remove(header);
+    if let Some(copy) = copy {
+        own.remove(copy.destination());
+    }
+    own
+}
+
+/// The map with this memory. What is not RAM stays as it is, so that ACPI and devices are
+/// found.
+fn map(builder: &mut Builder<'_>, request: &ClassicRequest<'_>, own: &RangeSet) -> MemoryMap {
     let own = own.iter().map(|range| MapEntry {
         range,
         kind: MemoryKind::Ram,

@@ -156,6 +156,7 @@ impl Wishes {
             else {
                 continue;
             };
+            let value = value.trim_matches('"');
             match name {
                 "memmap" => {
                     let ranges = value
@@ -169,7 +170,7 @@ impl Wishes {
                     // `N`, or `node:N,node:N`.
                     let number = |item: &str| {
                         let count = item.rsplit(':').next().unwrap_or_default();
-                        count.parse::<u64>().unwrap_or(0)
+                        memparse(count).map_or(0, |(count, _)| count)
                     };
                     let all = value.split(',').map(number);
                     wishes.gigantic_pages = all.fold(0, u64::saturating_add);
@@ -267,6 +268,7 @@ mod tests {
         assert_eq!(left("hugepagesz=1G hugepages=3", &none), three);
         assert_eq!(left("default_hugepagesz=1G hugepages=3", &none), three);
         assert_eq!(left("hugepagesz=1G hugepages=0:1,1:2", &none), three);
+        assert_eq!(left("hugepagesz=\"1G\" hugepages=0x3", &none), three);
         assert_eq!(left("hugepagesz=1G -- hugepages=3", &none), free);
         assert_eq!(
             left("", &set(&[(4 * gib, 9 * gib)])),

@@ -29,12 +29,30 @@ pub(super) fn plan(
     image: &BzImage,
     kernel: &UnpackedKernel,
 ) -> Result<LoadPlan, ClassicError> {
-    match with(request, image, kernel, kernel.seed) {
-        // In the middle of memory, a kernel may leave no hole for a large initrd.
-        Err(_) if kernel.seed.is_some() => with(request, image, kernel, None),
-        planned => planned,
+    let Some(mut seed) = kernel.seed else {
+        return with(request, image, kernel, None);
+    };
+    for _ in 0..DRAWS {
+        match with(request, image, kernel, Some(seed)) {
+            // In the middle of memory, a kernel may leave no hole for a large initrd.
+            Err(ClassicError::NoRoom(_)) => seed = KaslrSeed(seed.0.wrapping_add(NEXT_SEED)),
+            planned => return planned,
+        }
     }
+    let mut plan = with(request, image, kernel, None)?;
+    plan.notes.push(NOT_RANDOM.to_owned());
+    Ok(plan)
 }
+
+/// How often a place is drawn that leaves a hole for everything else.
+const DRAWS: usize = 16;
+
+/// From one draw to the next: what `Slots::pick` goes on by.
+const NEXT_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Said where no place could be drawn.
+const NOT_RANDOM: &str =
+    "the kernel is not placed at random in physical memory: no place is left for that";
 
 /// The same with this seed for the place in physical memory.
 fn with(
@@ -108,9 +126,7 @@ fn at_random(
     let cost = |at| builder.handed_out(Range::new(at, at.saturating_add(len)));
     let at = slots.pick(seed, cost);
     if at.is_none() {
-        builder.note(
-            "the kernel is not placed at random in physical memory: no place is left for that",
-        );
+        builder.note(NOT_RANDOM);
     }
     at
 }

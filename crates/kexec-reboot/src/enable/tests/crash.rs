@@ -1,5 +1,8 @@
 //! `kexec enable crash`: what it shares with preload, and what its rules see.
 
+use std::fs;
+use std::path::Path;
+
 use super::*;
 
 const HOOK: &str = "etc/kernel/postinst.d/zzz-kexec";
@@ -136,12 +139,33 @@ fn what_a_path_starts_is_never_skipped_while_the_path_watches() {
 /// A normal initrd boots the whole system in the crash kernel's memory, which is for the dump.
 #[test]
 fn nothing_is_loaded_in_a_crash_kernel() {
-    for name in ["preload", "refresh", "crash"] {
-        for unit in feature(name).unwrap().units {
+    let not_there = "ConditionPathExists=!/proc/vmcore";
+    for unit in FEATURES.iter().flat_map(|feature| feature.units) {
+        assert!(conditions(unit.text).contains(&not_there), "{}", unit.name);
+    }
+}
+
+/// The same for every unit that the packages install, whether a feature has it or not: in a
+/// folder, not in a list, so that a new one is looked at. Its path or timer has the condition
+/// as well: it would try again and again otherwise.
+#[test]
+fn no_unit_of_the_packages_runs_in_a_crash_kernel() {
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist");
+    let mut seen = 0;
+    for folder in ["systemd", "debian"] {
+        for entry in fs::read_dir(dist.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let suffix = path.extension().and_then(|suffix| suffix.to_str());
+            if !matches!(suffix, Some("service" | "path" | "timer")) {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
             let not_there = "ConditionPathExists=!/proc/vmcore";
-            assert!(conditions(unit.text).contains(&not_there), "{}", unit.name);
+            assert!(conditions(&text).contains(&not_there), "{}", path.display());
+            seen += 1;
         }
     }
+    assert!(seen >= 12, "{seen}");
 }
 
 /// A unit names the page that describes its feature.

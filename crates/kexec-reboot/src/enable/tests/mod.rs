@@ -274,7 +274,7 @@ fn a_failure_takes_everything_back() {
     assert_eq!(
         failed.to_string(),
         "switching preload: kexec writes /etc/kernel/install.d/b (looking for /etc/kernel/install.d): \
-         ENOTDIR (Not a directory)"
+         not a folder where one is expected (ENOTDIR)"
     );
     assert!(std::error::Error::source(&failed).is_some(), "{failed:?}");
     assert!(failed.remedy.ends_with("nothing was changed"), "{failed:?}");

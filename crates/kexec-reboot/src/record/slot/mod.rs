@@ -14,7 +14,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kexec_sys::Slot;
+use kexec_sys::{Slot, in_words};
 use serde::Serialize;
 
 use super::files::Store;
@@ -333,7 +333,7 @@ impl<'a> Begun<'a> {
             put.map_err(|stays| unremembered(&loaded, stays))?;
         }
         begun.nowhere = e.kind() == io::ErrorKind::NotFound;
-        begun.unrecorded = Some(format!("{}: {e}", path.display()));
+        begun.unrecorded = Some(format!("{}: {}", path.display(), in_words(e)));
         Ok(begun)
     }
 
@@ -410,7 +410,7 @@ impl<'a> Begun<'a> {
             .and_then(|()| store.rename_record(slot, Which::Loading, Which::Loaded));
         renamed.err().map(|e| {
             let path = store.record_path(slot, Which::Loaded);
-            format!("{}: {e}", path.display())
+            format!("{}: {}", path.display(), in_words(e))
         })
     }
 
@@ -466,9 +466,10 @@ pub fn take_out<E>(
     }
     if let Err((path, e)) = forget(store, slot) {
         warn(format!(
-            "the record {} could not be removed although nothing is loaded ({e}): an image that \
+            "the record {} could not be removed although nothing is loaded: {}; an image that \
              another program loads would be mistaken for it",
-            path.display()
+            path.display(),
+            in_words(e)
         ));
     }
     Ok(())

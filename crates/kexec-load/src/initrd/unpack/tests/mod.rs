@@ -20,6 +20,7 @@ fn piece(bytes: Vec<u8>) -> Piece {
 fn rules(choice: UnpackChoice) -> UnpackRules {
     UnpackRules {
         choice,
+        setting: None,
         forbidden: None,
         hashing: Hashing::Crc32c,
         room: Ok(Room {
@@ -374,6 +375,17 @@ fn bombs_stop_early() {
         assert!(handed.len() == 1 && report.parts[0].why.contains("more"));
     }
     println!("{:?}", began.elapsed());
+}
+
+/// Their number is bounded, and what is behind them is still the same to a kernel.
+#[test]
+fn a_thousand_parts() {
+    let many = vec![pack("zstd", &archive("a", 4)); 1000].concat();
+    let before = [piece(many)];
+    let (after, report) = auto(&before);
+    assert_eq!(report.parts.len(), 257);
+    assert!(report.parts.last().unwrap().why.contains("256 parts"));
+    same(&before, &after);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The checks over machines of the snapshots.
 
+mod watchdogs;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -70,6 +72,7 @@ fn machine() -> Machine {
             },
             post_notifiers: Fact::Absent,
             dump_unit: false,
+            lines: vec![],
         },
         contents: Contents {
             modules: ["ext4".to_owned(), "virtio_blk".to_owned()].into(),
