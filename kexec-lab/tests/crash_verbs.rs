@@ -23,6 +23,7 @@ const ADDED: &[&str] = &[
     "mce=off",
     "numa=off",
     "acpi_no_memhotplug",
+    "memhp_default_state=offline",
     "transparent_hugepage=never",
     "hest_disable",
     "pcie_ports=compat",

@@ -1,7 +1,7 @@
 //! How large the region of a crash kernel has to be: a sum of parts, each with its reason.
 //! What the kernel takes for itself was measured in virtual machines, per release.
 
-use kexec_machine::Fact;
+use kexec_machine::{Fact, Snapshot};
 use serde::Serialize;
 
 use crate::size::{MIB, parameter};
@@ -24,6 +24,8 @@ pub struct Needs {
     pub programs: Programs,
     /// Bytes that it takes to open an encrypted target with a passphrase.
     pub keys: Fact<u64>,
+    /// Whether the memory of the machine is [encrypted](is_encrypted).
+    pub encrypted: bool,
 }
 
 /// What runs to save the dump.
@@ -107,6 +109,14 @@ const SECTION: u64 = 128 * MIB;
 const DESCRIPTION: u64 = 2 * MIB;
 /// Bytes of a tmpfs that are taken by what is no content: pages that are not full, inodes.
 const SLACK_SHARE: u64 = 16;
+/// Where memory is encrypted, devices reach a part only that is not: Linux sets it aside early,
+/// 64 MiB at least, and 6 % of a large memory (`mem_encrypt_setup_arch` of
+/// arch/x86/mm/mem_encrypt.c, `IO_TLB_DEFAULT_SIZE` of include/linux/swiotlb.h).
+const BOUNCE: u64 = 64 * MIB;
+/// No more than this is set aside (the same function).
+const BOUNCE_MAX: u64 = 1 << 30;
+/// The share of the other parts: 6 % of the sum with this one.
+const BOUNCE_SHARE: u64 = 15;
 /// What cryptsetup takes beyond the memory that argon2 fills. Measured as the largest resident
 /// set of `cryptsetup open --test-passphrase` (2.6.1): 73,228 KiB for a key slot of 65,536 KiB,
 /// 73,656 with four threads, 1,056,216 for one of 1,048,576, 8,168 for one with PBKDF2.
@@ -152,6 +162,12 @@ pub fn estimate(needs: &Needs) -> Estimate {
             "whether the target needs a passphrase, and how much memory that takes, is unknown: {why}"
         )),
     }
+    if needs.encrypted {
+        let others = parts.iter().fold(0, |s: u64, p| s.saturating_add(p.bytes));
+        let bounce = (others / BOUNCE_SHARE).clamp(BOUNCE, BOUNCE_MAX);
+        let why = "the machine's memory is encrypted, and devices reach only what is not";
+        parts.push(part("bounce buffers of devices", bounce, why));
+    }
     let sum = |parts: &[Part]| parts.iter().fold(0, |s: u64, p| s.saturating_add(p.bytes));
     let before = sum(&parts);
     // The region begins and ends somewhere in a section, and low memory is in another one.
@@ -188,6 +204,27 @@ impl Estimate {
         self.parameter = None;
         self
     }
+}
+
+/// Whether the memory of the machine is encrypted, so that devices need buffers that are not: a
+/// virtual machine by the processor's word (SEV, TDX), or a machine with AMD's SME that was
+/// asked for (Documentation/admin-guide/kernel-parameters.txt, "mem_encrypt="). The crash kernel
+/// of such a machine encrypts it again.
+pub fn is_encrypted(host: &Snapshot) -> bool {
+    let firmware = &host.firmware;
+    let kind = firmware.hypervisor.known().map(String::as_str);
+    let asked = host
+        .cmdline
+        .known()
+        .and_then(|line| line.value("mem_encrypt"));
+    let asked = match asked.as_deref() {
+        Some("on") => true,
+        Some("off") => false,
+        _ => host.built_with("CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT") == Some(true),
+    };
+    firmware.encrypted_guest.is_true()
+        || matches!(kind, Some("tdx" | "sev-snp"))
+        || (firmware.sme_possible.is_true() && asked)
 }
 
 /// What a kernel takes for itself, and with which release that was measured.
@@ -230,6 +267,7 @@ mod tests {
             has_root: true,
             programs: Programs::Few,
             keys: Fact::Known(0),
+            encrypted: false,
         }
     }
 
@@ -292,6 +330,49 @@ mod tests {
     }
 
     #[test]
+    fn encrypted_memory_needs_buffers_for_devices() {
+        let of = |kernel, encrypted| {
+            let found = estimate(&Needs {
+                kernel,
+                encrypted,
+                ..needs()
+            });
+            let bounce = found.parts.iter().find(|p| p.what.contains("bounce"));
+            (bounce.map(|part| part.bytes), found.bytes)
+        };
+        let (none, plain) = of(40 * MIB, false);
+        let (bounce, bytes) = of(40 * MIB, true);
+        assert_eq!((none, bounce), (None, Some(64 * MIB)));
+        assert!(bytes >= plain + 64 * MIB);
+        // 6 % of all of it, and 1 GiB at most.
+        let (bounce, bytes) = of(4 << 30, true);
+        assert!(bounce.is_some_and(|bounce| bounce >= bytes * 6 / 100));
+        assert_eq!(of(64 << 30, true).0, Some(1 << 30));
+    }
+
+    #[test]
+    fn encryption_is_seen_by_what_is_on() {
+        let machines = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../kexec-machine/tests/machines"
+        );
+        let host = || Snapshot::read(&std::path::Path::new(machines).join("crash-reserved"));
+        assert!(!is_encrypted(&host()));
+        let mut guest = host();
+        guest.firmware.encrypted_guest = Fact::Known(true);
+        assert!(is_encrypted(&guest));
+        let mut guest = host();
+        guest.firmware.hypervisor = Fact::Known("tdx".to_owned());
+        assert!(is_encrypted(&guest));
+        // What the processor could do is not what it does.
+        let mut server = host();
+        server.firmware.sme_possible = Fact::Known(true);
+        assert!(!is_encrypted(&server));
+        server.cmdline = Fact::Known("mem_encrypt=on".into());
+        assert!(is_encrypted(&server));
+    }
+
+    #[test]
     fn a_tmpfs_has_half_of_the_memory() {
         let large = |has_root| {
             estimate(&Needs {
@@ -325,6 +406,7 @@ mod tests {
                 has_root: false,
                 programs: Programs::Few,
                 keys: Fact::Absent,
+                encrypted: false,
             });
             let (found, most) = (found.bytes / MIB, measured * 16 / 10);
             println!("{release}, {unpacked} MB: measured {measured} MiB, estimated {found} MiB");
@@ -347,7 +429,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_numbers(kernel: u64, initrd: u64, unpacked: Option<u64>, keys: u64, release in "\\PC{0,9}") {
-            let found = estimate(&Needs { release: Some(release), kernel, initrd, unpacked, keys: Fact::Known(keys), has_root: false, programs: Programs::System });
+            let found = estimate(&Needs { release: Some(release), kernel, initrd, unpacked, keys: Fact::Known(keys), encrypted: true, has_root: false, programs: Programs::System });
             prop_assert!(found.bytes >= kernel.max(initrd).max(keys));
         }
     }

@@ -99,28 +99,8 @@ pub fn log_of(who: &str, request: &LogRequest) -> u8 {
         if show == Show::Vmcoreinfo {
             return Ok((dmesg::vmcoreinfo(&mut out, &memory.info), None));
         }
-        let mut page = dmesg::Page::new(show, style, select, &memory.info);
-        let mut written = page.begin(&mut out);
-        let summary = log::read(&memory, part, &mut |item| {
-            if written.is_ok() {
-                written = page.item(&mut out, &item);
-            }
-            match written {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
-        });
-        // What was found is printed whatever comes of the rest.
-        let summary = match summary {
-            Ok(summary) => summary,
-            Err(error) => {
-                let _ = out.flush();
-                return Err(error);
-            }
-        };
-        let written = written
-            .and_then(|()| page.end(&mut out, &summary))
-            .and_then(|()| out.flush());
+        let page = dmesg::Page::new(show, style, select, &memory.info);
+        let (written, summary) = write_log(&mut out, &memory, part, page)?;
         Ok((written, Some(summary)))
     });
     match shown {
@@ -142,6 +122,32 @@ pub fn log_of(who: &str, request: &LogRequest) -> u8 {
             summary.map_or(exit::DONE, |summary| verdict(who, &name, &summary))
         }
     }
+}
+
+/// Writes the log; whether that worked, and what became of the log.
+///
+/// # Errors
+/// Where the way to the log is not found; nothing is written then.
+fn write_log(
+    out: &mut dyn Write,
+    memory: &Memory<'_>,
+    part: Part,
+    mut page: dmesg::Page<'_>,
+) -> Result<(io::Result<()>, Summary), VmcoreError> {
+    let mut written = Ok(());
+    let summary = log::read(memory, part, &mut |item| {
+        if written.is_ok() {
+            written = page.item(out, &item);
+        }
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    let written = written
+        .and_then(|()| page.end(out, &summary))
+        .and_then(|()| out.flush());
+    Ok((written, summary))
 }
 
 /// What is said of a log that was printed.
@@ -186,5 +192,52 @@ fn code(error: &VmcoreError) -> u8 {
             exit::READ
         }
         VmcoreError::Vmcoreinfo { .. } => exit::UNKNOWN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kexec_cli::vmcore_dmesg::{Select, Style};
+    use kexec_vmcore::testing::{Dump, LITTLE64, Message, ring};
+
+    use super::*;
+
+    fn json(dump: &Dump) -> (String, bool) {
+        let bytes = dump.build();
+        let memory = Memory::open(&bytes).expect("a dump");
+        let (style, select) = (Style::default(), Select::default());
+        let page = dmesg::Page::new(Show::Json, style, select, &memory.info);
+        let mut out = Vec::new();
+        let found = write_log(&mut out, &memory, Part::All, page).is_ok();
+        (String::from_utf8(out).expect("text"), found)
+    }
+
+    #[test]
+    fn a_log_that_is_not_found_leaves_no_half_of_a_document() {
+        let mut without = Dump::new(LITTLE64);
+        without.info("OSRELEASE=6.1");
+        without.info("SYMBOL(prb)=ffffffff82a5bd20");
+        without.load(0x1000, b"memory");
+        assert_eq!(json(&without), (String::new(), false));
+    }
+
+    #[test]
+    fn a_log_is_one_document() {
+        let message = |text| Message {
+            ts_nsec: 1,
+            level: 6,
+            caller: 0,
+            text,
+        };
+        let all: [&[u8]; 2] = [b"one", b"two"];
+        for count in 0..=all.len() {
+            let messages: Vec<_> = all.into_iter().take(count).map(message).collect();
+            let (text, found) = json(&ring(LITTLE64, &messages));
+            assert!(found);
+            let document: serde_json::Value = serde_json::from_str(&text).expect("a document");
+            let records = document["records"].as_array().expect("records");
+            assert_eq!(records.len(), count);
+            assert_eq!(document["complete"], true);
+        }
     }
 }

@@ -326,6 +326,7 @@ pub(super) mod tests {
             has_root: false,
             programs: Programs::System,
             keys: kexec_machine::Fact::Known(1 << 30),
+            encrypted: false,
         })
     }
 

@@ -22,6 +22,40 @@ pub(super) fn lent(host: &Snapshot) -> u64 {
 }
 
 fn run(context: &CrashContext<'_>) -> Vec<Observation> {
+    let mut found = size(context);
+    found.extend(too_high(context.host));
+    found
+}
+
+/// Where memory ends that a device with addresses of 32 bits can reach.
+const FOUR_GIB: u64 = 1 << 32;
+
+/// Whether the crash kernel gets no memory below 4 GiB, though the machine has some. Nothing is
+/// found where /proc/iomem cannot be read.
+///
+/// Source: Documentation/admin-guide/kernel-parameters.txt, "crashkernel=size[KMG],low".
+fn too_high(host: &Snapshot) -> Option<Observation> {
+    let regions = host.crash_regions();
+    let regions = regions.known().filter(|regions| !regions.is_empty())?;
+    let lent = host.kexec.crash_cma_ranges.known();
+    let mut all = regions.iter().chain(lent.into_iter().flatten());
+    let ram = host.memory.iomem.known().into_iter().flatten();
+    // The first MiB is the crash kernel's, too, and is too small for what devices need.
+    let mut ram = ram.filter(|one| one.kind == "System RAM" && one.end > 1 << 20);
+    let is_low = ram.any(|one| one.start < FOUR_GIB) && all.all(|one| one.start >= FOUR_GIB);
+    is_low.then(|| {
+        Observation::new(
+            Severity::Warning,
+            "memory below 4 GiB for a crash kernel",
+            "none of the reserved memory is there: devices that reach no higher do not work in \
+             the crash kernel, and the disk of the dump may be one",
+            "leave crashkernel=0,low (or the @OFFSET of crashkernel=) out of the kernel command \
+             line, and reboot",
+        )
+    })
+}
+
+fn size(context: &CrashContext<'_>) -> Vec<Observation> {
     let what = "memory reserved for a crash kernel";
     let estimate = context.estimate;
     let need = format!("{} are needed", Memory(estimate.bytes));

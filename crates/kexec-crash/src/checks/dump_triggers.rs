@@ -3,7 +3,7 @@
 use kexec_load::preflight::{CheckGroup, Observation, Severity};
 
 use super::{CrashCheck, CrashContext};
-use crate::facts::Sysctl;
+use crate::facts::{POST_NOTIFIERS, Sysctl, kernel_bool};
 
 pub(super) const CHECK: CrashCheck = CrashCheck {
     name: "dump-triggers",
@@ -56,18 +56,42 @@ fn run(context: &CrashContext<'_>) -> Vec<Observation> {
             "",
         ));
     }
-    let running = context.host.cmdline.known();
-    let notifiers = running.is_some_and(|line| {
-        let mut words = line.words();
-        words.any(|word| word.starts_with(b"crash_kexec_post_notifiers"))
-    });
-    if notifiers {
-        found.push(Observation::new(
-            Severity::Warning,
-            "crash_kexec_post_notifiers",
-            "other code runs between the panic and the jump into the crash kernel, and may hang",
-            "boot without crash_kexec_post_notifiers, unless your hypervisor needs it",
-        ));
-    }
+    found.extend(notifiers(context));
     found
+}
+
+/// Whether other code runs before the crash kernel. What the running kernel says counts more
+/// than its command line: it changes the setting itself, and lets root change it.
+fn notifiers(context: &CrashContext<'_>) -> Option<Observation> {
+    let asked = || {
+        let line = context.host.cmdline.known()?;
+        let mut words = line.words().take_while(|word| *word != b"--");
+        let is_there = words.any(|word| word == POST_NOTIFIERS.as_bytes());
+        Some(match line.value(POST_NOTIFIERS) {
+            Some(value) => kernel_bool(&value) == Some(true),
+            None => is_there,
+        })
+    };
+    let shown = context.facts.post_notifiers.known().copied();
+    if !shown.or_else(asked)? {
+        return None;
+    }
+    let why = "other code runs between the panic and the jump into the crash kernel, and may hang";
+    let is_hyper_v = context.host.firmware.hypervisor.known();
+    Some(match is_hyper_v.is_some_and(|name| name == "hyperv") {
+        // Linux switches it on where Hyper-V takes reports of crashes (`hv_common_init` of
+        // drivers/hv/hv_common.c).
+        true => Observation::new(
+            Severity::Note,
+            POST_NOTIFIERS,
+            format!("{why}; on Hyper-V the kernel does this to report the crash to the host"),
+            "",
+        ),
+        false => Observation::new(
+            Severity::Warning,
+            POST_NOTIFIERS,
+            why,
+            "boot without crash_kexec_post_notifiers, unless your hypervisor needs it",
+        ),
+    })
 }

@@ -3,6 +3,7 @@
 
 mod dump_iommu;
 mod dump_modules;
+mod dump_processors;
 mod dump_program;
 mod dump_region;
 mod dump_target;
@@ -53,6 +54,7 @@ pub const CHECKS: &[CrashCheck] = &[
     dump_program::CHECK,
     lockdown::CHECK,
     dump_region::CHECK,
+    dump_processors::CHECK,
     dump_iommu::CHECK,
     dump_watchdog::CHECK,
     dump_target::CHECK,

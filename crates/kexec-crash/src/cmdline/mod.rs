@@ -281,8 +281,8 @@ mod tests {
 
     /// What is added to every line.
     const ADDED: &str = "nr_cpus=1 reset_devices irqpoll panic=10 novmcoredd \
-        cgroup_disable=memory mce=off numa=off acpi_no_memhotplug transparent_hugepage=never \
-        hest_disable pcie_ports=compat cma=0";
+        cgroup_disable=memory mce=off numa=off acpi_no_memhotplug memhp_default_state=offline \
+        transparent_hugepage=never hest_disable pcie_ports=compat cma=0";
 
     fn line(from: &str, append: &str) -> String {
         let append = Some(Cmdline::from(append)).filter(|line| !line.is_empty());

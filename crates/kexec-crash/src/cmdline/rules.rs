@@ -238,6 +238,12 @@ pub const RULES: &[Rule] = &[
         source: PARAMETERS,
     },
     set(
+        "memhp_default_state",
+        "offline",
+        "memory that a driver adds (CXL, DAX) may be memory of the crashed kernel",
+        PARAMETERS,
+    ),
+    set(
         "transparent_hugepage",
         "never",
         "large pages waste memory in a small region",

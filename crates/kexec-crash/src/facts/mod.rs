@@ -3,6 +3,7 @@
 
 mod disks;
 mod mounts;
+mod notifiers;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use disks::Disks;
 use mounts::{Mounts, Place};
+pub use notifiers::{POST_NOTIFIERS, kernel_bool};
 
 use crate::settings::LineSettings;
 use crate::target::{DEFAULT, Service, Target, parse};
@@ -92,6 +94,9 @@ pub struct CrashFacts {
     pub iommus: Fact<Vec<String>>,
     /// Where the dump goes.
     pub target: TargetFacts,
+    /// Whether other code of the kernel runs before the crash kernel
+    /// (`crash_kexec_post_notifiers`).
+    pub post_notifiers: Fact<bool>,
     /// Whether the unit exists that saves a dump from the system on the disk.
     pub dump_unit: bool,
     /// What each service of [`Service::ALL`] sets for the command line, in its order.
@@ -144,6 +149,7 @@ impl CrashFacts {
             watchdogs: watchdogs(root),
             iommus: names(&root.join("sys/class/iommu")),
             target: target(root),
+            post_notifiers: notifiers::read(root),
             dump_unit: DUMP_UNITS.iter().any(|unit| root.join(unit).exists()),
             lines: Service::ALL.iter().map(|one| line(root, *one)).collect(),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kexec_crash::checks::{self, CrashContext, DUMP_UNIT};
 use kexec_crash::cmdline::{Derived, Rule, derive_with, for_initrd_of};
-use kexec_crash::estimate::{Estimate, Needs, Programs, estimate};
+use kexec_crash::estimate::{Estimate, Needs, Programs, estimate, is_encrypted};
 use kexec_crash::facts::CrashFacts;
 use kexec_crash::initrd::Contents;
 use kexec_crash::settings::LineSettings;
@@ -192,6 +192,7 @@ pub fn judge(
             _ => Programs::Few,
         },
         keys: facts.target.keys.clone(),
+        encrypted: is_encrypted(host),
     });
     estimate.files = files(request, prepared);
     if initrd == 0 {

@@ -23,6 +23,7 @@ pub struct Page<'a> {
     style: Style,
     select: Select,
     info: &'a Vmcoreinfo,
+    /// Nothing was written yet.
     first: bool,
     /// The beginning of a line of which the rest has not come yet, and whether its message
     /// is printed: of a kernel that keeps nothing but text.
@@ -42,11 +43,9 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// What comes before the first message.
-    pub fn begin(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.show != Show::Json {
-            return Ok(());
-        }
+    /// What comes before the first message, in the JSON. It is written with it, or with the
+    /// end: where the way to the log is not found, there is no document, and not half of one.
+    fn begin(&self, out: &mut dyn Write) -> io::Result<()> {
         let text = |key| self.info.text(key);
         let crashed = text("CRASHTIME").and_then(|time| time.parse::<u64>().ok());
         // One message a line: a log may be larger than the memory of a crash kernel
@@ -76,7 +75,8 @@ impl<'a> Page<'a> {
         match (self.show, item) {
             (Show::Json, Item::Record(record)) => {
                 let record = serde_json::to_string(record)?;
-                write!(out, "{}\n{record}", self.comma())
+                self.next(out)?;
+                write!(out, "\n{record}")
             }
             (_, Item::Text(text)) => self.text(out, text),
             (show, Item::Record(record)) => {
@@ -91,10 +91,10 @@ impl<'a> Page<'a> {
     }
 
     /// What is in front of the next part of the JSON.
-    fn comma(&mut self) -> &'static str {
+    fn next(&mut self, out: &mut dyn Write) -> io::Result<()> {
         match std::mem::replace(&mut self.first, false) {
-            true => "",
-            false => ",",
+            true => self.begin(out),
+            false => out.write_all(b","),
         }
     }
 
@@ -104,7 +104,8 @@ impl<'a> Page<'a> {
             return out.write_all(&escaped(text));
         }
         let text = json!({ "text": String::from_utf8_lossy(text) });
-        write!(out, "{}\n{text}", self.comma())
+        self.next(out)?;
+        write!(out, "\n{text}")
     }
 
     /// The lines of a text that are chosen. The kernel puts `<6>` in front of each message:
@@ -137,6 +138,9 @@ impl<'a> Page<'a> {
         }
         if self.show != Show::Json {
             return Ok(());
+        }
+        if self.first {
+            self.begin(out)?;
         }
         writeln!(
             out,

@@ -16,6 +16,10 @@ use crate::facts::{Sysctl, TargetFacts, Watchdog};
 use crate::size::MIB;
 use crate::target::{Service, Target};
 
+mod processors;
+mod region;
+mod triggers;
+
 /// One crash kernel on one machine, which each test changes in one way.
 struct Machine {
     host: Snapshot,
@@ -66,6 +70,7 @@ fn machine() -> Machine {
                 keys: Fact::Known(0),
                 modules: Fact::Known(["ext4".to_owned(), "virtio_blk".to_owned()].into()),
             },
+            post_notifiers: Fact::Absent,
             dump_unit: false,
             lines: vec![],
         },
@@ -91,6 +96,7 @@ impl Machine {
             has_root: true,
             programs: Programs::Few,
             keys: Fact::Known(0),
+            encrypted: false,
         });
         run(&CrashContext {
             host: &self.host,
