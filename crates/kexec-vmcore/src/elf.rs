@@ -368,7 +368,7 @@ mod tests {
             (b"DISKDUMP", "use `crash`"),
             (b"\x1f\x8b\x08", "use `gzip -dc FILE | vmcore-dmesg -`"),
             (b"\xfd7zXZ\0\0", "xz has compressed"),
-            (b"\x01\x02\x03", "it begins with [01, 02, 03]"),
+            (b"\x01\x02\x03", "it begins with 01 02 03"),
             (b"", "an empty file"),
             (b"\x7fELF\x02\x01\x01", "an ELF file of 7 bytes"),
             (b"\x7fELF\x03\x01\x01", "class 3"),
