@@ -52,6 +52,18 @@ fn documents_of_another_machine() {
         &["check"],
     );
     assert!(checked.get("findings").is_some_and(Value::is_array));
+    // What the snapshot does not have is said.
+    let checked = one_document(
+        &["check", "-p", &kernel, "--host", &host, "--json"],
+        None,
+        &["check"],
+    );
+    let findings = checked.get("findings").and_then(Value::as_array);
+    let unseen = findings.into_iter().flatten().find(|finding| {
+        let is = |key: &str, value: &str| finding.get(key).and_then(Value::as_str) == Some(value);
+        is("check", "dump-target") && is("severity", "unknown")
+    });
+    assert!(unseen.is_some(), "{checked}");
     one_document(
         &["plan", &kernel, "-c", "--host", &host, "--json"],
         Some(0),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kexec_crash::checks;
 use kexec_load::preflight::refusal;
 use kexec_reboot::downtime;
 use kexec_reboot::steps::{Selection, can_kexec};
@@ -10,7 +11,7 @@ use kexec_reboot::world::World;
 use super::{exit, load, prepare, print_json, terminal};
 use crate::render::{downtime as render, findings, json};
 
-/// `kexec check [ENTRY|KERNEL]`: exit 0 when it would be loaded, 1 when not.
+/// `kexec check [ENTRY|KERNEL]`, for a crash kernel on the machine of a snapshot: exit 0 when it would be loaded, 1 when not.
 pub fn verb(world: &World<'_>, selection: &Selection, host: Option<&Path>, json: bool) -> u8 {
     let here = world.snapshot();
     let can = match host {
@@ -18,7 +19,10 @@ pub fn verb(world: &World<'_>, selection: &Selection, host: Option<&Path>, json:
         Some(_) => Ok(()),
     };
     match can.and_then(|()| prepare(world, selection, host)) {
-        Ok(prepared) => {
+        Ok(mut prepared) => {
+            if prepared.plan.crash {
+                prepared.findings.push(checks::unseen());
+            }
             let refused = refusal(&prepared.findings).is_some();
             // A crash kernel is not waited for, and what is not loaded costs nothing.
             let wanted = !refused && !prepared.plan.crash;
@@ -35,7 +39,10 @@ pub fn verb(world: &World<'_>, selection: &Selection, host: Option<&Path>, json:
                     None => String::new(),
                 };
                 let findings = &prepared.findings;
-                terminal::page(&findings::findings_and(findings, &section, layout));
+                terminal::page(&match prepared.plan.crash {
+                    true => findings::findings_of_a_crash(findings, layout),
+                    false => findings::findings_and(findings, &section, layout),
+                });
             }
             if refused { exit::REFUSED } else { exit::DONE }
         }

@@ -19,7 +19,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use kexec_load::preflight::{self, Check, Finding, Observation, Severity};
-use kexec_machine::{Fact, Snapshot};
+use kexec_machine::{Fact, Problem, Snapshot};
 use kexec_plan::FilePlan;
 
 use crate::estimate::Estimate;
@@ -64,6 +64,20 @@ pub const CHECKS: &[CrashCheck] = &[
 /// Runs every check of [`CHECKS`].
 pub fn run(context: &CrashContext<'_>) -> Vec<Finding> {
     preflight::findings(CHECKS, |look| look(context))
+}
+
+/// What is said in place of them where the machine is a snapshot, which has none of the facts.
+pub fn unseen() -> Finding {
+    Finding {
+        check: dump_target::CHECK.name,
+        group: dump_target::CHECK.group,
+        severity: Severity::Unknown,
+        problem: Problem::new(
+            "what saves the dump",
+            "a snapshot has nothing of its target, its modules and programs, and the watchdogs",
+            "run `kexec check -p` on that machine",
+        ),
+    }
 }
 
 /// The same memory is looked at by the check crash-region of a load, and by dump-region,
