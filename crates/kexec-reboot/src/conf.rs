@@ -8,6 +8,7 @@ use std::path::Path;
 
 use kexec_load::request::UnpackChoice;
 use kexec_machine::Tree;
+use kexec_sys::in_words;
 
 use crate::preload::cold_every::{ColdEvery, EXPECTED, number_of};
 
@@ -46,7 +47,7 @@ pub fn read(root: &Path) -> Result<Conf, String> {
             Err(_) => Err(format!("{PATH} is not a text (UTF-8)")),
         },
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Conf::default()),
-        Err(e) => Err(format!("{PATH} cannot be read ({e})")),
+        Err(e) => Err(format!("{PATH} cannot be read: {}", in_words(e))),
     }
 }
 

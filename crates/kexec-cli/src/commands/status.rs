@@ -8,6 +8,7 @@ use kexec_load::Error;
 use kexec_machine::snapshot::sysfs;
 use kexec_machine::{Fact, Problem};
 use kexec_reboot::conf;
+use kexec_reboot::enable;
 use kexec_reboot::handover;
 use kexec_reboot::record;
 use kexec_reboot::record::lock::held_by;
@@ -70,12 +71,16 @@ pub fn verb(
     let last = host.is_none().then(|| last_request(world)).flatten();
     let kexecs = host.is_none().then(|| kexecs_since_cold(world)).flatten();
     let every = host.is_none().then(|| cold_every(world)).flatten();
+    let enabled = host.is_none().then(|| enable::enabled(world.root));
+    let enabled = enabled.unwrap_or_default();
     if json {
         let last = last.as_ref();
-        print_json(&json::status(&machine, &slots, last, (kexecs, every)));
+        let reboots = (kexecs, every);
+        print_json(&json::status(&machine, &slots, last, reboots, &enabled));
     } else {
         let layout = terminal::layout();
         let mut status = text::status(&machine, &slots, layout);
+        status.push_str(&text::enabled(&enabled, layout));
         if let Some(every) = every {
             status.push_str(&text::cold_every(kexecs, every, layout));
         }

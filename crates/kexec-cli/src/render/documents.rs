@@ -111,6 +111,8 @@ pub struct Status<'a> {
     pub kexecs_since_cold_boot: Option<u64>,
     /// Every how many reboots one goes through the firmware; null where none has to.
     pub cold_every: Option<u64>,
+    /// The features that `kexec enable` switched on, by name; none with `--host`.
+    pub enabled: &'a [&'a str],
 }
 
 /// The normal slot.

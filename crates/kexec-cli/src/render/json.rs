@@ -150,6 +150,7 @@ pub fn status(
     slots: &Slots,
     last: Option<&Attempt>,
     (kexecs, every): (Option<u64>, Option<u64>),
+    enabled: &[&str],
 ) -> Value {
     json!(documents::Status {
         running: &host.release,
@@ -168,6 +169,7 @@ pub fn status(
         last,
         kexecs_since_cold_boot: kexecs,
         cold_every: every,
+        enabled,
     })
 }
 

@@ -291,7 +291,13 @@ fn what_happened_is_as_the_schemas_say() {
         };
         hold(
             "status",
-            render::status(&host, &slots, attempts.last(), (Some(1), None)),
+            render::status(
+                &host,
+                &slots,
+                attempts.last(),
+                (Some(1), None),
+                &["preload"],
+            ),
         );
     }
 }

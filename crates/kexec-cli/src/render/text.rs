@@ -249,6 +249,15 @@ pub fn status(host: &Snapshot, slots: &Slots, layout: Layout) -> String {
     out
 }
 
+/// What `kexec enable` switched on; nothing where nothing is on.
+pub fn enabled(features: &[&str], layout: Layout) -> String {
+    let mut out = String::new();
+    if !features.is_empty() {
+        row(&mut out, layout, "enabled", &features.join(", "));
+    }
+    out
+}
+
 /// How far it is to the next cold reboot, where every so many are.
 pub fn cold_every(kexecs: Option<u64>, every: u64, layout: Layout) -> String {
     let most = every.saturating_sub(1);

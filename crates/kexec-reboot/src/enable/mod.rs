@@ -106,6 +106,12 @@ pub fn is_enabled(root: &Path, feature: &Feature) -> bool {
     }
 }
 
+/// The names of the features that are on.
+pub fn enabled(root: &Path) -> Vec<&'static str> {
+    let on = FEATURES.iter().filter(|feature| is_enabled(root, feature));
+    on.map(|feature| feature.name).collect()
+}
+
 fn link(unit: &FeatureUnit) -> String {
     format!("{}/{}", unit.wants, unit.name)
 }

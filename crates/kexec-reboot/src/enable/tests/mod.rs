@@ -144,9 +144,11 @@ fn what_another_feature_needs_stays() {
     off(root.path(), "refresh");
     assert!(is_enabled(root.path(), feature("preload").unwrap()));
     assert!(is_enabled(root.path(), feature("refresh").unwrap()));
+    assert_eq!(enabled(root.path()), ["preload", "refresh"]);
     off(root.path(), "preload");
     assert!(!is_enabled(root.path(), feature("preload").unwrap()));
     assert!(!is_enabled(root.path(), feature("refresh").unwrap()));
+    assert!(enabled(root.path()).is_empty());
     on(root.path(), "refresh");
     assert!(is_enabled(root.path(), feature("refresh").unwrap()));
     assert!(!is_enabled(root.path(), feature("preload").unwrap()));
