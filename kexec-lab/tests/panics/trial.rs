@@ -38,11 +38,12 @@ impl Cause {
                  sleep 2\n\
                  jump sh -c 'echo c > /proc/sysrq-trigger'\n"
             }
-            // The third serial port is QEMU's monitor.
+            // The third serial port is QEMU's monitor. What it said before the echo was off
+            // may stand in front of a command: an empty line ends that, and it is said again.
             Self::Nmi => {
                 "echo 1 > /proc/sys/kernel/unknown_nmi_panic\n\
                  stty -F /dev/ttyS2 raw -echo\n\
-                 jump sh -c 'echo nmi > /dev/ttyS2; sleep 20'\n"
+                 jump sh -c 'for n in 1 2 3 4 5; do echo; echo nmi; sleep 4; done > /dev/ttyS2'\n"
             }
         }
     }
