@@ -46,7 +46,7 @@ fn low_memory_is_saved_as_it_was_before_the_crash() -> Result<()> {
     let product = lab.product()?.files;
     let folder = tempfile::tempdir()?;
     let file = |name: &str| folder.path().join(name);
-    let monitor = crate::monitor(&file("monitor"));
+    let monitor = kexec_lab::monitor_port(&file("monitor"));
     let arguments: Vec<&str> = monitor.iter().map(String::as_str).collect();
     let outcome = Guest::new(&lab, &kernel)
         .memory_mb(1024)

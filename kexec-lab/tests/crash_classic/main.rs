@@ -12,7 +12,6 @@ use core_file::Core;
 use kexec_lab::{End, Guest, GuestRun, Initramfs, Lab, MemmapEntry, NextKernel, Stage};
 use ranges::{Ranges, cma, joined, named, without};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 const MIB: u64 = 1 << 20;
 /// Written to the log before the crash, and looked for in the dump.
@@ -270,21 +269,4 @@ fn a_damaged_crash_image_is_refused() -> Result<()> {
 /// `-c` it is in no range. It is RAM in neither.
 fn is_first_page(entry: &MemmapEntry) -> bool {
     entry.end == 0xfff && entry.kind == "Reserved"
-}
-
-/// QEMU's monitor as the third serial port of the guest: the same socket from both sides.
-fn monitor(socket: &Path) -> Vec<String> {
-    let socket = socket.display();
-    [
-        "-chardev",
-        &format!("socket,id=monitor,path={socket},server=on,wait=off"),
-        "-mon",
-        "chardev=monitor,mode=readline",
-        "-chardev",
-        &format!("socket,id=port,path={socket}"),
-        "-device",
-        "isa-serial,chardev=port,index=2",
-    ]
-    .map(str::to_owned)
-    .to_vec()
 }

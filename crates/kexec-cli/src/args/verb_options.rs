@@ -25,6 +25,26 @@ const PAGED: &[Verb] = &[
     Verb::Help,
 ];
 
+/// What the crash slot does not go with, by whichever verb.
+const CRASH_RULES: &[Rule] = &[
+    Rule {
+        limit: Limit::NotWith(&[Id::AllowPassphrase, Id::YesThisMachine]),
+        why: "the checks of a reboot do not apply to a crash kernel",
+    },
+    Rule {
+        limit: Limit::NotWith(&[Id::Unpack]),
+        why: "a crash kernel is loaded as it is, into the memory that is reserved for it",
+    },
+    Rule {
+        limit: Limit::NotWith(&[Id::Integrity]),
+        why: "a verb always has a crash kernel checked before it starts",
+    },
+    Rule {
+        limit: Limit::NotWith(&[Id::DiscardLiveupdate]),
+        why: "a crash kernel keeps no live-update state in either system call",
+    },
+];
+
 /// What is used most comes first: `--help` and the manual pages have this order.
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
@@ -84,48 +104,14 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         doc_short: "Use the crash slot instead of the normal one",
-        rules: &[
-            Rule {
-                limit: Limit::NotWith(&[Id::AllowPassphrase, Id::YesThisMachine]),
-                why: "the checks of a reboot do not apply to a crash kernel",
-            },
-            Rule {
-                limit: Limit::NotWith(&[Id::Unpack]),
-                why: "a crash kernel is loaded as it is, into the memory that is reserved for it",
-            },
-            Rule {
-                limit: Limit::NotWith(&[Id::Integrity]),
-                why: "a verb always has a crash kernel checked before it starts",
-            },
-            Rule {
-                limit: Limit::NotWith(&[Id::DiscardLiveupdate]),
-                why: "a crash kernel keeps no live-update state in either system call",
-            },
-        ],
+        rules: CRASH_RULES,
         ..flag(Id::Crash, "crash", &[Verb::Load, Verb::Unload, Verb::Plan])
     },
     Flag {
         short: Some(b'p'),
         doc_short: "Check whether a panic would be saved: the crash kernel, its memory, its target",
         doc_long: "Without ENTRY and KERNEL, of the kernel that `kexec crash load` would load.",
-        rules: &[
-            Rule {
-                limit: Limit::NotWith(&[Id::AllowPassphrase, Id::YesThisMachine]),
-                why: "the checks of a reboot do not apply to a crash kernel",
-            },
-            Rule {
-                limit: Limit::NotWith(&[Id::Unpack]),
-                why: "a crash kernel is loaded as it is, into the memory that is reserved for it",
-            },
-            Rule {
-                limit: Limit::NotWith(&[Id::Integrity]),
-                why: "a verb always has a crash kernel checked before it starts",
-            },
-            Rule {
-                limit: Limit::NotWith(&[Id::DiscardLiveupdate]),
-                why: "a crash kernel keeps no live-update state in either system call",
-            },
-        ],
+        rules: CRASH_RULES,
         ..flag(Id::Crash, "crash", &[Verb::Check])
     },
     Flag {
