@@ -65,6 +65,6 @@ pub use initramfs::Initramfs;
 pub use kept::KeptFiles;
 pub use lab::{KERNELS, Lab, LabKernel, lab_folder};
 pub use memory_map::{MapChange, MapChanges};
-pub use product::{Product, kexec_binary, kexec_deb, kexec_release};
+pub use product::{Product, kexec_binary, kexec_deb, kexec_release, vmcore_dmesg};
 pub use pypi::PythonProgram;
 pub use qemu::{GuestFirmware, GuestSlot, Qemu, monitor_port};

@@ -3,8 +3,10 @@
 use crate::files::{read, workspace};
 use crate::initramfs::Initramfs;
 use crate::lab::Lab;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// In `KEXEC_BIN`: the real kexec-tools. A scenario that holds for it proves
 /// the scenario; one that does not shows a difference.
@@ -45,6 +47,22 @@ impl Lab {
             is_reference: false,
         })
     }
+}
+
+/// What the program prints of a dump as `vmcore-dmesg`, with these options.
+///
+/// # Errors
+/// If it cannot be run, or fails: what it said.
+pub fn vmcore_dmesg(options: &[&str], dump: &Path) -> Result<String> {
+    let output = Command::new(kexec_binary()?)
+        .arg0("vmcore-dmesg")
+        .args(options)
+        .arg(dump)
+        .output()
+        .context("running vmcore-dmesg")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{}: {said}", output.status);
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The environment's `KEXEC_BIN`, or the release build of this workspace.

@@ -7,11 +7,10 @@ mod qmp;
 
 use anyhow::{Context, Result, ensure};
 use kexec_lab::foreign::{FOREIGN_MACHINES, ForeignMachine};
-use kexec_lab::{GuestSlot, Lab, kexec_binary};
+use kexec_lab::{GuestSlot, Lab, vmcore_dmesg};
 use qmp::Qmp;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 /// A QEMU that does not outlive its test.
@@ -53,19 +52,6 @@ fn dumps(lab: &Lab, machine: &ForeignMachine, folder: &Path) -> Result<Vec<Strin
     }
     qmp.quit()?;
     Ok(formats)
-}
-
-/// What ours prints of a dump.
-fn vmcore_dmesg(options: &[&str], dump: &Path) -> Result<String> {
-    let output = Command::new(kexec_binary()?)
-        .arg0("vmcore-dmesg")
-        .args(options)
-        .arg(dump)
-        .output()
-        .context("running vmcore-dmesg")?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{}: {said}", output.status);
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// What is behind the time at the start of a line.

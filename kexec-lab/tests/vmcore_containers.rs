@@ -5,11 +5,10 @@
 mod qmp;
 
 use anyhow::{Context, Result, ensure};
-use kexec_lab::{Guest, Lab, LabKernel, NextKernel, Stage, kexec_binary};
+use kexec_lab::{Guest, Lab, LabKernel, NextKernel, Stage, vmcore_dmesg};
 use qmp::Qmp;
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What is in the log beyond the kernel's own messages.
@@ -369,20 +368,6 @@ fn dump_when_ready(socket: &Path, dumps: &Path) -> Result<Vec<String>> {
     }
     qmp.quit()?;
     Ok(formats)
-}
-
-/// What ours prints of a dump.
-fn vmcore_dmesg(options: &[&str], dump: &Path) -> Result<String> {
-    use std::os::unix::process::CommandExt;
-    let output = Command::new(kexec_binary()?)
-        .arg0("vmcore-dmesg")
-        .args(options)
-        .arg(dump)
-        .output()
-        .context("running vmcore-dmesg")?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{}: {said}", output.status);
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Compares line by line. Ours may have more at the end: the guest goes on after its
